@@ -1,0 +1,175 @@
+/*
+ * The engine behind every guest architecture: translation contexts (TLBs), the cache of translated blocks, and the
+ * loop that runs a CPU for a slice of counted time. A front end embeds Cpu as the first member of its own CPU
+ * structure and supplies a CpuGuest.
+ */
+#ifndef BAILEY_CPU_H
+#define BAILEY_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "cpu/ir/ir.h"
+#include "memory.h"
+
+typedef struct Cpu       Cpu;
+typedef struct CpuEngine CpuEngine; /* block cache and code memory, one per machine */
+typedef struct CpuTlb    CpuTlb;    /* one translation context's table */
+
+typedef enum CpuAccess { CPU_READ, CPU_WRITE, CPU_FETCH } CpuAccess;
+
+/* What a front end answers for one virtual page. */
+typedef struct CpuFill {
+    uint64_t pa;         /* of the accessed byte */
+    Pas      pas;
+    uint64_t page_size;  /* of the mapping, 4 KiB and up: what one invalidation by address must drop */
+    bool     readable, writable; /* for CPU_READ and CPU_WRITE: what later accesses may do without asking again */
+    bool     device;     /* device memory type: unaligned accesses fault */
+    bool     slow;       /* never cached as a fast entry: watchpoints, not-tracked dirty state */
+    bool     fetch_guarded; /* CPU_FETCH: BTI guarded page; reaches translate() as a flag */
+} CpuFill;
+
+/* Why cpu_run() came back. */
+typedef enum CpuStop {
+    CPU_STOP_TIME,    /* the budget is used up to the instruction */
+    CPU_STOP_WAIT,    /* waits for an interrupt or event */
+    CPU_STOP_PARTY,   /* a modelled party took over (firmware, built-in host): guest code does not run now */
+    CPU_STOP_BREAK,   /* breakpoint, watchpoint or single step of the debugger */
+    CPU_STOP_REQUEST, /* cpu_request_stop() */
+} CpuStop;
+
+/* One guest architecture. */
+typedef struct CpuGuest {
+    const char  *name;
+    const IrReg *regs;
+    size_t       n_regs;
+
+    /* The program counter and everything else that changes the meaning of code at an address, packed. Two blocks
+     * with equal pc, physical address and key are the same block. */
+    uint64_t (*pc)(const Cpu *cpu);
+    uint64_t (*key)(const Cpu *cpu);
+    void     (*set_pc)(Cpu *cpu, uint64_t pc);
+
+    /**
+     * translate - emit at most @max_insns instructions from @code.
+     * @code:  guest memory at @pc up to the end of its page, @len bytes
+     * @flags: bit 0: guarded page
+     */
+    void (*translate)(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_t *code, size_t len,
+                      unsigned max_insns, unsigned flags);
+
+    /**
+     * fill - translate one address; permission, owner (owners_fill) and attribute checks included.
+     * @space: IrMem.space for data; 0 for fetches
+     * Returns false after raising the architected exception (state is then at the exception's entry).
+     */
+    bool (*fill)(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, unsigned space, CpuFill *out);
+
+    /* Raise the exceptions the engine finds: an alignment fault, and an access that nothing answered or a device
+     * refused (external abort). */
+    void (*unaligned)(Cpu *cpu, uint64_t va, CpuAccess access);
+    void (*bus_error)(Cpu *cpu, uint64_t va, uint64_t pa, CpuAccess access, MemResult why);
+
+    /* Called between blocks when cpu->attention is set and before the first block of a run: takes a pending
+     * interrupt when it is not masked. Returns false when the CPU waits. */
+    bool (*attend)(Cpu *cpu);
+
+    /* Disassembly for traces, from the front end's pattern table. */
+    void (*disassemble)(uint64_t pc, const uint8_t *code, char *dst, size_t cap);
+} CpuGuest;
+
+enum { CPU_SPACES = 2 };
+
+/* First member of a front end's CPU structure. Fields up to the mark are the engine's hot state. */
+struct Cpu {
+    int64_t   left;        /* instructions until the engine must look up: end of slice, deadline, attention */
+    CpuTlb   *tlb[CPU_SPACES]; /* current contexts */
+    uint32_t  attention;   /* non-zero: leave the block loop and ask guest->attend() */
+    bool      fault;       /* a helper or access raised an exception: the block is left */
+    /* --- end of hot state --- */
+    bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
+    bool      waiting;     /* WFI or WFE without a wake-up */
+    bool      stop;        /* cpu_request_stop() */
+    unsigned  index;
+    const CpuGuest *guest;
+    CpuEngine *engine;
+    Memory   *memory;
+    Clock    *clock;
+    uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
+    int64_t   slice_end_ns;
+    struct CpuRun *run;    /* engine's own per-CPU state (block being run, temporaries) */
+};
+
+typedef enum CpuAccel { CPU_ACCEL_INTERP } CpuAccel;
+
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel);
+void       cpu_engine_free(CpuEngine *e);
+
+/* cpu_init - join a CPU (zeroed by the caller) to an engine; cpu_deinit undoes it. */
+void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index);
+void cpu_deinit(Cpu *cpu);
+
+/**
+ * cpu_run - run for at most @budget instructions from time @start_ns.
+ * @used: instructions executed, exact
+ * Stops early as CpuStop says. An instruction that raises an exception counts as one.
+ */
+CpuStop cpu_run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used);
+
+/* Exact in the middle of a block, for helpers with IR_TIME and device accesses. */
+int64_t  cpu_now(const Cpu *cpu);
+uint64_t cpu_insns(const Cpu *cpu);
+
+/* The pc of the instruction that runs now (in a helper with IR_TIME or IR_FAULTS, or in fill()). */
+uint64_t cpu_current_pc(const Cpu *cpu);
+
+/* The CPU looks at interrupts before its next instruction (from a helper: after this instruction). */
+void cpu_attend(Cpu *cpu);
+
+/* cpu_run() returns CPU_STOP_REQUEST before the next instruction. */
+void cpu_request_stop(Cpu *cpu);
+
+/* The slice ends earlier or later: deadline at @deadline_ns absolute (clock's recut). */
+void cpu_set_deadline(Cpu *cpu, int64_t deadline_ns);
+
+/* ---- guest memory for helpers, gdb and tests: the full path with faults (false: exception raised) ---- */
+bool cpu_load(Cpu *cpu, uint64_t va, IrMem mem, uint64_t value[2]);
+bool cpu_store(Cpu *cpu, uint64_t va, IrMem mem, const uint64_t value[2]);
+
+/* ---- translation contexts ---- */
+
+/**
+ * cpu_select_context - make the context with @tag current for a space.
+ * @tag: whatever distinguishes translations: regime, exception level, VMID, ASID, security state; chosen by the
+ *       front end, which matches on it to invalidate
+ * A bounded number of contexts is kept; the least recently selected is emptied and reused.
+ */
+void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag);
+
+/* cpu_flush_contexts - empty every context for which @match is true; NULL matches all. */
+void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque);
+
+/* cpu_flush_va - in matching contexts drop [@va, @va + @len), with the whole of each larger mapping it touches. */
+void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque, uint64_t va,
+                  uint64_t len);
+
+/* cpu_flush_code - forget all translated code (a context's breakpoints changed). */
+void cpu_flush_code(CpuEngine *e);
+
+/* ---- debugger ---- */
+
+/* Breakpoints on virtual addresses; the engine stops before the instruction with CPU_STOP_BREAK. */
+void cpu_break_insert(CpuEngine *e, uint64_t va);
+void cpu_break_remove(CpuEngine *e, uint64_t va);
+/* cpu_step - run exactly one instruction, ignoring a breakpoint on it. */
+CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);
+
+/* Counts for -result and benchmarks. */
+typedef struct CpuEngineStats {
+    uint64_t blocks, translated_insns, lookups, fills, flushes;
+} CpuEngineStats;
+void cpu_engine_stats(const CpuEngine *e, CpuEngineStats *out);
+
+#endif

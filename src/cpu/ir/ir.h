@@ -1,0 +1,179 @@
+/*
+ * The intermediate representation. A front end (a64/) emits a block through the functions below; passes rewrite it;
+ * an executor (ir/exec.c) or a code generator (jit/) runs it. Nothing here names a register or a flag of one guest
+ * architecture: guest state is a table that the front end gives.
+ *
+ * A block is a list of typed values in single-assignment form, straight-line, with one exit at its end. An IrRef is
+ * the index of the operation that made the value. Guest registers are read and written explicitly.
+ *
+ * Rule for front ends: within one guest instruction, everything that may fault comes before the first ir_put(), so
+ * that a fault finds the state as it was before the instruction.
+ */
+#ifndef BAILEY_IR_H
+#define BAILEY_IR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef uint16_t IrRef; /* 0: no value */
+
+typedef enum IrType {
+    IR_VOID,
+    IR_I8,
+    IR_I16,
+    IR_I32,
+    IR_I64,
+    IR_I128,
+    IR_V64,
+    IR_V128,
+    IR_V256,
+    IR_V512,
+    IR_FLAGS, /* N, Z, C and V of a producer; first class: packed only when someone asks for bits */
+    IR_N_TYPES
+} IrType;
+
+typedef struct IrBlock IrBlock;
+
+/* One guest register that blocks may read and write. */
+typedef struct IrReg {
+    const char *name;
+    IrType      type;
+    uint32_t    offset; /* bytes from the start of the guest's CPU structure */
+} IrReg;
+
+/* Operations with a pure meaning; the list, types and meanings are in ops.h. */
+typedef enum IrOp {
+    IR_NOP,
+#define IR_OP(name, args, flags, meaning) IR_##name,
+#include "ops.h"
+#undef IR_OP
+    IR_N_OPS
+} IrOp;
+
+/* How a FLAGS value is derived from its operands of type I32 or I64. */
+typedef enum IrFlagsKind {
+    IR_FLAGS_ADD,   /* a + b + carry: C carry out, V signed overflow */
+    IR_FLAGS_SUB,   /* a - b - !carry: C is "no borrow" (Arm's sense) */
+    IR_FLAGS_LOGIC, /* of a: N and Z; C = V = 0 */
+} IrFlagsKind;
+
+/* Conditions over FLAGS; each odd one is the negation of the even one before it. */
+typedef enum IrCond {
+    IR_COND_Z, IR_COND_NZ,
+    IR_COND_C, IR_COND_NC,
+    IR_COND_N, IR_COND_NN,
+    IR_COND_V, IR_COND_NV,
+    IR_COND_C_AND_NZ, IR_COND_NC_OR_Z, /* unsigned higher, lower or same (no-borrow sense) */
+    IR_COND_GE, IR_COND_LT,            /* N == V, N != V */
+    IR_COND_GT, IR_COND_LE,            /* !Z && N == V, Z || N != V */
+} IrCond;
+
+/* The packed form of FLAGS: what a FLAGS guest register holds in memory (uint32_t), and of ir_flags_pack(). */
+#define IR_PACK_N 8u
+#define IR_PACK_Z 4u
+#define IR_PACK_C 2u
+#define IR_PACK_V 1u
+
+/* A guest memory access. */
+typedef struct IrMem {
+    uint8_t size_log2;  /* 0 to 4: 1 to 16 bytes */
+    uint8_t sign : 1;   /* sign-extend a load to its type */
+    uint8_t big : 1;    /* big-endian */
+    uint8_t align : 1;  /* fault unless aligned to the size (atomics, exclusives, acquire/release) */
+    uint8_t space : 2;  /* which of the CPU's current translation contexts: 0 normal, 1 unprivileged */
+    uint8_t order : 2;  /* 0 none, 1 acquire, 2 release, 3 both: for hosts that run CPUs in parallel */
+    uint8_t write_intent : 1; /* a load that is the first half of a read-modify-write */
+} IrMem;
+
+/* What a helper may do; a pass must not move an operation across an effect. */
+enum {
+    IR_PURE = 0,
+    IR_READS = 1,  /* reads guest registers other than by its arguments */
+    IR_WRITES = 2, /* writes guest registers other than by its result */
+    IR_FAULTS = 4, /* may raise a guest exception: the block is then left at once */
+    IR_ENDS = 8,   /* may change what the engine assumed (translation, interrupts, time): last in its instruction;
+                      the block is left after that instruction */
+    IR_TIME = 16,  /* needs the exact instruction count and program counter */
+    IR_MEM = 32,   /* reads or writes guest memory */
+};
+
+/* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every operand and the
+ * result go by pointer to their storage (16 bytes and up, in guest byte order of lanes) and may overlap. */
+typedef struct IrHelper {
+    const char *name;
+    IrType      ret;
+    uint8_t     n_args; /* 0 to 3 */
+    uint8_t     effects;
+    bool        vector;
+    union {
+        uint64_t (*scalar)(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
+        void (*vec)(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm);
+    } fn;
+} IrHelper;
+
+/* ---- building: every function appends to the block and checks types in debug builds ---- */
+
+IrRef ir_const(IrBlock *b, IrType ty, uint64_t v);
+IrRef ir_get(IrBlock *b, unsigned reg);
+void  ir_put(IrBlock *b, unsigned reg, IrRef v);
+
+/* Integer operations by name, e.g. ir_op2(b, IR_add, IR_I64, x, y). All operands of an operation have type @ty
+ * unless ops.h says otherwise. */
+IrRef ir_op1(IrBlock *b, IrOp op, IrType ty, IrRef a);
+IrRef ir_op2(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c);
+IrRef ir_op3(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c, IrRef d);
+
+/* An operation with an immediate: vector element size, lane number, bit-field position. */
+IrRef ir_opi(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c, uint32_t imm);
+
+/* Width changes; @to wider: zero or sign extension, narrower: truncation. */
+IrRef ir_zext(IrBlock *b, IrType to, IrRef a);
+IrRef ir_sext(IrBlock *b, IrType to, IrRef a);
+IrRef ir_trunc(IrBlock *b, IrType to, IrRef a);
+
+/* @cond is an I32 that is 0 or 1. */
+IrRef ir_select(IrBlock *b, IrType ty, IrRef cond, IrRef if_true, IrRef if_false);
+
+/* Flags. @carry (I32, 0 or 1) is 0 for "none": ADD without carry in, SUB without borrow in. */
+IrRef ir_flags(IrBlock *b, IrFlagsKind kind, IrType ty, IrRef a, IrRef c, IrRef carry);
+IrRef ir_flags_cond(IrBlock *b, IrCond cond, IrRef flags);  /* I32, 0 or 1 */
+IrRef ir_flags_pack(IrBlock *b, IrRef flags);               /* I32: IR_PACK_* bits */
+IrRef ir_flags_unpack(IrBlock *b, IrRef packed);
+IrRef ir_flags_select(IrBlock *b, IrRef cond, IrRef if_true, IrRef if_false);
+
+/* Memory; the value has type @ty: I8..I64 (extended), I128 or V128 for 16 bytes, V64 for 8. */
+IrRef ir_load(IrBlock *b, IrType ty, IrMem mem, IrRef addr);
+void  ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value);
+
+/* Arguments not used are 0. Returns 0 when the helper returns nothing. */
+IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t imm);
+
+/* ---- instruction marks and exits ---- */
+
+/* ir_insn - a guest instruction starts; the engine keeps the count and the pc of each for exact faults and time. */
+void ir_insn(IrBlock *b, uint64_t pc);
+
+void ir_exit_jump(IrBlock *b, uint64_t pc);                                    /* to a known pc */
+void ir_exit_branch(IrBlock *b, IrRef cond, uint64_t taken, uint64_t fallthrough); /* cond I32, 0 or 1 */
+void ir_exit_indirect(IrBlock *b, IrRef pc);                                   /* I64 */
+void ir_exit_state(IrBlock *b, uint64_t pc);  /* to a known pc through the run loop: state changed (interrupt masks,
+                                                 translation context, exception level) */
+void ir_exit_done(IrBlock *b);                /* the last helper wrote the pc itself (exception, return) */
+
+/* Whether the block has its exit, or is full: the front end stops translating. */
+bool ir_done(const IrBlock *b);
+
+/* ---- looking ---- */
+
+/* The type of a value. */
+IrType ir_type(const IrBlock *b, IrRef v);
+
+/* ir_print - one operation per line with names of guest registers and helpers. */
+void ir_print(const IrBlock *b, FILE *out);
+
+/* ir_verify - types, single assignment, the fault-before-put rule, exactly one exit. @why gets a sentence. */
+bool ir_verify(const IrBlock *b, char *why, size_t why_len);
+
+#endif
