@@ -86,10 +86,13 @@ struct A64Cpu {
     A64El2Regs el2;
     A64El3Regs el3;
 
-    /* Local exclusive monitor. */
+    /* Local exclusive monitor: the address of the last load-exclusive and what it read. A store-exclusive passes
+     * when the address is the same and memory still holds that value. */
     bool     excl_valid;
-    uint8_t  excl_size;
-    uint64_t excl_pa;
+    uint8_t  excl_size;     /* bytes */
+    uint64_t excl_va, excl_value[2];
+
+    uint8_t  step_iss;      /* of a software step exception about to be taken: bit 0 ISV, bit 1 EX */
 
     bool     event;          /* WFE event register */
     bool     line[A64_N_LINES];

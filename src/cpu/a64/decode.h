@@ -18,7 +18,7 @@
     X(op1, 3) X(op2, 3) X(Q, 1) X(U, 1) X(sz, 1) X(immh, 4) X(immb, 3) X(ftype, 2) X(rmode, 2) X(opcode, 4)  \
     X(opcode5, 5) X(opcode3, 3) X(opcode2, 2) X(opcode6, 6) X(len, 2) X(cmode, 4) X(H, 1) X(rot, 2) X(V, 1) \
     X(abc, 3) X(defgh, 5) X(scale, 6) X(uimm6, 6) X(mask, 4) X(opt, 1) X(x1, 1) X(x2, 2) X(x3, 3) X(x4, 4)   \
-    X(x5, 5) X(op_h, 1) X(rot1, 1)
+    X(x5, 5) X(op_h, 1) X(rot1, 1) X(C, 1) X(D, 1) X(W, 1) X(idx, 2)
 
 /* The fields of one instruction word, by name; those the pattern does not name are 0. */
 typedef struct A64Fields {
@@ -28,6 +28,34 @@ typedef struct A64Fields {
 #undef X
 } A64Fields;
 
+/*
+ * The block key: everything but pc and page that changes the meaning of an instruction. a64_block_key() packs it from
+ * the CPU's state; a64_translate() unpacks it. "Effective" means after the security state, E2H and TGE rules.
+ */
+enum A64Key {
+    A64_KEY_EL = 3 << 0,          /* PSTATE.EL */
+    A64_KEY_FP_TRAP = 1 << 2,     /* FP/SIMD use traps from this level: a64_fp_trap_el() != 0 */
+    A64_KEY_BTYPE_SET = 1 << 3,   /* PSTATE.BTYPE != 0 */
+    A64_KEY_BTYPE = 3 << 4,       /* PSTATE.BTYPE */
+    A64_KEY_SS = 1 << 6,          /* software step is active: MDSCR_EL1.SS and debug exceptions enabled here */
+    A64_KEY_ALIGN = 1 << 7,       /* effective SCTLR_ELx.A */
+    A64_KEY_SP_ALIGN = 1 << 8,    /* effective SCTLR_ELx.SA (EL0: SA0) */
+    A64_KEY_UNPRIV = 1 << 9,      /* LDTR/STTR act as EL0: (EL1, or EL2 with E2H and TGE) and !PSTATE.UAO */
+    A64_KEY_SECURITY = 7 << 10,   /* Pas of the current level */
+    A64_KEY_PAC_IA = 1 << 13,     /* effective SCTLR_ELx.EnIA, EnIB, EnDA, EnDB */
+    A64_KEY_PAC_IB = 1 << 14,
+    A64_KEY_PAC_DA = 1 << 15,
+    A64_KEY_PAC_DB = 1 << 16,
+    A64_KEY_BT = 1 << 17,         /* effective SCTLR_ELx.BT (EL0: BT0, EL1: BT1): PACIxSP is no "BTI j" */
+    A64_KEY_IL = 1 << 18,         /* PSTATE.IL: every instruction is an illegal execution */
+    A64_KEY_FGT = 1 << 19,        /* fine-grained traps may apply here: system registers go through a64_mrs/msr */
+    A64_KEY_SPSEL = 1 << 20,      /* PSTATE.SP */
+    A64_KEY_PSTATE_SS = 1 << 21,  /* PSTATE.SS; only when A64_KEY_SS */
+    A64_KEY_ZVA_SLOW = 1 << 22,   /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
+    A64_KEY_NAA = 1 << 23,        /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
+};
+enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 24 };
+
 /* What a pattern function gets: the block being built and what the block key says of the CPU's state. */
 typedef struct A64Trans {
     IrBlock *ir;
@@ -36,10 +64,14 @@ typedef struct A64Trans {
     uint64_t key;
     /* from the key */
     unsigned el;
+    unsigned btype;       /* PSTATE.BTYPE at this instruction: not 0 only for the first of a block */
     bool     fp_trapped;  /* FP/SIMD use traps: a64_fp_check() */
-    bool     bti_active;  /* BTYPE was not 0 at the start of the block */
     bool     guarded;     /* the page is a BTI guarded page */
-    bool     e2h_tge, align_check, unpriv, ss_active;
+    bool     align_check; /* SCTLR_ELx.A */
+    bool     unpriv;      /* LDTR and STTR use the unprivileged translation context */
+    bool     stepping;    /* software step: this is the one instruction */
+    bool     exclusive;   /* the instruction was a load-exclusive: for the syndrome of a software step */
+    bool     sp_aligned;  /* SP is known to be a multiple of 16 here */
 } A64Trans;
 
 typedef struct A64Pattern {
@@ -66,15 +98,29 @@ const A64Pattern *a64_decode(uint32_t insn, A64Fields *f);
 
 void a64_pattern_foreach(void (*fn)(const A64Pattern *p, void *opaque), void *opaque);
 
-/* a64_translate_insn - emit one instruction (or the UNDEFINED exception). */
-void a64_translate_insn(A64Trans *t, uint32_t insn);
+/**
+ * a64_translate - CpuGuest.translate: emit instructions at @pc until the block must end, @max_insns are emitted or
+ * the code of the page does.
+ */
+void a64_translate(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_t *code, size_t len,
+                   unsigned max_insns, unsigned flags);
 
-/* Text of an instruction from the pattern table: name and fields. */
+/* a64_disassemble - text of an instruction from the pattern table: name and fields. */
 void a64_disassemble(uint64_t pc, uint32_t insn, char *dst, size_t cap);
 
-/* ---- what pattern functions use (translate.c) ---- */
+/* ---- what the system side of the CPU supplies (with a64.h and sysreg.h) ---- */
 
-/* Guest register numbers of the state table. */
+/* The block key of the current state, by enum A64Key. */
+uint64_t a64_block_key(const A64Cpu *cpu);
+
+/* The level that an FP/SIMD instruction executed now traps to (CPACR_EL1, CPTR_EL2, CPTR_EL3), 0: none. */
+unsigned a64_fp_trap_el(const A64Cpu *cpu);
+
+/* Exception return to @pc with SPSR_ELx of the current level: PSTATE, illegal returns, pc, monitor cleared. */
+void a64_eret(A64Cpu *cpu, uint64_t pc);
+
+/* ---- guest registers that blocks read and write: the CpuGuest's table ---- */
+
 enum {
     A64_R_X0 = 0, /* ..30 */
     A64_R_SP = 31,
@@ -84,8 +130,28 @@ enum {
     A64_R_FPCR = 66,
     A64_R_FPSR,
     A64_R_BTYPE,
+    A64_R_D, /* PSTATE.DAIF, one byte each */
+    A64_R_A,
+    A64_R_I,
+    A64_R_F,
+    A64_R_SS,
+    A64_R_SP_EL0, /* el1.sp_el0: valid while PSTATE.SP is 1 */
+    A64_R_TPIDR_EL0,
+    A64_R_TPIDRRO_EL0,
+    A64_R_TPIDR_EL1,
+    A64_R_TPIDR_EL2,
+    A64_R_EXCL_VALID,
+    A64_R_EXCL_SIZE,
+    A64_R_EXCL_VA,
+    A64_R_EXCL_LO,
+    A64_R_EXCL_HI,
+    A64_R_STEP_ISS,
     A64_N_REGS
 };
+
+extern const IrReg a64_regs[A64_N_REGS];
+
+/* ---- what pattern functions use (translate.c) ---- */
 
 IrRef a64_x(A64Trans *t, IrType ty, unsigned n);     /* register, 31 reads as zero; ty I32 or I64 */
 IrRef a64_xsp(A64Trans *t, IrType ty, unsigned n);   /* register, 31 is SP */
@@ -101,12 +167,41 @@ IrRef a64_cond(A64Trans *t, unsigned cond);          /* I32 0/1; AL and NV give 
 /* ADD/SUB with optional flags: a + b or a - b. */
 IrRef a64_addsub(A64Trans *t, IrRef a, IrRef b, bool sub, bool set_flags);
 
+/* LSL, LSR, ASR, ROR of a value by a constant below its width. */
+typedef enum A64Shift { A64_LSL, A64_LSR, A64_ASR, A64_ROR } A64Shift;
+IrRef a64_shift(A64Trans *t, IrType ty, IrRef v, A64Shift kind, unsigned amount);
+
+/* A register extended by UXTB..SXTX (@option) and shifted left. Result I64 or I32. */
+IrRef a64_extend(A64Trans *t, IrType ty, unsigned n, unsigned option, unsigned shift);
+
+/* The immediate of "logical (immediate)"; false: reserved encoding. @width 32 or 64. */
+bool a64_bitmask(unsigned N, unsigned imms, unsigned immr, unsigned width, uint64_t *value);
+
 /* Base + offset with tag bits left in place (the MMU ignores them where TBI says so); checks SP alignment for n=31. */
 IrRef a64_address(A64Trans *t, unsigned Rn, int64_t offset);
+IrRef a64_plus(A64Trans *t, IrRef base, int64_t offset); /* I64 base + constant */
+
+/* The descriptor of an ordinary data access of 1 << @size_log2 bytes at the current privilege. */
+IrMem a64_mem(A64Trans *t, unsigned size_log2);
 
 void a64_undefined(A64Trans *t);                     /* the instruction is UNDEFINED: ends the block */
 
 /* a64_fp_check - false when FP/SIMD use is trapped: the trap has been emitted and the function must return. */
 bool a64_fp_check(A64Trans *t);
+
+/* A helper that always raises an exception or sets the pc: the block ends here. Arguments as ir_call(). */
+void a64_raise_by(A64Trans *t, const IrHelper *h, IrRef a, uint64_t imm);
+
+/* The block's exits for pattern functions; they finish BTYPE and software step. */
+void a64_jump(A64Trans *t, uint64_t pc);
+void a64_branch_if(A64Trans *t, IrRef cond, uint64_t taken); /* else the next instruction */
+void a64_jump_indirect(A64Trans *t, IrRef pc, unsigned btype);
+void a64_leave(A64Trans *t); /* to the next instruction through the run loop: state changed */
+
+/* Raising, for C helpers: an exception with syndrome @ec and @iss to the level that takes synchronous exceptions of
+ * the current one (TGE routing included); preferred return is the current instruction or, @after, the next. */
+void     a64_raise_sync(A64Cpu *cpu, unsigned ec, uint32_t iss, bool after);
+void     a64_raise_to(A64Cpu *cpu, unsigned target, unsigned ec, uint32_t iss, bool after);
+unsigned a64_sync_target(const A64Cpu *cpu);
 
 #endif
