@@ -35,6 +35,9 @@ void clock_set_runner(Clock *c, int64_t (*now)(void *opaque), void (*recut)(void
 /* clock_advance - between slices: move time to @now_ns (never back) and fire what is due, earliest first. */
 void clock_advance(Clock *c, int64_t now_ns);
 
+/* clock_rewind - between slices: the next CPU of a window starts where the window started. Nothing fires. */
+void clock_rewind(Clock *c, int64_t now_ns);
+
 /* The earliest deadline, or INT64_MAX. */
 int64_t clock_next_deadline(const Clock *c);
 

@@ -1,0 +1,85 @@
+/*
+ * The firmware model: the EL3 monitor and the Realm Management Monitor, at their call boundary. An exception to EL3
+ * or to R-EL2 lands here; guest memory is read and written through the same owner checks as anyone's. RMM
+ * specification (Arm DEN0137) 1.0 and the device assignment commands of 1.1-alp17; PSCI (DEN0022); SMCCC (DEN0028).
+ *
+ * State: what hardware reads (RTTs, the SMMU's Realm stream table) is architected and lives in guest memory. What
+ * it does not read (RD, REC, PDEV, VDEV) has a layout of our own in the granules the host donated.
+ */
+#ifndef BAILEY_RMM_H
+#define BAILEY_RMM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/a64/a64.h"
+#include "entropy.h"
+#include "memory.h"
+
+typedef struct Rmm     Rmm;
+typedef struct Monitor Monitor;
+
+/* What the RMM needs of the platform besides memory and CPUs: root ports (through the monitor, as on hardware) and
+ * the Realm side of the SMMU. A function left NULL means the platform has no such part: device commands then answer
+ * that they are not supported. */
+typedef struct RmmPlatform {
+    void *opaque;
+
+    /* IDE keys of a root port, as RMM_IDE_KEY_PROG, KEY_SET_GO, KEY_SET_STOP. @root: requester ID of the root port;
+     * @substream 0 to 2; @tx: direction seen by the root port. False: no such port or stream. */
+    bool (*ide_key_program)(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
+                            unsigned substream, const uint8_t key[32], uint64_t iv);
+    bool (*ide_key_go)(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx, unsigned substream);
+    bool (*ide_key_stop)(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
+                         unsigned substream);
+
+    /* Realm programming interface of the SMMU in front of PCIe: base of its Realm register page (0: none) and the
+     * stream ID of a requester ID. The RMM programs it by register writes in the Realm space. */
+    uint64_t smmu_realm_base;
+    uint32_t (*stream_id)(void *opaque, uint32_t requester);
+
+    /* The address ranges of device memory that may be delegated (BAR windows). */
+    uint64_t dev_base[2], dev_size[2];
+} RmmPlatform;
+
+/**
+ * rmm_new - an RMM for a machine.
+ * @carveout, @carveout_size: RAM that belongs to the RMM (Realm space): stream tables, command queue
+ */
+Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, uint64_t carveout_size,
+             const RmmPlatform *platform, uint64_t seed);
+void rmm_free(Rmm *r);
+
+/**
+ * monitor_new - the EL3 monitor: SMC routing, PSCI for the Normal world, world switches, page owners.
+ * It installs itself as the firmware of each CPU. CPU 0 is on, the others are off.
+ */
+Monitor *monitor_new(Rmm *rmm, Memory *memory, A64Cpu **cpus, unsigned n_cpus);
+void     monitor_free(Monitor *m);
+
+/* System events the monitor passes on: power off, reset. */
+typedef enum MonitorEvent { MONITOR_SYSTEM_OFF, MONITOR_SYSTEM_RESET } MonitorEvent;
+void monitor_on_event(Monitor *m, void (*fn)(void *opaque, MonitorEvent ev), void *opaque);
+
+/* monitor_host_smc - the built-in host at NS-EL2 of @cpu issues an SMC: arguments and results in cpu->x[0..17]. For
+ * RMI_REC_ENTER it returns true: the CPU now runs the Realm, and the results are in x[] when @cpu->cpu.party is set
+ * again. Otherwise the call is complete. */
+bool monitor_host_smc(Monitor *m, A64Cpu *cpu);
+
+/* monitor_set_builtin_host - the built-in host stands at NS-EL2 of @cpu: REC exits set cpu->cpu.party instead of
+ * resuming code. */
+void monitor_set_builtin_host(Monitor *m, A64Cpu *cpu);
+
+/* Calls made so far, for -result: @fn gets each command that was called at least once. */
+void rmm_call_counts(const Rmm *r, void (*fn)(void *opaque, const char *name, uint64_t count), void *opaque);
+
+/* The test root of attestation: PEM text of the certificate that signs the platform key's (static string). */
+const char *rmm_attest_root_pem(void);
+
+/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI", "PSCI"), function number, name. */
+void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
+                                const char *const *failures, size_t n_failures),
+                     void *opaque);
+
+#endif

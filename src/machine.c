@@ -1,0 +1,371 @@
+/*
+ * The run loop: CPUs take turns in windows of counted time, timers fire at their exact instruction, and an idle
+ * machine jumps to its next deadline. One GLib idle source gives the CPUs their slices, so that terminals, sockets
+ * and the debugger are served between slices; what they bring enters at a slice boundary.
+ */
+#include "machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cpu/a64/a64.h"
+#include "log.h"
+
+/* Several CPUs share a window so that they see each other's stores within this time. */
+#define WINDOW_SMP_NS 20000
+/* One CPU alone runs until its next deadline, but no longer than this between looks at the outside. */
+#define WINDOW_UP_NS 2000000
+/* Windows between two looks at file descriptors. */
+#define WINDOWS_PER_POLL 4
+/* Without any deadline a machine only waits for the outside: how often it looks. */
+#define IDLE_POLL_MS 100
+
+typedef struct Slot {
+    Cpu  *cpu;
+    bool (*is_off)(const Cpu *cpu);
+} Slot;
+
+typedef struct Step {
+    char    *name;
+    int64_t  ns;
+    uint64_t insns;
+} Step;
+
+struct Machine {
+    Clock        *clock;
+    Owners       *owners;
+    Memory       *memory;
+    CpuEngine    *engine;
+    GArray       *slots;        /* of Slot */
+    GArray       *steps;        /* of Step */
+    GMainLoop    *loop;
+    Cpu          *running;
+    MachineParty *party;
+    void         *party_opaque;
+    int           live;
+    bool          host_clock, paused, stopping;
+    int64_t       wall_start_us; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
+    MachineExit   status;
+    char         *reason;
+    guint         source;
+    void        (*on_break)(void *opaque, Cpu *cpu);
+    void         *on_break_opaque;
+};
+
+static gboolean machine_dispatch(gpointer opaque);
+
+static int64_t runner_now(void *opaque)
+{
+    Machine *m = opaque;
+
+    return cpu_now(m->running);
+}
+
+static void runner_recut(void *opaque)
+{
+    Machine *m = opaque;
+
+    cpu_set_deadline(m->running, clock_next_deadline(m->clock));
+}
+
+static void trace_prefix(void *opaque, char *dst, unsigned cap)
+{
+    Machine *m = opaque;
+    Cpu     *cpu = m->running;
+
+    if (cpu != NULL) {
+        const A64Cpu *a64 = (const A64Cpu *)cpu;
+
+        snprintf(dst, cap, "%12lld %u %s-EL%u ", (long long)clock_now(m->clock), cpu->index,
+                 pas_name(a64->security), a64->el);
+    } else {
+        snprintf(dst, cap, "%12lld - ", (long long)clock_now(m->clock));
+    }
+}
+
+Machine *machine_new(const Options *o, GError **error)
+{
+    Machine *m = g_new0(Machine, 1);
+
+    m->clock = clock_new();
+    m->owners = owners_new();
+    m->memory = memory_new(m->owners);
+    m->engine = cpu_engine_new(m->memory, m->owners, CPU_ACCEL_INTERP);
+    m->slots = g_array_new(FALSE, TRUE, sizeof(Slot));
+    m->steps = g_array_new(FALSE, TRUE, sizeof(Step));
+    m->loop = g_main_loop_new(NULL, FALSE);
+    m->host_clock = o->clock_host;
+    log_set_prefix(trace_prefix, m);
+    return m;
+}
+
+void machine_free(Machine *m)
+{
+    log_set_prefix(NULL, NULL);
+    cpu_engine_free(m->engine);
+    memory_free(m->memory);
+    owners_free(m->owners);
+    clock_free(m->clock);
+    for (guint i = 0; i < m->steps->len; i++) {
+        g_free(g_array_index(m->steps, Step, i).name);
+    }
+    g_array_free(m->steps, TRUE);
+    g_array_free(m->slots, TRUE);
+    g_main_loop_unref(m->loop);
+    g_free(m->reason);
+    g_free(m);
+}
+
+Clock *machine_clock(Machine *m) { return m->clock; }
+Memory *machine_memory(Machine *m) { return m->memory; }
+Owners *machine_owners(Machine *m) { return m->owners; }
+CpuEngine *machine_engine(Machine *m) { return m->engine; }
+
+void machine_add_cpu(Machine *m, Cpu *cpu, bool (*is_off)(const Cpu *cpu))
+{
+    Slot s = { cpu, is_off };
+
+    g_array_append_val(m->slots, s);
+}
+
+void machine_set_party(Machine *m, MachineParty *step, void *opaque)
+{
+    m->party = step;
+    m->party_opaque = opaque;
+}
+
+void machine_hold_live(Machine *m, int delta) { m->live += delta; }
+void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque)
+{
+    m->on_break = fn;
+    m->on_break_opaque = opaque;
+}
+
+void machine_note_step(Machine *m, const char *name)
+{
+    Step s = { g_strdup(name), clock_now(m->clock), machine_insns(m) };
+
+    g_array_append_val(m->steps, s);
+    LOG(HOST, "step %s", name);
+}
+
+void machine_foreach_step(const Machine *m, void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns),
+                          void *opaque)
+{
+    for (guint i = 0; i < m->steps->len; i++) {
+        const Step *s = &g_array_index(m->steps, Step, i);
+
+        fn(opaque, s->name, s->ns, s->insns);
+    }
+}
+
+uint64_t machine_insns(const Machine *m)
+{
+    uint64_t n = 0;
+
+    for (guint i = 0; i < m->slots->len; i++) {
+        n += cpu_insns(g_array_index(m->slots, Slot, i).cpu);
+    }
+    return n;
+}
+
+const char *machine_stop_reason(const Machine *m) { return m->reason; }
+
+void machine_stop(Machine *m, MachineExit status, const char *reason)
+{
+    if (m->stopping) {
+        return;
+    }
+    m->stopping = true;
+    m->status = status;
+    m->reason = g_strdup(reason);
+    if (m->running != NULL) {
+        cpu_request_stop(m->running);
+    }
+    g_main_loop_quit(m->loop);
+}
+
+/* ---- slices ---- */
+
+/* Guest time by the wall: what -clock host follows and what pacing aims at. */
+static int64_t wall_now_ns(const Machine *m)
+{
+    return (g_get_monotonic_time() - m->wall_start_us) * 1000;
+}
+
+static void schedule(Machine *m, int64_t delay_us)
+{
+    if (m->source != 0) {
+        g_source_remove(m->source);
+    }
+    m->source = delay_us <= 0 ? g_idle_add(machine_dispatch, m)
+                              : g_timeout_add((guint)(delay_us + 999) / 1000, machine_dispatch, m);
+}
+
+void machine_wake(Machine *m)
+{
+    if (m->paused || m->stopping || m->running != NULL) {
+        return;
+    }
+    if (m->live > 0) {
+        /* Input from outside an idle machine arrives now, not at the time the machine fell asleep. */
+        clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
+    }
+    schedule(m, 0);
+}
+
+void machine_pause(Machine *m, bool paused)
+{
+    m->paused = paused;
+    if (paused) {
+        if (m->running != NULL) {
+            cpu_request_stop(m->running);
+        }
+        if (m->source != 0) {
+            g_source_remove(m->source);
+            m->source = 0;
+        }
+    } else {
+        m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
+        schedule(m, 0);
+    }
+}
+
+bool machine_is_paused(const Machine *m) { return m->paused; }
+
+/* How a CPU's turn ended. */
+typedef struct Turn {
+    int64_t now;    /* its local time */
+    bool    waits;  /* nothing to do before the next deadline, which is not in this window */
+} Turn;
+
+/* Run one CPU from @start to @end; timers fire at their instruction, a waiting CPU skips to them. */
+static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
+{
+    Turn t = { .now = start };
+
+    m->running = cpu;
+    clock_rewind(m->clock, start);
+    while (t.now < end && !m->stopping && !m->paused) {
+        int64_t  deadline = clock_next_deadline(m->clock);
+        uint64_t used = 0;
+        bool     waits = false;
+
+        if (deadline <= t.now) {
+            clock_advance(m->clock, t.now);
+            continue;
+        }
+        if (cpu->party) {
+            waits = !m->party(m->party_opaque, cpu);
+        } else {
+            clock_set_runner(m->clock, runner_now, runner_recut, m);
+            CpuStop stop = cpu_run(cpu, t.now, (uint64_t)(MIN(end, deadline) - t.now), &used);
+            clock_set_runner(m->clock, NULL, NULL, NULL);
+            t.now += (int64_t)used;
+            clock_advance(m->clock, t.now);
+            if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
+                m->on_break(m->on_break_opaque, cpu);
+                break;
+            }
+            waits = stop == CPU_STOP_WAIT && used == 0;
+        }
+        if (waits) {
+            deadline = clock_next_deadline(m->clock);
+            if (deadline >= end) {
+                t.waits = true;
+                break;
+            }
+            t.now = MAX(t.now, deadline);
+        }
+    }
+    m->running = NULL;
+    return t;
+}
+
+/* The end of the next window: a single CPU goes on to its next deadline. */
+static int64_t window_end(const Machine *m, int64_t now)
+{
+    int64_t end = now + (m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS);
+
+    return m->host_clock ? MIN(end, MAX(wall_now_ns(m), now + 1)) : end;
+}
+
+/* One turn of every CPU. Returns false when all of them wait. */
+static bool run_window(Machine *m)
+{
+    int64_t start = clock_now(m->clock), end = window_end(m, start), reached = start;
+    bool    busy = false;
+
+    for (guint i = 0; i < m->slots->len && !m->stopping && !m->paused; i++) {
+        Slot *s = &g_array_index(m->slots, Slot, i);
+
+        if (!s->is_off(s->cpu)) {
+            Turn t = run_cpu(m, s->cpu, start, end);
+
+            reached = MAX(reached, t.now);
+            busy |= !t.waits;
+        }
+    }
+    clock_rewind(m->clock, start);
+    clock_advance(m->clock, reached);
+    return busy;
+}
+
+/* Nothing to run: jump to the next deadline, at the pace of the wall while something outside is attached. */
+static int64_t idle_jump(Machine *m)
+{
+    int64_t deadline = clock_next_deadline(m->clock);
+
+    if (deadline == INT64_MAX) {
+        return (int64_t)IDLE_POLL_MS * 1000;
+    }
+    if (m->live > 0 || m->host_clock) {
+        int64_t ahead_us = (deadline - wall_now_ns(m)) / 1000;
+
+        if (ahead_us > 0) {
+            return ahead_us;
+        }
+    }
+    clock_advance(m->clock, deadline);
+    return 0;
+}
+
+static gboolean machine_dispatch(gpointer opaque)
+{
+    Machine *m = opaque;
+    int64_t  delay_us = 0;
+
+    m->source = 0;
+    for (int i = 0; i < WINDOWS_PER_POLL && !m->stopping && !m->paused; i++) {
+        if (!run_window(m) && !m->stopping && !m->paused) {
+            delay_us = idle_jump(m);
+            if (delay_us > 0) {
+                break;
+            }
+        }
+    }
+    if (!m->host_clock) {
+        /* Pacing counts from here: time spent computing is not made up for by rushing through idle time. */
+        m->wall_start_us = MAX(m->wall_start_us, g_get_monotonic_time() - clock_now(m->clock) / 1000);
+    }
+    if (!m->stopping && !m->paused) {
+        schedule(m, delay_us);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+MachineExit machine_run(Machine *m)
+{
+    m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
+    if (!m->paused && !m->stopping) {
+        schedule(m, 0);
+    }
+    if (!m->stopping) {
+        g_main_loop_run(m->loop);
+    }
+    if (m->source != 0) {
+        g_source_remove(m->source);
+        m->source = 0;
+    }
+    return m->status;
+}

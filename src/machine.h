@@ -1,0 +1,74 @@
+/*
+ * A running machine: its CPUs, clock and memory, the loop that gives the CPUs their slices, and how it ends. Boards
+ * (board/) build one; nothing here knows a device or an address.
+ */
+#ifndef BAILEY_MACHINE_H
+#define BAILEY_MACHINE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "cpu/cpu.h"
+#include "memory.h"
+#include "options.h"
+
+/* Exit statuses of the program. */
+typedef enum MachineExit {
+    EXIT_GUEST_OFF = 0, /* or -expect seen */
+    EXIT_BAD_INPUT = 1,
+    EXIT_BAD_OPTION = 2,
+    EXIT_NO_EXPECT = 3,
+    EXIT_TIMEOUT = 4,
+    EXIT_FAIL_ON = 5,
+    EXIT_PANIC = 6,
+} MachineExit;
+
+typedef struct Machine Machine;
+
+/* Who runs a CPU that no guest code runs on (the built-in host): one step of its state machine. Returns false when
+ * it waits for an event. */
+typedef bool MachineParty(void *opaque, Cpu *cpu);
+
+Machine *machine_new(const Options *o, GError **error);
+void     machine_free(Machine *m);
+
+Clock     *machine_clock(Machine *m);
+Memory    *machine_memory(Machine *m);
+Owners    *machine_owners(Machine *m);
+CpuEngine *machine_engine(Machine *m);
+
+/* machine_add_cpu - the CPU takes part in the round robin from now on, in order of addition. */
+void machine_add_cpu(Machine *m, Cpu *cpu, bool (*is_off)(const Cpu *cpu));
+void machine_set_party(Machine *m, MachineParty *step, void *opaque);
+
+/* machine_wake - an event arrived for a party or an idle CPU: look again. */
+void machine_wake(Machine *m);
+
+/* machine_hold_live - a source of outside events is attached (terminal, open connection): jumps of the idle clock
+ * are paced by wall time while the count is above zero. */
+void machine_hold_live(Machine *m, int delta);
+
+/* machine_stop - end the run with @status; the first call wins. @reason goes to -result. */
+void machine_stop(Machine *m, MachineExit status, const char *reason);
+
+/* Pause and resume (debugger). While paused no guest time passes. */
+void machine_pause(Machine *m, bool paused);
+bool machine_is_paused(const Machine *m);
+
+/* The debugger hears of CPUs that stopped on a break. */
+void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque);
+
+/* machine_run - the main loop until machine_stop(); returns the status. */
+MachineExit machine_run(Machine *m);
+
+const char *machine_stop_reason(const Machine *m);
+uint64_t    machine_insns(const Machine *m); /* of all CPUs */
+
+/* Steps of the main job for -result: name, guest time, instruction count. */
+void machine_note_step(Machine *m, const char *name);
+void machine_foreach_step(const Machine *m, void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns),
+                          void *opaque);
+
+#endif

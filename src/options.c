@@ -1,0 +1,629 @@
+/*
+ * The command-line table and its parser. Options that describe parts (-device, -netdev, ...) are only split here;
+ * the part itself checks its keys, so that its own list of them stays the only one.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "device.h"
+#include "log.h"
+
+#ifndef BAILEY_VERSION
+#define BAILEY_VERSION "0.1.0"
+#endif
+
+#define DEFAULT_RAM_SIZE (1ull << 30)
+#define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
+#define MAX_CPUS         8
+
+typedef struct Option Option;
+
+struct Option {
+    const char *name;
+    const char *arg;  /* NULL: takes none */
+    const char *help;
+    bool      (*set)(Options *o, const char *value, GError **error);
+};
+
+G_DEFINE_QUARK(bailey-options, options_error)
+
+static bool fail(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+
+static bool fail(GError **error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    g_set_error_literal(error, options_error_quark(), 1, text);
+    g_free(text);
+    return false;
+}
+
+/* ---- lists of the form driver,key=value ---- */
+
+/* The next comma-separated word of *@p; a doubled comma stands for one. NULL at the end. */
+static char *next_word(const char **p)
+{
+    if (**p == '\0') {
+        return NULL;
+    }
+    GString *w = g_string_new(NULL);
+
+    while (**p != '\0') {
+        if (**p == ',') {
+            (*p)++;
+            if (**p != ',') {
+                break;
+            }
+        }
+        g_string_append_c(w, **p);
+        (*p)++;
+    }
+    return g_string_free(w, FALSE);
+}
+
+OptionList *option_list_parse(const char *text)
+{
+    OptionList *l = g_new0(OptionList, 1);
+    bool        first = true;
+    char       *word;
+
+    l->text = g_strdup(text);
+    l->keys = g_ptr_array_new_with_free_func(g_free);
+    l->values = g_ptr_array_new_with_free_func(g_free);
+    while ((word = next_word(&text)) != NULL) {
+        char *eq = strchr(word, '=');
+
+        if (first && eq == NULL) {
+            l->driver = word;
+        } else {
+            g_ptr_array_add(l->values, g_strdup(eq == NULL ? "on" : eq + 1));
+            if (eq != NULL) {
+                *eq = '\0';
+            }
+            g_ptr_array_add(l->keys, word);
+        }
+        first = false;
+    }
+    if (l->driver == NULL) {
+        l->driver = g_strdup("");
+    }
+    return l;
+}
+
+void option_list_free(OptionList *l)
+{
+    if (l != NULL) {
+        g_free(l->driver);
+        g_free(l->text);
+        g_ptr_array_free(l->keys, TRUE);
+        g_ptr_array_free(l->values, TRUE);
+        g_free(l);
+    }
+}
+
+const char *option_list_get(const OptionList *l, const char *key)
+{
+    for (guint i = 0; i < l->keys->len; i++) {
+        if (strcmp(l->keys->pdata[i], key) == 0) {
+            return l->values->pdata[i];
+        }
+    }
+    return NULL;
+}
+
+bool option_parse_size(const char *text, unsigned unit_shift, uint64_t *bytes)
+{
+    static const char units[] = "bkmgt";
+    char             *end;
+
+    errno = 0;
+    uint64_t v = g_ascii_strtoull(text, &end, 0);
+    if (end == text || errno != 0 || *text == '-') {
+        return false;
+    }
+    unsigned shift = unit_shift;
+    if (*end != '\0') {
+        const char *u = strchr(units, g_ascii_tolower(*end));
+
+        if (u == NULL || end[1] != '\0') {
+            return false;
+        }
+        shift = (unsigned)(u - units) * 10;
+    }
+    if (v > UINT64_MAX >> shift) {
+        return false;
+    }
+    *bytes = v << shift;
+    return true;
+}
+
+static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = g_ascii_strtoull(text, &end, 0);
+    return end != text && *end == '\0' && errno == 0 && *text != '-' && *out >= min && *out <= max;
+}
+
+static void replace(char **dst, const char *value)
+{
+    g_free(*dst);
+    *dst = g_strdup(value);
+}
+
+/* ---- one function per option ---- */
+
+static void machine_help(void)
+{
+    printf("Machines (-M NAME[,key=value...]):\n"
+           "  cca   Arm CCA: the memory map of QEMU's virt board with RME, a modelled monitor and RMM\n"
+           "Keys of cca:\n"
+           "  boot=realm|host    realm (default): the built-in host starts the kernel inside a Realm\n"
+           "                     host: the kernel is the Normal-world host at EL2\n"
+           "  dumpdtb=FILE       write the device tree and stop\n"
+           "  host-fault=NAME    the built-in host misbehaves: map-private, bar-write, substitute-key\n");
+}
+
+static bool set_machine(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+
+    if (strcmp(l->driver, "help") == 0 || strcmp(l->driver, "?") == 0) {
+        machine_help();
+        o->help_only = true;
+        option_list_free(l);
+        return true;
+    }
+    const char *type = option_list_get(l, "type");
+    replace(&o->machine, type != NULL ? type : l->driver);
+    option_list_free(o->machine_opts);
+    o->machine_opts = l;
+    if (strcmp(o->machine, "cca") != 0) {
+        return fail(error, "-M: there is no machine '%s'; '-M help' lists them (cca)", o->machine);
+    }
+    for (guint i = 0; i < l->keys->len; i++) {
+        const char *key = l->keys->pdata[i], *v = l->values->pdata[i];
+
+        if (strcmp(key, "boot") == 0) {
+            if (strcmp(v, "realm") != 0 && strcmp(v, "host") != 0) {
+                return fail(error, "-M: boot=%s is neither 'realm' nor 'host'", v);
+            }
+            o->boot = strcmp(v, "host") == 0 ? BOOT_HOST : BOOT_REALM;
+        } else if (strcmp(key, "dumpdtb") == 0) {
+            replace(&o->dumpdtb, v);
+        } else if (strcmp(key, "host-fault") == 0) {
+            replace(&o->host_fault, v);
+        } else if (strcmp(key, "rmm") == 0) {
+            if (strcmp(v, "1.1-alp17") != 0) {
+                return fail(error, "-M: rmm=%s is not offered; use rmm=1.1-alp17", v);
+            }
+        } else if (strcmp(key, "type") != 0) {
+            return fail(error, "-M: the cca machine has no key '%s'; '-M help' lists them", key);
+        }
+    }
+    return true;
+}
+
+static bool set_cpu(Options *o, const char *value, GError **error)
+{
+    if (strcmp(value, "help") == 0) {
+        printf("CPU models:\n  max   every feature the emulator implements\n");
+        o->help_only = true;
+        return true;
+    }
+    if (strcmp(value, "max") != 0) {
+        return fail(error, "-cpu: there is no model '%s'; use -cpu max", value);
+    }
+    replace(&o->cpu_model, value);
+    return true;
+}
+
+static bool set_smp(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    const char *n = option_list_get(l, "cpus");
+    uint64_t    v;
+    bool        ok = parse_number(n != NULL ? n : l->driver, 1, MAX_CPUS, &v);
+
+    option_list_free(l);
+    if (!ok) {
+        return fail(error, "-smp: '%s' is not a number of CPUs from 1 to %d", value, MAX_CPUS);
+    }
+    o->smp = (unsigned)v;
+    return true;
+}
+
+static bool set_ram(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    const char *s = option_list_get(l, "size");
+    bool        ok = option_parse_size(s != NULL ? s : l->driver, 20, &o->ram_size);
+
+    option_list_free(l);
+    if (!ok || o->ram_size < 64ull << 20 || o->ram_size > 64ull << 30 || o->ram_size % (2 << 20) != 0) {
+        return fail(error, "-m: '%s' is not a memory size from 64M to 64G in steps of 2M; for example -m 1G", value);
+    }
+    return true;
+}
+
+static bool set_kernel(Options *o, const char *value, GError **error) { replace(&o->kernel, value); return true; }
+static bool set_initrd(Options *o, const char *value, GError **error) { replace(&o->initrd, value); return true; }
+static bool set_append(Options *o, const char *value, GError **error) { replace(&o->append, value); return true; }
+static bool set_dtb(Options *o, const char *value, GError **error) { replace(&o->dtb, value); return true; }
+static bool set_result(Options *o, const char *value, GError **error) { replace(&o->result, value); return true; }
+static bool set_expect(Options *o, const char *value, GError **error) { replace(&o->expect, value); return true; }
+
+static bool set_fail_on(Options *o, const char *value, GError **error)
+{
+    GError *bad = NULL;
+    GRegex *re = g_regex_new(value, 0, 0, &bad);
+
+    if (re == NULL) {
+        fail(error, "-fail-on: '%s' is not a regular expression: %s", value, bad->message);
+        g_error_free(bad);
+        return false;
+    }
+    g_regex_unref(re);
+    replace(&o->fail_on, value);
+    return true;
+}
+
+static void print_device(const DeviceClass *cls, void *opaque)
+{
+    if (strcmp(cls->bus, opaque) == 0) {
+        printf("  %-20s %s\n", cls->name, cls->desc);
+    }
+}
+
+static bool set_device(Options *o, const char *value, GError **error)
+{
+    OptionList        *l = option_list_parse(value);
+    const DeviceClass *cls = device_class_find(l->driver);
+
+    if (strcmp(l->driver, "help") == 0) {
+        printf("Devices (-device NAME[,key=value...]; -device NAME,help lists a device's keys):\n");
+        device_class_foreach(print_device, "pci");
+        o->help_only = true;
+    } else if (cls == NULL || strcmp(cls->bus, "pci") != 0) {
+        fail(error, "-device: there is no device '%s'; '-device help' lists them", l->driver);
+        option_list_free(l);
+        return false;
+    } else if (option_list_get(l, "help") != NULL) {
+        device_help(cls);
+        o->help_only = true;
+    }
+    g_ptr_array_add(o->devices, l);
+    return true;
+}
+
+/* Options that are kept as lists for the part they describe. */
+static bool add_list(GPtrArray *to, const char *option, const char *value, const char *example, GError **error)
+{
+    if (*value == '\0' || *value == ',') {
+        return fail(error, "%s: '%s' names no type; for example %s %s", option, value, option, example);
+    }
+    g_ptr_array_add(to, option_list_parse(value));
+    return true;
+}
+
+static bool set_netdev(Options *o, const char *value, GError **error)
+{
+    return add_list(o->netdevs, "-netdev", value, "user,id=n0", error);
+}
+
+static bool set_drive(Options *o, const char *value, GError **error)
+{
+    return add_list(o->drives, "-drive", value, "file=disk.img,format=raw,id=d0", error);
+}
+
+static bool set_chardev(Options *o, const char *value, GError **error)
+{
+    return add_list(o->chardevs, "-chardev", value, "socket,id=c0,path=/tmp/serial,server=on", error);
+}
+
+static bool set_serial(Options *o, const char *value, GError **error)
+{
+    g_ptr_array_add(o->serials, g_strdup(value));
+    return true;
+}
+
+static bool set_nographic(Options *o, const char *value, GError **error) { o->nographic = true; return true; }
+static bool set_no_reboot(Options *o, const char *value, GError **error) { o->no_reboot = true; return true; }
+static bool set_stopped(Options *o, const char *value, GError **error) { o->start_stopped = true; return true; }
+
+static bool set_log(Options *o, const char *value, GError **error)
+{
+    const char *bad;
+
+    if (strcmp(value, "help") == 0) {
+        log_help();
+        o->help_only = true;
+        return true;
+    }
+    if (!log_parse(value, &bad)) {
+        return fail(error, "-d: there is no trace category '%s'; '-d help' lists them", bad);
+    }
+    return true;
+}
+
+static bool set_log_file(Options *o, const char *value, GError **error)
+{
+    return log_open(value) || fail(error, "-D: cannot write the trace file '%s': %s", value, g_strerror(errno));
+}
+
+static bool set_accel(Options *o, const char *value, GError **error)
+{
+    return strcmp(value, "interp") == 0 ||
+           fail(error, "-accel: '%s' is not offered; use -accel interp, the portable executor", value);
+}
+
+static bool set_clock(Options *o, const char *value, GError **error)
+{
+    o->clock_host = strcmp(value, "host") == 0;
+    return o->clock_host || strcmp(value, "virtual") == 0 ||
+           fail(error, "-clock: '%s' is neither 'virtual' (counted time, runs repeat) nor 'host'", value);
+}
+
+static bool set_rtc(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    const char *base = option_list_get(l, "base");
+    bool        ok = true;
+
+    if (base == NULL) {
+        ok = fail(error, "-rtc: '%s' has no base=; for example -rtc base=2026-01-01T00:00:00 or base=utc", value);
+    } else if (strcmp(base, "utc") == 0) {
+        o->rtc_base_s = g_get_real_time() / G_USEC_PER_SEC;
+    } else {
+        GTimeZone *utc = g_time_zone_new_utc();
+        GDateTime *t = g_date_time_new_from_iso8601(base, utc);
+
+        if (t == NULL) {
+            ok = fail(error, "-rtc: base=%s is neither 'utc' nor a date such as 2026-01-01T00:00:00", base);
+        } else {
+            o->rtc_base_s = g_date_time_to_unix(t);
+            g_date_time_unref(t);
+        }
+        g_time_zone_unref(utc);
+    }
+    option_list_free(l);
+    return ok;
+}
+
+static bool set_seed(Options *o, const char *value, GError **error)
+{
+    return parse_number(value, 0, UINT64_MAX, &o->seed) ||
+           fail(error, "-seed: '%s' is not a number from 0 to 2^64 - 1", value);
+}
+
+static bool set_gdb(Options *o, const char *value, GError **error) { replace(&o->gdb, value); return true; }
+
+static bool set_gdb_default(Options *o, const char *value, GError **error)
+{
+    replace(&o->gdb, "tcp:127.0.0.1:1234");
+    return true;
+}
+
+static bool set_timeout(Options *o, const char *value, GError **error)
+{
+    uint64_t v;
+
+    if (!parse_number(value, 1, 1000000, &v)) {
+        return fail(error, "-timeout: '%s' is not a number of seconds from 1 to 1000000", value);
+    }
+    o->timeout_s = (unsigned)v;
+    return true;
+}
+
+static bool set_help(Options *o, const char *value, GError **error);
+
+static bool set_version(Options *o, const char *value, GError **error)
+{
+    printf("bailey %s\n", BAILEY_VERSION);
+    o->help_only = true;
+    return true;
+}
+
+static bool set_man(Options *o, const char *value, GError **error)
+{
+    options_man();
+    o->help_only = true;
+    return true;
+}
+
+static const Option option_table[] = {
+    { "M", "NAME[,key=value]", "the machine; -M help lists machines and keys (default cca)", set_machine },
+    { "machine", "NAME[,key=value]", "the same as -M", set_machine },
+    { "cpu", "MODEL", "CPU model (default max)", set_cpu },
+    { "smp", "N", "the guest's CPUs, 1 to 8: with boot=realm the Realm's RECs (default 1)", set_smp },
+    { "m", "SIZE", "the guest's memory, such as 512M or 2G (default 1G)", set_ram },
+    { "kernel", "FILE", "arm64 Image to start", set_kernel },
+    { "initrd", "FILE", "initial RAM disk", set_initrd },
+    { "append", "TEXT", "kernel command line", set_append },
+    { "dtb", "FILE", "device tree to pass instead of the machine's own", set_dtb },
+    { "device", "NAME[,key=value]", "add a PCI device; -device help lists them, -device NAME,help their keys",
+      set_device },
+    { "netdev", "user|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
+    { "drive", "file=FILE,id=ID[,snapshot=on]", "a raw disk image for a device's drive=", set_drive },
+    { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, socket, null", set_chardev },
+    { "serial", "stdio|file:PATH|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
+    { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
+    { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
+    { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
+    { "accel", "interp", "how guest code runs: interp is the portable executor", set_accel },
+    { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },
+    { "rtc", "base=DATE|utc", "date at power on (default 2026-01-01T00:00:00)", set_rtc },
+    { "seed", "N", "seed of every random generator in the machine (default 0)", set_seed },
+    { "gdb", "tcp:ADDR:PORT|unix:PATH", "wait for gdb there", set_gdb },
+    { "s", NULL, "the same as -gdb tcp:127.0.0.1:1234", set_gdb_default },
+    { "S", NULL, "do not start until gdb says so", set_stopped },
+    { "no-reboot", NULL, "exit when the guest reboots", set_no_reboot },
+    { "expect", "TEXT", "exit with status 0 when the first serial port prints TEXT; 3 if the guest stops first",
+      set_expect },
+    { "fail-on", "REGEX", "exit with status 5 when a line of the first serial port matches", set_fail_on },
+    { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
+    { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
+    { "version", NULL, "print the version", set_version },
+    { "man", NULL, "print the manual page (for man -l -)", set_man },
+    { "help", NULL, "print this", set_help },
+    { "h", NULL, "print this", set_help },
+};
+
+static const char example_text[] =
+    "Examples:\n"
+    "  A Debian kernel in a Realm, with a TDISP network card:\n"
+    "    bailey -M cca -m 1G -kernel Image -initrd initramfs.cpio.gz \\\n"
+    "      -append 'console=ttyAMA0 swiotlb=65536' -netdev user,id=n0 -device tdisp-nic,netdev=n0\n"
+    "  The same kernel as the Normal-world host at EL2, watching every exception:\n"
+    "    bailey -M cca,boot=host -m 1G -kernel Image -append console=ttyAMA0 -d exc -D trace.txt\n"
+    "  A boot test: status 0 when the prompt shows within a minute, 4 otherwise:\n"
+    "    bailey -kernel Image -initrd rootfs.gz -append console=ttyAMA0 -expect 'login:' -timeout 60\n";
+
+static const char status_text[] =
+    "Exit status: 0 guest power-off or -expect seen, 1 an image is missing or damaged, 2 command line,\n"
+    "3 guest stopped before -expect, 4 -timeout, 5 -fail-on matched, 6 guest panic.\n";
+
+static bool set_help(Options *o, const char *value, GError **error)
+{
+    printf("bailey: emulate a confidential-computing platform.\n\nUsage: bailey [options]\n\nOptions:\n");
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+        const Option *opt = &option_table[i];
+        char         *head = g_strdup_printf("-%s%s%s", opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
+
+        if (strlen(head) > 34) {
+            printf("  %s\n  %-34s  %s\n", head, "", opt->help);
+        } else {
+            printf("  %-34s  %s\n", head, opt->help);
+        }
+        g_free(head);
+    }
+    printf("\n%s\n%s", status_text, example_text);
+    o->help_only = true;
+    return true;
+}
+
+/* troff takes '-' and '\' specially. */
+static void man_text(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '\\' || *s == '-') {
+            putchar('\\');
+        }
+        if (*s == '\\') {
+            putchar('e');
+        } else {
+            putchar(*s);
+        }
+    }
+}
+
+void options_man(void)
+{
+    printf(".TH BAILEY 1\n.SH NAME\nbailey \\- emulate a confidential-computing platform\n"
+           ".SH SYNOPSIS\n.B bailey\n[options]\n.SH OPTIONS\n");
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+        printf(".TP\n.B \\-%s", option_table[i].name);
+        if (option_table[i].arg != NULL) {
+            printf(" \\fI");
+            man_text(option_table[i].arg);
+            printf("\\fR");
+        }
+        printf("\n");
+        man_text(option_table[i].help);
+        printf("\n");
+    }
+    printf(".SH EXIT STATUS\n");
+    man_text(status_text);
+    printf(".SH EXAMPLES\n.nf\n");
+    man_text(example_text);
+    printf(".fi\n");
+}
+
+static const Option *find_option(const char *word)
+{
+    const char *name = word + 1;
+
+    if (word[0] != '-') {
+        return NULL;
+    }
+    if (*name == '-') {
+        name++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+        if (strcmp(option_table[i].name, name) == 0) {
+            return &option_table[i];
+        }
+    }
+    return NULL;
+}
+
+static Options *options_new(void)
+{
+    Options *o = g_new0(Options, 1);
+
+    o->machine = g_strdup("cca");
+    o->machine_opts = option_list_parse("cca");
+    o->cpu_model = g_strdup("max");
+    o->smp = 1;
+    o->ram_size = DEFAULT_RAM_SIZE;
+    o->append = g_strdup("");
+    o->rtc_base_s = DEFAULT_RTC_BASE;
+    o->devices = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
+    o->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
+    o->drives = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
+    o->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
+    o->serials = g_ptr_array_new_with_free_func(g_free);
+    return o;
+}
+
+void options_free(Options *o)
+{
+    char *strings[] = { o->machine, o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd, o->append,
+                        o->dtb,     o->gdb,     o->expect,     o->fail_on,   o->result };
+
+    for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
+        g_free(strings[i]);
+    }
+    option_list_free(o->machine_opts);
+    g_ptr_array_free(o->devices, TRUE);
+    g_ptr_array_free(o->netdevs, TRUE);
+    g_ptr_array_free(o->drives, TRUE);
+    g_ptr_array_free(o->chardevs, TRUE);
+    g_ptr_array_free(o->serials, TRUE);
+    g_free(o);
+}
+
+Options *options_parse(int argc, char **argv, GError **error)
+{
+    Options *o = options_new();
+    bool     ok = true;
+
+    for (int i = 1; ok && i < argc && !o->help_only; i++) {
+        const Option *opt = find_option(argv[i]);
+
+        if (opt == NULL) {
+            ok = fail(error, "there is no option '%s'; --help lists them", argv[i]);
+        } else if (opt->arg != NULL && i + 1 == argc) {
+            ok = fail(error, "-%s needs an argument: -%s %s", opt->name, opt->name, opt->arg);
+        } else {
+            ok = opt->set(o, opt->arg != NULL ? argv[++i] : NULL, error);
+        }
+    }
+    if (ok && !o->help_only && o->kernel == NULL && o->dumpdtb == NULL) {
+        ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
+    }
+    if (!ok) {
+        options_free(o);
+        return NULL;
+    }
+    return o;
+}

@@ -1,0 +1,65 @@
+/*
+ * The command line. One table names every option, its argument and its help; --help, the man page and the parser
+ * come from it. Words are QEMU's where QEMU has the word.
+ */
+#ifndef BAILEY_OPTIONS_H
+#define BAILEY_OPTIONS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "name,key=value,key=value": -device, -netdev, -drive, -chardev, -M. Kept as text until the part exists. */
+typedef struct OptionList {
+    char      *driver;          /* the first word, when it has no '=' */
+    GPtrArray *keys, *values;   /* of char *; a bare word "x" later on is x=on */
+    char      *text;            /* as given, for messages */
+} OptionList;
+
+typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode;
+
+typedef struct Options {
+    char       *machine;        /* "cca" */
+    OptionList *machine_opts;
+    BootMode    boot;
+    char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
+    char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */
+    char       *cpu_model;      /* "max" */
+    unsigned    smp;
+    uint64_t    ram_size;       /* bytes; the guest's */
+    char       *kernel, *initrd, *append, *dtb;
+    GPtrArray  *devices, *netdevs, *drives, *chardevs; /* OptionList * */
+    GPtrArray  *serials;        /* char * */
+    bool        nographic, no_reboot;
+    bool        clock_host;     /* -clock host */
+    int64_t     rtc_base_s;     /* seconds since 1970 */
+    uint64_t    seed;
+    char       *gdb;            /* address, or NULL */
+    bool        start_stopped;  /* -S */
+    char       *expect, *fail_on;
+    unsigned    timeout_s;      /* 0: none */
+    char       *result;         /* -result FILE.json */
+    bool        help_only;      /* the option asked for help, which was printed: exit 0 */
+} Options;
+
+/**
+ * options_parse - read a command line.
+ * Returns NULL with one sentence in @error that names the option and the mend (exit status 2).
+ */
+Options *options_parse(int argc, char **argv, GError **error);
+void     options_free(Options *o);
+
+/* option_list_parse - "driver,key=value,..." ; a doubled comma is a comma. Never fails: text stays text. */
+OptionList *option_list_parse(const char *text);
+void        option_list_free(OptionList *l);
+
+/* The value of @key, or NULL. */
+const char *option_list_get(const OptionList *l, const char *key);
+
+/* options_man - the man page from the table, to stdout. */
+void options_man(void);
+
+/* option_parse_size - "1G", "512M", "4096"; false when it is not a size. @unit_shift: unit of a bare number. */
+bool option_parse_size(const char *text, unsigned unit_shift, uint64_t *bytes);
+
+#endif
