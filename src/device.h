@@ -123,7 +123,14 @@ struct Device {
     DmaPort           *dma;     /* NULL: cannot master the bus */
     Entropy            entropy; /* this device's own generator */
     MemAttrs           attrs;   /* of the access being served */
+    char              *bus_name, *addr; /* -device bus=, addr=: read by the bus it is plugged into; NULL: any */
+    uint16_t          *reg_index;       /* entry of the register table for each slot, from its offset */
+    bool               realized;
 };
+
+/* Domain of the GErrors of core and devices; the message is what the user reads. */
+#define BAILEY_ERROR g_quark_from_static_string("bailey")
+
 
 /* DEVICE(pl031, .name = "pl031", ...); - registers a class for device_class_find() and -device help. */
 #define DEVICE(ident, ...)                                                                             \
@@ -145,6 +152,13 @@ Device *device_new(const DeviceClass *cls, const char *id, Clock *clock, uint64_
 /* device_set - one property from text; false with a sentence naming the property and what it takes. */
 bool device_set(Device *dev, const char *name, const char *value, GError **error);
 
+/**
+ * device_from_option - a device from the text of -device: NAME[,id=ID][,bus=BUS][,addr=ADDR][,PROPERTY=VALUE]...
+ * Not realized yet. A doubled comma stands for a comma in a value; a property without "=" is set to "on".
+ */
+Device *device_from_option(const char *text, Clock *clock, uint64_t seed, GError **error);
+
+/* device_realize - after properties; on failure the device may only be freed. */
 bool device_realize(Device *dev, GError **error);
 void device_reset(Device *dev);
 void device_free(Device *dev);

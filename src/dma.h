@@ -37,18 +37,19 @@ typedef struct DmaTarget {
 /* One translation step; implementers: the SMMU, the identity (no IOMMU), the built-in host's view of shared pages. */
 typedef DmaResult DmaTranslate(void *opaque, const DmaRequest *req, DmaTarget *out);
 
-struct DmaPort {
+typedef struct DmaPort {
     Memory       *memory;
     DmaTranslate *translate; /* NULL: iova is a Non-secure physical address */
     void         *opaque;
     uint32_t      requester;
     bool          enabled;   /* Bus Master Enable */
     bool          trusted;   /* sends with T=1 */
+    bool          msi_trusted; /* message writes too (locked MSI-X table) */
+    void        (*msi)(void *opaque, uint32_t requester, uint64_t iova, uint32_t data); /* NULL: through translate */
+    void         *msi_opaque;
     /* Bytes moved, by space of the target, for -result. */
     uint64_t      bytes_read[PAS_N], bytes_written[PAS_N];
-};
-
-typedef struct DmaPort DmaPort;
+} DmaPort;
 
 /**
  * dma_read - copy bytes from guest memory as a device would.

@@ -1,0 +1,59 @@
+/*
+ * Data Object Exchange mailbox as a reusable block of a function's configuration space. The block owns the registers,
+ * the object framing and discovery; the function gets one whole object on Go and gives one back.
+ * Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
+ */
+#ifndef BAILEY_HW_PCI_DOE_H
+#define BAILEY_HW_PCI_DOE_H
+
+#include "hw/pci/pci.h"
+
+enum {
+    DOE_VENDOR_PCISIG = 0x0001,
+    DOE_TYPE_DISCOVERY = 0,
+    DOE_TYPE_SPDM = 1,
+    DOE_TYPE_SECURED_SPDM = 2,
+    DOE_MAX_DW = 1 << 18,       /* of one object, header included */
+    DOE_MAX_PROTOCOLS = 4,
+};
+
+/* What a mailbox speaks besides discovery. */
+typedef struct DoeProtocol {
+    uint16_t vendor;
+    uint8_t  type;
+} DoeProtocol;
+
+/**
+ * DoeHandler - answer one object.
+ * @req, @req_len: payload after the two header words, a multiple of 4 bytes
+ * @rsp, @rsp_cap: receives the reply's payload
+ * Returns bytes of the reply (padded here to a multiple of 4 with zeros), or 0 for silence.
+ */
+typedef size_t DoeHandler(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                          size_t rsp_cap);
+
+typedef struct Doe {
+    PciDevice  *pd;
+    uint16_t    off; /* of the extended capability */
+    DoeProtocol proto[DOE_MAX_PROTOCOLS];
+    unsigned    n_proto;
+    unsigned    vector; /* of interrupts; PCI_MSIX_NONE: not supported */
+    DoeHandler *handler;
+    void       *opaque;
+    uint8_t    *in, *out;            /* DOE_MAX_DW words each */
+    uint32_t    in_dw, out_dw, out_pos; /* words written; in the reply; popped */
+    bool        busy, error, ready, int_status, int_enable;
+} Doe;
+
+/**
+ * doe_init - add a mailbox to a function; from its realize().
+ * @version: of the capability, 1 or 2
+ * @vector: MSI-X vector for interrupts or PCI_MSIX_NONE
+ */
+void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto, unsigned vector,
+              DoeHandler *handler, void *opaque);
+
+/* doe_deinit - from unrealize(). */
+void doe_deinit(Doe *doe);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * Integrity and Data Encryption extended capability with its key store, as a reusable block for root ports and
+ * endpoints. TLPs are not encrypted: one passes when both ends hold the same key and IV for its sub-stream and both
+ * are Secure (ide_pair_secure). Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)".
+ */
+#ifndef BAILEY_HW_PCI_IDE_H
+#define BAILEY_HW_PCI_IDE_H
+
+#include "hw/pci/pci.h"
+
+enum {
+    IDE_MAX_LINK = 8,
+    IDE_MAX_STREAMS = 16, /* selective */
+    IDE_MAX_ADDR = 4,
+    IDE_KEY_LEN = 32,
+    IDE_IV_LEN = 8,
+    IDE_STREAM_ID_NONE = 255, /* what Linux parks disabled streams on */
+};
+
+typedef enum IdeDirection { IDE_RX = 0, IDE_TX = 1 } IdeDirection; /* as seen by this port */
+typedef enum IdeSubStream { IDE_PR = 0, IDE_NPR = 1, IDE_CPL = 2, IDE_N_SUB = 3 } IdeSubStream;
+typedef enum IdeStreamState { IDE_INSECURE = 0, IDE_SECURE = 2 } IdeStreamState; /* Status register encodings */
+
+typedef struct IdeKey {
+    bool    programmed;
+    bool    go;
+    uint8_t key[IDE_KEY_LEN];
+    uint8_t iv[IDE_IV_LEN];
+} IdeKey;
+
+typedef struct IdeStream {
+    IdeKey         keys[2][2][IDE_N_SUB]; /* [key set][IdeDirection][IdeSubStream] */
+    IdeStreamState state;
+    uint8_t        active_set; /* key set in use while Secure */
+    uint64_t       tx_count, rx_count; /* TLPs since the keys went live */
+} IdeStream;
+
+typedef struct IdeCap IdeCap;
+
+typedef struct IdeOps {
+    /* A selective stream went Secure or Insecure; @sel is its block number. */
+    void (*changed)(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state);
+    /* Control, RID or address association registers of block @sel changed value (TDISP: TDI to ERROR when bound). */
+    void (*reconfigured)(void *opaque, IdeCap *ide, unsigned sel);
+} IdeOps;
+
+typedef struct IdeConfig {
+    unsigned n_link;  /* traffic classes with link IDE; 0: no link IDE */
+    unsigned n_sel;   /* selective streams, 1..IDE_MAX_STREAMS */
+    unsigned n_addr;  /* address association blocks of each, 0..IDE_MAX_ADDR */
+    bool     ide_km;  /* keys come by IDE_KM (endpoint) */
+    bool     tee_limited, cfg_requests;
+} IdeConfig;
+
+struct IdeCap {
+    PciDevice    *pd;
+    uint16_t      off;
+    IdeConfig     cfg;
+    const IdeOps *ops;
+    void         *opaque;
+    IdeStream     sel[IDE_MAX_STREAMS];
+};
+
+/* ide_init - add the capability to a function; from its realize(). @ops may be NULL. */
+void ide_init(IdeCap *ide, PciDevice *pd, const IdeConfig *cfg, const IdeOps *ops, void *opaque);
+
+/* ide_find_stream - selective block whose Stream ID register holds @stream_id, or -1. */
+int ide_find_stream(const IdeCap *ide, uint8_t stream_id);
+
+/* Fields of a selective block's registers. */
+bool     ide_enabled(const IdeCap *ide, unsigned sel);
+bool     ide_default(const IdeCap *ide, unsigned sel);
+uint8_t  ide_stream_id(const IdeCap *ide, unsigned sel);
+uint8_t  ide_traffic_class(const IdeCap *ide, unsigned sel);
+bool     ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);   /* RID association valid and holds @rid */
+bool     ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr); /* some address association holds @addr */
+IdeStreamState ide_state(const IdeCap *ide, unsigned sel);
+
+/**
+ * ide_key_prog - store one sub-stream's key (KEY_PROG).
+ * Returns false when the slot's key set is in use (go) or an argument is out of range.
+ */
+bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub,
+                  const uint8_t key[IDE_KEY_LEN], const uint8_t iv[IDE_IV_LEN]);
+
+/* ide_key_go, ide_key_stop - K_SET_GO and K_SET_STOP of one sub-stream; the stream's state follows before return. */
+bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub);
+bool ide_key_stop(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub);
+
+/* ide_keys_ready - all three sub-streams in both directions are GO in one key set. */
+bool ide_keys_ready(const IdeCap *ide, unsigned sel);
+
+/* ide_keys_clear - forget all keys of a stream (session ended): it goes Insecure. */
+void ide_keys_clear(IdeCap *ide, unsigned sel);
+
+/* ide_fail - a MAC failure or an IDE Fail message: Insecure, with the Status bit set when @message. */
+void ide_fail(IdeCap *ide, unsigned sel, bool message);
+
+/* ide_pair_secure - @tx sends sub-stream @sub to @rx over @stream_id: both Secure, same key, same IV. */
+bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Disk images (-drive): raw files. Reads and writes finish before they return, so a guest sees the same order in
+ * every run. snapshot=on keeps writes in memory.
+ */
+#ifndef BAILEY_BLOCKDEV_H
+#define BAILEY_BLOCKDEV_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Blockdev Blockdev;
+
+enum { BLOCKDEV_SECTOR = 512 };
+
+/**
+ * blockdev_new - open an image from the text of -drive.
+ * @option: file=PATH[,id=ID][,format=raw][,if=none|virtio][,snapshot=on][,readonly=on]
+ * Returns NULL with a sentence in @error: not found, not a multiple of the sector, in use, an unknown word.
+ */
+Blockdev *blockdev_new(const char *option, GError **error);
+
+/* blockdev_find - the one made with id=@id, or NULL. Without id= it is called drive0, drive1, ... */
+Blockdev *blockdev_find(const char *id);
+
+void blockdev_free(Blockdev *b);
+void blockdev_free_all(void);
+
+const char *blockdev_id(const Blockdev *b);
+
+/* blockdev_interface - the word of if=, "none" when absent: "virtio" asks the board for a virtio-blk-pci. */
+const char *blockdev_interface(const Blockdev *b);
+
+uint64_t blockdev_size(const Blockdev *b); /* bytes, a multiple of BLOCKDEV_SECTOR */
+bool     blockdev_readonly(const Blockdev *b);
+
+/* blockdev_read, blockdev_write - false when outside the image, read-only, or the host's file fails. */
+bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len);
+bool blockdev_write(Blockdev *b, uint64_t off, const void *src, size_t len);
+bool blockdev_flush(Blockdev *b);
+
+#endif
