@@ -1,0 +1,45 @@
+/*
+ * Arm SMMUv3 (IHI 0070) between PCIe and memory, with the Realm programming interface of RME device assignment: a
+ * Non-secure and a Realm register file, each with its stream table, command queue and event queue. Requests with T=1
+ * use the Realm stream table, the others the Non-secure one. Every access of the SMMU itself (stream table, context
+ * descriptor, walk, queue, MSI) and every translated client access passes the owner check of its address space.
+ */
+#ifndef BAILEY_IOMMU_SMMUV3_H
+#define BAILEY_IOMMU_SMMUV3_H
+
+#include "device.h"
+#include "dma.h"
+
+typedef struct Smmu Smmu;
+
+/* Wired interrupts of the Non-secure interface, edge: pulsed high and low. */
+typedef enum SmmuIrq { SMMU_IRQ_EVTQ, SMMU_IRQ_PRIQ, SMMU_IRQ_SYNC, SMMU_IRQ_GERROR, SMMU_N_IRQS } SmmuIrq;
+
+typedef struct SmmuConfig {
+    Memory  *memory;
+    IrqLine  irq[SMMU_N_IRQS];
+    unsigned sid_bits;         /* of a stream ID; 16 */
+    uint64_t realm_offset;     /* Realm page 0 from the Non-secure page 0, a multiple of 64 KiB; 0: no Realm side */
+} SmmuConfig;
+
+/* smmu_new - an SMMU in its reset state: bypass for Non-secure streams, abort for Realm streams. */
+Smmu *smmu_new(const SmmuConfig *config);
+void  smmu_free(Smmu *s);
+void  smmu_reset(Smmu *s);
+
+/* Register pages; opaque is the Smmu. Non-secure: 128 KiB (page 0, page 1 at 64 KiB); Realm: the same, answers only
+ * Realm and Root accesses; Root: 64 KiB, answers only Root accesses. */
+extern const MmioOps smmu_ns_ops;
+extern const MmioOps smmu_realm_ops;
+extern const MmioOps smmu_root_ops;
+
+/* smmu_translate - a DmaTranslate; opaque is the Smmu. The stream ID is the requester ID. */
+DmaResult smmu_translate(void *smmu, const DmaRequest *req, DmaTarget *out);
+
+/* Events recorded so far by space of the event queue, for -result and tests. */
+uint64_t smmu_n_events(const Smmu *s, Pas pas);
+
+/* Rows for docs/conformance.md: "register", "command" or "event", its name. */
+void smmu_conformance(void (*fn)(void *opaque, const char *kind, const char *name), void *opaque);
+
+#endif

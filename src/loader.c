@@ -1,0 +1,137 @@
+/*
+ * The arm64 Image header and the boot layout. Linux Documentation/arch/arm64/booting.rst: sections 2 "Setup the
+ * device tree" and 4 "Call the kernel image".
+ */
+#include "loader.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "bits.h"
+#include "bytes.h"
+
+#define IMAGE_MAGIC        0x644d5241u /* "ARM\x64" at offset 56 */
+#define IMAGE_HEADER_SIZE  64
+#define IMAGE_FLAG_BE      1u
+#define LAYOUT_ALIGN       (2ull << 20)
+#define DTB_MAX_SIZE       (2ull << 20)
+
+G_DEFINE_QUARK(bailey-loader, loader_error)
+
+GBytes *loader_read_file(const char *path, const char *option, GError **error)
+{
+    char  *data;
+    gsize  len;
+    GError *cause = NULL;
+
+    if (!g_file_get_contents(path, &data, &len, &cause)) {
+        g_set_error(error, loader_error_quark(), 1, "cannot read '%s' (from %s): %s; name a readable file", path,
+                    option, cause->message);
+        g_error_free(cause);
+        return NULL;
+    }
+    return g_bytes_new_take(data, len);
+}
+
+/* Size in memory (BSS included) and offset of a kernel image, or a sentence. */
+static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_size, GError **error)
+{
+    gsize          len;
+    const uint8_t *p = g_bytes_get_data(kernel, &len);
+
+    if (len < IMAGE_HEADER_SIZE || le32_get(p + 56) != IMAGE_MAGIC) {
+        const char *what = len >= 2 && p[0] == 0x1f && p[1] == 0x8b ? "it is gzip-compressed; unpack it first"
+                           : len >= 4 && memcmp(p, "\x7f"
+                                                   "ELF",
+                                                4) == 0
+                               ? "it is an ELF file; use arch/arm64/boot/Image"
+                               : "it has no arm64 Image header; use arch/arm64/boot/Image";
+        g_set_error(error, loader_error_quark(), 1, "cannot start the kernel image (from -kernel): %s", what);
+        return false;
+    }
+    *text_offset = le64_get(p + 8);
+    *image_size = le64_get(p + 16);
+    uint64_t flags = le64_get(p + 24);
+    if (flags & IMAGE_FLAG_BE) {
+        g_set_error(error, loader_error_quark(), 1,
+                    "cannot start the kernel image (from -kernel): it is big-endian; build a little-endian one");
+        return false;
+    }
+    if (*image_size == 0) { /* kernels before 3.17 */
+        *image_size = len;
+    }
+    if (*image_size < len || *image_size > 1ull << 40 || *text_offset >= LAYOUT_ALIGN || *text_offset % 4096 != 0) {
+        g_set_error(error, loader_error_quark(), 1,
+                    "cannot start the kernel image (from -kernel): its header is damaged (image size %" PRIu64
+                    ", file size %zu, text offset %" PRIu64 "); copy the file again",
+                    *image_size, len, *text_offset);
+        return false;
+    }
+    return true;
+}
+
+static bool check_fits(const char *what, uint64_t end, uint64_t ram_base, uint64_t ram_size, GError **error)
+{
+    if (end - ram_base > ram_size) {
+        g_set_error(error, loader_error_quark(), 1,
+                    "the %s does not fit into the guest's memory: %" PRIu64 " MiB are needed, -m gives %" PRIu64
+                    " MiB; raise -m",
+                    what, (end - ram_base + (1 << 20) - 1) >> 20, ram_size >> 20);
+        return false;
+    }
+    return true;
+}
+
+bool loader_place(BootLayout *l, GBytes *kernel, GBytes *initrd, uint64_t ram_base, uint64_t ram_size,
+                  GError **error)
+{
+    uint64_t text_offset, image_size;
+
+    memset(l, 0, sizeof(*l));
+    if (!check_image(kernel, &text_offset, &image_size, error)) {
+        return false;
+    }
+    l->entry = align_up(ram_base, LAYOUT_ALIGN) + text_offset;
+    l->end = align_up(l->entry + image_size, LAYOUT_ALIGN);
+    if (!check_fits("kernel", l->end, ram_base, ram_size, error)) {
+        return false;
+    }
+    l->piece[0] = (LoadPiece){ "kernel", l->entry, g_bytes_ref(kernel) };
+    l->piece[1] = (LoadPiece){ "initrd", l->end, NULL };
+    if (initrd != NULL) {
+        l->piece[1].bytes = g_bytes_ref(initrd);
+        l->end = align_up(l->end + g_bytes_get_size(initrd), LAYOUT_ALIGN);
+    }
+    l->dtb_addr = l->end;
+    if (!check_fits("initrd", l->end, ram_base, ram_size, error)) {
+        loader_free(l);
+        return false;
+    }
+    return true;
+}
+
+bool loader_place_dtb(BootLayout *l, GBytes *dtb, uint64_t ram_base, uint64_t ram_size, GError **error)
+{
+    gsize          len;
+    const uint8_t *p = g_bytes_get_data(dtb, &len);
+
+    if (len < 40 || be32_get(p) != 0xd00dfeed || be32_get(p + 4) > len || len > DTB_MAX_SIZE) {
+        g_set_error(error, loader_error_quark(), 1,
+                    "the device tree (from -dtb) is damaged: it has no valid header, is cut off, or is larger than "
+                    "2 MiB; make it with dtc");
+        return false;
+    }
+    l->piece[2] = (LoadPiece){ "dtb", l->dtb_addr, g_bytes_ref(dtb) };
+    l->end = l->dtb_addr + align_up(len, LAYOUT_ALIGN);
+    return check_fits("device tree", l->end, ram_base, ram_size, error);
+}
+
+void loader_free(BootLayout *l)
+{
+    for (size_t i = 0; i < ARRAY_LEN(l->piece); i++) {
+        if (l->piece[i].bytes != NULL) {
+            g_bytes_unref(l->piece[i].bytes);
+        }
+    }
+    memset(l, 0, sizeof(*l));
+}
