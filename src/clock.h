@@ -17,6 +17,7 @@ typedef struct ClockTimer {
     void    *opaque;
     int64_t  deadline_ns; /* INT64_MAX: not set */
     uint32_t order;       /* of timer_init on this clock */
+    uint32_t held;        /* the clock_advance() that must not fire it: it was set into the past during that one */
 } ClockTimer;
 
 Clock *clock_new(void);
@@ -32,7 +33,8 @@ int64_t clock_now(const Clock *c);
  */
 void clock_set_runner(Clock *c, int64_t (*now)(void *opaque), void (*recut)(void *opaque), void *opaque);
 
-/* clock_advance - between slices: move time to @now_ns (never back) and fire what is due, earliest first. */
+/* clock_advance - between slices: move time to @now_ns (never back) and fire what is due, earliest first. While a
+ * timer fires the clock stands at its deadline. */
 void clock_advance(Clock *c, int64_t now_ns);
 
 /* clock_rewind - between slices: the next CPU of a window starts where the window started. Nothing fires. */

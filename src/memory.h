@@ -63,6 +63,10 @@ void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled);
 /* The enabled region that holds @pa, the newest first where two overlap, or NULL. */
 MemRegion *memory_find(const Memory *m, uint64_t pa);
 
+/* Host bytes of the 4 KiB page of @pa when all of it is RAM or ROM of one region, or NULL; for translation caches.
+ * @writable: RAM, so that stores may go there directly (unless the page has code) */
+uint8_t *memory_host_page(const Memory *m, uint64_t pa, bool *writable);
+
 /**
  * memory_read, memory_write - copy bytes as a modelled party would (firmware, DMA after translation, loader).
  * @pa, @len: any alignment; may cross pages and regions
@@ -93,6 +97,7 @@ void memory_dirty(Memory *m, uint64_t pa, uint64_t len);
 
 /* Caches of translations that lead to a region that moved (memory_move, memory_remove) are told through this. */
 void memory_add_cache(Memory *m, OwnersFlush *flush, void *opaque);
+void memory_remove_cache(Memory *m, OwnersFlush *flush, void *opaque);
 
 /* Bytes of RAM in use by the host for the guest, for -result. */
 uint64_t memory_ram_size(const Memory *m);

@@ -38,6 +38,7 @@ Owners *owners_new(void);
 void    owners_free(Owners *o);
 
 void  owners_add_cache(Owners *o, OwnersFlush *flush, void *opaque);
+void  owners_remove_cache(Owners *o, OwnersFlush *flush, void *opaque);
 Owner owners_get(const Owners *o, uint64_t pa);
 
 /* owners_allow - whether an access in space @pas may reach the page of @pa. */
@@ -49,7 +50,8 @@ bool owners_fill(Owners *o, uint64_t pa, Pas pas);
 /**
  * owners_set - change the owner of whole pages.
  * @pa, @len: multiples of 4 KiB
- * Before it returns every cache has dropped what it held of those pages; free of charge for pages never filled.
+ * Before it returns every cache has dropped what it held of the pages whose owner changed; free of charge for pages
+ * never filled.
  */
 void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner);
 

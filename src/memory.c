@@ -1,0 +1,487 @@
+/*
+ * The physical address map. Regions may overlap, the newest wins; a flat sorted view of what is visible where is
+ * rebuilt at each change, so that a lookup is one binary search. All RAM is one memfd mapped shared, so that a
+ * snapshot can be a copy-on-write map of it.
+ */
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bits.h"
+#include "bytes.h"
+
+enum { PAGE = 4096 };
+
+/* A region and what others need not see. */
+typedef struct Region {
+    MemRegion r;    /* first member: a MemRegion * is also a Region * */
+    uint64_t *code; /* one bit per page that holds translated code; NULL: no page does */
+} Region;
+
+/* [base, end) shows @region; sorted, without overlap. */
+typedef struct FlatRange {
+    uint64_t base, end;
+    Region  *region;
+} FlatRange;
+
+typedef struct Cache {
+    OwnersFlush *flush;
+    void        *opaque;
+} Cache;
+
+struct Memory {
+    Owners    *owners;
+    GPtrArray *regions; /* Region *, oldest first */
+    GArray    *flat;    /* FlatRange */
+    GArray    *caches;  /* Cache */
+    int        fd;      /* memfd of all RAM, -1 before the first */
+    uint64_t   ram_size;
+    void     (*written)(void *opaque, uint64_t pa, uint64_t len);
+    void      *written_opaque;
+};
+
+Memory *memory_new(Owners *owners)
+{
+    Memory *m = g_new0(Memory, 1);
+
+    m->owners = owners;
+    m->regions = g_ptr_array_new();
+    m->flat = g_array_new(FALSE, FALSE, sizeof(FlatRange));
+    m->caches = g_array_new(FALSE, FALSE, sizeof(Cache));
+    m->fd = -1;
+    return m;
+}
+
+static void region_free(Region *r)
+{
+    if (r->r.host != NULL) {
+        munmap(r->r.host, r->r.size);
+    }
+    g_free(r->code);
+    g_free(r);
+}
+
+void memory_free(Memory *m)
+{
+    if (m == NULL) {
+        return;
+    }
+    for (guint i = 0; i < m->regions->len; i++) {
+        region_free(m->regions->pdata[i]);
+    }
+    g_ptr_array_free(m->regions, TRUE);
+    g_array_free(m->flat, TRUE);
+    g_array_free(m->caches, TRUE);
+    if (m->fd >= 0) {
+        close(m->fd);
+    }
+    g_free(m);
+}
+
+Owners *memory_owners(const Memory *m) { return m->owners; }
+
+/* ---- the map ---- */
+
+static gint compare_u64(gconstpointer a, gconstpointer b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The newest enabled region that holds @pa, from the list. */
+static Region *newest_at(const Memory *m, uint64_t pa)
+{
+    for (guint i = m->regions->len; i-- > 0;) {
+        Region *r = m->regions->pdata[i];
+
+        if (r->r.enabled && pa >= r->r.base && pa - r->r.base < r->r.size) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static void flat_append(GArray *flat, uint64_t base, uint64_t end, Region *r)
+{
+    FlatRange *last = flat->len == 0 ? NULL : &g_array_index(flat, FlatRange, flat->len - 1);
+
+    if (last != NULL && last->region == r && last->end == base) {
+        last->end = end;
+    } else {
+        FlatRange f = { base, end, r };
+
+        g_array_append_val(flat, f);
+    }
+}
+
+/* Between two neighbouring region boundaries one region, or none, is visible. */
+static void rebuild_flat(Memory *m)
+{
+    GArray *cuts = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    for (guint i = 0; i < m->regions->len; i++) {
+        const MemRegion *r = &((const Region *)m->regions->pdata[i])->r;
+        uint64_t         end = r->base + r->size;
+
+        if (r->enabled) {
+            g_array_append_val(cuts, r->base);
+            g_array_append_val(cuts, end);
+        }
+    }
+    g_array_sort(cuts, compare_u64);
+    g_array_set_size(m->flat, 0);
+    for (guint i = 0; i + 1 < cuts->len; i++) {
+        uint64_t base = g_array_index(cuts, uint64_t, i), end = g_array_index(cuts, uint64_t, i + 1);
+        Region  *r = base == end ? NULL : newest_at(m, base);
+
+        if (r != NULL) {
+            flat_append(m->flat, base, end, r);
+        }
+    }
+    g_array_free(cuts, TRUE);
+}
+
+static const FlatRange *flat_find(const Memory *m, uint64_t pa)
+{
+    guint lo = 0, hi = m->flat->len;
+
+    while (lo < hi) {
+        guint            mid = (lo + hi) / 2;
+        const FlatRange *f = &g_array_index(m->flat, FlatRange, mid);
+
+        if (pa < f->base) {
+            hi = mid;
+        } else if (pa >= f->end) {
+            lo = mid + 1;
+        } else {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+MemRegion *memory_find(const Memory *m, uint64_t pa)
+{
+    const FlatRange *f = flat_find(m, pa);
+
+    return f == NULL ? NULL : &f->region->r;
+}
+
+uint8_t *memory_host_page(const Memory *m, uint64_t pa, bool *writable)
+{
+    uint64_t         page = align_down(pa, PAGE);
+    const FlatRange *f = flat_find(m, page);
+
+    if (f == NULL || f->end - page < PAGE || f->region->r.host == NULL) {
+        return NULL;
+    }
+    *writable = f->region->r.kind == MEM_RAM;
+    return f->region->r.host + (page - f->region->r.base);
+}
+
+static void flush_caches(const Memory *m, uint64_t pa, uint64_t len)
+{
+    for (guint i = 0; i < m->caches->len; i++) {
+        const Cache *c = &g_array_index(m->caches, Cache, i);
+
+        c->flush(c->opaque, pa, len);
+    }
+}
+
+static MemRegion *add_region(Memory *m, MemRegion r)
+{
+    Region *n = g_new0(Region, 1);
+
+    n->r = r;
+    n->r.enabled = true;
+    g_ptr_array_add(m->regions, n);
+    rebuild_flat(m);
+    flush_caches(m, r.base, r.size);
+    return &n->r;
+}
+
+/* Extends the memfd by @size and maps the new part. */
+static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
+{
+    void *p = MAP_FAILED;
+
+    if (m->fd < 0) {
+        m->fd = memfd_create("bailey-ram", MFD_CLOEXEC);
+    }
+    if (m->fd >= 0 && ftruncate(m->fd, (off_t)(m->ram_size + size)) == 0) {
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->fd, (off_t)m->ram_size);
+    }
+    if (p == MAP_FAILED) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "cannot get %" G_GUINT64_FORMAT " MiB of guest memory from the host: %s; ask for less with -m",
+                    (guint64)(size >> 20), g_strerror(errno));
+        return NULL;
+    }
+    m->ram_size += size;
+    return p;
+}
+
+MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
+{
+    g_assert(is_aligned(base | size, PAGE) && size != 0);
+    uint8_t *host = map_ram(m, size, error);
+
+    return host == NULL ? NULL
+                        : add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM,
+                                                     .host = host });
+}
+
+MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
+{
+    g_assert(is_aligned(base | size, PAGE) && size != 0);
+    void *host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (host == MAP_FAILED) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "cannot get %" G_GUINT64_FORMAT " KiB of memory for '%s' from the host: %s",
+                    (guint64)(size >> 10), name, g_strerror(errno));
+        return NULL;
+    }
+    return add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_ROM, .host = host });
+}
+
+MemRegion *memory_add_mmio(Memory *m, const char *name, uint64_t base, uint64_t size, const MmioOps *ops,
+                           void *opaque)
+{
+    return add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_MMIO, .ops = ops,
+                                      .opaque = opaque });
+}
+
+void memory_remove(Memory *m, MemRegion *r)
+{
+    uint64_t base = r->base, size = r->size;
+
+    memory_dirty(m, base, size);
+    g_ptr_array_remove(m->regions, r);
+    rebuild_flat(m);
+    flush_caches(m, base, size);
+    region_free((Region *)r);
+}
+
+void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled)
+{
+    uint64_t old = r->base;
+    bool     was_enabled = r->enabled;
+
+    if (was_enabled) {
+        memory_dirty(m, old, r->size); /* code translated from it is keyed by the old place */
+    }
+    r->base = base;
+    r->enabled = enabled;
+    rebuild_flat(m);
+    if (was_enabled) {
+        flush_caches(m, old, r->size);
+    }
+    if (enabled) {
+        flush_caches(m, base, r->size); /* what it now hides */
+    }
+}
+
+void memory_add_cache(Memory *m, OwnersFlush *flush, void *opaque)
+{
+    Cache c = { flush, opaque };
+
+    g_array_append_val(m->caches, c);
+}
+
+void memory_remove_cache(Memory *m, OwnersFlush *flush, void *opaque)
+{
+    for (guint i = 0; i < m->caches->len; i++) {
+        const Cache *c = &g_array_index(m->caches, Cache, i);
+
+        if (c->flush == flush && c->opaque == opaque) {
+            g_array_remove_index(m->caches, i);
+            return;
+        }
+    }
+}
+
+uint64_t memory_ram_size(const Memory *m) { return m->ram_size; }
+
+/* ---- translated code ---- */
+
+void memory_set_code_hook(Memory *m, void (*written)(void *opaque, uint64_t pa, uint64_t len), void *opaque)
+{
+    m->written = written;
+    m->written_opaque = opaque;
+}
+
+void memory_mark_code(Memory *m, uint64_t pa, bool has_code)
+{
+    const FlatRange *f = flat_find(m, pa);
+
+    if (f == NULL || f->region->r.host == NULL) {
+        return;
+    }
+    Region *r = f->region;
+    size_t  page = (pa - r->r.base) / PAGE;
+
+    if (r->code == NULL) {
+        r->code = g_new0(uint64_t, r->r.size / PAGE / 64 + 1);
+    }
+    r->code[page / 64] = deposit64(r->code[page / 64], page % 64, 1, has_code);
+}
+
+static bool region_has_code(const Region *r, uint64_t pa)
+{
+    size_t page = (pa - r->r.base) / PAGE;
+
+    return r->code != NULL && extract64(r->code[page / 64], page % 64, 1) != 0;
+}
+
+bool memory_has_code(const Memory *m, uint64_t pa)
+{
+    const FlatRange *f = flat_find(m, pa);
+
+    return f != NULL && region_has_code(f->region, pa);
+}
+
+void memory_dirty(Memory *m, uint64_t pa, uint64_t len)
+{
+    while (len != 0) {
+        uint64_t         n = MIN(len, PAGE - (pa & (PAGE - 1)));
+        const FlatRange *f = flat_find(m, pa);
+
+        if (f == NULL || f->region->code == NULL) {
+            n = f == NULL ? n : MIN(len, f->end - pa); /* nothing was ever translated from this region */
+        } else if (region_has_code(f->region, pa) && m->written != NULL) {
+            m->written(m->written_opaque, pa, n);
+        }
+        pa += n;
+        len -= n;
+    }
+}
+
+/* ---- accesses ---- */
+
+/* The whole span must be owned by the accessor's space and be backed; owners first. */
+static MemResult check_span(const Memory *m, uint64_t pa, MemAttrs attrs, uint64_t len)
+{
+    if (pa + len < pa) {
+        return MEM_DECODE;
+    }
+    for (uint64_t p = align_down(pa, PAGE); p < pa + len; p += PAGE) {
+        if (!owners_allow(m->owners, p, attrs.pas)) {
+            return MEM_GPF;
+        }
+    }
+    for (uint64_t p = pa; p < pa + len;) {
+        const FlatRange *f = flat_find(m, p);
+
+        if (f == NULL) {
+            return MEM_DECODE;
+        }
+        p = f->end;
+    }
+    return MEM_OK;
+}
+
+MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t *value)
+{
+    *value = 0;
+    if (r->ops == NULL || r->ops->read == NULL) {
+        return MEM_SLAVE;
+    }
+    return r->ops->read(r->opaque, pa - r->base, size, attrs, value);
+}
+
+MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t value)
+{
+    if (r->ops == NULL || r->ops->write == NULL) {
+        return MEM_SLAVE;
+    }
+    return r->ops->write(r->opaque, pa - r->base, size, attrs, value);
+}
+
+/* The largest aligned power of two, up to 8, that starts at @pa and fits into @len. */
+static unsigned mmio_piece(uint64_t pa, uint64_t len)
+{
+    unsigned n = 8;
+
+    while (!is_aligned(pa, n) || n > len) {
+        n /= 2;
+    }
+    return n;
+}
+
+MemResult memory_read(Memory *m, uint64_t pa, MemAttrs attrs, void *dst, size_t len)
+{
+    uint8_t  *d = dst;
+    MemResult res = check_span(m, pa, attrs, len);
+
+    while (res == MEM_OK && len != 0) {
+        const FlatRange *f = flat_find(m, pa);
+        uint64_t         n;
+
+        if (f == NULL) {
+            return MEM_DECODE; /* a device access just before changed the map */
+        }
+        if (f->region->r.host != NULL) {
+            n = MIN(len, f->end - pa);
+            memcpy(d, f->region->r.host + (pa - f->region->r.base), n);
+        } else {
+            uint64_t v = 0;
+
+            n = mmio_piece(pa, MIN(len, f->end - pa));
+            res = memory_mmio_read(m, &f->region->r, pa, (unsigned)n, attrs, &v);
+            le_put(d, v, n);
+        }
+        d += n;
+        pa += n;
+        len -= n;
+    }
+    return res;
+}
+
+/* As memory_write(); @src NULL writes zeroes. */
+static MemResult write_span(Memory *m, uint64_t pa, MemAttrs attrs, const uint8_t *src, size_t len)
+{
+    MemResult res = check_span(m, pa, attrs, len);
+
+    while (res == MEM_OK && len != 0) {
+        const FlatRange *f = flat_find(m, pa);
+        uint64_t         n;
+
+        if (f == NULL) {
+            return MEM_DECODE;
+        }
+        if (f->region->r.kind == MEM_RAM) {
+            uint8_t *host = f->region->r.host + (pa - f->region->r.base);
+
+            n = MIN(len, f->end - pa);
+            if (src == NULL) {
+                memset(host, 0, n);
+            } else {
+                memcpy(host, src, n);
+            }
+            memory_dirty(m, pa, n);
+        } else {
+            n = mmio_piece(pa, MIN(len, f->end - pa));
+            res = memory_mmio_write(m, &f->region->r, pa, (unsigned)n, attrs, src == NULL ? 0 : le_get(src, n));
+        }
+        src = src == NULL ? NULL : src + n;
+        pa += n;
+        len -= n;
+    }
+    return res;
+}
+
+MemResult memory_write(Memory *m, uint64_t pa, MemAttrs attrs, const void *src, size_t len)
+{
+    return write_span(m, pa, attrs, src, len);
+}
+
+MemResult memory_zero(Memory *m, uint64_t pa, MemAttrs attrs, size_t len)
+{
+    return write_span(m, pa, attrs, NULL, len);
+}
