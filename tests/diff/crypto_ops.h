@@ -1,0 +1,35 @@
+/*
+ * Cryptographic rows of the oracle table: ROW(name, instruction, FP_F64, output, value).
+ *   output  FULL: all of v0, @value is a Vec128. XREG: x0, @value is an integer
+ *   value   what our functions give: VD, VA, VB are v0 to v2 as Vec128, X1 and X2 are x1 and x2
+ * Included several times with ROW defined by the includer.
+ */
+ROW(aese, "aese v0.16b, v1.16b", FP_F64, FULL, crypto_aese(VD, VA))
+ROW(aesd, "aesd v0.16b, v1.16b", FP_F64, FULL, crypto_aesd(VD, VA))
+ROW(aesmc, "aesmc v0.16b, v1.16b", FP_F64, FULL, crypto_aesmc(VA))
+ROW(aesimc, "aesimc v0.16b, v1.16b", FP_F64, FULL, crypto_aesimc(VA))
+ROW(sha1c, "sha1c q0, s1, v2.4s", FP_F64, FULL, crypto_sha1c(VD, VA.s[0], VB))
+ROW(sha1p, "sha1p q0, s1, v2.4s", FP_F64, FULL, crypto_sha1p(VD, VA.s[0], VB))
+ROW(sha1m, "sha1m q0, s1, v2.4s", FP_F64, FULL, crypto_sha1m(VD, VA.s[0], VB))
+ROW(sha1h, "sha1h s0, s1", FP_F64, FULL, ((Vec128){ .s = { crypto_sha1h(VA.s[0]) } }))
+ROW(sha1su0, "sha1su0 v0.4s, v1.4s, v2.4s", FP_F64, FULL, crypto_sha1su0(VD, VA, VB))
+ROW(sha1su1, "sha1su1 v0.4s, v1.4s", FP_F64, FULL, crypto_sha1su1(VD, VA))
+ROW(sha256h, "sha256h q0, q1, v2.4s", FP_F64, FULL, crypto_sha256h(VD, VA, VB))
+ROW(sha256h2, "sha256h2 q0, q1, v2.4s", FP_F64, FULL, crypto_sha256h2(VD, VA, VB))
+ROW(sha256su0, "sha256su0 v0.4s, v1.4s", FP_F64, FULL, crypto_sha256su0(VD, VA))
+ROW(sha256su1, "sha256su1 v0.4s, v1.4s, v2.4s", FP_F64, FULL, crypto_sha256su1(VD, VA, VB))
+ROW(sha512h, "sha512h q0, q1, v2.2d", FP_F64, FULL, crypto_sha512h(VD, VA, VB))
+ROW(sha512h2, "sha512h2 q0, q1, v2.2d", FP_F64, FULL, crypto_sha512h2(VD, VA, VB))
+ROW(sha512su0, "sha512su0 v0.2d, v1.2d", FP_F64, FULL, crypto_sha512su0(VD, VA))
+ROW(sha512su1, "sha512su1 v0.2d, v1.2d, v2.2d", FP_F64, FULL, crypto_sha512su1(VD, VA, VB))
+ROW(pmul, "pmul v0.16b, v1.16b, v2.16b", FP_F64, FULL, pmul_lanes(VA, VB))
+ROW(pmull8, "pmull v0.8h, v1.8b, v2.8b", FP_F64, FULL, pmull_lanes(VA, VB))
+ROW(pmull64, "pmull v0.1q, v1.1d, v2.1d", FP_F64, FULL, crypto_pmull64(VA.d[0], VB.d[0]))
+ROW(crc32b, "crc32b w0, w1, w2", FP_F64, XREG, crypto_crc32((uint32_t)X1, X2, 1))
+ROW(crc32h, "crc32h w0, w1, w2", FP_F64, XREG, crypto_crc32((uint32_t)X1, X2, 2))
+ROW(crc32w, "crc32w w0, w1, w2", FP_F64, XREG, crypto_crc32((uint32_t)X1, X2, 4))
+ROW(crc32x, "crc32x w0, w1, x2", FP_F64, XREG, crypto_crc32((uint32_t)X1, X2, 8))
+ROW(crc32cb, "crc32cb w0, w1, w2", FP_F64, XREG, crypto_crc32c((uint32_t)X1, X2, 1))
+ROW(crc32ch, "crc32ch w0, w1, w2", FP_F64, XREG, crypto_crc32c((uint32_t)X1, X2, 2))
+ROW(crc32cw, "crc32cw w0, w1, w2", FP_F64, XREG, crypto_crc32c((uint32_t)X1, X2, 4))
+ROW(crc32cx, "crc32cx w0, w1, x2", FP_F64, XREG, crypto_crc32c((uint32_t)X1, X2, 8))
