@@ -37,7 +37,8 @@ enum A64Key {
     A64_KEY_FP_TRAP = 1 << 2,     /* FP/SIMD use traps from this level: a64_fp_trap_el() != 0 */
     A64_KEY_BTYPE_SET = 1 << 3,   /* PSTATE.BTYPE != 0 */
     A64_KEY_BTYPE = 3 << 4,       /* PSTATE.BTYPE */
-    A64_KEY_SS = 1 << 6,          /* software step is active: MDSCR_EL1.SS and debug exceptions enabled here */
+    A64_KEY_SS = 1 << 6,          /* software step or a hardware breakpoint is active: one instruction per block, with
+                                     a64_step_begin() before it */
     A64_KEY_ALIGN = 1 << 7,       /* effective SCTLR_ELx.A */
     A64_KEY_SP_ALIGN = 1 << 8,    /* effective SCTLR_ELx.SA (EL0: SA0) */
     A64_KEY_UNPRIV = 1 << 9,      /* LDTR/STTR act as EL0: (EL1, or EL2 with E2H and TGE) and !PSTATE.UAO */
@@ -72,6 +73,7 @@ typedef struct A64Trans {
     bool     stepping;    /* software step: this is the one instruction */
     bool     exclusive;   /* the instruction was a load-exclusive: for the syndrome of a software step */
     bool     sp_aligned;  /* SP is known to be a multiple of 16 here */
+    bool     exited;      /* the block has its exit */
 } A64Trans;
 
 typedef struct A64Pattern {
@@ -82,11 +84,11 @@ typedef struct A64Pattern {
 } A64Pattern;
 
 #define A64_FEAT(feat, pat, ident)                                                                         \
-    static void a64_##ident(A64Trans *t, const A64Fields *f);                                              \
-    static const A64Pattern a64_##ident##_pattern = { pat, #ident, feat, a64_##ident };                    \
+    static void a64_insn_##ident(A64Trans *t, const A64Fields *f);                                         \
+    static const A64Pattern a64_##ident##_pattern = { pat, #ident, feat, a64_insn_##ident };               \
     static const A64Pattern *const a64_##ident##_ptr                                                       \
         __attribute__((used, section("bailey_a64_patterns"))) = &a64_##ident##_pattern;                    \
-    static void a64_##ident(A64Trans *t, const A64Fields *f)
+    static void a64_insn_##ident(A64Trans *t, const A64Fields *f)
 
 #define A64(pat, ident) A64_FEAT(NULL, pat, ident)
 
@@ -108,16 +110,8 @@ void a64_translate(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_
 /* a64_disassemble - text of an instruction from the pattern table: name and fields. */
 void a64_disassemble(uint64_t pc, uint32_t insn, char *dst, size_t cap);
 
-/* ---- what the system side of the CPU supplies (with a64.h and sysreg.h) ---- */
-
-/* The block key of the current state, by enum A64Key. */
-uint64_t a64_block_key(const A64Cpu *cpu);
-
-/* The level that an FP/SIMD instruction executed now traps to (CPACR_EL1, CPTR_EL2, CPTR_EL3), 0: none. */
-unsigned a64_fp_trap_el(const A64Cpu *cpu);
-
-/* Exception return to @pc with SPSR_ELx of the current level: PSTATE, illegal returns, pc, monitor cleared. */
-void a64_eret(A64Cpu *cpu, uint64_t pc);
+/* SETTLED with the system side: what instructions raise and ask for is a64.h's section "what instructions call"
+ * (a64_svc() .. a64_step_begin()); this front end calls those and defines none of its own. */
 
 /* ---- guest registers that blocks read and write: the CpuGuest's table ---- */
 
@@ -198,10 +192,28 @@ void a64_branch_if(A64Trans *t, IrRef cond, uint64_t taken); /* else the next in
 void a64_jump_indirect(A64Trans *t, IrRef pc, unsigned btype);
 void a64_leave(A64Trans *t); /* to the next instruction through the run loop: state changed */
 
-/* Raising, for C helpers: an exception with syndrome @ec and @iss to the level that takes synchronous exceptions of
- * the current one (TGE routing included); preferred return is the current instruction or, @after, the next. */
-void     a64_raise_sync(A64Cpu *cpu, unsigned ec, uint32_t iss, bool after);
-void     a64_raise_to(A64Cpu *cpu, unsigned target, unsigned ec, uint32_t iss, bool after);
-unsigned a64_sync_target(const A64Cpu *cpu);
+/* The descriptor of an acquire or release access (@order as IrMem.order), after its alignment check by the rules of
+ * FEAT_LSE2. a64_atomic: for exclusives and atomics, where
+ * SCTLR_ELx.nAA makes no difference. @write: for the syndrome. */
+IrMem a64_ordered(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bool write);
+IrMem a64_atomic(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bool write);
+
+/**
+ * a64_access_iss - what a data abort's syndrome tells of the instruction that made the access.
+ * @insn: the instruction word
+ * Returns ISV, SAS, SSE, SRT, SF and AR at their places in ISS (bits 24:14), or 0 where the architecture gives no
+ * valid syndrome (pairs, exclusives, atomics, writeback, SIMD). Arm DDI 0487, "ISS encoding for an exception from a
+ * Data Abort".
+ */
+uint32_t a64_access_iss(uint32_t insn);
+uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f); /* its part for LDAR, STLR, LDAPR */
+
+/* Pointer authentication (pauth.c). The kinds are the order of A64El1Regs.apkey. */
+typedef enum A64PacKey { A64_PAC_IA, A64_PAC_IB, A64_PAC_DA, A64_PAC_DB } A64PacKey;
+
+/* The value of I64 @ptr with its code checked and removed (unchanged when the key is not enabled); FPAC faults. */
+IrRef a64_authenticate(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
+IrRef a64_sign(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
+IrRef a64_strip(A64Trans *t, IrRef ptr, bool data);
 
 #endif
