@@ -2,13 +2,13 @@
 /*
  * bailey-tsm: the guest side of device assignment to an Arm CCA Realm, for kernels without CONFIG_PCI_TSM.
  *
- * License: GPL-2.0, unlike the rest of the project, because it is a kernel module: it includes the kernel's headers
- * and uses symbols exported to GPL modules only. It is our own code and shares nothing with the emulator but
- * bailey-tsm.h.
+ * License: GPL-2.0, unlike the rest of the project, because it is a kernel module: it includes the kernel's
+ * headers and uses symbols exported to GPL modules only. It is our own code and shares nothing with the
+ * emulator but bailey-tsm.h.
  *
- * One PCI function gets a sysfs group tsm/: lock, accept and unlock move it through the TDISP states, the other
- * files show its evidence. Sources: RMM specification DEN0137 (RSI), RHI specification DEN0148, PCIe TDISP 1.0
- * "Device interface report". Left out: several functions at once, P2P streams, auxiliary planes.
+ * One PCI function gets a sysfs group tsm/: lock, accept and unlock move it through the TDISP states, the
+ * other files show its evidence. Sources: RMM specification DEN0137 (RSI), RHI specification DEN0148, PCIe
+ * TDISP 1.0 "Device interface report". Left out: several functions at once, P2P streams, auxiliary planes.
  */
 #define pr_fmt(fmt) "bailey-tsm: " fmt
 
@@ -170,8 +170,9 @@ static long rhi(u64 fid, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 
 static int rhi_error(const char *what, long status)
 {
-    static const char *const names[] = { "success", "incomplete", "data not available", "invalid vdev",
-        "invalid object", "input", "device", "invalid offset", "access failed", "busy", "late abort", "unsupported" };
+    static const char *const names[] = {
+        "success", "incomplete",     "data not available", "invalid vdev", "invalid object", "input",
+        "device",  "invalid offset", "access failed",      "busy",         "late abort",     "unsupported"};
 
     if (status == RHI_SUCCESS)
         return 0;
@@ -228,13 +229,14 @@ static int object_read(enum object_id id)
     if (!o->data)
         return -ENOMEM;
     for (done = 0; done < len; done += n) {
-        status = rhi(RHI_DA_OBJECT_READ, t.vdev_id, id, done, min(len - done, SHARED_LEN), shared_ipa(t.shared));
+        status =
+            rhi(RHI_DA_OBJECT_READ, t.vdev_id, id, done, min(len - done, SHARED_LEN), shared_ipa(t.shared));
         if (status)
             return rhi_error("OBJECT_READ", status);
         n = t.call->gprs[1];
         if (n == 0 || n > min(len - done, SHARED_LEN))
             return -EPROTO;
-        memcpy(o->data + done, t.shared, n);         /* checked after this copy, where the host cannot reach it */
+        memcpy(o->data + done, t.shared, n); /* checked after this copy, where the host cannot reach it */
     }
     o->len = len;
     return 0;
@@ -504,9 +506,10 @@ static int dma_disable(void)
 
 /* ---- private DMA ----
  *
- * In a Realm, the kernel bounces all DMA through shared memory (force_dma_unencrypted()). An accepted function
- * may reach Realm memory, at addresses that are IPAs: the Realm stream's stage 2 is the Realm's own table. So the
- * operations below hand out physical addresses as they are. They must be in place before the driver's probe.
+ * In a Realm, the kernel bounces all DMA through shared memory (force_dma_unencrypted()). An accepted
+ * function may reach Realm memory, at addresses that are IPAs: the Realm stream's stage 2 is the Realm's
+ * own table. So the operations below hand out physical addresses as they are. They must be in place before
+ * the driver's probe.
  */
 
 static bool reachable(struct device *dev, u64 mask, phys_addr_t phys, size_t size)
@@ -514,9 +517,11 @@ static bool reachable(struct device *dev, u64 mask, phys_addr_t phys, size_t siz
     return phys + size - 1 <= min_not_zero(mask, dev->bus_dma_limit);
 }
 
-static void *private_alloc(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp, unsigned long attrs)
+static void *private_alloc(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
+                           unsigned long attrs)
 {
-    struct page *page = alloc_pages_node(dev_to_node(dev), (gfp & ~__GFP_HIGHMEM) | __GFP_ZERO, get_order(size));
+    struct page *page =
+        alloc_pages_node(dev_to_node(dev), (gfp & ~__GFP_HIGHMEM) | __GFP_ZERO, get_order(size));
 
     if (!page)
         return NULL;
@@ -549,8 +554,8 @@ static void private_free_pages(struct device *dev, size_t size, struct page *pag
     private_free(dev, size, page_address(page), handle, 0);
 }
 
-static dma_addr_t private_map_phys(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
-                                   unsigned long attrs)
+static dma_addr_t private_map_phys(struct device *dev, phys_addr_t phys, size_t size,
+                                   enum dma_data_direction dir, unsigned long attrs)
 {
     if ((attrs & DMA_ATTR_MMIO) || !reachable(dev, dev->dma_mask ? *dev->dma_mask : 0, phys, size))
         return DMA_MAPPING_ERROR;
@@ -559,14 +564,14 @@ static dma_addr_t private_map_phys(struct device *dev, phys_addr_t phys, size_t 
     return phys;
 }
 
-static void private_unmap_phys(struct device *dev, dma_addr_t handle, size_t size, enum dma_data_direction dir,
-                               unsigned long attrs)
+static void private_unmap_phys(struct device *dev, dma_addr_t handle, size_t size,
+                               enum dma_data_direction dir, unsigned long attrs)
 {
     atomic64_inc(&t.unmaps);
 }
 
-static void private_unmap_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
-                             unsigned long attrs)
+static void private_unmap_sg(struct device *dev, struct scatterlist *sgl, int nents,
+                             enum dma_data_direction dir, unsigned long attrs)
 {
     struct scatterlist *sg;
     int i;
@@ -788,8 +793,8 @@ static ssize_t dma_show(struct device *dev, struct device_attribute *attr, char 
 }
 static DEVICE_ATTR_RO(dma);
 
-static ssize_t object_show(struct file *file, struct kobject *kobj, const struct bin_attribute *attr, char *buf,
-                           loff_t off, size_t count)
+static ssize_t object_show(struct file *file, struct kobject *kobj, const struct bin_attribute *attr,
+                           char *buf, loff_t off, size_t count)
 {
     const struct object *o = attr->private;
     ssize_t n;
@@ -888,7 +893,7 @@ static int map_engine(struct vm_area_struct *vma, unsigned int page, bool shared
     if (pci_resource_len(t.pdev, BAILEY_ENGINE_BAR) < 2 * PAGE_SIZE)
         return -ENODEV;                              /* a function without the engine */
     if (!shared && t.state != RUN && t.state != ACCEPTED)
-        return -EPERM;                               /* the page is not there yet; a touch would kill the program */
+        return -EPERM; /* the page is not there yet; a touch would kill the program */
     return remap_pfn_range(vma, vma->vm_start, start >> PAGE_SHIFT, PAGE_SIZE,
                            shared ? pgprot_decrypted(prot) : prot);
 }
@@ -975,7 +980,7 @@ static void *shared_alloc(unsigned int order)
 static void shared_free(void *p, unsigned int order)
 {
     if (p && !set_memory_encrypted((unsigned long)p, 1 << order))
-        free_pages((unsigned long)p, order);         /* else it may still be shared: better lost than reused */
+        free_pages((unsigned long)p, order); /* else it may still be shared: better lost than reused */
 }
 
 static int read_shared_bit(void)
@@ -1014,8 +1019,8 @@ static int alloc_buffers(void)
     return t.call && t.info && t.test_private && t.test_shared && t.shared ? read_shared_bit() : -ENOMEM;
 }
 
-/* We keep the function enabled and bus master for as long as we are loaded: a driver that goes away would clear
- * Bus Master Enable, and TDISP takes that, in LOCKED or RUN, for an attack and moves to ERROR. */
+/* We keep the function enabled and bus master for as long as we are loaded: a driver that goes away would
+ * clear Bus Master Enable, and TDISP takes that, in LOCKED or RUN, for an attack and moves to ERROR. */
 static int take_function(void)
 {
     int err;

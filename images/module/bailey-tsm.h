@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
  *
- * What /dev/bailey-tsm offers to the guest's test programs. Everything a user of device assignment needs is in
- * the sysfs group tsm/; this is for the guard experiments only: two pages of memory that a device can be told to
- * reach, the DMA test engine's registers, and a way to ask the emulator's host to misbehave.
+ * What /dev/bailey-tsm offers to the guest's test programs. Everything a user of device assignment needs is
+ * in the sysfs group tsm/; this is for the guard experiments only: two pages of memory that a device can be
+ * told to reach, the DMA test engine's registers, and a way to ask the emulator's host to misbehave.
  */
 #ifndef BAILEY_TSM_H
 #define BAILEY_TSM_H
@@ -23,8 +23,8 @@ struct bailey_tsm_info {
     __u64 vdev_id;                         /* PCI domain << 16 | routing ID */
 };
 
-/* Sent as RSI_HOST_CALL with imm BAILEY_HOST_CALL_IMM, gprs[0] fault, gprs[1] arg; result in gprs[0], 0 when done.
- * RHI uses imm 0, so nothing else can take it for one of its calls. */
+/* Sent as RSI_HOST_CALL with imm BAILEY_HOST_CALL_IMM, gprs[0] fault, gprs[1] arg; result in gprs[0], 0
+ * when done. RHI uses imm 0, so nothing else can take it for one of its calls. */
 #define BAILEY_HOST_CALL_IMM     0xb417
 enum { BAILEY_FAULT_MAP_PRIVATE = 1,       /* arg: IPA of a private page to map for the Non-secure stream */
        BAILEY_FAULT_BAR_WRITE = 2 };       /* arg: vdev_id of the function whose BAR the host writes */
@@ -38,7 +38,7 @@ struct bailey_host_fault {
 #define BAILEY_TSM_INFO          _IOR('B', 1, struct bailey_tsm_info)
 #define BAILEY_TSM_HOST_FAULT    _IOWR('B', 2, struct bailey_host_fault)
 
-/* The DMA test engine: 64-bit registers, little endian, at the start of pages 0 (TEE memory) and 1 of BAR 4. */
+/* The DMA test engine: 64-bit registers, little endian; pages 0 (TEE memory) and 1 of BAR 4. */
 #define BAILEY_ENGINE_BAR        4
 #define BAILEY_ENGINE_MAGIC      0x31414d4459454c42ull    /* "BLEYDMA1" */
 enum { ENGINE_ID = 0x00, ENGINE_ADDR = 0x08, ENGINE_LEN = 0x10, ENGINE_PATTERN = 0x18, ENGINE_CMD = 0x20,

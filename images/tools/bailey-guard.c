@@ -2,9 +2,9 @@
  *
  *   bailey-guard STAGE      unlocked | lying-host | locked | run | enabled | disabled | error | recovered
  *
- * A stage is one state of the device, to which init has brought it; two stages first ask the emulator's host to
- * misbehave. Each experiment prints one line: name, expected, got, ok or FAIL. The buffer is looked at every time,
- * not only the engine's word for it. Status 0 when all went as they should.
+ * A stage is one state of the device, to which init has brought it; two stages first ask the emulator's
+ * host to misbehave. Each experiment prints one line: name, expected, got, ok or FAIL. The buffer is looked
+ * at every time, not only the engine's word for it. Status 0 when all went as they should.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,31 +33,32 @@ typedef struct {
     uint64_t    expect;                          /* engine status, or the ID register for IDENTIFY */
 } Experiment;
 
-/* Sources: TDISP 1.0 "TLP rules" and "TDI states"; Arm SMMUv3 IHI 0070 "Granule protection"; RMM specification
- * DEN0137 1.1, RSI_VDEV_DMA_ENABLE. A device outside RUN with the T bit clear is an ordinary device. */
+/* Sources: TDISP 1.0 "TLP rules" and "TDI states"; Arm SMMUv3 IHI 0070 "Granule protection"; RMM
+ * specification DEN0137 1.1, RSI_VDEV_DMA_ENABLE. A device outside RUN with the T bit clear is an ordinary
+ * device. */
 static const Experiment experiments[] = {
-    { "unlocked",   "registers-answer",         IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
-    { "unlocked",   "mirror-answers",           IDENTIFY, BAILEY_MAP_ENGINE_OPEN,  SHARED,  BAILEY_ENGINE_MAGIC },
-    { "unlocked",   "write-shared",             WRITE,    BAILEY_MAP_ENGINE_OPEN,  SHARED,  ENGINE_OK },
-    { "unlocked",   "read-shared",              READ,     BAILEY_MAP_ENGINE_OPEN,  SHARED,  ENGINE_OK },
-    { "unlocked",   "write-private",            WRITE,    BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_FAULT },
-    { "unlocked",   "read-private",             READ,     BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_FAULT },
-    { "lying-host", "write-mapped-private",     WRITE,    BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_GPF },
-    { "lying-host", "read-mapped-private",      READ,     BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_GPF },
-    { "locked",     "tee-registers-silent",     IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  ALL_ONES },
-    { "locked",     "write-shared",             WRITE,    BAILEY_MAP_ENGINE_OPEN,  SHARED,  ENGINE_REFUSED },
-    { "locked",     "write-private",            WRITE,    BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_REFUSED },
-    { "run",        "tee-registers-answer",     IDENTIFY, BAILEY_MAP_ENGINE,       SHARED,  BAILEY_ENGINE_MAGIC },
-    { "run",        "write-private-no-stream",  WRITE,    BAILEY_MAP_ENGINE,       PRIVATE, ENGINE_FAULT },
-    { "enabled",    "write-private",            WRITE,    BAILEY_MAP_ENGINE,       PRIVATE, ENGINE_OK },
-    { "enabled",    "read-private",             READ,     BAILEY_MAP_ENGINE,       PRIVATE, ENGINE_OK },
-    { "disabled",   "write-private-no-stream",  WRITE,    BAILEY_MAP_ENGINE,       PRIVATE, ENGINE_FAULT },
-    { "disabled",   "read-private-no-stream",   READ,     BAILEY_MAP_ENGINE,       PRIVATE, ENGINE_FAULT },
-    { "error",      "tee-registers-all-ones",   IDENTIFY, BAILEY_MAP_ENGINE,       SHARED,  ALL_ONES },
-    { "error",      "write-private",            WRITE,    BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_REFUSED },
-    { "recovered",  "registers-answer",         IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
-    { "recovered",  "write-shared",             WRITE,    BAILEY_MAP_ENGINE_OPEN,  SHARED,  ENGINE_OK },
-    { "recovered",  "write-private",            WRITE,    BAILEY_MAP_ENGINE_OPEN,  PRIVATE, ENGINE_FAULT },
+    { "unlocked",   "registers-answer",        IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
+    { "unlocked",   "mirror-answers",          IDENTIFY, BAILEY_MAP_ENGINE_OPEN, SHARED,  BAILEY_ENGINE_MAGIC },
+    { "unlocked",   "write-shared",            WRITE,    BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_OK },
+    { "unlocked",   "read-shared",             READ,     BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_OK },
+    { "unlocked",   "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_FAULT },
+    { "unlocked",   "read-private",            READ,     BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_FAULT },
+    { "lying-host", "write-mapped-private",    WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_GPF },
+    { "lying-host", "read-mapped-private",     READ,     BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_GPF },
+    { "locked",     "tee-registers-silent",    IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  ALL_ONES },
+    { "locked",     "write-shared",            WRITE,    BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_REFUSED },
+    { "locked",     "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_REFUSED },
+    { "run",        "tee-registers-answer",    IDENTIFY, BAILEY_MAP_ENGINE,      SHARED,  BAILEY_ENGINE_MAGIC },
+    { "run",        "write-private-no-stream", WRITE,    BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_FAULT },
+    { "enabled",    "write-private",           WRITE,    BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_OK },
+    { "enabled",    "read-private",            READ,     BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_OK },
+    { "disabled",   "write-private-no-stream", WRITE,    BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_FAULT },
+    { "disabled",   "read-private-no-stream",  READ,     BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_FAULT },
+    { "error",      "tee-registers-all-ones",  IDENTIFY, BAILEY_MAP_ENGINE,      SHARED,  ALL_ONES },
+    { "error",      "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_REFUSED },
+    { "recovered",  "registers-answer",        IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
+    { "recovered",  "write-shared",            WRITE,    BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_OK },
+    { "recovered",  "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_FAULT },
 };
 #define N_EXPERIMENTS (sizeof(experiments) / sizeof(experiments[0]))
 
@@ -71,8 +72,8 @@ static struct bailey_tsm_info info;
 
 static const char *status_name(uint64_t status)
 {
-    static const char *const names[] = { "idle", "ok", "translation-fault", "granule-protection-fault", "refused",
-                                         "bad-command" };
+    static const char *const names[] = { "idle", "ok", "translation-fault", "granule-protection-fault",
+                                         "refused", "bad-command" };
     return status < sizeof(names) / sizeof(names[0]) ? names[status] : "nonsense";
 }
 
@@ -119,7 +120,7 @@ static bool identify(const Experiment *e, volatile uint64_t *engine)
     return report(e, id == e->expect, expect, got);
 }
 
-/* One transfer of a page. The value moved is new each time, so that an old result cannot pass for a new one. */
+/* One transfer of a page. The value moved is new each time, so an old result cannot pass for a new one. */
 static bool transfer(const Experiment *e, volatile uint64_t *engine, volatile uint64_t *page)
 {
     static uint64_t serial = 0x0102030405060708ull;

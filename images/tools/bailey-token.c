@@ -2,8 +2,8 @@
  *
  *   bailey-token CHALLENGE-HEX FILE
  *
- * The challenge is 32 to 64 bytes; a shorter one than 64 is filled with zeros at the end, as the kernel's provider
- * does. Source: Linux, ABI document "configfs-tsm-report".
+ * The challenge is 32 to 64 bytes; a shorter one than 64 is filled with zeros at the end, as the kernel's
+ * provider does. Source: Linux, ABI document "configfs-tsm-report".
  */
 #include <errno.h>
 #include <fcntl.h>

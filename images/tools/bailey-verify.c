@@ -1,4 +1,5 @@
-/* bailey-verify: decides whether a locked device is the one we want, from the evidence the kernel module collected.
+/* bailey-verify: decides whether a locked device is the one we want, from the evidence the kernel module
+ * collected.
  *
  *   bailey-verify --tsm DIR --device DIR --root FILE.pem --reference FILE [--work DIR]
  *   bailey-verify --print-reference MEASUREMENTS
@@ -8,9 +9,10 @@
  * --root      the one root certificate we trust
  * --reference lines "INDEX KIND HEX": every measurement the device must report, and no other
  *
- * Each check prints one line and all are made, whatever the first says; status 0 only when all pass. Signatures are
- * left to the openssl command. Sources: DMTF DSP0274 "Certificate chain", "GET_MEASUREMENTS", "Signature
- * generation"; TDISP 1.0 "Device interface report"; RMM specification DEN0137 1.1 "RsiVdevInfo type".
+ * Each check prints one line and all are made, whatever the first says; status 0 only when all pass.
+ * Signatures are left to the openssl command. Sources: DMTF DSP0274 "Certificate chain",
+ * "GET_MEASUREMENTS", "Signature generation"; TDISP 1.0 "Device interface report"; RMM specification
+ * DEN0137 1.1 "RsiVdevInfo type".
  *
  * Certificate dates are not checked: a Realm has no clock but the host's, and the host is not trusted.
  */
@@ -310,10 +312,11 @@ static void write_certs(const char *name, const Bytes *certs, unsigned n)
     fclose(f);
 }
 
-/* The leaf's public key as the point that the host gave to the RMM; to the file "key" and, as PEM, "leaf-key.pem". */
+/* The leaf's public key as the point that the host gave to the RMM; to the file "key" and, as PEM,
+ * "leaf-key.pem". */
 static bool extract_key(void)
 {
-    const char *const argv[] = { "openssl", "x509", "-in", join(work, "leaf.pem"), "-noout", "-pubkey", NULL };
+    const char *const argv[] = {"openssl", "x509", "-in", join(work, "leaf.pem"), "-noout", "-pubkey", NULL};
 
     if (!openssl("leaf-key.pem", argv)) {
         return false;
@@ -347,8 +350,9 @@ static void check_chain(const char *tsm, const char *root_pem)
     check("root-trusted", root.len == certs[0].len && memcmp(root.data, certs[0].data, root.len) == 0,
           "the chain's root is %s", root_pem);
 
-    const char *argv[] = { "openssl", "verify", "-no_check_time", "-x509_strict", "-no-CApath", "-no-CAstore",
-                           "-CAfile", root_pem, "-untrusted", join(work, "inter.pem"), join(work, "leaf.pem"), NULL };
+    const char *argv[] = {
+        "openssl", "verify", "-no_check_time", "-x509_strict",          "-no-CApath",           "-no-CAstore",
+        "-CAfile", root_pem, "-untrusted",     join(work, "inter.pem"), join(work, "leaf.pem"), NULL};
     if (n == 2) {
         argv[8] = argv[10];                                /* no certificate between root and leaf */
         argv[9] = NULL;
@@ -360,8 +364,18 @@ static void check_chain(const char *tsm, const char *root_pem)
 /* ---- what the RMM saw ---- */
 
 /* RsiVdevInfo: offsets of what we use. */
-enum { INFO_HASH = 0x10, INFO_TDISP = 0x30, INFO_STATE = 0x38, INFO_VCA = 0x40, INFO_CERT = 0x80, INFO_KEY = 0xc0,
-       INFO_MEAS = 0x100, INFO_REPORT = 0x140, INFO_LEN = 0x200, VDEV_LOCKED = 1 };
+enum {
+    INFO_HASH = 0x10,
+    INFO_TDISP = 0x30,
+    INFO_STATE = 0x38,
+    INFO_VCA = 0x40,
+    INFO_CERT = 0x80,
+    INFO_KEY = 0xc0,
+    INFO_MEAS = 0x100,
+    INFO_REPORT = 0x140,
+    INFO_LEN = 0x200,
+    VDEV_LOCKED = 1
+};
 
 static void check_info(const char *tsm)
 {
@@ -381,7 +395,8 @@ static void check_info(const char *tsm)
     }
     check("info-state", info.data[INFO_STATE] == VDEV_LOCKED, "RMM says state %u", info.data[INFO_STATE]);
     for (unsigned i = 0; i < N; i++) {
-        snprintf(names[i], sizeof(names[i]), "%s", rows[i].file ? join(tsm, rows[i].file) : join(work, "key"));
+        snprintf(names[i], sizeof(names[i]), "%s",
+                 rows[i].file ? join(tsm, rows[i].file) : join(work, "key"));
         paths[i] = names[i];
     }
     if (!digests(info.data[INFO_HASH] ? "-sha512" : "-sha256", paths, N, digest)) {
@@ -490,7 +505,7 @@ static size_t der_signature(const uint8_t *rs, uint8_t out[P384_SIG + 16])
     return n;
 }
 
-/* DSP0274 "Signature generation" for 1.2: prefix || context || Hash(L1/L2), which the algorithm hashes again. */
+/* DSP0274 "Signature generation" for 1.2: prefix || context || Hash(L1/L2), hashed again to sign. */
 static bool check_signature(const char *tsm, const Bytes *object, const Measurements *m)
 {
     static const char purpose[] = "responder-measurements signing";
@@ -515,8 +530,15 @@ static bool check_signature(const char *tsm, const Bytes *object, const Measurem
     memcpy(message + 64 + 36, digest[0], SHA384_LEN);
     write_file(join(work, "message"), message, sizeof(message));
     write_file(join(work, "signature"), sig, der_signature(m->signature, sig));
-    const char *const argv[] = { "openssl", "dgst", "-sha384", "-verify", join(work, "leaf-key.pem"), "-signature",
-                                 join(work, "signature"), join(work, "message"), NULL };
+    const char *const argv[] = {"openssl",
+                                "dgst",
+                                "-sha384",
+                                "-verify",
+                                join(work, "leaf-key.pem"),
+                                "-signature",
+                                join(work, "signature"),
+                                join(work, "message"),
+                                NULL};
     return openssl("dgst", argv);
 }
 
@@ -646,7 +668,8 @@ static void check_report(const char *tsm, const char *device)
     read_bars(device, bars);
     take_bytes(&c, 0xc);                                      /* interface info, MSI-X, LNR, TPH */
     uint64_t n = take(&c, 4);
-    if (!check("report-format", !c.failed && n > 0 && n <= MAX_RANGES && c.left >= n * 16, "%" PRIu64 " ranges", n)) {
+    if (!check("report-format", !c.failed && n > 0 && n <= MAX_RANGES && c.left >= n * 16,
+               "%" PRIu64 " ranges", n)) {
         return;
     }
     for (uint64_t i = 0; i < n; i++) {
@@ -684,7 +707,8 @@ int main(int argc, char **argv)
         return print_reference(argv[2]);
     }
     const char *tsm = option(argc, argv, "--tsm", NULL), *device = option(argc, argv, "--device", NULL);
-    const char *root = option(argc, argv, "--root", NULL), *reference = option(argc, argv, "--reference", NULL);
+    const char *root = option(argc, argv, "--root", NULL),
+               *reference = option(argc, argv, "--reference", NULL);
 
     work = option(argc, argv, "--work", work);
     if (mkdir(work, 0700) != 0 && errno != EEXIST) {

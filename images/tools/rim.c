@@ -2,13 +2,14 @@
  *
  *   rim --kernel IMAGE [--initrd FILE] --dtb FILE --mem SIZE [--smp N] [layout options]
  *
- * It follows the measured steps of the built-in host in their order and shares no code with rmm/ or src/host:
- * agreement of the two says that each of them is right about what was loaded. Source: RMM specification DEN0137
- * "Realm Initial Measurement", "RmmMeasurementDescriptorData", "...Rec", "...Ripas".
+ * It follows the measured steps of the built-in host in their order and shares no code with rmm/ or
+ * src/host: agreement of the two says that each of them is right about what was loaded. Source: RMM
+ * specification DEN0137 "Realm Initial Measurement", "RmmMeasurementDescriptorData", "...Rec", "...Ripas".
  *
- * The recipe, fixed: REALM_CREATE; RTT_INIT_RIPAS over all RAM in ascending order, one descriptor per 2 MiB entry,
- * or per 4 KiB entry where the 2 MiB area holds image data; DATA_CREATE of every page of kernel, initrd and device
- * tree in ascending order, measured; REC_CREATE, of which only the runnable REC counts; REALM_ACTIVATE.
+ * The recipe, fixed: REALM_CREATE; RTT_INIT_RIPAS over all RAM in ascending order, one descriptor per 2 MiB
+ * entry, or per 4 KiB entry where the 2 MiB area holds image data; DATA_CREATE of every page of kernel,
+ * initrd and device tree in ascending order, measured; REC_CREATE, of which only the runnable REC counts;
+ * REALM_ACTIVATE.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -232,10 +233,11 @@ static uint64_t number(const char *option, const char *s, bool with_unit)
 static void parse_options(int argc, char **argv, Recipe *r, Image images[N_IMAGES])
 {
     static const struct option options[] = {
-        { "kernel", 1, NULL, 'k' }, { "initrd", 1, NULL, 'i' }, { "dtb", 1, NULL, 'd' }, { "mem", 1, NULL, 'm' },
-        { "smp", 1, NULL, 'c' },    { "ram-base", 1, NULL, 'b' }, { "ipa-bits", 1, NULL, 'a' },
-        { "flags", 1, NULL, 'f' },  { "bps", 1, NULL, 'B' },    { "wps", 1, NULL, 'W' }, { "sve-vl", 1, NULL, 's' },
-        { "pmu", 1, NULL, 'p' },    { "hash", 1, NULL, 'h' },   { NULL, 0, NULL, 0 },
+        {"kernel", 1, NULL, 'k'},   {"initrd", 1, NULL, 'i'}, {"dtb", 1, NULL, 'd'},
+        {"mem", 1, NULL, 'm'},      {"smp", 1, NULL, 'c'},    {"ram-base", 1, NULL, 'b'},
+        {"ipa-bits", 1, NULL, 'a'}, {"flags", 1, NULL, 'f'},  {"bps", 1, NULL, 'B'},
+        {"wps", 1, NULL, 'W'},      {"sve-vl", 1, NULL, 's'}, {"pmu", 1, NULL, 'p'},
+        {"hash", 1, NULL, 'h'},     {NULL, 0, NULL, 0},
     };
     int c, which = 0;
 
@@ -288,7 +290,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < N_IMAGES; i++) {               /* ascending by layout */
         measure_image(&r, &images[i]);
     }
-    measure_rec(&r);                                        /* RECs 1 to smp-1 are not runnable: not measured */
+    measure_rec(&r); /* RECs 1 to smp-1 are not runnable: not measured */
     for (unsigned i = 0; i < digest_len; i++) {
         printf("%02x", rim[i]);
     }

@@ -7,9 +7,10 @@
  * --challenge      what the guest asked the token for; shorter than 64 bytes: filled with zeros at the end
  * --rim            the measurement computed by the rim program
  *
- * Prints every claim and one line per check; status 0 only when all pass. Shares no code with rmm/. Sources: RMM
- * specification DEN0137 "Attestation token", RFC 9052 "Signing and Verification Process", Arm "CCA token" profile
- * tag:arm.com,2023. Left out: appraisal of the software components, which needs somebody's reference values.
+ * Prints every claim and one line per check; status 0 only when all pass. Shares no code with rmm/.
+ * Sources: RMM specification DEN0137 "Attestation token", RFC 9052 "Signing and Verification Process", Arm
+ * "CCA token" profile tag:arm.com,2023. Left out: appraisal of the software components, which needs
+ * somebody's reference values.
  */
 #include <cbor.h>
 #include <ctype.h>
@@ -35,18 +36,45 @@ typedef struct { const uint8_t *data; size_t len; } Bytes;
 /* COSE_Sign1, RFC 9052 "Single Signer Data Object": the parts that are signed and what signs them. */
 typedef struct { Bytes protected_header, payload, signature; cbor_item_t *claims; } Sign1;
 
-enum { CLAIM_CHALLENGE = 10, CLAIM_INSTANCE = 256, CLAIM_PROFILE = 265, CLAIM_LIFECYCLE = 2395, CLAIM_IMPLEMENTATION = 2396,
-       CLAIM_SW_COMPONENTS = 2399, CLAIM_SERVICE = 2400, CLAIM_CONFIG = 2401, CLAIM_PLATFORM_HASH = 2402,
-       CLAIM_RPV = 44235, CLAIM_REALM_HASH = 44236, CLAIM_RAK = 44237, CLAIM_RIM = 44238, CLAIM_REM = 44239,
-       CLAIM_RAK_HASH = 44240, CLAIM_MEC = 44243, TOKEN_PLATFORM = 44234, TOKEN_REALM = 44241 };
+enum {
+    CLAIM_CHALLENGE = 10,
+    CLAIM_INSTANCE = 256,
+    CLAIM_PROFILE = 265,
+    CLAIM_LIFECYCLE = 2395,
+    CLAIM_IMPLEMENTATION = 2396,
+    CLAIM_SW_COMPONENTS = 2399,
+    CLAIM_SERVICE = 2400,
+    CLAIM_CONFIG = 2401,
+    CLAIM_PLATFORM_HASH = 2402,
+    CLAIM_RPV = 44235,
+    CLAIM_REALM_HASH = 44236,
+    CLAIM_RAK = 44237,
+    CLAIM_RIM = 44238,
+    CLAIM_REM = 44239,
+    CLAIM_RAK_HASH = 44240,
+    CLAIM_MEC = 44243,
+    TOKEN_PLATFORM = 44234,
+    TOKEN_REALM = 44241
+};
 
-static const struct { uint64_t key; const char *name; } claim_names[] = {
-    { CLAIM_CHALLENGE, "challenge" },       { CLAIM_INSTANCE, "instance id" },      { CLAIM_PROFILE, "profile" },
-    { CLAIM_LIFECYCLE, "lifecycle" },       { CLAIM_IMPLEMENTATION, "implementation id" },
-    { CLAIM_SW_COMPONENTS, "software components" }, { CLAIM_SERVICE, "verification service" },
-    { CLAIM_CONFIG, "configuration" },      { CLAIM_PLATFORM_HASH, "platform hash" }, { CLAIM_RPV, "personalization value" },
-    { CLAIM_REALM_HASH, "realm hash" },     { CLAIM_RAK, "realm public key" },      { CLAIM_RIM, "initial measurement" },
-    { CLAIM_REM, "extensible measurements" }, { CLAIM_RAK_HASH, "public key hash" }, { CLAIM_MEC, "memory encryption" },
+static const struct { uint64_t key; const char *name;
+} claim_names[] = {
+    {CLAIM_CHALLENGE, "challenge"},
+    {CLAIM_INSTANCE, "instance id"},
+    {CLAIM_PROFILE, "profile"},
+    {CLAIM_LIFECYCLE, "lifecycle"},
+    {CLAIM_IMPLEMENTATION, "implementation id"},
+    {CLAIM_SW_COMPONENTS, "software components"},
+    {CLAIM_SERVICE, "verification service"},
+    {CLAIM_CONFIG, "configuration"},
+    {CLAIM_PLATFORM_HASH, "platform hash"},
+    {CLAIM_RPV, "personalization value"},
+    {CLAIM_REALM_HASH, "realm hash"},
+    {CLAIM_RAK, "realm public key"},
+    {CLAIM_RIM, "initial measurement"},
+    {CLAIM_REM, "extensible measurements"},
+    {CLAIM_RAK_HASH, "public key hash"},
+    {CLAIM_MEC, "memory encryption"},
 };
 
 static bool all_ok = true;
@@ -262,7 +290,7 @@ static bool verify_sign1(const Sign1 *s, EVP_PKEY *key)
         free(tbs);
         return false;
     }
-    memcpy(tbs, start, n);                                       /* [ "Signature1", protected, h'', payload ] */
+    memcpy(tbs, start, n); /* [ "Signature1", protected, h'', payload ] */
     n += put_head(tbs + n, 2, s->protected_header.len);
     memcpy(tbs + n, s->protected_header.data, s->protected_header.len);
     n += s->protected_header.len;
@@ -301,9 +329,10 @@ static EVP_PKEY *cose_key(Bytes serialised)
         memcpy(point + 1, x.data, P384_LEN);
         memcpy(point + 1 + P384_LEN, y.data, P384_LEN);
         char         curve[] = "P-384";
-        OSSL_PARAM   params[] = { OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
-                                  OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
-                                  OSSL_PARAM_construct_end() };
+        OSSL_PARAM params[] = {
+            OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
+            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
+            OSSL_PARAM_construct_end()};
         EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
         if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
             EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
@@ -378,13 +407,15 @@ static bool is_profile(const cbor_item_t *claims, const char *expected)
 
 static void check_platform(const cbor_item_t *claims)
 {
-    const cbor_item_t *lifecycle = map_get(claims, CLAIM_LIFECYCLE), *sw = map_get(claims, CLAIM_SW_COMPONENTS);
+    const cbor_item_t *lifecycle = map_get(claims, CLAIM_LIFECYCLE),
+                      *sw = map_get(claims, CLAIM_SW_COMPONENTS);
     Bytes instance = string_of(map_get(claims, CLAIM_INSTANCE));
 
     check(is_profile(claims, "tag:arm.com,2023:cca_platform#1.0.0"), "platform: profile");
     check(lifecycle != NULL && cbor_isa_uint(lifecycle) && cbor_get_int(lifecycle) >> 8 == 0x30,
           "platform: lifecycle is secured (0x3000 to 0x30ff)");
-    check(string_of(map_get(claims, CLAIM_IMPLEMENTATION)).len == 32, "platform: implementation id has 32 bytes");
+    check(string_of(map_get(claims, CLAIM_IMPLEMENTATION)).len == 32,
+          "platform: implementation id has 32 bytes");
     check(instance.len == 33 && instance.data[0] == 1, "platform: instance id has 33 bytes and type 1");
     check(is_bytes(map_get(claims, CLAIM_CONFIG)), "platform: configuration");
     check(named_hash(map_get(claims, CLAIM_PLATFORM_HASH)) != NULL, "platform: hash algorithm is known");
@@ -410,7 +441,8 @@ static void check_binding(const cbor_item_t *platform, const cbor_item_t *realm)
     check(bound, "binding: the platform's challenge is the hash of the realm's public key");
 }
 
-static void check_realm(const cbor_item_t *claims, const uint8_t challenge[64], const uint8_t *rim, size_t rim_len)
+static void check_realm(const cbor_item_t *claims, const uint8_t challenge[64], const uint8_t *rim,
+                        size_t rim_len)
 {
     const EVP_MD      *md = named_hash(map_get(claims, CLAIM_REALM_HASH));
     const cbor_item_t *rem = map_get(claims, CLAIM_REM);
@@ -418,7 +450,8 @@ static void check_realm(const cbor_item_t *claims, const uint8_t challenge[64], 
 
     check(is_profile(claims, "tag:arm.com,2023:realm#1.0.0"), "realm: profile");
     check(md != NULL, "realm: hash algorithm is known");
-    check(equal(string_of(map_get(claims, CLAIM_CHALLENGE)), challenge, 64), "realm: challenge is the one we chose");
+    check(equal(string_of(map_get(claims, CLAIM_CHALLENGE)), challenge, 64),
+          "realm: challenge is the one we chose");
     check(string_of(map_get(claims, CLAIM_RPV)).len == 64, "realm: personalization value has 64 bytes");
     check(len == rim_len && equal(string_of(map_get(claims, CLAIM_RIM)), rim, rim_len),
           "realm: initial measurement is the one computed from the input files");
@@ -459,7 +492,8 @@ static size_t parse_hex(const char *name, const char *s, uint8_t *out, size_t ro
     return n;
 }
 
-static void verify(Bytes token, EVP_PKEY *cpak, const uint8_t challenge[64], const uint8_t *rim, size_t rim_len)
+static void verify(Bytes token, EVP_PKEY *cpak, const uint8_t challenge[64], const uint8_t *rim,
+                   size_t rim_len)
 {
     cbor_item_t       *top = load(token), *platform_top = NULL, *realm_top = NULL;
     const cbor_item_t *map = untag(top, 399);
