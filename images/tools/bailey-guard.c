@@ -58,7 +58,6 @@ static const Experiment experiments[] = {
     { "error",      "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_REFUSED },
     { "recovered",  "registers-answer",        IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
     { "recovered",  "write-shared",            WRITE,    BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_OK },
-    { "recovered",  "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_FAULT },
 };
 #define N_EXPERIMENTS (sizeof(experiments) / sizeof(experiments[0]))
 
