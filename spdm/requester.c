@@ -1,0 +1,837 @@
+/*
+ * The requester: one step per message, in a table. An operation is a run of steps; each step builds its request and
+ * reads its response, then names the next. DMTF DSP0274 1.2, message sections of the steps' names; the offer is the CMA
+ * profile of the RMM, reduced to what crypto.h has.
+ *
+ * Nothing is believed before it is covered: DIGESTS must match the chain, KEY_EXCHANGE_RSP must carry the signature
+ * of the public key that was given, over a transcript that holds everything said so far.
+ */
+#include "spdm/spdm.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "spdm/record.h"
+#include "spdm/sign.h"
+
+#define CT_EXPONENT 20
+#define REQUESTER_CAPS                                                                                                 \
+    (SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
+#define SLOT             0
+#define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
+#define INDEX_ALL        0xff
+#define CHAIN_HEADER_LEN 4
+
+static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
+
+/* What a step made of its response. */
+typedef enum StepResult {
+    STEP_NEXT,   /* go on with the next row, or end when this was the operation's last */
+    STEP_AGAIN,  /* same row once more (the next portion) */
+    STEP_FAILED, /* the reason is in r->error */
+} StepResult;
+
+typedef struct Step {
+    SpdmOp  op;
+    uint8_t code;
+    bool (*build)(SpdmRequester *r, ByteWriter *w);        /* behind the code byte; false: reason in r->error */
+    StepResult (*read)(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+} Step;
+
+/* Records why the operation fails. Always false, and so also the result of a build function. */
+static bool fail(SpdmRequester *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool fail(SpdmRequester *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(r->error, sizeof(r->error), format, args);
+    va_end(args);
+    return false;
+}
+
+static StepResult step_fail(SpdmRequester *r, const char *reason)
+{
+    fail(r, "%s", reason);
+    return STEP_FAILED;
+}
+
+static SpdmSuite suite_of(const SpdmRequester *r)
+{
+    return (SpdmSuite){ r->version, spdm_hash(r->selected.hash), spdm_aead(r->selected.aead) };
+}
+
+static SpdmSigner signer_of(const SpdmRequester *r)
+{
+    return (SpdmSigner){ r->version, spdm_hash(r->selected.hash), spdm_asym(r->selected.asym) };
+}
+
+static SpdmSpan request_span(const SpdmRequester *r) { return (SpdmSpan){ r->request, r->request_len }; }
+
+/* The reply up to what has been read of it. */
+static SpdmSpan reply_span(const ByteReader *rsp) { return (SpdmSpan){ rsp->data, spdm_parsed_len(rsp) }; }
+
+static void params(ByteWriter *w, uint8_t param1, uint8_t param2)
+{
+    bw_u8(w, param1);
+    bw_u8(w, param2);
+}
+
+/* Part A of all transcripts, and the VCA object of the RMM. */
+static StepResult keep_vca(SpdmRequester *r, const ByteReader *rsp)
+{
+    SpdmSpan reply = reply_span(rsp);
+
+    spdm_transcript_add(&r->a, r->request, r->request_len);
+    spdm_transcript_add(&r->a, reply.data, reply.len);
+    r->cache = (SpdmCache){ SPDM_OBJECT_VCA, 0, r->request_len, 0, (uint32_t)reply.len };
+    return STEP_NEXT;
+}
+
+/* ---- connect --------------------------------------------------------------------------------------------------- */
+
+static bool build_get_version(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    return true;
+}
+
+static StepResult read_version(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    bool found = false;
+
+    br_skip(rsp, 1);
+    for (unsigned n = br_u8(rsp); n != 0; n--) {
+        found |= br_u16(rsp) >> 8 == SPDM_VERSION_12;
+    }
+    if (!spdm_message_ends(rsp)) {
+        return step_fail(r, "VERSION has a wrong length");
+    }
+    if (!found) {
+        return step_fail(r, "the device does not offer SPDM 1.2");
+    }
+    r->version = SPDM_VERSION_12;
+    return keep_vca(r, rsp);
+}
+
+static bool build_get_capabilities(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    bw_u8(w, 0);
+    bw_u8(w, CT_EXPONENT);
+    bw_u16(w, 0);
+    bw_u32(w, REQUESTER_CAPS);
+    bw_u32(w, SPDM_MSG_MAX);
+    bw_u32(w, SPDM_MSG_MAX);
+    return true;
+}
+
+static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    const uint32_t required = SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX;
+
+    br_skip(rsp, 4);
+    r->peer_capabilities = br_u32(rsp);
+    r->peer_transfer_size = br_u32(rsp);
+    br_skip(rsp, 4);
+    if (!spdm_message_ends(rsp) || r->peer_transfer_size < SPDM_DATA_TRANSFER_MIN) {
+        return step_fail(r, "CAPABILITIES has a wrong length or transfer size");
+    }
+    if ((r->peer_capabilities & required) != required || (r->peer_capabilities & SPDM_CAP_MEAS) == 0) {
+        return step_fail(r, "the device lacks certificates, measurements or protected sessions");
+    }
+    return keep_vca(r, rsp);
+}
+
+/* The four algorithm tables, in the order both messages need. */
+static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ_ASYM, SPDM_ALG_KEY_SCHEDULE };
+
+static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
+{
+    SpdmAlgMasks ours = spdm_algorithms_offered();
+    /* Types must not be offered empty; what is offered for the requester's own key cannot be selected. */
+    const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)ours.asym, SPDM_KEY_SCHEDULE };
+
+    params(w, ARRAY_LEN(table_types), 0);
+    bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
+    bw_u8(w, SPDM_MEAS_SPEC_DMTF);
+    bw_u8(w, SPDM_OPAQUE_FMT1);
+    bw_u32(w, ours.asym);
+    bw_u32(w, ours.hash);
+    bw_zero(w, 12 + 4);
+    for (unsigned i = 0; i < ARRAY_LEN(table_types); i++) {
+        bw_u8(w, table_types[i]);
+        bw_u8(w, 0x20);
+        bw_u16(w, supported[i]);
+    }
+    return true;
+}
+
+static void read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
+{
+    for (; n != 0 && br_ok(rsp); n--) {
+        uint8_t  type = br_u8(rsp), count = br_u8(rsp);
+        uint16_t selected = br_u16(rsp);
+
+        br_skip(rsp, 4 * (size_t)(count & 0xf));
+        sel->dhe = type == SPDM_ALG_DHE ? selected : sel->dhe;
+        sel->aead = type == SPDM_ALG_AEAD ? selected : sel->aead;
+        sel->req_asym = type == SPDM_ALG_REQ_ASYM ? selected : sel->req_asym;
+        sel->key_schedule = type == SPDM_ALG_KEY_SCHEDULE ? selected : sel->key_schedule;
+    }
+}
+
+static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    SpdmSelection *sel = &r->selected;
+    size_t         len = br_u16(rsp);
+    unsigned       ext_algs;
+
+    *sel = (SpdmSelection){ .measure_spec = br_u8(rsp) };
+    sel->other_params = br_u8(rsp);
+    sel->measure_hash = br_u32(rsp);
+    sel->asym = br_u32(rsp);
+    sel->hash = br_u32(rsp);
+    br_skip(rsp, 12);
+    ext_algs = br_u8(rsp);
+    ext_algs += br_u8(rsp);
+    br_skip(rsp, 2 + 4 * (size_t)ext_algs);
+    read_tables(rsp, param1, sel);
+    if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
+        return step_fail(r, "ALGORITHMS has a wrong length");
+    }
+    /* Everything selected must be one of the bits that were offered, and nothing else. */
+    if (spdm_asym(sel->asym) == NULL || spdm_hash(sel->hash) == NULL || spdm_dhe(sel->dhe) == NULL ||
+        spdm_aead(sel->aead) == NULL || sel->key_schedule != SPDM_KEY_SCHEDULE || sel->req_asym != 0 ||
+        ext_algs != 0 || sel->other_params != SPDM_OPAQUE_FMT1 || sel->measure_spec != SPDM_MEAS_SPEC_DMTF ||
+        sel->measure_hash == 0) {
+        return step_fail(r, "the device selected algorithms that were not offered");
+    }
+    return keep_vca(r, rsp);
+}
+
+static bool build_get_digests(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    return true;
+}
+
+static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    size_t h = spdm_hash(r->selected.hash)->len;
+
+    r->slot_mask = param2;
+    br_bytes(rsp, r->chain_digest, h); /* slots come in ascending order: slot 0 first */
+    for (unsigned slot = 1; slot < SPDM_SLOTS; slot++) {
+        br_skip(rsp, param2 >> slot & 1 ? h : 0);
+    }
+    if (!(param2 & 1) || !spdm_message_ends(rsp)) {
+        return step_fail(r, "DIGESTS has a wrong length or no slot 0");
+    }
+    return STEP_NEXT;
+}
+
+static bool build_get_certificate(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, SLOT, 0);
+    bw_u16(w, (uint16_t)r->chain_len);
+    bw_u16(w, CERT_PORTION_MAX);
+    return true;
+}
+
+/* The chain is whole: its own length field and the digest from DIGESTS must agree. */
+static StepResult check_chain(SpdmRequester *r)
+{
+    const SpdmHash *hash = spdm_hash(r->selected.hash);
+    SpdmSpan        chain = { r->chain, r->chain_len };
+    uint8_t         digest[SPDM_HASH_MAX];
+
+    if (r->chain_len < CHAIN_HEADER_LEN + hash->len || le32_get(r->chain) != r->chain_len) {
+        return step_fail(r, "the certificate chain contradicts its own length");
+    }
+    if (!spdm_hash_spans(hash, &chain, 1, digest) || !spdm_equal(digest, r->chain_digest, hash->len)) {
+        return step_fail(r, "the certificate chain does not match its digest");
+    }
+    r->connected = true;
+    return STEP_NEXT;
+}
+
+static StepResult read_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    size_t         header = CHAIN_HEADER_LEN + spdm_hash(r->selected.hash)->len;
+    size_t         len = br_u16(rsp), left = br_u16(rsp), hidden;
+    const uint8_t *data = br_take(rsp, len);
+
+    if (!spdm_message_ends(rsp) || (param1 & 0xf) != SLOT || len == 0 || len > CERT_PORTION_MAX) {
+        return step_fail(r, "CERTIFICATE has a wrong length or slot");
+    }
+    if (r->chain_len + len + left > sizeof(r->chain) || r->chain_len + len > UINT16_MAX) {
+        return step_fail(r, "the certificate chain is longer than 8 KiB");
+    }
+    /* The RMM's certificate object starts behind the chain's header, which a first portion may hold only in part. */
+    hidden = r->chain_len < header ? header - r->chain_len : 0;
+    if (len > hidden) {
+        r->cache = (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)(8 + hidden), (uint32_t)(len - hidden) };
+    }
+    memcpy(r->chain + r->chain_len, data, len);
+    r->chain_len += (uint32_t)len;
+    return left != 0 ? STEP_AGAIN : check_chain(r);
+}
+
+/* ---- session --------------------------------------------------------------------------------------------------- */
+
+static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
+{
+    const SpdmDhe *dhe = spdm_dhe(r->selected.dhe);
+    uint8_t        random[32], share[SPDM_DHE_MAX];
+
+    if (!spdm_dhe_generate(dhe, r->entropy, r->dhe_scalar, share)) {
+        return fail(r, "no key pair for the key exchange could be made");
+    }
+    entropy_bytes(r->entropy, random, sizeof(random));
+    r->session = (SpdmSession){ .id = r->next_session_id };
+    params(w, SPDM_SUMMARY_NONE, SLOT);
+    bw_u16(w, r->next_session_id);
+    bw_u16(w, 0); /* SessionPolicy 0: a runtime update ends the session; reserved */
+    bw_bytes(w, random, sizeof(random));
+    bw_bytes(w, share, dhe->len);
+    spdm_opaque_write_supported(w, secured_versions, ARRAY_LEN(secured_versions));
+    return true;
+}
+
+static bool hash_th(SpdmRequester *r, uint8_t *out)
+{
+    SpdmSpan th = spdm_transcript_span(&r->session.th);
+
+    return !r->session.th.overflowed && spdm_hash_spans(spdm_hash(r->selected.hash), &th, 1, out);
+}
+
+static bool verify_data(SpdmRequester *r, const uint8_t *finished, uint8_t *out)
+{
+    const SpdmHash *hash = spdm_hash(r->selected.hash);
+    uint8_t         th[SPDM_HASH_MAX];
+
+    return hash_th(r, th) && spdm_hmac(hash, finished, hash->len, th, hash->len, out);
+}
+
+/* VCA, hash of the chain, KEY_EXCHANGE, and the response without its signature. */
+static void start_th(SpdmRequester *r, SpdmSpan reply)
+{
+    SpdmTranscript *th = &r->session.th;
+
+    spdm_transcript_reset(th);
+    th->overflowed = r->a.overflowed;
+    spdm_transcript_add(th, r->a.data, r->a.len);
+    spdm_transcript_add(th, r->chain_digest, spdm_hash(r->selected.hash)->len);
+    spdm_transcript_add(th, r->request, r->request_len);
+    spdm_transcript_add(th, reply.data, reply.len);
+}
+
+/* Signature checked: the keys of the handshake, and the responder's proof that it has them. */
+static StepResult enter_handshake(SpdmRequester *r, const uint8_t *peer_share, const uint8_t *peer_mac)
+{
+    const SpdmDhe *dhe = spdm_dhe(r->selected.dhe);
+    SpdmSuite      suite = suite_of(r);
+    uint8_t        secret[SPDM_SCALAR_MAX], th1[SPDM_HASH_MAX], want[SPDM_HASH_MAX];
+    bool           ok;
+
+    ok = spdm_dhe_secret(dhe, r->entropy, r->dhe_scalar, peer_share, secret) && hash_th(r, th1) &&
+         spdm_derive_handshake(&suite, secret, dhe->secret_len, th1, &r->session.keys);
+    spdm_wipe(secret, sizeof(secret));
+    spdm_wipe(r->dhe_scalar, sizeof(r->dhe_scalar));
+    if (!ok) {
+        return step_fail(r, "the device's exchange data is no point of the curve");
+    }
+    if (peer_mac != NULL) {
+        if (!verify_data(r, r->session.keys.response_finished, want) ||
+            !spdm_equal(want, peer_mac, suite.hash->len)) {
+            return step_fail(r, "KEY_EXCHANGE_RSP has a wrong MAC");
+        }
+        spdm_transcript_add(&r->session.th, peer_mac, suite.hash->len);
+    }
+    r->session.state = SPDM_SESSION_HANDSHAKE;
+    return STEP_NEXT;
+}
+
+static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    const SpdmDhe *dhe = spdm_dhe(r->selected.dhe);
+    SpdmSigner     signer = signer_of(r);
+    bool           clear = r->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR;
+    const uint8_t *share, *sig, *mac;
+    uint16_t       rsp_id = br_u16(rsp);
+    uint8_t        mut_auth = br_u8(rsp);
+    SpdmSpan       th, unsigned_part;
+
+    br_skip(rsp, 1 + 32); /* requester slot; random */
+    share = br_take(rsp, dhe->len);
+    r->session.secured_version = spdm_opaque_read_selected(rsp);
+    unsigned_part = reply_span(rsp);
+    sig = br_take(rsp, signer.asym->sig_len);
+    mac = clear ? NULL : br_take(rsp, signer.hash->len);
+    if (!spdm_message_ends(rsp)) {
+        return step_fail(r, "KEY_EXCHANGE_RSP has a wrong length");
+    }
+    if (r->session.secured_version != 0x1100 && r->session.secured_version != 0x1200) {
+        return step_fail(r, "the device selected no secured message version that was offered");
+    }
+    if (mut_auth != 0) {
+        return step_fail(r, "the device demands mutual authentication, which was not offered");
+    }
+    start_th(r, unsigned_part);
+    th = spdm_transcript_span(&r->session.th);
+    if (r->session.th.overflowed || !spdm_verify(&signer, r->public_key, SPDM_SIGN_KEY_EXCHANGE, &th, 1, sig)) {
+        return step_fail(r, "KEY_EXCHANGE_RSP is not signed by the device's public key");
+    }
+    spdm_transcript_add(&r->session.th, sig, signer.asym->sig_len);
+    r->session.id = (uint32_t)rsp_id << 16 | r->next_session_id;
+    r->session.in_the_clear = clear;
+    return enter_handshake(r, share, mac);
+}
+
+static bool build_finish(SpdmRequester *r, ByteWriter *w)
+{
+    size_t  h = spdm_hash(r->selected.hash)->len;
+    uint8_t mac[SPDM_HASH_MAX];
+
+    params(w, 0, 0);
+    spdm_transcript_add(&r->session.th, w->data, w->pos);
+    if (!verify_data(r, r->session.keys.request_finished, mac)) {
+        return fail(r, "the handshake is too long to finish");
+    }
+    bw_bytes(w, mac, h);
+    spdm_transcript_add(&r->session.th, mac, h);
+    return true;
+}
+
+static StepResult read_finish(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    SpdmSuite      suite = suite_of(r);
+    SpdmSpan       header = reply_span(rsp);
+    const uint8_t *mac = r->session.in_the_clear ? br_take(rsp, suite.hash->len) : NULL;
+    uint8_t        want[SPDM_HASH_MAX], th2[SPDM_HASH_MAX];
+
+    if (!spdm_message_ends(rsp)) {
+        return step_fail(r, "FINISH_RSP has a wrong length");
+    }
+    spdm_transcript_add(&r->session.th, header.data, header.len);
+    if (mac != NULL) {
+        if (!verify_data(r, r->session.keys.response_finished, want) || !spdm_equal(want, mac, suite.hash->len)) {
+            return step_fail(r, "FINISH_RSP has a wrong MAC");
+        }
+        spdm_transcript_add(&r->session.th, mac, suite.hash->len);
+    }
+    if (!hash_th(r, th2) || !spdm_derive_data(&suite, th2, &r->session.keys)) {
+        return step_fail(r, "the session's keys could not be derived");
+    }
+    spdm_wipe(r->session.keys.handshake_secret, sizeof(r->session.keys.handshake_secret));
+    spdm_transcript_reset(&r->session.th);
+    r->session.state = SPDM_SESSION_ESTABLISHED;
+    r->next_session_id++;
+    return STEP_NEXT;
+}
+
+static bool build_end_session(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    return true;
+}
+
+static StepResult read_end_session(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    if (!spdm_message_ends(rsp)) {
+        return step_fail(r, "END_SESSION_ACK has a wrong length");
+    }
+    spdm_wipe(&r->session, sizeof(r->session));
+    return STEP_NEXT;
+}
+
+/* ---- inside a session ------------------------------------------------------------------------------------------ */
+
+static bool build_vendor(SpdmRequester *r, ByteWriter *w)
+{
+    w->pos = 0; /* the wrapper starts with the header */
+    spdm_pci_vdm_begin(w, r->version, SPDM_VENDOR_DEFINED, r->args.protocol, r->message_len);
+    bw_bytes(w, r->message, r->message_len);
+    return true;
+}
+
+static StepResult read_vendor(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    SpdmPciVdm vdm;
+
+    if (spdm_pci_vdm_read(rsp, &vdm) != SPDM_OK || vdm.protocol != r->args.protocol) {
+        return step_fail(r, "the response is no PCI-SIG message of the protocol asked for");
+    }
+    r->vendor_offset = (uint32_t)(vdm.data - rsp->data);
+    r->vendor_len = (uint32_t)vdm.len;
+    return STEP_NEXT;
+}
+
+static bool build_get_measurements(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, (uint8_t)((r->args.sign ? 1 : 0) | (r->args.raw ? 2 : 0)), r->args.index);
+    if (r->args.sign) {
+        bw_bytes(w, r->nonce, sizeof(r->nonce));
+        bw_u8(w, SLOT);
+    }
+    return true;
+}
+
+/* Blocks in ascending order of index, each as long as it says, the last ending with the record. */
+static bool record_is_well_formed(const SpdmRequester *r, const uint8_t *record, size_t len, unsigned blocks)
+{
+    ByteReader b = br_init(record, len);
+    unsigned   last = 0;
+
+    for (; blocks != 0; blocks--) {
+        unsigned index = br_u8(&b), spec = br_u8(&b), size = br_u16(&b);
+        unsigned value_len;
+
+        br_skip(&b, 1);
+        value_len = br_u16(&b);
+        br_skip(&b, value_len);
+        if (!br_ok(&b) || index <= last || spec != SPDM_MEAS_SPEC_DMTF || size != 3 + value_len ||
+            (r->args.index != INDEX_ALL && index != r->args.index)) {
+            return false;
+        }
+        last = index;
+    }
+    return br_ok(&b) && br_left(&b) == 0;
+}
+
+static bool measurements_are_signed(SpdmRequester *r, SpdmSpan unsigned_part, const uint8_t *sig)
+{
+    SpdmSigner signer = signer_of(r);
+    SpdmSpan   spans[] = { spdm_transcript_span(&r->a), spdm_transcript_span(&r->session.l1l2), request_span(r),
+                           unsigned_part };
+
+    return !r->session.l1l2.overflowed &&
+           spdm_verify(&signer, r->public_key, SPDM_SIGN_MEASUREMENTS, spans, ARRAY_LEN(spans), sig);
+}
+
+static StepResult read_measurements(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    unsigned       blocks = br_u8(rsp);
+    size_t         record_len = br_u24(rsp), opaque_len;
+    const uint8_t *record = br_take(rsp, record_len), *sig = NULL;
+    SpdmSpan       unsigned_part;
+
+    br_skip(rsp, SPDM_NONCE_LEN);
+    opaque_len = br_u16(rsp);
+    br_skip(rsp, opaque_len);
+    unsigned_part = reply_span(rsp);
+    if (r->args.sign) {
+        sig = br_take(rsp, spdm_asym(r->selected.asym)->sig_len);
+    }
+    if (!spdm_message_ends(rsp) || opaque_len > SPDM_OPAQUE_MAX ||
+        !record_is_well_formed(r, record, record_len, blocks)) {
+        return step_fail(r, "MEASUREMENTS is malformed");
+    }
+    if (sig == NULL) {
+        spdm_transcript_add(&r->session.l1l2, r->request, r->request_len);
+        spdm_transcript_add(&r->session.l1l2, unsigned_part.data, unsigned_part.len);
+    } else {
+        bool ok = measurements_are_signed(r, unsigned_part, sig);
+
+        spdm_transcript_reset(&r->session.l1l2);
+        if (!ok) {
+            return step_fail(r, "MEASUREMENTS is not signed by the device's public key");
+        }
+    }
+    r->cache = (SpdmCache){ SPDM_OBJECT_MEASUREMENTS, 0, r->request_len, 0, (uint32_t)spdm_parsed_len(rsp) };
+    return STEP_NEXT;
+}
+
+/* ---- the table and its engine ---------------------------------------------------------------------------------- */
+
+/* An operation's rows stand together, in order. */
+static const Step steps[] = {
+    /* op                    code                        build                       read              */
+    { SPDM_OP_CONNECT,       SPDM_GET_VERSION,           build_get_version,          read_version      },
+    { SPDM_OP_CONNECT,       SPDM_GET_CAPABILITIES,      build_get_capabilities,     read_capabilities },
+    { SPDM_OP_CONNECT,       SPDM_NEGOTIATE_ALGORITHMS,  build_negotiate_algorithms, read_algorithms   },
+    { SPDM_OP_CONNECT,       SPDM_GET_DIGESTS,           build_get_digests,          read_digests      },
+    { SPDM_OP_CONNECT,       SPDM_GET_CERTIFICATE,       build_get_certificate,      read_certificate  },
+    { SPDM_OP_SESSION,       SPDM_KEY_EXCHANGE,          build_key_exchange,         read_key_exchange },
+    { SPDM_OP_SESSION,       SPDM_FINISH,                build_finish,               read_finish       },
+    { SPDM_OP_VENDOR,        SPDM_VENDOR_DEFINED,        build_vendor,               read_vendor       },
+    { SPDM_OP_MEASUREMENTS,  SPDM_GET_MEASUREMENTS,      build_get_measurements,     read_measurements },
+    { SPDM_OP_END_SESSION,   SPDM_END_SESSION,           build_end_session,          read_end_session  },
+};
+
+/* Whether the current step's messages are records. */
+static bool step_is_secured(const SpdmRequester *r)
+{
+    return r->session.state == SPDM_SESSION_ESTABLISHED ||
+           (r->session.state == SPDM_SESSION_HANDSHAKE && !r->session.in_the_clear);
+}
+
+/* The operation is over without success. A session that it used is in an unknown state at the other end when the
+ * failure was in the protection or in the handshake: it goes too. A clean ERROR answer leaves it. */
+static SpdmResult give_up(SpdmRequester *r, bool session_too)
+{
+    if (session_too || r->op == SPDM_OP_SESSION || r->session.state != SPDM_SESSION_ESTABLISHED) {
+        spdm_wipe(&r->session, sizeof(r->session));
+    }
+    if (r->op == SPDM_OP_CONNECT) {
+        r->connected = false;
+    }
+    spdm_wipe(r->dhe_scalar, sizeof(r->dhe_scalar));
+    spdm_transcript_reset(&r->session.l1l2);
+    r->op = SPDM_OP_NONE;
+    r->in_flight = false;
+    r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
+    return SPDM_FAILED;
+}
+
+void spdm_requester_init(SpdmRequester *r, Entropy *entropy)
+{
+    memset(r, 0, sizeof(*r));
+    r->entropy = entropy;
+    r->next_session_id = 1;
+}
+
+static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
+{
+    bool in_session = op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_END_SESSION;
+
+    if (r->op != SPDM_OP_NONE) {
+        return "another operation is under way";
+    }
+    if (op == SPDM_OP_SESSION && !r->connected) {
+        return "there is no connection yet";
+    }
+    if (op == SPDM_OP_SESSION && !r->has_key) {
+        return "the device's public key has not been set";
+    }
+    if (op == SPDM_OP_SESSION && r->session.state != SPDM_SESSION_FREE) {
+        return "there is a session already";
+    }
+    if (in_session && r->session.state != SPDM_SESSION_ESTABLISHED) {
+        return "there is no session";
+    }
+    if ((op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) && args == NULL) {
+        return "the operation needs arguments";
+    }
+    if (op == SPDM_OP_VENDOR && args->len > r->peer_transfer_size - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD) {
+        return "the message is longer than the device takes";
+    }
+    return NULL;
+}
+
+/* A new connection forgets the old one at both ends: GET_VERSION ends the responder's sessions. */
+static void forget_connection(SpdmRequester *r)
+{
+    Entropy *entropy = r->entropy;
+    uint16_t next = r->next_session_id;
+
+    spdm_wipe(r, sizeof(*r));
+    spdm_requester_init(r, entropy);
+    r->next_session_id = next;
+}
+
+static void take_args(SpdmRequester *r, const SpdmOpArgs *args)
+{
+    r->args = *args;
+    if (r->op == SPDM_OP_VENDOR) {
+        memcpy(r->message, args->message, args->len);
+        r->message_len = (uint32_t)args->len;
+    } else if (args->nonce != NULL) {
+        memcpy(r->nonce, args->nonce, sizeof(r->nonce));
+    } else {
+        entropy_bytes(r->entropy, r->nonce, sizeof(r->nonce));
+    }
+    r->args.message = NULL;
+    r->args.nonce = NULL;
+}
+
+const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
+{
+    const char *reason = check_start(r, op, args);
+
+    for (unsigned i = 0; reason == NULL && i < ARRAY_LEN(steps); i++) {
+        if (steps[i].op == op) {
+            if (op == SPDM_OP_CONNECT) {
+                forget_connection(r);
+            }
+            r->op = op;
+            r->step = (uint8_t)i;
+            r->error[0] = '\0';
+            r->vendor_len = 0;
+            if (op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) {
+                take_args(r, args);
+            }
+            return NULL;
+        }
+    }
+    return reason != NULL ? reason : "no such operation";
+}
+
+size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured)
+{
+    const Step *step = &steps[r->step];
+    ByteWriter  w = bw_init(r->request, sizeof(r->request));
+    bool        handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
+    size_t      len;
+
+    *secured = step_is_secured(r);
+    if (r->op == SPDM_OP_NONE || r->in_flight) {
+        return 0;
+    }
+    r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
+    bw_u8(&w, step->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : r->version);
+    bw_u8(&w, step->code);
+    if (!step->build(r, &w)) {
+        give_up(r, false);
+        return 0;
+    }
+    r->request_len = (uint32_t)w.pos;
+    len = w.pos;
+    if (*secured) {
+        len = spdm_record_seal(spdm_aead(r->selected.aead),
+                               handshake ? &r->session.keys.request_handshake : &r->session.keys.request_data,
+                               r->session.id, r->request, w.pos, out, cap);
+    } else if (w.pos <= cap) {
+        memcpy(out, r->request, w.pos);
+    } else {
+        len = 0;
+    }
+    if (!bw_ok(&w) || len == 0) {
+        fail(r, "the request does not fit its buffer");
+        give_up(r, true);
+        return 0;
+    }
+    r->in_flight = true;
+    return len;
+}
+
+/* The plain reply, out of its record if it has one. */
+static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool secured)
+{
+    bool     handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
+    size_t   plain_len = len;
+    uint32_t id;
+
+    if (len > sizeof(r->reply)) {
+        return fail(r, "the response is longer than was offered");
+    }
+    if (!secured) {
+        memcpy(r->reply, in, len);
+    } else if (!spdm_record_session(in, len, &id) || id != r->session.id ||
+               !spdm_record_open(spdm_aead(r->selected.aead),
+                                 handshake ? &r->session.keys.response_handshake : &r->session.keys.response_data, in,
+                                 len, r->reply, sizeof(r->reply), &plain_len)) {
+        return fail(r, "the response could not be decrypted");
+    }
+    r->reply_len = (uint32_t)plain_len;
+    return true;
+}
+
+/* The header must answer the step's request; an ERROR response is told as such. */
+static bool check_header(SpdmRequester *r, const Step *step, uint8_t version, uint8_t code, uint8_t param1,
+                         uint8_t param2)
+{
+    uint8_t expected = step->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : r->version;
+
+    if (code == SPDM_ERROR) {
+        return fail(r, "the device answered ERROR 0x%02x (data 0x%02x) to request 0x%02x", param1, param2, step->code);
+    }
+    if (version != expected || code != SPDM_RESPONSE_OF(step->code)) {
+        return fail(r, "the response 0x%02x does not answer request 0x%02x", code, step->code);
+    }
+    return true;
+}
+
+static SpdmResult advance(SpdmRequester *r, StepResult result)
+{
+    r->in_flight = false;
+    if (result == STEP_NEXT) {
+        r->step++;
+        if (r->step >= ARRAY_LEN(steps) || steps[r->step].op != r->op) {
+            r->op = SPDM_OP_NONE;
+            r->step = 0;
+            return SPDM_DONE;
+        }
+    }
+    return SPDM_CONTINUE;
+}
+
+SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t len, bool secured)
+{
+    const Step *step = &steps[r->step];
+    ByteReader  rsp;
+    uint8_t     version, code, param1, param2;
+    StepResult  result;
+
+    if (!r->in_flight) {
+        return SPDM_FAILED;
+    }
+    r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
+    if (secured != step_is_secured(r)) {
+        fail(r, "the response came in a wrong type of data object");
+        return give_up(r, true);
+    }
+    if (!take_reply(r, in, len, secured)) {
+        return give_up(r, true);
+    }
+    rsp = br_init(r->reply, r->reply_len);
+    version = br_u8(&rsp);
+    code = br_u8(&rsp);
+    param1 = br_u8(&rsp);
+    param2 = br_u8(&rsp);
+    if (!br_ok(&rsp)) {
+        fail(r, "the response is shorter than a header");
+        return give_up(r, false);
+    }
+    if (!check_header(r, step, version, code, param1, param2)) {
+        return give_up(r, code == SPDM_ERROR && param1 == SPDM_DECRYPT_ERROR);
+    }
+    result = step->read(r, &rsp, param1, param2);
+    r->reply_len = (uint32_t)spdm_parsed_len(&rsp);
+    return result == STEP_FAILED ? give_up(r, false) : advance(r, result);
+}
+
+void spdm_requester_abort(SpdmRequester *r)
+{
+    if (r->op != SPDM_OP_NONE) {
+        fail(r, "the operation was given up");
+        give_up(r, r->in_flight);
+    }
+}
+
+const char *spdm_requester_error(const SpdmRequester *r) { return r->error; }
+
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key, size_t len)
+{
+    const SpdmAsym *asym = spdm_asym(r->selected.asym);
+
+    if (asym == NULL || type != SPDM_KEY_ECDSA_P384) {
+        return SPDM_KEY_UNSUPPORTED;
+    }
+    if (len != asym->point_len || !spdm_point_is_valid(asym->curve, key, len)) {
+        return SPDM_KEY_INVALID;
+    }
+    memcpy(r->public_key, key, len);
+    r->has_key = true;
+    return SPDM_KEY_OK;
+}
+
+SpdmCache spdm_requester_cache(const SpdmRequester *r) { return r->cache; }
+
+SpdmSpan spdm_requester_request(const SpdmRequester *r) { return request_span(r); }
+
+SpdmSpan spdm_requester_reply(const SpdmRequester *r) { return (SpdmSpan){ r->reply, r->reply_len }; }
+
+SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r)
+{
+    return (SpdmSpan){ r->reply + r->vendor_offset, r->vendor_len };
+}
+
+SpdmSpan spdm_requester_vca(const SpdmRequester *r) { return spdm_transcript_span(&r->a); }
+
+SpdmSpan spdm_requester_chain(const SpdmRequester *r) { return (SpdmSpan){ r->chain, r->chain_len }; }
+
+bool spdm_requester_has_session(const SpdmRequester *r) { return r->session.state == SPDM_SESSION_ESTABLISHED; }

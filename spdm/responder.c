@@ -1,0 +1,324 @@
+/*
+ * The responder's dispatcher: opens records, finds the request, checks what the registration demands, keeps the
+ * transcripts, writes ERROR, closes records. DMTF DSP0274, "SPDM messaging protocol" and "ERROR response message".
+ * Where the specification lets a responder choose between silence and an error, it answers, so that a peer's trace
+ * shows why; exceptions are named where they occur.
+ */
+#include "spdm/responder.h"
+
+#include <string.h>
+
+#include "spdm/record.h"
+
+static const SpdmRequest *find_request(uint8_t code)
+{
+    for (const SpdmRequest *const *p = __start_spdm_requests; p < __stop_spdm_requests; p++) {
+        if ((*p)->code == code) {
+            return *p;
+        }
+    }
+    return NULL;
+}
+
+void spdm_reply(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp, uint8_t param1, uint8_t param2)
+{
+    /* VERSION is always a 1.0 message: it is what the version is found by. */
+    uint8_t version = x->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : s->version;
+
+    spdm_begin(rsp, version, SPDM_RESPONSE_OF(x->code), param1, param2);
+}
+
+SpdmSpan spdm_whole_request(const ByteReader *req) { return (SpdmSpan){ req->data, spdm_parsed_len(req) }; }
+
+SpdmSuite spdm_responder_suite(const SpdmResponder *s)
+{
+    return (SpdmSuite){ s->version, spdm_hash(s->selected.hash), spdm_aead(s->selected.aead) };
+}
+
+SpdmSigner spdm_responder_signer(const SpdmResponder *s)
+{
+    return (SpdmSigner){ s->version, spdm_hash(s->selected.hash), spdm_asym(s->selected.asym) };
+}
+
+SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
+                                ByteWriter *rsp)
+{
+    SpdmSigner signer = spdm_responder_signer(s);
+    uint8_t   *sig = bw_take(rsp, signer.asym->sig_len);
+
+    if (sig == NULL) {
+        return SPDM_RESPONSE_TOO_LARGE;
+    }
+    return spdm_sign(&signer, s->config.entropy, s->config.private_key, context, spans, n, sig) ? SPDM_OK
+                                                                                                : SPDM_UNSPECIFIED;
+}
+
+void spdm_session_end(SpdmResponder *s, SpdmSession *session)
+{
+    bool     was_established = session->state == SPDM_SESSION_ESTABLISHED;
+    uint32_t id = session->id;
+
+    spdm_wipe(session, sizeof(*session));
+    if (was_established && s->config.session_changed != NULL) {
+        s->config.session_changed(s->config.opaque, id, false);
+    }
+}
+
+static void establish(SpdmResponder *s, SpdmSession *session)
+{
+    session->state = SPDM_SESSION_ESTABLISHED;
+    spdm_transcript_reset(&session->th);
+    spdm_wipe(session->keys.handshake_secret, sizeof(session->keys.handshake_secret));
+    if (s->config.session_changed != NULL) {
+        s->config.session_changed(s->config.opaque, session->id, true);
+    }
+}
+
+void spdm_responder_reset(SpdmResponder *s)
+{
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        spdm_session_end(s, &s->sessions[i]);
+    }
+    s->connection = SPDM_NOT_STARTED;
+    s->version = 0;
+    s->peer_capabilities = 0;
+    s->peer_transfer_size = 0;
+    s->selected = (SpdmSelection){ 0 };
+    s->authenticated = false;
+    spdm_transcript_reset(&s->a);
+    spdm_transcript_reset(&s->b);
+    spdm_transcript_reset(&s->l1l2);
+}
+
+void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
+{
+    memset(s, 0, sizeof(*s));
+    s->config = *config;
+}
+
+/* Whether the version byte of a request fits the state: DSP0274 "Version encoding". GET_CAPABILITIES is the first
+ * message with the chosen version; an ERROR sent before that carries 1.0. */
+static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
+{
+    if (code == SPDM_GET_VERSION) {
+        return version == SPDM_VERSION_10;
+    }
+    if (s->version == 0) {
+        return code != SPDM_GET_CAPABILITIES || version == SPDM_VERSION_12;
+    }
+    return version == s->version;
+}
+
+static bool capable(const SpdmResponder *s, uint32_t needs)
+{
+    bool meas = (needs & SPDM_CAP_MEAS) == 0 || (s->config.capabilities & SPDM_CAP_MEAS) != 0;
+    uint32_t rest = needs & ~(uint32_t)SPDM_CAP_MEAS;
+
+    return meas && (s->config.capabilities & rest) == rest;
+}
+
+/* The one session that a plain FINISH can mean: KEY_EXCHANGE leaves at most one in a clear handshake. */
+static SpdmSession *clear_handshake(SpdmResponder *s)
+{
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        if (s->sessions[i].state == SPDM_SESSION_HANDSHAKE && s->sessions[i].in_the_clear) {
+            return &s->sessions[i];
+        }
+    }
+    return NULL;
+}
+
+static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x)
+{
+    if (q->where == SPDM_IN_HANDSHAKE) {
+        bool plain = x->session == NULL;
+
+        if (plain) {
+            x->session = clear_handshake(s);
+        }
+        if (x->session == NULL || (!plain && x->session->in_the_clear && x->session->state == SPDM_SESSION_HANDSHAKE)) {
+            return SPDM_SESSION_REQUIRED;
+        }
+        return x->session->state == SPDM_SESSION_HANDSHAKE ? SPDM_OK : SPDM_UNEXPECTED_REQUEST;
+    }
+    if (x->session == NULL) {
+        return q->where == SPDM_IN_SESSION ? SPDM_SESSION_REQUIRED : SPDM_OK;
+    }
+    return q->where != SPDM_OUTSIDE && x->session->state == SPDM_SESSION_ESTABLISHED ? SPDM_OK
+                                                                                      : SPDM_UNEXPECTED_REQUEST;
+}
+
+static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x, uint8_t version)
+{
+    if (!version_fits(s, x->code, version)) {
+        return SPDM_VERSION_MISMATCH;
+    }
+    if (q == NULL || !capable(s, q->needs)) {
+        x->error_data = x->code;
+        return SPDM_UNSUPPORTED_REQUEST;
+    }
+    if (s->connection < q->from || (q->exactly && s->connection != q->from)) {
+        return SPDM_UNEXPECTED_REQUEST;
+    }
+    return check_where(s, q, x);
+}
+
+/* Transcripts that a request ends by being another one: DSP0274 "L1 and L2", "M1 and M2 message transcript". */
+static void drop_transcripts(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x)
+{
+    if (x->code != SPDM_GET_MEASUREMENTS) {
+        spdm_transcript_reset(x->session != NULL ? &x->session->l1l2 : &s->l1l2);
+    }
+    if (q->drops_b && !s->authenticated) {
+        spdm_transcript_reset(&s->b);
+    }
+}
+
+static void keep(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x, const ByteReader *req,
+                 const ByteWriter *rsp)
+{
+    SpdmTranscript *t = q->kept == SPDM_KEPT_A ? &s->a : &s->b;
+    SpdmSpan        whole = spdm_whole_request(req);
+
+    if (q->kept == SPDM_KEPT_NOWHERE || x->session != NULL) {
+        return; /* in a session, certificates are read for their own sake: no M1/M2 there */
+    }
+    spdm_transcript_add(t, whole.data, whole.len);
+    spdm_transcript_add(t, rsp->data, rsp->pos);
+}
+
+static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWriter *rsp)
+{
+    uint8_t version = s->version != 0 && x->code != SPDM_GET_VERSION ? s->version : SPDM_VERSION_10;
+
+    size_t  wanted = rsp->pos;
+
+    rsp->pos = 0;
+    rsp->failed = false;
+    spdm_begin(rsp, version, SPDM_ERROR, (uint8_t)e, x->error_data);
+    if (e == SPDM_RESPONSE_TOO_LARGE) {
+        bw_u32(rsp, (uint32_t)wanted);
+    }
+    if (x->opened != NULL) {
+        spdm_session_end(s, x->opened);
+    }
+    x->after = x->after == SPDM_AFTER_END ? SPDM_AFTER_END : SPDM_AFTER_NOTHING;
+    spdm_transcript_reset(x->session != NULL ? &x->session->l1l2 : &s->l1l2);
+}
+
+/* Answers one plain message; the response may be empty. */
+static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp)
+{
+    ByteReader         req = br_init(msg, len);
+    uint8_t            version = br_u8(&req);
+    const SpdmRequest *q;
+    SpdmError          e;
+
+    x->code = br_u8(&req);
+    x->param1 = br_u8(&req);
+    x->param2 = br_u8(&req);
+    if (!br_ok(&req)) {
+        write_error(s, x, SPDM_INVALID_REQUEST, rsp);
+        return;
+    }
+    q = find_request(x->code);
+    e = check_request(s, q, x, version);
+    if (e == SPDM_OK) {
+        drop_transcripts(s, q, x);
+        e = q->handle(s, x, &req, rsp);
+    }
+    if (e == SPDM_OK) {
+        e = !bw_ok(rsp) ? SPDM_UNSPECIFIED : rsp->pos > x->room ? SPDM_RESPONSE_TOO_LARGE : SPDM_OK;
+    }
+    if (e == SPDM_SILENT) {
+        rsp->pos = 0;
+    } else if (e != SPDM_OK) {
+        write_error(s, x, e, rsp);
+    } else {
+        keep(s, q, x, &req, rsp);
+        s->connection = q->to != SPDM_NOT_STARTED ? q->to : s->connection;
+    }
+}
+
+/* The room for a response: what the peer declared, less what sealing adds. The record overhead counts against the
+ * transfer size although the specification would let it ride on top, because peers' buffers hold the whole object. */
+static size_t response_room(const SpdmResponder *s, bool secured, size_t cap)
+{
+    size_t room = s->peer_transfer_size != 0 && s->peer_transfer_size < cap ? s->peer_transfer_size : cap;
+
+    return !secured ? room : room > SPDM_RECORD_OVERHEAD ? room - SPDM_RECORD_OVERHEAD : 0;
+}
+
+static void finish_exchange(SpdmResponder *s, const SpdmExchange *x)
+{
+    if (x->after == SPDM_AFTER_ESTABLISH) {
+        establish(s, x->session);
+    } else if (x->after == SPDM_AFTER_END) {
+        spdm_session_end(s, x->session);
+    }
+}
+
+static size_t handle_plain(SpdmResponder *s, const uint8_t *in, size_t in_len, uint8_t *out, size_t cap)
+{
+    uint8_t      plain[SPDM_MSG_MAX];
+    ByteWriter   rsp = bw_init(plain, sizeof(plain));
+    SpdmExchange x = { .room = response_room(s, false, cap) };
+
+    answer(s, &x, in, in_len, &rsp);
+    finish_exchange(s, &x);
+    memcpy(out, plain, rsp.pos);
+    return rsp.pos;
+}
+
+static SpdmSession *find_session(SpdmResponder *s, uint32_t id)
+{
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        if (s->sessions[i].state != SPDM_SESSION_FREE && s->sessions[i].id == id) {
+            return &s->sessions[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, uint8_t *out, size_t cap)
+{
+    const SpdmAead *aead = spdm_aead(s->selected.aead);
+    SpdmExchange    x = { .room = response_room(s, true, cap) };
+    uint8_t         msg[SPDM_MSG_MAX], plain[SPDM_MSG_MAX];
+    ByteWriter      rsp = bw_init(plain, sizeof(plain));
+    SpdmChannel    *from, *to;
+    uint32_t        id;
+    size_t          len, out_len = 0;
+    bool            handshake;
+
+    /* A record of no session of ours cannot be answered: there is no key to answer with. */
+    if (!spdm_record_session(in, in_len, &id) || (x.session = find_session(s, id)) == NULL) {
+        return 0;
+    }
+    handshake = x.session->state == SPDM_SESSION_HANDSHAKE;
+    from = handshake ? &x.session->keys.request_handshake : &x.session->keys.request_data;
+    to = handshake ? &x.session->keys.response_handshake : &x.session->keys.response_data;
+    if (spdm_record_open(aead, from, in, in_len, msg, sizeof(msg), &len)) {
+        answer(s, &x, msg, len, &rsp);
+    } else {
+        /* DSP0277 "Secured Message format": a record that fails ends its session. */
+        x.after = SPDM_AFTER_END;
+        write_error(s, &x, SPDM_DECRYPT_ERROR, &rsp);
+    }
+    if (rsp.pos != 0) {
+        out_len = spdm_record_seal(aead, to, id, plain, rsp.pos, out, cap);
+    }
+    finish_exchange(s, &x);
+    spdm_wipe(msg, sizeof(msg));
+    return out_len;
+}
+
+size_t spdm_responder_handle(SpdmResponder *s, bool secured, const uint8_t *in, size_t in_len, uint8_t *out,
+                             size_t cap, bool *secured_out)
+{
+    *secured_out = secured;
+    if (in_len > SPDM_MSG_MAX || cap < SPDM_DATA_TRANSFER_MIN + SPDM_RECORD_OVERHEAD) {
+        return 0; /* longer than any buffer we declared: the transport would not have taken it */
+    }
+    return secured ? handle_record(s, in, in_len, out, cap) : handle_plain(s, in, in_len, out, cap);
+}

@@ -1,0 +1,90 @@
+/*
+ * Inside of the responder: what a request handler sees. Handlers register themselves with SPDM_REQUEST and are called
+ * by responder.c when version, connection state, capability and session fit.
+ */
+#ifndef BAILEY_SPDM_RESPONDER_H
+#define BAILEY_SPDM_RESPONDER_H
+
+#include "spdm/sign.h"
+#include "spdm/spdm.h"
+
+/* Where a request may come from. */
+typedef enum SpdmWhere {
+    SPDM_OUTSIDE,     /* plain objects only */
+    SPDM_ANYWHERE,    /* plain, or in an established session */
+    SPDM_IN_SESSION,  /* in an established session only */
+    SPDM_IN_HANDSHAKE /* FINISH: in the handshake phase; a plain object when the handshake is in the clear */
+} SpdmWhere;
+
+/* Which transcript the dispatcher appends request and response to, once the response is complete. Messages that hold
+ * a signature cannot wait that long: their handlers keep the transcript themselves. */
+typedef enum SpdmKept { SPDM_KEPT_NOWHERE, SPDM_KEPT_A, SPDM_KEPT_B } SpdmKept;
+
+/* What the dispatcher does after the response has left with the keys that were current. */
+typedef enum SpdmAfter { SPDM_AFTER_NOTHING, SPDM_AFTER_ESTABLISH, SPDM_AFTER_END } SpdmAfter;
+
+/* One request on its way through its handler. */
+typedef struct SpdmExchange {
+    SpdmSession *session;  /* that the request came in or finishes; NULL: none */
+    uint8_t      code, param1, param2;
+    uint8_t      error_data; /* Param2 of an ERROR response */
+    size_t       room;       /* longest response that the peer can take */
+    SpdmSession *opened;     /* made by this request: ends again if the request fails after all */
+    SpdmAfter    after;
+} SpdmExchange;
+
+/* @req is behind the four header bytes; @rsp is empty and holds any message; what is
+ * longer than x->room becomes ERROR ResponseTooLarge. */
+typedef SpdmError (*SpdmHandler)(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp);
+
+typedef struct SpdmRequest {
+    const char    *name;
+    uint8_t        code;
+    SpdmConnection from, to;     /* needed state; state after success (NOT_STARTED: unchanged) */
+    bool           exactly;      /* not in a later state than @from either */
+    uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field */
+    SpdmWhere      where;
+    SpdmKept       kept;
+    bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2 message transcript" */
+    SpdmHandler    handle;
+} SpdmRequest;
+
+/* Registered requests, as pointers, in a section that the linker bounds. */
+extern const SpdmRequest *const __start_spdm_requests[];
+extern const SpdmRequest *const __stop_spdm_requests[];
+
+/* Defines the handler of one request and registers it; the fields of SpdmRequest follow the name. */
+#define SPDM_REQUEST(NAME, ...)                                                                                        \
+    static SpdmError         handle_##NAME(SpdmResponder *, SpdmExchange *, ByteReader *, ByteWriter *);               \
+    static const SpdmRequest request_##NAME = {                                                                        \
+        .name = #NAME, .code = SPDM_##NAME, .handle = handle_##NAME, __VA_ARGS__                                       \
+    };                                                                                                                 \
+    static const SpdmRequest *const entry_##NAME __attribute__((section("spdm_requests"), used)) = &request_##NAME;    \
+    static SpdmError handle_##NAME(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp)
+
+/* Starts the response of the request in @x. */
+void spdm_reply(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp, uint8_t param1, uint8_t param2);
+
+/* The whole request message parsed so far, without padding. */
+SpdmSpan spdm_whole_request(const ByteReader *req);
+
+SpdmSuite  spdm_responder_suite(const SpdmResponder *s);
+SpdmSigner spdm_responder_signer(const SpdmResponder *s);
+
+/* Appends the signature over @spans to @rsp. */
+SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
+                                ByteWriter *rsp);
+
+/* Whether a certificate slot can be used. Slot 0 is the only one. */
+bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot);
+
+/* Hash of slot 0's chain, appended to @rsp. */
+void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp);
+
+/* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other types. */
+SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
+
+/* Ends a session; session_changed hears of it when it was established. */
+void spdm_session_end(SpdmResponder *s, SpdmSession *session);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * The responder's side of negotiation: GET_VERSION, GET_CAPABILITIES, NEGOTIATE_ALGORITHMS. DMTF DSP0274 1.2, message
+ * sections of those names. Only 1.2 is offered; 1.1 and 1.3 join with their message lengths at the places marked.
+ */
+#include "spdm/responder.h"
+
+#define CT_EXPONENT        20 /* 2^20 us: what a signature may take; RMM profile value */
+#define CT_EXPONENT_MAX    31
+#define ALGORITHMS_REQ_LEN 32
+#define ALGORITHMS_RSP_LEN 36
+#define ALGORITHMS_LEN_MAX 128 /* NEGOTIATE_ALGORITHMS, Length: 64 in 1.0 */
+#define EXT_ALGS_MAX       20
+#define ALG_TABLES_MAX     4
+
+/* GET_VERSION starts the connection anew, whatever was going on. */
+SPDM_REQUEST(GET_VERSION, .from = SPDM_NOT_STARTED, .to = SPDM_AFTER_VERSION, .where = SPDM_OUTSIDE,
+             .kept = SPDM_KEPT_A)
+{
+    if (!spdm_message_ends(req)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    spdm_responder_reset(s);
+    spdm_reply(s, x, rsp, 0, 0);
+    bw_u8(rsp, 0);
+    bw_u8(rsp, 1);                               /* VersionNumberEntryCount */
+    bw_u16(rsp, (uint16_t)SPDM_VERSION_12 << 8); /* 15:12 major, 11:8 minor, 7:0 update and alpha */
+    return SPDM_OK;
+}
+
+/* DSP0274 "Flag fields definitions for the Requester": combinations that a responder must refuse. */
+static bool flags_are_consistent(uint32_t f)
+{
+    uint32_t psk = f & SPDM_CAP_PSK;
+    bool     key_ex = f & SPDM_CAP_KEY_EX, session = key_ex || psk != 0;
+    bool     identity = (f & SPDM_CAP_CERT) || (f & SPDM_CAP_PUB_KEY_ID);
+    bool     chal = f & SPDM_CAP_CHAL, mut_auth = f & SPDM_CAP_MUT_AUTH;
+    bool     protects = f & (SPDM_CAP_ENCRYPT | SPDM_CAP_MAC);
+    uint32_t of_sessions = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_HBEAT |
+                           SPDM_CAP_KEY_UPD;
+
+    return psk != 2u << 10 && psk != 3u << 10 && (!session || protects) && (session || (f & of_sessions) == 0) &&
+           (key_ex || psk == 0 || !(f & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)) &&
+           !((f & SPDM_CAP_CERT) && (f & SPDM_CAP_PUB_KEY_ID)) && (!identity || chal || key_ex) &&
+           (!(chal || mut_auth) || identity) && (!mut_auth || key_ex || chal);
+}
+
+SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPABILITIES, .exactly = true,
+             .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
+{
+    uint8_t  ct_exponent;
+    uint32_t flags, transfer_size, max_size;
+
+    br_skip(req, 1);
+    ct_exponent = br_u8(req);
+    br_skip(req, 2);
+    flags = br_u32(req);
+    transfer_size = br_u32(req); /* from here on: since 1.2 */
+    max_size = br_u32(req);
+    if (!spdm_message_ends(req) || ct_exponent > CT_EXPONENT_MAX || !flags_are_consistent(flags) ||
+        transfer_size < SPDM_DATA_TRANSFER_MIN || transfer_size > max_size ||
+        (!(flags & SPDM_CAP_CHUNK) && transfer_size != max_size)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    s->version = SPDM_VERSION_12; /* the dispatcher has checked that the request has it */
+    s->peer_capabilities = flags;
+    s->peer_transfer_size = transfer_size;
+    spdm_reply(s, x, rsp, 0, 0);
+    bw_u8(rsp, 0);
+    bw_u8(rsp, CT_EXPONENT);
+    bw_u16(rsp, 0);
+    bw_u32(rsp, s->config.capabilities);
+    bw_u32(rsp, SPDM_MSG_MAX); /* DataTransferSize */
+    bw_u32(rsp, SPDM_MSG_MAX); /* MaxSPDMmsgSize: the same, for want of CHUNK */
+    return SPDM_OK;
+}
+
+/* What a requester offers, as read. */
+typedef struct Offer {
+    uint8_t  measure_spec, other_params, n_tables;
+    uint32_t asym, hash;
+    uint8_t  type[ALG_TABLES_MAX];
+    uint16_t supported[ALG_TABLES_MAX];
+} Offer;
+
+/* One algorithm structure table: AlgType, AlgCount, AlgSupported, external algorithms (none is known here). */
+static bool read_table(ByteReader *req, Offer *o, unsigned n, unsigned *ext_algs)
+{
+    uint8_t  type = br_u8(req), count = br_u8(req);
+    unsigned ext = count & 0xf;
+    bool     ascending = n == 0 || type > o->type[n - 1];
+
+    o->type[n] = type;
+    o->supported[n] = br_u16(req);
+    br_skip(req, 4 * (size_t)ext);
+    *ext_algs += ext;
+    return ascending && type >= SPDM_ALG_DHE && type <= SPDM_ALG_KEY_SCHEDULE && count >> 4 == 2 &&
+           (o->supported[n] != 0 || ext != 0);
+}
+
+static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
+{
+    size_t   len = br_u16(req);
+    unsigned ext_asym, ext_hash, ext_algs;
+
+    *o = (Offer){ .n_tables = n_tables };
+    o->measure_spec = br_u8(req);
+    o->other_params = br_u8(req);
+    o->asym = br_u32(req);
+    o->hash = br_u32(req);
+    br_skip(req, 12); /* 1.4: PqcAsymAlgo */
+    ext_asym = br_u8(req);
+    ext_hash = br_u8(req);
+    br_skip(req, 2); /* 1.3: MELspecification in the second */
+    br_skip(req, 4 * (size_t)(ext_asym + ext_hash));
+    ext_algs = ext_asym + ext_hash;
+    if (!br_ok(req) || n_tables > ALG_TABLES_MAX) {
+        return false;
+    }
+    for (unsigned n = 0; n < n_tables; n++) {
+        if (!read_table(req, o, n, &ext_algs)) {
+            return false;
+        }
+    }
+    return spdm_message_ends(req) && len == spdm_parsed_len(req) && len <= ALGORITHMS_LEN_MAX &&
+           ext_algs <= EXT_ALGS_MAX;
+}
+
+/* The lowest common bit. Each table of crypto.h has one row so far; with more, its order is the preference. */
+static uint32_t pick(uint32_t offered, uint32_t ours)
+{
+    uint32_t common = offered & ours;
+
+    return common & -common;
+}
+
+static uint16_t *table_selection(SpdmSelection *sel, uint8_t type)
+{
+    switch (type) {
+    case SPDM_ALG_DHE:
+        return &sel->dhe;
+    case SPDM_ALG_AEAD:
+        return &sel->aead;
+    case SPDM_ALG_REQ_ASYM:
+        return &sel->req_asym;
+    default:
+        return &sel->key_schedule;
+    }
+}
+
+static uint16_t table_offered(const SpdmAlgMasks *ours, uint8_t type)
+{
+    switch (type) {
+    case SPDM_ALG_DHE:
+        return ours->dhe;
+    case SPDM_ALG_AEAD:
+        return ours->aead;
+    case SPDM_ALG_REQ_ASYM:
+        return 0; /* no mutual authentication */
+    default:
+        return SPDM_KEY_SCHEDULE;
+    }
+}
+
+static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
+{
+    SpdmAlgMasks  ours = spdm_algorithms_offered();
+    uint32_t      caps = s->config.capabilities;
+    bool          measures = caps & SPDM_CAP_MEAS;
+    bool          sessions = caps & SPDM_CAP_KEY_EX && s->peer_capabilities & SPDM_CAP_KEY_EX;
+    SpdmSelection sel = { 0 };
+
+    sel.hash = pick(o->hash, ours.hash);
+    sel.asym = pick(o->asym, ours.asym);
+    if (measures && o->measure_spec & SPDM_MEAS_SPEC_DMTF) {
+        sel.measure_spec = SPDM_MEAS_SPEC_DMTF;
+        sel.measure_hash = ours.measure_hash & -ours.measure_hash;
+    }
+    sel.other_params = o->other_params & SPDM_OPAQUE_FMT1;
+    for (unsigned n = 0; n < o->n_tables; n++) {
+        uint16_t selected = (uint16_t)pick(o->supported[n], table_offered(&ours, o->type[n]));
+
+        *table_selection(&sel, o->type[n]) = sessions ? selected : 0;
+    }
+    return sel;
+}
+
+/* Whether the selection lets both sides use what they announced. */
+static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
+{
+    bool sessions = s->config.capabilities & SPDM_CAP_KEY_EX && s->peer_capabilities & SPDM_CAP_KEY_EX;
+
+    if (sel->hash == 0 || sel->asym == 0) {
+        return false; /* certificates and signatures need them */
+    }
+    return !sessions ||
+           (sel->dhe != 0 && sel->aead != 0 && sel->key_schedule != 0 && sel->other_params == SPDM_OPAQUE_FMT1);
+}
+
+SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,
+             .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
+{
+    SpdmSelection sel;
+    Offer         o;
+
+    if (!read_offer(req, x->param1, &o)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    sel = select_algorithms(s, &o);
+    if (!selection_suffices(s, &sel)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    s->selected = sel;
+    spdm_reply(s, x, rsp, o.n_tables, 0);
+    bw_u16(rsp, (uint16_t)(ALGORITHMS_RSP_LEN + 4 * o.n_tables));
+    bw_u8(rsp, sel.measure_spec);
+    bw_u8(rsp, sel.other_params);
+    bw_u32(rsp, sel.measure_hash);
+    bw_u32(rsp, sel.asym);
+    bw_u32(rsp, sel.hash);
+    bw_zero(rsp, 12 + 2 + 2); /* reserved, no external algorithms */
+    for (unsigned n = 0; n < o.n_tables; n++) {
+        bw_u8(rsp, o.type[n]);
+        bw_u8(rsp, 0x20);
+        bw_u16(rsp, *table_selection(&sel, o.type[n]));
+    }
+    return SPDM_OK;
+}

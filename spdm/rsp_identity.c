@@ -1,0 +1,90 @@
+/*
+ * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2, message sections of those
+ * names. Slot 0 is the only slot; there is no provisioned raw public key (slot FF).
+ */
+#include "spdm/responder.h"
+
+#define SLOT_MASK 0x01
+
+bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot)
+{
+    return slot < SPDM_SLOTS && (SLOT_MASK >> slot & 1) && s->config.chain_len != 0;
+}
+
+void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash);
+    SpdmSpan        chain = { s->config.chain, s->config.chain_len };
+    uint8_t        *out = bw_take(rsp, hash->len);
+
+    rsp->failed |= out != NULL && !spdm_hash_spans(hash, &chain, 1, out);
+}
+
+/* Certificates and digests, up to the next GET_DIGESTS, are part B of M1 and M2. */
+SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
+             .kept = SPDM_KEPT_B)
+{
+    if (!spdm_message_ends(req)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (x->session == NULL) {
+        spdm_transcript_reset(&s->b);
+    }
+    spdm_reply(s, x, rsp, 0, SLOT_MASK);
+    spdm_append_chain_hash(s, rsp); /* 1.3 multi-key fields would follow */
+    return SPDM_OK;
+}
+
+SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
+             .kept = SPDM_KEPT_B)
+{
+    size_t  offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
+    uint8_t slot = x->param1 & 0xf;
+
+    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) || offset >= s->config.chain_len || len == 0) {
+        return SPDM_INVALID_REQUEST;
+    }
+    left = s->config.chain_len - offset;
+    len = len < left ? len : left;
+    len = len < room ? len : room; /* a portion may be shorter than asked */
+    spdm_reply(s, x, rsp, slot, 0);
+    bw_u16(rsp, (uint16_t)len);
+    bw_u16(rsp, (uint16_t)(left - len));
+    bw_bytes(rsp, s->config.chain + offset, len);
+    return SPDM_OK;
+}
+
+SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where = SPDM_OUTSIDE)
+{
+    uint8_t   nonce[SPDM_NONCE_LEN];
+    SpdmSpan  m1m2[4];
+    SpdmError e;
+
+    br_skip(req, SPDM_NONCE_LEN); /* the requester's nonce counts through the transcript */
+    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, x->param1)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
+    spdm_reply(s, x, rsp, x->param1, SLOT_MASK);
+    spdm_append_chain_hash(s, rsp);
+    bw_bytes(rsp, nonce, sizeof(nonce));
+    e = spdm_append_summary(s, x->param2, rsp);
+    bw_u16(rsp, 0); /* OpaqueDataLength */
+    if (e != SPDM_OK) {
+        return e;
+    }
+    if (s->a.overflowed || s->b.overflowed) {
+        return SPDM_UNSPECIFIED; /* more certificate traffic than we keep: GET_DIGESTS starts over */
+    }
+    /* DSP0274 "M1 and M2 message transcript": A || B || C, C being this pair without the signature. */
+    m1m2[0] = spdm_transcript_span(&s->a);
+    m1m2[1] = spdm_transcript_span(&s->b);
+    m1m2[2] = spdm_whole_request(req);
+    m1m2[3] = (SpdmSpan){ rsp->data, rsp->pos };
+    e = spdm_append_signature(s, SPDM_SIGN_CHALLENGE, m1m2, 4, rsp);
+    if (e == SPDM_OK) {
+        spdm_transcript_reset(&s->b);
+        s->authenticated = true;
+    }
+    return e;
+}

@@ -1,0 +1,131 @@
+/*
+ * GET_MEASUREMENTS and the measurement summary. DMTF DSP0274 1.2, "GET_MEASUREMENTS request message" and
+ * "DMTF measurement specification format". The values come from the device; this file hashes, frames and signs them.
+ */
+#include "spdm/responder.h"
+
+#define ASK_SIGNATURE  BIT(0)
+#define ASK_RAW        BIT(1)
+#define INDEX_COUNT    0
+#define INDEX_ALL      0xff
+#define VALUE_RAW      0x80
+#define RECORD_LEN_AT  5 /* offset of MeasurementRecordLength in MEASUREMENTS */
+#define BLOCKS_AT      4
+
+static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
+{
+    return s->config.measurement != NULL && s->config.measurement(s->config.opaque, n, m);
+}
+
+static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, ByteWriter *w)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash); /* the measurement hash is chosen from the same table */
+    SpdmSpan        value = { m->value, m->len };
+    bool            as_is = raw || m->raw_only;
+    size_t          len = as_is ? m->len : hash->len;
+    uint8_t        *out;
+
+    bw_u8(w, m->index);
+    bw_u8(w, SPDM_MEAS_SPEC_DMTF);
+    bw_u16(w, (uint16_t)(3 + len));
+    bw_u8(w, (uint8_t)(m->kind | (as_is ? VALUE_RAW : 0)));
+    bw_u16(w, (uint16_t)len);
+    if (as_is) {
+        bw_bytes(w, m->value, len);
+    } else if ((out = bw_take(w, len)) != NULL) {
+        w->failed |= !spdm_hash_spans(hash, &value, 1, out);
+    }
+}
+
+SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash);
+    uint8_t         blocks[SPDM_MSG_MAX], *out;
+    ByteWriter      w = bw_init(blocks, sizeof(blocks));
+    SpdmMeasurement m;
+    SpdmSpan        all;
+
+    if (type == SPDM_SUMMARY_NONE) {
+        return SPDM_OK;
+    }
+    if ((type != SPDM_SUMMARY_TCB && type != SPDM_SUMMARY_ALL) || !(s->config.capabilities & SPDM_CAP_MEAS) ||
+        s->selected.measure_spec == 0) {
+        return SPDM_INVALID_REQUEST;
+    }
+    for (unsigned n = 0; next_measurement(s, n, &m); n++) {
+        if (type == SPDM_SUMMARY_ALL || m.tcb) {
+            append_block(s, &m, false, &w);
+        }
+    }
+    all = (SpdmSpan){ blocks, w.pos };
+    out = bw_take(rsp, hash->len);
+    return bw_ok(&w) && out != NULL && spdm_hash_spans(hash, &all, 1, out) ? SPDM_OK : SPDM_UNSPECIFIED;
+}
+
+/* Count, record and its length; false when the index does not exist. */
+static bool append_record(SpdmResponder *s, SpdmExchange *x, ByteWriter *rsp)
+{
+    SpdmMeasurement m;
+    unsigned        total = 0, blocks = 0;
+    size_t          start;
+
+    bw_u8(rsp, 0);  /* NumberOfBlocks: below */
+    bw_u24(rsp, 0); /* MeasurementRecordLength: below */
+    start = rsp->pos;
+    for (; next_measurement(s, total, &m); total++) {
+        if (x->param2 == INDEX_ALL || x->param2 == m.index) {
+            append_block(s, &m, x->param1 & ASK_RAW, rsp);
+            blocks++;
+        }
+    }
+    if (bw_ok(rsp)) {
+        rsp->data[2] = x->param2 == INDEX_COUNT ? (uint8_t)total : 0;
+        rsp->data[BLOCKS_AT] = (uint8_t)blocks;
+        le_put(rsp->data + RECORD_LEN_AT, rsp->pos - start, 3);
+    }
+    return x->param2 == INDEX_COUNT || x->param2 == INDEX_ALL || blocks != 0;
+}
+
+SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, .where = SPDM_ANYWHERE,
+             .drops_b = true)
+{
+    SpdmTranscript *l1l2 = x->session != NULL ? &x->session->l1l2 : &s->l1l2;
+    bool            sign = x->param1 & ASK_SIGNATURE;
+    uint8_t         slot = 0, nonce[SPDM_NONCE_LEN];
+    SpdmSpan        spans[2], whole;
+    SpdmError       e;
+
+    if (sign) {
+        br_skip(req, SPDM_NONCE_LEN);
+        slot = br_u8(req) & 0xf;
+    }
+    if (!spdm_message_ends(req) ||
+        (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG || !spdm_slot_is_provisioned(s, slot)))) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (s->selected.measure_spec == 0) {
+        return SPDM_UNEXPECTED_REQUEST;
+    }
+    entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
+    spdm_reply(s, x, rsp, 0, slot); /* content-changed 0: not detected */
+    if (!append_record(s, x, rsp)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    bw_bytes(rsp, nonce, sizeof(nonce));
+    bw_u16(rsp, 0); /* OpaqueDataLength */
+    whole = spdm_whole_request(req);
+    spdm_transcript_add(l1l2, whole.data, whole.len);
+    spdm_transcript_add(l1l2, rsp->data, rsp->pos);
+    if (!bw_ok(rsp) || l1l2->overflowed) {
+        return SPDM_UNSPECIFIED;
+    }
+    if (!sign) {
+        return SPDM_OK;
+    }
+    /* DSP0274 "L1 and L2": VCA, then every pair since the last signature, this one without its own. */
+    spans[0] = spdm_transcript_span(&s->a);
+    spans[1] = spdm_transcript_span(l1l2);
+    e = spdm_append_signature(s, SPDM_SIGN_MEASUREMENTS, spans, 2, rsp);
+    spdm_transcript_reset(l1l2);
+    return e;
+}

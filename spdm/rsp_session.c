@@ -1,0 +1,236 @@
+/*
+ * Sessions: KEY_EXCHANGE, FINISH, END_SESSION, and the PCI-SIG messages inside them. DMTF DSP0274 1.2, message
+ * sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for the opaque data.
+ */
+#include "spdm/responder.h"
+
+#include <string.h>
+
+#define FINISH_HAS_SIGNATURE BIT(0)
+#define SLOT_PUBLIC_KEY      0xff
+
+static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
+
+static SpdmSession *free_session(SpdmResponder *s)
+{
+    /* A clear handshake is finished by a plain FINISH, which names no session: only the newest can be meant, so an
+     * older unfinished one can go. */
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        if (s->sessions[i].state == SPDM_SESSION_HANDSHAKE && s->sessions[i].in_the_clear) {
+            spdm_session_end(s, &s->sessions[i]);
+        }
+    }
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        if (s->sessions[i].state == SPDM_SESSION_FREE) {
+            return &s->sessions[i];
+        }
+    }
+    return NULL;
+}
+
+static bool hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t *out)
+{
+    SpdmSpan th = spdm_transcript_span(&session->th);
+
+    return !session->th.overflowed && spdm_hash_spans(suite->hash, &th, 1, out);
+}
+
+/* VerifyData = HMAC(finished key, Hash(TH so far)). */
+static bool verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished, uint8_t *out)
+{
+    uint8_t th[SPDM_HASH_MAX];
+
+    return hash_th(suite, session, th) &&
+           spdm_hmac(suite->hash, finished, suite->hash->len, th, suite->hash->len, out);
+}
+
+/* TH up to the request: VCA, hash of the chain, KEY_EXCHANGE. */
+static void start_th(SpdmResponder *s, SpdmSession *session, const ByteReader *req)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash);
+    uint8_t         ct[SPDM_HASH_MAX];
+    ByteWriter      w = bw_init(ct, sizeof(ct));
+    SpdmSpan        whole = spdm_whole_request(req);
+
+    spdm_append_chain_hash(s, &w);
+    session->th.overflowed = s->a.overflowed || !bw_ok(&w);
+    spdm_transcript_add(&session->th, s->a.data, s->a.len);
+    spdm_transcript_add(&session->th, ct, hash->len);
+    spdm_transcript_add(&session->th, whole.data, whole.len);
+}
+
+/* Signature, handshake keys and, unless the handshake is in the clear, ResponderVerifyData. */
+static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, const uint8_t *secret,
+                                       ByteWriter *rsp)
+{
+    SpdmSuite suite = spdm_responder_suite(s);
+    SpdmSpan  th;
+    size_t    sig_at = rsp->pos;
+    uint8_t   th1[SPDM_HASH_MAX], mac[SPDM_HASH_MAX];
+    SpdmError e;
+
+    spdm_transcript_add(&session->th, rsp->data, rsp->pos);
+    if (!bw_ok(rsp) || session->th.overflowed) {
+        return SPDM_UNSPECIFIED;
+    }
+    th = spdm_transcript_span(&session->th);
+    e = spdm_append_signature(s, SPDM_SIGN_KEY_EXCHANGE, &th, 1, rsp);
+    if (e != SPDM_OK) {
+        return e;
+    }
+    spdm_transcript_add(&session->th, rsp->data + sig_at, rsp->pos - sig_at);
+    if (!hash_th(&suite, session, th1) ||
+        !spdm_derive_handshake(&suite, secret, spdm_dhe(s->selected.dhe)->secret_len, th1, &session->keys)) {
+        return SPDM_UNSPECIFIED;
+    }
+    if (!session->in_the_clear) {
+        if (!verify_data(&suite, session, session->keys.response_finished, mac)) {
+            return SPDM_UNSPECIFIED;
+        }
+        bw_bytes(rsp, mac, suite.hash->len);
+        spdm_transcript_add(&session->th, mac, suite.hash->len);
+    }
+    return SPDM_OK;
+}
+
+/* A session for @req_id; its response half is the slot's place, so that no two live sessions share an ID. */
+static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t secured_version)
+{
+    SpdmSession *session = free_session(s);
+
+    if (session != NULL) {
+        uint16_t rsp_id = (uint16_t)(0xffff - (session - s->sessions));
+
+        memset(session, 0, sizeof(*session));
+        session->state = SPDM_SESSION_HANDSHAKE;
+        session->id = (uint32_t)rsp_id << 16 | req_id;
+        session->secured_version = secured_version;
+        session->in_the_clear =
+            (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) != 0;
+    }
+    return session;
+}
+
+SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE, .drops_b = true)
+{
+    const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
+    uint16_t       req_id, version;
+    const uint8_t *peer_share;
+    uint8_t        random[32], scalar[SPDM_SCALAR_MAX], share[SPDM_DHE_MAX], secret[SPDM_SCALAR_MAX];
+    SpdmError      e;
+
+    if (dhe == NULL || !(s->peer_capabilities & SPDM_CAP_MAC)) {
+        return SPDM_INVALID_REQUEST; /* the requester announced no KEY_EX, or sessions without integrity */
+    }
+    req_id = br_u16(req);
+    br_skip(req, 2 + 32); /* SessionPolicy: no runtime update here; random counts through the transcript */
+    peer_share = br_take(req, dhe->len);
+    version = spdm_opaque_read_supported(req, secured_versions, ARRAY_LEN(secured_versions));
+    if (!spdm_message_ends(req) || version == 0 || !spdm_slot_is_provisioned(s, x->param2)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (!spdm_dhe_generate(dhe, s->config.entropy, scalar, share) ||
+        !spdm_dhe_secret(dhe, s->config.entropy, scalar, peer_share, secret)) {
+        return SPDM_UNSPECIFIED; /* not a point of the curve */
+    }
+    x->opened = open_session(s, req_id, version);
+    if (x->opened == NULL) {
+        return SPDM_SESSION_LIMIT_EXCEEDED;
+    }
+    entropy_bytes(s->config.entropy, random, sizeof(random));
+    spdm_reply(s, x, rsp, 0, 0); /* HeartbeatPeriod 0 */
+    bw_u16(rsp, (uint16_t)(x->opened->id >> 16));
+    bw_u16(rsp, 0); /* MutAuthRequested, slot */
+    bw_bytes(rsp, random, sizeof(random));
+    bw_bytes(rsp, share, dhe->len);
+    e = spdm_append_summary(s, x->param1, rsp);
+    spdm_opaque_write_selected(rsp, version);
+    if (e == SPDM_OK) {
+        start_th(s, x->opened, req);
+        e = conclude_key_exchange(s, x->opened, secret, rsp);
+    }
+    spdm_wipe(scalar, sizeof(scalar));
+    spdm_wipe(secret, sizeof(secret));
+    return e;
+}
+
+/* FINISH without mutual authentication: RequesterVerifyData alone. */
+SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_HANDSHAKE, .drops_b = true)
+{
+    SpdmSession   *session = x->session;
+    SpdmSuite      suite = spdm_responder_suite(s);
+    SpdmSpan       whole;
+    const uint8_t *mac = br_take(req, suite.hash->len);
+    uint8_t        want[SPDM_HASH_MAX], th2[SPDM_HASH_MAX];
+
+    if (!spdm_message_ends(req) || x->param1 & FINISH_HAS_SIGNATURE ||
+        (x->param2 >= SPDM_SLOTS && x->param2 != SLOT_PUBLIC_KEY)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    whole = spdm_whole_request(req);
+    spdm_transcript_add(&session->th, whole.data, whole.len - suite.hash->len);
+    if (!verify_data(&suite, session, session->keys.request_finished, want) ||
+        !spdm_equal(want, mac, suite.hash->len)) {
+        x->after = SPDM_AFTER_END; /* the transcript is spoilt, so that no second attempt could succeed */
+        return SPDM_DECRYPT_ERROR;
+    }
+    spdm_transcript_add(&session->th, mac, suite.hash->len);
+    spdm_reply(s, x, rsp, 0, 0);
+    spdm_transcript_add(&session->th, rsp->data, rsp->pos);
+    if (session->in_the_clear) {
+        if (!verify_data(&suite, session, session->keys.response_finished, want)) {
+            return SPDM_UNSPECIFIED;
+        }
+        bw_bytes(rsp, want, suite.hash->len);
+        spdm_transcript_add(&session->th, want, suite.hash->len);
+    }
+    if (!hash_th(&suite, session, th2) || !spdm_derive_data(&suite, th2, &session->keys)) {
+        return SPDM_UNSPECIFIED;
+    }
+    x->after = SPDM_AFTER_ESTABLISH;
+    return SPDM_OK;
+}
+
+SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_SESSION)
+{
+    if (!spdm_message_ends(req)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    spdm_reply(s, x, rsp, 0, 0); /* Param1 of the request, "negotiated state clearing", needs CACHE_CAP */
+    x->after = SPDM_AFTER_END;
+    return SPDM_OK;
+}
+
+/* PCI-SIG messages. IDE_KM and TDISP exist only inside sessions; a plain one gets no answer at all, as TDISP demands
+ * for its own ("TDISP message transport"), and as a stranger should not learn more. */
+SPDM_REQUEST(VENDOR_DEFINED, .from = SPDM_NEGOTIATED, .where = SPDM_ANYWHERE)
+{
+    uint8_t    payload[SPDM_MSG_MAX - SPDM_PCI_WRAPPER_LEN];
+    ByteWriter w = bw_init(payload, sizeof(payload));
+    SpdmPciVdm vdm;
+    SpdmError  e = spdm_pci_vdm_read(req, &vdm);
+
+    x->error_data = e == SPDM_UNSUPPORTED_REQUEST ? x->code : 0;
+    if (e != SPDM_OK) {
+        return e;
+    }
+    if (x->session == NULL) {
+        return SPDM_SILENT;
+    }
+    switch (s->config.vendor == NULL
+                ? SPDM_VENDOR_UNSUPPORTED
+                : s->config.vendor(s->config.opaque, x->session->id, vdm.protocol, vdm.data, vdm.len, &w)) {
+    case SPDM_VENDOR_REPLY:
+        spdm_pci_vdm_begin(rsp, s->version, SPDM_RESPONSE_OF(x->code), vdm.protocol, w.pos);
+        bw_bytes(rsp, payload, w.pos);
+        return bw_ok(&w) ? SPDM_OK : SPDM_UNSPECIFIED;
+    case SPDM_VENDOR_SILENT:
+        return SPDM_SILENT;
+    case SPDM_VENDOR_INVALID:
+        return SPDM_INVALID_REQUEST;
+    case SPDM_VENDOR_UNSUPPORTED:
+    default:
+        x->error_data = x->code;
+        return SPDM_UNSUPPORTED_REQUEST;
+    }
+}

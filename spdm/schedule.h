@@ -1,0 +1,44 @@
+/*
+ * The SPDM key schedule. DMTF DSP0274, "Key schedule"; DSP0277 uses the four channel keys. All values are bytes.
+ */
+#ifndef BAILEY_SPDM_SCHEDULE_H
+#define BAILEY_SPDM_SCHEDULE_H
+
+#include "spdm/crypto.h"
+
+/* One direction of one key epoch: what protects a record. */
+typedef struct SpdmChannel {
+    uint8_t  key[SPDM_AEAD_KEY], iv[SPDM_AEAD_IV];
+    uint64_t sequence; /* of the next record */
+} SpdmChannel;
+
+typedef struct SpdmKeys {
+    uint8_t     handshake_secret[SPDM_HASH_MAX];
+    uint8_t     request_finished[SPDM_HASH_MAX], response_finished[SPDM_HASH_MAX];
+    SpdmChannel request_handshake, response_handshake;
+    SpdmChannel request_data, response_data;
+} SpdmKeys;
+
+/* What the schedule depends on beyond the secrets. */
+typedef struct SpdmSuite {
+    uint8_t         version; /* 0x12: in the labels as "spdm1.2 " */
+    const SpdmHash *hash;
+    const SpdmAead *aead;
+} SpdmSuite;
+
+/**
+ * spdm_expand - HKDF-Expand with SPDM's BinConcat info.
+ * @label:   such as "req hs data"; @context: a transcript hash or NULL
+ * @out_len: at most one hash length, which is all SPDM asks for
+ */
+bool spdm_expand(const SpdmSuite *suite, const uint8_t *secret, const char *label, const uint8_t *context,
+                 uint8_t *out, size_t out_len);
+
+/* From the DHE secret and Hash(TH1): handshake secret, finished keys and handshake channels. */
+bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len, const uint8_t *th1,
+                           SpdmKeys *keys);
+
+/* From the handshake secret and Hash(TH2): the data channels. */
+bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys);
+
+#endif

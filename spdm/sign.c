@@ -1,0 +1,53 @@
+/*
+ * The message that is signed: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36 bytes, the hash of
+ * the transcript. The signature algorithm hashes this again.
+ */
+#include "spdm/sign.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+#define PREFIX_LEN  64
+#define CONTEXT_LEN 36
+
+typedef struct SignedMessage {
+    uint8_t bytes[PREFIX_LEN + CONTEXT_LEN + SPDM_HASH_MAX];
+    size_t  len;
+} SignedMessage;
+
+static bool build_message(const SpdmSigner *s, const char *context, const SpdmSpan *spans, size_t n, SignedMessage *m)
+{
+    char   prefix[] = "dmtf-spdm-v1.2.*";
+    size_t context_len = strlen(context);
+
+    memset(m, 0, sizeof(*m));
+    if (context_len > CONTEXT_LEN) {
+        return false;
+    }
+    prefix[11] = (char)('0' + (s->version >> 4));
+    prefix[13] = (char)('0' + (s->version & 0xf));
+    for (size_t i = 0; i < PREFIX_LEN; i += 16) {
+        memcpy(m->bytes + i, prefix, 16);
+    }
+    memcpy(m->bytes + PREFIX_LEN + CONTEXT_LEN - context_len, context, context_len);
+    m->len = PREFIX_LEN + CONTEXT_LEN + s->hash->len;
+    return spdm_hash_spans(s->hash, spans, n, m->bytes + PREFIX_LEN + CONTEXT_LEN);
+}
+
+bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, const char *context,
+               const SpdmSpan *spans, size_t n, uint8_t *sig)
+{
+    SignedMessage m;
+
+    return build_message(s, context, spans, n, &m) &&
+           spdm_ecdsa_sign(s->asym, entropy, scalar, m.bytes, m.len, sig);
+}
+
+bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans, size_t n,
+                 const uint8_t *sig)
+{
+    SignedMessage m;
+
+    return build_message(s, context, spans, n, &m) && spdm_ecdsa_verify(s->asym, point, m.bytes, m.len, sig);
+}

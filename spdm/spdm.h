@@ -1,0 +1,272 @@
+/*
+ * SPDM for PCIe devices: the responder inside a device and the requester inside a trusted module, as pure functions
+ * from bytes to bytes. DMTF DSP0274 (SPDM) 1.2, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6 CMA-SPDM.
+ *
+ * Both ends take and give the payload of one DOE data object, without its two header DWs; "secured" is the object type
+ * (false: 1, CMA/SPDM; true: 2, secured CMA/SPDM). State is plain data, so that a machine can be saved; the pointers
+ * in a config are the owner's and are given again after a restore.
+ *
+ * Left out: SPDM 1.0, 1.1, 1.3; PSK sessions, mutual authentication, CHUNK, heartbeat, key update. None is advertised.
+ */
+#ifndef BAILEY_SPDM_SPDM_H
+#define BAILEY_SPDM_SPDM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "entropy.h"
+#include "spdm/schedule.h"
+#include "spdm/wire.h"
+
+#define SPDM_SESSIONS 4
+
+/* ---- responder ------------------------------------------------------------------------------------------------- */
+
+/* DSP0274 "DMTF measurement specification format", DMTFSpecMeasurementValueType. */
+typedef enum SpdmMeasurementKind {
+    SPDM_MEAS_IMMUTABLE_ROM = 0,
+    SPDM_MEAS_MUTABLE_FIRMWARE = 1,
+    SPDM_MEAS_HARDWARE_CONFIG = 2,
+    SPDM_MEAS_FIRMWARE_CONFIG = 3,
+    SPDM_MEAS_MANIFEST = 4,
+    SPDM_MEAS_DEVICE_MODE = 5,
+    SPDM_MEAS_FIRMWARE_VERSION = 6,
+    SPDM_MEAS_SECURITY_VERSION = 7,
+} SpdmMeasurementKind;
+
+typedef struct SpdmMeasurement {
+    uint8_t        index; /* 1 to 0xEF, 0xFD (manifest) or 0xFE (device mode) */
+    uint8_t        kind;  /* SpdmMeasurementKind */
+    bool           raw_only; /* never hashed: versions, device mode */
+    bool           tcb;      /* part of the TCB measurement summary */
+    const uint8_t *value;    /* the raw value; valid until the next call of the source */
+    uint16_t       len;
+} SpdmMeasurement;
+
+typedef enum SpdmVendorResult {
+    SPDM_VENDOR_REPLY,       /* the response is in the writer */
+    SPDM_VENDOR_SILENT,      /* no answer at all */
+    SPDM_VENDOR_UNSUPPORTED, /* ERROR UnsupportedRequest */
+    SPDM_VENDOR_INVALID,     /* ERROR InvalidRequest */
+} SpdmVendorResult;
+
+typedef struct SpdmResponderConfig {
+    uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
+    Entropy       *entropy;       /* the device's own generator */
+    const uint8_t *chain;         /* slot 0: the SPDM certificate chain, see pki.h */
+    size_t         chain_len;     /* at most SPDM_CHAIN_MAX */
+    const uint8_t *private_key;   /* the leaf's scalar, SPDM_SCALAR_MAX bytes, big-endian */
+    void          *opaque;        /* first argument of the calls below; each may be NULL */
+
+    /* The @n-th measurement in ascending index order; false past the last. */
+    bool (*measurement)(void *opaque, unsigned n, SpdmMeasurement *m);
+
+    /* One PCI-SIG message that came inside session @session_id (never 0). */
+    SpdmVendorResult (*vendor)(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req, size_t len,
+                               ByteWriter *rsp);
+
+    /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
+    void (*session_changed)(void *opaque, uint32_t session_id, bool established);
+} SpdmResponderConfig;
+
+/* Everything that is implemented. */
+#define SPDM_RESPONDER_CAPS                                                                                            \
+    (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX |           \
+     SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
+
+/* DSP0274 "SPDM messaging protocol": what of the connection has been agreed. */
+typedef enum SpdmConnection {
+    SPDM_NOT_STARTED,
+    SPDM_AFTER_VERSION,
+    SPDM_AFTER_CAPABILITIES,
+    SPDM_NEGOTIATED,
+} SpdmConnection;
+
+typedef enum SpdmSessionState {
+    SPDM_SESSION_FREE,
+    SPDM_SESSION_HANDSHAKE,
+    SPDM_SESSION_ESTABLISHED,
+} SpdmSessionState;
+
+typedef struct SpdmSession {
+    SpdmSessionState state;
+    uint32_t         id;              /* RspSessionID << 16 | ReqSessionID */
+    uint16_t         secured_version; /* selected secured message version, such as 0x1100 */
+    bool             in_the_clear;    /* FINISH travels as a plain object */
+    SpdmKeys         keys;
+    SpdmTranscript   th;     /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
+    SpdmTranscript   l1l2;   /* measurements since the last reset, in this session */
+} SpdmSession;
+
+typedef struct SpdmResponder {
+    SpdmResponderConfig config; /* not saved */
+
+    /* Saved from here on. */
+    SpdmConnection connection;
+    uint8_t        version;         /* 0 until GET_CAPABILITIES picks it */
+    uint32_t       peer_capabilities;
+    uint32_t       peer_transfer_size;
+    SpdmSelection  selected;
+    bool           authenticated;   /* a CHALLENGE was answered since the last reset */
+    SpdmTranscript a, b, l1l2;      /* DSP0274: VCA; digests and certificates; measurements outside sessions */
+    SpdmSession    sessions[SPDM_SESSIONS];
+} SpdmResponder;
+
+/**
+ * spdm_responder_init - a responder that has heard nothing yet.
+ * @config: copied; what it points at stays the caller's and must outlive the responder
+ */
+void spdm_responder_init(SpdmResponder *r, const SpdmResponderConfig *config);
+
+/* Conventional reset or FLR: connection and sessions are gone; session_changed is told. */
+void spdm_responder_reset(SpdmResponder *r);
+
+/**
+ * spdm_responder_handle - answer one data object.
+ * @secured:     the object's type
+ * @in, @in_len: its payload; DW padding behind the message is allowed
+ * @out, @cap:   room for the answer; SPDM_MSG_MAX bytes are always enough
+ * @secured_out: the answer's object type
+ * Returns the answer's exact length (the mailbox pads), 0 for no answer.
+ */
+size_t spdm_responder_handle(SpdmResponder *r, bool secured, const uint8_t *in, size_t in_len, uint8_t *out,
+                             size_t cap, bool *secured_out);
+
+/* ---- requester ------------------------------------------------------------------------------------------------- */
+
+typedef enum SpdmOp {
+    SPDM_OP_NONE,
+    SPDM_OP_CONNECT,      /* GET_VERSION ... NEGOTIATE_ALGORITHMS, GET_DIGESTS, the whole certificate chain */
+    SPDM_OP_SESSION,      /* KEY_EXCHANGE and FINISH; needs the public key */
+    SPDM_OP_VENDOR,       /* one PCI-SIG exchange inside the session */
+    SPDM_OP_MEASUREMENTS, /* GET_MEASUREMENTS inside the session, all indices or one */
+    SPDM_OP_END_SESSION,
+} SpdmOp;
+
+typedef enum SpdmResult { SPDM_CONTINUE, SPDM_DONE, SPDM_FAILED } SpdmResult;
+
+/* What must be appended to which object of the RMM's "cache" after the exchange that just ended. */
+typedef enum SpdmObject {
+    SPDM_OBJECT_NONE,
+    SPDM_OBJECT_VCA,          /* request, then response: whole messages */
+    SPDM_OBJECT_CERTIFICATE,  /* response only: DER certificates, root first, without the chain's own header */
+    SPDM_OBJECT_MEASUREMENTS, /* request, then response: whole messages, decrypted */
+} SpdmObject;
+
+/* Spans of the plain messages spdm_requester_request() and _reply(); length 0: nothing of that message. */
+typedef struct SpdmCache {
+    SpdmObject object;
+    uint32_t   req_offset, req_len, rsp_offset, rsp_len;
+} SpdmCache;
+
+/* Key algorithms of SET_PUBLIC_KEY, numbered as the RMM's RmiPublicKeyParams. */
+typedef enum SpdmKeyType { SPDM_KEY_RSA_3072 = 0, SPDM_KEY_ECDSA_P256 = 1, SPDM_KEY_ECDSA_P384 = 2 } SpdmKeyType;
+
+typedef enum SpdmKeyResult { SPDM_KEY_OK, SPDM_KEY_UNSUPPORTED, SPDM_KEY_INVALID } SpdmKeyResult;
+
+typedef struct SpdmOpArgs {
+    /* SPDM_OP_VENDOR */
+    uint8_t        protocol;
+    const uint8_t *message; /* copied */
+    size_t         len;
+    /* SPDM_OP_MEASUREMENTS */
+    uint8_t        index;  /* 0xFF: all; 0: the count alone */
+    bool           sign, raw;
+    const uint8_t *nonce;  /* SPDM_NONCE_LEN bytes; NULL: drawn here */
+} SpdmOpArgs;
+
+typedef struct SpdmRequester {
+    Entropy *entropy; /* not saved */
+
+    /* Saved from here on. */
+    SpdmOp         op;
+    uint8_t        step;        /* index into the step table of requester.c, while op is not NONE */
+    bool           in_flight;   /* a request is out; its response is awaited */
+    char           error[96];   /* why the last operation failed; empty otherwise */
+    bool           connected;   /* CONNECT is done */
+    uint8_t        version, slot_mask;
+    uint32_t       peer_capabilities, peer_transfer_size;
+    SpdmSelection  selected;
+    uint8_t        chain_digest[SPDM_HASH_MAX]; /* from DIGESTS; the chain below matches it */
+    uint32_t       chain_len;
+    uint8_t        chain[SPDM_CHAIN_MAX];
+    bool           has_key;
+    uint8_t        public_key[SPDM_POINT_MAX];
+    uint8_t        dhe_scalar[SPDM_SCALAR_MAX]; /* between KEY_EXCHANGE and its response */
+    uint16_t       next_session_id;             /* ReqSessionID of the next session */
+    SpdmTranscript a;
+    SpdmSession    session;
+    SpdmOpArgs     args;        /* its pointers are not kept: message and nonce are below */
+    uint8_t        nonce[SPDM_NONCE_LEN];
+    uint32_t       message_len, request_len, reply_len, vendor_offset, vendor_len;
+    uint8_t        message[SPDM_MSG_MAX], request[SPDM_MSG_MAX], reply[SPDM_MSG_MAX];
+    SpdmCache      cache;
+} SpdmRequester;
+
+void spdm_requester_init(SpdmRequester *r, Entropy *entropy);
+
+/**
+ * spdm_requester_start - begin an operation.
+ * @args: what the operation needs; NULL for CONNECT, SESSION and END_SESSION
+ * Returns NULL, or why it cannot start now (a sentence; nothing has changed then).
+ */
+const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args);
+
+/**
+ * spdm_requester_next - the next request of the operation.
+ * @cap: SPDM_MSG_MAX bytes are always enough
+ * Returns the payload's exact length (the mailbox pads), 0 when no operation is under way, a response is awaited, or
+ * building failed (spdm_requester_error() then says why).
+ */
+size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured);
+
+/* Take the response to the last request. After SPDM_FAILED the operation is over; a session may be gone. */
+SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t len, bool secured);
+
+/* Give the operation up, as when the device does not answer. A session whose record went unanswered ends. */
+void spdm_requester_abort(SpdmRequester *r);
+
+/* Why the last operation failed. */
+const char *spdm_requester_error(const SpdmRequester *r);
+
+/**
+ * spdm_requester_set_public_key - name the key that the device must sign with.
+ * @key, @len: P-384: 97 bytes, uncompressed. The caller has checked the certificate chain; no X.509 is parsed here.
+ * Returns SPDM_KEY_UNSUPPORTED for a type that was not negotiated, SPDM_KEY_INVALID for bytes that are no such key.
+ */
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key, size_t len);
+
+/* What of the exchange that just ended goes to a cached object; object SPDM_OBJECT_NONE: nothing. */
+SpdmCache spdm_requester_cache(const SpdmRequester *r);
+
+/* The plain messages of the last exchange; valid until the next call of next or response. */
+SpdmSpan spdm_requester_request(const SpdmRequester *r);
+SpdmSpan spdm_requester_reply(const SpdmRequester *r);
+
+/* The PCI message of the last SPDM_OP_VENDOR that ended with SPDM_DONE. */
+SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
+
+/* VCA bytes, and the certificate chain with its header, after CONNECT. */
+SpdmSpan spdm_requester_vca(const SpdmRequester *r);
+SpdmSpan spdm_requester_chain(const SpdmRequester *r);
+
+bool spdm_requester_has_session(const SpdmRequester *r);
+
+/* ---- conformance ----------------------------------------------------------------------------------------------- */
+
+typedef struct SpdmConformance {
+    const char *protocol; /* "SPDM", "IDE_KM", "TDISP" */
+    const char *name;     /* as the specification spells it */
+    uint8_t     code;
+    const char *since;    /* version of the protocol that brought it */
+    bool        implemented;
+} SpdmConformance;
+
+/**
+ * spdm_conformance - the @n-th message of the protocols, in order of protocol and code.
+ * Whether it is implemented is read from the dispatch tables. Returns false past the last.
+ */
+bool spdm_conformance(size_t n, SpdmConformance *item);
+
+#endif

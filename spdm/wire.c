@@ -1,0 +1,153 @@
+/*
+ * Transcripts, opaque data and the PCI-SIG wrapper, shared by requester and responder.
+ */
+#include "spdm/wire.h"
+
+#include <string.h>
+
+#define SM_ELEMENT_ID_DMTF   0
+#define SM_DATA_VERSION      1 /* SMDataVersion */
+#define SM_ID_SELECTED       0 /* SMDataID "version selection" */
+#define SM_ID_SUPPORTED      1 /* SMDataID "supported version list" */
+#define STANDARD_PCI_SIG     3
+#define VENDOR_PCI_SIG       1
+
+void spdm_transcript_reset(SpdmTranscript *t)
+{
+    t->len = 0;
+    t->overflowed = false;
+}
+
+void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len)
+{
+    if (t->overflowed || len > sizeof(t->data) - t->len) {
+        t->overflowed = true;
+        return;
+    }
+    memcpy(t->data + t->len, data, len);
+    t->len += (uint32_t)len;
+}
+
+/* OpaqueDataFmt1 with one DMTF element of @data_len bytes; the caller writes them, then pads. */
+static void opaque_begin(ByteWriter *w, size_t data_len)
+{
+    size_t element = 4 + data_len;
+
+    bw_u16(w, (uint16_t)(4 + align_up(element, 4)));
+    bw_u8(w, 1); /* TotalElements */
+    bw_u24(w, 0);
+    bw_u8(w, SM_ELEMENT_ID_DMTF);
+    bw_u8(w, 0); /* VendorLen */
+    bw_u16(w, (uint16_t)data_len);
+}
+
+void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n)
+{
+    size_t data_len = 3 + 2 * n;
+
+    opaque_begin(w, data_len);
+    bw_u8(w, SM_DATA_VERSION);
+    bw_u8(w, SM_ID_SUPPORTED);
+    bw_u8(w, (uint8_t)n);
+    for (size_t i = 0; i < n; i++) {
+        bw_u16(w, versions[i]);
+    }
+    bw_zero(w, align_up(data_len, 4) - data_len);
+}
+
+void spdm_opaque_write_selected(ByteWriter *w, uint16_t version)
+{
+    opaque_begin(w, 4);
+    bw_u8(w, SM_DATA_VERSION);
+    bw_u8(w, SM_ID_SELECTED);
+    bw_u16(w, version);
+}
+
+/* The next element of the secured-message kind @id as a reader of its body; other DMTF elements are skipped. */
+static bool opaque_find(ByteReader *r, uint8_t id, ByteReader *body)
+{
+    size_t         len = br_u16(r);
+    const uint8_t *data = len <= SPDM_OPAQUE_MAX ? br_take(r, len) : NULL;
+    ByteReader     opaque = br_init(data, data != NULL ? len : 0);
+    unsigned       elements = br_u8(&opaque);
+
+    br_skip(&opaque, 3);
+    for (unsigned i = 0; i < elements && br_ok(&opaque); i++) {
+        uint8_t        registry = br_u8(&opaque);
+        size_t         vendor_len = br_u8(&opaque), data_len;
+        const uint8_t *element;
+
+        br_skip(&opaque, vendor_len);
+        data_len = br_u16(&opaque);
+        element = br_take(&opaque, data_len);
+        br_skip(&opaque, align_up(opaque.pos, 4) - opaque.pos);
+        *body = br_init(element, element != NULL ? data_len : 0);
+        if (br_ok(&opaque) && registry == SM_ELEMENT_ID_DMTF && vendor_len == 0 &&
+            br_u8(body) == SM_DATA_VERSION && br_u8(body) == id && br_ok(body)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint16_t spdm_opaque_read_supported(ByteReader *r, const uint16_t *ours, size_t n)
+{
+    ByteReader body;
+    uint16_t   best = 0;
+
+    if (!opaque_find(r, SM_ID_SUPPORTED, &body)) {
+        return 0;
+    }
+    for (unsigned count = br_u8(&body); count != 0; count--) {
+        uint16_t offered = (uint16_t)(br_u16(&body) & 0xfff0); /* the low four bits are an alpha number */
+
+        for (size_t i = 0; i < n; i++) {
+            best = offered == ours[i] && offered > best ? offered : best;
+        }
+    }
+    return br_ok(&body) ? best : 0;
+}
+
+uint16_t spdm_opaque_read_selected(ByteReader *r)
+{
+    ByteReader body;
+    uint16_t   version;
+
+    if (!opaque_find(r, SM_ID_SELECTED, &body)) {
+        return 0;
+    }
+    version = (uint16_t)(br_u16(&body) & 0xfff0);
+    return br_ok(&body) ? version : 0;
+}
+
+void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t protocol, size_t len)
+{
+    spdm_begin(w, version, code, 0, 0);
+    bw_u16(w, STANDARD_PCI_SIG);
+    bw_u8(w, 2);
+    bw_u16(w, VENDOR_PCI_SIG);
+    bw_u16(w, (uint16_t)(1 + len));
+    bw_u8(w, protocol);
+}
+
+SpdmError spdm_pci_vdm_read(ByteReader *r, SpdmPciVdm *vdm)
+{
+    uint16_t   standard = br_u16(r);
+    size_t     vendor_len = br_u8(r), payload_len;
+    ByteReader vendor = br_init(br_take(r, vendor_len), vendor_len);
+
+    payload_len = br_u16(r);
+    if (br_ok(r) && standard != STANDARD_PCI_SIG) {
+        return SPDM_UNSUPPORTED_REQUEST;
+    }
+    if (!br_ok(r) || vendor_len != 2 || payload_len < 1) {
+        return SPDM_INVALID_REQUEST;
+    }
+    vdm->protocol = br_u8(r);
+    vdm->len = payload_len - 1;
+    vdm->data = br_take(r, vdm->len);
+    if (!spdm_message_ends(r)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    return br_u16(&vendor) == VENDOR_PCI_SIG ? SPDM_OK : SPDM_UNSUPPORTED_REQUEST;
+}

@@ -1,0 +1,154 @@
+/*
+ * What both ends of an SPDM connection share on the wire: codes, capability bits, limits, message headers, transcript
+ * buffers, opaque data. DMTF DSP0274 1.2; the secured-message opaque elements are DSP0277's.
+ */
+#ifndef BAILEY_SPDM_WIRE_H
+#define BAILEY_SPDM_WIRE_H
+
+#include "bits.h"
+#include "bytes.h"
+#include "spdm/crypto.h"
+
+/* Largest message either end accepts or sends: DataTransferSize and MaxSPDMmsgSize. One page, because the RMM's
+ * communication buffers are pages. A sealed record is kept to the same size. */
+#define SPDM_MSG_MAX          4096
+#define SPDM_DATA_TRANSFER_MIN 42 /* DSP0274 "GET_CAPABILITIES": MinDataTransferSize of 1.2 */
+#define SPDM_CHAIN_MAX        8192
+#define SPDM_TRANSCRIPT_MAX   12288
+#define SPDM_NONCE_LEN        32
+#define SPDM_SLOTS            8
+#define SPDM_OPAQUE_MAX       1024
+#define SPDM_VERSION_10       0x10
+#define SPDM_VERSION_12       0x12
+
+/* DSP0274 "SPDM request and response messages codes". A response's code is its request's with bit 7 clear. */
+enum SpdmCode {
+    SPDM_GET_DIGESTS = 0x81,
+    SPDM_GET_CERTIFICATE = 0x82,
+    SPDM_CHALLENGE = 0x83,
+    SPDM_GET_VERSION = 0x84,
+    SPDM_GET_MEASUREMENTS = 0xe0,
+    SPDM_GET_CAPABILITIES = 0xe1,
+    SPDM_NEGOTIATE_ALGORITHMS = 0xe3,
+    SPDM_KEY_EXCHANGE = 0xe4,
+    SPDM_FINISH = 0xe5,
+    SPDM_END_SESSION = 0xec,
+    SPDM_VENDOR_DEFINED = 0xfe,
+    SPDM_ERROR = 0x7f,
+};
+
+#define SPDM_RESPONSE_OF(code) ((uint8_t)((code) & 0x7f))
+
+/* DSP0274 "Error code and error data"; SPDM_OK and SPDM_SILENT never reach the wire. */
+typedef enum SpdmError {
+    SPDM_OK = 0,
+    SPDM_INVALID_REQUEST = 0x01,
+    SPDM_BUSY = 0x03,
+    SPDM_UNEXPECTED_REQUEST = 0x04,
+    SPDM_UNSPECIFIED = 0x05,
+    SPDM_DECRYPT_ERROR = 0x06,
+    SPDM_UNSUPPORTED_REQUEST = 0x07,
+    SPDM_SESSION_LIMIT_EXCEEDED = 0x0a,
+    SPDM_SESSION_REQUIRED = 0x0b,
+    SPDM_RESPONSE_TOO_LARGE = 0x0d,
+    SPDM_VERSION_MISMATCH = 0x41,
+    SPDM_RESPONSE_NOT_READY = 0x42,
+    SPDM_SILENT = 0x100, /* no answer at all */
+} SpdmError;
+
+/* DSP0274 "GET_CAPABILITIES", Flags. */
+enum SpdmCap {
+    SPDM_CAP_CERT = BIT(1),
+    SPDM_CAP_CHAL = BIT(2),
+    SPDM_CAP_MEAS_NO_SIG = 1u << 3,
+    SPDM_CAP_MEAS_SIG = 2u << 3,
+    SPDM_CAP_MEAS = 3u << 3, /* the field */
+    SPDM_CAP_ENCRYPT = BIT(6),
+    SPDM_CAP_MAC = BIT(7),
+    SPDM_CAP_MUT_AUTH = BIT(8),
+    SPDM_CAP_KEY_EX = BIT(9),
+    SPDM_CAP_PSK = 3u << 10, /* the field */
+    SPDM_CAP_HBEAT = BIT(13),
+    SPDM_CAP_KEY_UPD = BIT(14),
+    SPDM_CAP_HANDSHAKE_IN_THE_CLEAR = BIT(15),
+    SPDM_CAP_PUB_KEY_ID = BIT(16),
+    SPDM_CAP_CHUNK = BIT(17),
+};
+
+#define SPDM_MEAS_SPEC_DMTF 1    /* MeasurementSpecification bit 0 */
+#define SPDM_OPAQUE_FMT1    BIT(1) /* OtherParamsSupport */
+#define SPDM_KEY_SCHEDULE   1    /* "SPDM Key Schedule" */
+#define SPDM_SUMMARY_NONE   0
+#define SPDM_SUMMARY_TCB    1
+#define SPDM_SUMMARY_ALL    0xff
+
+/* NEGOTIATE_ALGORITHMS table types. */
+enum { SPDM_ALG_DHE = 2, SPDM_ALG_AEAD = 3, SPDM_ALG_REQ_ASYM = 4, SPDM_ALG_KEY_SCHEDULE = 5 };
+
+/* The algorithms of a connection, as selected bits (0: none). */
+typedef struct SpdmSelection {
+    uint8_t  measure_spec, other_params;
+    uint32_t measure_hash, asym, hash;
+    uint16_t dhe, aead, req_asym, key_schedule;
+} SpdmSelection;
+
+/* Message bytes kept for hashing; a message that does not fit makes the whole transcript unusable until reset. */
+typedef struct SpdmTranscript {
+    uint32_t len;
+    bool     overflowed;
+    uint8_t  data[SPDM_TRANSCRIPT_MAX];
+} SpdmTranscript;
+
+void spdm_transcript_reset(SpdmTranscript *t);
+void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len);
+
+static inline SpdmSpan spdm_transcript_span(const SpdmTranscript *t) { return (SpdmSpan){ t->data, t->len }; }
+
+/* The four bytes every message starts with. */
+static inline void spdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t param1, uint8_t param2)
+{
+    bw_u8(w, version);
+    bw_u8(w, code);
+    bw_u8(w, param1);
+    bw_u8(w, param2);
+}
+
+/* Whether a message was long enough for what was read and ends here but for DOE's padding to a DW. */
+static inline bool spdm_message_ends(const ByteReader *r) { return br_ok(r) && br_left(r) < 4; }
+
+/* The length of the message without that padding, once it has been parsed. */
+static inline size_t spdm_parsed_len(const ByteReader *r) { return r->pos; }
+
+/* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0. Each writer
+ * also writes the u16 OpaqueLength in front; each reader expects it. */
+void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n);
+void spdm_opaque_write_selected(ByteWriter *w, uint16_t version);
+
+/**
+ * spdm_opaque_read_supported - parse a requester's opaque data.
+ * @ours: versions known here, in ascending order
+ * Returns the highest version in common, 0 when the data is malformed or there is none.
+ */
+uint16_t spdm_opaque_read_supported(ByteReader *r, const uint16_t *ours, size_t n);
+
+/* The version a responder selected, 0 when malformed. */
+uint16_t spdm_opaque_read_selected(ByteReader *r);
+
+/* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6 "CMA-SPDM". */
+#define SPDM_PCI_PROTOCOL_IDE_KM 0
+#define SPDM_PCI_PROTOCOL_TDISP  1
+#define SPDM_PCI_WRAPPER_LEN     12 /* up to and including the protocol byte */
+
+/* Everything before the PCI message; @len is the message's length. */
+void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t protocol, size_t len);
+
+typedef struct SpdmPciVdm {
+    uint8_t        protocol;
+    const uint8_t *data;
+    size_t         len;
+} SpdmPciVdm;
+
+/* Parse what follows the four header bytes; SPDM_UNSUPPORTED_REQUEST for another standard or vendor. */
+SpdmError spdm_pci_vdm_read(ByteReader *r, SpdmPciVdm *vdm);
+
+#endif
