@@ -51,11 +51,10 @@ enum A64Key {
     A64_KEY_IL = 1 << 18,         /* PSTATE.IL: every instruction is an illegal execution */
     A64_KEY_FGT = 1 << 19,        /* fine-grained traps may apply here: system registers go through a64_mrs/msr */
     A64_KEY_SPSEL = 1 << 20,      /* PSTATE.SP */
-    A64_KEY_PSTATE_SS = 1 << 21,  /* PSTATE.SS; only when A64_KEY_SS */
-    A64_KEY_ZVA_SLOW = 1 << 22,   /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
-    A64_KEY_NAA = 1 << 23,        /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
+    A64_KEY_ZVA_SLOW = 1 << 21,   /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
+    A64_KEY_NAA = 1 << 22,        /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
 };
-enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 24 };
+enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 23 };
 
 /* What a pattern function gets: the block being built and what the block key says of the CPU's state. */
 typedef struct A64Trans {

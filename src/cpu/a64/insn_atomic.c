@@ -152,8 +152,7 @@ A64("1 sz 001000 0 1 1 Rs o0 Rt2 Rn Rt", ldxp)
 
 /* ---- ordered ---- */
 
-/* LDAR, LDLAR. "Load/store ordered": o0 0 is the LOR form, whose regions we do not limit (FEAT_LOR). */
-A64("size 001000 1 1 0 Rs o0 Rt2 Rn Rt", ldar)
+static void load_acquire(A64Trans *t, const A64Fields *f)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
     IrMem mem = a64_ordered(t, f->size, addr, ORDER_ACQUIRE, false);
@@ -161,8 +160,7 @@ A64("size 001000 1 1 0 Rs o0 Rt2 Rn Rt", ldar)
     a64_set_x(t, IR_I64, f->Rt, ir_load(t->ir, IR_I64, mem, addr));
 }
 
-/* STLR, STLLR. */
-A64("size 001000 1 0 0 Rs o0 Rt2 Rn Rt", stlr)
+static void store_release(A64Trans *t, const A64Fields *f)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
     IrMem mem = a64_ordered(t, f->size, addr, ORDER_RELEASE, true);
@@ -170,18 +168,38 @@ A64("size 001000 1 0 0 Rs o0 Rt2 Rn Rt", stlr)
     ir_store(t->ir, IR_I64, mem, addr, a64_x(t, IR_I64, f->Rt));
 }
 
+/* LDAR, STLR. "Load/store ordered". */
+A64("size 001000 1 1 0 Rs 1 Rt2 Rn Rt", ldar)
+{
+    load_acquire(t, f);
+}
+
+A64("size 001000 1 0 0 Rs 1 Rt2 Rn Rt", stlr)
+{
+    store_release(t, f);
+}
+
+/* LDLAR, STLLR: ordered for LORegions only; we order everything. */
+A64_FEAT("FEAT_LOR", "size 001000 1 1 0 Rs 0 Rt2 Rn Rt", ldlar)
+{
+    load_acquire(t, f);
+}
+
+A64_FEAT("FEAT_LOR", "size 001000 1 0 0 Rs 0 Rt2 Rn Rt", stllr)
+{
+    store_release(t, f);
+}
+
 /* LDAPR. "Atomic memory operations". */
 A64_FEAT("FEAT_LRCPC", "size 111 0 00 1 0 1 Rs 1 100 00 Rn Rt", ldapr)
 {
-    IrRef addr = a64_address(t, f->Rn, 0);
-    IrMem mem = a64_ordered(t, f->size, addr, ORDER_ACQUIRE, false);
-
-    a64_set_x(t, IR_I64, f->Rt, ir_load(t->ir, IR_I64, mem, addr));
+    load_acquire(t, f);
 }
 
 uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f)
 {
-    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern) {
+    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern && p != &a64_ldlar_pattern &&
+        p != &a64_stllr_pattern) {
         return 0;
     }
     return 1u << 24 | f->size << 22 | f->Rt << 16 | (f->size == 3 ? 1u << 15 : 0) | 1u << 14;

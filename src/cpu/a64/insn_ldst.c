@@ -105,11 +105,11 @@ A64("size 111 0 00 opc 1 Rm option S 10 Rn Rt", ldst_reg)
 {
     IrRef loaded;
 
-    if (is_prefetch(f)) {
-        return;
-    }
     if (is_reserved(f) || !(f->option & 2)) {
         return a64_undefined(t);
+    }
+    if (is_prefetch(f)) {
+        return;
     }
     transfer(t, f, a64_mem(t, f->size), register_offset(t, f, f->size), &loaded);
     finish_load(t, f, loaded);

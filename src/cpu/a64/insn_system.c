@@ -192,7 +192,11 @@ static void mask_interrupts(A64Trans *t, unsigned bits)
 A64("1101010100000 op1 0100 CRm op2 11111", msr_imm)
 {
     bool daif_set = f->op1 == 3 && f->op2 == 6;
+    bool exists = f->op1 == 0 ? f->op2 >= 3 && f->op2 <= 5 : f->op1 == 3 && f->op2 != 0 && (f->op2 < 3 || f->op2 > 5);
 
+    if (!exists) {
+        return a64_undefined(t);
+    }
     if (daif_set && !(f->CRm & 8) && t->el != 0) { /* D gates debug exceptions, which the block key holds */
         mask_interrupts(t, f->CRm);
         return;

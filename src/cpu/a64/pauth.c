@@ -6,8 +6,9 @@
 #include "bits.h"
 #include "cpu/a64/crypto.h"
 #include "cpu/a64/decode.h"
+#include "cpu/a64/system.h"
 
-enum { HCR_TGE = 27, HCR_E2H = 34, SCR_EEL2 = 18, KEY_GA = 4 };
+enum { KEY_GA = 4 };
 
 /* What of the translation regime decides where the code sits in a pointer. */
 typedef struct PacLayout {
@@ -16,19 +17,13 @@ typedef struct PacLayout {
     unsigned bottom; /* lowest bit of the code */
 } PacLayout;
 
-/* The regime has two address ranges (EL1&0, EL2&0): @tcr is TCR_EL1 or TCR_EL2 in that format. */
+/* Whether the regime has two address ranges (EL1&0, EL2&0), and its TCR. */
 static bool two_ranges(const A64Cpu *cpu, uint64_t *tcr)
 {
-    bool has_el2 = cpu->security != PAS_SECURE || (cpu->el3.scr & BIT(SCR_EEL2));
-    bool e2h = has_el2 && (cpu->el2.hcr & BIT(HCR_E2H));
-    bool host = cpu->el == 2 || (cpu->el == 0 && (cpu->el2.hcr & BIT(HCR_TGE)));
+    A64Regime regime = a64_regime(cpu);
 
-    if (cpu->el == 3 || (cpu->el == 2 && !e2h)) {
-        *tcr = cpu->el == 3 ? cpu->el3.tcr : cpu->el2.tcr;
-        return false;
-    }
-    *tcr = e2h && host ? cpu->el2.tcr : cpu->el1.tcr;
-    return true;
+    *tcr = regime == A64_REGIME_EL10 ? cpu->el1.tcr : regime == A64_REGIME_EL3 ? cpu->el3.tcr : cpu->el2.tcr;
+    return regime == A64_REGIME_EL10 || regime == A64_REGIME_EL20;
 }
 
 /* Effective top byte ignore of one range: TBIn, and for code not TBIDn. @range 0 or 1; two-range TCR format. */

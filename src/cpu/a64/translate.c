@@ -7,6 +7,7 @@
 #include "bits.h"
 #include "bytes.h"
 #include "cpu/a64/decode.h"
+#include "cpu/a64/system.h"
 
 #define REG_X(n)  { "x" #n, IR_I64, offsetof(A64Cpu, x[n]) }
 #define REG_V(n)  { "v" #n, IR_V128, offsetof(A64Cpu, v[n]) }
@@ -241,20 +242,10 @@ static uint64_t do_pc_alignment(void *opaque, uint64_t a, uint64_t b, uint64_t c
     return 0;
 }
 
-/* PSTATE.IL. DDI 0487, "Illegal return events from AArch64 state": EC 0x0e, routed as other synchronous exceptions. */
+/* PSTATE.IL. DDI 0487, "Illegal return events from AArch64 state". */
 static uint64_t do_illegal_state(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
 {
-    enum { EC_ILLEGAL_STATE = 0x0e, HCR_TGE = 27 };
-    A64Cpu      *cpu = opaque;
-    bool         to_el2 = cpu->el == 0 && (cpu->el2.hcr & BIT(HCR_TGE));
-    A64Exception exc = {
-        .kind = A64_EXC_SYNC,
-        .target = to_el2 ? 2 : cpu->el == 0 ? 1 : cpu->el,
-        .esr = (uint64_t)EC_ILLEGAL_STATE << 26 | BIT(25),
-        .return_pc = cpu_current_pc(&cpu->cpu),
-    };
-
-    a64_raise(cpu, &exc);
+    a64_raise_sync(opaque, a64_sync_target(opaque), EC_ILLEGAL, 0, false);
     return 0;
 }
 
