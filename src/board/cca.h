@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/a64/a64.h"
 #include "machine.h"
 #include "options.h"
 
@@ -89,7 +90,10 @@ typedef struct Cca Cca;
 Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error);
 void cca_free(Cca *c);
 
-/* cca_report - the machine's part of -result, as members of a JSON object. */
+A64Cpu **cca_cpus(Cca *c);
+unsigned cca_n_cpus(const Cca *c);
+
+/* cca_report - the machine's part of -result: further members of the JSON object, each led by a comma. */
 void cca_report(Cca *c, GString *json);
 
 #endif

@@ -1,0 +1,162 @@
+/*
+ * What the SMMUv3's files share. One bank is one programming interface (Non-secure or Realm) with its registers,
+ * stream table and queues; the code is the same for both.
+ */
+#ifndef BAILEY_SMMUV3_INT_H
+#define BAILEY_SMMUV3_INT_H
+
+#include "bits.h"
+#include "bytes.h"
+#include "iommu/smmuv3.h"
+
+enum {
+    SMMU_N_CONFIGS = 64,   /* cached stream configurations, by stream ID */
+    SMMU_N_TLB = 4096,     /* cached pages, by I/O page number */
+    SMMU_CMDQS = 19,       /* log2 of the largest queues */
+    SMMU_EVTQS = 19,
+    SMMU_CMD_SIZE = 16,
+    SMMU_EVENT_SIZE = 32,
+    SMMU_STE_SIZE = 64,
+    SMMU_CD_SIZE = 64,
+};
+
+/* CR0 and its kin. */
+enum { CR0_SMMUEN = 1, CR0_PRIQEN = 2, CR0_EVTQEN = 4, CR0_CMDQEN = 8, CR0_ATSCHK = 16 };
+enum { IRQ_CTRL_GERROR = 1, IRQ_CTRL_PRIQ = 2, IRQ_CTRL_EVTQ = 4 };
+enum {
+    GERROR_CMDQ = 1 << 0, GERROR_EVTQ_ABT = 1 << 2, GERROR_MSI_CMDQ_ABT = 1 << 4, GERROR_MSI_EVTQ_ABT = 1 << 5,
+    GERROR_MSI_GERROR_ABT = 1 << 7,
+};
+enum { CERROR_NONE = 0, CERROR_ILL = 1, CERROR_ABT = 2 };
+#define GBPA_ABORT  (1u << 20)
+#define GBPA_UPDATE (1u << 31)
+
+/* Event numbers. IHI 0070, "Event records". */
+typedef enum SmmuEventId {
+    SMMU_EVT_NONE = 0,
+    SMMU_F_UUT = 0x01,
+    SMMU_C_BAD_STREAMID = 0x02,
+    SMMU_F_STE_FETCH = 0x03,
+    SMMU_C_BAD_STE = 0x04,
+    SMMU_F_STREAM_DISABLED = 0x06,
+    SMMU_F_CD_FETCH = 0x09,
+    SMMU_C_BAD_CD = 0x0a,
+    SMMU_F_WALK_EABT = 0x0b,
+    SMMU_F_TRANSLATION = 0x10,
+    SMMU_F_ADDR_SIZE = 0x11,
+    SMMU_F_ACCESS = 0x12,
+    SMMU_F_PERMISSION = 0x13,
+} SmmuEventId;
+
+/* What was being accessed when a stage 2 fault struck. */
+typedef enum SmmuClass { SMMU_CLASS_CD = 0, SMMU_CLASS_TTD = 1, SMMU_CLASS_IN = 2 } SmmuClass;
+
+typedef struct SmmuFault {
+    SmmuEventId id;
+    bool        stage2, record; /* record: the stream asks for events of this kind */
+    SmmuClass   class;
+    uint64_t    ipa;            /* stage 2, or the address of a failed fetch */
+    bool        gpf;            /* a granule protection fault: no event, ROOT_GPF_FAR */
+} SmmuFault;
+
+/* A message-signalled interrupt register triple. */
+typedef struct SmmuMsi {
+    uint64_t addr;
+    uint32_t data, attr;
+} SmmuMsi;
+
+typedef struct SmmuQueue {
+    uint64_t base;
+    uint32_t prod, cons;
+} SmmuQueue;
+
+/* A stream's configuration: STE and CD, checked and taken apart. */
+typedef struct SmmuStream {
+    bool     valid;         /* as a cache entry */
+    uint32_t sid;
+    bool     abort, bypass; /* neither: translated */
+    bool     s1, s2;
+    /* stage 1: one table for each half of the input range */
+    struct {
+        bool     enabled;
+        uint64_t ttb;
+        unsigned tsz, granule_log2;
+        bool     tbi;
+    } half[2];
+    unsigned ips_bits;
+    bool     affd, s1_record, wxn;
+    uint16_t asid;
+    /* stage 2, as the CPU's registers */
+    uint64_t vtcr, vttbr;
+    uint16_t vmid;
+    bool     s2_record;
+} SmmuStream;
+
+typedef struct SmmuTlbEntry {
+    bool     valid, writable, readable;
+    bool     s1;            /* an address of stage 1 (TLBI_NH_*), else of stage 2 only */
+    uint32_t sid;
+    uint64_t iova, pa, ipa; /* page addresses; ipa of the page when stage 2 took part */
+    uint64_t block;         /* bytes of the mapping it came from */
+    uint16_t asid, vmid;
+    Pas      pas;
+} SmmuTlbEntry;
+
+typedef struct SmmuBank {
+    Pas      pas;
+    uint32_t cr0, cr1, cr2, gbpa, irq_ctrl, gerror, gerrorn;
+    uint64_t strtab_base;
+    uint32_t strtab_cfg;
+    SmmuQueue cmdq, evtq;
+    SmmuMsi  gerror_msi, evtq_msi;
+    uint64_t n_events;
+    SmmuStream   config[SMMU_N_CONFIGS];
+    SmmuTlbEntry tlb[SMMU_N_TLB];
+    bool     tlb_blocks;    /* some entry came from a mapping larger than 4 KiB */
+} SmmuBank;
+
+enum { SMMU_NS, SMMU_REALM, SMMU_N_BANKS };
+
+struct Smmu {
+    SmmuConfig cfg;
+    SmmuBank   bank[SMMU_N_BANKS];
+    uint32_t   root_cr0;
+    uint64_t   gpf_far;
+};
+
+/* regs.c */
+void smmu_irq(Smmu *s, SmmuBank *b, SmmuIrq irq);
+void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error);
+
+/* cmdq.c: consume commands until the queue is empty or stopped by an error. */
+void smmu_cmdq_run(Smmu *s, SmmuBank *b);
+extern const char *const smmu_command_names[256];
+
+/* config.c: the configuration of a stream; false with @f filled. */
+bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault *f);
+void smmu_config_invalidate(SmmuBank *b, uint32_t sid, unsigned range_log2);
+
+/* walk.c: one page; false with @f filled. */
+bool smmu_walk(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t iova, bool write, SmmuTlbEntry *out,
+               SmmuFault *f);
+/* An address of a structure that stage 2 translates when there is one (CD, stage 1 tables). */
+bool smmu_stage2(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t ipa, bool write, SmmuClass class,
+                 SmmuTlbEntry *out, SmmuFault *f);
+
+/* events.c */
+void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f);
+void smmu_gerror(Smmu *s, SmmuBank *b, uint32_t bits);
+const char *smmu_event_name(SmmuEventId id);
+
+/* Memory accesses of the SMMU itself, in the bank's address space. */
+static inline MemResult smmu_fetch(Smmu *s, const SmmuBank *b, uint64_t pa, void *dst, size_t len)
+{
+    return memory_read(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, dst, len);
+}
+
+static inline MemResult smmu_post(Smmu *s, const SmmuBank *b, uint64_t pa, const void *src, size_t len)
+{
+    return memory_write(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, src, len);
+}
+
+#endif

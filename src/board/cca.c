@@ -1,0 +1,628 @@
+/*
+ * The cca machine: puts CPUs, interrupt controller, SMMU, PCI Express and the small devices at their places, and
+ * starts either a kernel at NS-EL2 (boot=host) or the built-in host, which starts it in a Realm (boot=realm).
+ */
+#include "board/cca.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "blockdev.h"
+#include "bytes.h"
+#include "chardev.h"
+#include "host/host.h"
+#include "hw/fw_cfg.h"
+#include "hw/gicv3.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/root_port.h"
+#include "hw/pl011.h"
+#include "hw/pl031.h"
+#include "hw/pvpanic.h"
+#include "iommu/smmuv3.h"
+#include "loader.h"
+#include "log.h"
+#include "netdev.h"
+#include "rmm/rmm.h"
+
+/* What the machine has on top of the guest's memory with boot=realm: the RMM's own, and the host's working memory
+ * (tables, RECs, shared buffers). The tables of a Realm take 1/512 of its size. */
+#define CARVEOUT_SIZE      (16ull << 20)
+#define HOST_MEMORY        (64ull << 20)
+#define N_SERIALS          2
+#define PSR_EL2H_MASKED    0x3c9 /* EL2 with its own SP, DAIF set */
+#define CONSOLE_LINE_MAX   4096
+
+/* Watches what the first serial port prints (-expect, -fail-on). */
+typedef struct Watch {
+    Machine *machine;
+    char    *expect;
+    GRegex  *fail_on;
+    GString *line; /* the current line, or the tail that could still begin the expected text */
+    bool     seen;
+} Watch;
+
+struct Cca {
+    Machine       *machine;
+    const Options *options;
+    Memory        *memory;
+    Clock         *clock;
+    unsigned       n_cpus;
+    A64Cpu       **cpus;
+    Entropy       *cpu_entropy;
+    uint64_t       ram_size;   /* of the machine */
+    Gic           *gic;
+    Smmu          *smmu;
+    PciHost       *pci;
+    Rmm           *rmm;
+    Monitor       *monitor;
+    Host          *host;
+    Device        *sysbus[8];
+    unsigned       n_sysbus;
+    Chardev       *serial[N_SERIALS];
+    Watch          watch;
+};
+
+G_DEFINE_QUARK(bailey-board, board_error)
+
+A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
+unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
+
+/* ---- the console is watched ---- */
+
+static void watch_line_end(Watch *w)
+{
+    if (w->fail_on != NULL && g_regex_match(w->fail_on, w->line->str, 0, NULL)) {
+        machine_stop(w->machine, EXIT_FAIL_ON, "a console line matched -fail-on");
+    }
+    g_string_truncate(w->line, 0);
+}
+
+static void watch_output(void *opaque, const uint8_t *data, size_t len)
+{
+    Watch *w = opaque;
+
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] == '\n' || w->line->len >= CONSOLE_LINE_MAX) {
+            watch_line_end(w);
+        } else if (data[i] != '\r' && data[i] != '\0') {
+            g_string_append_c(w->line, (char)data[i]);
+        }
+        if (w->expect != NULL && !w->seen && g_str_has_suffix(w->line->str, w->expect)) {
+            w->seen = true;
+            machine_stop(w->machine, EXIT_GUEST_OFF, "expected text seen");
+        }
+    }
+}
+
+static void watch_start(Cca *c)
+{
+    Watch *w = &c->watch;
+
+    w->machine = c->machine;
+    w->expect = g_strdup(c->options->expect);
+    w->fail_on = c->options->fail_on != NULL ? g_regex_new(c->options->fail_on, G_REGEX_RAW, 0, NULL) : NULL;
+    w->line = g_string_new(NULL);
+    chardev_add_observer(c->serial[0], watch_output, w);
+}
+
+/* The guest went off by itself: success, unless some text was still expected. */
+static void guest_off(Cca *c, const char *reason)
+{
+    bool missing = c->watch.expect != NULL && !c->watch.seen;
+
+    machine_stop(c->machine, missing ? EXIT_NO_EXPECT : EXIT_GUEST_OFF, reason);
+}
+
+static void on_monitor_event(void *opaque, MonitorEvent ev)
+{
+    Cca *c = opaque;
+
+    if (ev == MONITOR_SYSTEM_OFF) {
+        guest_off(c, "guest power-off");
+    } else {
+        guest_off(c, "guest reset");
+    }
+}
+
+static void on_panic(void *opaque, unsigned bits)
+{
+    Cca *c = opaque;
+
+    if (bits & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED)) {
+        machine_stop(c->machine, EXIT_PANIC, "guest panic");
+    }
+}
+
+/* ---- parts ---- */
+
+static bool cpu_is_off(const Cpu *cpu)
+{
+    return ((const A64Cpu *)cpu)->off;
+}
+
+static bool add_memory(Cca *c, GError **error)
+{
+    uint64_t guest = c->options->ram_size;
+
+    c->ram_size = c->options->boot == BOOT_HOST
+                      ? guest + CARVEOUT_SIZE
+                      : align_up(guest + guest / 256 + HOST_MEMORY + CARVEOUT_SIZE, 2ull << 20);
+    if (memory_add_ram(c->memory, "ram", CCA_RAM_BASE, c->ram_size, error) == NULL) {
+        return false;
+    }
+    /* The RMM's own memory is at the top; the Normal world is not told of it. */
+    owners_set(memory_owners(c->memory), CCA_RAM_BASE + c->ram_size - CARVEOUT_SIZE, CARVEOUT_SIZE, OWNER_REALM);
+    return true;
+}
+
+static void add_cpus(Cca *c)
+{
+    c->n_cpus = c->options->smp;
+    c->cpus = g_new0(A64Cpu *, c->n_cpus);
+    c->cpu_entropy = g_new0(Entropy, c->n_cpus);
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        char party[16];
+
+        g_snprintf(party, sizeof(party), "cpu%u", i);
+        entropy_init(&c->cpu_entropy[i], c->options->seed, party);
+        c->cpus[i] = a64_cpu_new(machine_engine(c->machine), c->memory, c->clock, i, i, &c->cpu_entropy[i]);
+        machine_add_cpu(c->machine, &c->cpus[i]->cpu, cpu_is_off);
+    }
+}
+
+static void add_gic(Cca *c)
+{
+    static const uint8_t timer_ppi[A64_N_TIMERS] = {
+        [A64_TIMER_PHYS] = CCA_PPI_PHYS_TIMER, [A64_TIMER_VIRT] = CCA_PPI_VIRT_TIMER,
+        [A64_TIMER_HYP] = CCA_PPI_HYP_TIMER,   [A64_TIMER_HYP_VIRT] = CCA_PPI_HVIRT_TIMER,
+        [A64_TIMER_SEC] = CCA_PPI_SEC_TIMER,
+    };
+    GicConfig cfg = { .n_cpus = c->n_cpus, .n_spis = CCA_N_SPIS, .has_its = true, .memory = c->memory,
+                      .pas = PAS_NONSECURE };
+
+    c->gic = gicv3_new(&cfg);
+    memory_add_mmio(c->memory, "gicd", CCA_GICD_BASE, CCA_GICD_SIZE, &gicv3_dist_ops, c->gic);
+    memory_add_mmio(c->memory, "gicr", CCA_GICR_BASE, CCA_GICR_STRIDE * c->n_cpus, &gicv3_redist_ops, c->gic);
+    memory_add_mmio(c->memory, "its", CCA_ITS_BASE, CCA_ITS_SIZE, &gicv3_its_ops, c->gic);
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        gicv3_connect(c->gic, i, c->cpus[i]);
+        for (unsigned t = 0; t < A64_N_TIMERS; t++) {
+            if (timer_ppi[t] != 0) {
+                c->cpus[i]->timer_irq[t].set = gicv3_ppi_input;
+                c->cpus[i]->timer_irq[t].opaque = gicv3_cpu(c->gic, i);
+                c->cpus[i]->timer_irq[t].n = timer_ppi[t];
+            }
+        }
+    }
+}
+
+static IrqLine spi_line(Cca *c, unsigned spi)
+{
+    return (IrqLine){ .set = gicv3_spi_input, .opaque = c->gic, .n = 32 + spi };
+}
+
+static void add_smmu(Cca *c)
+{
+    SmmuConfig cfg = {
+        .memory = c->memory,
+        .irq = { [SMMU_IRQ_EVTQ] = spi_line(c, CCA_SPI_SMMU_EVTQ), [SMMU_IRQ_PRIQ] = spi_line(c, CCA_SPI_SMMU_PRIQ),
+                 [SMMU_IRQ_SYNC] = spi_line(c, CCA_SPI_SMMU_SYNC),
+                 [SMMU_IRQ_GERROR] = spi_line(c, CCA_SPI_SMMU_GERR) },
+        .sid_bits = 16,
+        .realm_offset = CCA_SMMU_REALM_BASE - CCA_SMMU_BASE,
+    };
+
+    c->smmu = smmu_new(&cfg);
+    memory_add_mmio(c->memory, "smmu", CCA_SMMU_BASE, CCA_SMMU_SIZE, &smmu_ns_ops, c->smmu);
+    memory_add_mmio(c->memory, "smmu-realm", CCA_SMMU_REALM_BASE, CCA_SMMU_SIZE, &smmu_realm_ops, c->smmu);
+    memory_add_mmio(c->memory, "smmu-root", CCA_SMMU_ROOT_BASE, 0x10000, &smmu_root_ops, c->smmu);
+    owners_set(memory_owners(c->memory), CCA_SMMU_REALM_BASE, CCA_SMMU_SIZE, OWNER_REALM);
+    owners_set(memory_owners(c->memory), CCA_SMMU_ROOT_BASE, 0x10000, OWNER_ROOT);
+}
+
+static void add_pci(Cca *c)
+{
+    PciHostConfig cfg = {
+        .name = "pcie.0",
+        .up = { .memory = c->memory, .dma_memory = c->memory, .translate = smmu_translate, .opaque = c->smmu },
+        .last_bus = (uint8_t)((CCA_PCI_ECAM_SIZE >> 20) - 1),
+        .ecam_base = CCA_PCI_ECAM_BASE,
+        .mem32 = { CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE },
+        .mem64 = { CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE },
+        .io = { CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE },
+    };
+
+    for (unsigned i = 0; i < 4; i++) {
+        cfg.up.intx[i] = spi_line(c, CCA_SPI_PCI + i);
+    }
+    c->pci = pci_host_new(&cfg);
+}
+
+/* A device of the board itself at @base. */
+static Device *add_sysbus(Cca *c, const char *cls, const char *id, uint64_t base)
+{
+    Device *dev = device_new(device_class_find(cls), id, c->clock, c->options->seed);
+
+    c->sysbus[c->n_sysbus++] = dev;
+    memory_add_mmio(c->memory, id, base, align_up(dev->cls->mmio_size, 0x1000), &device_mmio_ops, dev);
+    return dev;
+}
+
+static bool add_serials(Cca *c, GError **error)
+{
+    const GPtrArray *given = c->options->serials;
+
+    for (unsigned i = 0; i < N_SERIALS; i++) {
+        const char *spec = i < given->len ? given->pdata[i] : i == 0 ? "stdio" : "null";
+
+        c->serial[i] = chardev_new(spec, true, error);
+        if (c->serial[i] == NULL) {
+            return false;
+        }
+    }
+    watch_start(c);
+    return true;
+}
+
+static void add_small_devices(Cca *c)
+{
+    Device *uart0 = add_sysbus(c, "pl011", "uart0", CCA_UART_BASE);
+    Device *uart1 = add_sysbus(c, "pl011", "uart1", CCA_UART1_BASE);
+    Device *rtc = add_sysbus(c, "pl031", "rtc", CCA_RTC_BASE);
+
+    /* In a Realm the built-in host emulates the first port and the port of the machine is its own. */
+    pl011_connect(uart0, spi_line(c, CCA_SPI_UART), c->options->boot == BOOT_HOST ? c->serial[0] : NULL);
+    pl011_connect(uart1, spi_line(c, CCA_SPI_UART1), c->options->boot == BOOT_HOST ? c->serial[1] : NULL);
+    pl031_connect(rtc, spi_line(c, CCA_SPI_RTC), c->options->rtc_base_s);
+}
+
+/* What firmware above the monitor reads instead of a device tree. */
+static void add_fw_cfg(Cca *c)
+{
+    Device *dev = add_sysbus(c, "fw_cfg", "fw-cfg", CCA_FW_CFG_BASE);
+
+    fw_cfg_connect(dev, c->memory);
+    fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, c->options->ram_size);
+    fw_cfg_add_u16(dev, FW_CFG_NB_CPUS, (uint16_t)c->n_cpus);
+    fw_cfg_add_u16(dev, FW_CFG_MAX_CPUS, (uint16_t)c->n_cpus);
+    fw_cfg_add_u16(dev, FW_CFG_NOGRAPHIC, c->options->nographic);
+}
+
+/* ---- firmware model ---- */
+
+static bool ide_root(Cca *c, uint32_t root, unsigned stream, IdeCap **ide, unsigned *sel)
+{
+    PciDevice *pd = pci_host_find(c->pci, (uint16_t)root);
+    int        block;
+
+    *ide = pd != NULL ? root_port_ide(pd) : NULL;
+    if (*ide == NULL || (block = ide_find_stream(*ide, (uint8_t)stream)) < 0) {
+        return false;
+    }
+    *sel = (unsigned)block;
+    return true;
+}
+
+static bool platform_key_program(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
+                                 unsigned substream, const uint8_t key[32], uint64_t iv)
+{
+    IdeCap  *ide;
+    unsigned sel;
+    uint8_t  iv_bytes[IDE_IV_LEN];
+
+    le64_put(iv_bytes, iv);
+    return ide_root(opaque, root, stream, &ide, &sel) &&
+           ide_key_prog(ide, sel, key_set, tx ? IDE_TX : IDE_RX, substream, key, iv_bytes);
+}
+
+static bool platform_key_go(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
+                            unsigned substream)
+{
+    IdeCap  *ide;
+    unsigned sel;
+
+    return ide_root(opaque, root, stream, &ide, &sel) &&
+           ide_key_go(ide, sel, key_set, tx ? IDE_TX : IDE_RX, substream);
+}
+
+static bool platform_key_stop(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
+                              unsigned substream)
+{
+    IdeCap  *ide;
+    unsigned sel;
+
+    return ide_root(opaque, root, stream, &ide, &sel) &&
+           ide_key_stop(ide, sel, key_set, tx ? IDE_TX : IDE_RX, substream);
+}
+
+static uint32_t platform_stream_id(void *opaque, uint32_t requester)
+{
+    return requester; /* iommu-map of the device tree is the identity */
+}
+
+static void add_firmware(Cca *c)
+{
+    RmmPlatform platform = {
+        .opaque = c,
+        .ide_key_program = platform_key_program,
+        .ide_key_go = platform_key_go,
+        .ide_key_stop = platform_key_stop,
+        .smmu_realm_base = CCA_SMMU_REALM_BASE,
+        .stream_id = platform_stream_id,
+        .dev_base = { CCA_PCI_MMIO_BASE, CCA_PCI_HIGH_BASE },
+        .dev_size = { CCA_PCI_MMIO_SIZE, CCA_PCI_HIGH_SIZE },
+    };
+    uint64_t carveout = CCA_RAM_BASE + c->ram_size - CARVEOUT_SIZE;
+
+    c->rmm = rmm_new(c->memory, c->cpus, c->n_cpus, carveout, CARVEOUT_SIZE, &platform, c->options->seed);
+    c->monitor = monitor_new(c->rmm, c->memory, c->cpus, c->n_cpus);
+    monitor_on_event(c->monitor, on_monitor_event, c);
+}
+
+/* ---- devices of the command line ---- */
+
+static bool option_fail(bool *bad_option)
+{
+    *bad_option = true;
+    return false;
+}
+
+/* A root port of its own for a TDISP function without bus=: it needs one for IDE. */
+static bool add_root_port(Cca *c, Device *below, GError **error)
+{
+    static const char cls[] = "pcie-root-port";
+    char             *id = g_strdup_printf("rp-%s", below->id);
+    Device           *port = device_new(device_class_find(cls), id, c->clock, c->options->seed);
+    bool              ok = pci_plug(pci_host_root(c->pci), port, -1, error);
+
+    if (ok) {
+        below->bus_name = id;
+    } else {
+        g_free(id);
+    }
+    return ok;
+}
+
+static bool add_device(Cca *c, const OptionList *l, GError **error)
+{
+    Device *dev = device_from_option(l->text, c->clock, c->options->seed, error);
+
+    if (dev == NULL) {
+        return false;
+    }
+    bool tdisp = strcmp(dev->cls->name, "tdisp-nic") == 0;
+    if (tdisp && dev->bus_name == NULL && !add_root_port(c, dev, error)) {
+        device_free(dev);
+        return false;
+    }
+    if (c->options->boot == BOOT_REALM && !tdisp && strcmp(dev->cls->name, "pcie-root-port") != 0) {
+        return host_plug(c->host, dev, error);
+    }
+    return pci_plug_option(c->pci, dev, error);
+}
+
+static bool add_backends(const Options *o, Clock *clock, GError **error)
+{
+    for (guint i = 0; i < o->chardevs->len; i++) {
+        if (chardev_new(((OptionList *)o->chardevs->pdata[i])->text, true, error) == NULL) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->netdevs->len; i++) {
+        if (netdev_new(((OptionList *)o->netdevs->pdata[i])->text, clock, error) == NULL) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->drives->len; i++) {
+        if (blockdev_new(((OptionList *)o->drives->pdata[i])->text, error) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_devices(Cca *c, GError **error)
+{
+    for (guint i = 0; i < c->options->devices->len; i++) {
+        if (!add_device(c, c->options->devices->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- boot=host: a kernel at NS-EL2 ---- */
+
+static GBytes *host_tree(Cca *c, const BootLayout *l)
+{
+    const LoadPiece *initrd = &l->piece[1];
+    CcaTree          t = {
+                 .n_cpus = c->n_cpus,
+                 .ram_size = c->options->ram_size,
+                 .bootargs = c->options->append,
+                 .initrd_start = initrd->bytes != NULL ? initrd->addr : 0,
+                 .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
+                 .smmu = true,
+                 .hyp_timers = true,
+                 .second_uart = true,
+                 .fw_cfg = true,
+                 .seed = c->options->seed + 1,
+    };
+
+    return cca_tree_build(&t);
+}
+
+static bool load_pieces(Cca *c, const BootLayout *l, GError **error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(l->piece); i++) {
+        const LoadPiece *p = &l->piece[i];
+        gsize            len;
+        const void      *data = p->bytes != NULL ? g_bytes_get_data(p->bytes, &len) : NULL;
+
+        if (data != NULL && memory_write(c->memory, p->addr, (MemAttrs){ .pas = PAS_NONSECURE }, data, len) != MEM_OK) {
+            g_set_error(error, board_error_quark(), 1, "the %s does not fit into the machine's memory; raise -m",
+                        p->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool boot_kernel(Cca *c, GError **error)
+{
+    const Options *o = c->options;
+    GBytes        *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
+    BootLayout     l = { 0 };
+    bool           ok = kernel != NULL;
+
+    if (ok && o->initrd != NULL) {
+        initrd = loader_read_file(o->initrd, "-initrd", error);
+        ok = initrd != NULL;
+    }
+    ok = ok && loader_place(&l, kernel, initrd, CCA_RAM_BASE, o->ram_size, error);
+    if (ok) {
+        dtb = o->dtb != NULL ? loader_read_file(o->dtb, "-dtb", error) : host_tree(c, &l);
+        ok = dtb != NULL && loader_place_dtb(&l, dtb, CCA_RAM_BASE, o->ram_size, error) && load_pieces(c, &l, error);
+    }
+    if (ok) {
+        c->cpus[0]->x[0] = l.dtb_addr;
+        a64_enter(c->cpus[0], PAS_NONSECURE, l.entry, PSR_EL2H_MASKED);
+    }
+    loader_free(&l);
+    g_clear_pointer(&kernel, g_bytes_unref);
+    g_clear_pointer(&initrd, g_bytes_unref);
+    g_clear_pointer(&dtb, g_bytes_unref);
+    return ok;
+}
+
+/* ---- boot=realm: the built-in host ---- */
+
+static bool boot_builtin_host(Cca *c, GError **error)
+{
+    HostConfig cfg = {
+        .machine = c->machine,
+        .options = c->options,
+        .memory = c->memory,
+        .cpus = c->cpus,
+        .n_cpus = c->n_cpus,
+        .monitor = c->monitor,
+        .gic = c->gic,
+        .pci = c->pci,
+        .ram_base = CCA_RAM_BASE,
+        .ram_size = c->ram_size - CARVEOUT_SIZE,
+        .serial = c->serial[0],
+    };
+
+    c->host = host_new(&cfg, error);
+    if (c->host == NULL) {
+        return false;
+    }
+    machine_set_party(c->machine, host_step, c->host);
+    return true;
+}
+
+static bool dump_tree(Cca *c, GError **error)
+{
+    BootLayout  none = { 0 };
+    GBytes     *tree = host_tree(c, &none);
+    gsize       len;
+    const char *data = g_bytes_get_data(tree, &len);
+    bool        ok = g_file_set_contents(c->options->dumpdtb, data, (gssize)len, error);
+
+    g_bytes_unref(tree);
+    return ok;
+}
+
+Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
+{
+    Cca *c = g_new0(Cca, 1);
+
+    c->machine = m;
+    c->options = o;
+    c->memory = machine_memory(m);
+    c->clock = machine_clock(m);
+    bool ok = add_memory(c, error);
+    if (ok) {
+        add_cpus(c);
+        add_gic(c);
+        add_smmu(c);
+        add_pci(c);
+        add_firmware(c);
+        pvpanic_set_handler(on_panic, c);
+        ok = (add_serials(c, error) && add_backends(o, c->clock, error)) || option_fail(bad_option);
+    }
+    if (ok) {
+        add_small_devices(c);
+        add_fw_cfg(c);
+        ok = o->dumpdtb != NULL ? dump_tree(c, error)
+             : o->boot == BOOT_HOST ? boot_kernel(c, error)
+                                    : boot_builtin_host(c, error);
+    }
+    if (ok && o->dumpdtb == NULL) {
+        ok = add_devices(c, error) || option_fail(bad_option);
+    }
+    if (!ok) {
+        cca_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void cca_free(Cca *c)
+{
+    g_clear_pointer(&c->host, host_free);
+    g_clear_pointer(&c->pci, pci_host_free);
+    g_clear_pointer(&c->smmu, smmu_free);
+    g_clear_pointer(&c->monitor, monitor_free);
+    g_clear_pointer(&c->rmm, rmm_free);
+    for (unsigned i = 0; i < c->n_sysbus; i++) {
+        device_free(c->sysbus[i]);
+    }
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        a64_cpu_free(c->cpus[i]);
+    }
+    g_free(c->cpus);
+    g_free(c->cpu_entropy);
+    g_clear_pointer(&c->gic, gicv3_free);
+    for (unsigned i = 0; i < N_SERIALS; i++) {
+        g_clear_pointer(&c->serial[i], chardev_free);
+    }
+    g_free(c->watch.expect);
+    g_clear_pointer(&c->watch.fail_on, g_regex_unref);
+    if (c->watch.line != NULL) {
+        g_string_free(c->watch.line, TRUE);
+    }
+    g_free(c);
+}
+
+static void put_call(void *opaque, const char *name, uint64_t count)
+{
+    GString *json = opaque;
+
+    g_string_append_printf(json, "%s\n    \"%s\": %" PRIu64, json->str[json->len - 1] == '{' ? "" : ",", name, count);
+}
+
+static void put_dma(PciDevice *pd, void *opaque)
+{
+    GString *json = opaque;
+
+    g_string_append_printf(json,
+                           "%s\n    { \"device\": \"%s\", \"realm_read\": %" PRIu64 ", \"realm_written\": %" PRIu64
+                           ", \"shared_read\": %" PRIu64 ", \"shared_written\": %" PRIu64 " }",
+                           json->str[json->len - 1] == '[' ? "" : ",", pd->dev.id, pd->dma.bytes_read[PAS_REALM],
+                           pd->dma.bytes_written[PAS_REALM], pd->dma.bytes_read[PAS_NONSECURE],
+                           pd->dma.bytes_written[PAS_NONSECURE]);
+}
+
+void cca_report(Cca *c, GString *json)
+{
+    g_string_append(json, ",\n  \"calls\": {");
+    rmm_call_counts(c->rmm, put_call, json);
+    g_string_append(json, "\n  },\n  \"dma\": [");
+    pci_host_foreach(c->pci, put_dma, json);
+    g_string_append_printf(json, "\n  ],\n  \"smmu_events\": { \"nonsecure\": %" PRIu64 ", \"realm\": %" PRIu64 " }",
+                           smmu_n_events(c->smmu, PAS_NONSECURE), smmu_n_events(c->smmu, PAS_REALM));
+    if (c->host != NULL) {
+        host_report(c->host, json);
+    }
+}

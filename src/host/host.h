@@ -1,0 +1,61 @@
+/*
+ * The built-in host: a VMM at NS-EL2 as an explicit state machine. It drives the firmware by the calls a host kernel
+ * makes (RMI by SMC arguments, DOE through configuration space, GIC, ITS and SMMU by their registers), with no back
+ * door: what works with it works with a kernel. It occupies the CPUs at NS-EL2; a step never waits and never runs a
+ * CPU. design: "The built-in host is a client".
+ */
+#ifndef BAILEY_HOST_H
+#define BAILEY_HOST_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chardev.h"
+#include "cpu/a64/a64.h"
+#include "hw/gicv3.h"
+#include "hw/pci/pci.h"
+#include "loader.h"
+#include "machine.h"
+#include "options.h"
+#include "rmm/rmm.h"
+
+typedef struct Host Host;
+
+typedef struct HostConfig {
+    Machine       *machine;
+    const Options *options;
+    Memory        *memory;
+    A64Cpu       **cpus;       /* one for each REC */
+    unsigned       n_cpus;
+    Monitor       *monitor;
+    Gic           *gic;        /* the physical GIC: its CPU interfaces; frames are reached by address */
+    PciHost       *pci;        /* configuration requests only, as through ECAM */
+    uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
+    Chardev       *serial;     /* of the Realm's first PL011 */
+} HostConfig;
+
+/**
+ * host_new - read the images, lay out the Realm and get ready for the first step.
+ * Returns NULL with a sentence when an image is missing or damaged or does not fit.
+ */
+Host *host_new(const HostConfig *cfg, GError **error);
+void  host_free(Host *h);
+
+/* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
+bool host_step(void *host, Cpu *cpu);
+
+/* host_plug - a -device for the Realm: emulated on its virtual PCI bus. Passed-through functions sit on the machine's
+ * own bus and are found by the host there. */
+bool host_plug(Host *h, Device *dev, GError **error);
+
+/* host_faults - names of -M cca,host-fault=, NULL-terminated, with what each does. */
+typedef struct HostFault {
+    const char *name, *help;
+} HostFault;
+extern const HostFault host_faults[];
+
+/* host_report - RMI and RHI counts, DMA bytes and steps for -result: further members of the JSON object. */
+void host_report(const Host *h, GString *json);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * The program: options, machine, run, result. Exit statuses are in machine.h and --help.
+ */
+#include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "blockdev.h"
+#include "board/cca.h"
+#include "chardev.h"
+#include "gdbstub.h"
+#include "log.h"
+#include "machine.h"
+#include "netdev.h"
+#include "options.h"
+#include "result.h"
+
+static gboolean on_timeout(gpointer machine)
+{
+    machine_stop(machine, EXIT_TIMEOUT, "timeout");
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean on_signal(gpointer machine)
+{
+    machine_stop(machine, EXIT_GUEST_OFF, "interrupted");
+    return G_SOURCE_REMOVE;
+}
+
+static void on_quit(void *machine)
+{
+    machine_stop(machine, EXIT_GUEST_OFF, "quit by the user");
+}
+
+/* Runs the machine that was built; returns the exit status. */
+static int run(Machine *m, Cca *board, const Options *o)
+{
+    guint    timeout = o->timeout_s != 0 ? g_timeout_add_seconds(o->timeout_s, on_timeout, m) : 0;
+    guint    sigint = g_unix_signal_add(SIGINT, on_signal, m), sigterm = g_unix_signal_add(SIGTERM, on_signal, m);
+    GError  *error = NULL;
+    Gdbstub *gdb = NULL;
+    int      status;
+
+    if (o->gdb != NULL) {
+        gdb = gdbstub_new(m, cca_cpus(board), cca_n_cpus(board), o->gdb, &error);
+        if (gdb == NULL) {
+            log_error("%s", error->message);
+            g_error_free(error);
+            return EXIT_BAD_OPTION;
+        }
+    }
+    chardev_set_quit(on_quit, m);
+    machine_pause(m, o->start_stopped);
+    status = machine_run(m);
+    gdbstub_free(gdb);
+    if (timeout != 0 && status != EXIT_TIMEOUT) {
+        g_source_remove(timeout);
+    }
+    g_source_remove(sigint);
+    g_source_remove(sigterm);
+    if (o->result != NULL && !result_write(o->result, m, board, o, &error)) {
+        log_error("%s", error->message);
+        g_error_free(error);
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    GError  *error = NULL;
+    Options *o = options_parse(argc, argv, &error);
+    bool     bad_option = false;
+
+    if (o == NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        return EXIT_BAD_OPTION;
+    }
+    if (o->help_only) {
+        options_free(o);
+        return 0;
+    }
+    Machine *m = machine_new(o, &error);
+    Cca     *board = m != NULL ? cca_new(m, o, &bad_option, &error) : NULL;
+    int      status;
+    if (board == NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        status = bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT;
+    } else if (o->dumpdtb != NULL) {
+        status = 0; /* cca_new() wrote it */
+    } else {
+        status = run(m, board, o);
+    }
+    if (board != NULL) {
+        cca_free(board);
+    }
+    if (m != NULL) {
+        machine_free(m);
+    }
+    netdev_free_all();
+    blockdev_free_all();
+    chardev_free_all();
+    options_free(o);
+    return status;
+}

@@ -1,0 +1,90 @@
+/*
+ * The result file. Every number is the run's own: guest time and counts repeat from run to run, wall time and host
+ * memory do not.
+ */
+#include "result.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+
+void json_string(GString *json, const char *s)
+{
+    g_string_append_c(json, '"');
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c == '"' || c == '\\') {
+            g_string_append_printf(json, "\\%c", c);
+        } else if (c < 0x20) {
+            g_string_append_printf(json, "\\u%04x", c);
+        } else {
+            g_string_append_c(json, (char)c);
+        }
+    }
+    g_string_append_c(json, '"');
+}
+
+static void put_hash(GString *json, const char *name, const char *path)
+{
+    gchar *data, *hex;
+    gsize  len;
+
+    if (path == NULL || !g_file_get_contents(path, &data, &len, NULL)) {
+        return;
+    }
+    hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)data, len);
+    g_string_append_printf(json, "%s\n    ", json->str[json->len - 1] == '{' ? "" : ",");
+    json_string(json, name);
+    g_string_append_printf(json, ": \"%s\"", hex);
+    g_free(hex);
+    g_free(data);
+}
+
+static void put_step(void *opaque, const char *name, int64_t ns, uint64_t insns)
+{
+    GString *json = opaque;
+
+    g_string_append(json, json->str[json->len - 1] == '[' ? "\n    { \"name\": " : ",\n    { \"name\": ");
+    json_string(json, name);
+    g_string_append_printf(json, ", \"guest_ns\": %" PRId64 ", \"instructions\": %" PRIu64 " }", ns, insns);
+}
+
+bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GError **error)
+{
+    GString      *json = g_string_new("{\n  \"exit\": ");
+    CpuEngineStats stats;
+    struct rusage  usage;
+    GError        *cause = NULL;
+
+    json_string(json, machine_stop_reason(m) != NULL ? machine_stop_reason(m) : "");
+    g_string_append_printf(json, ",\n  \"guest_ns\": %" PRId64 ",\n  \"instructions\": %" PRIu64,
+                           clock_now(machine_clock(m)), machine_insns(m));
+    getrusage(RUSAGE_SELF, &usage);
+    g_string_append_printf(json, ",\n  \"host_peak_kib\": %ld,\n  \"host_cpu_us\": %lld", usage.ru_maxrss,
+                           (long long)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+                               usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    cpu_engine_stats(machine_engine(m), &stats);
+    g_string_append_printf(json,
+                           ",\n  \"engine\": { \"blocks\": %" PRIu64 ", \"translated_instructions\": %" PRIu64
+                           ", \"fills\": %" PRIu64 ", \"flushes\": %" PRIu64 " }",
+                           stats.blocks, stats.translated_insns, stats.fills, stats.flushes);
+    g_string_append(json, ",\n  \"inputs\": {");
+    put_hash(json, "kernel", o->kernel);
+    put_hash(json, "initrd", o->initrd);
+    put_hash(json, "dtb", o->dtb);
+    g_string_append(json, "\n  },\n  \"steps\": [");
+    machine_foreach_step(m, put_step, json);
+    g_string_append(json, "\n  ]");
+    cca_report(board, json);
+    g_string_append(json, "\n}\n");
+
+    bool ok = g_file_set_contents(path, json->str, (gssize)json->len, &cause);
+    if (!ok) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot write '%s' (from -result): %s", path,
+                    cause->message);
+        g_error_free(cause);
+    }
+    g_string_free(json, TRUE);
+    return ok;
+}
