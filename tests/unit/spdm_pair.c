@@ -108,8 +108,8 @@ static void report(void *opaque, const Tdi *tdi, TdispReport *out)
 {
     out->interface_info = TDISP_INFO_DMA_WITHOUT_PASID;
     out->n_ranges = 2;
-    out->ranges[0] = (TdispRange){ 0x10000 + (tdi->mmio_offset >> 12), 4, 0, 0 };
-    out->ranges[1] = (TdispRange){ 0x20000 + (tdi->mmio_offset >> 12), 1, TDISP_RANGE_NON_TEE, 2 };
+    out->ranges[0] = (TdispRange){ (0x10000000 + tdi->mmio_offset) >> 12, 4, 0, 0 };
+    out->ranges[1] = (TdispRange){ (0x20000000 + tdi->mmio_offset) >> 12, 1, TDISP_RANGE_NON_TEE, 2 };
     out->info_len = 3;
     memcpy(out->info, "nic", 3);
 }

@@ -1,0 +1,90 @@
+/*
+ * Any bytes into the trusted module: an operation at a step that the first bytes choose, whose responses are the input,
+ * plain or sealed with the session's keys; and the parsers of PCI messages on the same bytes.
+ */
+#include "spdm/record.h"
+#include "unit/spdm_pair.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void parse_pci(const uint8_t *msg, size_t len)
+{
+    static TdispClient client;
+    IdeKmSequence      q;
+    IdeKmQuery         query;
+    TdispReport        report;
+
+    for (unsigned op = 0; op <= TDISP_OP_STATE; op++) {
+        tdisp_client_init(&client, PAIR_FUNCTION);
+        tdisp_client_start(&client, (TdispOp)op);
+        (void)tdisp_client_response(&client, msg, len);
+    }
+    ide_km_sequence_start(&q, (IdeKmOp)(len & 3), 0, 0, 0, NULL);
+    (void)ide_km_sequence_response(&q, msg, len);
+    (void)ide_km_parse_query(msg, len, &query);
+    (void)tdisp_report_decode(msg, len, &report);
+}
+
+/* A pair whose requester awaits a response: of the @skip-th exchange of an operation. Built once: key pairs are slow. */
+static const SpdmPair *start_of(unsigned which, unsigned skip)
+{
+    static SpdmPair starts[5][5];
+    static bool     ready[5][5];
+    SpdmPair       *p = &starts[which][skip];
+    uint8_t         message[] = { 0x10, 0x85 }, out[SPDM_MSG_MAX];
+    SpdmOpArgs args = { .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = 2, .index = 0xff, .sign = skip & 1 };
+    bool       secured;
+
+    if (!ready[which][skip]) {
+        pair_init(p, SPDM_RESPONDER_CAPS);
+        (void)pair_run(p, which < 2 ? which : 2);
+        (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
+        for (unsigned i = 0; which < 2 && i < skip && (which == 0 || i < 1); i++) {
+            (void)pair_step(p);
+        }
+        (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);
+        ready[which][skip] = true;
+    }
+    return p;
+}
+
+static void respond(SpdmPair *p, uint8_t kind, const uint8_t *msg, size_t len)
+{
+    SpdmSession *s = &p->requester.session;
+    uint8_t      record[SPDM_MSG_MAX];
+    bool         secured = kind & 2;
+
+    if (kind & 1) {
+        SpdmChannel c = s->state == SPDM_SESSION_HANDSHAKE ? s->keys.response_handshake : s->keys.response_data;
+
+        len = spdm_record_seal(spdm_aead(BIT(1)), &c, s->id, msg, len, record, sizeof(record));
+        msg = record;
+        secured = true;
+    }
+    (void)spdm_requester_response(&p->requester, msg, len, secured);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static SpdmPair pair;
+    ByteReader      r = br_init(data, size);
+    uint8_t         which = br_u8(&r) % 5, skip = br_u8(&r) % 5, out[SPDM_MSG_MAX];
+    bool            secured;
+
+    pair = *start_of(which, skip);
+    for (unsigned i = 0; i < 8 && br_left(&r) != 0; i++) {
+        uint8_t        kind = br_u8(&r);
+        size_t         len = br_u16(&r);
+        const uint8_t *msg;
+
+        len = len < br_left(&r) ? len : br_left(&r);
+        len = len < SPDM_MSG_MAX ? len : SPDM_MSG_MAX;
+        msg = br_take(&r, len);
+        if (msg != NULL) {
+            respond(&pair, kind, msg, len);
+            parse_pci(msg, len);
+            (void)spdm_requester_next(&pair.requester, out, sizeof(out), &secured);
+        }
+    }
+    return 0;
+}
