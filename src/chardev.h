@@ -26,7 +26,7 @@ typedef void ChardevObserver(void *opaque, const uint8_t *data, size_t len);
  * chardev_new - one back end from option text.
  * @spec: stdio | null | none | file:PATH | unix:PATH[,server=on][,wait=off] | tcp:HOST:PORT[,server=on][,wait=off]
  *        (-serial form) or BACKEND,id=ID[,path=|host=|port=|server=|wait=|mux=] (-chardev form; BACKEND also "socket"),
- *        or chardev:ID for one made before. "pipe:FD" is for tests: an open descriptor.
+ *        or chardev:ID for one made before.
  * @raw: stdio only: put a terminal into raw mode until chardev_free or exit (-nographic and -serial stdio)
  * Returns NULL with a sentence in @error. Escape on stdio: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends one.
  */
@@ -59,5 +59,8 @@ void chardev_set_quit(void (*quit)(void *opaque), void *opaque);
 
 /* chardev_any_live - whether input can still come from a live outside source (paces an idle guest by wall time). */
 bool chardev_any_live(void);
+
+/* chardev_set_live_hook - told +1 and -1 as such sources come and go; called at once for those already there. */
+void chardev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
 
 #endif

@@ -124,7 +124,9 @@ struct Device {
     Entropy            entropy; /* this device's own generator */
     MemAttrs           attrs;   /* of the access being served */
     char              *bus_name, *addr; /* -device bus=, addr=: read by the bus it is plugged into; NULL: any */
-    uint16_t          *reg_index;       /* entry of the register table for each slot, from its offset */
+    uint16_t          *reg_index;       /* by offset >> reg_shift: one plus the register's number, 0: none */
+    uint64_t           reg_end;
+    uint8_t            reg_shift;
     bool               realized;
 };
 

@@ -97,10 +97,10 @@ int main(int argc, char **argv)
     if (board != NULL) {
         cca_free(board);
     }
+    netdev_free_all(); /* while its clock exists */
     if (m != NULL) {
         machine_free(m);
     }
-    netdev_free_all();
     blockdev_free_all();
     chardev_free_all();
     options_free(o);

@@ -49,4 +49,7 @@ void netdev_accept_input(Netdev *n);
 /* netdev_any_live - whether a connection to the outside is open (paces an idle guest by wall time). */
 bool netdev_any_live(void);
 
+/* netdev_set_live_hook - told +1 and -1 as connections come and go; called at once for those already there. */
+void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
+
 #endif

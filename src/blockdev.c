@@ -1,0 +1,326 @@
+/*
+ * Raw disk images. With snapshot=on writes stay in memory, in clusters made when first written; the file is then
+ * opened read-only.
+ */
+#include "blockdev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "options.h"
+
+enum { CLUSTER = 64 * 1024 };
+
+struct Blockdev {
+    char       *id, *path, *interface;
+    int         fd;
+    uint64_t    size;
+    bool        readonly;
+    GHashTable *overlay; /* cluster number -> its bytes; only looked up, never listed. NULL: writes go to the file */
+};
+
+static GPtrArray *all;
+static unsigned   unnamed;
+
+Blockdev *blockdev_find(const char *id)
+{
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        if (strcmp(((Blockdev *)all->pdata[i])->id, id) == 0) {
+            return all->pdata[i];
+        }
+    }
+    return NULL;
+}
+
+const char *blockdev_id(const Blockdev *b) { return b->id; }
+const char *blockdev_interface(const Blockdev *b) { return b->interface; }
+uint64_t blockdev_size(const Blockdev *b) { return b->size; }
+bool blockdev_readonly(const Blockdev *b) { return b->readonly; }
+
+/* ---- data ---- */
+
+static bool in_range(const Blockdev *b, uint64_t off, size_t len)
+{
+    return off <= b->size && len <= b->size - off;
+}
+
+static bool file_read(Blockdev *b, uint64_t off, uint8_t *p, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = pread(b->fd, p, len, (off_t)off);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) { /* the file shrank below us, or the disk failed */
+            return false;
+        }
+        p += n;
+        off += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static bool file_write(Blockdev *b, uint64_t off, const uint8_t *p, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(b->fd, p, len, (off_t)off);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        p += n;
+        off += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static uint8_t *overlay_find(Blockdev *b, uint64_t cluster)
+{
+    return b->overlay == NULL ? NULL : g_hash_table_lookup(b->overlay, &cluster);
+}
+
+/* The in-memory copy of a cluster, filled from the file when new. NULL: the file could not be read. */
+static uint8_t *overlay_make(Blockdev *b, uint64_t cluster)
+{
+    uint8_t *data = overlay_find(b, cluster);
+
+    if (data == NULL) {
+        uint64_t off = cluster * CLUSTER;
+
+        data = g_malloc0(CLUSTER);
+        if (!file_read(b, off, data, MIN((uint64_t)CLUSTER, b->size - off))) {
+            g_free(data);
+            return NULL;
+        }
+        g_hash_table_insert(b->overlay, g_memdup2(&cluster, sizeof(cluster)), data);
+    }
+    return data;
+}
+
+bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len)
+{
+    uint8_t *p = dst;
+
+    if (!in_range(b, off, len)) {
+        return false;
+    }
+    if (b->overlay == NULL) {
+        return file_read(b, off, p, len);
+    }
+    while (len > 0) {
+        size_t   in = off % CLUSTER, n = MIN(len, CLUSTER - in);
+        uint8_t *data = overlay_find(b, off / CLUSTER);
+
+        if (data != NULL) {
+            memcpy(p, data + in, n);
+        } else if (!file_read(b, off, p, n)) {
+            return false;
+        }
+        p += n;
+        off += n;
+        len -= n;
+    }
+    return true;
+}
+
+bool blockdev_write(Blockdev *b, uint64_t off, const void *src, size_t len)
+{
+    const uint8_t *p = src;
+
+    if (b->readonly || !in_range(b, off, len)) {
+        return false;
+    }
+    if (b->overlay == NULL) {
+        return file_write(b, off, p, len);
+    }
+    while (len > 0) {
+        size_t   in = off % CLUSTER, n = MIN(len, CLUSTER - in);
+        uint8_t *data = overlay_make(b, off / CLUSTER);
+
+        if (data == NULL) {
+            return false;
+        }
+        memcpy(data + in, p, n);
+        p += n;
+        off += n;
+        len -= n;
+    }
+    return true;
+}
+
+bool blockdev_flush(Blockdev *b)
+{
+    return b->readonly || b->overlay != NULL || fdatasync(b->fd) == 0;
+}
+
+/* ---- opening ---- */
+
+static bool option_bool(const OptionList *l, const char *key, bool *value, GError **error)
+{
+    const char *v = option_list_get(l, key);
+
+    if (v != NULL && strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "%s=%s of -drive takes on or off", key, v);
+        return false;
+    }
+    *value = v != NULL && strcmp(v, "on") == 0;
+    return true;
+}
+
+static bool check_words(const OptionList *l, GError **error)
+{
+    static const char *const known[] = { "file", "id", "format", "if", "snapshot", "readonly", "media", "cache" };
+    const char              *format = option_list_get(l, "format");
+    const char              *iface = option_list_get(l, "if");
+
+    for (guint i = 0; i < l->keys->len; i++) {
+        bool ok = false;
+
+        for (unsigned k = 0; k < ARRAY_LEN(known); k++) {
+            ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
+        }
+        if (!ok) {
+            g_set_error(error, BAILEY_ERROR, 0, "-drive has no '%s'; it has: file, id, format, if, snapshot, readonly",
+                        (char *)l->keys->pdata[i]);
+            return false;
+        }
+    }
+    if (format != NULL && strcmp(format, "raw") != 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "-drive format=%s is not supported; convert the image to raw", format);
+        return false;
+    }
+    if (iface != NULL && strcmp(iface, "none") != 0 && strcmp(iface, "virtio") != 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "-drive if=%s is not supported; use if=none with a -device, or if=virtio",
+                    iface);
+        return false;
+    }
+    if (option_list_get(l, "file") == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "-drive '%s' names no image; add file=PATH", l->text);
+        return false;
+    }
+    return true;
+}
+
+static bool image_error(const Blockdev *b, const char *why, GError **error)
+{
+    g_set_error(error, BAILEY_ERROR, 0, "cannot use disk image '%s' (from -drive): %s", b->path, why);
+    return false;
+}
+
+/* Size, kind and lock of the opened file. */
+static bool check_image(Blockdev *b, GError **error)
+{
+    struct stat st;
+    off_t       end = lseek(b->fd, 0, SEEK_END); /* right for block devices too */
+
+    if (fstat(b->fd, &st) != 0 || S_ISDIR(st.st_mode)) {
+        return image_error(b, "it is a folder; name a file", error);
+    }
+    if (end < 0) {
+        return image_error(b, "it has no size; name a regular file or a block device", error);
+    }
+    if (end == 0 || end % BLOCKDEV_SECTOR != 0) {
+        char *why = g_strdup_printf("it is %lld bytes, not a multiple of the %d-byte sector; pad it (truncate -s %%%d)",
+                                    (long long)end, BLOCKDEV_SECTOR, BLOCKDEV_SECTOR);
+
+        image_error(b, end == 0 ? "it is empty; make it larger" : why, error);
+        g_free(why);
+        return false;
+    }
+    b->size = (uint64_t)end;
+    if (flock(b->fd, (b->readonly || b->overlay != NULL ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        return image_error(b, "another process writes to it; stop that, or add snapshot=on to both", error);
+    }
+    return true;
+}
+
+static bool open_image(Blockdev *b, const OptionList *l, GError **error)
+{
+    bool snapshot;
+
+    if (!option_bool(l, "snapshot", &snapshot, error) || !option_bool(l, "readonly", &b->readonly, error)) {
+        return false;
+    }
+    if (snapshot) {
+        b->overlay = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    }
+    b->fd = open(b->path, (b->readonly || snapshot ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (b->fd < 0) {
+        int   e = errno;
+        char *why = g_strdup_printf("%s%s", g_strerror(e),
+                                    e == EACCES || e == EROFS ? "; add readonly=on or snapshot=on" : "; check the path");
+
+        image_error(b, why, error);
+        g_free(why);
+        return false;
+    }
+    return check_image(b, error);
+}
+
+Blockdev *blockdev_new(const char *option, GError **error)
+{
+    OptionList *l = option_list_parse(option);
+    const char *id = option_list_get(l, "id"), *iface = option_list_get(l, "if");
+    Blockdev   *b = NULL;
+
+    if (!check_words(l, error)) {
+        goto done;
+    }
+    if (id != NULL && blockdev_find(id) != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "-drive id=%s is there twice; give each an id of its own", id);
+        goto done;
+    }
+    b = g_new0(Blockdev, 1);
+    b->fd = -1;
+    b->id = id != NULL ? g_strdup(id) : g_strdup_printf("drive%u", unnamed++);
+    b->path = g_strdup(option_list_get(l, "file"));
+    b->interface = g_strdup(iface != NULL ? iface : "none");
+    if (all == NULL) {
+        all = g_ptr_array_new();
+    }
+    g_ptr_array_add(all, b);
+    if (!open_image(b, l, error)) {
+        blockdev_free(b);
+        b = NULL;
+    }
+done:
+    option_list_free(l);
+    return b;
+}
+
+void blockdev_free(Blockdev *b)
+{
+    if (b == NULL) {
+        return;
+    }
+    g_ptr_array_remove(all, b);
+    if (b->fd >= 0) {
+        close(b->fd);
+    }
+    if (b->overlay != NULL) {
+        g_hash_table_destroy(b->overlay);
+    }
+    g_free(b->id);
+    g_free(b->path);
+    g_free(b->interface);
+    g_free(b);
+}
+
+void blockdev_free_all(void)
+{
+    while (all != NULL && all->len > 0) {
+        blockdev_free(all->pdata[all->len - 1]);
+    }
+    g_clear_pointer(&all, g_ptr_array_unref);
+}

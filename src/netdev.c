@@ -1,0 +1,599 @@
+/*
+ * Network back ends. Frames for the guest wait in a byte ring and are handed over by a clock timer, whoever sent them.
+ * Slirp itself runs in the guest's send, from descriptors in the main loop, and from a guest timer while it has any
+ * descriptor open (its TCP timers).
+ */
+#include "netdev.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <slirp/libslirp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "bytes.h"
+#include "device.h"
+#include "log.h"
+#include "options.h"
+
+enum {
+    RING = 1 << 20,
+    HEAD = 4,                /* a frame's length before it in the ring */
+    LATENCY_NS = 20000,      /* from a back end's send to the card */
+    TICK_NS = 50000000,      /* slirp's TCP timers count in tens of milliseconds */
+};
+
+typedef enum NetdevKind { NETDEV_USER, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
+
+/* Slirp in the main loop: its descriptors of this round. */
+typedef struct SlirpSource {
+    GSource        source;
+    struct Netdev *n;
+    GArray        *fds; /* of GPollFD */
+} SlirpSource;
+
+struct Netdev {
+    char               *id;
+    NetdevKind          kind;
+    Clock              *clock;
+    const NetdevClient *client;
+    void               *opaque;
+
+    uint8_t    *ring;
+    size_t      head, used; /* first byte; bytes in use */
+    ClockTimer  deliver;
+    uint8_t     frame[NETDEV_FRAME_MAX];
+
+    Slirp       *slirp;
+    SlirpSource *source;
+    ClockTimer   tick;
+    unsigned     n_fds; /* sockets slirp has open */
+    /* Text that slirp's configuration points to. */
+    char *hostname, *tftp, *bootfile;
+};
+
+static GPtrArray *all;
+static void (*live_hook)(void *opaque, int delta);
+static void *live_opaque;
+
+Netdev *netdev_find(const char *id)
+{
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        if (strcmp(((Netdev *)all->pdata[i])->id, id) == 0) {
+            return all->pdata[i];
+        }
+    }
+    return NULL;
+}
+
+bool netdev_any_live(void)
+{
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        if (((Netdev *)all->pdata[i])->n_fds > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
+{
+    live_hook = hook;
+    live_opaque = opaque;
+    for (guint i = 0; hook != NULL && all != NULL && i < all->len; i++) {
+        if (((Netdev *)all->pdata[i])->n_fds > 0) {
+            hook(opaque, 1);
+        }
+    }
+}
+
+/* ---- towards the guest ---- */
+
+static void ring_put(Netdev *n, const uint8_t *p, size_t len)
+{
+    size_t at = (n->head + n->used) % RING, first = MIN(len, RING - at);
+
+    memcpy(n->ring + at, p, first);
+    memcpy(n->ring, p + first, len - first);
+    n->used += len;
+}
+
+static void ring_peek(const Netdev *n, size_t skip, uint8_t *p, size_t len)
+{
+    size_t at = (n->head + skip) % RING, first = MIN(len, RING - at);
+
+    memcpy(p, n->ring + at, first);
+    memcpy(p + first, n->ring, len - first);
+}
+
+static void ring_drop(Netdev *n, size_t len)
+{
+    n->head = (n->head + len) % RING;
+    n->used -= len;
+}
+
+/* A frame for the guest; lost when the ring is full, as on a wire. */
+static void enqueue(Netdev *n, const uint8_t *frame, size_t len)
+{
+    uint8_t head[HEAD];
+
+    if (n->client == NULL || len > NETDEV_FRAME_MAX || n->used + HEAD + len > RING) {
+        return;
+    }
+    le32_put(head, (uint32_t)len);
+    ring_put(n, head, HEAD);
+    ring_put(n, frame, len);
+    if (n->deliver.deadline_ns == INT64_MAX) {
+        timer_set(&n->deliver, clock_now(n->clock) + LATENCY_NS);
+    }
+}
+
+static void on_deliver(void *opaque)
+{
+    Netdev *n = opaque;
+    uint8_t head[HEAD];
+
+    while (n->used > 0 && n->client != NULL && n->client->can_receive(n->opaque)) {
+        ring_peek(n, 0, head, HEAD);
+        size_t len = le32_get(head);
+
+        ring_peek(n, HEAD, n->frame, len);
+        ring_drop(n, HEAD + len);
+        n->client->receive(n->opaque, n->frame, len);
+    }
+}
+
+void netdev_accept_input(Netdev *n)
+{
+    if (n->used > 0 && n->deliver.deadline_ns == INT64_MAX) {
+        timer_set(&n->deliver, clock_now(n->clock) + 1);
+    }
+}
+
+bool netdev_set_client(Netdev *n, const NetdevClient *client, void *opaque)
+{
+    if (client != NULL && n->client != NULL) {
+        return false;
+    }
+    n->client = client;
+    n->opaque = opaque;
+    n->head = n->used = 0;
+    return true;
+}
+
+/* ---- slirp ---- */
+
+static ssize_t on_slirp_packet(const void *buf, size_t len, void *opaque)
+{
+    enqueue(opaque, buf, len);
+    return (ssize_t)len;
+}
+
+static void on_slirp_error(const char *msg, void *opaque)
+{
+    guest_error("network: %s", msg);
+}
+
+static int64_t slirp_clock(void *opaque)
+{
+    return clock_now(((Netdev *)opaque)->clock);
+}
+
+/* Slirp's own timers: IPv6 router advertisements only. */
+typedef struct SlirpTimer {
+    ClockTimer   timer;
+    SlirpTimerCb fn;
+    void        *opaque;
+} SlirpTimer;
+
+static void slirp_timer_fire(void *opaque)
+{
+    SlirpTimer *t = opaque;
+
+    t->fn(t->opaque);
+}
+
+static void *slirp_timer_new(SlirpTimerCb fn, void *cb_opaque, void *opaque)
+{
+    SlirpTimer *t = g_new0(SlirpTimer, 1);
+
+    t->fn = fn;
+    t->opaque = cb_opaque;
+    timer_init(&t->timer, ((Netdev *)opaque)->clock, slirp_timer_fire, t);
+    return t;
+}
+
+static void slirp_timer_free(void *timer, void *opaque)
+{
+    SlirpTimer *t = timer;
+
+    timer_deinit(&t->timer);
+    g_free(t);
+}
+
+static void slirp_timer_mod(void *timer, int64_t expire_ms, void *opaque)
+{
+    timer_set(&((SlirpTimer *)timer)->timer, expire_ms * 1000000);
+}
+
+static void on_fd_open(int fd, void *opaque)
+{
+    Netdev *n = opaque;
+
+    if (n->n_fds++ == 0) {
+        timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
+        if (live_hook != NULL) {
+            live_hook(live_opaque, 1);
+        }
+    }
+}
+
+static void on_fd_close(int fd, void *opaque)
+{
+    Netdev *n = opaque;
+
+    if (n->n_fds > 0 && --n->n_fds == 0 && live_hook != NULL) {
+        live_hook(live_opaque, -1);
+    }
+}
+
+static void on_slirp_notify(void *opaque)
+{
+}
+
+static const SlirpCb slirp_callbacks = {
+    .send_packet = on_slirp_packet,
+    .guest_error = on_slirp_error,
+    .clock_get_ns = slirp_clock,
+    .timer_new = slirp_timer_new,
+    .timer_free = slirp_timer_free,
+    .timer_mod = slirp_timer_mod,
+    .register_poll_fd = on_fd_open,
+    .unregister_poll_fd = on_fd_close,
+    .notify = on_slirp_notify,
+};
+
+static int to_glib(int events)
+{
+    return (events & SLIRP_POLL_IN ? G_IO_IN : 0) | (events & SLIRP_POLL_OUT ? G_IO_OUT : 0) |
+           (events & SLIRP_POLL_PRI ? G_IO_PRI : 0) | (events & SLIRP_POLL_ERR ? G_IO_ERR : 0) |
+           (events & SLIRP_POLL_HUP ? G_IO_HUP : 0);
+}
+
+static int from_glib(int events)
+{
+    return (events & G_IO_IN ? SLIRP_POLL_IN : 0) | (events & G_IO_OUT ? SLIRP_POLL_OUT : 0) |
+           (events & G_IO_PRI ? SLIRP_POLL_PRI : 0) | (events & G_IO_ERR ? SLIRP_POLL_ERR : 0) |
+           (events & G_IO_HUP ? SLIRP_POLL_HUP : 0);
+}
+
+static int add_fd(int fd, int events, void *opaque)
+{
+    SlirpSource *s = opaque;
+    GPollFD      p = { .fd = fd, .events = (gushort)to_glib(events) };
+
+    g_array_append_val(s->fds, p);
+    return (int)s->fds->len - 1;
+}
+
+static int fd_events(int i, void *opaque)
+{
+    SlirpSource *s = opaque;
+
+    return i >= 0 && (guint)i < s->fds->len ? from_glib(g_array_index(s->fds, GPollFD, i).revents) : 0;
+}
+
+static void drop_polls(SlirpSource *s)
+{
+    for (guint i = 0; i < s->fds->len; i++) {
+        g_source_remove_poll(&s->source, &g_array_index(s->fds, GPollFD, i));
+    }
+    g_array_set_size(s->fds, 0);
+}
+
+static void fill_fds(SlirpSource *s)
+{
+    uint32_t timeout = UINT32_MAX; /* wall time; ours is the tick in guest time */
+
+    drop_polls(s);
+    slirp_pollfds_fill(s->n->slirp, &timeout, add_fd, s);
+    for (guint i = 0; i < s->fds->len; i++) { /* only now: appending moves the array */
+        g_source_add_poll(&s->source, &g_array_index(s->fds, GPollFD, i));
+    }
+}
+
+static gboolean source_prepare(GSource *source, gint *timeout)
+{
+    SlirpSource *s = (SlirpSource *)source;
+
+    *timeout = -1;
+    if (s->n->n_fds > 0) {
+        fill_fds(s);
+    } else {
+        drop_polls(s);
+    }
+    return FALSE;
+}
+
+static gboolean source_check(GSource *source)
+{
+    SlirpSource *s = (SlirpSource *)source;
+
+    for (guint i = 0; i < s->fds->len; i++) {
+        if (g_array_index(s->fds, GPollFD, i).revents != 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
+{
+    SlirpSource *s = (SlirpSource *)source;
+
+    slirp_pollfds_poll(s->n->slirp, 0, fd_events, s);
+    drop_polls(s);
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs source_funcs = { source_prepare, source_check, source_dispatch, NULL, NULL, NULL };
+
+/* Runs slirp's TCP timers, with whatever its sockets have ready. */
+static void on_tick(void *opaque)
+{
+    Netdev *n = opaque;
+
+    fill_fds(n->source);
+    g_poll((GPollFD *)(void *)n->source->fds->data, n->source->fds->len, 0);
+    slirp_pollfds_poll(n->slirp, 0, fd_events, n->source);
+    drop_polls(n->source);
+    if (n->n_fds > 0) {
+        timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
+    }
+}
+
+void netdev_send(Netdev *n, const uint8_t *frame, size_t len)
+{
+    if (len > NETDEV_FRAME_MAX) {
+        return;
+    }
+    switch (n->kind) {
+    case NETDEV_USER:
+        slirp_input(n->slirp, frame, (int)len);
+        break;
+    case NETDEV_LOOP:
+        enqueue(n, frame, len);
+        break;
+    case NETDEV_NONE:
+        break;
+    }
+}
+
+/* ---- options ---- */
+
+static bool parse_port(const char *text, int *port)
+{
+    char *end;
+    long  v = strtol(text, &end, 10);
+
+    *port = (int)v;
+    return end != text && *end == '\0' && v >= 1 && v <= 65535;
+}
+
+/* "[ADDR]:PORT" */
+static bool parse_end(char *text, struct in_addr *addr, int *port)
+{
+    char *colon = strrchr(text, ':');
+
+    if (colon == NULL) {
+        return false;
+    }
+    *colon = '\0';
+    return (*text == '\0' || inet_aton(text, addr)) && parse_port(colon + 1, port);
+}
+
+/* tcp|udp:[HADDR]:HPORT-[GADDR]:GPORT */
+static bool add_hostfwd(Netdev *n, const char *rule, GError **error)
+{
+    struct in_addr host = { .s_addr = INADDR_ANY }, guest = { .s_addr = 0 }; /* 0: slirp takes the first DHCP address */
+    int            host_port, guest_port;
+    bool           udp = g_str_has_prefix(rule, "udp:");
+    bool           tcp = g_str_has_prefix(rule, "tcp:") || rule[0] == ':';
+    char          *text = g_strdup(rule[0] == ':' ? rule : rule + strcspn(rule, ":") + 1);
+    char          *dash = strchr(text, '-');
+    bool           ok = (udp || tcp) && dash != NULL;
+
+    if (ok) {
+        *dash = '\0';
+        ok = parse_end(text, &host, &host_port) && parse_end(dash + 1, &guest, &guest_port);
+    }
+    if (!ok) {
+        g_set_error(error, BAILEY_ERROR, 0, "hostfwd=%s of -netdev is not tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT",
+                    rule);
+    } else if (slirp_add_hostfwd(n->slirp, udp, host, host_port, guest, guest_port) < 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot listen on port %d for hostfwd=%s (from -netdev): %s; choose another port",
+                    host_port, rule, g_strerror(errno));
+        ok = false;
+    }
+    g_free(text);
+    return ok;
+}
+
+static bool option_addr(const OptionList *l, const char *key, struct in_addr *addr, GError **error)
+{
+    const char *v = option_list_get(l, key);
+    char       *text = g_strdup(v != NULL ? v : "");
+
+    text[strcspn(text, "/")] = '\0';
+    bool ok = v == NULL || inet_aton(text, addr) != 0;
+
+    if (!ok) {
+        g_set_error(error, BAILEY_ERROR, 0, "%s=%s of -netdev is not an IPv4 address", key, v);
+    }
+    g_free(text);
+    return ok;
+}
+
+static bool option_flag(const OptionList *l, const char *key)
+{
+    const char *v = option_list_get(l, key);
+
+    return v != NULL && (strcmp(v, "on") == 0 || strcmp(v, "yes") == 0 || strcmp(v, "y") == 0);
+}
+
+static bool slirp_open(Netdev *n, const OptionList *l, GError **error)
+{
+    SlirpConfig cfg = { .version = 3 };
+
+    cfg.restricted = option_flag(l, "restrict");
+    cfg.in_enabled = true;
+    /* Off unless asked for: slirp spaces its router advertisements by the host's random numbers. */
+    cfg.in6_enabled = option_flag(l, "ipv6");
+    inet_aton("10.0.2.0", &cfg.vnetwork);
+    if (!option_addr(l, "net", &cfg.vnetwork, error)) {
+        return false;
+    }
+    uint32_t net = ntohl(cfg.vnetwork.s_addr) & 0xffffff00;
+
+    cfg.vnetwork.s_addr = htonl(net);
+    cfg.vnetmask.s_addr = htonl(0xffffff00);
+    cfg.vhost.s_addr = htonl(net | 2);
+    cfg.vnameserver.s_addr = htonl(net | 3);
+    cfg.vdhcp_start.s_addr = htonl(net | 15);
+    if (!option_addr(l, "host", &cfg.vhost, error) || !option_addr(l, "dns", &cfg.vnameserver, error) ||
+        !option_addr(l, "dhcpstart", &cfg.vdhcp_start, error)) {
+        return false;
+    }
+    inet_pton(AF_INET6, "fec0::", &cfg.vprefix_addr6);
+    cfg.vprefix_len = 64;
+    inet_pton(AF_INET6, "fec0::2", &cfg.vhost6);
+    inet_pton(AF_INET6, "fec0::3", &cfg.vnameserver6);
+    cfg.vhostname = n->hostname = g_strdup(option_list_get(l, "hostname"));
+    cfg.tftp_path = n->tftp = g_strdup(option_list_get(l, "tftp"));
+    cfg.bootfile = n->bootfile = g_strdup(option_list_get(l, "bootfile"));
+
+    n->slirp = slirp_new(&cfg, &slirp_callbacks, n);
+    if (n->slirp == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot start user networking for -netdev %s; check net=, host= and dhcpstart=",
+                    l->text);
+        return false;
+    }
+    n->source = (SlirpSource *)g_source_new(&source_funcs, sizeof(SlirpSource));
+    n->source->n = n;
+    n->source->fds = g_array_new(FALSE, TRUE, sizeof(GPollFD));
+    g_source_attach(&n->source->source, NULL);
+    for (guint i = 0; i < l->keys->len; i++) {
+        if (strcmp(l->keys->pdata[i], "hostfwd") == 0 && !add_hostfwd(n, l->values->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool keys_known(const OptionList *l, GError **error)
+{
+    static const char *const known[] = { "id",   "hostfwd", "restrict", "ipv6", "ipv4",     "net",     "host",
+                                         "dns",  "tftp",    "bootfile", "dhcpstart", "hostname" };
+
+    for (guint i = 0; i < l->keys->len; i++) {
+        bool ok = false;
+
+        for (unsigned k = 0; k < ARRAY_LEN(known); k++) {
+            ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
+        }
+        if (!ok) {
+            g_set_error(error, BAILEY_ERROR, 0, "'%s' in -netdev %s is not known; use id, hostfwd, restrict, ipv6, net, host, "
+                        "dns, dhcpstart, hostname, tftp or bootfile", (char *)l->keys->pdata[i], l->text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
+{
+    static const char *const names[] = { [NETDEV_USER] = "user", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(l->driver, names[i]) == 0) {
+            *kind = (NetdevKind)i;
+            return true;
+        }
+    }
+    g_set_error(error, BAILEY_ERROR, 0, "-netdev has no back end '%s'; use user, none or loop", l->driver);
+    return false;
+}
+
+Netdev *netdev_new(const char *option, Clock *clock, GError **error)
+{
+    OptionList *l = option_list_parse(option);
+    const char *id = option_list_get(l, "id");
+    NetdevKind  kind;
+    Netdev     *n = NULL;
+
+    if (!kind_of(l, &kind, error) || !keys_known(l, error)) {
+        goto done;
+    }
+    if (kind != NETDEV_NONE && (id == NULL || netdev_find(id) != NULL)) {
+        g_set_error(error, BAILEY_ERROR, 0, "-netdev %s needs an id of its own; add id=NAME and name it in -device", option);
+        goto done;
+    }
+    n = g_new0(Netdev, 1);
+    n->id = g_strdup(id != NULL ? id : "none");
+    n->kind = kind;
+    n->clock = clock;
+    n->ring = g_malloc(RING);
+    timer_init(&n->deliver, clock, on_deliver, n);
+    timer_init(&n->tick, clock, on_tick, n);
+    timer_set(&n->deliver, INT64_MAX);
+    timer_set(&n->tick, INT64_MAX);
+    if (all == NULL) {
+        all = g_ptr_array_new();
+    }
+    g_ptr_array_add(all, n);
+    if (kind == NETDEV_USER && !slirp_open(n, l, error)) {
+        netdev_free(n);
+        n = NULL;
+    }
+done:
+    option_list_free(l);
+    return n;
+}
+
+void netdev_free(Netdev *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    if (n->source != NULL) {
+        drop_polls(n->source);
+        g_source_destroy(&n->source->source);
+    }
+    if (n->slirp != NULL) {
+        slirp_cleanup(n->slirp);
+    }
+    if (n->source != NULL) {
+        g_array_free(n->source->fds, TRUE);
+        g_source_unref(&n->source->source);
+    }
+    timer_deinit(&n->deliver);
+    timer_deinit(&n->tick);
+    g_ptr_array_remove(all, n);
+    g_free(n->ring);
+    g_free(n->hostname);
+    g_free(n->tftp);
+    g_free(n->bootfile);
+    g_free(n->id);
+    g_free(n);
+}
+
+void netdev_free_all(void)
+{
+    while (all != NULL && all->len > 0) {
+        netdev_free(all->pdata[all->len - 1]);
+    }
+    g_clear_pointer(&all, g_ptr_array_unref);
+}
