@@ -80,7 +80,12 @@ typedef struct CpuGuest {
     void (*disassemble)(uint64_t pc, const uint8_t *code, char *dst, size_t cap);
 } CpuGuest;
 
-enum { CPU_SPACES = 2 };
+enum { CPU_SPACES = 2, CPU_TEMPS = 512 };
+
+/* Storage of one temporary of a block; wider values take several. */
+typedef struct CpuTemp {
+    uint64_t q[2];
+} __attribute__((aligned(16))) CpuTemp;
 
 /* First member of a front end's CPU structure. Fields up to the mark are the engine's hot state. */
 struct Cpu {
@@ -88,6 +93,8 @@ struct Cpu {
     CpuTlb   *tlb[CPU_SPACES]; /* current contexts */
     uint32_t  attention;   /* non-zero: leave the block loop and ask guest->attend() */
     bool      fault;       /* a helper or access raised an exception: the block is left */
+    struct CpuBlock *block; /* that runs, NULL between blocks */
+    const void *op;        /* of the block: the operation that called out last */
     /* --- end of hot state --- */
     bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
     bool      waiting;     /* WFI or WFE without a wake-up */
@@ -99,7 +106,8 @@ struct Cpu {
     Clock    *clock;
     uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
     int64_t   slice_end_ns;
-    struct CpuRun *run;    /* engine's own per-CPU state (block being run, temporaries) */
+    struct CpuRun *run;    /* engine's own per-CPU state */
+    CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
 };
 
 typedef enum CpuAccel { CPU_ACCEL_INTERP } CpuAccel;
@@ -165,6 +173,10 @@ void cpu_break_insert(CpuEngine *e, uint64_t va);
 void cpu_break_remove(CpuEngine *e, uint64_t va);
 /* cpu_step - run exactly one instruction, ignoring a breakpoint on it. */
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);
+
+/* cpu_engine_set_max_block - at most @n instructions in a block (1 to 256). For tests: what a guest sees does not depend
+ * on it. */
+void cpu_engine_set_max_block(CpuEngine *e, unsigned n);
 
 /* Counts for -result and benchmarks. */
 typedef struct CpuEngineStats {

@@ -40,14 +40,16 @@ typedef struct IrBlock IrBlock;
 typedef struct IrReg {
     const char *name;
     IrType      type;
-    uint32_t    offset; /* bytes from the start of the guest's CPU structure */
+    uint32_t    offset; /* bytes from the start of the guest's CPU structure; below 64 KiB */
+    bool        not_key; /* never part of CpuGuest.key(). Without it a put of a register of type I8 to I32 makes the
+                            engine ask for the key again at the block's exit (slower, no direct link) */
 } IrReg;
 
 /* Operations with a pure meaning; the list, types and meanings are in ops.h. */
 typedef enum IrOp {
     IR_NOP,
 #define IR_OP(name, args, flags, meaning) IR_##name,
-#include "ops.h"
+#include "cpu/ir/ops.h"
 #undef IR_OP
     IR_N_OPS
 } IrOp;
@@ -113,6 +115,13 @@ typedef struct IrHelper {
     } fn;
 } IrHelper;
 
+/* ---- life of a block ---- */
+
+/* ir_block_new - an empty block for a guest with these registers. */
+IrBlock *ir_block_new(const IrReg *regs, size_t n_regs);
+void     ir_block_free(IrBlock *b);
+void     ir_block_reset(IrBlock *b, const IrReg *regs, size_t n_regs);
+
 /* ---- building: every function appends to the block and checks types in debug builds ---- */
 
 IrRef ir_const(IrBlock *b, IrType ty, uint64_t v);
@@ -162,7 +171,8 @@ void ir_exit_state(IrBlock *b, uint64_t pc);  /* to a known pc through the run l
                                                  translation context, exception level) */
 void ir_exit_done(IrBlock *b);                /* the last helper wrote the pc itself (exception, return) */
 
-/* Whether the block has its exit, or is full: the front end stops translating. */
+/* Whether the block has its exit, or has called a helper with IR_ENDS, or is full: the front end stops translating
+ * (and emits an exit when there is none yet). */
 bool ir_done(const IrBlock *b);
 
 /* ---- looking ---- */
@@ -175,5 +185,8 @@ void ir_print(const IrBlock *b, FILE *out);
 
 /* ir_verify - types, single assignment, the fault-before-put rule, exactly one exit. @why gets a sentence. */
 bool ir_verify(const IrBlock *b, char *why, size_t why_len);
+
+/* ir_optimize - all passes of passes.h in order; in debug builds the verifier runs after each. */
+void ir_optimize(IrBlock *b);
 
 #endif

@@ -4,7 +4,8 @@
  * sign-extended from the type; width: bits of the type; imm: the immediate. The result is truncated to the type.
  *
  * Flags: PURE plain integer operation; CMP operands have the operation's type, the result is I32 0 or 1; WIDE has its
- * meaning in ir/wide.c (128-bit and vector values), one function per operation under the same name.
+ * meaning in ir/wide.c (128-bit and vector values), one function per operation under the same name; TYPED as PURE, but
+ * each operand has a type of its own.
  * Shift counts of width and more: shl and shr give 0, sar gives the sign; ror takes the count modulo width.
  */
 IR_OP(add,      2, PURE, a + b)
@@ -44,6 +45,10 @@ IR_OP(cmpult,   2, CMP,  a < b)
 IR_OP(cmpule,   2, CMP,  a <= b)
 IR_OP(cmpslt,   2, CMP,  sa < sb)
 IR_OP(cmpsle,   2, CMP,  sa <= sb)
+IR_OP(cmpuge,   2, CMP,  a >= b)
+IR_OP(cmpugt,   2, CMP,  a > b)
+IR_OP(cmpsge,   2, CMP,  sa >= sb)
+IR_OP(cmpsgt,   2, CMP,  sa > sb)
 IR_OP(umin,     2, PURE, a < b ? a : b)
 IR_OP(umax,     2, PURE, a > b ? a : b)
 IR_OP(smin,     2, PURE, sa < sb ? a : b)
@@ -92,7 +97,7 @@ IR_OP(vtrn1,    2, WIDE, 0)
 IR_OP(vtrn2,    2, WIDE, 0)
 
 /* Width changes, selection and flags: typed by their builders in ir.h. */
-IR_OP(zext,     1, PURE, a)
-IR_OP(sext,     1, PURE, (uint64_t)sa)  /* sa: from the operand's type */
-IR_OP(trunc,    1, PURE, a)
-IR_OP(select,   3, PURE, a ? b : c)
+IR_OP(zext,     1, TYPED, a)
+IR_OP(sext,     1, TYPED, (uint64_t)sa)  /* sa: from the operand's type */
+IR_OP(trunc,    1, TYPED, a)
+IR_OP(select,   3, TYPED, a ? b : c)     /* a: I32 */

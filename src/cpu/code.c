@@ -1,0 +1,400 @@
+/*
+ * The cache of translated blocks. A block belongs to the physical page it was translated from, and is found by
+ * physical address, pc and key; each context's jump cache finds it by pc alone. Memory is one arena that is emptied
+ * as a whole when full: a dropped block stays where it is until then, its first operation replaced by one that looks
+ * up anew, so that links and jump caches that still lead to it are harmless.
+ */
+#include "cpu/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "cpu/ir/block.h"
+#include "log.h"
+
+enum { ARENA_SIZE = 64 << 20, ONCE_ARENA_SIZE = 1 << 20 };
+
+CpuBlock code_no_block = { .pc = UINT64_MAX, .key = UINT64_MAX };
+
+/* ---- the cache ---- */
+
+static void arena_init(Arena *a, size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        g_error("cannot get %zu MiB of memory for translated code", size >> 20);
+    }
+    *a = (Arena){ .base = p, .size = size };
+}
+
+void code_init(CpuEngine *e)
+{
+    arena_init(&e->arena, ARENA_SIZE);
+    arena_init(&e->once_arena, ONCE_ARENA_SIZE);
+    e->buckets = g_new0(CpuBlock *, BLOCK_BUCKETS);
+    e->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    e->splits = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    e->breakpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    e->ir = ir_block_new(NULL, 0);
+    e->max_block = 64;
+}
+
+static void forget_pages(CpuEngine *e)
+{
+    GHashTableIter it;
+    gpointer       page;
+
+    g_hash_table_iter_init(&it, e->pages);
+    while (g_hash_table_iter_next(&it, &page, NULL)) {
+        memory_mark_code(e->memory, *(uint64_t *)page, false);
+    }
+    g_hash_table_remove_all(e->pages);
+}
+
+void code_deinit(CpuEngine *e)
+{
+    forget_pages(e);
+    munmap(e->arena.base, e->arena.size);
+    munmap(e->once_arena.base, e->once_arena.size);
+    g_free(e->buckets);
+    g_hash_table_destroy(e->pages);
+    g_hash_table_destroy(e->splits);
+    g_array_free(e->breakpoints, TRUE);
+    ir_block_free(e->ir);
+}
+
+static unsigned bucket_of(uint64_t pa, uint64_t pc, uint64_t key)
+{
+    uint64_t h = (pa ^ pc << 7 ^ key << 21) * 0x9e3779b97f4a7c15ull;
+
+    return (unsigned)(h >> 48) & (BLOCK_BUCKETS - 1);
+}
+
+static CpuBlock *lookup(const CpuEngine *e, uint64_t pa, uint64_t pc, uint64_t key)
+{
+    CpuBlock *b = e->buckets[bucket_of(pa, pc, key)];
+
+    while (b != NULL && (b->pa != pa || b->pc != pc || b->key != key)) {
+        b = b->next_hash;
+    }
+    return b;
+}
+
+static void replace_first_op(CpuBlock *b, XCode code)
+{
+    XOp op = { .code = code };
+
+    exec_bind(&op, 1);
+    b->op[0].go = op.go; /* the rest stays: the operation may be running */
+}
+
+static void kill_block(CpuEngine *e, CpuBlock *b)
+{
+    CpuBlock **p = &e->buckets[bucket_of(b->pa, b->pc, b->key)];
+
+    while (*p != NULL && *p != b) {
+        p = &(*p)->next_hash;
+    }
+    if (*p != NULL) {
+        *p = b->next_hash;
+    }
+    b->dead = true;
+    replace_first_op(b, X_dead);
+}
+
+/* Every block is gone; nothing may lead to one. */
+static void reset(CpuEngine *e)
+{
+    forget_pages(e);
+    g_hash_table_remove_all(e->splits);
+    memset(e->buckets, 0, sizeof(*e->buckets) * BLOCK_BUCKETS);
+    e->arena.used = 0;
+    e->reset_wanted = false;
+    e->resets++;
+    e->stats.flushes++;
+    for (guint i = 0; i < e->cpus->len; i++) {
+        tlb_forget_code(e->cpus->pdata[i]);
+    }
+}
+
+void cpu_flush_code(CpuEngine *e)
+{
+    e->reset_wanted = true; /* a block may be running: its memory stays until the next translation */
+    for (guint i = 0; i < e->cpus->len; i++) {
+        tlb_forget_code(e->cpus->pdata[i]);
+        run_recheck(e->cpus->pdata[i]);
+    }
+}
+
+static void add_to_page(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
+{
+    uint64_t page = b->pa & PAGE_MASK;
+
+    b->next_page = g_hash_table_lookup(e->pages, &page);
+    if (b->next_page == NULL) {
+        memory_mark_code(e->memory, page, true);
+        for (guint i = 0; i < e->cpus->len; i++) {
+            tlb_write_protect(e->cpus->pdata[i], host_page);
+        }
+    }
+    g_hash_table_replace(e->pages, g_memdup2(&page, sizeof(page)), b);
+}
+
+static void add_block(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
+{
+    CpuBlock **bucket = &e->buckets[bucket_of(b->pa, b->pc, b->key)];
+
+    b->next_hash = *bucket;
+    *bucket = b;
+    add_to_page(e, b, host_page);
+    e->stats.blocks++;
+    e->stats.translated_insns += b->n;
+}
+
+void code_written(void *opaque, uint64_t pa, uint64_t len)
+{
+    CpuEngine *e = opaque;
+
+    for (uint64_t page = pa & PAGE_MASK; page < pa + len; page += PAGE_SIZE) {
+        CpuBlock *b = g_hash_table_lookup(e->pages, &page);
+
+        for (; b != NULL; b = b->next_page) {
+            if (!b->dead) {
+                kill_block(e, b);
+            }
+        }
+        g_hash_table_remove(e->pages, &page);
+        memory_mark_code(e->memory, page, false);
+    }
+    for (guint i = 0; i < e->cpus->len; i++) {
+        run_recheck(e->cpus->pdata[i]);
+    }
+}
+
+void code_split(CpuEngine *e, CpuBlock *b, unsigned insn)
+{
+    uint64_t pa = b->pa + b->pc_delta[insn];
+
+    if (!g_hash_table_contains(e->splits, &pa)) {
+        g_hash_table_add(e->splits, g_memdup2(&pa, sizeof(pa)));
+    }
+    if (!b->dead && !b->once) {
+        kill_block(e, b);
+    }
+}
+
+/* ---- breakpoints ---- */
+
+bool code_is_breakpoint(const CpuEngine *e, uint64_t va)
+{
+    for (guint i = 0; i < e->breakpoints->len; i++) {
+        if (g_array_index(e->breakpoints, uint64_t, i) == va) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cpu_break_insert(CpuEngine *e, uint64_t va)
+{
+    if (!code_is_breakpoint(e, va)) {
+        g_array_append_val(e->breakpoints, va);
+        cpu_flush_code(e);
+    }
+}
+
+void cpu_break_remove(CpuEngine *e, uint64_t va)
+{
+    for (guint i = 0; i < e->breakpoints->len; i++) {
+        if (g_array_index(e->breakpoints, uint64_t, i) == va) {
+            g_array_remove_index_fast(e->breakpoints, i);
+            cpu_flush_code(e);
+            return;
+        }
+    }
+}
+
+/* ---- translation ---- */
+
+/* What to translate. */
+typedef struct Source {
+    uint64_t       pc, key, pa;
+    const uint8_t *host_page;
+    bool           guarded;
+} Source;
+
+/* The code at @pc; false after an exception was raised. */
+static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
+{
+    FetchEntry *f = tlb_find_fetch(cpu->tlb[0], pc);
+    bool        writable;
+
+    if (f == NULL) {
+        CpuFill fill = { 0 };
+
+        cpu->engine->stats.fills++;
+        if (!cpu->guest->fill(cpu, pc, 1, CPU_FETCH, 0, &fill)) {
+            return false;
+        }
+        f = tlb_fill_fetch(cpu->tlb[0], pc, &fill);
+    }
+    *s = (Source){ .pc = pc, .key = key, .pa = f->pa | (pc & ~PAGE_MASK), .guarded = f->guarded };
+    s->host_page = memory_host_page(cpu->memory, f->pa, &writable);
+    if (s->host_page == NULL) {
+        bool decodes = memory_find(cpu->memory, s->pa) != NULL;
+
+        cpu->guest->bus_error(cpu, pc, s->pa, CPU_FETCH, decodes ? MEM_SLAVE : MEM_DECODE);
+        return false;
+    }
+    return true;
+}
+
+/* How many instructions of the block in e->ir may stay: it ends before a breakpoint and after a split. */
+static unsigned allowed_insns(const CpuEngine *e, const Source *s)
+{
+    unsigned n = 0;
+
+    if (e->breakpoints->len == 0 && g_hash_table_size(e->splits) == 0) {
+        return UINT_MAX;
+    }
+    for (unsigned i = 1; i < e->ir->n; i++) {
+        if (e->ir->node[i].op != IR_insn) {
+            continue;
+        }
+        uint64_t pc = e->ir->node[i].imm, pa = s->pa + (pc - s->pc);
+
+        if (n > 0 && code_is_breakpoint(e, pc)) {
+            return n;
+        }
+        n++;
+        if (g_hash_table_contains(e->splits, &pa)) {
+            return n;
+        }
+    }
+    return n;
+}
+
+static void trace_guest_code(const Cpu *cpu, const Source *s)
+{
+    const IrBlock *ir = cpu->engine->ir;
+
+    for (unsigned i = 1; i < ir->n; i++) {
+        char     text[128] = "";
+        uint64_t pc = ir->node[i].imm;
+
+        if (ir->node[i].op == IR_insn && cpu->guest->disassemble != NULL) {
+            cpu->guest->disassemble(pc, s->host_page + (pc & ~PAGE_MASK), text, sizeof(text));
+            LOG(IN_ASM, "0x%" PRIx64 ": %s", pc, text);
+        }
+    }
+}
+
+static void trace_ir(const IrBlock *ir)
+{
+    char  *text = NULL;
+    size_t len = 0;
+    FILE  *f = open_memstream(&text, &len);
+
+    if (f == NULL) {
+        return;
+    }
+    ir_print(ir, f);
+    fclose(f);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        LOG(IR, "%s", line);
+    }
+    free(text);
+}
+
+/* IR of at most @max instructions into e->ir. */
+static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
+{
+    CpuEngine *e = cpu->engine;
+    unsigned   offset = (unsigned)(s->pc & ~PAGE_MASK);
+
+    for (;;) {
+        ir_block_reset(e->ir, cpu->guest->regs, cpu->guest->n_regs);
+        cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max, s->guarded);
+        g_assert(e->ir->exited && e->ir->n_insns > 0); /* the front end's part */
+        unsigned allowed = allowed_insns(e, s);
+        if (e->ir->n_insns <= allowed) {
+            return;
+        }
+        max = allowed;
+    }
+}
+
+static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max)
+{
+    CpuEngine *e = cpu->engine;
+    CpuBlock  *b = NULL;
+
+    for (;;) {
+        emit_ir(cpu, s, max);
+        ir_optimize(e->ir);
+        LowerResult res = lower_block(e->ir, arena, &b);
+        if (res == LOWER_OK) {
+            break;
+        }
+        if (res == LOWER_FULL && arena == &e->arena) {
+            g_assert(arena->used != 0);
+            reset(e);
+        } else {
+            g_assert(e->ir->n_insns > 1); /* one instruction always fits */
+            max = e->ir->n_insns / 2;
+        }
+    }
+    b->pc = s->pc;
+    b->key = s->key;
+    b->pa = s->pa;
+    if (log_on(LOG_IN_ASM)) {
+        trace_guest_code(cpu, s);
+    }
+    if (log_on(LOG_IR)) {
+        trace_ir(e->ir);
+    }
+    return b;
+}
+
+CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
+{
+    CpuEngine *e = cpu->engine;
+    Source     s;
+    CpuBlock  *b;
+
+    e->stats.lookups++;
+    if (e->reset_wanted) {
+        reset(e);
+    }
+    if (!fetch(cpu, pc, key, &s)) {
+        return NULL;
+    }
+    b = lookup(e, s.pa, pc, key);
+    if (b == NULL) {
+        b = translate(cpu, &s, &e->arena, e->max_block);
+        add_block(e, b, s.host_page);
+        if (code_is_breakpoint(e, pc)) {
+            replace_first_op(b, X_breakpoint);
+        }
+    }
+    *jump_slot(cpu->tlb[0], pc) = b;
+    return b;
+}
+
+CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit)
+{
+    CpuEngine *e = cpu->engine;
+    Source     s;
+
+    if (!fetch(cpu, pc, key, &s)) {
+        return NULL;
+    }
+    e->once_arena.used = 0;
+    CpuBlock *b = translate(cpu, &s, &e->once_arena, MIN(limit, e->max_block));
+    b->once = true;
+    return b;
+}

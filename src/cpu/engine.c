@@ -1,0 +1,349 @@
+/*
+ * The run loop: counted time, interrupts, and what joins executor, block cache and guest.
+ *
+ * cpu->left counts down, a block at a time, to the next reason to look up; run->limit - cpu->left is the number of
+ * instructions executed since the run began, up to the end of the running block. Whatever wants the loop's attention
+ * moves both down together (recut), so that the next block is not entered and the count stays true.
+ */
+#include "cpu/engine.h"
+
+#include "cpu/ir/block.h"
+
+/* ---- exact counts in the middle of a block ---- */
+
+unsigned run_insn_index(const Cpu *cpu)
+{
+    const CpuBlock *b = cpu->block;
+    const XOp      *op = cpu->op;
+    unsigned        lo = 0, hi;
+
+    if (b == NULL || op < b->op || op >= b->op + b->n_ops) {
+        return 0;
+    }
+    hi = b->n;
+    while (hi - lo > 1) { /* the last instruction that starts at or before the operation */
+        unsigned mid = (lo + hi) / 2;
+
+        if (b->first_op[mid] <= op - b->op) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+int64_t run_executed(const Cpu *cpu)
+{
+    int64_t at_end = cpu->run->limit - cpu->left;
+
+    return cpu->block == NULL ? at_end : at_end - cpu->block->n + run_insn_index(cpu);
+}
+
+int64_t cpu_now(const Cpu *cpu)
+{
+    return cpu->run->active ? cpu->run->start_ns + run_executed(cpu) : clock_now(cpu->clock);
+}
+
+uint64_t cpu_insns(const Cpu *cpu)
+{
+    return cpu->run->active ? cpu->n_insns + (uint64_t)run_executed(cpu) : cpu->n_insns;
+}
+
+uint64_t cpu_current_pc(const Cpu *cpu)
+{
+    return cpu->block == NULL ? cpu->guest->pc(cpu) : cpu->block->pc + cpu->block->pc_delta[run_insn_index(cpu)];
+}
+
+void run_sync_pc(Cpu *cpu)
+{
+    if (cpu->block != NULL) {
+        cpu->guest->set_pc(cpu, cpu_current_pc(cpu));
+    }
+}
+
+/* ---- reasons to leave ---- */
+
+/* Instructions that this run may still execute, up to budget and deadline. */
+static int64_t run_end(const CpuRun *r)
+{
+    return MIN(r->budget, r->deadline_ns <= r->start_ns ? 0 : r->deadline_ns - r->start_ns);
+}
+
+static void recut(Cpu *cpu)
+{
+    CpuRun *r = cpu->run;
+    int64_t executed = r->limit - cpu->left;
+    bool    now = cpu->attention != 0 || cpu->stop || r->recheck;
+
+    r->limit = now ? INT64_MIN / 2 : run_end(r);
+    cpu->left = r->limit - executed;
+}
+
+void cpu_attend(Cpu *cpu)
+{
+    cpu->attention = 1;
+    if (cpu->run->active) {
+        recut(cpu);
+    }
+}
+
+void cpu_request_stop(Cpu *cpu)
+{
+    cpu->stop = true;
+    if (cpu->run->active) {
+        recut(cpu);
+    }
+}
+
+void cpu_set_deadline(Cpu *cpu, int64_t deadline_ns)
+{
+    cpu->run->deadline_ns = deadline_ns;
+    if (cpu->run->active) {
+        recut(cpu);
+    }
+}
+
+void run_recheck(Cpu *cpu)
+{
+    if (cpu->run->active) {
+        cpu->run->recheck = true;
+        recut(cpu);
+    }
+}
+
+bool run_must_be_last(Cpu *cpu)
+{
+    if (!cpu->run->active || cpu->block == NULL || run_insn_index(cpu) + 1 == cpu->block->n) {
+        return false;
+    }
+    cpu->run->unwind = true;
+    cpu->fault = true;
+    return true;
+}
+
+/* ---- the loop ---- */
+
+/* After EXEC_FAULT: only the instructions up to the faulting one count. */
+static void settle_fault(Cpu *cpu)
+{
+    CpuBlock *b = cpu->block;
+    unsigned  insn = run_insn_index(cpu);
+
+    if (cpu->run->unwind) {
+        cpu->left += b->n - insn;
+        run_sync_pc(cpu);
+        cpu->run->unwind = false;
+        code_split(cpu->engine, b, insn);
+    } else {
+        cpu->left += b->n - insn - 1;
+    }
+    cpu->fault = false;
+}
+
+/* The block to run next, by jump cache or lookup; NULL when the fetch faulted, which counts as an instruction. */
+static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
+{
+    CpuBlock *b = *jump_slot(cpu->tlb[0], pc);
+
+    if (stepping) {
+        b = code_once(cpu, pc, key, 1);
+    } else if (b->pc != pc || b->key != key || b->dead) {
+        b = code_find(cpu, pc, key);
+    }
+    if (b != NULL && b->n > cpu->left) { /* the budget or a deadline falls inside it */
+        b = code_once(cpu, pc, key, (unsigned)cpu->left);
+    }
+    if (b == NULL) {
+        cpu->left--;
+        cpu->fault = false;
+    }
+    return b;
+}
+
+static void link_blocks(const ExecLink *link, const CpuBlock *from, CpuBlock *to)
+{
+    if (link->exit != NULL && exec_may_link(from, to)) {
+        link->exit->to[link->which] = to;
+    }
+}
+
+/* Runs from the CPU's pc until something must be looked at. */
+static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
+{
+    CpuEngine *e = cpu->engine;
+    ExecLink   link = { NULL, 0 };
+    CpuBlock  *from = NULL;
+
+    for (;;) {
+        unsigned  resets = e->resets;
+        CpuBlock *b = next_block(cpu, pc, key, stepping);
+
+        if (b == NULL) {
+            return;
+        }
+        if (resets == e->resets) {
+            link_blocks(&link, from, b);
+        }
+        ExecExit how = exec_run(cpu, b, &link);
+        if (how == EXEC_FAULT) {
+            settle_fault(cpu);
+        }
+        from = cpu->block;
+        cpu->block = NULL;
+        cpu->op = NULL;
+        if (how != EXEC_FIND || stepping || cpu->left <= 0) {
+            return;
+        }
+        pc = cpu->guest->pc(cpu);
+        key = cpu->guest->key(cpu);
+        if (e->breakpoints->len != 0) {
+            return;
+        }
+    }
+}
+
+static CpuStop loop(Cpu *cpu, bool stepping)
+{
+    bool first = true;
+
+    for (;;) {
+        cpu->run->recheck = false;
+        recut(cpu);
+        if (cpu->stop) {
+            cpu->stop = false;
+            return CPU_STOP_REQUEST;
+        }
+        if (cpu->party) {
+            return CPU_STOP_PARTY;
+        }
+        if (run_executed(cpu) >= run_end(cpu->run)) {
+            return CPU_STOP_TIME;
+        }
+        if (first || cpu->attention != 0 || cpu->waiting) {
+            first = false;
+            cpu->attention = 0;
+            recut(cpu);
+            if (!cpu->guest->attend(cpu)) {
+                return CPU_STOP_WAIT;
+            }
+            if (cpu->stop || cpu->party || cpu->attention != 0) {
+                continue;
+            }
+        }
+        uint64_t pc = cpu->guest->pc(cpu);
+
+        if (!stepping && code_is_breakpoint(cpu->engine, pc)) {
+            return CPU_STOP_BREAK;
+        }
+        run_blocks(cpu, pc, cpu->guest->key(cpu), stepping);
+    }
+}
+
+static CpuStop run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used, bool stepping)
+{
+    CpuRun *r = cpu->run;
+    CpuStop stop;
+
+    r->start_ns = start_ns;
+    r->budget = (int64_t)MIN(budget, (uint64_t)INT64_MAX / 4);
+    r->deadline_ns = INT64_MAX;
+    r->limit = cpu->left = 0;
+    r->unwind = cpu->fault = false;
+    r->active = true;
+    stop = loop(cpu, stepping);
+    *used = (uint64_t)run_executed(cpu);
+    r->active = false;
+    cpu->n_insns += *used;
+    return stop;
+}
+
+CpuStop cpu_run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used)
+{
+    return run(cpu, start_ns, budget, used, false);
+}
+
+CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used)
+{
+    CpuStop stop = run(cpu, start_ns, 1, used, true);
+
+    return stop == CPU_STOP_TIME ? CPU_STOP_BREAK : stop;
+}
+
+/* ---- life ---- */
+
+static void flush_pa(void *opaque, uint64_t pa, uint64_t len)
+{
+    CpuEngine *e = opaque;
+
+    for (guint i = 0; i < e->cpus->len; i++) {
+        tlb_flush_pa(e->cpus->pdata[i], pa, len);
+    }
+}
+
+/* A region moved: the address map is already the new one, so physical addresses say nothing about entries. */
+static void flush_all(void *opaque, uint64_t pa, uint64_t len)
+{
+    CpuEngine *e = opaque;
+
+    for (guint i = 0; i < e->cpus->len; i++) {
+        cpu_flush_contexts(e->cpus->pdata[i], NULL, NULL);
+    }
+}
+
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel)
+{
+    CpuEngine *e = g_new0(CpuEngine, 1);
+
+    e->memory = memory;
+    e->owners = owners;
+    e->cpus = g_ptr_array_new();
+    code_init(e);
+    owners_add_cache(owners, flush_pa, e);
+    memory_add_cache(memory, flush_all, e);
+    memory_set_code_hook(memory, code_written, e);
+    return e;
+}
+
+void cpu_engine_free(CpuEngine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    memory_set_code_hook(e->memory, NULL, NULL);
+    memory_remove_cache(e->memory, flush_all, e);
+    owners_remove_cache(e->owners, flush_pa, e);
+    code_deinit(e);
+    g_ptr_array_free(e->cpus, TRUE);
+    g_free(e);
+}
+
+void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index)
+{
+    cpu->engine = e;
+    cpu->guest = guest;
+    cpu->memory = memory;
+    cpu->clock = clock;
+    cpu->index = index;
+    cpu->run = g_new0(CpuRun, 1);
+    tlb_init(cpu);
+    g_ptr_array_add(e->cpus, cpu);
+}
+
+void cpu_deinit(Cpu *cpu)
+{
+    if (cpu->engine != NULL) {
+        g_ptr_array_remove(cpu->engine->cpus, cpu);
+        g_free(cpu->run);
+        cpu->run = NULL;
+        cpu->engine = NULL;
+    }
+}
+
+void cpu_engine_set_max_block(CpuEngine *e, unsigned n)
+{
+    e->max_block = CLAMP(n, 1, IR_MAX_INSNS);
+    cpu_flush_code(e);
+}
+
+void cpu_engine_stats(const CpuEngine *e, CpuEngineStats *out) { *out = e->stats; }

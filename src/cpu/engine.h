@@ -1,0 +1,191 @@
+/*
+ * What the parts of the engine share: translation contexts, translated blocks, and the state of a running CPU. Front
+ * ends and machines include cpu.h only.
+ */
+#ifndef BAILEY_CPU_ENGINE_H
+#define BAILEY_CPU_ENGINE_H
+
+#include <glib.h>
+
+#include "bits.h"
+#include "cpu/cpu.h"
+#include "cpu/ir/exec.h"
+
+enum {
+    PAGE_BITS = 12,
+    PAGE_SIZE = 1 << PAGE_BITS,
+
+    TLB_ENTRIES = 1024,  /* of each of the read and write tables */
+    JUMP_ENTRIES = 2048, /* slots of the jump cache, by pc / 4 */
+    SLOW_ENTRIES = 64,
+    FETCH_ENTRIES = 128,
+    LARGE_ENTRIES = 16,
+    CONTEXTS = 16,
+};
+
+#define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
+
+/* ---- translation contexts (tlb.c) ---- */
+
+/*
+ * One page that accesses may reach directly: host address = va + addend. A tag T hits for va in [T, T + 4095], tested
+ * by va - T <= 4096 - size, which also refuses page crossing. An empty entry holds a tag of another index: 0
+ * everywhere, 0x1000 in entry 0.
+ */
+typedef struct TlbEntry {
+    uint64_t  tag;
+    uintptr_t addend;
+} TlbEntry;
+
+/* A page that was translated but whose accesses are not direct: device registers, device memory type, code pages.
+ * Also serves pages whose fast entry is of the other kind of access. */
+typedef struct SlowEntry {
+    uint64_t page; /* virtual; 1: empty */
+    uint64_t pa;   /* of the page */
+    Pas      pas;
+    bool     readable, writable, device;
+} SlowEntry;
+
+typedef struct FetchEntry {
+    uint64_t page; /* virtual; 1: empty */
+    uint64_t pa;
+    bool     guarded;
+} FetchEntry;
+
+struct CpuTlb {
+    TlbEntry   read[TLB_ENTRIES];
+    TlbEntry   write[TLB_ENTRIES];
+    CpuBlock  *jump[JUMP_ENTRIES];
+    SlowEntry  slow[SLOW_ENTRIES];
+    FetchEntry fetch[FETCH_ENTRIES];
+    struct {
+        uint64_t base, size;
+    } large[LARGE_ENTRIES];  /* mappings above 4 KiB that entries came from */
+    unsigned   n_large;
+    bool       many_large;   /* more than that: any invalidation by address empties the context */
+    bool       valid;        /* has a tag */
+    bool       data_used, code_used; /* something was entered since it was emptied */
+    uint64_t   tag;
+    uint64_t   selected;     /* sequence number of the last selection */
+};
+
+static inline TlbEntry *tlb_slot(TlbEntry *table, uint64_t va)
+{
+    return &table[va >> PAGE_BITS & (TLB_ENTRIES - 1)];
+}
+
+static inline CpuBlock **jump_slot(CpuTlb *t, uint64_t pc)
+{
+    return &t->jump[pc >> 2 & (JUMP_ENTRIES - 1)];
+}
+
+void tlb_init(Cpu *cpu);
+
+/* tlb_fill - remember a translation for data; the fast tables take it when it may be accessed directly. */
+void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f);
+SlowEntry *tlb_find_slow(CpuTlb *t, uint64_t va);
+
+FetchEntry *tlb_find_fetch(CpuTlb *t, uint64_t va);
+FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f);
+
+/* tlb_flush_pa - drop what leads to physical pages; in every context of a CPU. */
+void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len);
+
+/* tlb_write_protect - no fast store may reach a page any more. */
+void tlb_write_protect(Cpu *cpu, const uint8_t *host_page);
+
+/* tlb_forget_code - empty all jump caches. */
+void tlb_forget_code(Cpu *cpu);
+
+/* ---- accesses (access.c) ---- */
+
+/* The whole path of an access whose fast test failed. @value: 16 bytes. False: the block must be left. */
+bool cpu_load_slow(Cpu *cpu, uint64_t va, IrMem mem, void *value);
+bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value);
+
+/* ---- blocks (code.c) ---- */
+
+struct CpuBlock {
+    uint64_t  pc, key;
+    uint64_t  pa;      /* of the first byte */
+    uint32_t  n;       /* instructions */
+    uint32_t  n_ops;
+    bool      dead;    /* dropped; memory stays until the arena is reset */
+    bool      once;    /* not in the cache */
+    CpuBlock *next_hash, *next_page;
+    uint16_t *first_op; /* of each instruction */
+    uint32_t *pc_delta; /* of each instruction, from pc */
+    XOp       op[];
+};
+
+enum { BLOCK_BUCKETS = 1 << 16 };
+
+struct CpuEngine {
+    Memory     *memory;
+    Owners     *owners;
+    GPtrArray  *cpus;       /* Cpu * */
+    Arena       arena;
+    Arena       once_arena; /* of the last code_once() */
+    CpuBlock  **buckets;
+    GHashTable *pages;      /* physical page -> CpuBlock *, list by next_page */
+    GHashTable *splits;     /* physical addresses of instructions that must end their block */
+    bool        reset_wanted; /* the arena is to be emptied before the next translation */
+    unsigned    resets;
+    unsigned    max_block;
+    IrBlock    *ir;
+    GArray     *breakpoints; /* uint64_t */
+    CpuEngineStats stats;
+};
+
+bool code_is_breakpoint(const CpuEngine *e, uint64_t va);
+
+/* A block that no lookup finds, in empty slots of jump caches. */
+extern CpuBlock code_no_block;
+
+void code_init(CpuEngine *e);
+void code_deinit(CpuEngine *e);
+
+/* code_find - the block for @pc, translated if need be; the jump cache knows it then. NULL: the fetch raised an
+ * exception. */
+CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key);
+
+/* code_once - a block of at most @limit instructions that is not kept; valid until the next call. */
+CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit);
+
+/* code_split - from now on blocks end after instruction @insn of @b; forgets @b. */
+void code_split(CpuEngine *e, CpuBlock *b, unsigned insn);
+
+/* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks of its pages. */
+void code_written(void *engine, uint64_t pa, uint64_t len);
+
+/* ---- the run loop (engine.c) ---- */
+
+typedef struct CpuRun {
+    int64_t   start_ns;    /* time of the first instruction of this run */
+    int64_t   limit;       /* cpu->left + instructions executed, at the end of the running block */
+    int64_t   budget;
+    int64_t   deadline_ns;
+    uint64_t  selections;
+    bool      active;      /* inside cpu_run() */
+    bool      unwind;      /* the instruction must run again as the last of a block */
+    bool      recheck;     /* translations changed: leave the chain of blocks */
+    CpuTlb    context[CONTEXTS];
+} CpuRun;
+
+/* Instructions executed in this run before the current one. */
+int64_t run_executed(const Cpu *cpu);
+
+/* Index of the current instruction in the running block. */
+unsigned run_insn_index(const Cpu *cpu);
+
+/* run_must_be_last - an access that may change what the next instruction sees. True when the current instruction
+ * is not the last of its block: the block is then left before it, to run it alone. */
+bool run_must_be_last(Cpu *cpu);
+
+/* run_sync_pc - the guest's pc is that of the current instruction, for exceptions. */
+void run_sync_pc(Cpu *cpu);
+
+/* run_recheck - leave the chain of blocks after the running one. */
+void run_recheck(Cpu *cpu);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * The portable executor: what lowering makes of a block and how it is run. An operation names its operands by byte
+ * offset from the Cpu, where guest registers and temporaries both are. Hosts are little-endian: a 32-bit operand is
+ * the first four bytes of its 64-bit place.
+ */
+#ifndef BAILEY_IR_EXEC_H
+#define BAILEY_IR_EXEC_H
+
+#include "cpu/ir/ir.h"
+
+typedef struct Cpu      Cpu;
+typedef struct CpuBlock CpuBlock;
+
+typedef struct XOp {
+    union {
+        const void *go;   /* where the executor continues */
+        uintptr_t   code; /* XCode, before exec_bind() */
+    };
+    uint16_t d, a, b, c;
+    union {
+        uint64_t      imm;
+        struct XExit *exit;
+        struct XCall *call;
+    };
+} XOp;
+
+/* A direct exit of a block. */
+typedef struct XExit {
+    CpuBlock *to[2];     /* linked successor; NULL: look it up */
+    uint64_t  pc[2];     /* taken (or only), not taken */
+    uint64_t  imm;       /* second operand of the comparison */
+    bool      ask_key;   /* the block may have changed the key */
+    bool      state;     /* only through the run loop */
+} XExit;
+
+typedef struct XCall {
+    const IrHelper *helper;
+    uint64_t        imm;
+    uint64_t        value[3]; /* arguments that are constants */
+    uint64_t        mask;     /* of the result's type */
+} XCall;
+
+/* Bump allocation; emptied as a whole. */
+typedef struct Arena {
+    uint8_t *base;
+    size_t   size, used;
+} Arena;
+
+/* NULL when full. */
+void *arena_alloc(Arena *a, size_t size);
+
+typedef enum XCode {
+#define X(name) X_##name,
+#include "cpu/ir/exec_ops.h"
+#undef X
+    X_N_CODES
+} XCode;
+
+typedef enum LowerResult { LOWER_OK, LOWER_FULL, LOWER_TOO_COMPLEX } LowerResult;
+
+/**
+ * lower_block - make operations from IR.
+ * @arena: where the block goes; as it was when the result is not LOWER_OK
+ * @out:   pc, key, pa, limit and links are the caller's to fill
+ * Returns LOWER_TOO_COMPLEX when it needs more temporaries or operations than there are: try fewer instructions.
+ */
+LowerResult lower_block(const IrBlock *ir, Arena *arena, CpuBlock **out);
+
+/* exec_bind - turn codes into addresses. */
+void exec_bind(XOp *op, size_t n);
+
+/* Why the executor came back. */
+typedef enum ExecExit {
+    EXEC_LEFT,  /* cpu->left does not cover the next block; its pc is set */
+    EXEC_FIND,  /* next block unknown; its pc is set. cpu->block: came from there by exit @link, if not NULL */
+    EXEC_STATE, /* through the run loop; pc is set */
+    EXEC_FAULT, /* an exception was raised, or run->unwind; cpu->op is where */
+} ExecExit;
+
+typedef struct ExecLink {
+    XExit   *exit;
+    unsigned which;
+} ExecLink;
+
+/* exec_may_link - whether an exit may lead to a block directly. Both lie in one page: such a link holds as long as both
+ * blocks live, whatever is mapped where. */
+bool exec_may_link(const CpuBlock *from, const CpuBlock *to);
+
+/* exec_run - run @b and what follows it. */
+ExecExit exec_run(Cpu *cpu, CpuBlock *b, ExecLink *link);
+
+#endif
