@@ -618,7 +618,7 @@ Options *options_parse(int argc, char **argv, GError **error)
             ok = opt->set(o, opt->arg != NULL ? argv[++i] : NULL, error);
         }
     }
-    if (ok && !o->help_only && o->kernel == NULL && o->dumpdtb == NULL) {
+    if (ok && !o->help_only && o->kernel == NULL && (o->dumpdtb == NULL || o->boot == BOOT_REALM)) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
     }
     if (!ok) {

@@ -106,8 +106,9 @@ static void watch_start(Cca *c)
 }
 
 /* The guest went off by itself: success, unless some text was still expected. */
-static void guest_off(Cca *c, const char *reason)
+static void guest_off(void *opaque, const char *reason)
 {
+    Cca *c = opaque;
     bool missing = c->watch.expect != NULL && !c->watch.seen;
 
     machine_stop(c->machine, missing ? EXIT_NO_EXPECT : EXIT_GUEST_OFF, reason);
@@ -511,6 +512,8 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .ram_base = CCA_RAM_BASE,
         .ram_size = c->ram_size - CARVEOUT_SIZE,
         .serial = c->serial[0],
+        .guest_off = guest_off,
+        .opaque = c,
     };
 
     c->host = host_new(&cfg, error);
@@ -524,8 +527,12 @@ static bool boot_builtin_host(Cca *c, GError **error)
 static bool dump_tree(Cca *c, GError **error)
 {
     BootLayout  none = { 0 };
-    GBytes     *tree = host_tree(c, &none);
+    GBytes     *tree = c->options->boot == BOOT_REALM ? host_realm_tree(c->options, error) : host_tree(c, &none);
     gsize       len;
+
+    if (tree == NULL) {
+        return false;
+    }
     const char *data = g_bytes_get_data(tree, &len);
     bool        ok = g_file_set_contents(c->options->dumpdtb, data, (gssize)len, error);
 

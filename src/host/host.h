@@ -33,6 +33,8 @@ typedef struct HostConfig {
     PciHost       *pci;        /* configuration requests only, as through ECAM */
     uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
     Chardev       *serial;     /* of the Realm's first PL011 */
+    void         (*guest_off)(void *opaque, const char *reason); /* the Realm powered itself off or reset */
+    void          *opaque;
 } HostConfig;
 
 /**
@@ -41,6 +43,9 @@ typedef struct HostConfig {
  */
 Host *host_new(const HostConfig *cfg, GError **error);
 void  host_free(Host *h);
+
+/* host_realm_tree - the device tree of the Realm that these options describe, as -M dumpdtb= and the RIM need it. */
+GBytes *host_realm_tree(const Options *o, GError **error);
 
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);

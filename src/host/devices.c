@@ -1,0 +1,173 @@
+/*
+ * What the Realm sees of the host: a PL011, an RTC, a virtual GICv3 with ITS, and a virtual PCI bus with the emulated
+ * functions of -device. Their DMA, and the tables of the virtual ITS, reach only pages the Realm shares.
+ */
+#include <string.h>
+
+#include "host/host_int.h"
+#include "hw/pl011.h"
+#include "hw/pl031.h"
+#include "log.h"
+
+static bool is_shared(Host *h, uint64_t ipa)
+{
+    return host_is_ram(h, ipa) && *host_page(h, ipa) == HOST_PAGE_SHARED;
+}
+
+/* The Realm's RAM is at the physical address that equals its IPA. Copies stay within shared pages. */
+static bool shared_access(Host *h, uint64_t ipa, uint8_t *data, size_t len, bool write)
+{
+    ipa &= ~SHARED_BIT;
+    while (len != 0) {
+        size_t part = MIN(len, PAGE_SIZE - (ipa & (PAGE_SIZE - 1)));
+
+        if (!is_shared(h, ipa) || (write ? memory_write(h->cfg.memory, ipa, host_attrs, data, part)
+                                         : memory_read(h->cfg.memory, ipa, host_attrs, data, part)) != MEM_OK) {
+            return false;
+        }
+        ipa += part;
+        data += part;
+        len -= part;
+    }
+    return true;
+}
+
+bool host_shared_read(Host *h, uint64_t ipa, void *dst, size_t len)
+{
+    return shared_access(h, ipa, dst, len, false);
+}
+
+bool host_shared_write(Host *h, uint64_t ipa, const void *src, size_t len)
+{
+    return shared_access(h, ipa, (uint8_t *)src, len, true);
+}
+
+static MemResult its_read(void *opaque, uint64_t addr, void *dst, size_t len)
+{
+    return host_shared_read(opaque, addr, dst, len) ? MEM_OK : MEM_DECODE;
+}
+
+static MemResult its_write(void *opaque, uint64_t addr, const void *src, size_t len)
+{
+    return host_shared_write(opaque, addr, src, len) ? MEM_OK : MEM_DECODE;
+}
+
+/* DMA of an emulated function: shared pages only, whichever alias the driver used. */
+static DmaResult shared_translate(void *opaque, const DmaRequest *req, DmaTarget *out)
+{
+    Host    *h = opaque;
+    uint64_t ipa = req->iova & ~SHARED_BIT;
+
+    if (!is_shared(h, ipa)) {
+        guest_error("host: emulated device %04x: DMA to 0x%llx, which the Realm does not share", req->requester,
+                    (unsigned long long)req->iova);
+        return DMA_FAULT;
+    }
+    *out = (DmaTarget){ .pa = ipa, .len = PAGE_SIZE - (ipa & (PAGE_SIZE - 1)), .pas = PAS_NONSECURE };
+    return DMA_OK;
+}
+
+static void vmsi(void *opaque, uint32_t requester, uint64_t addr, uint32_t data)
+{
+    Host *h = opaque;
+
+    if ((addr & ~SHARED_BIT) == CCA_ITS_BASE + GITS_TRANSLATER_OFFSET) {
+        gicv3_its_msi(h->vgic, requester, data);
+    } else {
+        guest_error("host: message interrupt of %04x to 0x%llx, which is no doorbell", requester,
+                    (unsigned long long)addr);
+    }
+}
+
+/* The virtual GIC has something new for a vCPU: have it leave the Realm. */
+static void vgic_line(void *opaque, unsigned vcpu, GicLine line, bool level)
+{
+    if (level) {
+        host_gic_kick(opaque, vcpu);
+    }
+}
+
+static void add_vgic(Host *h)
+{
+    GicConfig cfg = {
+        .n_cpus = h->n_recs,
+        .n_spis = CCA_N_SPIS,
+        .has_its = true,
+        .is_virtual = true,
+        .bus = { its_read, its_write, h },
+        .set_line = vgic_line,
+        .opaque = h,
+    };
+
+    h->vgic = gicv3_new(&cfg);
+    memory_add_mmio(h->vmem, "gicd", CCA_GICD_BASE, CCA_GICD_SIZE, &gicv3_dist_ops, h->vgic);
+    memory_add_mmio(h->vmem, "gicr", CCA_GICR_BASE, CCA_GICR_STRIDE * h->n_recs, &gicv3_redist_ops, h->vgic);
+    memory_add_mmio(h->vmem, "its", CCA_ITS_BASE, CCA_ITS_SIZE, &gicv3_its_ops, h->vgic);
+}
+
+static IrqLine vspi(Host *h, unsigned spi)
+{
+    return (IrqLine){ .set = gicv3_spi_input, .opaque = h->vgic, .n = 32 + spi };
+}
+
+static Device *add_device(Host *h, const char *cls, uint64_t base)
+{
+    Device *dev = device_new(device_class_find(cls), cls, machine_clock(h->cfg.machine), h->cfg.options->seed);
+
+    memory_add_mmio(h->vmem, cls, base, align_up(dev->cls->mmio_size, PAGE_SIZE), &device_mmio_ops, dev);
+    return dev;
+}
+
+static void add_vpci(Host *h)
+{
+    PciHostConfig cfg = {
+        .name = "pcie.0",
+        .up = { .memory = h->vmem, .dma_memory = h->cfg.memory, .translate = shared_translate, .opaque = h,
+                .msi = vmsi, .msi_opaque = h },
+        .last_bus = (uint8_t)((CCA_PCI_ECAM_SIZE >> 20) - 1),
+        .ecam_base = CCA_PCI_ECAM_BASE,
+        .mem32 = { CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE },
+        .mem64 = { CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE },
+        .io = { CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE },
+    };
+
+    for (unsigned i = 0; i < 4; i++) {
+        cfg.up.intx[i] = vspi(h, CCA_SPI_PCI + i);
+    }
+    h->vpci = pci_host_new(&cfg);
+}
+
+bool host_devices_init(Host *h, GError **error)
+{
+    h->vowners = owners_new();
+    h->vmem = memory_new(h->vowners);
+    add_vgic(h);
+    h->uart = add_device(h, "pl011", CCA_UART_BASE);
+    pl011_connect(h->uart, vspi(h, CCA_SPI_UART), h->cfg.serial);
+    h->rtc = add_device(h, "pl031", CCA_RTC_BASE);
+    pl031_connect(h->rtc, vspi(h, CCA_SPI_RTC), h->cfg.options->rtc_base_s);
+    add_vpci(h);
+    return device_realize(h->uart, error) && device_realize(h->rtc, error);
+}
+
+void host_devices_free(Host *h)
+{
+    g_clear_pointer(&h->vpci, pci_host_free);
+    g_clear_pointer(&h->uart, device_free);
+    g_clear_pointer(&h->rtc, device_free);
+    g_clear_pointer(&h->vgic, gicv3_free);
+    g_clear_pointer(&h->vmem, memory_free);
+    g_clear_pointer(&h->vowners, owners_free);
+}
+
+MemResult host_mmio(Host *h, unsigned vcpu, uint64_t ipa, unsigned size, bool write, uint64_t *value)
+{
+    MemRegion *r = memory_find(h->vmem, ipa);
+    MemAttrs   attrs = { .pas = PAS_NONSECURE, .requester = vcpu };
+
+    if (r == NULL || !is_aligned(ipa, size)) {
+        return MEM_DECODE;
+    }
+    return write ? memory_mmio_write(h->vmem, r, ipa, size, attrs, *value)
+                 : memory_mmio_read(h->vmem, r, ipa, size, attrs, value);
+}

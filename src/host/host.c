@@ -1,0 +1,129 @@
+/*
+ * The built-in host's life: images and layout, the first steps, one step after the other.
+ */
+#include "host/host.h"
+
+#include <inttypes.h>
+
+#include "host/host_int.h"
+#include "log.h"
+
+const HostFault host_faults[] = { { NULL, NULL } };
+
+/* Where kernel, initrd and device tree of a Realm with these options go. */
+static bool place_images(const Options *o, BootLayout *l, GError **error)
+{
+    GBytes *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
+    bool    ok = kernel != NULL;
+
+    if (ok && o->initrd != NULL) {
+        initrd = loader_read_file(o->initrd, "-initrd", error);
+        ok = initrd != NULL;
+    }
+    ok = ok && loader_place(l, kernel, initrd, CCA_RAM_BASE, o->ram_size, error);
+    if (ok && o->dtb != NULL) {
+        dtb = loader_read_file(o->dtb, "-dtb", error);
+        ok = dtb != NULL;
+    } else if (ok) {
+        CcaTree t = {
+            .n_cpus = o->smp,
+            .ram_size = o->ram_size,
+            .bootargs = o->append,
+            .initrd_start = initrd != NULL ? l->piece[1].addr : 0,
+            .initrd_end = initrd != NULL ? l->piece[1].addr + g_bytes_get_size(initrd) : 0,
+            .probe_only = true,
+            .seed = o->seed + 1,
+        };
+
+        dtb = cca_tree_build(&t);
+    }
+    ok = ok && loader_place_dtb(l, dtb, CCA_RAM_BASE, o->ram_size, error);
+    g_clear_pointer(&kernel, g_bytes_unref);
+    g_clear_pointer(&initrd, g_bytes_unref);
+    g_clear_pointer(&dtb, g_bytes_unref);
+    return ok;
+}
+
+GBytes *host_realm_tree(const Options *o, GError **error)
+{
+    BootLayout l = { 0 };
+    GBytes    *dtb = place_images(o, &l, error) ? g_bytes_ref(l.piece[2].bytes) : NULL;
+
+    loader_free(&l);
+    return dtb;
+}
+
+static void take_memory(Host *h)
+{
+    const Options *o = h->cfg.options;
+
+    h->ram_base = CCA_RAM_BASE;
+    h->ram_size = o->ram_size;
+    h->blocks = g_new0(HostBlock, h->ram_size / BLOCK_SIZE);
+    h->pages = g_new0(uint8_t, h->ram_size / PAGE_SIZE);
+    h->free = h->ram_base + h->ram_size;
+    h->free_end = h->cfg.ram_base + h->cfg.ram_size;
+    h->spare = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+}
+
+Host *host_new(const HostConfig *cfg, GError **error)
+{
+    Host *h = g_new0(Host, 1);
+
+    h->cfg = *cfg;
+    h->n_recs = cfg->n_cpus;
+    take_memory(h);
+    if (!place_images(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
+        host_free(h);
+        return NULL;
+    }
+    for (unsigned i = 0; i < h->n_recs; i++) {
+        h->cpus[i].cpu = cfg->cpus[i];
+        cfg->cpus[i]->off = false;
+        monitor_set_builtin_host(cfg->monitor, cfg->cpus[i]);
+    }
+    host_gic_init(h);
+    return h;
+}
+
+void host_free(Host *h)
+{
+    host_devices_free(h);
+    loader_free(&h->layout);
+    g_array_free(h->spare, TRUE);
+    g_free(h->blocks);
+    g_free(h->pages);
+    g_free(h);
+}
+
+bool host_step(void *opaque, Cpu *cpu)
+{
+    Host    *h = opaque;
+    HostCpu *hc = &h->cpus[cpu->index];
+
+    if (h->phase == HOST_RUN) {
+        return host_run_step(h, hc);
+    }
+    return cpu->index == 0 && host_realm_step(h, hc->cpu);
+}
+
+bool host_plug(Host *h, Device *dev, GError **error)
+{
+    return pci_plug_option(h->vpci, dev, error);
+}
+
+void host_report(const Host *h, GString *json)
+{
+    g_string_append(json, ",\n  \"rhi\": {");
+    for (unsigned i = 0; i < ARRAY_LEN(h->rhi_counts); i++) {
+        if (h->rhi_counts[i] != 0) {
+            g_string_append_printf(json, "%s\n    \"0x%08x\": %" PRIu64, json->str[json->len - 1] == '{' ? "" : ",",
+                                   RHI_FID(i), h->rhi_counts[i]);
+        }
+    }
+    g_string_append(json, "\n  },\n  \"rec_exits\": [");
+    for (unsigned i = 0; i < h->n_recs; i++) {
+        g_string_append_printf(json, "%s%" PRIu64, i == 0 ? "" : ", ", h->cpus[i].n_exits);
+    }
+    g_string_append(json, "]");
+}
