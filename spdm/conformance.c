@@ -1,7 +1,7 @@
 /*
- * The messages of the three protocols, with what is answered here. The names and codes are the specifications' (DSP0274,
- * "SPDM request codes"; PCIe r6, IDE_KM and TDISP); whether one is implemented is asked of the dispatch tables, so that
- * this list cannot claim more than the code does.
+ * The messages of the three protocols, with what is answered here. The names and codes are the
+ * specifications' (DSP0274, "SPDM request codes"; PCIe r6, IDE_KM and TDISP); whether one is implemented is
+ * asked of the dispatch tables, so that this list cannot claim more than the code does.
  */
 #include "spdm/ide_km.h"
 #include "spdm/responder.h"
@@ -93,7 +93,8 @@ bool spdm_conformance(size_t n, SpdmConformance *out)
         return false;
     }
     item = &items[n];
-    list = item->protocol[0] == 'S' ? spdm_message : item->protocol[0] == 'I' ? ide_km_message : tdisp_message;
+    list = item->protocol[0] == 'S' ? spdm_message : tdisp_message;
+    list = item->protocol[0] == 'I' ? ide_km_message : list;
     *out = (SpdmConformance){ item->protocol, item->name, item->code, item->since, is_listed(list, item) };
     return true;
 }

@@ -1,6 +1,7 @@
 /*
- * The algorithm tables and the few OpenSSL calls behind crypto.h. OpenSSL objects live inside one function each.
- * ECDSA signatures cross this interface as r || s (DSP0274 "Signature generation"), not as OpenSSL's DER.
+ * The algorithm tables and the few OpenSSL calls behind crypto.h. OpenSSL objects live inside one function
+ * each. ECDSA signatures cross this interface as r || s (DSP0274 "Signature generation"), not as OpenSSL's
+ * DER.
  */
 #include "spdm/crypto.h"
 
@@ -36,15 +37,15 @@ static const SpdmAead aeads[] = {
     { .bit = BIT(1), .key_len = 32, .name = "AES-256-GCM" },
 };
 
-#define DEFINE_LOOKUP(type, function, table)                                                                           \
-    const type *function(uint32_t bit)                                                                                 \
-    {                                                                                                                  \
-        for (size_t i = 0; i < ARRAY_LEN(table); i++) {                                                                \
-            if ((table)[i].bit == bit) {                                                                               \
-                return &(table)[i];                                                                                    \
-            }                                                                                                          \
-        }                                                                                                              \
-        return NULL;                                                                                                   \
+#define DEFINE_LOOKUP(type, function, table)                                                                 \
+    const type *function(uint32_t bit)                                                                       \
+    {                                                                                                        \
+        for (size_t i = 0; i < ARRAY_LEN(table); i++) {                                                      \
+            if ((table)[i].bit == bit) {                                                                     \
+                return &(table)[i];                                                                          \
+            }                                                                                                \
+        }                                                                                                    \
+        return NULL;                                                                                         \
     }
 
 DEFINE_LOOKUP(SpdmHash, spdm_hash, hashes)
@@ -85,7 +86,8 @@ bool spdm_hash_spans(const SpdmHash *hash, const SpdmSpan *spans, size_t n, uint
     return ok;
 }
 
-bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const void *data, size_t len, uint8_t *out)
+bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const void *data, size_t len,
+               uint8_t *out)
 {
     return HMAC(EVP_get_digestbyname(hash->name), key, (int)key_len, data, len, out, NULL) != NULL;
 }
@@ -106,7 +108,8 @@ static EVP_PKEY *make_key(const char *curve, const uint8_t *scalar, size_t scala
     ok = ok && (point == NULL ||
                 OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, point_len) == 1);
     ok = ok && (params = OSSL_PARAM_BLD_to_param(build)) != NULL;
-    ok = ok && (ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL)) != NULL && EVP_PKEY_fromdata_init(ctx) == 1;
+    ok = ok && (ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL)) != NULL &&
+         EVP_PKEY_fromdata_init(ctx) == 1;
     if (ok) {
         (void)EVP_PKEY_fromdata(ctx, &key, scalar != NULL ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params);
     }
@@ -147,8 +150,8 @@ static size_t signature_to_der(const uint8_t *sig, size_t sig_len, uint8_t *der,
     return len > 0 ? (size_t)len : 0;
 }
 
-bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg, size_t len,
-                     uint8_t *sig)
+bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg,
+                     size_t len, uint8_t *sig)
 {
     Entropy    *before = entropy_use(entropy);
     EVP_PKEY   *key = make_key(asym->curve, scalar, asym->scalar_len, NULL, 0);
@@ -167,7 +170,8 @@ bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scal
     return ok;
 }
 
-bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len, const uint8_t *sig)
+bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len,
+                       const uint8_t *sig)
 {
     uint8_t     der[DER_SIG_MAX];
     size_t      der_len = signature_to_der(sig, asym->sig_len, der, sizeof(der));
@@ -198,7 +202,8 @@ static bool scalar_to_point(const char *curve, const BIGNUM *scalar, uint8_t *po
     EC_POINT *p = group != NULL ? EC_POINT_new(group) : NULL;
     bool      ok = p != NULL && EC_POINT_mul(group, p, scalar, NULL, NULL, NULL) == 1;
 
-    ok = ok && EC_POINT_point2oct(group, p, POINT_CONVERSION_UNCOMPRESSED, point, point_len, NULL) == point_len;
+    ok = ok &&
+         EC_POINT_point2oct(group, p, POINT_CONVERSION_UNCOMPRESSED, point, point_len, NULL) == point_len;
     EC_POINT_free(p);
     EC_GROUP_free(group);
     return ok;
@@ -248,7 +253,8 @@ bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *scalar
 
     memcpy(point + 1, peer, dhe->len);
     theirs = make_key(dhe->curve, NULL, 0, point, dhe->len + 1);
-    ok = ctx != NULL && theirs != NULL && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, theirs) == 1;
+    ok = ctx != NULL && theirs != NULL && EVP_PKEY_derive_init(ctx) == 1 &&
+         EVP_PKEY_derive_set_peer(ctx, theirs) == 1;
     ok = ok && EVP_PKEY_derive(ctx, secret, &len) == 1 && len == dhe->secret_len;
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(theirs);
@@ -258,8 +264,8 @@ bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *scalar
     return ok;
 }
 
-bool spdm_aead_seal(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad, const uint8_t *in,
-                    size_t len, uint8_t *out, uint8_t *tag)
+bool spdm_aead_seal(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad,
+                    const uint8_t *in, size_t len, uint8_t *out, uint8_t *tag)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int             n = 0;
@@ -274,8 +280,8 @@ bool spdm_aead_seal(const SpdmAead *aead, const uint8_t *key, const uint8_t *non
     return ok;
 }
 
-bool spdm_aead_open(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad, const uint8_t *in,
-                    size_t len, uint8_t *out, const uint8_t *tag)
+bool spdm_aead_open(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad,
+                    const uint8_t *in, size_t len, uint8_t *out, const uint8_t *tag)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t         want[SPDM_AEAD_TAG];

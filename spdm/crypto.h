@@ -1,7 +1,7 @@
 /*
- * The cryptography SPDM needs, over OpenSSL, with plain bytes on both sides: no OpenSSL object outlives a call, so
- * every key and every state can be saved. The algorithm tables hold what is offered and selected; an algorithm joins
- * by a row here and a test. Functions that need random numbers take the Entropy to draw from.
+ * The cryptography SPDM needs, over OpenSSL, with plain bytes on both sides: no OpenSSL object outlives a
+ * call, so every key and every state can be saved. The algorithm tables hold what is offered and selected; an
+ * algorithm joins by a row here and a test. Functions that need random numbers take the Entropy to draw from.
  */
 #ifndef BAILEY_SPDM_CRYPTO_H
 #define BAILEY_SPDM_CRYPTO_H
@@ -22,7 +22,8 @@
 #define SPDM_AEAD_IV    12
 #define SPDM_AEAD_TAG   16
 
-/* Selections are the single bit of DSP0274 "NEGOTIATE_ALGORITHMS request message format", and index these tables. */
+/* Selections are the single bit of DSP0274 "NEGOTIATE_ALGORITHMS request message format", and index these
+ * tables. */
 typedef struct SpdmHash {
     uint32_t    bit;         /* BaseHashAlgo */
     uint32_t    measure_bit; /* MeasurementHashAlgo numbers the same hashes differently */
@@ -75,18 +76,20 @@ typedef struct SpdmSpan {
  */
 bool spdm_hash_spans(const SpdmHash *hash, const SpdmSpan *spans, size_t n, uint8_t *out);
 
-bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const void *data, size_t len, uint8_t *out);
+bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const void *data, size_t len,
+               uint8_t *out);
 
 /**
  * spdm_ecdsa_sign - sign a message (it is hashed here, with @asym's hash).
  * @scalar: private key, big-endian, @asym->scalar_len bytes
  * @sig:    receives r || s, @asym->sig_len bytes
  */
-bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg, size_t len,
-                     uint8_t *sig);
+bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg,
+                     size_t len, uint8_t *sig);
 
 /* Whether @sig (r || s) is @point's signature over @msg. @point: uncompressed, @asym->point_len bytes. */
-bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len, const uint8_t *sig);
+bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len,
+                       const uint8_t *sig);
 
 /* Whether @point is an uncompressed point of the curve. */
 bool spdm_point_is_valid(const char *curve, const uint8_t *point, size_t len);
@@ -106,10 +109,10 @@ bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *scalar
                      uint8_t *secret);
 
 /* AES-GCM. @out may be @in. The tag is SPDM_AEAD_TAG bytes; open returns false when it does not match. */
-bool spdm_aead_seal(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad, const uint8_t *in,
-                    size_t len, uint8_t *out, uint8_t *tag);
-bool spdm_aead_open(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad, const uint8_t *in,
-                    size_t len, uint8_t *out, const uint8_t *tag);
+bool spdm_aead_seal(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad,
+                    const uint8_t *in, size_t len, uint8_t *out, uint8_t *tag);
+bool spdm_aead_open(const SpdmAead *aead, const uint8_t *key, const uint8_t *nonce, SpdmSpan aad,
+                    const uint8_t *in, size_t len, uint8_t *out, const uint8_t *tag);
 
 /* Comparison in time that does not depend on where the difference is; for MACs and nonces. */
 bool spdm_equal(const void *a, const void *b, size_t len);

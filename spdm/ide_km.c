@@ -1,7 +1,7 @@
 /*
- * IDE_KM messages. PCIe r6, "IDE Key Management (IDE_KM)": QUERY, KEY_PROG, K_SET_GO, K_SET_STOP. Only KEY_PROG can report
- * an error of its own; any other malformed message is refused one level up, as an unsupported SPDM request.
- * Left out: the GET_KEY and AEAD limit messages of later revisions.
+ * IDE_KM messages. PCIe r6, "IDE Key Management (IDE_KM)": QUERY, KEY_PROG, K_SET_GO, K_SET_STOP. Only
+ * KEY_PROG can report an error of its own; any other malformed message is refused one level up, as an
+ * unsupported SPDM request. Left out: the GET_KEY and AEAD limit messages of later revisions.
  */
 #include "spdm/ide_km.h"
 
@@ -51,7 +51,8 @@ static IdeKmStream *make_stream(IdeKm *km, uint8_t port, uint8_t id)
     return s;
 }
 
-/* Every sub-stream has a key in use in both directions. During a key refresh some use one set, some the other. */
+/* Every sub-stream has a key in use in both directions. During a key refresh some use one set, some the
+ * other. */
 static bool stream_is_ready(const IdeKmStream *s)
 {
     for (unsigned i = 0; i < SLOTS; i++) {
@@ -81,8 +82,9 @@ static void tell_ready(IdeKm *km, const IdeKmStream *s, bool was_ready)
     }
 }
 
-/* The one place where a key's state changes. GO of one set retires the other's key of the same slot, without leaving
- * Secure: PCIe "Key Refresh". A retired key cannot come back, as its counter would repeat; it waits for its STOP. */
+/* The one place where a key's state changes. GO of one set retires the other's key of the same slot,
+ * without leaving Secure: PCIe "Key Refresh". A retired key cannot come back, as its counter would
+ * repeat; it waits for its STOP. */
 static void set_key(IdeKm *km, IdeKmStream *s, const IdeKeySlot *slot, IdeKeyState state)
 {
     uint8_t *other = &s->key[!slot->key_set][slot->sub_stream][slot->tx];
@@ -142,8 +144,8 @@ static uint8_t encode_slot(const IdeKeySlot *slot)
     return (uint8_t)(slot->key_set | (slot->tx ? 2 : 0) | slot->sub_stream << 4);
 }
 
-/* Keys and IVs cross the wire as DWs, most significant first, each DW little-endian. The AES key's first byte is the
- * most significant byte of its most significant DW. */
+/* Keys and IVs cross the wire as DWs, most significant first, each DW little-endian. The AES key's first
+ * byte is the most significant byte of its most significant DW. */
 static void read_key(ByteReader *r, uint8_t key[IDE_KEY_LEN])
 {
     for (unsigned i = 0; i < IDE_KEY_LEN; i += 4) {
@@ -171,7 +173,7 @@ static void write_ifv(ByteWriter *w, uint64_t ifv)
     bw_u32(w, (uint32_t)ifv);
 }
 
-/* ---- device ---------------------------------------------------------------------------------------------------- */
+/* ---- device -------------------------------------------------------------------------------------------- */
 
 static SpdmVendorResult handle_query(IdeKm *km, ByteReader *r, ByteWriter *rsp)
 {
@@ -248,8 +250,8 @@ static SpdmVendorResult handle_key_prog(IdeKm *km, ByteReader *r, ByteWriter *rs
     return SPDM_VENDOR_REPLY;
 }
 
-/* K_SET_GO and K_SET_STOP. Stopping a key that is not there is harmless; starting one that is not there cannot be
- * acknowledged, because the acknowledgement has no status. */
+/* K_SET_GO and K_SET_STOP. Stopping a key that is not there is harmless; starting one that is not there
+ * cannot be acknowledged, because the acknowledgement has no status. */
 static SpdmVendorResult go_or_stop(IdeKm *km, ByteReader *r, ByteWriter *rsp, bool go)
 {
     uint8_t      stream_id, sub, port, *state;
@@ -281,8 +283,15 @@ static SpdmVendorResult go_or_stop(IdeKm *km, ByteReader *r, ByteWriter *rsp, bo
     return SPDM_VENDOR_REPLY;
 }
 
-static SpdmVendorResult handle_go(IdeKm *km, ByteReader *r, ByteWriter *rsp) { return go_or_stop(km, r, rsp, true); }
-static SpdmVendorResult handle_stop(IdeKm *km, ByteReader *r, ByteWriter *rsp) { return go_or_stop(km, r, rsp, false); }
+static SpdmVendorResult handle_go(IdeKm *km, ByteReader *r, ByteWriter *rsp)
+{
+    return go_or_stop(km, r, rsp, true);
+}
+
+static SpdmVendorResult handle_stop(IdeKm *km, ByteReader *r, ByteWriter *rsp)
+{
+    return go_or_stop(km, r, rsp, false);
+}
 
 static const struct IdeKmMessage {
     const char *name;
@@ -295,7 +304,8 @@ static const struct IdeKmMessage {
     { "K_SET_STOP", K_SET_STOP, handle_stop },
 };
 
-SpdmVendorResult ide_km_handle(IdeKm *km, uint32_t session_id, const uint8_t *req, size_t len, ByteWriter *rsp)
+SpdmVendorResult ide_km_handle(IdeKm *km, uint32_t session_id, const uint8_t *req, size_t len,
+                               ByteWriter *rsp)
 {
     ByteReader r = br_init(req, len);
     uint8_t    code = br_u8(&r);
@@ -324,7 +334,7 @@ bool ide_km_message(size_t n, const char **name, uint8_t *code)
     return true;
 }
 
-/* ---- requester ------------------------------------------------------------------------------------------------- */
+/* ---- requester ----------------------------------------------------------------------------------------- */
 
 void ide_km_sequence_start(IdeKmSequence *q, IdeKmOp op, uint8_t port, uint8_t stream_id, uint8_t key_set,
                            const uint8_t keys[IDE_SUB_STREAMS][2][IDE_KEY_LEN])

@@ -1,7 +1,7 @@
 /*
- * IDE key management: the device's side, which keeps the state of every sub-stream's keys, and the requester's
- * messages. PCIe r6, "IDE Key Management (IDE_KM)". Messages travel in SPDM sessions as PCI-SIG protocol 0; what is
- * handled here starts behind the protocol byte.
+ * IDE key management: the device's side, which keeps the state of every sub-stream's keys, and the
+ * requester's messages. PCIe r6, "IDE Key Management (IDE_KM)". Messages travel in SPDM sessions as PCI-SIG
+ * protocol 0; what is handled here starts behind the protocol byte.
  */
 #ifndef BAILEY_SPDM_IDE_KM_H
 #define BAILEY_SPDM_IDE_KM_H
@@ -33,8 +33,8 @@ typedef enum IdeKpStatus {
     IDE_KP_FAILED = 4,
 } IdeKpStatus;
 
-/* Where the device puts keys. Every call is made only after the message was found valid; any but the first two may
- * be NULL. */
+/* Where the device puts keys. Every call is made only after the message was found valid; any but the
+ * first two may be NULL. */
 typedef struct IdeKeySink {
     /* Ports are 0 to the result. */
     uint8_t (*max_port)(void *opaque);
@@ -50,7 +50,8 @@ typedef struct IdeKeySink {
      * that is no longer ready must go Insecure, and the TDIs bound to it to ERROR. */
     void (*ready_changed)(void *opaque, uint8_t port, uint8_t stream_id, bool ready);
     /* Bus, device/function and segment of the port; then the IDE capability's registers from offset 4 on. */
-    void (*query)(void *opaque, uint8_t port, uint8_t *dev_func, uint8_t *bus, uint8_t *segment, ByteWriter *regs);
+    void (*query)(void *opaque, uint8_t port, uint8_t *dev_func, uint8_t *bus, uint8_t *segment,
+                  ByteWriter *regs);
 } IdeKeySink;
 
 /* RETIRED: the other key set took over; kept until it is stopped. */
@@ -77,9 +78,11 @@ void ide_km_init(IdeKm *km, const IdeKeySink *sink, void *opaque);
  * ide_km_handle - answer one IDE_KM message; fits SpdmResponderConfig.vendor for protocol 0.
  * The first session that speaks owns the keys until it ends; others get no answer.
  */
-SpdmVendorResult ide_km_handle(IdeKm *km, uint32_t session_id, const uint8_t *req, size_t len, ByteWriter *rsp);
+SpdmVendorResult ide_km_handle(IdeKm *km, uint32_t session_id, const uint8_t *req, size_t len,
+                               ByteWriter *rsp);
 
-/* An SPDM session ended: if it owned the keys, all are stopped. Call from SpdmResponderConfig.session_changed. */
+/* An SPDM session ended: if it owned the keys, all are stopped. Call from
+ * SpdmResponderConfig.session_changed. */
 void ide_km_session_ended(IdeKm *km, uint32_t session_id);
 
 /* Device reset: all keys are stopped and the owner forgotten. */
@@ -91,7 +94,7 @@ bool ide_km_stream_ready(const IdeKm *km, uint8_t port, uint8_t stream_id);
 /* The session that keyed the stream (whether or not it is complete); 0: none. */
 uint32_t ide_km_stream_session(const IdeKm *km, uint8_t port, uint8_t stream_id);
 
-/* ---- requester ------------------------------------------------------------------------------------------------- */
+/* ---- requester ----------------------------------------------------------------------------------------- */
 
 typedef enum IdeKmOp {
     IDE_KM_QUERY,  /* one message; the response is for ide_km_parse_query() */

@@ -1,6 +1,6 @@
 /*
- * PEM in, SPDM certificate chain out; and the checks of a verifier over DER certificates. OpenSSL does the X.509.
- * Time is an argument: no clock is read.
+ * PEM in, SPDM certificate chain out; and the checks of a verifier over DER certificates. OpenSSL does the
+ * X.509. Time is an argument: no clock is read.
  */
 #include "spdm/pki.h"
 
@@ -83,7 +83,8 @@ bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, 
     }
     if (!spdm_hash_spans(hash, &root, 1, id->chain + CHAIN_HEADER_LEN) ||
         spdm_chain_check(id->chain + header, id->chain_len - header, NULL, 0, -1, leaf) != NULL ||
-        !spdm_public_point(asym, entropy, id->private_key, ours) || !spdm_equal(leaf, ours, asym->point_len)) {
+        !spdm_public_point(asym, entropy, id->private_key, ours) ||
+        !spdm_equal(leaf, ours, asym->point_len)) {
         *error = "the certificates do not lead from a root to the private key's certificate";
         return false;
     }
@@ -158,12 +159,12 @@ static bool verify_path(STACK_OF(X509) *certs, X509 *root, X509 *leaf, int64_t t
     return ok;
 }
 
-const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len, int64_t time_s,
-                             uint8_t point[SPDM_POINT_MAX])
+const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
+                             int64_t time_s, uint8_t point[SPDM_POINT_MAX])
 {
     STACK_OF(X509)      *certs = read_certificates(der, len);
     const unsigned char *p = root;
-    X509                *trusted = root != NULL && root_len <= LONG_MAX ? d2i_X509(NULL, &p, (long)root_len) : NULL;
+    X509                *trusted = root != NULL ? d2i_X509(NULL, &p, (long)root_len) : NULL;
     int                  n = certs != NULL ? sk_X509_num(certs) : 0;
     const char          *why = NULL;
 

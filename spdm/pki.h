@@ -1,6 +1,6 @@
 /*
- * Certificates at the edges: making a device's SPDM certificate chain from PEM files, and reading the leaf key out of
- * a chain as a host does. Requester and responder never look inside a certificate.
+ * Certificates at the edges: making a device's SPDM certificate chain from PEM files, and reading the leaf
+ * key out of a chain as a host does. Requester and responder never look inside a certificate.
  */
 #ifndef BAILEY_SPDM_PKI_H
 #define BAILEY_SPDM_PKI_H
@@ -11,8 +11,8 @@
 
 #include "spdm/crypto.h"
 
-/* What a device has: the chain of DSP0274 "Certificate chain format" (length, root hash, DER certificates root first) and
- * the leaf's private scalar. */
+/* What a device has: the chain of DSP0274 "Certificate chain format" (length, root hash, DER certificates
+ * root first) and the leaf's private scalar. */
 typedef struct SpdmIdentity {
     uint8_t  chain[8192];
     uint32_t chain_len;
@@ -53,8 +53,8 @@ bool spdm_key_load(const char *key_pem, uint8_t scalar[SPDM_SCALAR_MAX]);
  * @point:      receives the leaf's key, uncompressed; NULL if not wanted
  * Returns NULL when the chain holds, else why it does not.
  */
-const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len, int64_t time_s,
-                             uint8_t point[SPDM_POINT_MAX]);
+const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
+                             int64_t time_s, uint8_t point[SPDM_POINT_MAX]);
 
 /* The first certificate of a concatenation: its DER length, 0 when malformed. */
 size_t spdm_first_certificate_len(const uint8_t *der, size_t len);

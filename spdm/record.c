@@ -1,6 +1,7 @@
 /*
- * Seal and open one record. The associated data is SessionID || Length; the nonce is the channel's IV with its first
- * eight bytes XORed by the little-endian sequence number (DSP0277 1.2 fixes that order; 1.0 and 1.1 left it open).
+ * Seal and open one record. The associated data is SessionID || Length; the nonce is the channel's IV with
+ * its first eight bytes XORed by the little-endian sequence number (DSP0277 1.2 fixes that order; 1.0 and 1.1
+ * left it open).
  */
 #include "spdm/record.h"
 
@@ -17,8 +18,8 @@ static void make_nonce(const SpdmChannel *c, uint8_t nonce[SPDM_AEAD_IV])
     le64_put(nonce, le64_get(nonce) ^ c->sequence);
 }
 
-size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_id, const uint8_t *msg, size_t len,
-                        uint8_t *out, size_t cap)
+size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_id, const uint8_t *msg,
+                        size_t len, uint8_t *out, size_t cap)
 {
     ByteWriter w = bw_init(out, cap);
     uint8_t    nonce[SPDM_AEAD_IV], *tag;
@@ -51,8 +52,8 @@ bool spdm_record_session(const uint8_t *in, size_t len, uint32_t *session_id)
     return br_ok(&r);
 }
 
-bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, size_t len, uint8_t *out, size_t cap,
-                      size_t *out_len)
+bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, size_t len, uint8_t *out,
+                      size_t cap, size_t *out_len)
 {
     ByteReader     r = br_init(in, len);
     uint8_t        plain[2 + SPDM_MSG_MAX], nonce[SPDM_AEAD_IV];

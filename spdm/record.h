@@ -1,6 +1,6 @@
 /*
- * Secured messages as PCIe DOE carries them (object type 2). DMTF DSP0277, "Secured Message format", with the DOE
- * binding: no sequence number bytes, no random padding; PCIe r6 "CMA-SPDM" for the object.
+ * Secured messages as PCIe DOE carries them (object type 2). DMTF DSP0277, "Secured Message format", with the
+ * DOE binding: no sequence number bytes, no random padding; PCIe r6 "CMA-SPDM" for the object.
  */
 #ifndef BAILEY_SPDM_RECORD_H
 #define BAILEY_SPDM_RECORD_H
@@ -15,8 +15,8 @@
  * @c:   the sender's channel; its sequence number advances on success
  * Returns the record's length (not padded to DW), 0 when it does not fit @cap.
  */
-size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_id, const uint8_t *msg, size_t len,
-                        uint8_t *out, size_t cap);
+size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_id, const uint8_t *msg,
+                        size_t len, uint8_t *out, size_t cap);
 
 /* The session a record names, before anything is checked; false when it is too short to name one. */
 bool spdm_record_session(const uint8_t *in, size_t len, uint32_t *session_id);
@@ -25,9 +25,10 @@ bool spdm_record_session(const uint8_t *in, size_t len, uint32_t *session_id);
  * spdm_record_open - check and decrypt one record; DW padding behind it is allowed.
  * @out:     receives the SPDM message, at most @cap bytes; may not overlap @in
  * @out_len: its length
- * Returns false when anything is wrong: the session must then end. The sequence number advances on success only.
+ * Returns false when anything is wrong: the session must then end. The sequence number advances on success
+ * only.
  */
-bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, size_t len, uint8_t *out, size_t cap,
-                      size_t *out_len);
+bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, size_t len, uint8_t *out,
+                      size_t cap, size_t *out_len);
 
 #endif

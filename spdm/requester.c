@@ -1,10 +1,10 @@
 /*
- * The requester: one step per message, in a table. An operation is a run of steps; each step builds its request and
- * reads its response, then names the next. DMTF DSP0274 1.2, message sections of the steps' names; the offer is the CMA
- * profile of the RMM, reduced to what crypto.h has.
+ * The requester: one step per message, in a table. An operation is a run of steps; each step builds its
+ * request and reads its response, then names the next. DMTF DSP0274 1.2, message sections of the steps'
+ * names; the offer is the CMA profile of the RMM, reduced to what crypto.h has.
  *
- * Nothing is believed before it is covered: DIGESTS must match the chain, KEY_EXCHANGE_RSP must carry the signature
- * of the public key that was given, over a transcript that holds everything said so far.
+ * Nothing is believed before it is covered: DIGESTS must match the chain, KEY_EXCHANGE_RSP must carry the
+ * signature of the public key that was given, over a transcript that holds everything said so far.
  */
 #include "spdm/spdm.h"
 
@@ -16,7 +16,7 @@
 #include "spdm/sign.h"
 
 #define CT_EXPONENT 20
-#define REQUESTER_CAPS                                                                                                 \
+#define REQUESTER_CAPS                                                                                       \
     (SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
 #define SLOT             0
 #define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
@@ -35,7 +35,8 @@ typedef enum StepResult {
 typedef struct Step {
     SpdmOp  op;
     uint8_t code;
-    bool (*build)(SpdmRequester *r, ByteWriter *w);        /* behind the code byte; false: reason in r->error */
+    /* Writes what follows the code byte; false: reason in r->error. */
+    bool (*build)(SpdmRequester *r, ByteWriter *w);
     StepResult (*read)(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
 } Step;
 
@@ -90,7 +91,7 @@ static StepResult keep_vca(SpdmRequester *r, const ByteReader *rsp)
     return STEP_NEXT;
 }
 
-/* ---- connect --------------------------------------------------------------------------------------------------- */
+/* ---- connect ------------------------------------------------------------------------------------------- */
 
 static bool build_get_version(SpdmRequester *r, ByteWriter *w)
 {
@@ -146,7 +147,8 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
 }
 
 /* The four algorithm tables, in the order both messages need. */
-static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ_ASYM, SPDM_ALG_KEY_SCHEDULE };
+static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ_ASYM,
+                                       SPDM_ALG_KEY_SCHEDULE };
 
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
@@ -270,17 +272,19 @@ static StepResult read_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t pa
     if (r->chain_len + len + left > sizeof(r->chain) || r->chain_len + len > UINT16_MAX) {
         return step_fail(r, "the certificate chain is longer than 8 KiB");
     }
-    /* The RMM's certificate object starts behind the chain's header, which a first portion may hold only in part. */
+    /* The RMM's certificate object starts behind the chain's header, which a first portion may hold only
+     * in part. */
     hidden = r->chain_len < header ? header - r->chain_len : 0;
     if (len > hidden) {
-        r->cache = (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)(8 + hidden), (uint32_t)(len - hidden) };
+        r->cache =
+            (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)(8 + hidden), (uint32_t)(len - hidden) };
     }
     memcpy(r->chain + r->chain_len, data, len);
     r->chain_len += (uint32_t)len;
     return left != 0 ? STEP_AGAIN : check_chain(r);
 }
 
-/* ---- session --------------------------------------------------------------------------------------------------- */
+/* ---- session ------------------------------------------------------------------------------------------- */
 
 static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
 {
@@ -382,7 +386,8 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     }
     start_th(r, unsigned_part);
     th = spdm_transcript_span(&r->session.th);
-    if (r->session.th.overflowed || !spdm_verify(&signer, r->public_key, SPDM_SIGN_KEY_EXCHANGE, &th, 1, sig)) {
+    if (r->session.th.overflowed ||
+        !spdm_verify(&signer, r->public_key, SPDM_SIGN_KEY_EXCHANGE, &th, 1, sig)) {
         return step_fail(r, "KEY_EXCHANGE_RSP is not signed by the device's public key");
     }
     spdm_transcript_add(&r->session.th, sig, signer.asym->sig_len);
@@ -418,7 +423,8 @@ static StepResult read_finish(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
     }
     spdm_transcript_add(&r->session.th, header.data, header.len);
     if (mac != NULL) {
-        if (!verify_data(r, r->session.keys.response_finished, want) || !spdm_equal(want, mac, suite.hash->len)) {
+        if (!verify_data(r, r->session.keys.response_finished, want) ||
+            !spdm_equal(want, mac, suite.hash->len)) {
             return step_fail(r, "FINISH_RSP has a wrong MAC");
         }
         spdm_transcript_add(&r->session.th, mac, suite.hash->len);
@@ -448,7 +454,7 @@ static StepResult read_end_session(SpdmRequester *r, ByteReader *rsp, uint8_t pa
     return STEP_NEXT;
 }
 
-/* ---- inside a session ------------------------------------------------------------------------------------------ */
+/* ---- inside a session ---------------------------------------------------------------------------------- */
 
 static bool build_vendor(SpdmRequester *r, ByteWriter *w)
 {
@@ -505,8 +511,8 @@ static bool record_is_well_formed(const SpdmRequester *r, const uint8_t *record,
 static bool measurements_are_signed(SpdmRequester *r, SpdmSpan unsigned_part, const uint8_t *sig)
 {
     SpdmSigner signer = signer_of(r);
-    SpdmSpan   spans[] = { spdm_transcript_span(&r->a), spdm_transcript_span(&r->session.l1l2), request_span(r),
-                           unsigned_part };
+    SpdmSpan   spans[] = { spdm_transcript_span(&r->a), spdm_transcript_span(&r->session.l1l2),
+                           request_span(r), unsigned_part };
 
     return !r->session.l1l2.overflowed &&
            spdm_verify(&signer, r->public_key, SPDM_SIGN_MEASUREMENTS, spans, ARRAY_LEN(spans), sig);
@@ -545,7 +551,7 @@ static StepResult read_measurements(SpdmRequester *r, ByteReader *rsp, uint8_t p
     return STEP_NEXT;
 }
 
-/* ---- the table and its engine ---------------------------------------------------------------------------------- */
+/* ---- the table and its engine -------------------------------------------------------------------------- */
 
 /* An operation's rows stand together, in order. */
 static const Step steps[] = {
@@ -569,8 +575,9 @@ static bool step_is_secured(const SpdmRequester *r)
            (r->session.state == SPDM_SESSION_HANDSHAKE && !r->session.in_the_clear);
 }
 
-/* The operation is over without success. A session that it used is in an unknown state at the other end when the
- * failure was in the protection or in the handshake: it goes too. A clean ERROR answer leaves it. */
+/* The operation is over without success. A session that it used is in an unknown state at the other end
+ * when the failure was in the protection or in the handshake: it goes too. A clean ERROR answer leaves
+ * it. */
 static SpdmResult give_up(SpdmRequester *r, bool session_too)
 {
     if (session_too || r->op == SPDM_OP_SESSION || r->session.state != SPDM_SESSION_ESTABLISHED) {
@@ -616,7 +623,8 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
     if ((op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) && args == NULL) {
         return "the operation needs arguments";
     }
-    if (op == SPDM_OP_VENDOR && args->len > r->peer_transfer_size - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD) {
+    if (op == SPDM_OP_VENDOR &&
+        args->len > r->peer_transfer_size - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD) {
         return "the message is longer than the device takes";
     }
     return NULL;
@@ -722,8 +730,9 @@ static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool sec
         memcpy(r->reply, in, len);
     } else if (!spdm_record_session(in, len, &id) || id != r->session.id ||
                !spdm_record_open(spdm_aead(r->selected.aead),
-                                 handshake ? &r->session.keys.response_handshake : &r->session.keys.response_data, in,
-                                 len, r->reply, sizeof(r->reply), &plain_len)) {
+                                 handshake ? &r->session.keys.response_handshake
+                                           : &r->session.keys.response_data,
+                                 in, len, r->reply, sizeof(r->reply), &plain_len)) {
         return fail(r, "the response could not be decrypted");
     }
     r->reply_len = (uint32_t)plain_len;
@@ -737,7 +746,8 @@ static bool check_header(SpdmRequester *r, const Step *step, uint8_t version, ui
     uint8_t expected = step->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : r->version;
 
     if (code == SPDM_ERROR) {
-        return fail(r, "the device answered ERROR 0x%02x (data 0x%02x) to request 0x%02x", param1, param2, step->code);
+        return fail(r, "the device answered ERROR 0x%02x (data 0x%02x) to request 0x%02x", param1, param2,
+                    step->code);
     }
     if (version != expected || code != SPDM_RESPONSE_OF(step->code)) {
         return fail(r, "the response 0x%02x does not answer request 0x%02x", code, step->code);
@@ -804,7 +814,8 @@ void spdm_requester_abort(SpdmRequester *r)
 
 const char *spdm_requester_error(const SpdmRequester *r) { return r->error; }
 
-SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key, size_t len)
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key,
+                                            size_t len)
 {
     const SpdmAsym *asym = spdm_asym(r->selected.asym);
 
@@ -834,4 +845,7 @@ SpdmSpan spdm_requester_vca(const SpdmRequester *r) { return spdm_transcript_spa
 
 SpdmSpan spdm_requester_chain(const SpdmRequester *r) { return (SpdmSpan){ r->chain, r->chain_len }; }
 
-bool spdm_requester_has_session(const SpdmRequester *r) { return r->session.state == SPDM_SESSION_ESTABLISHED; }
+bool spdm_requester_has_session(const SpdmRequester *r)
+{
+    return r->session.state == SPDM_SESSION_ESTABLISHED;
+}

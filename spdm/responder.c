@@ -1,8 +1,8 @@
 /*
- * The responder's dispatcher: opens records, finds the request, checks what the registration demands, keeps the
- * transcripts, writes ERROR, closes records. DMTF DSP0274, "SPDM messaging protocol" and "ERROR response message".
- * Where the specification lets a responder choose between silence and an error, it answers, so that a peer's trace
- * shows why; exceptions are named where they occur.
+ * The responder's dispatcher: opens records, finds the request, checks what the registration demands, keeps
+ * the transcripts, writes ERROR, closes records. DMTF DSP0274, "SPDM messaging protocol" and "ERROR response
+ * message". Where the specification lets a responder choose between silence and an error, it answers, so that
+ * a peer's trace shows why; exceptions are named where they occur.
  */
 #include "spdm/responder.h"
 
@@ -49,8 +49,9 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
     if (sig == NULL) {
         return SPDM_RESPONSE_TOO_LARGE;
     }
-    return spdm_sign(&signer, s->config.entropy, s->config.private_key, context, spans, n, sig) ? SPDM_OK
-                                                                                                : SPDM_UNSPECIFIED;
+    return spdm_sign(&signer, s->config.entropy, s->config.private_key, context, spans, n, sig)
+               ? SPDM_OK
+               : SPDM_UNSPECIFIED;
 }
 
 void spdm_session_end(SpdmResponder *s, SpdmSession *session)
@@ -96,8 +97,8 @@ void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
     s->config = *config;
 }
 
-/* Whether the version byte of a request fits the state: DSP0274 "Version encoding". GET_CAPABILITIES is the first
- * message with the chosen version; an ERROR sent before that carries 1.0. */
+/* Whether the version byte of a request fits the state: DSP0274 "Version encoding". GET_CAPABILITIES is
+ * the first message with the chosen version; an ERROR sent before that carries 1.0. */
 static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
 {
     if (code == SPDM_GET_VERSION) {
@@ -136,7 +137,8 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
         if (plain) {
             x->session = clear_handshake(s);
         }
-        if (x->session == NULL || (!plain && x->session->in_the_clear && x->session->state == SPDM_SESSION_HANDSHAKE)) {
+        if (x->session == NULL ||
+            (!plain && x->session->in_the_clear && x->session->state == SPDM_SESSION_HANDSHAKE)) {
             return SPDM_SESSION_REQUIRED;
         }
         return x->session->state == SPDM_SESSION_HANDSHAKE ? SPDM_OK : SPDM_UNEXPECTED_REQUEST;
@@ -144,8 +146,9 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
     if (x->session == NULL) {
         return q->where == SPDM_IN_SESSION ? SPDM_SESSION_REQUIRED : SPDM_OK;
     }
-    return q->where != SPDM_OUTSIDE && x->session->state == SPDM_SESSION_ESTABLISHED ? SPDM_OK
-                                                                                      : SPDM_UNEXPECTED_REQUEST;
+    return q->where != SPDM_OUTSIDE && x->session->state == SPDM_SESSION_ESTABLISHED
+               ? SPDM_OK
+               : SPDM_UNEXPECTED_REQUEST;
 }
 
 static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x, uint8_t version)
@@ -163,7 +166,8 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
     return check_where(s, q, x);
 }
 
-/* Transcripts that a request ends by being another one: DSP0274 "L1 and L2", "M1 and M2 message transcript". */
+/* Transcripts that a request ends by being another one: DSP0274 "L1 and L2", "M1 and M2 message
+ * transcript". */
 static void drop_transcripts(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x)
 {
     if (x->code != SPDM_GET_MEASUREMENTS) {
@@ -240,8 +244,9 @@ static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t
     }
 }
 
-/* The room for a response: what the peer declared, less what sealing adds. The record overhead counts against the
- * transfer size although the specification would let it ride on top, because peers' buffers hold the whole object. */
+/* The room for a response: what the peer declared, less what sealing adds. The record overhead counts
+ * against the transfer size although the specification would let it ride on top, because peers' buffers
+ * hold the whole object. */
 static size_t response_room(const SpdmResponder *s, bool secured, size_t cap)
 {
     size_t room = s->peer_transfer_size != 0 && s->peer_transfer_size < cap ? s->peer_transfer_size : cap;

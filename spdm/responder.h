@@ -1,6 +1,6 @@
 /*
- * Inside of the responder: what a request handler sees. Handlers register themselves with SPDM_REQUEST and are called
- * by responder.c when version, connection state, capability and session fit.
+ * Inside of the responder: what a request handler sees. Handlers register themselves with SPDM_REQUEST and
+ * are called by responder.c when version, connection state, capability and session fit.
  */
 #ifndef BAILEY_SPDM_RESPONDER_H
 #define BAILEY_SPDM_RESPONDER_H
@@ -16,8 +16,8 @@ typedef enum SpdmWhere {
     SPDM_IN_HANDSHAKE /* FINISH: in the handshake phase; a plain object when the handshake is in the clear */
 } SpdmWhere;
 
-/* Which transcript the dispatcher appends request and response to, once the response is complete. Messages that hold
- * a signature cannot wait that long: their handlers keep the transcript themselves. */
+/* Which transcript the dispatcher appends request and response to, once the response is complete.
+ * Messages that hold a signature cannot wait that long: their handlers keep the transcript themselves. */
 typedef enum SpdmKept { SPDM_KEPT_NOWHERE, SPDM_KEPT_A, SPDM_KEPT_B } SpdmKept;
 
 /* What the dispatcher does after the response has left with the keys that were current. */
@@ -45,7 +45,7 @@ typedef struct SpdmRequest {
     uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field */
     SpdmWhere      where;
     SpdmKept       kept;
-    bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2 message transcript" */
+    bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2" */
     SpdmHandler    handle;
 } SpdmRequest;
 
@@ -54,12 +54,12 @@ extern const SpdmRequest *const __start_spdm_requests[];
 extern const SpdmRequest *const __stop_spdm_requests[];
 
 /* Defines the handler of one request and registers it; the fields of SpdmRequest follow the name. */
-#define SPDM_REQUEST(NAME, ...)                                                                                        \
-    static SpdmError         handle_##NAME(SpdmResponder *, SpdmExchange *, ByteReader *, ByteWriter *);               \
-    static const SpdmRequest request_##NAME = {                                                                        \
-        .name = #NAME, .code = SPDM_##NAME, .handle = handle_##NAME, __VA_ARGS__                                       \
-    };                                                                                                                 \
-    static const SpdmRequest *const entry_##NAME __attribute__((section("spdm_requests"), used)) = &request_##NAME;    \
+#define SPDM_REQUEST(NAME, ...)                                                                              \
+    static SpdmError handle_##NAME(SpdmResponder *, SpdmExchange *, ByteReader *, ByteWriter *);             \
+    static const SpdmRequest request_##NAME = {                                                              \
+        .name = #NAME, .code = SPDM_##NAME, .handle = handle_##NAME, __VA_ARGS__ };                          \
+    static const SpdmRequest *const entry_##NAME __attribute__((section("spdm_requests"), used)) =           \
+        &request_##NAME;                                                                                     \
     static SpdmError handle_##NAME(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp)
 
 /* Starts the response of the request in @x. */
@@ -81,7 +81,8 @@ bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot);
 /* Hash of slot 0's chain, appended to @rsp. */
 void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp);
 
-/* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other types. */
+/* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
+ * types. */
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
 
 /* Ends a session; session_changed hears of it when it was established. */

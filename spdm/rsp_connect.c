@@ -1,6 +1,7 @@
 /*
- * The responder's side of negotiation: GET_VERSION, GET_CAPABILITIES, NEGOTIATE_ALGORITHMS. DMTF DSP0274 1.2, message
- * sections of those names. Only 1.2 is offered; 1.1 and 1.3 join with their message lengths at the places marked.
+ * The responder's side of negotiation: GET_VERSION, GET_CAPABILITIES, NEGOTIATE_ALGORITHMS. DMTF DSP0274 1.2,
+ * message sections of those names. Only 1.2 is offered; 1.1 and 1.3 join with their message lengths at the
+ * places marked.
  */
 #include "spdm/responder.h"
 
@@ -35,10 +36,11 @@ static bool flags_are_consistent(uint32_t f)
     bool     identity = (f & SPDM_CAP_CERT) || (f & SPDM_CAP_PUB_KEY_ID);
     bool     chal = f & SPDM_CAP_CHAL, mut_auth = f & SPDM_CAP_MUT_AUTH;
     bool     protects = f & (SPDM_CAP_ENCRYPT | SPDM_CAP_MAC);
-    uint32_t of_sessions = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_HBEAT |
-                           SPDM_CAP_KEY_UPD;
+    uint32_t of_sessions =
+        SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_HBEAT | SPDM_CAP_KEY_UPD;
 
-    return psk != 2u << 10 && psk != 3u << 10 && (!session || protects) && (session || (f & of_sessions) == 0) &&
+    return psk != 2u << 10 && psk != 3u << 10 && (!session || protects) &&
+           (session || (f & of_sessions) == 0) &&
            (key_ex || psk == 0 || !(f & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)) &&
            !((f & SPDM_CAP_CERT) && (f & SPDM_CAP_PUB_KEY_ID)) && (!identity || chal || key_ex) &&
            (!(chal || mut_auth) || identity) && (!mut_auth || key_ex || chal);
@@ -82,7 +84,8 @@ typedef struct Offer {
     uint16_t supported[ALG_TABLES_MAX];
 } Offer;
 
-/* One algorithm structure table: AlgType, AlgCount, AlgSupported, external algorithms (none is known here). */
+/* One algorithm structure table: AlgType, AlgCount, AlgSupported, external algorithms (none is known
+ * here). */
 static bool read_table(ByteReader *req, Offer *o, unsigned n, unsigned *ext_algs)
 {
     uint8_t  type = br_u8(req), count = br_u8(req);
@@ -125,7 +128,8 @@ static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
            ext_algs <= EXT_ALGS_MAX;
 }
 
-/* The lowest common bit. Each table of crypto.h has one row so far; with more, its order is the preference. */
+/* The lowest common bit. Each table of crypto.h has one row so far; with more, its order is the
+ * preference. */
 static uint32_t pick(uint32_t offered, uint32_t ours)
 {
     uint32_t common = offered & ours;
@@ -192,8 +196,8 @@ static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
     if (sel->hash == 0 || sel->asym == 0) {
         return false; /* certificates and signatures need them */
     }
-    return !sessions ||
-           (sel->dhe != 0 && sel->aead != 0 && sel->key_schedule != 0 && sel->other_params == SPDM_OPAQUE_FMT1);
+    return !sessions || (sel->dhe != 0 && sel->aead != 0 && sel->key_schedule != 0 &&
+                         sel->other_params == SPDM_OPAQUE_FMT1);
 }
 
 SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,

@@ -1,6 +1,6 @@
 /*
- * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2, message sections of those
- * names. Slot 0 is the only slot; there is no provisioned raw public key (slot FF).
+ * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2, message sections of
+ * those names. Slot 0 is the only slot; there is no provisioned raw public key (slot FF).
  */
 #include "spdm/responder.h"
 
@@ -41,7 +41,8 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     size_t  offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
     uint8_t slot = x->param1 & 0xf;
 
-    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) || offset >= s->config.chain_len || len == 0) {
+    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) || offset >= s->config.chain_len ||
+        len == 0) {
         return SPDM_INVALID_REQUEST;
     }
     left = s->config.chain_len - offset;

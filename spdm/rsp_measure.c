@@ -1,6 +1,7 @@
 /*
  * GET_MEASUREMENTS and the measurement summary. DMTF DSP0274 1.2, "GET_MEASUREMENTS request message" and
- * "DMTF measurement specification format". The values come from the device; this file hashes, frames and signs them.
+ * "DMTF measurement specification format". The values come from the device; this file hashes, frames and
+ * signs them.
  */
 #include "spdm/responder.h"
 
@@ -19,7 +20,7 @@ static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
 
 static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, ByteWriter *w)
 {
-    const SpdmHash *hash = spdm_hash(s->selected.hash); /* the measurement hash is chosen from the same table */
+    const SpdmHash *hash = spdm_hash(s->selected.hash); /* the measurement hash is of the same table */
     SpdmSpan        value = { m->value, m->len };
     bool            as_is = raw || m->raw_only;
     size_t          len = as_is ? m->len : hash->len;
@@ -99,8 +100,8 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
         br_skip(req, SPDM_NONCE_LEN);
         slot = br_u8(req) & 0xf;
     }
-    if (!spdm_message_ends(req) ||
-        (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG || !spdm_slot_is_provisioned(s, slot)))) {
+    if (!spdm_message_ends(req) || (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG ||
+                                             !spdm_slot_is_provisioned(s, slot)))) {
         return SPDM_INVALID_REQUEST;
     }
     if (s->selected.measure_spec == 0) {

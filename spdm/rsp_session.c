@@ -1,6 +1,7 @@
 /*
- * Sessions: KEY_EXCHANGE, FINISH, END_SESSION, and the PCI-SIG messages inside them. DMTF DSP0274 1.2, message
- * sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for the opaque data.
+ * Sessions: KEY_EXCHANGE, FINISH, END_SESSION, and the PCI-SIG messages inside them. DMTF DSP0274 1.2,
+ * message sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for the
+ * opaque data.
  */
 #include "spdm/responder.h"
 
@@ -13,8 +14,8 @@ static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
 
 static SpdmSession *free_session(SpdmResponder *s)
 {
-    /* A clear handshake is finished by a plain FINISH, which names no session: only the newest can be meant, so an
-     * older unfinished one can go. */
+    /* A clear handshake is finished by a plain FINISH, which names no session: only the newest can be
+     * meant, so an older unfinished one can go. */
     for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
         if (s->sessions[i].state == SPDM_SESSION_HANDSHAKE && s->sessions[i].in_the_clear) {
             spdm_session_end(s, &s->sessions[i]);
@@ -36,7 +37,8 @@ static bool hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t 
 }
 
 /* VerifyData = HMAC(finished key, Hash(TH so far)). */
-static bool verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished, uint8_t *out)
+static bool verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
+                        uint8_t *out)
 {
     uint8_t th[SPDM_HASH_MAX];
 
@@ -111,7 +113,8 @@ static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t sec
     return session;
 }
 
-SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE, .drops_b = true)
+SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE,
+             .drops_b = true)
 {
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version;
@@ -155,7 +158,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
 }
 
 /* FINISH without mutual authentication: RequesterVerifyData alone. */
-SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_HANDSHAKE, .drops_b = true)
+SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_HANDSHAKE,
+             .drops_b = true)
 {
     SpdmSession   *session = x->session;
     SpdmSuite      suite = spdm_responder_suite(s);
@@ -201,8 +205,8 @@ SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .wh
     return SPDM_OK;
 }
 
-/* PCI-SIG messages. IDE_KM and TDISP exist only inside sessions; a plain one gets no answer at all, as TDISP demands
- * for its own ("TDISP message transport"), and as a stranger should not learn more. */
+/* PCI-SIG messages. IDE_KM and TDISP exist only inside sessions; a plain one gets no answer at all, as
+ * TDISP demands for its own ("TDISP message transport"), and as a stranger should not learn more. */
 SPDM_REQUEST(VENDOR_DEFINED, .from = SPDM_NEGOTIATED, .where = SPDM_ANYWHERE)
 {
     uint8_t    payload[SPDM_MSG_MAX - SPDM_PCI_WRAPPER_LEN];

@@ -1,6 +1,6 @@
 /*
- * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: PSK sessions, the export master secret
- * and key update, which have no request here.
+ * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: PSK sessions, the export master
+ * secret and key update, which have no request here.
  */
 #include "spdm/schedule.h"
 
@@ -11,7 +11,8 @@
 #define INFO_MAX 128
 
 /* RFC 5869 "Step 2: Expand" for one block: T(1) = HMAC(PRK, info || 1). */
-static bool expand_block(const SpdmHash *hash, const uint8_t *prk, ByteWriter *info, uint8_t *out, size_t out_len)
+static bool expand_block(const SpdmHash *hash, const uint8_t *prk, ByteWriter *info, uint8_t *out,
+                         size_t out_len)
 {
     uint8_t block[SPDM_HASH_MAX];
     bool    ok;
@@ -50,8 +51,8 @@ static bool derive_channel(const SpdmSuite *suite, const uint8_t *secret, SpdmCh
            spdm_expand(suite, secret, "iv", NULL, c->iv, sizeof(c->iv));
 }
 
-bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len, const uint8_t *th1,
-                           SpdmKeys *keys)
+bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len,
+                           const uint8_t *th1, SpdmKeys *keys)
 {
     static const uint8_t zero_salt[SPDM_HASH_MAX];
     size_t               h = suite->hash->len;

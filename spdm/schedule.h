@@ -1,5 +1,6 @@
 /*
- * The SPDM key schedule. DMTF DSP0274, "Key schedule"; DSP0277 uses the four channel keys. All values are bytes.
+ * The SPDM key schedule. DMTF DSP0274, "Key schedule"; DSP0277 uses the four channel keys. All values are
+ * bytes.
  */
 #ifndef BAILEY_SPDM_SCHEDULE_H
 #define BAILEY_SPDM_SCHEDULE_H
@@ -35,8 +36,8 @@ bool spdm_expand(const SpdmSuite *suite, const uint8_t *secret, const char *labe
                  uint8_t *out, size_t out_len);
 
 /* From the DHE secret and Hash(TH1): handshake secret, finished keys and handshake channels. */
-bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len, const uint8_t *th1,
-                           SpdmKeys *keys);
+bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len,
+                           const uint8_t *th1, SpdmKeys *keys);
 
 /* From the handshake secret and Hash(TH2): the data channels. */
 bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys);

@@ -1,6 +1,6 @@
 /*
- * The message that is signed: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36 bytes, the hash of
- * the transcript. The signature algorithm hashes this again.
+ * The message that is signed: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36 bytes,
+ * the hash of the transcript. The signature algorithm hashes this again.
  */
 #include "spdm/sign.h"
 
@@ -16,7 +16,8 @@ typedef struct SignedMessage {
     size_t  len;
 } SignedMessage;
 
-static bool build_message(const SpdmSigner *s, const char *context, const SpdmSpan *spans, size_t n, SignedMessage *m)
+static bool build_message(const SpdmSigner *s, const char *context, const SpdmSpan *spans, size_t n,
+                          SignedMessage *m)
 {
     char   prefix[] = "dmtf-spdm-v1.2.*";
     size_t context_len = strlen(context);
@@ -44,8 +45,8 @@ bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, con
            spdm_ecdsa_sign(s->asym, entropy, scalar, m.bytes, m.len, sig);
 }
 
-bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans, size_t n,
-                 const uint8_t *sig)
+bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans,
+                 size_t n, const uint8_t *sig)
 {
     SignedMessage m;
 

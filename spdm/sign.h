@@ -1,6 +1,6 @@
 /*
- * SPDM signatures. DMTF DSP0274, "Signature generation" and "Signature verification": since 1.2 a fixed prefix and a
- * context string go in front of the transcript's hash, so that no signature serves two purposes.
+ * SPDM signatures. DMTF DSP0274, "Signature generation" and "Signature verification": since 1.2 a fixed
+ * prefix and a context string go in front of the transcript's hash, so that no signature serves two purposes.
  */
 #ifndef BAILEY_SPDM_SIGN_H
 #define BAILEY_SPDM_SIGN_H
@@ -22,7 +22,7 @@ typedef struct SpdmSigner {
 bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, const char *context,
                const SpdmSpan *spans, size_t n, uint8_t *sig);
 
-bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans, size_t n,
-                 const uint8_t *sig);
+bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans,
+                 size_t n, const uint8_t *sig);
 
 #endif

@@ -1,12 +1,14 @@
 /*
- * SPDM for PCIe devices: the responder inside a device and the requester inside a trusted module, as pure functions
- * from bytes to bytes. DMTF DSP0274 (SPDM) 1.2, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6 CMA-SPDM.
+ * SPDM for PCIe devices: the responder inside a device and the requester inside a trusted module, as pure
+ * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.2, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
+ * CMA-SPDM.
  *
- * Both ends take and give the payload of one DOE data object, without its two header DWs; "secured" is the object type
- * (false: 1, CMA/SPDM; true: 2, secured CMA/SPDM). State is plain data, so that a machine can be saved; the pointers
- * in a config are the owner's and are given again after a restore.
+ * Both ends take and give the payload of one DOE data object, without its two header DWs; "secured" is the
+ * object type (false: 1, CMA/SPDM; true: 2, secured CMA/SPDM). State is plain data, so that a machine can be
+ * saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Left out: SPDM 1.0, 1.1, 1.3; PSK sessions, mutual authentication, CHUNK, heartbeat, key update. None is advertised.
+ * Left out: SPDM 1.0, 1.1, 1.3; PSK sessions, mutual authentication, CHUNK, heartbeat, key update. None is
+ * advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -21,7 +23,7 @@
 
 #define SPDM_SESSIONS 4
 
-/* ---- responder ------------------------------------------------------------------------------------------------- */
+/* ---- responder ----------------------------------------------------------------------------------------- */
 
 /* DSP0274 "DMTF measurement specification format", DMTFSpecMeasurementValueType. */
 typedef enum SpdmMeasurementKind {
@@ -63,16 +65,16 @@ typedef struct SpdmResponderConfig {
     bool (*measurement)(void *opaque, unsigned n, SpdmMeasurement *m);
 
     /* One PCI-SIG message that came inside session @session_id (never 0). */
-    SpdmVendorResult (*vendor)(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req, size_t len,
-                               ByteWriter *rsp);
+    SpdmVendorResult (*vendor)(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req,
+                               size_t len, ByteWriter *rsp);
 
     /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
     void (*session_changed)(void *opaque, uint32_t session_id, bool established);
 } SpdmResponderConfig;
 
 /* Everything that is implemented. */
-#define SPDM_RESPONDER_CAPS                                                                                            \
-    (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX |           \
+#define SPDM_RESPONDER_CAPS                                                                                  \
+    (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
      SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
 
 /* DSP0274 "SPDM messaging protocol": what of the connection has been agreed. */
@@ -95,7 +97,8 @@ typedef struct SpdmSession {
     uint16_t         secured_version; /* selected secured message version, such as 0x1100 */
     bool             in_the_clear;    /* FINISH travels as a plain object */
     SpdmKeys         keys;
-    SpdmTranscript   th;     /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
+    /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
+    SpdmTranscript   th;
     SpdmTranscript   l1l2;   /* measurements since the last reset, in this session */
 } SpdmSession;
 
@@ -109,7 +112,8 @@ typedef struct SpdmResponder {
     uint32_t       peer_transfer_size;
     SpdmSelection  selected;
     bool           authenticated;   /* a CHALLENGE was answered since the last reset */
-    SpdmTranscript a, b, l1l2;      /* DSP0274: VCA; digests and certificates; measurements outside sessions */
+    /* DSP0274: VCA; digests and certificates; measurements outside sessions */
+    SpdmTranscript a, b, l1l2;
     SpdmSession    sessions[SPDM_SESSIONS];
 } SpdmResponder;
 
@@ -133,7 +137,7 @@ void spdm_responder_reset(SpdmResponder *r);
 size_t spdm_responder_handle(SpdmResponder *r, bool secured, const uint8_t *in, size_t in_len, uint8_t *out,
                              size_t cap, bool *secured_out);
 
-/* ---- requester ------------------------------------------------------------------------------------------------- */
+/* ---- requester ----------------------------------------------------------------------------------------- */
 
 typedef enum SpdmOp {
     SPDM_OP_NONE,
@@ -150,7 +154,8 @@ typedef enum SpdmResult { SPDM_CONTINUE, SPDM_DONE, SPDM_FAILED } SpdmResult;
 typedef enum SpdmObject {
     SPDM_OBJECT_NONE,
     SPDM_OBJECT_VCA,          /* request, then response: whole messages */
-    SPDM_OBJECT_CERTIFICATE,  /* response only: DER certificates, root first, without the chain's own header */
+    /* response only: DER certificates, root first, without the chain's own header */
+    SPDM_OBJECT_CERTIFICATE,
     SPDM_OBJECT_MEASUREMENTS, /* request, then response: whole messages, decrypted */
 } SpdmObject;
 
@@ -161,7 +166,11 @@ typedef struct SpdmCache {
 } SpdmCache;
 
 /* Key algorithms of SET_PUBLIC_KEY, numbered as the RMM's RmiPublicKeyParams. */
-typedef enum SpdmKeyType { SPDM_KEY_RSA_3072 = 0, SPDM_KEY_ECDSA_P256 = 1, SPDM_KEY_ECDSA_P384 = 2 } SpdmKeyType;
+typedef enum SpdmKeyType {
+    SPDM_KEY_RSA_3072 = 0,
+    SPDM_KEY_ECDSA_P256 = 1,
+    SPDM_KEY_ECDSA_P384 = 2
+} SpdmKeyType;
 
 typedef enum SpdmKeyResult { SPDM_KEY_OK, SPDM_KEY_UNSUPPORTED, SPDM_KEY_INVALID } SpdmKeyResult;
 
@@ -216,8 +225,8 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
 /**
  * spdm_requester_next - the next request of the operation.
  * @cap: SPDM_MSG_MAX bytes are always enough
- * Returns the payload's exact length (the mailbox pads), 0 when no operation is under way, a response is awaited, or
- * building failed (spdm_requester_error() then says why).
+ * Returns the payload's exact length (the mailbox pads), 0 when no operation is under way, a response is
+ * awaited, or building failed (spdm_requester_error() then says why).
  */
 size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured);
 
@@ -232,10 +241,13 @@ const char *spdm_requester_error(const SpdmRequester *r);
 
 /**
  * spdm_requester_set_public_key - name the key that the device must sign with.
- * @key, @len: P-384: 97 bytes, uncompressed. The caller has checked the certificate chain; no X.509 is parsed here.
- * Returns SPDM_KEY_UNSUPPORTED for a type that was not negotiated, SPDM_KEY_INVALID for bytes that are no such key.
+ * @key, @len: P-384: 97 bytes, uncompressed. The caller has checked the certificate chain; no X.509 is parsed
+ *             here.
+ * Returns SPDM_KEY_UNSUPPORTED for a type that was not negotiated, SPDM_KEY_INVALID for bytes that are no
+ * such key.
  */
-SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key, size_t len);
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key,
+                                            size_t len);
 
 /* What of the exchange that just ended goes to a cached object; object SPDM_OBJECT_NONE: nothing. */
 SpdmCache spdm_requester_cache(const SpdmRequester *r);
@@ -253,7 +265,7 @@ SpdmSpan spdm_requester_chain(const SpdmRequester *r);
 
 bool spdm_requester_has_session(const SpdmRequester *r);
 
-/* ---- conformance ----------------------------------------------------------------------------------------------- */
+/* ---- conformance --------------------------------------------------------------------------------------- */
 
 typedef struct SpdmConformance {
     const char *protocol; /* "SPDM", "IDE_KM", "TDISP" */

@@ -1,7 +1,7 @@
 /*
- * The device security manager: answers TDISP requests and owns the states of the TDIs. PCIe r6, "TDISP", message
- * sections of the names below. Checks go in the order size, version, interface, state, content; a request that fails
- * changes nothing.
+ * The device security manager: answers TDISP requests and owns the states of the TDIs. PCIe r6, "TDISP",
+ * message sections of the names below. Checks go in the order size, version, interface, state, content; a
+ * request that fails changes nothing.
  */
 #include "spdm/tdisp.h"
 
@@ -15,15 +15,16 @@
 /* Everything that can move a TDI. */
 typedef enum TdiEvent { EVENT_LOCK, EVENT_START, EVENT_STOP, EVENT_VIOLATION, N_EVENTS } TdiEvent;
 
-/* TDISP "TDI State Machine". STAY: the event has no edge from there. A violation while UNLOCKED is no violation; one in
- * ERROR changes nothing. ERROR is left by STOP only (leaving it unasked, after a scrub, is optional). */
+/* TDISP "TDI State Machine". STAY: the event has no edge from there. A violation while UNLOCKED is no
+ * violation; one in ERROR changes nothing. ERROR is left by STOP only (leaving it unasked, after a scrub,
+ * is optional). */
 #define STAY 0xff
 static const uint8_t edges[N_EVENTS][4] = {
-    /*                   CONFIG_UNLOCKED      CONFIG_LOCKED        RUN                  ERROR               */
-    [EVENT_LOCK]      = { TDI_CONFIG_LOCKED,   STAY,                STAY,                STAY                },
-    [EVENT_START]     = { STAY,                TDI_RUN,             STAY,                STAY                },
-    [EVENT_STOP]      = { STAY,                TDI_CONFIG_UNLOCKED, TDI_CONFIG_UNLOCKED, TDI_CONFIG_UNLOCKED },
-    [EVENT_VIOLATION] = { STAY,                TDI_ERROR,           TDI_ERROR,           STAY                },
+    /*                 CONFIG_UNLOCKED    CONFIG_LOCKED        RUN                  ERROR               */
+    [EVENT_LOCK]    = { TDI_CONFIG_LOCKED, STAY,                STAY,                STAY                },
+    [EVENT_START]   = { STAY,              TDI_RUN,             STAY,                STAY                },
+    [EVENT_STOP]    = { STAY,              TDI_CONFIG_UNLOCKED, TDI_CONFIG_UNLOCKED, TDI_CONFIG_UNLOCKED },
+    [EVENT_VIOLATION] = { STAY,            TDI_ERROR,           TDI_ERROR,           STAY                },
 };
 
 /* The one place where a TDI's state changes. Returns whether it did. */
@@ -81,7 +82,7 @@ Tdi *tdisp_find(TdispDsm *dsm, uint32_t function_id)
     return NULL;
 }
 
-/* ---- interface report ------------------------------------------------------------------------------------------ */
+/* ---- interface report ---------------------------------------------------------------------------------- */
 
 size_t tdisp_report_encode(const TdispReport *report, uint8_t *out, size_t cap)
 {
@@ -137,7 +138,7 @@ bool tdisp_report_decode(const uint8_t *in, size_t len, TdispReport *report)
     return br_ok(&r) && br_left(&r) == 0;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 typedef struct Exchange {
     TdispDsm *dsm;
@@ -318,8 +319,9 @@ static void begin(ByteWriter *w, const Header *h, uint8_t type)
     bw_u64(w, h->reserved);
 }
 
-/* Whether another session than the one that locked the interface asks. A host can open sessions of its own; it must not
- * read the report of, start or stop what a trusted module locked. In ERROR anyone may STOP: the owner may be gone. */
+/* Whether another session than the one that locked the interface asks. A host can open sessions of its
+ * own; it must not read the report of, start or stop what a trusted module locked. In ERROR anyone may
+ * STOP: the owner may be gone. */
 static bool is_foreign(const Exchange *x, const struct TdispMessage *m)
 {
     bool held = x->tdi->state == TDI_CONFIG_LOCKED || x->tdi->state == TDI_RUN;
@@ -327,8 +329,8 @@ static bool is_foreign(const Exchange *x, const struct TdispMessage *m)
     return m->own_session && held && x->tdi->session_id != x->session_id;
 }
 
-static TdispError check_and_handle(Exchange *x, const struct TdispMessage *m, const Header *h, ByteReader *req,
-                                   ByteWriter *rsp)
+static TdispError check_and_handle(Exchange *x, const struct TdispMessage *m, const Header *h,
+                                   ByteReader *req, ByteWriter *rsp)
 {
     if (m != NULL && br_left(req) != m->payload_len) {
         return TDISP_INVALID_REQUEST;
@@ -352,7 +354,8 @@ static TdispError check_and_handle(Exchange *x, const struct TdispMessage *m, co
     return m->handle(x, req, rsp);
 }
 
-SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t *req, size_t len, ByteWriter *rsp)
+SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t *req, size_t len,
+                              ByteWriter *rsp)
 {
     ByteReader                 r = br_init(req, len);
     Header                     h = read_header(&r);
@@ -363,7 +366,8 @@ SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t 
     if (!br_ok(&r)) {
         return SPDM_VENDOR_INVALID; /* no header: not even an error could name the interface */
     }
-    x.tdi = h.reserved == 0 && (h.function_id & ~TDISP_FUNCTION_MASK) == 0 ? tdisp_find(dsm, h.function_id) : NULL;
+    x.tdi = h.reserved == 0 && (h.function_id & ~TDISP_FUNCTION_MASK) == 0 ? tdisp_find(dsm, h.function_id)
+                                                                           : NULL;
     e = check_and_handle(&x, m, &h, &r, rsp);
     if (e != TDISP_OK) {
         rsp->pos = 0;

@@ -1,7 +1,7 @@
 /*
- * TDISP 1.0: the device's security manager (DSM), which owns the state of each TEE device interface (TDI), and the
- * requester's messages. PCIe r6, "TEE Device Interface Security Protocol (TDISP)". Messages travel in SPDM sessions as
- * PCI-SIG protocol 1; what is handled here starts behind the protocol byte.
+ * TDISP 1.0: the device's security manager (DSM), which owns the state of each TEE device interface (TDI),
+ * and the requester's messages. PCIe r6, "TEE Device Interface Security Protocol (TDISP)". Messages travel in
+ * SPDM sessions as PCI-SIG protocol 1; what is handled here starts behind the protocol byte.
  *
  * Left out: BIND_P2P_STREAM, UNBIND_P2P_STREAM, SET_MMIO_ATTRIBUTE, VDM; none is advertised.
  */
@@ -98,16 +98,17 @@ typedef struct TdispReport {
 
 /* What the DSM asks of the device around it. */
 typedef struct TdispOps {
-    /* Whether the function may be locked as it is configured now, with tdi's new flags, stream and offset (its state is
-     * still UNLOCKED): no overlapping BARs, no phantom functions and so on. TDISP_OK or the error to answer. */
+    /* Whether the function may be locked as it is configured now, with tdi's new flags, stream and offset
+     * (its state is still UNLOCKED): no overlapping BARs, no phantom functions and so on. TDISP_OK or the
+     * error to answer. */
     TdispError (*may_lock)(void *opaque, const Tdi *tdi);
-    /* Whether @stream_id is the function's default stream with all keys in use, programmed in @session_id. NULL: the
-     * device is inside its package and has no link to encrypt. */
+    /* Whether @stream_id is the function's default stream with all keys in use, programmed in
+     * @session_id. NULL: the device is inside its package and has no link to encrypt. */
     bool (*stream_is_keyed)(void *opaque, const Tdi *tdi, uint8_t stream_id, uint32_t session_id);
     /* Fill the report of a locked interface. */
     void (*report)(void *opaque, const Tdi *tdi, TdispReport *report);
-    /* The state changed from @from to tdi->state. Leaving RUN: DMA must stop before this returns; entering UNLOCKED: the
-     * TVM's data must be scrubbed. May be NULL. */
+    /* The state changed from @from to tdi->state. Leaving RUN: DMA must stop before this returns;
+     * entering UNLOCKED: the TVM's data must be scrubbed. May be NULL. */
     void (*state_changed)(void *opaque, const Tdi *tdi, TdiState from);
 } TdispOps;
 
@@ -129,12 +130,13 @@ void tdisp_tdi_init(Tdi *tdi, uint32_t function_id);
  * tdisp_handle - answer one TDISP message; fits SpdmResponderConfig.vendor for protocol 1.
  * @session_id: the SPDM session it came in, never 0
  */
-SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t *req, size_t len, ByteWriter *rsp);
+SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t *req, size_t len,
+                              ByteWriter *rsp);
 
 /**
- * tdisp_tdi_error - the host or the link broke a rule of CONFIG_LOCKED or RUN.
- * Also for FLR and other resets of the function. Moves a locked or running interface to ERROR; nothing happens in the
- * other states. Returns whether it moved.
+ * tdisp_tdi_error - the host or the link broke a rule of CONFIG_LOCKED or RUN. Also for FLR and other resets
+ * of the function. Moves a locked or running interface to ERROR; nothing happens in the other states. Returns
+ * whether it moved.
  */
 bool tdisp_tdi_error(TdispDsm *dsm, Tdi *tdi);
 
@@ -149,13 +151,14 @@ Tdi *tdisp_find(TdispDsm *dsm, uint32_t function_id);
 /* The report's wire form; length 0 when it does not fit. */
 size_t tdisp_report_encode(const TdispReport *report, uint8_t *out, size_t cap);
 
-/* Parse a report from a device: false when malformed, with more than TDISP_RANGES_MAX ranges, or not ascending. */
+/* Parse a report from a device: false when malformed, with more than TDISP_RANGES_MAX ranges, or not
+ * ascending. */
 bool tdisp_report_decode(const uint8_t *in, size_t len, TdispReport *report);
 
 /* The messages this side answers, for the conformance table; false past the last. */
 bool tdisp_message(size_t n, const char **name, uint8_t *code);
 
-/* ---- requester ------------------------------------------------------------------------------------------------- */
+/* ---- requester ----------------------------------------------------------------------------------------- */
 
 typedef enum TdispOp {
     TDISP_OP_PROBE,  /* version, capabilities, state */
@@ -184,7 +187,8 @@ typedef struct TdispClient {
     uint8_t  nonce[TDISP_NONCE_LEN];
     uint32_t report_len;
     uint8_t  report[4096];
-    uint32_t portion_offset, portion_len; /* of the last report message: its bytes in that message, for caching */
+    /* of the last report message: its bytes in that message, for caching */
+    uint32_t portion_offset, portion_len;
 } TdispClient;
 
 void tdisp_client_init(TdispClient *c, uint32_t function_id);

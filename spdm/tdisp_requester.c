@@ -1,6 +1,6 @@
 /*
- * The requester's side of TDISP: runs of messages about one interface, as a trusted module needs them. PCIe r6, "TDISP".
- * Every answer must echo the interface; every state that a run should have reached is read back.
+ * The requester's side of TDISP: runs of messages about one interface, as a trusted module needs them. PCIe
+ * r6, "TDISP". Every answer must echo the interface; every state that a run should have reached is read back.
  */
 #include "spdm/tdisp.h"
 
@@ -91,7 +91,8 @@ static bool read_state(TdispClient *c, ByteReader *r)
     uint8_t state = br_u8(r);
 
     c->state = (TdiState)state;
-    return state <= TDI_ERROR || fail(c, "the device reports interface state %u, which does not exist", state);
+    return state <= TDI_ERROR ||
+           fail(c, "the device reports interface state %u, which does not exist", state);
 }
 
 static bool read_nothing(TdispClient *c, ByteReader *r) { return true; }
@@ -180,7 +181,8 @@ static bool check_header(TdispClient *c, ByteReader *r)
         code = br_u32(r);
         return fail(c, "the device answered TDISP error 0x%x to request 0x%02x", code, steps[c->step].code);
     }
-    return type == SPDM_RESPONSE_OF(steps[c->step].code) || fail(c, "the response 0x%02x answers no request", type);
+    return type == SPDM_RESPONSE_OF(steps[c->step].code) ||
+           fail(c, "the response 0x%02x answers no request", type);
 }
 
 static bool state_is_expected(TdispClient *c, const Step *step)

@@ -63,7 +63,8 @@ void spdm_opaque_write_selected(ByteWriter *w, uint16_t version)
     bw_u16(w, version);
 }
 
-/* The next element of the secured-message kind @id as a reader of its body; other DMTF elements are skipped. */
+/* The next element of the secured-message kind @id as a reader of its body; other DMTF elements are
+ * skipped. */
 static bool opaque_find(ByteReader *r, uint8_t id, ByteReader *body)
 {
     size_t         len = br_u16(r);

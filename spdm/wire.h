@@ -1,6 +1,6 @@
 /*
- * What both ends of an SPDM connection share on the wire: codes, capability bits, limits, message headers, transcript
- * buffers, opaque data. DMTF DSP0274 1.2; the secured-message opaque elements are DSP0277's.
+ * What both ends of an SPDM connection share on the wire: codes, capability bits, limits, message headers,
+ * transcript buffers, opaque data. DMTF DSP0274 1.2; the secured-message opaque elements are DSP0277's.
  */
 #ifndef BAILEY_SPDM_WIRE_H
 #define BAILEY_SPDM_WIRE_H
@@ -9,8 +9,8 @@
 #include "bytes.h"
 #include "spdm/crypto.h"
 
-/* Largest message either end accepts or sends: DataTransferSize and MaxSPDMmsgSize. One page, because the RMM's
- * communication buffers are pages. A sealed record is kept to the same size. */
+/* Largest message either end accepts or sends: DataTransferSize and MaxSPDMmsgSize. One page, because the
+ * RMM's communication buffers are pages. A sealed record is kept to the same size. */
 #define SPDM_MSG_MAX          4096
 #define SPDM_DATA_TRANSFER_MIN 42 /* DSP0274 "GET_CAPABILITIES": MinDataTransferSize of 1.2 */
 #define SPDM_CHAIN_MAX        8192
@@ -92,7 +92,8 @@ typedef struct SpdmSelection {
     uint16_t dhe, aead, req_asym, key_schedule;
 } SpdmSelection;
 
-/* Message bytes kept for hashing; a message that does not fit makes the whole transcript unusable until reset. */
+/* Message bytes kept for hashing; a message that does not fit makes the whole transcript unusable until
+ * reset. */
 typedef struct SpdmTranscript {
     uint32_t len;
     bool     overflowed;
@@ -119,8 +120,8 @@ static inline bool spdm_message_ends(const ByteReader *r) { return br_ok(r) && b
 /* The length of the message without that padding, once it has been parsed. */
 static inline size_t spdm_parsed_len(const ByteReader *r) { return r->pos; }
 
-/* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0. Each writer
- * also writes the u16 OpaqueLength in front; each reader expects it. */
+/* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0.
+ * Each writer also writes the u16 OpaqueLength in front; each reader expects it. */
 void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n);
 void spdm_opaque_write_selected(ByteWriter *w, uint16_t version);
 
@@ -134,7 +135,8 @@ uint16_t spdm_opaque_read_supported(ByteReader *r, const uint16_t *ours, size_t 
 /* The version a responder selected, 0 when malformed. */
 uint16_t spdm_opaque_read_selected(ByteReader *r);
 
-/* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6 "CMA-SPDM". */
+/* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6
+ * "CMA-SPDM". */
 #define SPDM_PCI_PROTOCOL_IDE_KM 0
 #define SPDM_PCI_PROTOCOL_TDISP  1
 #define SPDM_PCI_WRAPPER_LEN     12 /* up to and including the protocol byte */

@@ -1,6 +1,6 @@
 /*
- * Any bytes into the trusted module: an operation at a step that the first bytes choose, whose responses are the input,
- * plain or sealed with the session's keys; and the parsers of PCI messages on the same bytes.
+ * Any bytes into the trusted module: an operation at a step that the first bytes choose, whose responses are
+ * the input, plain or sealed with the session's keys; and the parsers of PCI messages on the same bytes.
  */
 #include "spdm/record.h"
 #include "unit/spdm_pair.h"
@@ -25,14 +25,16 @@ static void parse_pci(const uint8_t *msg, size_t len)
     (void)tdisp_report_decode(msg, len, &report);
 }
 
-/* A pair whose requester awaits a response: of the @skip-th exchange of an operation. Built once: key pairs are slow. */
+/* A pair whose requester awaits a response: of the @skip-th exchange of an operation. Built once: key
+ * pairs are slow. */
 static const SpdmPair *start_of(unsigned which, unsigned skip)
 {
     static SpdmPair starts[5][5];
     static bool     ready[5][5];
     SpdmPair       *p = &starts[which][skip];
     uint8_t         message[] = { 0x10, 0x85 }, out[SPDM_MSG_MAX];
-    SpdmOpArgs args = { .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = 2, .index = 0xff, .sign = skip & 1 };
+    SpdmOpArgs args = {
+        .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = 2, .index = 0xff, .sign = skip & 1};
     bool       secured;
 
     if (!ready[which][skip]) {
@@ -55,7 +57,8 @@ static void respond(SpdmPair *p, uint8_t kind, const uint8_t *msg, size_t len)
     bool         secured = kind & 2;
 
     if (kind & 1) {
-        SpdmChannel c = s->state == SPDM_SESSION_HANDSHAKE ? s->keys.response_handshake : s->keys.response_data;
+        SpdmChannel c =
+            s->state == SPDM_SESSION_HANDSHAKE ? s->keys.response_handshake : s->keys.response_data;
 
         len = spdm_record_seal(spdm_aead(BIT(1)), &c, s->id, msg, len, record, sizeof(record));
         msg = record;

@@ -1,6 +1,7 @@
 /*
- * Any bytes into the device: a connection in a state that the first byte chooses, then messages of the input, plain, as
- * raw records, or sealed with the session's keys so that they reach the handlers. Each is one length byte pair and bytes.
+ * Any bytes into the device: a connection in a state that the first byte chooses, then messages of the input,
+ * plain, as raw records, or sealed with the session's keys so that they reach the handlers. Each is one
+ * length byte pair and bytes.
  */
 #include "unit/spdm_pair.h"
 

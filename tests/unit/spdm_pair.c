@@ -15,7 +15,8 @@ const SpdmIdentity *pair_identity(SpdmTestPki which)
     Entropy             entropy;
 
     entropy_init(&entropy, 1, "identity");
-    if (ids[which].chain_len == 0 && !spdm_identity_load(spdm_test_pem(which), &entropy, &ids[which], &error)) {
+    if (ids[which].chain_len == 0 &&
+        !spdm_identity_load(spdm_test_pem(which), &entropy, &ids[which], &error)) {
         abort();
     }
     return &ids[which];
@@ -23,11 +24,16 @@ const SpdmIdentity *pair_identity(SpdmTestPki which)
 
 static bool measurement(void *opaque, unsigned n, SpdmMeasurement *m)
 {
-    static const uint8_t rom[] = "rom of the test device", firmware[] = "firmware, version 7", mode[16] = { 4, 0, 0, 0, 4 };
+    static const uint8_t rom[] = "rom of the test device", firmware[] = "firmware, version 7",
+                         mode[16] = { 4, 0, 0, 0, 4 };
     static const SpdmMeasurement list[] = {
-        { .index = 1, .kind = SPDM_MEAS_IMMUTABLE_ROM, .tcb = true, .value = rom, .len = sizeof(rom) },
-        { .index = 2, .kind = SPDM_MEAS_MUTABLE_FIRMWARE, .tcb = true, .value = firmware, .len = sizeof(firmware) },
-        { .index = 0xfe, .kind = SPDM_MEAS_DEVICE_MODE, .raw_only = true, .value = mode, .len = sizeof(mode) },
+        {.index = 1, .kind = SPDM_MEAS_IMMUTABLE_ROM, .tcb = true, .value = rom, .len = sizeof(rom)},
+        {.index = 2,
+         .kind = SPDM_MEAS_MUTABLE_FIRMWARE,
+         .tcb = true,
+         .value = firmware,
+         .len = sizeof(firmware)},
+        {.index = 0xfe, .kind = SPDM_MEAS_DEVICE_MODE, .raw_only = true, .value = mode, .len = sizeof(mode)},
     };
 
     if (n < ARRAY_LEN(list)) {
@@ -36,8 +42,8 @@ static bool measurement(void *opaque, unsigned n, SpdmMeasurement *m)
     return n < ARRAY_LEN(list);
 }
 
-static SpdmVendorResult vendor(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req, size_t len,
-                               ByteWriter *rsp)
+static SpdmVendorResult vendor(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req,
+                               size_t len, ByteWriter *rsp)
 {
     SpdmPair *p = opaque;
 
@@ -87,7 +93,8 @@ static void ready_changed(void *opaque, uint8_t port, uint8_t stream_id, bool re
     }
 }
 
-static void query(void *opaque, uint8_t port, uint8_t *dev_func, uint8_t *bus, uint8_t *segment, ByteWriter *regs)
+static void query(void *opaque, uint8_t port, uint8_t *dev_func, uint8_t *bus, uint8_t *segment,
+                  ByteWriter *regs)
 {
     *bus = 1;
     bw_u32(regs, 0x42); /* IDE capability: selective, IDE_KM */
@@ -139,7 +146,8 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
     ide_km_init(&p->ide, &sink, p);
     tdisp_tdi_init(&p->tdis[0], PAIR_FUNCTION);
     tdisp_tdi_init(&p->tdis[1], PAIR_FUNCTION + 1);
-    p->dsm = (TdispDsm){ &ops, p, &p->device_entropy, TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, 52, p->tdis, 2 };
+    p->dsm =
+        (TdispDsm){ &ops, p, &p->device_entropy, TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, 52, p->tdis, 2 };
     tdisp_client_init(&p->tdi, PAIR_FUNCTION);
 }
 
@@ -184,9 +192,9 @@ SpdmResult pair_step(SpdmPair *p)
     if (p->request_len == 0) {
         return SPDM_FAILED;
     }
-    p->response_len = spdm_responder_handle(&p->responder, secured, request,
-                                            spoil(p, false, request, p->request_len), response, sizeof(response),
-                                            &secured_out);
+    p->response_len =
+        spdm_responder_handle(&p->responder, secured, request, spoil(p, false, request, p->request_len),
+                              response, sizeof(response), &secured_out);
     if (p->response_len == 0) {
         spdm_requester_abort(&p->requester);
         result = SPDM_FAILED;
@@ -218,11 +226,12 @@ SpdmResult pair_connect(SpdmPair *p)
     SpdmResult          result = pair_op(p, SPDM_OP_CONNECT, NULL);
     uint8_t             point[SPDM_POINT_MAX];
 
-    /* The host reads the key out of the chain; a chain that was spoilt on the way is not believed here, where only the
-     * protocol is tested: the device's true key is named. */
+    /* The host reads the key out of the chain; a chain that was spoilt on the way is not believed here,
+     * where only the protocol is tested: the device's true key is named. */
     if (result == SPDM_DONE &&
         (spdm_chain_check(id->chain + 52, id->chain_len - 52, NULL, 0, 1767225600, point) != NULL ||
-         spdm_requester_set_public_key(&p->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)) != SPDM_KEY_OK)) {
+         spdm_requester_set_public_key(&p->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)) !=
+             SPDM_KEY_OK)) {
         return SPDM_FAILED;
     }
     return result;
@@ -297,10 +306,18 @@ static SpdmResult stage_measurements(SpdmPair *p)
 }
 
 const PairStage pair_stages[] = {
-    { "connect", pair_connect, false }, { "session", stage_session, false }, { "query", stage_query, true },
-    { "keys", stage_keys, true },       { "go", stage_go, true },            { "probe", stage_probe, true },
-    { "lock", stage_lock, true },       { "report", stage_report, true },    { "measurements", stage_measurements, true },
-    { "start", stage_start, true },     { "stop", stage_stop, true },        { "ide stop", stage_ide_stop, true },
+    { "connect", pair_connect, false },
+    { "session", stage_session, false },
+    { "query", stage_query, true },
+    { "keys", stage_keys, true },
+    { "go", stage_go, true },
+    { "probe", stage_probe, true },
+    { "lock", stage_lock, true },
+    { "report", stage_report, true },
+    { "measurements", stage_measurements, true },
+    { "start", stage_start, true },
+    { "stop", stage_stop, true },
+    { "ide stop", stage_ide_stop, true },
     { "end", stage_end, true },
 };
 const unsigned pair_n_stages = ARRAY_LEN(pair_stages);
@@ -336,18 +353,19 @@ size_t pair_send(SpdmPair *p, bool secured, const uint8_t *msg, size_t len, uint
     if (!secured) {
         return spdm_responder_handle(&p->responder, false, msg, len, reply, cap, &secured_out);
     }
-    len = spdm_record_seal(aead, handshake ? &s->keys.request_handshake : &s->keys.request_data, s->id, msg, len, in,
-                           sizeof(in));
+    len = spdm_record_seal(aead, handshake ? &s->keys.request_handshake : &s->keys.request_data, s->id, msg,
+                           len, in, sizeof(in));
     out_len = spdm_responder_handle(&p->responder, true, in, len, out, sizeof(out), &secured_out);
     if (out_len == 0 || !secured_out ||
-        !spdm_record_open(aead, handshake ? &s->keys.response_handshake : &s->keys.response_data, out, out_len, reply,
-                          cap, &plain_len)) {
+        !spdm_record_open(aead, handshake ? &s->keys.response_handshake : &s->keys.response_data, out,
+                          out_len, reply, cap, &plain_len)) {
         return 0;
     }
     return plain_len;
 }
 
-size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t len, uint8_t *reply, size_t cap)
+size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t len, uint8_t *reply,
+                     size_t cap)
 {
     uint8_t    wrapped[SPDM_MSG_MAX], answer[SPDM_MSG_MAX];
     ByteWriter w = bw_init(wrapped, sizeof(wrapped));

@@ -1,6 +1,7 @@
 /*
- * A device and a trusted module, joined without a bus: what every SPDM test and the fuzzers play with. The whole pair
- * is plain data at a fixed place, so that a test can copy it away, spoil an exchange, and put it back.
+ * A device and a trusted module, joined without a bus: what every SPDM test and the fuzzers play with. The
+ * whole pair is plain data at a fixed place, so that a test can copy it away, spoil an exchange, and put it
+ * back.
  */
 #ifndef BAILEY_TESTS_SPDM_PAIR_H
 #define BAILEY_TESTS_SPDM_PAIR_H
@@ -76,11 +77,12 @@ bool pair_run(SpdmPair *p, unsigned n);
 /* Index of a stage by name, aborts on a name that does not exist. */
 unsigned pair_stage(const char *name);
 
-/* Any message, sealed with the module's session keys when @secured; returns the plain reply's length, 0 for silence or a
- * reply that does not open. */
+/* Any message, sealed with the module's session keys when @secured; returns the plain reply's length, 0
+ * for silence or a reply that does not open. */
 size_t pair_send(SpdmPair *p, bool secured, const uint8_t *msg, size_t len, uint8_t *reply, size_t cap);
 
 /* A vendor-defined message through pair_send, unwrapped again; 0 when the answer is not PCI-SIG's. */
-size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t len, uint8_t *reply, size_t cap);
+size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t len, uint8_t *reply,
+                     size_t cap);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Known answers: the key schedule of a conversation that two independent implementations agreed on (SPDM 1.2, SHA-384,
- * P-384, AES-256-GCM), the layout of records, and the signatures. The keys repeat from a seed.
+ * Known answers: the key schedule of a conversation that two independent implementations agreed on (SPDM 1.2,
+ * SHA-384, P-384, AES-256-GCM), the layout of records, and the signatures. The keys repeat from a seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,37 +54,45 @@ static void test_key_schedule(void **state)
     unhex(th1_hex, th1, 48);
     unhex(th2_hex, th2, 48);
     assert_true(spdm_derive_handshake(&suite, dhe, 48, th1, &k));
-    assert_hex("handshake secret", k.handshake_secret,
-               "01654c361b3bc3796ad3b3bfae319b1642e2d87896c21ddbb0a56cd67b02dceef28e0968fe8930e193e561c99119d471");
+    assert_hex(
+        "handshake secret", k.handshake_secret,
+        "01654c361b3bc3796ad3b3bfae319b1642e2d87896c21ddbb0a56cd67b02dceef28e0968fe8930e193e561c99119d471");
     assert_true(spdm_expand(&suite, k.handshake_secret, "req hs data", th1, secret, 48));
-    assert_hex("request handshake secret", secret,
-               "24c0f2a57e874ca341b8806b6870914761967b9faf2de5afc8023c59eb2e1017696a78f75886cfa4696e3d775c212b7a");
+    assert_hex(
+        "request handshake secret", secret,
+        "24c0f2a57e874ca341b8806b6870914761967b9faf2de5afc8023c59eb2e1017696a78f75886cfa4696e3d775c212b7a");
     assert_true(spdm_expand(&suite, k.handshake_secret, "rsp hs data", th1, secret, 48));
-    assert_hex("response handshake secret", secret,
-               "ab0ab4e029784843699b11918b04ce41efd205250b4bbbbb127d8d257597dbb92589a27c1bc569ba92c14f870b2c06f5");
-    assert_hex("request finished key", k.request_finished,
-               "58c3c0df03f80076ebdec12177513e8284c4df32ab5672ffd011b75ddc101a2ca4e411974807b46d2882a020e4cba4b4");
-    assert_hex("response finished key", k.response_finished,
-               "ecb77ecd45fe9f8f3911e91007c1a6de5855d897add7eb3672d95edb0c915243c8c2d4e80b6b417fc50c600625a12bdf");
+    assert_hex(
+        "response handshake secret", secret,
+        "ab0ab4e029784843699b11918b04ce41efd205250b4bbbbb127d8d257597dbb92589a27c1bc569ba92c14f870b2c06f5");
+    assert_hex(
+        "request finished key", k.request_finished,
+        "58c3c0df03f80076ebdec12177513e8284c4df32ab5672ffd011b75ddc101a2ca4e411974807b46d2882a020e4cba4b4");
+    assert_hex(
+        "response finished key", k.response_finished,
+        "ecb77ecd45fe9f8f3911e91007c1a6de5855d897add7eb3672d95edb0c915243c8c2d4e80b6b417fc50c600625a12bdf");
     assert_hex("request handshake key", k.request_handshake.key,
                "944c91410f64f86ff19700f03f679100c85ae4d84d5f5e1fb7abe2146165bd6f");
     assert_hex("request handshake iv", k.request_handshake.iv, "c833193e1983beab9ed51d45");
     assert_true(spdm_expand(&suite, k.handshake_secret, "derived", NULL, secret, 48));
-    assert_hex("salt 1", secret,
-               "48af9250ca1380a961d2718c97882a34942a228ffc2cf9749631192f1d42686118cddb6f3cd923034a595fb1f6a28383");
+    assert_hex(
+        "salt 1", secret,
+        "48af9250ca1380a961d2718c97882a34942a228ffc2cf9749631192f1d42686118cddb6f3cd923034a595fb1f6a28383");
     assert_true(spdm_derive_data(&suite, th2, &k));
     assert_hex("request data key", k.request_data.key,
                "0effece569e8409f0fc6411aaf943571ecfb5f05ab1f948c7a0819cfce0f2a67");
     assert_hex("request data iv", k.request_data.iv, "63cf85e81ef9c2b7061482fa");
 }
 
-/* Each of the twelve bytes and its neighbours: a record opens once, in order, and not when anything differs. */
+/* Each of the twelve bytes and its neighbours: a record opens once, in order, and not when anything
+ * differs. */
 static void test_record(void **state)
 {
     const SpdmAead *aead = spdm_aead(BIT(1));
     SpdmChannel     out = { .key = { 1 }, .iv = { 2 } }, in = out, before;
     uint8_t         msg[] = { 0x12, 0xec, 0, 0 }, record[64], plain[64];
-    size_t          len = spdm_record_seal(aead, &out, 0xffff0001, msg, sizeof(msg), record, sizeof(record)), plain_len;
+    size_t len = spdm_record_seal(aead, &out, 0xffff0001, msg, sizeof(msg), record, sizeof(record)),
+           plain_len;
 
     assert_int_equal(len, 4 + 2 + 2 + 4 + 16);
     assert_int_equal(le32_get(record), 0xffff0001);
@@ -99,16 +107,52 @@ static void test_record(void **state)
     for (size_t n = 0; n < len; n++) {
         assert_false(spdm_record_open(aead, &in, record, n, plain, sizeof(plain), &plain_len));
     }
-    assert_false(spdm_record_open(aead, &in, record, len, plain, 3, &plain_len)); /* also: it fits no smaller buffer */
+    /* also: it fits no smaller buffer */
+    assert_false(spdm_record_open(aead, &in, record, len, plain, 3, &plain_len));
     in.sequence = 0;
     memset(record + len, 0, 3);
-    assert_true(spdm_record_open(aead, &in, record, len + 3, plain, sizeof(plain), &plain_len)); /* DW padding */
+    /* DW padding */
+    assert_true(spdm_record_open(aead, &in, record, len + 3, plain, sizeof(plain), &plain_len));
     assert_int_equal(plain_len, sizeof(msg));
     assert_memory_equal(plain, msg, sizeof(msg));
     assert_false(spdm_record_open(aead, &in, record, len, plain, sizeof(plain), &plain_len)); /* replay */
     in.sequence = 0;
-    assert_false(spdm_record_open(aead, &in, record, len + 4, plain, sizeof(plain), &plain_len)); /* more than padding */
+    /* more than padding */
+    assert_false(spdm_record_open(aead, &in, record, len + 4, plain, sizeof(plain), &plain_len));
     assert_int_equal(spdm_record_seal(aead, &out, 1, msg, sizeof(msg), record, len - 1), 0);
+}
+
+/* Authentic records whose inside is wrong: a peer that has the keys can still lie about lengths. */
+static void test_record_inside(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t     len, plain[6];
+        bool        opens;
+    } rows[] = {
+        { "nothing", 0, { 0 }, false },
+        { "half a length", 1, { 0 }, false },
+        { "empty message", 2, { 0, 0 }, true },
+        { "length beyond", 6, { 5, 0 }, false },
+        { "length FFFF", 6, { 0xff, 0xff }, false },
+        { "whole", 6, { 4, 0 }, true },
+        { "random padding behind", 6, { 2, 0 }, true },
+    };
+    const SpdmAead *aead = spdm_aead(BIT(1));
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        SpdmChannel in = { .key = { 1 } };
+        uint8_t     record[32] = { 1, 0, 0, 0, (uint8_t)(rows[i].len + 16) }, out[8];
+        size_t      out_len = 0;
+
+        assert_true(spdm_aead_seal(aead, in.key, in.iv, (SpdmSpan){ record, 6 }, rows[i].plain, rows[i].len,
+                                   record + 6, record + 6 + rows[i].len));
+        if (spdm_record_open(aead, &in, record, 22u + rows[i].len, out, sizeof(out), &out_len) !=
+            rows[i].opens) {
+            fail_msg("%s: %s", rows[i].name, rows[i].opens ? "refused" : "accepted");
+        }
+        assert_true(!rows[i].opens || out_len == rows[i].plain[0]);
+    }
 }
 
 static void test_signature(void **state)
@@ -206,8 +250,9 @@ static void test_pki(void **state)
     assert_null(spdm_chain_check(der, device.chain_len - 52, der, root_len, 1767225600 /* 2026 */, point));
     assert_true(spdm_public_point(spdm_asym(BIT(7)), &e, device.private_key, ours));
     assert_memory_equal(point, ours, sizeof(point));
-    assert_string_equal(spdm_chain_check(wrong.chain + 52, wrong.chain_len - 52, der, root_len, 1767225600, NULL),
-                        "the chain starts from another root");
+    assert_string_equal(
+        spdm_chain_check(wrong.chain + 52, wrong.chain_len - 52, der, root_len, 1767225600, NULL),
+        "the chain starts from another root");
     assert_non_null(spdm_chain_check(der, device.chain_len - 52, der, root_len, 1704067200 /* 2024 */, NULL));
     assert_non_null(spdm_chain_check(der, device.chain_len - 53, der, root_len, 1767225600, NULL));
     assert_false(spdm_identity_load(&pem, &e, &mixed, &error));
@@ -225,7 +270,8 @@ static void test_pki(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key_schedule), cmocka_unit_test(test_record), cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_key_schedule), cmocka_unit_test(test_record),
+        cmocka_unit_test(test_record_inside), cmocka_unit_test(test_signature),
         cmocka_unit_test(test_points),       cmocka_unit_test(test_entropy), cmocka_unit_test(test_pki),
     };
 

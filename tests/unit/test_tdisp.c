@@ -1,6 +1,6 @@
 /*
- * TDISP and IDE_KM at the device: the TDI state table, every refusal in the order of the checks, and the rules of key
- * ownership. Messages go through a real SPDM session.
+ * TDISP and IDE_KM at the device: the TDI state table, every refusal in the order of the checks, and the
+ * rules of key ownership. Messages go through a real SPDM session.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +107,8 @@ static void test_state_table(void **state)
             m = tdisp_request(row->code);
             error = tdisp_send(&pair, &m, &data);
             if (error != row->error[s] || pair.tdis[0].state != row->after[s]) {
-                fail_msg("request %02x in state %u: error %x, state %u", row->code, s, error, pair.tdis[0].state);
+                fail_msg("request %02x in state %u: error %x, state %u", row->code, s, error,
+                         pair.tdis[0].state);
             }
             assert_int_equal(data, error == TDISP_UNSUPPORTED_REQUEST ? row->code : 0);
             /* The nonce lives in CONFIG_LOCKED only. */
@@ -260,7 +261,7 @@ static void test_lock_needs(void **state)
     assert_int_equal(le64_get(pair.tdi.report + 16), 0); /* 0x10000 pages, less the offset */
 }
 
-/* ---- two sessions ---------------------------------------------------------------------------------------------- */
+/* ---- two sessions -------------------------------------------------------------------------------------- */
 
 /* A second session on the same device, by a second module on the same connection. */
 static void open_second(void)
@@ -321,7 +322,7 @@ static void test_second_session(void **state)
     assert_int_equal(pair_tdisp(&pair, TDISP_OP_LOCK), SPDM_DONE);
 }
 
-/* ---- IDE_KM ---------------------------------------------------------------------------------------------------- */
+/* ---- IDE_KM -------------------------------------------------------------------------------------------- */
 
 /* KEY_PROG of Rx, PR, set 0 with key bytes 0, 1, 2... on the wire and IFV 1. */
 static size_t key_prog(uint8_t msg[48])
@@ -415,7 +416,8 @@ static void test_ide_malformed(void **state)
         spdm_pci_vdm_begin(&w, 0x12, SPDM_VENDOR_DEFINED, SPDM_PCI_PROTOCOL_IDE_KM, bad[i].len);
         bw_bytes(&w, bad[i].bytes, bad[i].len);
         len = pair_send(&pair, true, wrapped, w.pos, reply, sizeof(reply));
-        if (len != 4 || reply[1] != 0x7f || reply[2] != SPDM_UNSUPPORTED_REQUEST || reply[3] != SPDM_VENDOR_DEFINED) {
+        if (len != 4 || reply[1] != 0x7f || reply[2] != SPDM_UNSUPPORTED_REQUEST ||
+            reply[3] != SPDM_VENDOR_DEFINED) {
             fail_msg("%s: %zu bytes, %02x %02x %02x", bad[i].name, len, reply[1], reply[2], reply[3]);
         }
     }
@@ -444,7 +446,7 @@ static void test_key_refresh(void **state)
     assert_int_equal(pair.tdis[0].state, TDI_ERROR);
 }
 
-/* ---- parsers of the requester ---------------------------------------------------------------------------------- */
+/* ---- parsers of the requester -------------------------------------------------------------------------- */
 
 static void test_report_parser(void **state)
 {
