@@ -1,10 +1,11 @@
 /*
  * Deterministic random numbers: SHA-256 in counter mode, one generator per party, and the bridge that makes
- * OpenSSL draw from the generator of the party that is running. OpenSSL has one random source per process, so the
- * current party is the one piece of process state here; it is not saved, because it is NULL between events.
- * OpenSSL's own generator, which would ask the host, is replaced before any party exists.
+ * OpenSSL draw from the generator of the party that is running. OpenSSL has one random source per process, so
+ * the current party is the one piece of process state here; it is not saved, because it is NULL between
+ * events. OpenSSL's own generator, which would ask the host, is replaced before any party exists.
  */
-#define OPENSSL_API_COMPAT 0x10100000L /* RAND_METHOD: deprecated in 3.0, still the shortest full replacement */
+#define OPENSSL_API_COMPAT                                                                                   \
+    0x10100000L /* RAND_METHOD: deprecated in 3.0, still the shortest full replacement */
 #include "entropy.h"
 
 #include <openssl/rand.h>
