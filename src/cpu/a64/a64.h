@@ -5,6 +5,7 @@
 #ifndef BAILEY_A64_H
 #define BAILEY_A64_H
 
+#include "bits.h"
 #include "cpu/cpu.h"
 
 typedef struct A64Cpu A64Cpu;
@@ -51,10 +52,10 @@ typedef struct A64Exception {
 
 /* C models that stand where firmware would run (monitor at EL3, RMM at R-EL2, built-in host at NS-EL2). */
 typedef struct A64Firmware {
-    /* Returns true when a model took the exception (it changed the CPU's state itself and nothing else is done).
-     * SMC and HVC arrive here too, as exceptions with their EC. */
+    /* Asked first for every exception with target EL2 or EL3. Returns true when a model took the exception (it
+     * changed the CPU's state itself and nothing else is done). SMC and HVC arrive here too, as exceptions with
+     * their EC. cpu->pc is then the preferred return address. */
     bool (*exception)(void *opaque, A64Cpu *cpu, const A64Exception *exc);
-    /* Which levels exist as code: with @has_el3 false, nothing ever runs there and SMC goes to the model. */
     void *opaque;
 } A64Firmware;
 
@@ -111,8 +112,17 @@ struct A64Cpu {
     A64Firmware firmware;
     void       *gic;         /* the GIC CPU interface's state, for its system registers */
     struct Entropy *entropy; /* RNDR */
-    uint64_t    cntfrq;
+    uint64_t    cntfrq;      /* CNTFRQ_EL0; the counters run at A64_COUNTER_HZ whatever it says */
+    struct A64Cpu *next;     /* every CPU of the program, for broadcast; those of one machine share an engine */
 };
+
+enum { A64_COUNTER_HZ = 62500000, A64_TICK_NS = 16 };
+
+/* a64_from_cpu - the A64Cpu of the engine's Cpu. */
+static inline A64Cpu *a64_from_cpu(Cpu *cpu)
+{
+    return CONTAINER_OF(cpu, A64Cpu, cpu);
+}
 
 /* ---- life cycle ---- */
 
@@ -126,7 +136,9 @@ void    a64_reset(A64Cpu *cpu);
 
 /* ---- running state ---- */
 
-/* SPSR-format view of PSTATE (with NZCV). */
+/* SPSR-format view of PSTATE (with NZCV).
+ * Stack pointers: cpu->sp is the current one. Before a firmware model is called it is copied to its bank as well, and
+ * a64_enter() loads it from the bank, so that a model only ever touches the banks. */
 uint64_t a64_get_spsr(const A64Cpu *cpu);
 
 /* a64_set_spsr - PSTATE from an SPSR value that is legal for this CPU; a64_eret() checks illegal returns. */
@@ -148,16 +160,56 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc);
 /* a64_undefined - the current instruction is UNDEFINED (EC 0), to the level that takes it. */
 void a64_undefined_now(A64Cpu *cpu);
 
-/* a64_vector_entry - the architected entry to EL1 or EL2 of the CPU's current security state, used by a model that
+/* a64_inject - the architected entry to EL1 or EL2 of the CPU's current security state, used by a model that
  * injects an exception into its guest (RMM: SEA, UNDEF). */
 void a64_inject(A64Cpu *cpu, unsigned target_el, uint64_t esr, uint64_t far, bool far_valid);
+
+/* ---- what instructions call ----
+ * Each acts for the instruction at cpu_current_pc(), from a helper with IR_TIME | IR_FAULTS (and IR_ENDS where state
+ * changes). Those that return bool return false when they raised an exception. */
+
+void a64_svc(A64Cpu *cpu, uint16_t imm);
+void a64_hvc(A64Cpu *cpu, uint16_t imm);
+void a64_smc(A64Cpu *cpu, uint16_t imm);
+void a64_brk(A64Cpu *cpu, uint16_t imm);
+
+/* a64_eret - return to @pc (ELR, authenticated or not) with the current level's SPSR; illegal returns set PSTATE.IL. */
+void a64_eret(A64Cpu *cpu, uint64_t pc);
+/* ELR of the current level; not for EL0. */
+uint64_t a64_elr(const A64Cpu *cpu);
+
+/* a64_wait - WFI or WFE: trap, go on at once, or wait (the engine then asks attend()). The block sets the next pc. */
+bool a64_wait(A64Cpu *cpu, bool wfe);
+/* a64_sev - SEV: to every CPU of the machine. SEVL is a64_send_event() on the CPU itself. */
+void a64_sev(A64Cpu *cpu);
+void a64_esb(A64Cpu *cpu);
+
+/* a64_msr_imm - MSR (immediate) to a PSTATE field: op1, op2 and CRm as encoded. */
+bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm);
+
+void a64_fp_trap(A64Cpu *cpu);            /* FP or SIMD use while the key says A64_KEY_FP_TRAP */
+void a64_bti_fault(A64Cpu *cpu);          /* EC 0x0d with PSTATE.BTYPE */
+void a64_pac_fail(A64Cpu *cpu, bool data_key, bool b_key); /* FEAT_FPAC, EC 0x1c */
+bool a64_pauth_trap(A64Cpu *cpu);         /* before an enabled PAC or AUT: HCR_EL2.API, SCR_EL3.API */
+void a64_sp_alignment(A64Cpu *cpu);
+void a64_pc_alignment(A64Cpu *cpu, uint64_t pc);
+
+/* a64_step_begin - when the key says A64_KEY_SS: before the one instruction of the block. Hardware breakpoints, and
+ * the software step exception itself when PSTATE.SS is already 0. */
+bool a64_step_begin(A64Cpu *cpu);
+
+/* a64_branch_addr - a branch target without its tag, as the current regime's TBI and TBID say. */
+uint64_t a64_branch_addr(const A64Cpu *cpu, uint64_t pc);
+
+/* a64_block_key - CpuGuest.key; the layout is enum A64Key in decode.h. */
+uint64_t a64_block_key(const Cpu *cpu);
 
 /* ---- interrupts, events ---- */
 
 void a64_set_line(A64Cpu *cpu, A64Line line, bool level);
 void a64_send_event(A64Cpu *cpu); /* SEV from another CPU, or a timer event */
 
-/* Counters now, ticks of 1 ns * cntfrq / 1e9. */
+/* The physical counter now: guest time in ticks of A64_TICK_NS. */
 uint64_t a64_physical_count(const A64Cpu *cpu);
 void     a64_timers_update(A64Cpu *cpu); /* after a change of timer registers or offsets */
 
@@ -165,7 +217,7 @@ void     a64_timers_update(A64Cpu *cpu); /* after a change of timer registers or
 
 typedef enum A64FaultKind {
     A64_FAULT_NONE, A64_FAULT_ADDR_SIZE, A64_FAULT_TRANSLATION, A64_FAULT_ACCESS, A64_FAULT_PERMISSION,
-    A64_FAULT_WALK_ABORT, A64_FAULT_GPF, A64_FAULT_GPF_WALK, A64_FAULT_ALIGNMENT, A64_FAULT_TLB_CONFLICT,
+    A64_FAULT_WALK_ABORT, A64_FAULT_GPF, A64_FAULT_GPF_WALK, A64_FAULT_ALIGNMENT, A64_FAULT_EXTERNAL,
 } A64FaultKind;
 
 typedef struct A64Walk {
@@ -173,8 +225,8 @@ typedef struct A64Walk {
     uint8_t      level;     /* where the fault or the leaf was found, 0 to 3 (-1 as 255) */
     bool         stage2;    /* the fault was in stage 2 */
     bool         s1ptw;     /* of a stage 1 table access */
-    uint64_t     pa, ipa;
-    Pas          pas;
+    uint64_t     pa, ipa;   /* on a fault: of the access that failed (a table's for s1ptw and walk faults) */
+    Pas          pas, ipa_pas;
     uint64_t     page_size; /* of the smaller stage */
     bool         readable, writable, executable, device, guarded, not_global;
     uint8_t      attr;      /* MAIR format memory attributes, combined */

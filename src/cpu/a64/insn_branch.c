@@ -185,7 +185,7 @@ static uint64_t do_brk(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_
 static const IrHelper svc = { "svc", IR_VOID, 0, RAISES, .fn.scalar = do_svc };
 static const IrHelper hvc = { "hvc", IR_VOID, 0, RAISES, .fn.scalar = do_hvc };
 static const IrHelper smc = { "smc", IR_VOID, 0, RAISES, .fn.scalar = do_smc };
-static const IrHelper brk = { "brk", IR_VOID, 0, RAISES, .fn.scalar = do_brk };
+static const IrHelper breakpoint = { "brk", IR_VOID, 0, RAISES, .fn.scalar = do_brk };
 
 /* "Exception generation". */
 A64("11010100 000 imm16 000 01", svc)
@@ -205,7 +205,7 @@ A64("11010100 000 imm16 000 11", smc)
 
 A64("11010100 001 imm16 000 00", brk)
 {
-    a64_raise_by(t, &brk, 0, f->imm16);
+    a64_raise_by(t, &breakpoint, 0, f->imm16);
 }
 
 /* HLT is UNDEFINED while halting is not allowed, and there is no external debugger here. */

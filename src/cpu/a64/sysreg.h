@@ -30,7 +30,11 @@ struct A64Sysreg {
     uint64_t  (*read)(A64Cpu *cpu, const A64Sysreg *r);
     void      (*write)(A64Cpu *cpu, const A64Sysreg *r, uint64_t value);
     uint32_t    e2h_enc;      /* with HCR_EL2.E2H at EL2 this encoding reaches that register instead; 0: no */
+    uint32_t    alias;        /* another name (_EL12, _EL02) of that encoding, with checks of its own; 0: no */
 };
+
+/* A register without offset and without read function reads as its reset value. One without a write function and
+ * without offset ignores writes. */
 
 enum {
     SYSREG_PLAIN = 0,
@@ -38,12 +42,18 @@ enum {
     SYSREG_TIME = 2,      /* needs exact time */
     SYSREG_IRQ = 4,       /* may change interrupt state: look at interrupts after the instruction */
     SYSREG_KEY = 8,       /* changes what the block key is made of */
+    SYSREG_MEMORY = 16,   /* reads or writes guest memory */
 };
 
 #define A64_SYSREG(ident, ...)                                                                       \
     static const A64Sysreg sysreg_##ident = { __VA_ARGS__ };                                         \
     static const A64Sysreg *const sysreg_##ident##_ptr                                               \
         __attribute__((used, section("bailey_a64_sysregs"))) = &sysreg_##ident
+
+/* Access checks other files may share: the trap of HCR_EL2 that covers ID group 3 and the like is in sysreg.c. */
+
+/* a64_sysreg_check - every fault of the table as sentences; returns their number (0: sound). */
+int a64_sysreg_check(void (*report)(const char *sentence, void *opaque), void *opaque);
 
 /* The register of an encoding, or NULL (UNDEFINED). */
 const A64Sysreg *a64_sysreg_find(uint32_t enc);

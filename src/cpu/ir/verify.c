@@ -163,8 +163,6 @@ static bool check_call(Verifier *v, const IrNode *n)
 static bool check_node(Verifier *v, const IrNode *n)
 {
     switch (n->op) {
-    case IR_NOP:
-        return true;
     case IR_const:
         return ir_type_bits(n->type) != 0 || fail(v, "a constant without width");
     case IR_get:
@@ -226,11 +224,14 @@ bool ir_verify(const IrBlock *b, char *why, size_t why_len)
         if (n->op >= IR_ALL_OPS) {
             return fail(&v, "no such operation");
         }
-        if (exited && n->op != IR_NOP) {
+        if (n->op == IR_NOP) {
+            continue;
+        }
+        if (exited) {
             return fail(&v, "comes after the exit");
         }
         started |= n->op == IR_insn;
-        if (!started && n->op != IR_NOP && n->op != IR_const) {
+        if (!started && n->op != IR_const) {
             return fail(&v, "comes before the first instruction mark");
         }
         if (!check_defined(&v, n->a) || !check_defined(&v, n->b) || !check_defined(&v, n->c) || !check_node(&v, n)) {

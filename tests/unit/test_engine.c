@@ -1,0 +1,655 @@
+/*
+ * The CPU engine with the toy guest: counts, faults, self-modifying code, device accesses, invalidation, breakpoints;
+ * and that none of it depends on where blocks begin and end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <glib.h>
+
+#include "bits.h"
+#include "toy_guest.h"
+
+enum { CODE = 0x10000, VECTOR = 0x18000, DATA = 0x20000, DEVICE_VA = 0x50000 };
+
+static const MemAttrs attrs = { .pas = PAS_NONSECURE };
+
+/* Code and data mapped flat, the device at DEVICE_VA, exceptions to an endless wait. */
+static ToyMachine *machine(const uint32_t *code, size_t n)
+{
+    static const uint32_t wait[] = { TOY(TOY_SYS, 0, 0, TOY_SYS_WFI), TOY(TOY_B, 0, 0, -1) };
+    ToyMachine           *m = toy_machine_new();
+
+    toy_map(m, CODE, CODE, 0x4000);
+    toy_map(m, VECTOR, VECTOR, 0x1000);
+    toy_map(m, DATA, DATA, 0x2000);
+    toy_map(m, DEVICE_VA, TOY_DEVICE_PA, 0x1000)->device = true;
+    toy_load(m, CODE, code, n);
+    toy_load(m, VECTOR, wait, ARRAY_LEN(wait));
+    m->cpu->s.pc = CODE;
+    m->cpu->s.vector = VECTOR;
+    return m;
+}
+
+#define MACHINE(code) machine(code, ARRAY_LEN(code))
+
+static uint64_t read_ram(ToyMachine *m, uint64_t pa)
+{
+    uint64_t v = 0;
+
+    memory_read(m->memory, pa, attrs, &v, 8);
+    return v;
+}
+
+static uint64_t run(ToyMachine *m, uint64_t budget, CpuStop expect)
+{
+    uint64_t used;
+
+    assert_int_equal(cpu_run(&m->cpu->cpu, clock_now(m->clock), budget, &used), expect);
+    return used;
+}
+
+/* ---- counts ---- */
+
+static const uint32_t loop_code[] = {
+    TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_ADDI, 2, 2, 2), TOY(TOY_CMPI, 0, 1, 1000), TOY(TOY_BC, IR_COND_NZ, 0, -3),
+    TOY(TOY_SYS, 0, 0, TOY_SYS_WFI),
+};
+
+static void test_exact_budget(void **state)
+{
+    for (unsigned budget = 1; budget < 40; budget++) {
+        ToyMachine *m = MACHINE(loop_code);
+
+        assert_int_equal(run(m, budget, CPU_STOP_TIME), budget);
+        assert_int_equal(m->cpu->cpu.n_insns, budget);
+        assert_int_equal(m->cpu->s.x[1], (budget + 3) / 4);
+        assert_int_equal(m->cpu->s.pc, CODE + 4 * (budget % 4));
+        assert_int_equal(run(m, 7, CPU_STOP_TIME), 7);
+        assert_int_equal(m->cpu->s.x[1], (budget + 7 + 3) / 4);
+        toy_machine_free(m);
+    }
+}
+
+static void test_wait(void **state)
+{
+    ToyMachine *m = MACHINE(loop_code);
+
+    assert_int_equal(run(m, 100000, CPU_STOP_WAIT), 4001);
+    assert_int_equal(m->cpu->s.x[2], 2000);
+    assert_int_equal(run(m, 100, CPU_STOP_WAIT), 0);
+    m->cpu->s.line = 1;
+    cpu_attend(&m->cpu->cpu);
+    assert_int_equal(run(m, 3, CPU_STOP_TIME), 3);
+    toy_machine_free(m);
+}
+
+static void test_request_stop(void **state)
+{
+    ToyMachine *m = MACHINE(loop_code);
+
+    cpu_request_stop(&m->cpu->cpu);
+    assert_int_equal(run(m, 100, CPU_STOP_REQUEST), 0);
+    assert_int_equal(run(m, 100, CPU_STOP_TIME), 100);
+    m->cpu->cpu.party = true;
+    assert_int_equal(run(m, 100, CPU_STOP_PARTY), 0);
+    toy_machine_free(m);
+}
+
+static void test_time_inside_block(void **state)
+{
+    static const uint32_t code[] = {
+        TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_SYS, 2, 0, TOY_SYS_TIME), TOY(TOY_ADDI, 1, 1, 1),
+        TOY(TOY_SYS, 3, 0, TOY_SYS_COUNT), TOY(TOY_SYS, 4, 0, TOY_SYS_PC), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI),
+    };
+    ToyMachine *m = MACHINE(code);
+
+    clock_advance(m->clock, 1000);
+    run(m, 100, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.x[2], 1001);
+    assert_int_equal(m->cpu->s.x[3], 3);
+    assert_int_equal(m->cpu->s.x[4], CODE + 16);
+    toy_machine_free(m);
+}
+
+/* ---- faults ---- */
+
+static const struct {
+    const char *name;
+    uint32_t    insn;
+    uint64_t    x1, far;
+    unsigned    cause;
+} fault_rows[] = {
+    { "load, not mapped", TOY(TOY_LDPOST, 2, 1, 8), 0x900000, 0x900000, TOY_CAUSE_TRANSLATION },
+    { "store, not mapped", TOY(TOY_STPRE, 2, 1, 8), 0x900000, 0x900008, TOY_CAUSE_TRANSLATION },
+    { "load crossing into a hole", TOY(TOY_LD, 2, 1, 0), DATA + 0x1ffc, DATA + 0x2000, TOY_CAUSE_TRANSLATION },
+    { "unaligned where alignment is asked", TOY(TOY_LDBE, 2, 1, 0), DATA + 2, DATA + 2, TOY_CAUSE_ALIGN },
+    { "unaligned device access", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 4, DEVICE_VA + 4, TOY_CAUSE_ALIGN },
+    { "device refuses", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 0x800, DEVICE_VA + 0x800, TOY_CAUSE_BUS },
+    { "nothing there", TOY(TOY_LD, 2, 1, 0), 0xa0000, 0xa0000, TOY_CAUSE_BUS },
+    { "undefined", TOY(TOY_UNDEF, 0, 0, 0), 7, 0, TOY_CAUSE_UNDEF },
+};
+
+static void test_faults(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fault_rows); i++) {
+        const uint32_t code[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_ADDI, 4, 4, 1), fault_rows[i].insn,
+                                  TOY(TOY_ADDI, 3, 3, 100) };
+        ToyMachine    *m = MACHINE(code);
+
+        print_message("%s\n", fault_rows[i].name);
+        toy_map(m, 0xa0000, 0x80000000, 0x1000);
+        m->cpu->s.x[1] = fault_rows[i].x1;
+        m->cpu->s.x[2] = 0x55;
+        assert_int_equal(run(m, 100, CPU_STOP_WAIT), 4); /* two, the faulting one, the handler's WFI */
+        assert_int_equal(m->cpu->s.cause, fault_rows[i].cause);
+        assert_int_equal(m->cpu->s.far, fault_rows[i].far);
+        assert_int_equal(m->cpu->s.epc, CODE + 8);
+        assert_int_equal(m->cpu->s.x[1], fault_rows[i].x1);
+        assert_int_equal(m->cpu->s.x[2], 0x55);
+        assert_int_equal(m->cpu->s.x[3], 1);
+        toy_machine_free(m);
+    }
+}
+
+static void test_fetch_fault(void **state)
+{
+    static const uint32_t code[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_BR, 0, 1, 0) };
+    ToyMachine           *m = MACHINE(code);
+
+    m->cpu->s.x[1] = 0x900000;
+    assert_int_equal(run(m, 100, CPU_STOP_WAIT), 4);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+    assert_int_equal(m->cpu->s.epc, 0x900000);
+    toy_machine_free(m);
+}
+
+static void test_page_crossing(void **state)
+{
+    static const uint32_t code[] = { TOY(TOY_LD, 2, 1, 0), TOY(TOY_ST, 2, 1, 5), TOY(TOY_LDQ, 1, 1, 1),
+                                     TOY(TOY_STQ, 1, 3, 0), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI) };
+    ToyMachine           *m = MACHINE(code);
+    uint8_t               bytes[32], expect[32], got[16];
+
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7 + 1);
+    }
+    memcpy(expect, bytes, sizeof(bytes));
+    memmove(expect + 9, bytes + 4, 8);
+    memory_write(m->memory, DATA + 0xff8, attrs, bytes, sizeof(bytes));
+    m->cpu->s.x[1] = DATA + 0xffc;
+    m->cpu->s.x[3] = DATA + 0x17f8;
+    run(m, 100, CPU_STOP_WAIT);
+    memory_read(m->memory, DATA + 0xff8, attrs, bytes, sizeof(bytes));
+    assert_memory_equal(bytes, expect, sizeof(bytes));
+    memory_read(m->memory, DATA + 0x17f8, attrs, got, sizeof(got));
+    assert_memory_equal(got, expect + 5, sizeof(got));
+    toy_machine_free(m);
+}
+
+/* A store that crosses into a page it may not write leaves the first page alone. */
+static void test_crossing_store_is_whole(void **state)
+{
+    static const uint32_t code[] = { TOY(TOY_ST, 2, 1, 0) };
+    ToyMachine           *m = MACHINE(code);
+
+    m->cpu->map[2].size = 0x1000;
+    toy_map(m, DATA + 0x1000, DATA + 0x1000, 0x1000)->writable = false;
+    m->cpu->s.x[1] = DATA + 0xffc;
+    m->cpu->s.x[2] = ~0ull;
+    run(m, 10, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.far, DATA + 0x1000);
+    assert_int_equal(read_ram(m, DATA + 0xff8), 0);
+    toy_machine_free(m);
+}
+
+/* ---- code that changes ---- */
+
+static void test_self_modifying(void **state)
+{
+    /* Overwrites the instruction right after the store, in the same block. */
+    const uint32_t code[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_STW, 2, 1, 12), TOY(TOY_ADDI, 3, 3, 1),
+                              TOY(TOY_ADDI, 4, 4, 1), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI) };
+    ToyMachine    *m = MACHINE(code);
+
+    m->cpu->s.x[1] = CODE;
+    m->cpu->s.x[2] = TOY(TOY_ADDI, 4, 4, 50);
+    assert_int_equal(run(m, 100, CPU_STOP_WAIT), 5);
+    assert_int_equal(m->cpu->s.x[3], 2);
+    assert_int_equal(m->cpu->s.x[4], 50);
+    toy_machine_free(m);
+}
+
+static void test_code_written_by_dma(void **state)
+{
+    ToyMachine    *m = MACHINE(loop_code);
+    const uint32_t insn = TOY(TOY_ADDI, 1, 1, 3);
+
+    run(m, 40, CPU_STOP_TIME);
+    assert_true(memory_has_code(m->memory, CODE));
+    toy_load(m, CODE, &insn, 1);
+    assert_false(memory_has_code(m->memory, CODE));
+    run(m, 40, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[1], 10 + 30);
+    toy_machine_free(m);
+}
+
+/* The same bytes mean something else in mode 1. */
+static void test_key(void **state)
+{
+    static const uint32_t code[] = { TOY(TOY_ADDI, 3, 3, 5), TOY(TOY_MODE, 0, 0, 1), TOY(TOY_ADDI, 4, 4, 5),
+                                     TOY(TOY_CBZ, 0, 5, -2), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI) };
+    ToyMachine           *m = MACHINE(code);
+
+    m->cpu->s.x[5] = 1;
+    run(m, 100, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.x[3], 5);
+    assert_int_equal(m->cpu->s.x[4], 10);
+    m->cpu->s.pc = CODE;
+    m->cpu->cpu.waiting = false;
+    run(m, 100, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.x[3], 15);
+    toy_machine_free(m);
+}
+
+/* ---- devices ---- */
+
+static void test_device_in_block(void **state)
+{
+    static const uint32_t code[] = {
+        TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_LD, 2, 1, 8), TOY(TOY_ADDI, 3, 3, 1), /* register 1: the time */
+        TOY(TOY_ST, 3, 1, 0),   TOY(TOY_LD, 4, 1, 0), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI),
+    };
+    ToyMachine *m = MACHINE(code);
+
+    m->cpu->s.x[1] = DEVICE_VA;
+    toy_run(m, 100, 1000);
+    assert_int_equal(m->cpu->s.x[2], 1);
+    assert_int_equal(m->cpu->s.x[4], 2);
+    assert_int_equal(m->n_reads, 2); /* once each, although their blocks were left and came back */
+    assert_int_equal(m->n_writes, 1);
+    assert_int_equal(m->cpu->cpu.n_insns, 6);
+    toy_machine_free(m);
+}
+
+/* An interrupt that a device raises is taken before the next instruction; a deadline at its own. */
+static void test_interrupt_points(void **state)
+{
+    for (unsigned ahead = 0; ahead < 12; ahead++) {
+        for (unsigned block = 1; block <= 64; block += 21) {
+            uint32_t    code[32];
+            ToyMachine *m;
+
+            for (unsigned i = 0; i < ARRAY_LEN(code); i++) {
+                code[i] = TOY(TOY_ADDI, 3, 3, 1);
+            }
+            code[5] = ahead == 0 ? TOY(TOY_ST, 2, 1, 16) : TOY(TOY_ST, 2, 1, 24);
+            code[31] = TOY(TOY_B, 0, 0, 0);
+            m = MACHINE(code);
+            cpu_engine_set_max_block(m->engine, block);
+            m->cpu->s.x[1] = DEVICE_VA;
+            m->cpu->s.x[2] = ahead;
+            m->cpu->s.irq_on = 1;
+            toy_run(m, 100, 1000);
+            assert_int_equal(m->cpu->s.irqs, 1);
+            /* The store runs at 5 ns; a deadline n ahead falls before instruction 5 + n, but not before the next. */
+            assert_int_equal(m->cpu->s.epc, CODE + 4 * (ahead < 1 ? 6 : 5 + ahead));
+            toy_machine_free(m);
+        }
+    }
+}
+
+/* ---- invalidation ---- */
+
+static const uint32_t read_code[] = { TOY(TOY_LD, 2, 1, 0), TOY(TOY_B, 0, 0, -1) };
+
+static void test_flush_va(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+
+    memory_write(m->memory, 0x30000, attrs, "\x11", 1);
+    m->cpu->s.x[1] = DATA;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0);
+    m->cpu->map[2].pa = 0x30000;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0); /* cached */
+    cpu_flush_va(&m->cpu->cpu, NULL, NULL, DATA + 0x5000, 4096);
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0); /* another page */
+    cpu_flush_va(&m->cpu->cpu, NULL, NULL, DATA + 0x1000, 4096);
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0x11); /* same 8 KiB mapping, dropped as a whole */
+    toy_machine_free(m);
+}
+
+static bool tag_is(uint64_t tag, const void *opaque) { return tag == *(const uint64_t *)opaque; }
+
+static void test_contexts(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+    Cpu        *cpu = &m->cpu->cpu;
+    uint64_t    one = 1;
+
+    for (unsigned space = 0; space < 2; space++) {
+        for (unsigned i = 0; i < 3 && space == 1; i++) {
+            *toy_map(m, m->cpu->map[i].va, m->cpu->map[i].pa + (i == 2 ? 0x10000 : 0), 0x1000) =
+                (ToyMap){ .va = m->cpu->map[i].va, .pa = m->cpu->map[i].pa + (i == 2 ? 0x10000 : 0), .size = 0x1000,
+                          .space = 1, .writable = true };
+        }
+    }
+    memory_write(m->memory, 0x30000, attrs, "\x22", 1);
+    m->cpu->s.x[1] = DATA;
+    run(m, 10, CPU_STOP_TIME);
+    m->cpu->s.space = 1;
+    cpu_select_context(cpu, 0, 1);
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0x22);
+    unsigned fills = m->cpu->n_fills;
+    m->cpu->s.space = 0;
+    cpu_select_context(cpu, 0, 0);
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 0);
+    assert_int_equal(m->cpu->n_fills, fills); /* the first context was kept */
+    cpu_flush_contexts(cpu, tag_is, &one);
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->n_fills, fills);
+    m->cpu->s.space = 1;
+    cpu_select_context(cpu, 0, 1);
+    run(m, 10, CPU_STOP_TIME);
+    assert_true(m->cpu->n_fills > fills);
+    for (unsigned tag = 2; tag < 40; tag++) { /* more than are kept */
+        cpu_select_context(cpu, 0, tag);
+    }
+    toy_machine_free(m);
+}
+
+static void test_owner_change(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+
+    m->cpu->s.x[1] = DATA;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.exceptions, 0);
+    owners_set(m->owners, DATA, 0x1000, OWNER_REALM);
+    run(m, 10, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+    assert_int_equal(m->cpu->s.far, DATA);
+    toy_machine_free(m);
+}
+
+static void test_owner_change_of_code(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+
+    m->cpu->s.x[1] = DATA;
+    run(m, 10, CPU_STOP_TIME);
+    owners_set(m->owners, CODE, 0x1000, OWNER_REALM);
+    run(m, 10, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+    assert_int_equal(m->cpu->s.far & ~0xfffull, CODE);
+    toy_machine_free(m);
+}
+
+static void test_region_moves(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+
+    m->cpu->s.x[1] = DEVICE_VA;
+    m->reg[0] = 77;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[2], 77);
+    memory_move(m->memory, m->device, TOY_DEVICE_PA + 0x100000, true);
+    run(m, 10, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_BUS);
+    toy_machine_free(m);
+}
+
+/* A page never cached is asked for at every access. */
+static void test_slow_page(void **state)
+{
+    ToyMachine *m = MACHINE(read_code);
+    unsigned    fills;
+
+    m->cpu->map[2].slow = true;
+    m->cpu->s.x[1] = DATA;
+    run(m, 10, CPU_STOP_TIME);
+    fills = m->cpu->n_fills;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->n_fills, fills + 5);
+    toy_machine_free(m);
+}
+
+/* ---- debugger ---- */
+
+static void test_breakpoints(void **state)
+{
+    ToyMachine *m = MACHINE(loop_code);
+    uint64_t    used;
+
+    run(m, 41, CPU_STOP_TIME);
+    cpu_break_insert(m->engine, CODE + 8);
+    assert_int_equal(run(m, 100, CPU_STOP_BREAK), 1);
+    assert_int_equal(m->cpu->s.pc, CODE + 8);
+    assert_int_equal(run(m, 100, CPU_STOP_BREAK), 0);
+    assert_int_equal(cpu_step(&m->cpu->cpu, 0, &used), CPU_STOP_BREAK);
+    assert_int_equal(used, 1);
+    assert_int_equal(m->cpu->s.pc, CODE + 12);
+    assert_int_equal(run(m, 100, CPU_STOP_BREAK), 3);
+    assert_int_equal(m->cpu->s.pc, CODE + 8);
+    cpu_break_remove(m->engine, CODE + 8);
+    assert_int_equal(run(m, 100, CPU_STOP_TIME), 100);
+    toy_machine_free(m);
+}
+
+/* ---- arena ---- */
+
+/* A program that rewrites itself for ever fills the arena; it is emptied and the run goes on. */
+static void test_arena_full(void **state)
+{
+    static uint32_t code[1024];
+    ToyMachine     *m;
+    CpuEngineStats  stats = { 0 };
+    uint64_t        total = 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(code); i++) {
+        code[i] = TOY(TOY_ADDI, i % 12, i % 12, 1);
+    }
+    code[0] = TOY(TOY_STW, 13, 1, 0); /* drops the page */
+    code[ARRAY_LEN(code) - 1] = TOY(TOY_B, 0, 0, -(int)ARRAY_LEN(code) + 1);
+    m = MACHINE(code);
+    m->cpu->s.x[13] = code[0];
+    for (unsigned i = 0; i < 4000 && stats.flushes == 0; i++) {
+        m->cpu->s.x[1] = CODE;
+        m->cpu->s.pc = CODE;
+        total += run(m, ARRAY_LEN(code), CPU_STOP_TIME);
+        cpu_engine_stats(m->engine, &stats);
+    }
+    assert_true(stats.flushes > 0);
+    assert_int_equal(total % ARRAY_LEN(code), 0);
+    assert_int_equal(m->cpu->s.x[2], total / ARRAY_LEN(code) * 86);
+    toy_machine_free(m);
+}
+
+/* ---- independence of blocks ---- */
+
+typedef struct Outcome {
+    ToyState s;
+    uint64_t insns, memory;
+    int64_t  now;
+    unsigned n_reads, n_writes;
+    uint64_t reg[4];
+} Outcome;
+
+typedef struct Shape {
+    unsigned max_block;
+    uint64_t slice;
+} Shape;
+
+static const Shape shapes[] = { { 1, 1 << 20 }, { 2, 13 }, { 7, 97 }, { 64, 1 << 20 }, { 64, 1 }, { 64, 31 }, { 256, 1009 } };
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* One random instruction: pointers in x0..x4 (data, data, data, device, code), x15 zero, the rest values. */
+static uint32_t random_insn(uint64_t *seed)
+{
+    static const uint8_t ops[] = {
+        TOY_MOVI, TOY_ADDI, TOY_ADDI, TOY_ADD, TOY_SUBS, TOY_SUBS, TOY_CMPI, TOY_CMPI, TOY_BC, TOY_BC, TOY_BC, TOY_B,
+        TOY_BL, TOY_BR, TOY_LD, TOY_LD, TOY_ST, TOY_ST, TOY_LDB, TOY_STW, TOY_LDPOST, TOY_STPRE, TOY_LDX, TOY_STX,
+        TOY_LDQ, TOY_STQ, TOY_VADD, TOY_SHADD, TOY_AND, TOY_ADDW, TOY_CSET, TOY_CSEL, TOY_ADC, TOY_CBZ, TOY_TBNZ,
+        TOY_LDBE, TOY_SWAP, TOY_MODE, TOY_SYS, TOY_SYS, TOY_SYS, TOY_UNDEF,
+    };
+    uint64_t r = next_random(seed);
+    unsigned op = ops[r % ARRAY_LEN(ops)], d = 5 + (r >> 8) % 10, a = (r >> 16) % 16, b = (r >> 20) % 15;
+    unsigned base = (r >> 24) % 64;
+
+    base = base < 3 ? 3 : base == 3 ? 4 : base % 3;
+    switch (op) {
+    case TOY_B: case TOY_BL: case TOY_BC: case TOY_CBZ: case TOY_TBNZ:
+        return TOY(op, (r >> 8) % 14, a, (int)((r >> 32) % 64) - 31);
+    case TOY_BR:
+        return TOY(op, 0, TOY_LINK, 0);
+    case TOY_LD: case TOY_ST: case TOY_LDB: case TOY_STW: case TOY_LDQ: case TOY_STQ:
+        return TOY(op, d, base, (r >> 60) == 0 ? (r >> 32) % 64 : (r >> 32) % 8 * 8);
+    case TOY_LDPOST: case TOY_STPRE:
+        return TOY(op, d, base % 3, (int)((r >> 32) % 64) - 24);
+    case TOY_LDX: case TOY_STX:
+        return TOY(op, d, base, (r >> 40) % 4 == 0 ? b : 15);
+    case TOY_LDBE: case TOY_SWAP:
+        return TOY(op, d, base, 5 + b % 10);
+    case TOY_SYS:
+        return TOY(op, d, a, (r >> 32) % (TOY_SYS_N + 1) == TOY_SYS_SPACE ? TOY_SYS_TIME : (r >> 32) % (TOY_SYS_N + 1));
+    case TOY_CSEL: case TOY_SHADD:
+        return TOY(op, d, a, ((r >> 32) % 14) << 8 | b);
+    case TOY_CMPI: case TOY_ADDI: case TOY_MOVI:
+        return TOY(op, d, a, (int)((r >> 32) % 16) - 4);
+    default:
+        return TOY(op, d, a, b);
+    }
+}
+
+/* Restores the pointers, then returns. */
+static const uint32_t handler[] = {
+    TOY(TOY_MOVI, 0, 0, DATA >> 4),      TOY(TOY_SHADD, 0, 15, 4 << 8 | 0),
+    TOY(TOY_ADDI, 1, 0, 0x7f8),          TOY(TOY_ADDI, 2, 0, 0xfe8),
+    TOY(TOY_MOVI, 3, 0, DEVICE_VA >> 4), TOY(TOY_SHADD, 3, 15, 4 << 8 | 3),
+    TOY(TOY_MOVI, 4, 0, CODE >> 4),      TOY(TOY_SHADD, 4, 15, 4 << 8 | 4),
+    TOY(TOY_ADDI, 12, 12, 1),            TOY(TOY_SYS, 0, 0, TOY_SYS_RETURN),
+};
+
+static Outcome run_random(uint64_t seed, Shape shape)
+{
+    enum { WORDS = 1100 }; /* into a second page */
+    uint32_t    code[WORDS];
+    ToyMachine *m;
+    Outcome     out = { { .pc = 0 } };
+    uint8_t    *ram;
+
+    for (unsigned i = 0; i < WORDS; i++) {
+        code[i] = random_insn(&seed);
+    }
+    m = machine(code, WORDS);
+    cpu_engine_set_max_block(m->engine, shape.max_block);
+    toy_load(m, VECTOR, handler, ARRAY_LEN(handler));
+    m->wake = true;
+    m->cpu->restart = CODE;
+    m->cpu->restart_size = 4 * WORDS;
+    m->cpu->s.pc = VECTOR; /* sets the pointers; epc is 0, so the program starts at its beginning */
+    m->cpu->s.x[TOY_LINK] = CODE + 64;
+    toy_run(m, 6000, shape.slice);
+    out.s = m->cpu->s;
+    out.insns = m->cpu->cpu.n_insns;
+    out.now = clock_now(m->clock);
+    out.n_reads = m->n_reads;
+    out.n_writes = m->n_writes;
+    memcpy(out.reg, m->reg, sizeof(out.reg));
+    ram = m->ram->host;
+    for (unsigned i = CODE; i < DATA + 0x2000; i++) {
+        out.memory = out.memory * 31 + ram[i];
+    }
+    toy_machine_free(m);
+    return out;
+}
+
+static void explain(const Outcome *a, const Outcome *b)
+{
+    for (unsigned i = 0; i < TOY_REGS; i++) {
+        if (a->s.x[i] != b->s.x[i]) {
+            print_message("x%u: 0x%llx, 0x%llx\n", i, (unsigned long long)a->s.x[i], (unsigned long long)b->s.x[i]);
+        }
+    }
+    print_message("pc 0x%llx 0x%llx, insns %llu %llu, exceptions %u %u, irqs %u %u, nzcv %x %x, memory %d\n",
+                  (unsigned long long)a->s.pc, (unsigned long long)b->s.pc, (unsigned long long)a->insns,
+                  (unsigned long long)b->insns, a->s.exceptions, b->s.exceptions, a->s.irqs, b->s.irqs, a->s.nzcv,
+                  b->s.nzcv, a->memory == b->memory);
+}
+
+static void test_block_independence(void **state)
+{
+    uint64_t programs = 60, exceptions = 0, irqs = 0, device = 0;
+
+    if (g_getenv("BAILEY_TEST_PROGRAMS") != NULL) {
+        programs = g_ascii_strtoull(g_getenv("BAILEY_TEST_PROGRAMS"), NULL, 10);
+    }
+    for (uint64_t p = 0; p < programs; p++) {
+        uint64_t seed = 0x9e3779b97f4a7c15ull * (p + 1);
+        Outcome  first = run_random(seed, shapes[0]);
+
+        exceptions += first.s.exceptions;
+        irqs += first.s.irqs;
+        device += first.n_reads + first.n_writes;
+        for (size_t i = 1; i < ARRAY_LEN(shapes); i++) {
+            Outcome other = run_random(seed, shapes[i]);
+
+            if (memcmp(&first, &other, sizeof(first)) != 0) {
+                print_message("program %u, at most %u instructions a block, slices of %u\n", (unsigned)p,
+                              shapes[i].max_block, (unsigned)shapes[i].slice);
+                explain(&first, &other);
+                fail();
+            }
+        }
+    }
+    print_message("%u exceptions, %u interrupts, %u device accesses\n", (unsigned)exceptions, (unsigned)irqs,
+                  (unsigned)device);
+    assert_true(exceptions > programs && irqs > programs && device > programs); /* the programs do something */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact_budget),
+        cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_request_stop),
+        cmocka_unit_test(test_time_inside_block),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_fetch_fault),
+        cmocka_unit_test(test_page_crossing),
+        cmocka_unit_test(test_crossing_store_is_whole),
+        cmocka_unit_test(test_self_modifying),
+        cmocka_unit_test(test_code_written_by_dma),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_device_in_block),
+        cmocka_unit_test(test_interrupt_points),
+        cmocka_unit_test(test_flush_va),
+        cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_owner_change),
+        cmocka_unit_test(test_owner_change_of_code),
+        cmocka_unit_test(test_region_moves),
+        cmocka_unit_test(test_slow_page),
+        cmocka_unit_test(test_breakpoints),
+        cmocka_unit_test(test_arena_full),
+        cmocka_unit_test(test_block_independence),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
