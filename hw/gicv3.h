@@ -1,14 +1,14 @@
 /*
- * Arm GICv3 (IHI 0069): distributor, redistributors with LPIs, CPU interfaces with the virtualization extension, and
- * one ITS. GICD_CTLR.DS is RAO/WI: one security state, Group 0 as FIQ and Group 1 as IRQ, because nothing runs in
- * Secure state while the monitor is a model. System register access only (ICC_SRE_ELx.SRE is RAO/WI), affinity
- * routing only, 5 priority bits, 16 list registers, 16-bit INTIDs. Not modelled: GICv4, NMIs, extended INTID ranges,
- * 1-of-N routing (GICD_TYPER.No1N says so).
+ * Arm GICv3 (IHI 0069): distributor, redistributors with LPIs, CPU interfaces with the virtualization
+ * extension, and one ITS. GICD_CTLR.DS is RAO/WI: one security state, Group 0 as FIQ and Group 1 as IRQ,
+ * because nothing runs in Secure state while the monitor is a model. System register access only
+ * (ICC_SRE_ELx.SRE is RAO/WI), affinity routing only, 5 priority bits, 16 list registers, 16-bit INTIDs.
+ * Not modelled: GICv4, NMIs, extended INTID ranges, 1-of-N routing (GICD_TYPER.No1N says so).
  *
  * There are two kinds of instance. A physical one has CPU interfaces that ICC_* and ICH_* registers reach
- * (gicv3_sysreg.c). A virtual one is what a VMM emulates for its guest: its CPU interface is the list registers of
- * whoever runs the guest, filled and folded back by gicv3_virt_*. Frames, ITS and LPIs are the same code.
- * Nothing here depends on order of creation or iteration; equal priorities go by lowest INTID.
+ * (gicv3_sysreg.c). A virtual one is what a VMM emulates for its guest: its CPU interface is the list
+ * registers of whoever runs the guest, filled and folded back by gicv3_virt_*. Frames, ITS and LPIs are the
+ * same code. Nothing here depends on order of creation or iteration; equal priorities go by lowest INTID.
  */
 #ifndef BAILEY_HW_GICV3_H
 #define BAILEY_HW_GICV3_H
@@ -81,14 +81,15 @@ typedef struct GicBus {
 typedef struct GicConfig {
     unsigned        n_cpus;
     unsigned        n_spis;    /* rounded up to whole words of 32 INTIDs; INTIDs 32 to 31 + n_spis */
-    const uint64_t *mpidr;     /* [n_cpus] affinities; NULL: Aff0 counts 0 to 15, Aff1 above it, as on QEMU's virt */
+    const uint64_t *mpidr;     /* [n_cpus] affinities; NULL: Aff0 counts 0 to 15, then Aff1 */
     bool            has_its;   /* ITS and LPIs */
     bool            is_virtual; /* CPU interfaces are list registers of a VMM */
     Memory         *memory;    /* tables by physical address in @pas; or NULL and @bus */
     Pas             pas;
     GicBus          bus;
-    /* Told when an input of a CPU changes. A virtual instance uses GIC_LINE_IRQ only: high while the vCPU has an
-     * interrupt that is not in its list registers yet (time to make it exit). NULL: gicv3_connect() does it. */
+    /* Told when an input of a CPU changes. A virtual instance uses GIC_LINE_IRQ only: high while the vCPU has
+     * an interrupt that is not in its list registers yet (time to make it exit). NULL: gicv3_connect() does
+     * it. */
     void          (*set_line)(void *opaque, unsigned cpu, GicLine line, bool level);
     void           *opaque;
 } GicConfig;
@@ -103,20 +104,20 @@ void gicv3_free(Gic *gic);
 /* gicv3_reset - back to the reset state; input levels stay as they are. */
 void gicv3_reset(Gic *gic);
 
-/* gicv3_reset_cpu - CPU interface (ICC_*, ICH_*) of one CPU as after its warm reset; the redistributor stays. */
+/* gicv3_reset_cpu - ICC_* and ICH_* as after a warm reset of the CPU; the redistributor stays. */
 void gicv3_reset_cpu(GicCpu *cpu);
 
 /* The part of CPU @index, or NULL when there is none. */
 GicCpu *gicv3_cpu(Gic *gic, unsigned index);
 
-/* gicv3_connect - gives CPU @index its interface: cpu->gic for ICC_* and ICH_*, and a64_set_line() as its lines. */
+/* gicv3_connect - gives CPU @index its ICC_* and ICH_* (cpu->gic), and a64_set_line() as its lines. */
 void gicv3_connect(Gic *gic, unsigned index, struct A64Cpu *cpu);
 
 /* ---- registers: opaque is the Gic ---- */
 
 extern const MmioOps gicv3_dist_ops;   /* GICD, GICD_FRAME_SIZE bytes */
 extern const MmioOps gicv3_redist_ops; /* GICR of all CPUs in order, GICR_CPU_SIZE bytes each */
-extern const MmioOps gicv3_its_ops;    /* GITS; a device's write of GITS_TRANSLATER has attrs.requester as DeviceID */
+extern const MmioOps gicv3_its_ops;    /* GITS, GITS_FRAME_SIZE bytes; DeviceID: attrs.requester */
 
 /* ---- inputs ---- */
 
@@ -137,13 +138,15 @@ bool gicv3_its_msi(Gic *gic, uint32_t devid, uint32_t eventid);
 
 /* ---- state of the virtualization interface (world switch) ---- */
 
-/* gic_cpu_virt_get, gic_cpu_virt_set - all of ICH_*; set writes as the registers would take it and updates lines. */
+/* gic_cpu_virt_get, gic_cpu_virt_set - all of ICH_*; set writes as the registers would take it and updates
+ * lines. */
 void     gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out);
 void     gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *in);
 uint64_t gic_cpu_misr(const GicCpu *cpu);  /* ICH_MISR_EL2 */
 uint64_t gic_cpu_vtr(const GicCpu *cpu);   /* ICH_VTR_EL2 */
 
-/* ---- CPU interface without traps: what the ICC_* registers do, for a model at the CPU's EL (built-in host) ---- */
+/* ---- CPU interface without traps: what the ICC_* registers do, for a model at the CPU's EL (built-in
+ * host) ---- */
 
 /**
  * gic_cpu_ack - read ICC_IAR0_EL1 or ICC_IAR1_EL1.
@@ -169,21 +172,22 @@ void gic_cpu_sgi(GicCpu *cpu, unsigned group, uint64_t value);
  * gicv3_virt_fill_lrs - give a vCPU that is about to run its interrupts.
  * @lrs:   receives @n_lrs values for ICH_LR<n>_EL2 (HW = 0), unused ones zero; no INTID twice
  * @n_lrs: 1 to GIC_N_LRS
- * Active interrupts come before pending ones, each in order of priority, then INTID. Level-sensitive ones ask for a
- * maintenance interrupt at deactivation, so that their line is sampled again.
- * Returns ICH_HCR_EL2 bits to run with: NPIE when pending interrupts did not fit, LRENPIE when active ones did not.
- * Every fill is followed by one gicv3_virt_sync_lrs() before the next.
+ * Active interrupts come before pending ones, each in order of priority, then INTID. Level-sensitive ones
+ * ask for a maintenance interrupt at deactivation, so that their line is sampled again. Returns ICH_HCR_EL2
+ * bits to run with: NPIE when pending interrupts did not fit, LRENPIE when active ones did not. Every fill
+ * is followed by one gicv3_virt_sync_lrs() before the next.
  */
 uint64_t gicv3_virt_fill_lrs(Gic *gic, unsigned vcpu, uint64_t *lrs, unsigned n_lrs);
 
 /**
  * gicv3_virt_sync_lrs - take back, after an exit, what the last fill gave.
  * @lrs: ICH_LR<n>_EL2 as they are now, the same places
- * @hcr: ICH_HCR_EL2 as it is now; its EOIcount deactivates interrupts that were active but had no list register
+ * @hcr: ICH_HCR_EL2 as it is now; its EOIcount deactivates active interrupts that had no list register
  */
 void gicv3_virt_sync_lrs(Gic *gic, unsigned vcpu, const uint64_t *lrs, unsigned n_lrs, uint64_t hcr);
 
-/* gicv3_virt_has_pending - whether a vCPU that waits has an interrupt to wake for (list registers folded back). */
+/* gicv3_virt_has_pending - whether a vCPU that waits has an interrupt to wake for (list registers folded
+ * back). */
 bool gicv3_virt_has_pending(Gic *gic, unsigned vcpu);
 
 /* gicv3_virt_sgi - the vCPU wrote @value to ICC_SGI1R_EL1 (trapped). */
