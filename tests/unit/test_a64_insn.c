@@ -370,6 +370,72 @@ static void test_levels(void **state)
     a64_box_free(box);
 }
 
+/* LDTR at EL2 of a host acts as EL0: a page of EL2 alone is not for it, unless PSTATE.UAO. */
+static void test_unprivileged(void **state)
+{
+    A64Box  *box = a64_box_new();
+    uint8_t *entry = box->code + BOX_CODE_SIZE + 0x2000 + (BOX_DATA >> 21) * 8;
+
+    le64_put(entry, le64_get(entry) & ~BIT(6));
+    le64_put(box->data, 77);
+    box->cpu->x[1] = BOX_DATA;
+    assert_int_equal(run_to_brk(box, 2, (const uint32_t[MAX_WORDS]){ 0xf9400020 }), 77); /* ldr x0, [x1] */
+    put_code(box, (const uint32_t[MAX_WORDS]){ 0xf8400820 });                            /* ldtr x0, [x1] */
+    a64_box_enter(box, 2, BOX_CODE);
+    assert_true(a64_box_run(box, 10));
+    assert_int_equal(a64_box_ec(box), 0x25);
+    assert_int_equal(box->exc.far, BOX_DATA);
+    box->cpu->x[0] = 0;
+    /* msr uao, #1; ldtr x0, [x1] */
+    assert_int_equal(run_to_brk(box, 2, (const uint32_t[MAX_WORDS]){ 0xd500417f, 0xf8400820 }), 77);
+    a64_box_free(box);
+}
+
+/* Software step: one instruction, then EC 0x32 with ISV. */
+static void test_software_step(void **state)
+{
+    A64Box *box = a64_box_new();
+    A64Cpu *cpu = box->cpu;
+
+    /* add x0, x0, #1; b.al +8; udf; add x0, x0, #1 */
+    put_code(box, (const uint32_t[MAX_WORDS]){ 0x91000400, 0x5400004e, 1, 0x91000400 });
+    cpu->el1.mdscr = 1;
+    cpu->el1.oslsr = 0;
+    cpu->x[0] = 0;
+    uint64_t pc = BOX_CODE;
+    static const uint64_t next[] = { BOX_CODE + 4, BOX_CODE + 12, BOX_CODE + 16 };
+    for (size_t i = 0; i < ARRAY_LEN(next); i++) {
+        a64_box_enter(box, 0, pc);
+        cpu->ss = true;
+        assert_true(a64_box_run(box, 10));
+        assert_int_equal(a64_box_ec(box), 0x32);
+        assert_int_equal(box->exc.esr & 0x1ffffff, 1 << 24 | 0x22);
+        assert_int_equal(box->exc.return_pc, next[i]);
+        assert_int_equal(cpu->x[0], 1 + i / 2);
+        pc = next[i];
+    }
+    /* With PSTATE.SS 0 nothing is executed. */
+    a64_box_enter(box, 0, BOX_CODE);
+    assert_true(a64_box_run(box, 10));
+    assert_int_equal(a64_box_ec(box), 0x32);
+    assert_int_equal(box->exc.return_pc, BOX_CODE);
+    a64_box_free(box);
+}
+
+/* A tagged branch target: the tag never reaches the pc. */
+static void test_tagged_target(void **state)
+{
+    A64Box *box = a64_box_new();
+
+    box->cpu->el2.tcr |= BIT(37); /* TBI0 */
+    a64_context_changed(box->cpu);
+    box->cpu->x[2] = 0x5a00000000000000 | (BOX_CODE + 8);
+    /* br x2; udf; adr x0, . */
+    assert_int_equal(run_to_brk(box, 0, (const uint32_t[MAX_WORDS]){ 0xd61f0040, 1, 0x10000000 }), BOX_CODE + 8);
+    assert_int_equal(box->exc.return_pc, BOX_CODE + 12);
+    a64_box_free(box);
+}
+
 /* Signing and authentication with keys on: a signed pointer authenticates, any other faults (FEAT_FPAC). */
 static void test_pointer_authentication(void **state)
 {
@@ -433,7 +499,7 @@ static void test_branch_targets(void **state)
         { "ret to nop", 0xd65f0040, 0xd503201f, 0x3c },
     };
     A64Box  *box = a64_box_new();
-    uint8_t *entry = box->code + 0x1ff000 + (BOX_CODE >> 21) * 8;
+    uint8_t *entry = box->code + BOX_CODE_SIZE + 0x2000 + (BOX_CODE >> 21) * 8;
 
     le64_put(entry, le64_get(entry) | BIT(50));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -484,6 +550,9 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_exceptions),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_unprivileged),
+        cmocka_unit_test(test_software_step),
+        cmocka_unit_test(test_tagged_target),
         cmocka_unit_test(test_pointer_authentication),
         cmocka_unit_test(test_branch_targets),
         cmocka_unit_test(test_access_syndrome),

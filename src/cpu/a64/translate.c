@@ -409,9 +409,7 @@ static void translate_insn(A64Trans *t, uint32_t insn)
 void a64_translate(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_t *code, size_t len,
                    unsigned max_insns, unsigned flags)
 {
-    A64Cpu  *a64 = a64_from_cpu(cpu);
-    /* BranchTo() removes the tag of a target; doing it here costs branches nothing. */
-    A64Trans t = { .ir = b, .cpu = a64, .pc = a64_branch_addr(a64, pc) };
+    A64Trans t = { .ir = b, .cpu = a64_from_cpu(cpu), .pc = pc };
     size_t   n = t.pc & 3 ? 1 : len / 4;
 
     unpack_key(&t, key, flags);
