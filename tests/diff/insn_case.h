@@ -1,6 +1,7 @@
 /*
- * Instruction sequences exchanged with the instruction oracle (insn_oracle.c, an arm64 program run by a user-mode
- * emulator): registers and code in, registers and memory out. Shared by guest and host, both little-endian.
+ * Instruction sequences exchanged with the instruction oracle (insn_oracle.c, an arm64 program run by a
+ * user-mode emulator): registers and code in, registers and memory out. Shared by guest and host, both
+ * little-endian.
  */
 #ifndef BAILEY_TESTS_DIFF_INSN_CASE_H
 #define BAILEY_TESTS_DIFF_INSN_CASE_H

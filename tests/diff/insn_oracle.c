@@ -1,7 +1,7 @@
 /*
- * The instruction oracle: runs the cases of a file, each from the state it gives, and writes the states they left.
- * Every case ends in a signal; its handler stores the registers of the interrupted context and replaces them by
- * those of the next case. Usage: insn_oracle INPUT OUTPUT
+ * The instruction oracle: runs the cases of a file, each from the state it gives, and writes the states they
+ * left. Every case ends in a signal; its handler stores the registers of the interrupted context and replaces
+ * them by those of the next case. Usage: insn_oracle INPUT OUTPUT
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -131,7 +131,8 @@ int main(int argc, char **argv)
         die("memory");
     }
     map_at(INSN_SCRATCH, INSN_SCRATCH_SIZE, PROT_READ | PROT_WRITE);
-    char *code = map_at(INSN_CODE_BASE, (size_t)n_cases * sizeof(cases->code), PROT_READ | PROT_WRITE | PROT_EXEC);
+    char *code =
+        map_at(INSN_CODE_BASE, (size_t)n_cases * sizeof(cases->code), PROT_READ | PROT_WRITE | PROT_EXEC);
     for (long i = 0; i < n_cases; i++) {
         memcpy(code + (size_t)i * sizeof(cases->code), cases[i].code, sizeof(cases->code));
     }

@@ -1,7 +1,8 @@
 /*
- * Random A64 instruction sequences, made from the decoder's own pattern table, run here and on the instruction oracle
- * (an emulator of user programs); registers, flags and memory must agree. Fixed seeds. Left out: what depends on the
- * system (exceptions, system registers), on an address of the program, or on keys.
+ * Random A64 instruction sequences, made from the decoder's own pattern table, run here and on the
+ * instruction oracle (an emulator of user programs); registers, flags and memory must agree. Fixed seeds.
+ * Left out: what depends on the system (exceptions, system registers), on an address of the program, or on
+ * keys.
  */
 #include <assert.h>
 #include <glib.h>
@@ -43,10 +44,36 @@ static uint64_t rnd(void)
 static uint64_t rnd_value(void)
 {
     static const uint64_t special[] = {
-        0, 1, -1ull, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, BIT(63), ~BIT(63),
-        0x3f800000, 0xbf800000, 0x7f800000, 0x7fc00001, 0x7f800001, 0x00000001, 0x00800000, 0x3ff0000000000000,
-        0x7ff0000000000000, 0xfff8000000000001, 0x7ff0000000000001, 0x0010000000000000, 0x3c007c00fc017e00,
-        0x7fc000007f800000, 0x4f0000005f000000, 0x3f8000003f800000,
+        0,
+        1,
+        -1ull,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        BIT(63),
+        ~BIT(63),
+        0x3f800000,
+        0xbf800000,
+        0x7f800000,
+        0x7fc00001,
+        0x7f800001,
+        0x00000001,
+        0x00800000,
+        0x3ff0000000000000,
+        0x7ff0000000000000,
+        0xfff8000000000001,
+        0x7ff0000000000001,
+        0x0010000000000000,
+        0x3c007c00fc017e00,
+        0x7fc000007f800000,
+        0x4f0000005f000000,
+        0x3f8000003f800000,
     };
     uint64_t r = rnd();
 
@@ -75,8 +102,8 @@ static GArray *choices; /* Choice */
 static bool is_excluded(const A64Pattern *p)
 {
     static const char *const names[] = {
-        "svc", "hvc", "smc", "brk", "hlt", "udf", "eret", "br", "blr", "ret", "hint", "msr", "mrs", "msr_imm", "sys",
-        "sysl", "isb", "b",
+        "svc", "hvc",  "smc", "brk", "hlt",     "udf", "eret", "br",  "blr",
+        "ret", "hint", "msr", "mrs", "msr_imm", "sys", "sysl", "isb", "b",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -169,7 +196,8 @@ static uint32_t fit_memory(uint32_t insn)
         insn = put_field(spare(insn, 10), 15, 7, (insn >> 15 & 31) - 16);
         insn = Rt == (insn >> 10 & 31) ? put_field(insn, 10, 5, (Rt + 1) % 26) : insn;
     } else if ((insn & 0x3b200c00) == 0x38200000) {
-        insn = (insn & 0xfc00) == 0xc000 ? put_field(insn, 16, 5, 31) : spare(insn, 16); /* LDAPR, atomics: Rs */
+        insn =
+            (insn & 0xfc00) == 0xc000 ? put_field(insn, 16, 5, 31) : spare(insn, 16); /* LDAPR, atomics: Rs */
     } else if ((insn & 0x3b200c00) == 0x38200800 || is_structure(insn)) {
         insn = put_field(insn, 16, 5, is_structure(insn) && !(insn & BIT(23)) ? 0 : INDEX);
     } else if ((insn & 0x3b000000) == 0x39000000) {
@@ -189,7 +217,10 @@ static uint32_t fit_branch(uint32_t insn)
     return tbz ? put_field(insn, 5, 14, offset) : put_field(insn, 5, 19, offset);
 }
 
-static bool is_branch(uint32_t insn) { return (insn & 0x7c000000) == 0x34000000 || (insn & 0xff000010) == 0x54000000; }
+static bool is_branch(uint32_t insn)
+{
+    return (insn & 0x7c000000) == 0x34000000 || (insn & 0xff000010) == 0x54000000;
+}
 
 static uint32_t random_insn(bool aligned)
 {
@@ -203,7 +234,8 @@ static uint32_t random_insn(bool aligned)
         } else if (is_memory(insn)) {
             bool writes_back = (insn & 0x3b200400) == 0x38000400 || (insn & 0x3a800000) == 0x28800000 ||
                                (is_structure(insn) && (insn & BIT(23)));
-            bool atomic = is_exclusive(insn) || (insn & 0x3b200c00) == 0x38200000 || is_unscaled_ordered(insn);
+            bool atomic =
+                is_exclusive(insn) || (insn & 0x3b200c00) == 0x38200000 || is_unscaled_ordered(insn);
             bool stgp = (insn & 0xfe400000) == 0x68000000; /* the oracle has memory tagging */
             if (stgp || (aligned ? writes_back : atomic)) {
                 continue;
@@ -248,7 +280,8 @@ static void random_case(InsnCase *c, unsigned n)
     for (unsigned i = 0; i < INSN_WORDS; i++) {
         c->code[i] = i < SEQUENCE ? random_insn(aligned) : INSN_BRK;
         /* A store-exclusive that belongs to the load before it. */
-        if (i > 0 && i < SEQUENCE && is_exclusive(c->code[i - 1]) && (c->code[i - 1] & 0x00c00000) == 0x00400000) {
+        if (i > 0 && i < SEQUENCE && is_exclusive(c->code[i - 1]) &&
+            (c->code[i - 1] & 0x00c00000) == 0x00400000) {
             c->code[i] = put_field(c->code[i - 1] & ~(uint32_t)BIT(22), 16, 5, 26);
         }
     }
@@ -261,7 +294,7 @@ static InsnState *run_oracle(const InsnCase *cases, unsigned n)
 #ifdef INSN_ORACLE_PROGRAM
     char   *dir = g_dir_make_tmp("bailey-insn-XXXXXX", NULL);
     char   *in = g_build_filename(dir, "in", NULL), *out = g_build_filename(dir, "out", NULL);
-    char   *argv[] = { INSN_ORACLE_EMULATOR, "-cpu", "max,sve=off,sme=off", INSN_ORACLE_PROGRAM, in, out, NULL };
+    char *argv[] = {INSN_ORACLE_EMULATOR, "-cpu", "max,sve=off,sme=off", INSN_ORACLE_PROGRAM, in, out, NULL};
     char   *data = NULL;
     size_t  len = 0;
     int     status = 0;
@@ -344,8 +377,8 @@ static unsigned say(const char *what, unsigned i, uint64_t in, uint64_t ours, ui
     if (ours == theirs) {
         return 0;
     }
-    print_error("  %s%u: 0x%" PRIx64 " became 0x%" PRIx64 ", the oracle has 0x%" PRIx64 "\n", what, i, in, ours,
-                theirs);
+    print_error("  %s%u: 0x%" PRIx64 " became 0x%" PRIx64 ", the oracle has 0x%" PRIx64 "\n", what, i, in,
+                ours, theirs);
     return 1;
 }
 
@@ -353,8 +386,8 @@ static unsigned say(const char *what, unsigned i, uint64_t in, uint64_t ours, ui
 static bool same(const InsnState *a, const InsnState *b)
 {
     return memcmp(a->x, b->x, sizeof(a->x)) == 0 && memcmp(a->v, b->v, sizeof(a->v)) == 0 && a->sp == b->sp &&
-           a->pc == b->pc && a->nzcv == b->nzcv && a->fpcr == b->fpcr && a->fpsr == b->fpsr && a->end == b->end &&
-           a->memory == b->memory;
+           a->pc == b->pc && a->nzcv == b->nzcv && a->fpcr == b->fpcr && a->fpsr == b->fpsr &&
+           a->end == b->end && a->memory == b->memory;
 }
 
 static void explain(const InsnCase *c, unsigned n, const InsnState *ours, const InsnState *theirs)
@@ -364,7 +397,8 @@ static void explain(const InsnCase *c, unsigned n, const InsnState *ours, const 
         say("x", i, c->in.x[i], ours->x[i], theirs->x[i]);
     }
     for (unsigned i = 0; i < 64; i++) {
-        say(i & 1 ? "high v" : "low v", i / 2, c->in.v[i / 2][i & 1], ours->v[i / 2][i & 1], theirs->v[i / 2][i & 1]);
+        say(i & 1 ? "high v" : "low v", i / 2, c->in.v[i / 2][i & 1], ours->v[i / 2][i & 1],
+            theirs->v[i / 2][i & 1]);
     }
     say("sp", 0, c->in.sp, ours->sp, theirs->sp);
     say("pc", 0, c->in.pc, ours->pc, theirs->pc);
@@ -391,7 +425,8 @@ static void test_random_sequences(void **state)
     }
     InsnState *theirs = run_oracle(cases, N_CASES);
     if (theirs == NULL) {
-        print_message("skipped: no oracle; install qemu-user and gcc-aarch64-linux-gnu, then run cmake again\n");
+        print_message(
+            "skipped: no oracle; install qemu-user and gcc-aarch64-linux-gnu, then run cmake again\n");
         skip();
     }
     for (unsigned n = 0; n < N_CASES; n++) {

@@ -44,7 +44,8 @@ static void set_registers(A64Cpu *cpu)
     /* TCR_EL2: T0SZ and T1SZ 16, write-back inner shareable walks, no TTBR1 walks, 48-bit output. */
     cpu->el2.tcr = 16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | BIT(23) | 5ull << 32;
     /* SCTLR_EL2: M, C, UMA, I, DZE, UCT, nTWI, nTWE, SPAN, UCI. */
-    cpu->el2.sctlr = BIT(0) | BIT(2) | BIT(9) | BIT(12) | BIT(14) | BIT(15) | BIT(16) | BIT(18) | BIT(23) | BIT(26);
+    cpu->el2.sctlr =
+        BIT(0) | BIT(2) | BIT(9) | BIT(12) | BIT(14) | BIT(15) | BIT(16) | BIT(18) | BIT(23) | BIT(26);
 }
 
 A64Box *a64_box_new(void)

@@ -1,7 +1,7 @@
 /*
- * A CPU for tests of instructions: 2 MiB of code memory and 2 MiB of data memory, identity-mapped as Normal memory in
- * the EL2&0 regime (E2H, TGE), read-only code. Code runs at EL0 or EL2 until an exception, which the box catches as a
- * firmware model would.
+ * A CPU for tests of instructions: 2 MiB of code memory and 2 MiB of data memory, identity-mapped as Normal
+ * memory in the EL2&0 regime (E2H, TGE), read-only code. Code runs at EL0 or EL2 until an exception, which
+ * the box catches as a firmware model would.
  */
 #ifndef BAILEY_TESTS_A64_BOX_H
 #define BAILEY_TESTS_A64_BOX_H

@@ -1,6 +1,6 @@
 /*
- * The A64 pattern table: sound in itself, and against another decoder on random instruction words. What the other
- * decoder does not know yet, and what this CPU leaves out on purpose, are the two lists below.
+ * The A64 pattern table: sound in itself, and against another decoder on random instruction words. What the
+ * other decoder does not know yet, and what this CPU leaves out on purpose, are the two lists below.
  */
 #include <capstone/capstone.h>
 #include <glib.h>
@@ -133,8 +133,8 @@ static const struct {
 };
 
 /*
- * Words whose decoding the architecture leaves open (CONSTRAINED UNPREDICTABLE), or that the other decoder reads where
- * nothing is allocated.
+ * Words whose decoding the architecture leaves open (CONSTRAINED UNPREDICTABLE), or that the other decoder
+ * reads where nothing is allocated.
  */
 static bool is_open(uint32_t insn)
 {
@@ -236,7 +236,7 @@ static void compare(Sweep *s, uint32_t insn)
     }
 }
 
-/* Base instructions and scalar loads and stores: not SIMD&FP data processing, not LD1 and its kin, not SVE. */
+/* Base instructions and scalar loads and stores: not SIMD&FP data processing, not LD1 and its kin. */
 static bool in_scope(uint32_t insn)
 {
     unsigned op0 = insn >> 25 & 15;

@@ -1,7 +1,7 @@
 /*
- * The A64 decoder, built at first use from the patterns that A64() registers: masks, places of the fields, and for
- * each value of instruction bits 31:21 the patterns that can match, the most specific first. Also the check of the
- * whole table and the disassembler of traces. Arm DDI 0487, "A64 Instruction Set Encoding".
+ * The A64 decoder, built at first use from the patterns that A64() registers: masks, places of the fields,
+ * and for each value of instruction bits 31:21 the patterns that can match, the most specific first. Also the
+ * check of the whole table and the disassembler of traces. Arm DDI 0487, "A64 Instruction Set Encoding".
  */
 #include <glib.h>
 #include <inttypes.h>
@@ -72,7 +72,8 @@ static void compile_token(Compiled *c, const char *token, size_t len)
     int n = find_field(token, len);
     if (n < 0 || c->n_slots == MAX_FIELDS) {
         g_free(c->fault);
-        c->fault = g_strdup_printf("%s '%.*s'", n < 0 ? "unknown field" : "too many fields at", (int)len, token);
+        c->fault =
+            g_strdup_printf("%s '%.*s'", n < 0 ? "unknown field" : "too many fields at", (int)len, token);
         return;
     }
     unsigned bits = field_defs[n].bits;
@@ -154,7 +155,8 @@ static void extract_fields(const Compiled *c, uint32_t insn, A64Fields *f)
     for (unsigned i = 0; i < c->n_slots; i++) {
         const Slot *s = &c->slots[i];
 
-        *(uint32_t *)(void *)((char *)f + field_defs[s->index].offset) = (uint32_t)extract64(insn, s->lsb, s->len);
+        *(uint32_t *)(void *)((char *)f + field_defs[s->index].offset) =
+            (uint32_t)extract64(insn, s->lsb, s->len);
     }
 }
 
@@ -201,7 +203,8 @@ static bool is_more_specific(const Compiled *a, const Compiled *b)
 
 static char *overlap_fault(const Compiled *a, const Compiled *b)
 {
-    if (((a->value ^ b->value) & a->mask & b->mask) != 0 || is_more_specific(a, b) || is_more_specific(b, a)) {
+    if (((a->value ^ b->value) & a->mask & b->mask) != 0 || is_more_specific(a, b) ||
+        is_more_specific(b, a)) {
         return NULL;
     }
     return g_strdup_printf("patterns %s and %s overlap (for example 0x%08x) and neither is more specific",

@@ -1,7 +1,8 @@
 /*
- * One description per instruction. A64() defines the function that emits an instruction's meaning and registers its
- * encoding pattern; start-up turns patterns into masks, extracts fields by name and builds the decoder. Two patterns
- * that overlap without one being more specific are an error that the build's test and debug start-up report.
+ * One description per instruction. A64() defines the function that emits an instruction's meaning and
+ * registers its encoding pattern; start-up turns patterns into masks, extracts fields by name and builds the
+ * decoder. Two patterns that overlap without one being more specific are an error that the build's test and
+ * debug start-up report.
  */
 #ifndef BAILEY_A64_DECODE_H
 #define BAILEY_A64_DECODE_H
@@ -29,30 +30,30 @@ typedef struct A64Fields {
 } A64Fields;
 
 /*
- * The block key: everything but pc and page that changes the meaning of an instruction. a64_block_key() packs it from
- * the CPU's state; a64_translate() unpacks it. "Effective" means after the security state, E2H and TGE rules.
+ * The block key: everything but pc and page that changes the meaning of an instruction. a64_block_key() packs
+ * it from the CPU's state; a64_translate() unpacks it. "Effective" means after the security state, E2H and
+ * TGE rules.
  */
 enum A64Key {
-    A64_KEY_EL = 3 << 0,          /* PSTATE.EL */
-    A64_KEY_FP_TRAP = 1 << 2,     /* FP/SIMD use traps from this level: a64_fp_trap_el() != 0 */
-    A64_KEY_BTYPE_SET = 1 << 3,   /* PSTATE.BTYPE != 0 */
-    A64_KEY_BTYPE = 3 << 4,       /* PSTATE.BTYPE */
-    A64_KEY_SS = 1 << 6,          /* software step or a hardware breakpoint is active: one instruction per block, with
-                                     a64_step_begin() before it */
-    A64_KEY_ALIGN = 1 << 7,       /* effective SCTLR_ELx.A */
-    A64_KEY_SP_ALIGN = 1 << 8,    /* effective SCTLR_ELx.SA (EL0: SA0) */
-    A64_KEY_UNPRIV = 1 << 9,      /* LDTR/STTR act as EL0: (EL1, or EL2 with E2H and TGE) and !PSTATE.UAO */
-    A64_KEY_SECURITY = 7 << 10,   /* Pas of the current level */
-    A64_KEY_PAC_IA = 1 << 13,     /* effective SCTLR_ELx.EnIA, EnIB, EnDA, EnDB */
+    A64_KEY_EL = 3 << 0,        /* PSTATE.EL */
+    A64_KEY_FP_TRAP = 1 << 2,   /* FP/SIMD use traps from this level: a64_fp_trap_el() != 0 */
+    A64_KEY_BTYPE_SET = 1 << 3, /* PSTATE.BTYPE != 0 */
+    A64_KEY_BTYPE = 3 << 4,     /* PSTATE.BTYPE */
+    A64_KEY_SS = 1 << 6,        /* software step or hardware breakpoints: a64_step_begin(), one instruction */
+    A64_KEY_ALIGN = 1 << 7,     /* effective SCTLR_ELx.A */
+    A64_KEY_SP_ALIGN = 1 << 8,  /* effective SCTLR_ELx.SA (EL0: SA0) */
+    A64_KEY_UNPRIV = 1 << 9,    /* LDTR/STTR act as EL0: (EL1, or EL2 with E2H and TGE) and !PSTATE.UAO */
+    A64_KEY_SECURITY = 7 << 10, /* Pas of the current level */
+    A64_KEY_PAC_IA = 1 << 13,   /* effective SCTLR_ELx.EnIA, EnIB, EnDA, EnDB */
     A64_KEY_PAC_IB = 1 << 14,
     A64_KEY_PAC_DA = 1 << 15,
     A64_KEY_PAC_DB = 1 << 16,
-    A64_KEY_BT = 1 << 17,         /* effective SCTLR_ELx.BT (EL0: BT0, EL1: BT1): PACIxSP is no "BTI j" */
-    A64_KEY_IL = 1 << 18,         /* PSTATE.IL: every instruction is an illegal execution */
-    A64_KEY_FGT = 1 << 19,        /* fine-grained traps may apply here: system registers go through a64_mrs/msr */
-    A64_KEY_SPSEL = 1 << 20,      /* PSTATE.SP */
-    A64_KEY_ZVA_SLOW = 1 << 21,   /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
-    A64_KEY_NAA = 1 << 22,        /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
+    A64_KEY_BT = 1 << 17,    /* effective SCTLR_ELx.BT (EL0: BT0, EL1: BT1): PACIxSP is no "BTI j" */
+    A64_KEY_IL = 1 << 18,    /* PSTATE.IL: every instruction is an illegal execution */
+    A64_KEY_FGT = 1 << 19,   /* fine-grained traps may apply here: system registers go through a64_mrs/msr */
+    A64_KEY_SPSEL = 1 << 20, /* PSTATE.SP */
+    A64_KEY_ZVA_SLOW = 1 << 21, /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
+    A64_KEY_NAA = 1 << 22,      /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
 };
 enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 23 };
 
@@ -100,8 +101,8 @@ const A64Pattern *a64_decode(uint32_t insn, A64Fields *f);
 void a64_pattern_foreach(void (*fn)(const A64Pattern *p, void *opaque), void *opaque);
 
 /**
- * a64_translate - CpuGuest.translate: emit instructions at @pc until the block must end, @max_insns are emitted or
- * the code of the page does.
+ * a64_translate - CpuGuest.translate: emit instructions at @pc until the block must end, @max_insns are
+ * emitted or the code of the page does.
  */
 void a64_translate(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_t *code, size_t len,
                    unsigned max_insns, unsigned flags);
@@ -109,8 +110,7 @@ void a64_translate(Cpu *cpu, IrBlock *b, uint64_t pc, uint64_t key, const uint8_
 /* a64_disassemble - text of an instruction from the pattern table: name and fields. */
 void a64_disassemble(uint64_t pc, uint32_t insn, char *dst, size_t cap);
 
-/* SETTLED with the system side: what instructions raise and ask for is a64.h's section "what instructions call"
- * (a64_svc() .. a64_step_begin()); this front end calls those and defines none of its own. */
+/* What instructions raise and ask of the system side is a64.h's section "what instructions call". */
 
 /* ---- guest registers that blocks read and write: the CpuGuest's table ---- */
 
@@ -170,7 +170,8 @@ IrRef a64_extend(A64Trans *t, IrType ty, unsigned n, unsigned option, unsigned s
 /* The immediate of "logical (immediate)"; false: reserved encoding. @width 32 or 64. */
 bool a64_bitmask(unsigned N, unsigned imms, unsigned immr, unsigned width, uint64_t *value);
 
-/* Base + offset with tag bits left in place (the MMU ignores them where TBI says so); checks SP alignment for n=31. */
+/* Base + offset with tag bits left in place (the MMU ignores them where TBI says so); checks SP alignment for
+ * n=31. */
 IrRef a64_address(A64Trans *t, unsigned Rn, int64_t offset);
 IrRef a64_plus(A64Trans *t, IrRef base, int64_t offset); /* I64 base + constant */
 
@@ -179,7 +180,7 @@ IrMem a64_mem(A64Trans *t, unsigned size_log2);
 
 void a64_undefined(A64Trans *t);                     /* the instruction is UNDEFINED: ends the block */
 
-/* a64_fp_check - false when FP/SIMD use is trapped: the trap has been emitted and the function must return. */
+/* a64_fp_check - false when FP/SIMD use is trapped: the trap has been emitted, the function must return. */
 bool a64_fp_check(A64Trans *t);
 
 /* A helper that always raises an exception or sets the pc: the block ends here. Arguments as ir_call(). */
@@ -191,18 +192,18 @@ void a64_branch_if(A64Trans *t, IrRef cond, uint64_t taken); /* else the next in
 void a64_jump_indirect(A64Trans *t, IrRef pc, unsigned btype);
 void a64_leave(A64Trans *t); /* to the next instruction through the run loop: state changed */
 
-/* The descriptor of an acquire or release access (@order as IrMem.order), after its alignment check by the rules of
- * FEAT_LSE2. a64_atomic: for exclusives and atomics, where
- * SCTLR_ELx.nAA makes no difference. @write: for the syndrome. */
+/* The descriptor of an acquire or release access (@order as IrMem.order), after its alignment check by the
+ * rules of FEAT_LSE2. a64_atomic: for exclusives and atomics, where SCTLR_ELx.nAA makes no difference.
+ * @write: for the syndrome. */
 IrMem a64_ordered(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bool write);
 IrMem a64_atomic(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bool write);
 
 /**
  * a64_access_iss - what a data abort's syndrome tells of the instruction that made the access.
  * @insn: the instruction word
- * Returns ISV, SAS, SSE, SRT, SF and AR at their places in ISS (bits 24:14), or 0 where the architecture gives no
- * valid syndrome (pairs, exclusives, atomics, writeback, SIMD). Arm DDI 0487, "ISS encoding for an exception from a
- * Data Abort".
+ * Returns ISV, SAS, SSE, SRT, SF and AR at their places in ISS (bits 24:14), or 0 where the architecture
+ * gives no valid syndrome (pairs, exclusives, atomics, writeback, SIMD). Arm DDI 0487, "ISS encoding for an
+ * exception from a Data Abort".
  */
 uint32_t a64_access_iss(uint32_t insn);
 uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f); /* its part for LDAR, STLR, LDAPR */
@@ -210,7 +211,8 @@ uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f); /* its part f
 /* Pointer authentication (pauth.c). The kinds are the order of A64El1Regs.apkey. */
 typedef enum A64PacKey { A64_PAC_IA, A64_PAC_IB, A64_PAC_DA, A64_PAC_DB } A64PacKey;
 
-/* The value of I64 @ptr with its code checked and removed (unchanged when the key is not enabled); FPAC faults. */
+/* The value of I64 @ptr with its code checked and removed (unchanged when the key is not enabled); FPAC
+ * faults. */
 IrRef a64_authenticate(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
 IrRef a64_sign(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
 IrRef a64_strip(A64Trans *t, IrRef ptr, bool data);

@@ -1,10 +1,11 @@
 /*
- * Exclusive, ordered and atomic accesses. Arm DDI 0487, "A64 Instruction Set Encoding", "Load/store exclusive",
- * "Load/store ordered", "Compare and swap", "Atomic memory operations". One thread executes all CPUs, so an atomic
- * is a load and a store. Left out: 64-byte and 128-bit atomics (no FEAT_LS64, FEAT_LSE128).
+ * Exclusive, ordered and atomic accesses. Arm DDI 0487, "A64 Instruction Set Encoding", "Load/store
+ * exclusive", "Load/store ordered", "Compare and swap", "Atomic memory operations". One thread executes all
+ * CPUs, so an atomic is a load and a store. Left out: 64-byte and 128-bit atomics (no FEAT_LS64,
+ * FEAT_LSE128).
  *
- * IMPLEMENTATION DEFINED: the exclusive monitor remembers address, size and value of the last load-exclusive; a
- * store-exclusive passes when they match and memory still holds the value.
+ * IMPLEMENTATION DEFINED: the exclusive monitor remembers address, size and value of the last load-exclusive;
+ * a store-exclusive passes when they match and memory still holds the value.
  */
 #include "bits.h"
 #include "cpu/a64/decode.h"
@@ -68,12 +69,12 @@ static void mark_exclusive(A64Trans *t, IrRef addr, unsigned size, IrRef lo, IrR
 static uint64_t do_store_exclusive(void *opaque, uint64_t addr, uint64_t lo, uint64_t hi, uint64_t imm)
 {
     A64Cpu  *cpu = opaque;
-    IrMem    mem = { .size_log2 = imm & 7, .align = (imm & 7) == 4 || (imm & 16), .write_intent = 1 };
+    IrMem    mem = { .size_log2 = imm & 7, .write_intent = 1 };
     unsigned size = 1u << mem.size_log2;
     uint64_t old[2] = { 0 }, new[2] = { lo, hi };
     bool     passes = cpu->excl_valid && cpu->excl_va == addr && cpu->excl_size == size;
 
-    if ((addr & 15) + size > 16) {
+    if ((addr & 15) + size > 16 || ((imm & 16) && !is_aligned(addr, size))) {
         cpu->cpu.guest->unaligned(&cpu->cpu, addr, CPU_WRITE);
         return 1;
     }
@@ -132,7 +133,8 @@ A64("1 sz 001000 0 0 1 Rs o0 Rt2 Rn Rt", stxp)
         emit_store_exclusive(t, f, 4, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt2));
         return;
     }
-    IrRef both = ir_opi(t->ir, IR_bfi, IR_I64, low_bytes(t, f->Rt, 2), a64_x(t, IR_I64, f->Rt2), 32 | 32 << 8);
+    IrRef both =
+        ir_opi(t->ir, IR_bfi, IR_I64, low_bytes(t, f->Rt, 2), a64_x(t, IR_I64, f->Rt2), 32 | 32 << 8);
     emit_store_exclusive(t, f, 3, both, ir_const(t->ir, IR_I64, 0));
 }
 
@@ -198,8 +200,8 @@ A64_FEAT("FEAT_LRCPC", "size 111 0 00 1 0 1 Rs 1 100 00 Rn Rt", ldapr)
 
 uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f)
 {
-    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern && p != &a64_ldlar_pattern &&
-        p != &a64_stllr_pattern) {
+    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern &&
+        p != &a64_ldlar_pattern && p != &a64_stllr_pattern) {
         return 0;
     }
     return 1u << 24 | f->size << 22 | f->Rt << 16 | (f->size == 3 ? 1u << 15 : 0) | 1u << 14;
@@ -220,7 +222,8 @@ static IrMem rmw_mem(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order
     return mem;
 }
 
-/* LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN and their ST forms (Rt 31). "Atomic memory operations". */
+/* LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN and their ST forms (Rt 31). "Atomic memory
+ * operations". */
 A64_FEAT("FEAT_LSE", "size 111 0 00 A R 1 Rs 0 opcode3 00 Rn Rt", ld_op)
 {
     static const IrOp ops[] = { IR_add, IR_andn, IR_xor, IR_or, IR_smax, IR_smin, IR_umax, IR_umin };
@@ -252,7 +255,8 @@ A64_FEAT("FEAT_LSE", "size 111 0 00 A R 1 Rs 1 000 00 Rn Rt", swp)
     a64_set_x(t, IR_I64, f->Rt, old);
 }
 
-/* CAS, CASA, CASL, CASAL and B, H forms. "Compare and swap". A failed comparison writes the old value back. */
+/* CAS, CASA, CASL, CASAL and B, H forms. "Compare and swap". A failed comparison
+ * writes the old value back. */
 A64_FEAT("FEAT_LSE", "size 001000 1 L 1 Rs o0 11111 Rn Rt", cas)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
@@ -269,7 +273,8 @@ static void casp_words(A64Trans *t, const A64Fields *f, IrRef addr, IrMem mem)
 {
     unsigned high = 32 | 32 << 8;
     IrRef    old = ir_load(t->ir, IR_I64, mem, addr);
-    IrRef    expected = ir_opi(t->ir, IR_bfi, IR_I64, a64_x(t, IR_I64, f->Rs), a64_x(t, IR_I64, f->Rs + 1), high);
+    IrRef expected =
+        ir_opi(t->ir, IR_bfi, IR_I64, a64_x(t, IR_I64, f->Rs), a64_x(t, IR_I64, f->Rs + 1), high);
     IrRef    new = ir_opi(t->ir, IR_bfi, IR_I64, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt + 1), high);
     IrRef    equal = ir_op2(t->ir, IR_cmpeq, IR_I64, old, expected);
 

@@ -1,6 +1,7 @@
 /*
- * Branches and exception generation. Arm DDI 0487, "A64 Instruction Set Encoding", "Branches, Exception Generating and
- * System instructions". Left out: BC.cond (no FEAT_HBC), TCANCEL (no FEAT_TME), DRPS and DCPSx (no Debug state).
+ * Branches and exception generation. Arm DDI 0487, "A64 Instruction Set Encoding", "Branches, Exception
+ * Generating and System instructions". Left out: BC.cond (no FEAT_HBC), TCANCEL (no FEAT_TME), DRPS and DCPSx
+ * (no Debug state).
  */
 #include "bits.h"
 #include "cpu/a64/decode.h"
@@ -153,7 +154,8 @@ A64_FEAT("FEAT_PAuth", "1101011 0100 11111 00001 M 11111 11111", ereta)
         return a64_undefined(t);
     }
     IrRef elr = ir_call(t->ir, &read_elr, 0, 0, 0, 0);
-    a64_raise_by(t, &eret_to, a64_authenticate(t, elr, a64_xsp(t, IR_I64, 31), f->M ? A64_PAC_IB : A64_PAC_IA), 0);
+    a64_raise_by(t, &eret_to,
+                 a64_authenticate(t, elr, a64_xsp(t, IR_I64, 31), f->M ? A64_PAC_IB : A64_PAC_IA), 0);
 }
 
 /* ---- exception generation ---- */

@@ -1,6 +1,6 @@
 /*
- * Data processing with immediates. Arm DDI 0487, "A64 Instruction Set Encoding", "Data Processing -- Immediate".
- * Left out: ADDG and SUBG (no FEAT_MTE), the min/max immediates (no FEAT_CSSC).
+ * Data processing with immediates. Arm DDI 0487, "A64 Instruction Set Encoding", "Data Processing --
+ * Immediate". Left out: ADDG and SUBG (no FEAT_MTE), the min/max immediates (no FEAT_CSSC).
  */
 #include "bits.h"
 #include "cpu/a64/decode.h"

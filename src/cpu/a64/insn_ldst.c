@@ -1,9 +1,9 @@
 /*
- * Loads and stores of one or two registers, general and SIMD&FP. Arm DDI 0487, "A64 Instruction Set Encoding", "Loads
- * and Stores". Exclusive, ordered and atomic ones are in insn_atomic.c, structures (LD1 ..) with the SIMD
- * instructions. Left out: tag instructions (no FEAT_MTE), 64-byte accesses (no FEAT_LS64). PRFM does nothing.
- * Where writeback meets a transferred register (CONSTRAINED UNPREDICTABLE), the loaded value wins, and a store
- * stores the old value.
+ * Loads and stores of one or two registers, general and SIMD&FP. Arm DDI 0487, "A64 Instruction Set
+ * Encoding", "Loads and Stores". Exclusive, ordered and atomic ones are in insn_atomic.c, structures (LD1 ..)
+ * with the SIMD instructions. Left out: tag instructions (no FEAT_MTE), 64-byte accesses (no FEAT_LS64). PRFM
+ * does nothing. Where writeback meets a transferred register (CONSTRAINED UNPREDICTABLE), the loaded value
+ * wins, and a store stores the old value.
  */
 #include "bits.h"
 #include "cpu/a64/decode.h"
@@ -69,8 +69,8 @@ A64("size 111 0 01 opc imm12 Rn Rt", ldst_uimm)
     finish_load(t, f, loaded);
 }
 
-/* STUR, LDUR, PRFUM; post- and pre-indexed; STTR, LDTR. "Load/store register (unscaled immediate)", "(immediate
- * post-indexed)", "(unprivileged)", "(immediate pre-indexed)". */
+/* STUR, LDUR, PRFUM; post- and pre-indexed; STTR, LDTR. "Load/store register (unscaled immediate)",
+ * "(immediate post-indexed)", "(unprivileged)", "(immediate pre-indexed)". */
 A64("size 111 0 00 opc 0 imm9 idx Rn Rt", ldst_imm9)
 {
     int64_t offset = sign_extend64(f->imm9, 9);

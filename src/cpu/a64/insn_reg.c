@@ -1,6 +1,6 @@
 /*
- * Data processing on registers. Arm DDI 0487, "A64 Instruction Set Encoding", "Data Processing -- Register". Pointer
- * authentication forms are in pauth.c. Left out: MTE's IRG, GMI, SUBP, SUBPS; FEAT_CSSC; FEAT_CPA.
+ * Data processing on registers. Arm DDI 0487, "A64 Instruction Set Encoding", "Data Processing -- Register".
+ * Pointer authentication forms are in pauth.c. Left out: MTE's IRG, GMI, SUBP, SUBPS; FEAT_CSSC; FEAT_CPA.
  */
 #include "bits.h"
 #include "cpu/a64/crypto.h"
@@ -186,7 +186,8 @@ A64("sf 0 0 11010110 Rm 00001 o1 Rn Rd", div)
 {
     IrType ty = type_of(f);
 
-    a64_set_x(t, ty, f->Rd, ir_op2(t->ir, f->o1 ? IR_sdiv : IR_udiv, ty, a64_x(t, ty, f->Rn), a64_x(t, ty, f->Rm)));
+    a64_set_x(t, ty, f->Rd,
+              ir_op2(t->ir, f->o1 ? IR_sdiv : IR_udiv, ty, a64_x(t, ty, f->Rn), a64_x(t, ty, f->Rm)));
 }
 
 /* LSLV, LSRV, ASRV, RORV: the count is taken modulo the width. */

@@ -1,13 +1,14 @@
 /*
- * System instructions: hints, barriers, PSTATE, system registers, cache and TLB maintenance. Arm DDI 0487, "A64
- * Instruction Set Encoding", "Hints", "Barriers", "PSTATE", "System instructions" and "System register move".
- * One thread executes all CPUs in order, so that DMB, DSB, SB and CSDB have nothing left to do.
+ * System instructions: hints, barriers, PSTATE, system registers, cache and TLB maintenance. Arm DDI 0487,
+ * "A64 Instruction Set Encoding", "Hints", "Barriers", "PSTATE", "System instructions" and "System register
+ * move". One thread executes all CPUs in order, so that DMB, DSB, SB and CSDB have nothing left to do.
  */
 #include "bits.h"
 #include "cpu/a64/decode.h"
 #include "cpu/a64/sysreg.h"
 
 #define ENC_NZCV       A64_SYSREG_ENC(3, 3, 4, 2, 0)
+#define ENC_DAIF       A64_SYSREG_ENC(3, 3, 4, 2, 1)
 #define ENC_CURRENTEL  A64_SYSREG_ENC(3, 0, 4, 2, 2)
 #define ENC_SP_EL0     A64_SYSREG_ENC(3, 0, 4, 1, 0)
 #define ENC_FPCR       A64_SYSREG_ENC(3, 3, 4, 4, 0)
@@ -72,8 +73,8 @@ static void hint_pauth(A64Trans *t, unsigned hint)
                                                                     is_b ? A64_PAC_IB : A64_PAC_IA));
 }
 
-/* NOP, YIELD, WFE, WFI, SEV, SEVL, PAC*, AUT*, XPACLRI, BTI (checked at the block's start), ESB, CSDB ...; hints
- * that are not allocated are no-ops. "Hints". */
+/* NOP, YIELD, WFE, WFI, SEV, SEVL, PAC*, AUT*, XPACLRI, BTI (checked at the block's start), ESB, CSDB ...;
+ * hints that are not allocated are no-ops. "Hints". */
 A64("1101010100 0 00 011 0010 CRm op2 11111", hint)
 {
     unsigned hint = f->CRm << 3 | f->op2;
@@ -115,10 +116,11 @@ A64("11010101000000110011 CRm 100 11111", dsb) { }
 
 A64("11010101000000110011 CRm 101 11111", dmb) { }
 
-/* ISB: what changed before it is seen by the next instruction, so the block ends. */
+/* ISB: what changed before it is seen by the next instruction, so the block ends. Whatever made a change has
+ * gone through the run loop already. */
 A64("11010101000000110011 CRm 110 11111", isb)
 {
-    a64_leave(t);
+    a64_jump(t, t->pc + 4);
 }
 
 A64_FEAT("FEAT_SB", "11010101000000110011 0000 111 11111", sb) { }
@@ -192,7 +194,8 @@ static void mask_interrupts(A64Trans *t, unsigned bits)
 A64("1101010100000 op1 0100 CRm op2 11111", msr_imm)
 {
     bool daif_set = f->op1 == 3 && f->op2 == 6;
-    bool exists = f->op1 == 0 ? f->op2 >= 3 && f->op2 <= 5 : f->op1 == 3 && f->op2 != 0 && (f->op2 < 3 || f->op2 > 5);
+    bool exists =
+        f->op1 == 0 ? f->op2 >= 3 && f->op2 <= 5 : f->op1 == 3 && f->op2 != 0 && (f->op2 < 3 || f->op2 > 5);
 
     if (!exists) {
         return a64_undefined(t);
@@ -223,10 +226,12 @@ static uint64_t do_msr(void *opaque, uint64_t value, uint64_t b, uint64_t c, uin
 
 enum { MSR_EFFECTS = IR_READS | IR_WRITES | IR_FAULTS };
 
-static const IrHelper mrs = { "mrs", IR_I64, 0, IR_READS | IR_FAULTS, .fn.scalar = do_mrs };
-static const IrHelper mrs_timed = { "mrs_timed", IR_I64, 0, IR_READS | IR_WRITES | IR_FAULTS | IR_TIME,
-                                    .fn.scalar = do_mrs };
+/* Reads write too: RNDR sets NZCV, an acknowledge register changes the interrupt state. */
+static const IrHelper mrs = { "mrs", IR_I64, 0, MSR_EFFECTS, .fn.scalar = do_mrs };
+static const IrHelper mrs_timed = { "mrs_timed", IR_I64, 0, MSR_EFFECTS | IR_TIME, .fn.scalar = do_mrs };
+static const IrHelper mrs_ends = { "mrs_ends", IR_I64, 0, ENDS, .fn.scalar = do_mrs };
 static const IrHelper msr = { "msr", IR_VOID, 1, MSR_EFFECTS, .fn.scalar = do_msr };
+static const IrHelper sys_op = { "sys", IR_VOID, 1, MSR_EFFECTS | IR_MEM | IR_TIME, .fn.scalar = do_msr };
 static const IrHelper msr_ends = { "msr_ends", IR_VOID, 1, MSR_EFFECTS | IR_MEM | IR_ENDS | IR_TIME,
                                    .fn.scalar = do_msr };
 
@@ -239,17 +244,18 @@ static unsigned effects_of(uint32_t enc)
     return (r != NULL ? r->effects : 0) | (other != NULL ? other->effects : 0);
 }
 
-static void emit_msr(A64Trans *t, uint32_t enc, unsigned Rt, IrRef value)
+static void emit_msr(A64Trans *t, const IrHelper *plain, uint32_t enc, unsigned Rt, IrRef value)
 {
     bool ends = effects_of(enc) != SYSREG_PLAIN;
 
-    ir_call(t->ir, ends ? &msr_ends : &msr, value, 0, 0, enc | Rt << 16);
+    ir_call(t->ir, ends ? &msr_ends : plain, value, 0, 0, enc | Rt << 16);
     if (ends) {
         a64_leave(t);
     }
 }
 
-/* Registers of the guest table that MRS and MSR reach without a call: no trap can apply to them at this level. */
+/* Registers of the guest table that MRS and MSR reach without a call: no trap can apply to them at this
+ * level. */
 static bool direct_register(const A64Trans *t, uint32_t enc, bool write, unsigned *reg)
 {
     static const struct {
@@ -271,6 +277,15 @@ static bool direct_register(const A64Trans *t, uint32_t enc, bool write, unsigne
     return false;
 }
 
+static uint64_t do_read_daif(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    const A64Cpu *cpu = opaque;
+
+    return (uint64_t)cpu->d << 9 | (uint64_t)cpu->a << 8 | (uint64_t)cpu->i << 7 | (uint64_t)cpu->f << 6;
+}
+
+static const IrHelper read_daif = { "read_daif", IR_I64, 0, IR_READS, .fn.scalar = do_read_daif };
+
 /* MRS of PSTATE fields and FP registers; false: not one of those. */
 static bool mrs_inline(A64Trans *t, uint32_t enc, unsigned Rt)
 {
@@ -283,6 +298,8 @@ static bool mrs_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         if (a64_fp_check(t)) {
             a64_set_x(t, IR_I32, Rt, ir_get(t->ir, enc == ENC_FPCR ? A64_R_FPCR : A64_R_FPSR));
         }
+    } else if (enc == ENC_DAIF && t->el != 0) {
+        a64_set_x(t, IR_I64, Rt, ir_call(t->ir, &read_daif, 0, 0, 0, 0));
     } else if (enc == ENC_CURRENTEL && t->el != 0) {
         a64_set_x(t, IR_I64, Rt, ir_const(t->ir, IR_I64, t->el << 2));
     } else if (direct_register(t, enc, false, &reg)) {
@@ -324,9 +341,14 @@ A64("1101010100 1 1 o0 op1 CRn CRm op2 Rt", mrs)
 {
     uint32_t enc = encoding(f, 2 | f->o0);
 
-    if (!mrs_inline(t, enc, f->Rt)) {
-        bool timed = effects_of(enc) & SYSREG_TIME;
-        a64_set_x(t, IR_I64, f->Rt, ir_call(t->ir, timed ? &mrs_timed : &mrs, 0, 0, 0, enc | f->Rt << 16));
+    if (mrs_inline(t, enc, f->Rt)) {
+        return;
+    }
+    unsigned        effects = effects_of(enc);
+    const IrHelper *h = effects & SYSREG_IRQ ? &mrs_ends : effects & SYSREG_TIME ? &mrs_timed : &mrs;
+    a64_set_x(t, IR_I64, f->Rt, ir_call(t->ir, h, 0, 0, 0, enc | f->Rt << 16));
+    if (h == &mrs_ends) {
+        a64_leave(t);
     }
 }
 
@@ -336,7 +358,7 @@ A64("1101010100 0 1 o0 op1 CRn CRm op2 Rt", msr)
     uint32_t enc = encoding(f, 2 | f->o0);
 
     if (!msr_inline(t, enc, f->Rt)) {
-        emit_msr(t, enc, f->Rt, a64_x(t, IR_I64, f->Rt));
+        emit_msr(t, &msr, enc, f->Rt, a64_x(t, IR_I64, f->Rt));
     }
 }
 
@@ -359,7 +381,7 @@ A64("1101010100 0 01 op1 CRn CRm op2 Rt", sys)
     if (enc == ENC_DC_ZVA && !(t->key & A64_KEY_ZVA_SLOW)) {
         dc_zva(t, f->Rt);
     } else {
-        emit_msr(t, enc, f->Rt, a64_x(t, IR_I64, f->Rt));
+        emit_msr(t, &sys_op, enc, f->Rt, a64_x(t, IR_I64, f->Rt));
     }
 }
 

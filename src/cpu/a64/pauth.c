@@ -1,7 +1,7 @@
 /*
- * Pointer authentication: FEAT_PAuth, FEAT_PAuth2, FEAT_FPAC and FEAT_FPACCOMBINE with an algorithm of our own
- * (IMPLEMENTATION DEFINED: ID_AA64ISAR1_EL1.API and GPI). Arm DDI 0487, "Pointer authentication" and shared pseudocode
- * functions/pac.
+ * Pointer authentication: FEAT_PAuth, FEAT_PAuth2, FEAT_FPAC and FEAT_FPACCOMBINE with an algorithm of our
+ * own (IMPLEMENTATION DEFINED: ID_AA64ISAR1_EL1.API and GPI). Arm DDI 0487, "Pointer authentication" and
+ * shared pseudocode functions/pac.
  */
 #include "bits.h"
 #include "cpu/a64/crypto.h"
@@ -26,7 +26,7 @@ static bool two_ranges(const A64Cpu *cpu, uint64_t *tcr)
     return regime == A64_REGIME_EL10 || regime == A64_REGIME_EL20;
 }
 
-/* Effective top byte ignore of one range: TBIn, and for code not TBIDn. @range 0 or 1; two-range TCR format. */
+/* Effective top byte ignore of one range: TBIn, and for code not TBIDn. @range 0 or 1. */
 static bool tbi_of(uint64_t tcr, unsigned range, bool data)
 {
     return (tcr & BIT(37 + range)) && (data || !(tcr & BIT(51 + range)));
@@ -120,10 +120,13 @@ static uint64_t do_pacga(void *opaque, uint64_t value, uint64_t modifier, uint64
     return a64_pauth_trap(opaque) ? code_of(opaque, KEY_GA, value, modifier) & ~mask64(32) : 0;
 }
 
-static const IrHelper pac_sign = { "pac_sign", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS, .fn.scalar = do_sign };
-static const IrHelper pac_auth = { "pac_auth", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS, .fn.scalar = do_authenticate };
+static const IrHelper pac_sign = {"pac_sign", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
+                                  .fn.scalar = do_sign};
+static const IrHelper pac_auth = {"pac_auth", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
+                                  .fn.scalar = do_authenticate};
 static const IrHelper pac_strip = { "pac_strip", IR_I64, 1, IR_READS, .fn.scalar = do_strip };
-static const IrHelper pac_generic = { "pacga", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS, .fn.scalar = do_pacga };
+static const IrHelper pac_generic = {"pacga", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
+                                     .fn.scalar = do_pacga};
 
 static bool key_enabled(const A64Trans *t, A64PacKey key)
 {
@@ -145,9 +148,11 @@ IrRef a64_strip(A64Trans *t, IrRef ptr, bool data)
     return ir_call(t->ir, &pac_strip, ptr, 0, 0, data);
 }
 
-/* ---- instructions with registers; those in the hint space are in insn_system.c, branches in insn_branch.c ---- */
+/* ---- instructions with registers; those in the hint space are in insn_system.c, branches in insn_branch.c
+ * ---- */
 
-/* PACIA, PACIB, PACDA, PACDB, AUTIA .. AUTDB and the forms with modifier zero (Z). "Data-processing (1 source)". */
+/* PACIA, PACIB, PACDA, PACDB, AUTIA .. AUTDB and the forms with modifier zero (Z). "Data-processing (1
+ * source)". */
 A64_FEAT("FEAT_PAuth", "1 1 0 11010110 00001 00 Z A opcode2 Rn Rd", pac_reg)
 {
     if (f->Z && f->Rn != 31) {
@@ -155,7 +160,8 @@ A64_FEAT("FEAT_PAuth", "1 1 0 11010110 00001 00 Z A opcode2 Rn Rd", pac_reg)
     }
     IrRef ptr = a64_x(t, IR_I64, f->Rd);
     IrRef modifier = f->Z ? ir_const(t->ir, IR_I64, 0) : a64_xsp(t, IR_I64, f->Rn);
-    a64_set_x(t, IR_I64, f->Rd, (f->A ? a64_authenticate : a64_sign)(t, ptr, modifier, (A64PacKey)f->opcode2));
+    a64_set_x(t, IR_I64, f->Rd,
+              (f->A ? a64_authenticate : a64_sign)(t, ptr, modifier, (A64PacKey)f->opcode2));
 }
 
 /* XPACI, XPACD. */

@@ -1,6 +1,6 @@
 /*
- * Between the decoder and the IR: the guest register table, unpacking of the block key, the helpers that instruction
- * functions are written with, and the decision where a block ends. Arm DDI 0487.
+ * Between the decoder and the IR: the guest register table, unpacking of the block key, the helpers that
+ * instruction functions are written with, and the decision where a block ends. Arm DDI 0487.
  */
 #include <assert.h>
 
@@ -15,14 +15,26 @@
 #define FIELD(name, type, member) { name, type, offsetof(A64Cpu, member) }
 
 const IrReg a64_regs[A64_N_REGS] = {
-    REG_4(REG_X, 0, 1, 2, 3), REG_4(REG_X, 4, 5, 6, 7), REG_4(REG_X, 8, 9, 10, 11), REG_4(REG_X, 12, 13, 14, 15),
-    REG_4(REG_X, 16, 17, 18, 19), REG_4(REG_X, 20, 21, 22, 23), REG_4(REG_X, 24, 25, 26, 27), REG_X(28), REG_X(29),
+    REG_4(REG_X, 0, 1, 2, 3),
+    REG_4(REG_X, 4, 5, 6, 7),
+    REG_4(REG_X, 8, 9, 10, 11),
+    REG_4(REG_X, 12, 13, 14, 15),
+    REG_4(REG_X, 16, 17, 18, 19),
+    REG_4(REG_X, 20, 21, 22, 23),
+    REG_4(REG_X, 24, 25, 26, 27),
+    REG_X(28),
+    REG_X(29),
     REG_X(30),
     [A64_R_SP] = FIELD("sp", IR_I64, sp),
     [A64_R_PC] = FIELD("pc", IR_I64, pc),
     [A64_R_NZCV] = FIELD("nzcv", IR_FLAGS, nzcv),
-    REG_4(REG_V, 0, 1, 2, 3), REG_4(REG_V, 4, 5, 6, 7), REG_4(REG_V, 8, 9, 10, 11), REG_4(REG_V, 12, 13, 14, 15),
-    REG_4(REG_V, 16, 17, 18, 19), REG_4(REG_V, 20, 21, 22, 23), REG_4(REG_V, 24, 25, 26, 27),
+    REG_4(REG_V, 0, 1, 2, 3),
+    REG_4(REG_V, 4, 5, 6, 7),
+    REG_4(REG_V, 8, 9, 10, 11),
+    REG_4(REG_V, 12, 13, 14, 15),
+    REG_4(REG_V, 16, 17, 18, 19),
+    REG_4(REG_V, 20, 21, 22, 23),
+    REG_4(REG_V, 24, 25, 26, 27),
     REG_4(REG_V, 28, 29, 30, 31),
     [A64_R_FPCR] = FIELD("fpcr", IR_I32, fpcr),
     [A64_R_FPSR] = FIELD("fpsr", IR_I32, fpsr),
@@ -144,7 +156,8 @@ IrRef a64_addsub(A64Trans *t, IrRef a, IrRef b, bool sub, bool set_flags)
 
 IrRef a64_shift(A64Trans *t, IrType ty, IrRef v, A64Shift kind, unsigned amount)
 {
-    static const IrOp ops[] = { [A64_LSL] = IR_shl, [A64_LSR] = IR_shr, [A64_ASR] = IR_sar, [A64_ROR] = IR_ror };
+    static const IrOp ops[] = {
+        [A64_LSL] = IR_shl, [A64_LSR] = IR_shr, [A64_ASR] = IR_sar, [A64_ROR] = IR_ror};
 
     return amount == 0 ? v : ir_op2(t->ir, ops[kind], ty, v, ir_const(t->ir, ty, amount));
 }
