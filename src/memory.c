@@ -37,6 +37,7 @@ struct Memory {
     Owners    *owners;
     GPtrArray *regions; /* Region *, oldest first */
     GArray    *flat;    /* FlatRange */
+    guint      last;    /* index in flat of the last hit: accesses come in runs */
     GArray    *caches;  /* Cache */
     int        fd;      /* memfd of all RAM, -1 before the first */
     uint64_t   ram_size;
@@ -146,7 +147,7 @@ static void rebuild_flat(Memory *m)
     g_array_free(cuts, TRUE);
 }
 
-static const FlatRange *flat_find(const Memory *m, uint64_t pa)
+static const FlatRange *flat_search(Memory *m, uint64_t pa)
 {
     guint lo = 0, hi = m->flat->len;
 
@@ -159,10 +160,23 @@ static const FlatRange *flat_find(const Memory *m, uint64_t pa)
         } else if (pa >= f->end) {
             lo = mid + 1;
         } else {
+            m->last = mid;
             return f;
         }
     }
     return NULL;
+}
+
+static const FlatRange *flat_find(const Memory *m, uint64_t pa)
+{
+    if (m->last < m->flat->len) {
+        const FlatRange *f = &g_array_index(m->flat, FlatRange, m->last);
+
+        if (pa >= f->base && pa < f->end) {
+            return f;
+        }
+    }
+    return flat_search((Memory *)m, pa); /* const for callers: only the hint changes */
 }
 
 MemRegion *memory_find(const Memory *m, uint64_t pa)
@@ -414,10 +428,30 @@ static unsigned mmio_piece(uint64_t pa, uint64_t len)
     return n;
 }
 
+/* RAM or ROM that holds a whole small access inside one page, which the accessor may reach; or NULL. Page table walks
+ * come this way. */
+static const FlatRange *small_span(const Memory *m, uint64_t pa, MemAttrs attrs, size_t len)
+{
+    const FlatRange *f;
+
+    if (len > PAGE - (pa & (PAGE - 1)) || !owners_allow(m->owners, pa, attrs.pas)) {
+        return NULL;
+    }
+    f = flat_find(m, pa);
+    return f != NULL && f->region->r.host != NULL && len <= f->end - pa ? f : NULL;
+}
+
 MemResult memory_read(Memory *m, uint64_t pa, MemAttrs attrs, void *dst, size_t len)
 {
-    uint8_t  *d = dst;
-    MemResult res = check_span(m, pa, attrs, len);
+    const FlatRange *small = small_span(m, pa, attrs, len);
+    uint8_t         *d = dst;
+    MemResult        res;
+
+    if (small != NULL) {
+        memcpy(dst, small->region->r.host + (pa - small->region->r.base), len);
+        return MEM_OK;
+    }
+    res = check_span(m, pa, attrs, len);
 
     while (res == MEM_OK && len != 0) {
         const FlatRange *f = flat_find(m, pa);

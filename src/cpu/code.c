@@ -293,7 +293,8 @@ static void trace_guest_code(const Cpu *cpu, const Source *s)
     }
 }
 
-static void trace_ir(const IrBlock *ir)
+/* The IR of a block, or what the executor runs for it, as trace lines. */
+static void trace_block(const Cpu *cpu, const CpuBlock *b, LogCategory category)
 {
     char  *text = NULL;
     size_t len = 0;
@@ -302,10 +303,14 @@ static void trace_ir(const IrBlock *ir)
     if (f == NULL) {
         return;
     }
-    ir_print(ir, f);
+    if (category == LOG_IR) {
+        ir_print(cpu->engine->ir, f);
+    } else {
+        exec_print(cpu->guest, b, f);
+    }
     fclose(f);
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        LOG(IR, "%s", line);
+        log_write(category, "%s", line);
     }
     free(text);
 }
@@ -355,7 +360,10 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
         trace_guest_code(cpu, s);
     }
     if (log_on(LOG_IR)) {
-        trace_ir(e->ir);
+        trace_block(cpu, b, LOG_IR);
+    }
+    if (log_on(LOG_OUT_ASM)) {
+        trace_block(cpu, b, LOG_OUT_ASM);
     }
     return b;
 }

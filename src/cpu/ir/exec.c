@@ -290,7 +290,9 @@ static void call_vector(Cpu *cpu, const XOp *op)
         DISPATCH; \
     } while (0)
 
+#if !USE_SWITCH
 static const void *const *exec_labels;
+#endif
 
 bool exec_may_link(const CpuBlock *from, const CpuBlock *to)
 {
@@ -587,4 +589,16 @@ void exec_bind(XOp *op, size_t n)
         op[i].go = exec_labels[op[i].code];
     }
 #endif
+}
+
+XCode exec_code_of(const XOp *op)
+{
+#if !USE_SWITCH
+    for (unsigned i = 0; i < X_N_CODES; i++) {
+        if (exec_labels[i] == op->go) {
+            return (XCode)i;
+        }
+    }
+#endif
+    return (XCode)op->code;
 }

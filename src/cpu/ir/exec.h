@@ -66,8 +66,13 @@ typedef enum LowerResult { LOWER_OK, LOWER_FULL, LOWER_TOO_COMPLEX } LowerResult
  */
 LowerResult lower_block(const IrBlock *ir, Arena *arena, CpuBlock **out);
 
-/* exec_bind - turn codes into addresses. */
-void exec_bind(XOp *op, size_t n);
+/* exec_bind - turn codes into addresses; exec_code_of - back. */
+void  exec_bind(XOp *op, size_t n);
+XCode exec_code_of(const XOp *op);
+
+struct CpuGuest;
+/* exec_print - one line for each operation; d, a, b and c are places as far as the operation uses them. */
+void exec_print(const struct CpuGuest *g, const CpuBlock *b, FILE *out);
 
 /* Why the executor came back. */
 typedef enum ExecExit {
