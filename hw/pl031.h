@@ -7,10 +7,4 @@
 /* pl031_connect - the interrupt, and the seconds since 1970 that the clock shows at guest time 0 (-rtc base=). */
 void pl031_connect(Device *dev, IrqLine irq, int64_t base_s);
 
-/**
- * pl031_parse_base - the text of -rtc base=.
- * @text: "YYYY-MM-DD", "YYYY-MM-DDTHH:MM:SS" or "utc" (host's time now: not repeatable)
- */
-bool pl031_parse_base(const char *text, int64_t *base_s, GError **error);
-
 #endif

@@ -456,6 +456,8 @@ Device *device_new(const DeviceClass *cls, const char *id, Clock *clock, uint64_
             (void)prop_parse(dev, &cls->props[i], cls->props[i].def);
         }
     }
+    reset_registers(dev);
+    reset_fields(dev);
     return dev;
 }
 

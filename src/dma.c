@@ -103,15 +103,8 @@ DmaResult dma_msi(DmaPort *port, uint64_t iova, uint32_t data)
     uint8_t bytes[4];
     size_t  n = 0;
 
-    if (!port->enabled) {
+    if (!port->enabled || !is_aligned(iova, 4)) {
         return DMA_ABORT;
-    }
-    if (!is_aligned(iova, 4)) {
-        return DMA_ABORT;
-    }
-    if (port->msi != NULL) {
-        port->msi(port->msi_opaque, port->requester, iova, data);
-        return DMA_OK;
     }
     le32_put(bytes, data);
     DmaResult r = copy_piece(port, &req, bytes, sizeof(bytes), &n);

@@ -45,8 +45,6 @@ typedef struct DmaPort {
     bool          enabled;   /* Bus Master Enable */
     bool          trusted;   /* sends with T=1 */
     bool          msi_trusted; /* message writes too (locked MSI-X table) */
-    void        (*msi)(void *opaque, uint32_t requester, uint64_t iova, uint32_t data); /* NULL: through translate */
-    void         *msi_opaque;
     /* Bytes moved, by space of the target, for -result. */
     uint64_t      bytes_read[PAS_N], bytes_written[PAS_N];
 } DmaPort;

@@ -168,7 +168,7 @@ enum { PCI_BAR_IO = 0x1, PCI_BAR_MEM32 = 0x0, PCI_BAR_MEM64 = 0x4, PCI_BAR_PREFE
 typedef struct PciBar {
     PciDevice     *pd;
     unsigned       n;
-    uint64_t       size; /* 0: no such BAR; a power of two, at least 16 */
+    uint64_t       size; /* 0: no such BAR; a power of two, for memory at least 4 KiB */
     unsigned       flags;
     const MmioOps *ops;    /* the function's own; opaque is the PciDevice (as a Device) */
     MemRegion     *region; /* in the host's memory */
@@ -210,6 +210,8 @@ struct PciDevice {
     PciMsix  msix;
     uint8_t  exp_cap, pm_cap;
     bool     intx;      /* level the function drives */
+    bool     intx_out;  /* what it adds to the root's line below */
+    uint8_t  intx_line;
     PciBus  *secondary; /* bridges */
 };
 

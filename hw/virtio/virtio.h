@@ -55,7 +55,10 @@ typedef struct VirtQueue {
     bool     enabled;
     uint16_t vector;
     uint64_t desc, avail, used;
+    uint16_t avail_idx;  /* the driver's index when last read */
     uint16_t last_avail; /* next available entry to take */
+    uint16_t avail_event; /* what we last asked to be notified at (event index) */
+    bool     avail_event_valid;
     uint16_t used_idx;   /* next used entry to write */
     uint16_t signalled;  /* used_idx at the last interrupt (event index) */
     bool     signalled_valid;
@@ -87,6 +90,7 @@ typedef struct VirtioLayout {
     uint32_t common, isr, device, notify; /* offsets in it, multiples of 4 KiB */
     uint8_t  msix_bar;   /* 32-bit memory BAR, 4 KiB: table at 0, pending bits at 0x800 */
     unsigned extra_vectors; /* MSI-X vectors of the embedding function, numbered after the type's */
+    uint32_t devcap;     /* more bits of Device Capabilities, such as PCI_EXP_DEVCAP_TEE_IO */
 } VirtioLayout;
 
 /* BAR 4: common, ISR, device, notify; BAR 1: MSI-X. As QEMU lays out its modern devices. */
@@ -112,6 +116,11 @@ struct VirtioPci {
  */
 void virtio_pci_init(VirtioPci *v, const VirtioType *type, const VirtioLayout *layout, uint64_t features,
                      const PciIds *ids_override);
+
+/* The class of a type that is a PCI function by itself: VIRTIO_CLASS("virtio-rng-pci", VirtioRng, realize, ...). */
+#define VIRTIO_CLASS(class_name, type_struct, realize_fn, ...)                                          \
+    .name = class_name, .bus = "pci", .state_size = sizeof(type_struct), .realize = realize_fn,         \
+    .reset = virtio_pci_reset, __VA_ARGS__
 
 /* virtio_pci_reset - the class's reset(). */
 void virtio_pci_reset(Device *dev);
@@ -151,8 +160,8 @@ bool virtq_publish(VirtioPci *v, unsigned q, unsigned n);
 /* virtq_notify - interrupt the driver unless it asked not to be. Once after a batch of pushes. */
 void virtq_notify(VirtioPci *v, unsigned q);
 
-/* virtq_kick_wanted - with EVENT_IDX: asks to be notified of the next available entry; true when there is one now. */
-bool virtq_kick_wanted(VirtioPci *v, unsigned q, bool want);
+/* virtq_available - whether virtq_pop would find something now (or find the ring broken). */
+bool virtq_available(VirtioPci *v, unsigned q);
 
 /* virtio_chain_read - bytes from the readable part at @off; false: too short, or DMA failed (device broken). */
 bool virtio_chain_read(VirtioPci *v, const VirtChain *chain, uint64_t off, void *dst, size_t len);

@@ -1,0 +1,340 @@
+/*
+ * IDE extended capability: registers of link and selective streams, the key store, and when a stream is Secure. Link
+ * streams have registers only; keys of selective streams come through ide_key_*.
+ * Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)", "IDE Extended Capability".
+ */
+#include "hw/pci/ide.h"
+
+#include <string.h>
+
+#include "bytes.h"
+#include "log.h"
+
+enum {
+    REG_CAP = 0x04,
+    REG_CONTROL = 0x08,
+    LINK_BLOCKS = 0x0c,
+    LINK_BLOCK = 8,
+    /* Registers of a selective block, from its start. */
+    SEL_CAP = 0x00,
+    SEL_CONTROL = 0x04,
+    SEL_STATUS = 0x08,
+    SEL_RID1 = 0x0c,
+    SEL_RID2 = 0x10,
+    SEL_ADDR = 0x14,
+    ADDR_BLOCK = 12,
+};
+
+#define CTL_ENABLE      BIT(0)
+#define CTL_CFG         BIT(9)
+#define CTL_TC          (7u << 19)
+#define CTL_DEFAULT     BIT(22)
+#define CTL_TEE_LIMITED BIT(23)
+#define CTL_STREAM_ID   0xff000000u
+#define STATUS_FAIL     BIT(31)
+
+static unsigned sel_size(const IdeCap *ide)
+{
+    return SEL_ADDR + ADDR_BLOCK * ide->cfg.n_addr;
+}
+
+/* Offset of a register of block @sel in configuration space. */
+static unsigned sel_reg(const IdeCap *ide, unsigned sel, unsigned reg)
+{
+    return ide->off + LINK_BLOCKS + LINK_BLOCK * ide->cfg.n_link + sel * sel_size(ide) + reg;
+}
+
+static uint32_t get(const IdeCap *ide, unsigned sel, unsigned reg)
+{
+    return pci_get(ide->pd, sel_reg(ide, sel, reg), 4);
+}
+
+/* ---- register fields ---- */
+
+bool ide_enabled(const IdeCap *ide, unsigned sel)
+{
+    return (get(ide, sel, SEL_CONTROL) & CTL_ENABLE) != 0;
+}
+
+bool ide_default(const IdeCap *ide, unsigned sel)
+{
+    return (get(ide, sel, SEL_CONTROL) & CTL_DEFAULT) != 0;
+}
+
+uint8_t ide_stream_id(const IdeCap *ide, unsigned sel)
+{
+    return (uint8_t)(get(ide, sel, SEL_CONTROL) >> 24);
+}
+
+uint8_t ide_traffic_class(const IdeCap *ide, unsigned sel)
+{
+    return (uint8_t)extract64(get(ide, sel, SEL_CONTROL), 19, 3);
+}
+
+int ide_find_stream(const IdeCap *ide, uint8_t stream_id)
+{
+    for (unsigned s = 0; s < ide->cfg.n_sel; s++) {
+        if (ide_stream_id(ide, s) == stream_id) {
+            return (int)s;
+        }
+    }
+    return -1;
+}
+
+bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid)
+{
+    uint32_t rid1 = get(ide, sel, SEL_RID1), rid2 = get(ide, sel, SEL_RID2);
+
+    return (rid2 & 1) != 0 && rid >= extract64(rid2, 8, 16) && rid <= extract64(rid1, 8, 16);
+}
+
+bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr)
+{
+    for (unsigned k = 0; k < ide->cfg.n_addr; k++) {
+        unsigned at = SEL_ADDR + ADDR_BLOCK * k;
+        uint32_t low = get(ide, sel, at);
+        uint64_t base = (uint64_t)get(ide, sel, at + 8) << 32 | extract64(low, 8, 12) << 20;
+        uint64_t limit = (uint64_t)get(ide, sel, at + 4) << 32 | extract64(low, 20, 12) << 20 | 0xfffff;
+
+        if ((low & 1) != 0 && addr >= base && addr <= limit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+IdeStreamState ide_state(const IdeCap *ide, unsigned sel)
+{
+    return sel < ide->cfg.n_sel ? ide->sel[sel].state : IDE_INSECURE;
+}
+
+/* ---- state ---- */
+
+bool ide_keys_ready(const IdeCap *ide, unsigned sel)
+{
+    const IdeStream *s = &ide->sel[sel];
+
+    for (unsigned dir = 0; dir < 2; dir++) {
+        for (unsigned sub = 0; sub < IDE_N_SUB; sub++) {
+            if (!s->keys[0][dir][sub].go && !s->keys[1][dir][sub].go) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void forget_keys(IdeCap *ide, unsigned sel)
+{
+    memset(ide->sel[sel].keys, 0, sizeof(ide->sel[sel].keys));
+}
+
+/* The one place where a stream changes state: Secure needs the enable bit and every key. */
+static void update(IdeCap *ide, unsigned sel)
+{
+    IdeStream     *s = &ide->sel[sel];
+    IdeStreamState state = ide_enabled(ide, sel) && ide_keys_ready(ide, sel) ? IDE_SECURE : IDE_INSECURE;
+    unsigned       reg = sel_reg(ide, sel, SEL_STATUS);
+
+    if (state == s->state) {
+        return;
+    }
+    s->state = state;
+    s->tx_count = s->rx_count = 0;
+    pci_set(ide->pd, reg, 4, (pci_get(ide->pd, reg, 4) & ~0xfu) | state);
+    LOG(IDE, "%s: selective stream %u (ID %u) is %s", ide->pd->dev.id, sel, ide_stream_id(ide, sel),
+        state == IDE_SECURE ? "Secure" : "Insecure");
+    if (ide->ops != NULL && ide->ops->changed != NULL) {
+        ide->ops->changed(ide->opaque, ide, sel, state);
+    }
+}
+
+void ide_keys_clear(IdeCap *ide, unsigned sel)
+{
+    if (sel < ide->cfg.n_sel) {
+        forget_keys(ide, sel);
+        update(ide, sel);
+    }
+}
+
+void ide_fail(IdeCap *ide, unsigned sel, bool message)
+{
+    unsigned reg = sel_reg(ide, sel, SEL_STATUS);
+
+    if (sel >= ide->cfg.n_sel) {
+        return;
+    }
+    if (message) {
+        pci_set(ide->pd, reg, 4, pci_get(ide->pd, reg, 4) | STATUS_FAIL);
+    }
+    ide_keys_clear(ide, sel);
+}
+
+/* ---- keys ---- */
+
+static IdeKey *slot(IdeCap *ide, unsigned sel, unsigned key_set, unsigned dir, unsigned sub)
+{
+    return sel < ide->cfg.n_sel && key_set < 2 && dir < 2 && sub < IDE_N_SUB ? &ide->sel[sel].keys[key_set][dir][sub]
+                                                                             : NULL;
+}
+
+bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub,
+                  const uint8_t key[IDE_KEY_LEN], const uint8_t iv[IDE_IV_LEN])
+{
+    IdeKey *k = slot(ide, sel, key_set, dir, sub);
+
+    if (k == NULL || k->go) {
+        return false;
+    }
+    memcpy(k->key, key, IDE_KEY_LEN);
+    memcpy(k->iv, iv, IDE_IV_LEN);
+    k->programmed = true;
+    return true;
+}
+
+bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub)
+{
+    IdeKey *k = slot(ide, sel, key_set, dir, sub);
+
+    if (k == NULL || !k->programmed) {
+        return false;
+    }
+    k->go = true;
+    if (dir == IDE_TX) { /* a transmitter has one key in use; a receiver takes both until the new one is seen */
+        memset(slot(ide, sel, key_set ^ 1, dir, sub), 0, sizeof(IdeKey));
+        ide->sel[sel].active_set = (uint8_t)key_set;
+    }
+    update(ide, sel);
+    return true;
+}
+
+bool ide_key_stop(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub)
+{
+    IdeKey *k = slot(ide, sel, key_set, dir, sub);
+
+    if (k == NULL) {
+        return false;
+    }
+    memset(k, 0, sizeof(*k));
+    update(ide, sel);
+    return true;
+}
+
+bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub)
+{
+    int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
+
+    if (t < 0 || r < 0 || ide_state(tx, (unsigned)t) != IDE_SECURE || ide_state(rx, (unsigned)r) != IDE_SECURE) {
+        return false;
+    }
+    IdeStream *ts = &tx->sel[t], *rs = &rx->sel[r];
+
+    for (unsigned set = 0; set < 2; set++) { /* the K bit of the TLP names the set */
+        const IdeKey *a = &ts->keys[set][IDE_TX][sub], *b = &rs->keys[set][IDE_RX][sub];
+
+        if (!a->go) {
+            continue;
+        }
+        if (!b->go || memcmp(a->key, b->key, IDE_KEY_LEN) != 0 || memcmp(a->iv, b->iv, IDE_IV_LEN) != 0) {
+            return false;
+        }
+        ts->tx_count++;
+        rs->rx_count++;
+        return true;
+    }
+    return false;
+}
+
+/* ---- register writes ---- */
+
+/* While a stream is enabled only the enable bit counts; a write that clears it takes the other fields too. */
+static void control_written(IdeCap *ide, unsigned sel, uint32_t old)
+{
+    unsigned reg = sel_reg(ide, sel, SEL_CONTROL);
+    uint32_t now = pci_get(ide->pd, reg, 4);
+
+    if ((old & CTL_ENABLE) && (now & CTL_ENABLE)) {
+        pci_set(ide->pd, reg, 4, old);
+        return;
+    }
+    if ((old & CTL_ENABLE) || ((old ^ now) & CTL_STREAM_ID)) {
+        forget_keys(ide, sel); /* keys belong to one enabled life of one stream ID */
+    }
+    update(ide, sel);
+}
+
+static void ide_written(void *opaque, const PciConfigWrite *w)
+{
+    IdeCap  *ide = opaque;
+    unsigned first = LINK_BLOCKS + LINK_BLOCK * ide->cfg.n_link;
+
+    if (w->off < first) {
+        return;
+    }
+    unsigned sel = (w->off - first) / sel_size(ide), reg = (w->off - first) % sel_size(ide) & ~3u;
+
+    if (reg == SEL_CONTROL) { /* a byte write is a write of the register with its other bytes unchanged */
+        unsigned shift = (w->off & 3) * 8;
+        uint32_t now = get(ide, sel, SEL_CONTROL);
+
+        control_written(ide, sel, (uint32_t)deposit64(now, shift, w->size * 8u, w->old));
+    }
+    if (reg != SEL_STATUS && w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
+        ide->ops->reconfigured(ide->opaque, ide, sel);
+    }
+}
+
+static void ide_reset(void *opaque, PciResetKind kind)
+{
+    IdeCap *ide = opaque;
+
+    for (unsigned s = 0; s < ide->cfg.n_sel; s++) { /* the registers are at their reset values already */
+        forget_keys(ide, s);
+        update(ide, s);
+    }
+}
+
+static const PciSpanOps ide_ops = { NULL, ide_written, ide_reset };
+
+/* ---- making one ---- */
+
+static void add_masks(IdeCap *ide, unsigned sel)
+{
+    PciDevice *pd = ide->pd;
+    uint32_t   control = (uint32_t)(CTL_ENABLE | CTL_TC | CTL_DEFAULT | CTL_STREAM_ID);
+
+    control |= (uint32_t)((ide->cfg.cfg_requests ? CTL_CFG : 0) | (ide->cfg.tee_limited ? CTL_TEE_LIMITED : 0));
+    pci_set(pd, sel_reg(ide, sel, SEL_CAP), 4, ide->cfg.n_addr);
+    pci_set_wmask(pd, sel_reg(ide, sel, SEL_CONTROL), 4, control);
+    pci_set_w1c(pd, sel_reg(ide, sel, SEL_STATUS), 4, (uint32_t)STATUS_FAIL);
+    pci_set_wmask(pd, sel_reg(ide, sel, SEL_RID1), 4, 0x00ffff00);
+    pci_set_wmask(pd, sel_reg(ide, sel, SEL_RID2), 4, 0xffffff01);
+    for (unsigned k = 0; k < ide->cfg.n_addr; k++) {
+        unsigned at = SEL_ADDR + ADDR_BLOCK * k;
+
+        pci_set_wmask(pd, sel_reg(ide, sel, at), 4, 0xffffff01);
+        pci_set_wmask(pd, sel_reg(ide, sel, at + 4), 4, ~0u);
+        pci_set_wmask(pd, sel_reg(ide, sel, at + 8), 4, ~0u);
+    }
+}
+
+void ide_init(IdeCap *ide, PciDevice *pd, const IdeConfig *cfg, const IdeOps *ops, void *opaque)
+{
+    g_assert(cfg->n_sel >= 1 && cfg->n_sel <= IDE_MAX_STREAMS && cfg->n_link <= IDE_MAX_LINK &&
+             cfg->n_addr <= IDE_MAX_ADDR);
+    *ide = (IdeCap){ .pd = pd, .cfg = *cfg, .ops = ops, .opaque = opaque };
+    unsigned size = LINK_BLOCKS + LINK_BLOCK * cfg->n_link + cfg->n_sel * sel_size(ide);
+    uint32_t cap = 1u << 1 | (cfg->n_sel - 1) << 16;
+
+    ide->off = (uint16_t)pci_add_ext_cap(pd, PCI_EXT_CAP_IDE, 1, size);
+    cap |= (cfg->n_link != 0 ? 1u | (cfg->n_link - 1) << 13 : 0) | (cfg->ide_km ? 1u << 6 : 0);
+    cap |= (cfg->cfg_requests ? 1u << 7 : 0) | (cfg->tee_limited ? 1u << 24 : 0);
+    pci_set(pd, ide->off + REG_CAP, 4, cap);
+    for (unsigned l = 0; l < cfg->n_link; l++) { /* no link keys: enable stays clear */
+        pci_set_wmask(pd, ide->off + LINK_BLOCKS + LINK_BLOCK * l, 4, (uint32_t)(CTL_TC | CTL_STREAM_ID));
+    }
+    for (unsigned s = 0; s < cfg->n_sel; s++) {
+        add_masks(ide, s);
+    }
+    pci_add_span(pd, ide->off, size, &ide_ops, ide);
+}

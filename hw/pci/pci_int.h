@@ -1,0 +1,34 @@
+/* What the files of hw/pci share with each other and with nobody else. */
+#ifndef BAILEY_HW_PCI_PCI_INT_H
+#define BAILEY_HW_PCI_PCI_INT_H
+
+#include "hw/pci/pci.h"
+
+struct PciHost {
+    PciHostConfig cfg;
+    PciBus        root;
+    MemRegion    *ecam;
+    unsigned      intx_level[4]; /* functions that assert each line */
+};
+
+/* One configuration request to a function that decoded it. */
+uint32_t pci_config_read(PciDevice *pd, unsigned off, unsigned size);
+void     pci_config_write(PciDevice *pd, unsigned off, unsigned size, uint32_t value);
+
+/* Whether a request may leave the function and pass every bridge above it. */
+DmaResult pci_dma_gate(PciDevice *pd, const DmaRequest *req);
+
+/* Bridge registers or a bus number changed: names, requester IDs and mappings below follow. */
+void pci_bridge_changed(PciDevice *bridge);
+
+/* MSI-X: an access that falls on the table or the pending bits is served here (true). */
+bool pci_msix_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
+bool pci_msix_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, uint64_t value);
+void pci_msix_control_written(PciDevice *pd);
+void pci_msix_reset(PciDevice *pd);
+void pci_msix_free(PciDevice *pd);
+
+/* Drives root line @line of the host by one function more or less. */
+void pci_host_intx(PciHost *host, unsigned line, bool level);
+
+#endif

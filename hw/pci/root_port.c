@@ -1,0 +1,195 @@
+/*
+ * PCI Express root port: a type 1 function with one link below it. It enforces what the host side of TDISP needs: T=1
+ * requests pass only over a Secure selective IDE stream whose keys both ends share. The RME-DA DVSEC is read-only for
+ * configuration requests; the monitor sets it through root_port_set_tdisp().
+ * Source: PCI Express Base Specification 6.0, "Type 1 Configuration Space Header"; Arm RME-DA (DEN0129 supplement),
+ * root port DVSEC.
+ */
+#include "hw/pci/root_port.h"
+
+#include <string.h>
+
+#include "log.h"
+
+enum {
+    VENDOR_ARM = 0x13b5,
+    DVSEC_RME_DA = 0xff01,
+    DVSEC_SIZE = 0x14,
+    DVSEC_CONTROL1 = 0x0c,
+    DVSEC_CONTROL2 = 0x10,
+    N_STREAMS = 4,
+    N_ADDR = 3, /* non-prefetchable window, prefetchable window, one more */
+};
+
+typedef struct RootPort {
+    PciDevice pci;
+    IdeCap    ide;
+    IdeCap   *endpoint; /* capability of the function below */
+    PciBus    below;
+    uint16_t  dvsec;
+} RootPort;
+
+static const DeviceClass root_port_class;
+
+static RootPort *root_port(PciDevice *pd)
+{
+    return pd != NULL && pd->dev.cls == &root_port_class ? (RootPort *)pd : NULL;
+}
+
+PciDevice *root_port_of(PciDevice *pd)
+{
+    PciDevice *above = pd->bus->bridge;
+
+    return root_port(above) != NULL ? above : NULL;
+}
+
+IdeCap *root_port_ide(PciDevice *pd)
+{
+    RootPort *rp = root_port(pd);
+
+    return rp != NULL ? &rp->ide : NULL;
+}
+
+void root_port_set_endpoint_ide(PciDevice *endpoint, IdeCap *ide)
+{
+    RootPort *rp = root_port(root_port_of(endpoint));
+
+    if (rp != NULL) {
+        rp->endpoint = ide;
+    }
+}
+
+bool root_port_tdisp_enabled(const PciDevice *pd)
+{
+    const RootPort *rp = root_port((PciDevice *)pd);
+
+    return rp != NULL && (pci_get(pd, rp->dvsec + DVSEC_CONTROL1, 4) & 1) != 0;
+}
+
+bool root_port_stream_locked(const PciDevice *pd, unsigned sel)
+{
+    const RootPort *rp = root_port((PciDevice *)pd);
+
+    return rp != NULL && sel < 32 && (pci_get(pd, rp->dvsec + DVSEC_CONTROL2, 4) >> sel & 1) != 0;
+}
+
+void root_port_set_tdisp(PciDevice *pd, bool enable, uint32_t lock_mask)
+{
+    RootPort *rp = root_port(pd);
+
+    if (rp != NULL) {
+        pci_set(pd, rp->dvsec + DVSEC_CONTROL1, 4, enable);
+        pci_set(pd, rp->dvsec + DVSEC_CONTROL2, 4, lock_mask);
+    }
+}
+
+/* ---- trusted requests ---- */
+
+/* The stream that carries requests between the port and function @rid: associated by requester ID, and Secure. */
+static int stream_for(const RootPort *rp, uint16_t rid)
+{
+    for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
+        if (ide_state(&rp->ide, s) == IDE_SECURE && ide_rid_matches(&rp->ide, s, rid)) {
+            return (int)s;
+        }
+    }
+    return -1;
+}
+
+/* Whether a request of class @sub and, for a non-posted one, its completion get through. */
+static bool exchange(IdeCap *from, IdeCap *to, uint8_t stream_id, bool posted)
+{
+    return ide_pair_secure(from, to, stream_id, posted ? IDE_PR : IDE_NPR) &&
+           (posted || ide_pair_secure(to, from, stream_id, IDE_CPL));
+}
+
+static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaRequest *req)
+{
+    RootPort *rp = (RootPort *)bridge;
+
+    if (!req->trusted) {
+        return DMA_OK;
+    }
+    int s = rp->endpoint != NULL ? stream_for(rp, pci_bdf(below)) : -1;
+
+    if (s < 0 || !exchange(rp->endpoint, &rp->ide, ide_stream_id(&rp->ide, (unsigned)s), req->write)) {
+        LOG(IDE, "%s: T=1 request of %s has no Secure stream", bridge->dev.id, below->dev.id);
+        return DMA_REFUSED;
+    }
+    return DMA_OK;
+}
+
+/* A Realm's access is sent with T=1, everyone else's with T=0. */
+static bool forward_mmio(PciDevice *bridge, PciDevice *below, unsigned bar, MemAttrs attrs, uint64_t addr)
+{
+    RootPort *rp = (RootPort *)bridge;
+
+    if (attrs.pas != PAS_REALM) {
+        return true;
+    }
+    int s = rp->endpoint != NULL ? stream_for(rp, pci_bdf(below)) : -1;
+
+    /* Posted or not does not matter here: the four classes of a stream share its state. */
+    return s >= 0 && exchange(&rp->ide, rp->endpoint, ide_stream_id(&rp->ide, (unsigned)s), true);
+}
+
+static const PciHooks root_port_hooks = { .forward_mmio = forward_mmio, .forward_dma = forward_dma };
+
+/* ---- the function ---- */
+
+/* "Type 1 Configuration Space Header": bus numbers and windows. No I/O window: base and limit read zero. */
+static void add_type1_header(PciDevice *pd)
+{
+    pci_set(pd, PCI_HEADER_TYPE, 1, 1);
+    pci_set(pd, PCI_SUBSYSTEM_VENDOR_ID, 4, 0); /* the same place is Prefetchable Limit Upper 32 Bits */
+    pci_set_wmask(pd, PCI_PRIMARY_BUS, 4, 0x00ffffff);
+    pci_set_w1c(pd, PCI_SEC_STATUS, 2, 0xf900);
+    pci_set_wmask(pd, PCI_MEMORY_BASE, 4, 0xfff0fff0);
+    pci_set(pd, PCI_MEMORY_BASE, 4, 0x0000fff0); /* base above limit: closed */
+    pci_set_wmask(pd, PCI_PREF_MEMORY_BASE, 4, 0xfff0fff0);
+    pci_set(pd, PCI_PREF_MEMORY_BASE, 4, 0x0001fff1);
+    pci_set_wmask(pd, PCI_PREF_BASE_UPPER32, 4, ~0u);
+    pci_set_wmask(pd, PCI_PREF_LIMIT_UPPER32, 4, ~0u);
+    pci_set_wmask(pd, PCI_BRIDGE_CONTROL, 2, 0x0043); /* parity response, SERR#, secondary bus reset */
+}
+
+static void add_dvsec(RootPort *rp)
+{
+    unsigned c = pci_add_ext_cap(&rp->pci, PCI_EXT_CAP_DVSEC, 1, DVSEC_SIZE);
+
+    rp->dvsec = (uint16_t)c;
+    pci_set(&rp->pci, c + 4, 4, VENDOR_ARM | (uint32_t)DVSEC_SIZE << 20); /* revision 0 */
+    pci_set(&rp->pci, c + 8, 2, DVSEC_RME_DA);
+}
+
+static bool root_port_realize(Device *dev, GError **error)
+{
+    static const PciIds    ids = { .vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400 };
+    static const IdeConfig ide = { .n_sel = N_STREAMS, .n_addr = N_ADDR, .tee_limited = true, .cfg_requests = true };
+    RootPort              *rp = (RootPort *)dev;
+    PciDevice             *pd = &rp->pci;
+
+    if (pd->bus->bridge != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s is a root port and must sit on the root bus, not on %s", dev->id,
+                    pd->bus->name);
+        return false;
+    }
+    rp->below = (PciBus){ .name = dev->id, .host = pd->bus->host, .bridge = pd };
+    pd->secondary = &rp->below;
+    pd->hooks = &root_port_hooks;
+    pci_set_ids(pd, &ids);
+    add_type1_header(pd);
+    pci_add_bar(pd, 0, 0x1000, PCI_BAR_MEM32, NULL);
+    pci_add_msix(pd, 1, 0, 0, 0, 0x800); /* for the port's own services */
+    pci_add_exp(pd, PCI_EXP_ROOT_PORT, 0);
+    pci_add_pm(pd);
+    pci_set_interrupt_pin(pd, 1);
+    pci_add_aer(pd);
+    pci_add_acs(pd);
+    ide_init(&rp->ide, pd, &ide, NULL, rp);
+    add_dvsec(rp);
+    return true;
+}
+
+DEVICE(root_port, .name = "pcie-root-port", .desc = "PCI Express root port with IDE and ACS", .bus = "pci",
+       .state_size = sizeof(RootPort), .realize = root_port_realize);

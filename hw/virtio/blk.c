@@ -1,0 +1,190 @@
+/*
+ * Virtio block device: one queue, requests finished before the notification returns.
+ * Source: VIRTIO 1.2, "Block Device".
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "blockdev.h"
+#include "bytes.h"
+#include "hw/virtio/virtio.h"
+#include "log.h"
+
+enum {
+    T_IN = 0,
+    T_OUT = 1,
+    T_FLUSH = 4,
+    T_GET_ID = 8,
+    S_OK = 0,
+    S_IOERR = 1,
+    S_UNSUPP = 2,
+    HDR = 16,
+    ID_LEN = 20,
+    CONFIG_LEN = 24, /* up to blk_size */
+    SEG_MAX = 254,   /* of a queue of 256: header and status take two */
+    BUFFER = 64 * 1024,
+    REQUEST_MAX = 64 << 20, /* one request must not hold up the event loop */
+};
+
+#define F_SEG_MAX  BIT(2)
+#define F_RO       BIT(5)
+#define F_BLK_SIZE BIT(6)
+#define F_FLUSH    BIT(9)
+
+typedef struct VirtioBlk {
+    VirtioPci v;
+    char     *drive_id; /* property drive= */
+    char     *serial;   /* property serial= */
+    Blockdev *drive;
+    uint8_t   buffer[BUFFER];
+} VirtioBlk;
+
+static VirtioBlk *blk(VirtioPci *v)
+{
+    return (VirtioBlk *)v;
+}
+
+static void config_get(VirtioPci *v, uint8_t *config)
+{
+    le64_put(config, blockdev_size(blk(v)->drive) / BLOCKDEV_SECTOR);
+    le32_put(config + 12, SEG_MAX);
+    le32_put(config + 20, BLOCKDEV_SECTOR);
+}
+
+/* The checks of a data request; @len is the length of its data. */
+static bool range_ok(const VirtioBlk *b, uint64_t sector, uint64_t len)
+{
+    uint64_t sectors = blockdev_size(b->drive) / BLOCKDEV_SECTOR;
+
+    return len % BLOCKDEV_SECTOR == 0 && len <= REQUEST_MAX && sector <= sectors &&
+           len / BLOCKDEV_SECTOR <= sectors - sector;
+}
+
+static uint8_t read_sectors(VirtioBlk *b, const VirtChain *c, uint64_t sector, uint64_t len)
+{
+    if (!range_ok(b, sector, len)) {
+        return S_IOERR;
+    }
+    for (uint64_t at = 0; at < len; at += BUFFER) {
+        size_t part = (size_t)MIN(len - at, (uint64_t)BUFFER);
+
+        if (!blockdev_read(b->drive, sector * BLOCKDEV_SECTOR + at, b->buffer, part) ||
+            !virtio_chain_write(&b->v, c, at, b->buffer, part)) {
+            return S_IOERR;
+        }
+    }
+    return S_OK;
+}
+
+static uint8_t write_sectors(VirtioBlk *b, const VirtChain *c, uint64_t sector, uint64_t len)
+{
+    if (!range_ok(b, sector, len) || blockdev_readonly(b->drive)) {
+        return S_IOERR;
+    }
+    for (uint64_t at = 0; at < len; at += BUFFER) {
+        size_t part = (size_t)MIN(len - at, (uint64_t)BUFFER);
+
+        if (!virtio_chain_read(&b->v, c, HDR + at, b->buffer, part) ||
+            !blockdev_write(b->drive, sector * BLOCKDEV_SECTOR + at, b->buffer, part)) {
+            return S_IOERR;
+        }
+    }
+    return S_OK;
+}
+
+static uint8_t get_id(VirtioBlk *b, const VirtChain *c, uint64_t room)
+{
+    char id[ID_LEN + 1] = { 0 };
+
+    snprintf(id, sizeof(id), "%s", b->serial != NULL ? b->serial : blockdev_id(b->drive));
+    return room >= ID_LEN && virtio_chain_write(&b->v, c, 0, id, ID_LEN) ? S_OK : S_IOERR;
+}
+
+/* One request; *@written receives the bytes put into the data part. */
+static uint8_t serve(VirtioBlk *b, const VirtChain *c, uint64_t *written)
+{
+    uint8_t  hdr[HDR];
+    uint64_t out = c->out_len - HDR, in = c->in_len - 1;
+    uint8_t  status;
+
+    *written = 0;
+    if (!virtio_chain_read(&b->v, c, 0, hdr, HDR)) {
+        return S_IOERR;
+    }
+    switch (le32_get(hdr)) {
+    case T_IN:
+        status = read_sectors(b, c, le64_get(hdr + 8), in);
+        *written = status == S_OK ? in : 0;
+        return status;
+    case T_OUT:
+        return write_sectors(b, c, le64_get(hdr + 8), out);
+    case T_FLUSH:
+        return blockdev_flush(b->drive) ? S_OK : S_IOERR;
+    case T_GET_ID:
+        status = get_id(b, c, in);
+        *written = status == S_OK ? ID_LEN : 0;
+        return status;
+    default:
+        return S_UNSUPP;
+    }
+}
+
+static void notify(VirtioPci *v, unsigned q)
+{
+    VirtioBlk *b = blk(v);
+    bool       any = false;
+
+    while (virtq_pop(v, q, &v->chain) == VIRTQ_CHAIN) {
+        const VirtChain *c = &v->chain;
+        uint64_t         written;
+
+        if (c->out_len < HDR || c->in_len < 1) {
+            virtio_broken(v, "block request without header or status");
+            return;
+        }
+        uint8_t status = serve(b, c, &written);
+
+        if (!virtio_chain_write(v, c, c->in_len - 1, &status, 1) || !virtq_push(v, q, c, (uint32_t)written + 1)) {
+            return;
+        }
+        any = true;
+    }
+    if (any) {
+        virtq_notify(v, q);
+    }
+}
+
+static const VirtioType blk_type = {
+    .id = VIRTIO_ID_BLOCK,
+    .class_code = 0x010000,
+    .n_queues = 1,
+    .queue_size = 256,
+    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH,
+    .config_len = CONFIG_LEN,
+    .config_get = config_get,
+    .notify = notify,
+};
+
+static bool blk_realize(Device *dev, GError **error)
+{
+    VirtioBlk *b = (VirtioBlk *)dev;
+
+    b->drive = b->drive_id != NULL ? blockdev_find(b->drive_id) : NULL;
+    if (b->drive == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive%s%s%s", dev->id,
+                    b->drive_id != NULL ? "; there is none called '" : "", b->drive_id != NULL ? b->drive_id : "",
+                    b->drive_id != NULL ? "'" : "");
+        return false;
+    }
+    virtio_pci_init(&b->v, &blk_type, &virtio_default_layout,
+                    blk_type.features | (blockdev_readonly(b->drive) ? F_RO : 0), NULL);
+    return true;
+}
+
+static const Prop blk_props[] = {
+    { "drive", PROP_STRING, offsetof(VirtioBlk, drive_id), NULL, "id of the -drive it shows" },
+    { "serial", PROP_STRING, offsetof(VirtioBlk, serial), NULL, "serial number, up to 20 characters" },
+};
+
+DEVICE(virtio_blk, VIRTIO_CLASS("virtio-blk-pci", VirtioBlk, blk_realize, .desc = "virtio disk", .props = blk_props,
+                                .n_props = ARRAY_LEN(blk_props)));

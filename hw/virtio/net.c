@@ -1,0 +1,303 @@
+/*
+ * Virtio network device: one receive and one transmit queue. Checksums the driver left open are filled in before the
+ * frame goes out. Source: VIRTIO 1.2, "Network Device".
+ */
+#include <string.h>
+
+#include "bytes.h"
+#include "hw/virtio/virtio_net.h"
+#include "log.h"
+
+enum { RXQ, TXQ, N_QUEUES };
+
+enum {
+    HDR = 12, /* struct virtio_net_hdr with num_buffers, always there in the modern interface */
+    HDR_FLAGS = 0,
+    HDR_GSO_TYPE = 1,
+    HDR_CSUM_START = 6,
+    HDR_CSUM_OFFSET = 8,
+    HDR_NUM_BUFFERS = 10,
+    FLAG_NEEDS_CSUM = 1,
+    FLAG_DATA_VALID = 2,
+    STATUS_LINK_UP = 1,
+    CONFIG_LEN = 8, /* mac, status */
+    MAX_MERGED = 64, /* buffers for one frame */
+};
+
+#define F_CSUM       BIT(0)
+#define F_GUEST_CSUM BIT(1)
+#define F_MAC        BIT(5)
+#define F_MRG_RXBUF  BIT(15)
+#define F_STATUS     BIT(16)
+
+static VirtioNet *net(VirtioPci *v)
+{
+    return (VirtioNet *)v;
+}
+
+static void config_get(VirtioPci *v, uint8_t *config)
+{
+    memcpy(config, net(v)->mac, 6);
+    le16_put(config + 6, STATUS_LINK_UP);
+}
+
+/* ---- transmit ---- */
+
+/* The Internet checksum of the frame's tail, put where the driver asked ("VIRTIO_NET_HDR_F_NEEDS_CSUM"). */
+static bool fill_checksum(uint8_t *frame, size_t len, const uint8_t *hdr)
+{
+    size_t   start = le16_get(hdr + HDR_CSUM_START), at = start + le16_get(hdr + HDR_CSUM_OFFSET);
+    uint32_t sum = 0;
+
+    if (start >= len || at + 2 > len) {
+        return false;
+    }
+    for (size_t i = start; i < len; i += 2) { /* the field holds the pseudo-header's sum already */
+        sum += (uint32_t)frame[i] << 8 | (i + 1 < len ? frame[i + 1] : 0);
+    }
+    while (sum >> 16) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum = ~sum & 0xffff;
+    sum = sum == 0 ? 0xffff : sum; /* UDP: zero would mean none; the same number for TCP */
+    frame[at] = (uint8_t)(sum >> 8);
+    frame[at + 1] = (uint8_t)sum;
+    return true;
+}
+
+static void send_chain(VirtioNet *n, const VirtChain *c)
+{
+    VirtioPci *v = &n->v;
+    uint8_t   *frame = n->frame + HDR;
+    size_t     len;
+
+    if (c->out_len <= HDR || c->out_len > sizeof(n->frame)) {
+        guest_error("%s: frame of %llu bytes is not sent", v->pci.dev.id, (unsigned long long)c->out_len);
+        return;
+    }
+    if (!virtio_chain_read(v, c, 0, n->frame, (size_t)c->out_len)) {
+        return;
+    }
+    len = (size_t)c->out_len - HDR;
+    if (n->frame[HDR_GSO_TYPE] != 0 ||
+        ((n->frame[HDR_FLAGS] & FLAG_NEEDS_CSUM) && !fill_checksum(frame, len, n->frame))) {
+        guest_error("%s: frame asks for an offload that was not agreed on", v->pci.dev.id);
+        return;
+    }
+    n->tx_frames++;
+    if (n->netdev != NULL) {
+        netdev_send(n->netdev, frame, len);
+    }
+}
+
+static void transmit(VirtioNet *n)
+{
+    VirtioPci *v = &n->v;
+    bool       any = false;
+
+    while (virtq_pop(v, TXQ, &v->chain) == VIRTQ_CHAIN) {
+        send_chain(n, &v->chain);
+        if (!virtq_push(v, TXQ, &v->chain, 0)) {
+            return;
+        }
+        any = true;
+    }
+    if (any) {
+        virtq_notify(v, TXQ);
+    }
+}
+
+/* ---- receive ---- */
+
+/* Buffers taken for the frame at hand. */
+typedef struct Taken {
+    unsigned n;
+    uint16_t head[MAX_MERGED];
+    uint32_t written[MAX_MERGED];
+} Taken;
+
+static void give_back(VirtioNet *n, const Taken *t)
+{
+    for (unsigned i = 0; i < t->n; i++) {
+        virtq_unpop(&n->v, RXQ);
+    }
+}
+
+/* Writes header and frame over as many buffers as it takes; false: nothing is published. */
+static bool fill_buffers(VirtioNet *n, size_t total, Taken *t)
+{
+    VirtioPci *v = &n->v;
+    unsigned   max = virtio_has(v, F_MRG_RXBUF) ? MAX_MERGED : 1;
+    VirtSeg    first = { 0, 0 };
+    size_t     done = 0;
+
+    while (done < total) {
+        if (t->n == max || virtq_pop(v, RXQ, &v->chain) != VIRTQ_CHAIN) {
+            return false;
+        }
+        const VirtChain *c = &v->chain;
+        size_t           part = MIN(total - done, (size_t)c->in_len);
+
+        t->head[t->n] = c->head;
+        t->written[t->n++] = (uint32_t)part;
+        /* Room for the header in the first buffer, so that num_buffers can be filled in at the end. */
+        if (part == 0 || (done == 0 && (c->in_len < HDR || c->seg[c->n_out].len < HDR)) ||
+            !virtio_chain_write(v, c, 0, n->frame + done, part)) {
+            return false;
+        }
+        first = done == 0 ? c->seg[c->n_out] : first;
+        done += part;
+    }
+    if (t->n > 1) {
+        uint8_t count[2];
+
+        le16_put(count, (uint16_t)t->n);
+        return dma_write(&v->pci.dma, first.addr + HDR_NUM_BUFFERS, count, sizeof(count)) == DMA_OK;
+    }
+    return true;
+}
+
+static void publish(VirtioNet *n, const Taken *t)
+{
+    for (unsigned i = 0; i < t->n; i++) {
+        if (!virtq_push_n(&n->v, RXQ, t->head[i], t->written[i], i)) {
+            return;
+        }
+    }
+    if (virtq_publish(&n->v, RXQ, t->n)) {
+        n->rx_frames++;
+        virtq_notify(&n->v, RXQ);
+    }
+}
+
+/* Without a driver frames are taken and lost, as by a card that is down; with one they wait for buffers. */
+static bool can_receive(void *opaque)
+{
+    VirtioNet *n = opaque;
+
+    return !virtio_ready(&n->v, RXQ) || virtq_available(&n->v, RXQ);
+}
+
+static void receive(void *opaque, const uint8_t *frame, size_t len)
+{
+    VirtioNet *n = opaque;
+    Taken      t = { 0 };
+
+    if (!virtio_ready(&n->v, RXQ) || len > NETDEV_FRAME_MAX) {
+        n->rx_dropped++;
+        return;
+    }
+    memset(n->frame, 0, HDR);
+    le16_put(n->frame + HDR_NUM_BUFFERS, 1);
+    if (virtio_has(&n->v, F_GUEST_CSUM)) {
+        n->frame[HDR_FLAGS] = FLAG_DATA_VALID; /* our back ends send whole checksums */
+    }
+    memcpy(n->frame + HDR, frame, len);
+    if (fill_buffers(n, HDR + len, &t)) {
+        publish(n, &t);
+    } else {
+        give_back(n, &t);
+        n->rx_dropped++;
+        guest_error("%s: no buffer for a frame of %zu bytes", n->v.pci.dev.id, len);
+    }
+}
+
+static const NetdevClient net_client = { can_receive, receive };
+
+/* ---- the type ---- */
+
+static void notify(VirtioPci *v, unsigned q)
+{
+    VirtioNet *n = net(v);
+
+    if (q == TXQ) {
+        transmit(n);
+    } else if (n->netdev != NULL) {
+        netdev_accept_input(n->netdev);
+    }
+}
+
+static void start(VirtioPci *v)
+{
+    if (net(v)->netdev != NULL) {
+        netdev_accept_input(net(v)->netdev);
+    }
+}
+
+void virtio_net_poke(VirtioNet *n)
+{
+    notify(&n->v, RXQ);
+    if (virtio_ready(&n->v, TXQ)) {
+        notify(&n->v, TXQ);
+    }
+}
+
+static const VirtioType net_type = {
+    .id = VIRTIO_ID_NET,
+    .class_code = 0x020000,
+    .n_queues = N_QUEUES,
+    .queue_size = 256,
+    .features = F_CSUM | F_GUEST_CSUM | F_MAC | F_MRG_RXBUF | F_STATUS,
+    .config_len = CONFIG_LEN,
+    .config_get = config_get,
+    .notify = notify,
+    .start = start,
+};
+
+/* A locally administered address from the device's name, so that two cards differ and runs repeat (FNV-1a). */
+static void make_mac(VirtioNet *n)
+{
+    static const uint8_t none[6];
+    uint32_t             h = 2166136261u;
+
+    if (memcmp(n->mac, none, 6) != 0) {
+        return;
+    }
+    for (const char *p = n->v.pci.dev.id; *p != '\0'; p++) {
+        h = (h ^ (uint8_t)*p) * 16777619u;
+    }
+    memcpy(n->mac, (const uint8_t[]){ 0x52, 0x54, 0x00, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h }, 6);
+}
+
+bool virtio_net_realize(VirtioNet *n, const VirtioLayout *layout, const PciIds *ids_override, GError **error)
+{
+    const char *id = n->v.pci.dev.id;
+
+    make_mac(n);
+    if (n->netdev_id != NULL) {
+        n->netdev = netdev_find(n->netdev_id);
+        if (n->netdev == NULL || !netdev_set_client(n->netdev, &net_client, n)) {
+            g_set_error(error, BAILEY_ERROR, 0, "cannot connect device %s to netdev=%s: %s", id, n->netdev_id,
+                        n->netdev == NULL ? "there is no -netdev with that id; add one" : "another card is connected to it");
+            n->netdev = NULL;
+            return false;
+        }
+    }
+    virtio_pci_init(&n->v, &net_type, layout, net_type.features, ids_override);
+    return true;
+}
+
+void virtio_net_unrealize(VirtioNet *n)
+{
+    if (n->netdev != NULL) {
+        netdev_set_client(n->netdev, NULL, NULL);
+        n->netdev = NULL;
+    }
+}
+
+/* ---- the plain card ---- */
+
+static bool net_realize(Device *dev, GError **error)
+{
+    return virtio_net_realize((VirtioNet *)dev, &virtio_default_layout, NULL, error);
+}
+
+static void net_unrealize(Device *dev)
+{
+    virtio_net_unrealize((VirtioNet *)dev);
+}
+
+static const Prop net_props[] = { VIRTIO_NET_PROPS(0) };
+
+DEVICE(virtio_net, VIRTIO_CLASS("virtio-net-pci", VirtioNet, net_realize, .unrealize = net_unrealize,
+                                .desc = "virtio network card", .props = net_props, .n_props = ARRAY_LEN(net_props)));
