@@ -34,6 +34,11 @@ static void on_quit(void *machine)
     machine_stop(machine, EXIT_GUEST_OFF, "quit by the user");
 }
 
+static void hold_live(void *opaque, int delta)
+{
+    machine_hold_live(opaque, delta);
+}
+
 /* Runs the machine that was built; returns the exit status. */
 static int run(Machine *m, Cca *board, const Options *o)
 {
@@ -52,8 +57,12 @@ static int run(Machine *m, Cca *board, const Options *o)
         }
     }
     chardev_set_quit(on_quit, m);
+    chardev_set_live_hook(hold_live, m);
+    netdev_set_live_hook(hold_live, m);
     machine_pause(m, o->start_stopped);
     status = machine_run(m);
+    chardev_set_live_hook(NULL, NULL);
+    netdev_set_live_hook(NULL, NULL);
     gdbstub_free(gdb);
     if (timeout != 0 && status != EXIT_TIMEOUT) {
         g_source_remove(timeout);

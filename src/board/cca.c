@@ -244,6 +244,7 @@ static Device *add_sysbus(Cca *c, const char *cls, const char *id, uint64_t base
 {
     Device *dev = device_new(device_class_find(cls), id, c->clock, c->options->seed);
 
+    (void)device_realize(dev, NULL); /* the board's own devices have nothing that can fail */
     c->sysbus[c->n_sysbus++] = dev;
     memory_add_mmio(c->memory, id, base, align_up(dev->cls->mmio_size, 0x1000), &device_mmio_ops, dev);
     return dev;
