@@ -28,7 +28,7 @@ enum {
 #define CTLR_QUIESCENT     BIT(31)
 #define QUEUE_STALLED      BIT(0)
 #define QUEUE_OFFSET       0xfffe0ull
-#define CBASER_WRITABLE    0xf8effffffffffcffull
+#define CBASER_WRITABLE    0xb8effffffffffcffull
 #define BASER_INDIRECT     BIT(62)
 #define BASER_WRITABLE     0xf8e0ffffffffffffull
 #define ADDR_4K            0x000ffffffffff000ull
@@ -401,16 +401,20 @@ static void run_queue(Gic *gic)
 bool gicv3_its_msi(Gic *gic, uint32_t devid, uint32_t eventid)
 {
     const char *error;
+    uint32_t    intid;
+    GicCpu     *cpu;
 
     if (!gic->config.has_its || (gic->its.ctlr & CTLR_ENABLED) == 0) {
         return false;
     }
-    error = set_pending(gic, devid, eventid, true);
-    if (error != NULL) {
-        LOG(IRQ, "its: message of device 0x%x, event %u dropped: %s", devid, eventid, error);
+    error = translate(gic, devid, eventid, &intid, &cpu);
+    if (error != NULL || !gic_lpi_set_pending(cpu, intid, true)) {
+        LOG(IRQ, "its: message of device 0x%x, event %u dropped: %s", devid, eventid,
+            error != NULL ? error : "no such LPI");
         return false;
     }
-    gic_update_all(gic);
+    LOG(IRQ, "its: device 0x%x, event %u: LPI %u of cpu %u", devid, eventid, intid, cpu->index);
+    gic_update(cpu);
     return true;
 }
 
