@@ -1,6 +1,7 @@
 /*
- * The MMU: random tables against a second walker that is written here from the tables of Arm DDI 0487 and shares no
- * code with mmu.c; then rows of single faults with the syndrome each must have; then TLB maintenance by effect.
+ * The MMU: random tables against a second walker that is written here from the tables of Arm DDI 0487 and
+ * shares no code with mmu.c; then rows of single faults with the syndrome each must have; then TLB
+ * maintenance by effect.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * The AArch64 CPU: architectural state, exceptions, and what firmware models and interrupt controllers need of it.
- * EL0 to EL3, AArch64 only, Secure, Non-secure, Realm and Root state. Arm DDI 0487.
+ * The AArch64 CPU: architectural state, exceptions, and what firmware models and interrupt controllers need
+ * of it. EL0 to EL3, AArch64 only, Secure, Non-secure, Realm and Root state. Arm DDI 0487.
  */
 #ifndef BAILEY_A64_H
 #define BAILEY_A64_H
@@ -52,9 +52,9 @@ typedef struct A64Exception {
 
 /* C models that stand where firmware would run (monitor at EL3, RMM at R-EL2, built-in host at NS-EL2). */
 typedef struct A64Firmware {
-    /* Asked first for every exception with target EL2 or EL3. Returns true when a model took the exception (it
-     * changed the CPU's state itself and nothing else is done). SMC and HVC arrive here too, as exceptions with
-     * their EC. cpu->pc is then the preferred return address. */
+    /* Asked first for every exception with target EL2 or EL3. Returns true when a model took the exception
+     * (it changed the CPU's state itself and nothing else is done). SMC and HVC arrive here too, as
+     * exceptions with their EC. cpu->pc is then the preferred return address. */
     bool (*exception)(void *opaque, A64Cpu *cpu, const A64Exception *exc);
     void *opaque;
 } A64Firmware;
@@ -87,11 +87,14 @@ struct A64Cpu {
     A64El2Regs el2;
     A64El3Regs el3;
 
-    /* Local exclusive monitor: the address of the last load-exclusive and what it read. A store-exclusive passes
-     * when the address is the same and memory still holds that value. */
+    /* Local exclusive monitor: the address of the last load-exclusive and what it read. A store-exclusive
+     * passes when the address is the same and memory still holds that value. */
     bool     excl_valid;
     uint8_t  excl_size;     /* bytes */
     uint64_t excl_va, excl_value[2];
+
+    bool     key_valid;      /* block_key is that of the current state but for BTYPE */
+    uint64_t block_key;
 
     uint8_t  step_iss;      /* of a software step exception about to be taken: bit 0 ISV, bit 1 EX */
 
@@ -136,9 +139,9 @@ void    a64_reset(A64Cpu *cpu);
 
 /* ---- running state ---- */
 
-/* SPSR-format view of PSTATE (with NZCV).
- * Stack pointers: cpu->sp is the current one. Before a firmware model is called it is copied to its bank as well, and
- * a64_enter() loads it from the bank, so that a model only ever touches the banks. */
+/* SPSR-format view of PSTATE (with NZCV). Stack pointers: cpu->sp is the current one. Before a firmware model
+ * is called it is copied to its bank as well, and a64_enter() loads it from the bank, so that a model only
+ * ever touches the banks. */
 uint64_t a64_get_spsr(const A64Cpu *cpu);
 
 /* a64_set_spsr - PSTATE from an SPSR value that is legal for this CPU; a64_eret() checks illegal returns. */
@@ -147,13 +150,13 @@ void a64_set_spsr(A64Cpu *cpu, uint64_t spsr);
 /* a64_enter - go to @pc at the level in @spsr with security state @security (a model's exception return). */
 void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr);
 
-/* a64_context_changed - system registers were replaced as a whole (world switch): select translation contexts,
- * re-evaluate timers, traps and interrupts. */
+/* a64_context_changed - system registers or PSTATE were written directly (world switch, debugger): derive
+ * anew what is kept of them: translation contexts, block key, timers, interrupts. */
 void a64_context_changed(A64Cpu *cpu);
 
 /**
- * a64_raise - take an exception now: fills ESR, FAR, ELR, SPSR and jumps to the vector, or gives it to the firmware
- * model when one stands at the target.
+ * a64_raise - take an exception now: fills ESR, FAR, ELR, SPSR and jumps to the vector, or gives it to the
+ * firmware model when one stands at the target.
  */
 void a64_raise(A64Cpu *cpu, const A64Exception *exc);
 
@@ -164,21 +167,24 @@ void a64_undefined_now(A64Cpu *cpu);
  * injects an exception into its guest (RMM: SEA, UNDEF). */
 void a64_inject(A64Cpu *cpu, unsigned target_el, uint64_t esr, uint64_t far, bool far_valid);
 
-/* ---- what instructions call ----
- * Each acts for the instruction at cpu_current_pc(), from a helper with IR_TIME | IR_FAULTS (and IR_ENDS where state
- * changes). Those that return bool return false when they raised an exception. */
+/* ---- what instructions call ---- */
+
+/* Each acts for the instruction at cpu_current_pc(), from a helper with IR_TIME | IR_FAULTS (and IR_ENDS where
+ * state changes). Those that return bool return false when they raised an exception. */
 
 void a64_svc(A64Cpu *cpu, uint16_t imm);
 void a64_hvc(A64Cpu *cpu, uint16_t imm);
 void a64_smc(A64Cpu *cpu, uint16_t imm);
 void a64_brk(A64Cpu *cpu, uint16_t imm);
 
-/* a64_eret - return to @pc (ELR, authenticated or not) with the current level's SPSR; illegal returns set PSTATE.IL. */
+/* a64_eret - return to @pc (ELR, authenticated or not) with the current level's SPSR; illegal returns set
+ * PSTATE.IL. */
 void a64_eret(A64Cpu *cpu, uint64_t pc);
 /* ELR of the current level; not for EL0. */
 uint64_t a64_elr(const A64Cpu *cpu);
 
-/* a64_wait - WFI or WFE: trap, go on at once, or wait (the engine then asks attend()). The block sets the next pc. */
+/* a64_wait - WFI or WFE: trap, go on at once, or wait (the engine then asks attend()). The block sets the
+ * next pc. */
 bool a64_wait(A64Cpu *cpu, bool wfe);
 /* a64_sev - SEV: to every CPU of the machine. SEVL is a64_send_event() on the CPU itself. */
 void a64_sev(A64Cpu *cpu);
@@ -194,8 +200,8 @@ bool a64_pauth_trap(A64Cpu *cpu);         /* before an enabled PAC or AUT: HCR_E
 void a64_sp_alignment(A64Cpu *cpu);
 void a64_pc_alignment(A64Cpu *cpu, uint64_t pc);
 
-/* a64_step_begin - when the key says A64_KEY_SS: before the one instruction of the block. Hardware breakpoints, and
- * the software step exception itself when PSTATE.SS is already 0. */
+/* a64_step_begin - when the key says A64_KEY_SS: before the one instruction of the block. Hardware
+ * breakpoints, and the software step exception itself when PSTATE.SS is already 0. */
 bool a64_step_begin(A64Cpu *cpu);
 
 /* a64_branch_addr - a branch target without its tag, as the current regime's TBI and TBID say. */

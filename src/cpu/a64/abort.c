@@ -1,6 +1,7 @@
 /*
- * Data and instruction aborts, and what the engine asks of the MMU: one translation, or the exception for a bad access.
- * Arm DDI 0487, "ISS encoding for an exception from a Data Abort", AArch64.Abort() and "Granule Protection Checks".
+ * Data and instruction aborts, and what the engine asks of the MMU: one translation, or the exception for a
+ * bad access. Arm DDI 0487, "ISS encoding for an exception from a Data Abort", AArch64.Abort() and "Granule
+ * Protection Checks".
  */
 #include <inttypes.h>
 
@@ -90,8 +91,8 @@ static uint32_t data_iss(A64Cpu *cpu, const A64Request *req, const A64Walk *w, u
     return iss;
 }
 
-/* Granule Protection Check exception, taken to EL3 with SCR_EL3.GPF. IMPLEMENTATION DEFINED: GPCSC says "fail at
- * level 0"; the owner table has no levels. */
+/* Granule Protection Check exception, taken to EL3 with SCR_EL3.GPF. IMPLEMENTATION DEFINED: GPCSC says "fail
+ * at level 0"; the owner table has no levels. */
 static void raise_gpc(A64Cpu *cpu, const A64Request *req, const A64Walk *w, uint64_t va, uint64_t pc)
 {
     uint32_t iss = a64_fault_status(w) | (uint32_t)(req->write || req->cache_op) << 6 | (uint32_t)w->s1ptw << 7 |
@@ -176,7 +177,8 @@ static void raise_watchpoint(A64Cpu *cpu, uint64_t va, bool write)
     a64_raise(cpu, &exc);
 }
 
-/* TLB maintenance names addresses without tag; a translation found under a tagged address is therefore not kept. */
+/* TLB maintenance names addresses without tag; a translation found under a tagged address is therefore not
+ * kept. */
 static bool is_tagged(const A64Cpu *cpu, uint64_t va)
 {
     bool two = a64_regime(cpu) == A64_REGIME_EL10 || a64_regime(cpu) == A64_REGIME_EL20;

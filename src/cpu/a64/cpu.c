@@ -1,7 +1,7 @@
 /*
- * The A64 CPU as a whole: its life, PSTATE and stack pointer banks, the block key, and the CpuGuest that the engine
- * runs. Rules that many files ask for (effective HCR_EL2, security state) are here too. Arm DDI 0487, "The AArch64
- * Application Level Programmers' Model" and "The AArch64 System Level Programmers' Model".
+ * The A64 CPU as a whole: its life, PSTATE and stack pointer banks, the block key, and the CpuGuest that the
+ * engine runs. Rules that many files ask for (effective HCR_EL2, security state) are here too. Arm DDI 0487,
+ * "The AArch64 Application Level Programmers' Model" and "The AArch64 System Level Programmers' Model".
  */
 #include "bytes.h"
 #include <stdlib.h>
@@ -93,6 +93,7 @@ void a64_switch_sp(A64Cpu *cpu, unsigned el, bool sp_sel)
     cpu->el = (uint8_t)el;
     cpu->sp_sel = sp_sel;
     cpu->sp = *sp_bank(cpu, el, sp_sel);
+    cpu->key_valid = false;
 }
 
 /* ---- PSTATE ---- */
@@ -165,8 +166,8 @@ void a64_context_changed(A64Cpu *cpu)
 }
 
 /*
- * Why an exception return is illegal, or not. DDI 0487, "Illegal return events from AArch64 state"; there is no
- * AArch32 here. @spsr of the current level.
+ * Why an exception return is illegal, or not. DDI 0487, "Illegal return events from AArch64 state"; there is
+ * no AArch32 here. @spsr of the current level.
  */
 static bool return_is_illegal(const A64Cpu *cpu, uint64_t spsr)
 {
@@ -270,6 +271,7 @@ bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm)
     case 036:
     case 037:
         cpu->d = crm & 8 ? field == 036 : cpu->d;
+        cpu->key_valid = false;
         cpu->a = crm & 4 ? field == 036 : cpu->a;
         cpu->i = crm & 2 ? field == 036 : cpu->i;
         cpu->f = crm & 1 ? field == 036 : cpu->f;
@@ -339,16 +341,12 @@ static uint64_t key_of_sctlr(const A64Cpu *cpu)
     return key;
 }
 
-uint64_t a64_block_key(const Cpu *c)
+static uint64_t key_but_btype(const A64Cpu *cpu)
 {
-    const A64Cpu *cpu = CONTAINER_OF(c, A64Cpu, cpu);
-    uint64_t      key = cpu->el | (uint64_t)cpu->security << A64_KEY_SECURITY_SHIFT | key_of_sctlr(cpu);
+    uint64_t key = cpu->el | (uint64_t)cpu->security << A64_KEY_SECURITY_SHIFT | key_of_sctlr(cpu);
 
     if (a64_fp_trap_el(cpu) != 0) {
         key |= A64_KEY_FP_TRAP;
-    }
-    if (cpu->btype != 0) {
-        key |= A64_KEY_BTYPE_SET | (uint64_t)cpu->btype << A64_KEY_BTYPE_SHIFT;
     }
     if (a64_step_active(cpu) || a64_breakpoints_active(cpu)) {
         key |= A64_KEY_SS;
@@ -359,6 +357,22 @@ uint64_t a64_block_key(const Cpu *c)
     key |= cpu->il ? A64_KEY_IL : 0;
     key |= cpu->sp_sel ? A64_KEY_SPSEL : 0;
     return key;
+}
+
+/* Asked after every block that does not know its successor: BTYPE is what blocks change by themselves, the
+ * rest is kept until a64_select_contexts(), a64_switch_sp() or a register with SYSREG_KEY says otherwise. */
+uint64_t a64_block_key(const Cpu *c)
+{
+    A64Cpu *cpu = CONTAINER_OF(c, A64Cpu, cpu);
+
+    if (!cpu->key_valid) {
+        cpu->block_key = key_but_btype(cpu);
+        cpu->key_valid = true;
+    }
+    if (cpu->btype == 0) {
+        return cpu->block_key;
+    }
+    return cpu->block_key | A64_KEY_BTYPE_SET | (uint64_t)cpu->btype << A64_KEY_BTYPE_SHIFT;
 }
 
 /* ---- life ---- */

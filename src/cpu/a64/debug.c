@@ -1,7 +1,7 @@
 /*
- * Self-hosted debug: breakpoints, watchpoints, software step, and their registers. Arm DDI 0487, "AArch64 Self-hosted
- * Debug". Not modelled: external debug, the debug communications channel (its registers read as empty), breakpoints
- * on VMIDs and on CONTEXTIDR_EL2.
+ * Self-hosted debug: breakpoints, watchpoints, software step, and their registers. Arm DDI 0487, "AArch64
+ * Self-hosted Debug". Not modelled: external debug, the debug communications channel (its registers read as
+ * empty), breakpoints on VMIDs and on CONTEXTIDR_EL2.
  */
 #include "cpu/a64/system.h"
 
@@ -58,7 +58,8 @@ static bool context_matches(const A64Cpu *cpu, unsigned n)
            (control >> 20 & 0xe) == 2 && (uint32_t)cpu->el1.dbgbvr[n] == (uint32_t)cpu->el1.contextidr;
 }
 
-/* BT: 0 address, 1 address linked to a context, 2 context. A linked context (3) matches only through its link. */
+/* BT: 0 address, 1 address linked to a context, 2 context. A linked context (3) matches only through its
+ * link. */
 static bool breakpoint_matches(const A64Cpu *cpu, unsigned n, uint64_t pc)
 {
     uint64_t control = cpu->el1.dbgbcr[n];

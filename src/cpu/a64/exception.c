@@ -1,7 +1,8 @@
 /*
- * Exceptions: routing, entry, the instructions that generate them, interrupts and waiting. Arm DDI 0487, "Exception
- * model" and shared pseudocode AArch64.TakeException(). A firmware model is asked first about every exception to EL2
- * or EL3. Not modelled: FEAT_DoubleFault, FEAT_NMI, RAS error records (an SError has no syndrome of its own).
+ * Exceptions: routing, entry, the instructions that generate them, interrupts and waiting. Arm DDI 0487,
+ * "Exception model" and shared pseudocode AArch64.TakeException(). A firmware model is asked first about
+ * every exception to EL2 or EL3. Not modelled: FEAT_DoubleFault, FEAT_NMI, RAS error records (an SError has
+ * no syndrome of its own).
  */
 #include <inttypes.h>
 
@@ -249,8 +250,8 @@ static unsigned wait_trap(const A64Cpu *cpu, bool wfe)
     return cpu->el < 3 && (cpu->el3.scr & (wfe ? SCR_TWE : SCR_TWI)) ? 3 : 0;
 }
 
-/* IMPLEMENTATION DEFINED: WFE never suspends (it may complete at any time), so that a spinning CPU keeps its share of
- * counted time and needs no event stream; it traps when the event register is clear. */
+/* IMPLEMENTATION DEFINED: WFE never suspends (it may complete at any time), so that a spinning CPU keeps its
+ * share of counted time and needs no event stream; it traps when the event register is clear. */
 bool a64_wait(A64Cpu *cpu, bool wfe)
 {
     if (wfe ? cpu->event : a64_interrupt_pending(cpu)) {
@@ -311,8 +312,8 @@ static bool pstate_mask(const A64Cpu *cpu, A64ExcKind kind)
 }
 
 /*
- * The level that takes a physical interrupt now, 0: none (masked, or routed below the current level). DDI 0487,
- * "Asynchronous exception routing" and "Asynchronous exception masking".
+ * The level that takes a physical interrupt now, 0: none (masked, or routed below the current level). DDI
+ * 0487, "Asynchronous exception routing" and "Asynchronous exception masking".
  */
 static unsigned physical_target(const A64Cpu *cpu, A64ExcKind kind)
 {
@@ -444,8 +445,8 @@ bool a64_attend(Cpu *c)
     return !cpu->off && !c->waiting;
 }
 
-/* ESB: an SError that is pending and masked is recorded in DISR_EL1 (a virtual one in VDISR_EL2) instead. DDI 0487,
- * "ESB", without the syndrome of a physical error. */
+/* ESB: an SError that is pending and masked is recorded in DISR_EL1 (a virtual one in VDISR_EL2) instead. DDI
+ * 0487, "ESB", without the syndrome of a physical error. */
 void a64_esb(A64Cpu *cpu)
 {
     if (virtual_pending(cpu, A64_EXC_SERROR) && cpu->a) {

@@ -128,7 +128,8 @@ static A64Access ctr_access(A64Cpu *cpu, const A64Sysreg *r, bool write)
     return cpu->el < 2 && (a64_hcr(cpu) & HCR_TID2) ? A64_TRAP_EL2 : A64_OK;
 }
 
-/* 64-byte lines; 32 KiB L1 of 4 ways each for data and instructions, 1 MiB unified L2 of 16 ways. 32-bit format. */
+/* 64-byte lines; 32 KiB L1 of 4 ways each for data and instructions, 1 MiB unified L2 of 16 ways. 32-bit
+ * format. */
 static uint64_t read_ccsidr(A64Cpu *cpu, const A64Sysreg *r)
 {
     static const uint32_t geometry[] = { 2 | 3 << 3 | 127 << 13, 2 | 3 << 3 | 127 << 13, 2 | 15 << 3 | 1023 << 13 };

@@ -1,8 +1,8 @@
 /*
- * The MMU: stage 1 of every regime, stage 2, and granule protection checks. Arm DDI
- * 0487, "The AArch64 Virtual Memory System Architecture" and shared pseudocode aarch64/translation.
- * Implemented: 48-bit addresses, 4, 16 and 64 KiB granules, FEAT_HAFDBS, FEAT_HPDS, FEAT_PAN3, FEAT_E0PD, FEAT_TTST,
- * FEAT_XNX, FEAT_S2FWB, FEAT_SEL2, FEAT_RME. Not: FEAT_LPA2, FEAT_S1PIE, FEAT_D128. The contiguous bit needs nothing:
+ * The MMU: stage 1 of every regime, stage 2, and granule protection checks. Arm DDI 0487, "The AArch64
+ * Virtual Memory System Architecture" and shared pseudocode aarch64/translation. Implemented: 48-bit
+ * addresses, 4, 16 and 64 KiB granules, FEAT_HAFDBS, FEAT_HPDS, FEAT_PAN3, FEAT_E0PD, FEAT_TTST, FEAT_XNX,
+ * FEAT_S2FWB, FEAT_SEL2, FEAT_RME. Not: FEAT_LPA2, FEAT_S1PIE, FEAT_D128. The contiguous bit needs nothing:
  * every descriptor of a run is cached by itself.
  */
 #include "bytes.h"
@@ -292,8 +292,8 @@ void a64_stage2_walk(Memory *memory, uint64_t vtcr, uint64_t vttbr, Pas pas, uin
     stage2_walk(memory, &s, out);
 }
 
-/* The registers of stage 2 for an intermediate address in @ipa_pas. DDI 0487, "VSTCR_EL2", SA and SW, "VTCR_EL2",
- * NSA and NSW. */
+/* The registers of stage 2 for an intermediate address in @ipa_pas. DDI 0487, "VSTCR_EL2", SA and SW,
+ * "VTCR_EL2", NSA and NSW. */
 static Stage2 s2_config(const A64Cpu *cpu, const A64Request *req, Pas ipa_pas)
 {
     bool     hpath = req->security == PAS_SECURE;
@@ -738,8 +738,8 @@ static uint16_t asid(uint64_t tcr, uint64_t ttbr0, uint64_t ttbr1)
     return (uint16_t)(ttbr >> 48 & (tcr & BIT(36) ? 0xffff : 0xff));
 }
 
-/* Whatever distinguishes translations, so that a switch of process, guest or world drops nothing. Bits 1:0 regime,
- * 2 unprivileged, 3 PAN, 5:4 security, 6 stage 1 on, 7 stage 2 on, 31:16 ASID, 47:32 VMID. */
+/* Whatever distinguishes translations, so that a switch of process, guest or world drops nothing. Bits 1:0
+ * regime, 2 unprivileged, 3 PAN, 5:4 security, 6 stage 1 on, 7 stage 2 on, 31:16 ASID, 47:32 VMID. */
 static uint64_t context_tag(const A64Cpu *cpu, unsigned space)
 {
     A64Request req = a64_request(cpu, space);
@@ -759,6 +759,7 @@ static uint64_t context_tag(const A64Cpu *cpu, unsigned space)
 
 void a64_select_contexts(A64Cpu *cpu)
 {
+    cpu->key_valid = false;
     for (unsigned space = 0; space < CPU_SPACES; space++) {
         cpu_select_context(&cpu->cpu, space, context_tag(cpu, space));
     }

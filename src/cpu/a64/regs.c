@@ -1,7 +1,8 @@
 /*
- * The system registers of EL0 to EL3 that are state: rows of the table with their traps. ID registers, debug, timers
- * and system instructions have files of their own. Arm DDI 0487, "AArch64 System Register Descriptions". There are no
- * performance monitors, no fine-grained traps and no AArch32: those encodings are UNDEFINED.
+ * The system registers of EL0 to EL3 that are state: rows of the table with their traps. ID registers, debug,
+ * timers and system instructions have files of their own. Arm DDI 0487, "AArch64 System Register
+ * Descriptions". There are no performance monitors, no fine-grained traps and no AArch32: those encodings are
+ * UNDEFINED.
  */
 #include "cpu/a64/system.h"
 #include "entropy.h"
@@ -147,8 +148,8 @@ static void     write_disr(A64Cpu *cpu, const A64Sysreg *r, uint64_t v) { *disr(
 
 enum { TRANSLATION = SYSREG_CONTEXT, CONTROL = SYSREG_CONTEXT | SYSREG_KEY, ROUTING = CONTROL | SYSREG_IRQ };
 
-/* RES1 bits of SCTLR_EL1 for what is not implemented (LSMAOE, nTLSMD, ExS, CSV2_2's TSCXT, AArch32's ITD, SED); of
- * SCTLR_EL2 and EL3 their reset values only. */
+/* RES1 bits of SCTLR_EL1 for what is not implemented (LSMAOE, nTLSMD, ExS, CSV2_2's TSCXT, AArch32's ITD,
+ * SED); of SCTLR_EL2 and EL3 their reset values only. */
 #define SCTLR_EL1_RES1 0x30500980ull
 
 EL12_ROW(SCTLR, 1, 0, 0, sctlr, EL2_ENC(1, 0, 0), .reset = SCTLR_EL1_RES1 | SCTLR_SPAN, .mask = ~SCTLR_EL1_RES1,
@@ -201,8 +202,9 @@ ROW(DIT, 3, 4, 2, 5, EL(0), NOWHERE, .read = read_dit, .write = write_dit);
 ROW(SSBS, 3, 4, 2, 6, EL(0), NOWHERE, .read = read_ssbs, .write = write_ssbs);
 ROW(FPCR, 3, 4, 4, 0, EL(0), NOWHERE, .read = read_fpcr, .write = write_fpcr);
 ROW(FPSR, 3, 4, 4, 1, EL(0), NOWHERE, .read = read_fpsr, .write = write_fpsr);
-ROW(RNDR, 3, 2, 4, 0, EL_RO(0), NOWHERE, .read = read_rndr);
-ROW(RNDRRS, 3, 2, 4, 1, EL_RO(0), NOWHERE, .read = read_rndr);
+/* SYSREG_TIME: reading writes NZCV. */
+ROW(RNDR, 3, 2, 4, 0, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME);
+ROW(RNDRRS, 3, 2, 4, 1, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME);
 
 /* EL2. */
 ROW(VPIDR_EL2, 4, 0, 0, 0, EL(2), AT(el2.vpidr), .mask = 0xffffffff);

@@ -1,8 +1,8 @@
 /*
- * System instructions: TLB maintenance, address translation, cache maintenance, prediction restriction. They come
- * through the register table with op0 1. Arm DDI 0487, "A64 System instructions for TLB maintenance" and its
- * neighbours. IMPLEMENTATION DEFINED: caches are coherent and always clean, so cache maintenance only checks its
- * address; invalidation by intermediate address drops the whole VMID; the TTL hint is not used.
+ * System instructions: TLB maintenance, address translation, cache maintenance, prediction restriction. They
+ * come through the register table with op0 1. Arm DDI 0487, "A64 System instructions for TLB maintenance" and
+ * its neighbours. IMPLEMENTATION DEFINED: caches are coherent and always clean, so cache maintenance only
+ * checks its address; invalidation by intermediate address drops the whole VMID; the TTL hint is not used.
  */
 #include "cpu/a64/system.h"
 
@@ -50,8 +50,8 @@ static TlbScope scope_of(const A64Cpu *cpu, const A64Sysreg *r)
     return s;
 }
 
-/* The shareable forms, and with HCR_EL2.FB the others at EL1, reach every CPU of the machine. CRm names the form:
- * 1, 2, 3 and 5 are OS, IS, IS and OS; 0 and 4 at op1 4 hold the forms by intermediate address. */
+/* The shareable forms, and with HCR_EL2.FB the others at EL1, reach every CPU of the machine. CRm names the
+ * form: 1, 2, 3 and 5 are OS, IS, IS and OS; 0 and 4 at op1 4 hold the forms by intermediate address. */
 static bool is_broadcast(const A64Cpu *cpu, const A64Sysreg *r)
 {
     unsigned crm = crm_of(r);
@@ -129,8 +129,8 @@ static void tlbi_va(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
     flush_range(cpu, r, &s, (uint64_t)sign_extend64(v << 12, 56), 0x1000);
 }
 
-/* FEAT_TLBIRANGE: BaseADDR 36:0 in units of the granule TG 47:46, (NUM 43:39 + 1) << (5 * SCALE 45:44 + 1) of them.
- * A reserved TG invalidates everything. */
+/* FEAT_TLBIRANGE: BaseADDR 36:0 in units of the granule TG 47:46, (NUM 43:39 + 1) << (5 * SCALE 45:44 + 1) of
+ * them. A reserved TG invalidates everything. */
 static void tlbi_range(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
     static const uint8_t granules[] = { 0, 12, 14, 16 };
@@ -217,8 +217,9 @@ TLBI(RPALOS, 6, 4, 7, 3, tlbi_pa, NULL);
 
 /* ---- address translation ---- */
 
-/* PAR_EL1 of a success: ATTR 63:56, PA, NSE 11, NS 9, SH 8:7. Device and Non-cacheable memory is outer shareable.
- * NS and NSE tell the output space to Secure, Realm and Root; they are UNKNOWN in Non-secure state, here NS 1. */
+/* PAR_EL1 of a success: ATTR 63:56, PA, NSE 11, NS 9, SH 8:7. Device and Non-cacheable memory is outer
+ * shareable. NS and NSE tell the output space to Secure, Realm and Root; they are UNKNOWN in Non-secure
+ * state, here NS 1. */
 static uint64_t par_success(const A64Walk *w)
 {
     uint64_t sh = w->device || w->attr == 0x44 ? 2 : 3;
@@ -258,8 +259,8 @@ static void translate(A64Cpu *cpu, A64Request *req, uint64_t va)
     cpu->el1.par = w.fault == A64_FAULT_NONE ? par_success(&w) : par_failure(&w);
 }
 
-/* AT S1E1R, S1E1W, S1E0R, S1E0W (op2 0 to 3 at CRm 8), S1E1RP, S1E1WP (CRm 9), S12E1R .. S12E0W (op1 4, op2 4 to
- * 7), S1E2R, S1E2W (op1 4), S1E3R, S1E3W (op1 6). */
+/* AT S1E1R, S1E1W, S1E0R, S1E0W (op2 0 to 3 at CRm 8), S1E1RP, S1E1WP (CRm 9), S12E1R .. S12E0W (op1 4, op2 4
+ * to 7), S1E2R, S1E2W (op1 4), S1E3R, S1E3W (op1 6). */
 static void at_write(A64Cpu *cpu, const A64Sysreg *r, uint64_t va)
 {
     unsigned   op1 = op1_of(r), op2 = op2_of(r);
@@ -355,8 +356,8 @@ static void by_address(A64Cpu *cpu, const A64Sysreg *r, uint64_t va)
     req.cache_op = true;
     req.write = op1_of(r) == 0 && crm_of(r) == 6;
     a64_walk(cpu, &req, va, &w);
-    /* A privileged operation needs no permission to read; nothing is cached, so memory that is not there or not
-     * ours is no fault either. */
+    /* A privileged operation needs no permission to read; nothing is cached, so memory that is not there or
+     * not ours is no fault either. */
     bool moot = w.fault == A64_FAULT_PERMISSION && cpu->el != 0 && !w.stage2 && !req.write;
     if (w.fault != A64_FAULT_NONE && w.fault != A64_FAULT_GPF && !moot) {
         a64_raise_fault(cpu, &req, &w, va);

@@ -1,6 +1,7 @@
 /*
- * System register access: the table's index, MRS and MSR with their checks, and raw access. Arm DDI 0487, "AArch64
- * System Register Descriptions", "Traps to EL2 of EL0 and EL1 accesses to the ID registers" and FEAT_IDST.
+ * System register access: the table's index, MRS and MSR with their checks, and raw access. Arm DDI 0487,
+ * "AArch64 System Register Descriptions", "Traps to EL2 of EL0 and EL1 accesses to the ID registers" and
+ * FEAT_IDST.
  */
 #include "cpu/a64/sysreg.h"
 
@@ -139,6 +140,7 @@ void a64_sysreg_set(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
         r = a64_sysreg_find(r->alias);
     }
     store(cpu, r, value);
+    cpu->key_valid &= !(r->effects & SYSREG_KEY);
     if (r->effects & SYSREG_CONTEXT) {
         a64_select_contexts(cpu);
     }
@@ -169,8 +171,8 @@ static bool in_id_space(uint32_t enc)
     return op0_of(enc) == 3 && (op1 == 0 || op1 == 1 || op1 == 3) && crn_of(enc) == 0 && crm_of(enc) <= 7;
 }
 
-/* Encodings that no row has. Reserved ID registers read as zero under HCR_EL2.TID3; IMPLEMENTATION DEFINED ones are
- * under HCR_EL2.TIDCP. */
+/* Encodings that no row has. Reserved ID registers read as zero under HCR_EL2.TID3; IMPLEMENTATION DEFINED
+ * ones are under HCR_EL2.TIDCP. */
 static A64Access access_unknown(const A64Cpu *cpu, uint32_t enc, bool write)
 {
     unsigned crn = crn_of(enc);
@@ -218,16 +220,20 @@ static bool allowed(A64Cpu *cpu, A64Access a, uint32_t enc, unsigned rt, bool wr
     }
 }
 
-/* What HCR_EL2.E2H makes of an encoding: at EL2 the EL1 name reaches the EL2 register; timers of EL0 do so for a
- * host's EL0 too. */
+/* What HCR_EL2.E2H makes of an encoding: at EL2 the EL1 name reaches the EL2 register; timers of EL0 do so
+ * for a host's EL0 too. */
 static const A64Sysreg *redirected(const A64Cpu *cpu, const A64Sysreg *r)
 {
     bool e2h = cpu->el == 2 && (cpu->el2.hcr & HCR_E2H);
 
-    if (r->e2h_enc != 0 && (e2h || (cpu->el == 0 && a64_host(cpu)))) {
-        return a64_sysreg_find(r->e2h_enc);
+    if (r->e2h_enc == 0 || !(e2h || (cpu->el == 0 && a64_host(cpu)))) {
+        return r;
     }
-    return r;
+    /* Timers of Secure EL2: CNTHP (CRm 2) and CNTHV (3) are CNTHPS (5) and CNTHVS (4). */
+    if (cpu->security == PAS_SECURE && crn_of(r->e2h_enc) == 14 && crm_of(r->e2h_enc) >= 2) {
+        return a64_sysreg_find(A64_SYSREG_ENC(3, 4, 14, 7 - crm_of(r->e2h_enc), r->e2h_enc & 7));
+    }
+    return a64_sysreg_find(r->e2h_enc);
 }
 
 bool a64_mrs(A64Cpu *cpu, uint32_t enc, unsigned rt, uint64_t *value)

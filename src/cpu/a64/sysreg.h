@@ -1,7 +1,7 @@
 /*
- * System registers: one table. Each row says the encoding, who may access it, where it is kept and what is special.
- * Rows register themselves from any file (the GIC's CPU interface lives with the GIC), and a start-up check refuses
- * two rows with one encoding.
+ * System registers: one table. Each row says the encoding, who may access it, where it is kept and what is
+ * special. Rows register themselves from any file (the GIC's CPU interface lives with the GIC), and a start-
+ * up check refuses two rows with one encoding.
  */
 #ifndef BAILEY_A64_SYSREG_H
 #define BAILEY_A64_SYSREG_H
@@ -33,13 +33,13 @@ struct A64Sysreg {
     uint32_t    alias;        /* another name (_EL12, _EL02) of that encoding, with checks of its own; 0: no */
 };
 
-/* A register without offset and without read function reads as its reset value. One without a write function and
- * without offset ignores writes. */
+/* A register without offset and without read function reads as its reset value. One without a write function
+ * and without offset ignores writes. */
 
 enum {
     SYSREG_PLAIN = 0,
     SYSREG_CONTEXT = 1,   /* translation context: select anew, leave the block */
-    SYSREG_TIME = 2,      /* needs exact time */
+    SYSREG_TIME = 2,      /* needs exact time, or a read changes the CPU's state */
     SYSREG_IRQ = 4,       /* may change interrupt state: look at interrupts after the instruction */
     SYSREG_KEY = 8,       /* changes what the block key is made of */
     SYSREG_MEMORY = 16,   /* reads or writes guest memory */
@@ -50,7 +50,8 @@ enum {
     static const A64Sysreg *const sysreg_##ident##_ptr                                               \
         __attribute__((used, section("bailey_a64_sysregs"))) = &sysreg_##ident
 
-/* Access checks other files may share: the trap of HCR_EL2 that covers ID group 3 and the like is in sysreg.c. */
+/* Access checks other files may share: the trap of HCR_EL2 that covers ID group 3 and the like is in
+ * sysreg.c. */
 
 /* a64_sysreg_check - every fault of the table as sentences; returns their number (0: sound). */
 int a64_sysreg_check(void (*report)(const char *sentence, void *opaque), void *opaque);

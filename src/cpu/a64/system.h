@@ -1,6 +1,6 @@
 /*
- * The system side of the A64 CPU, shared by its own files: register bits, rules that many places ask for (effective
- * HCR_EL2, regimes, routing), and the parts of the MMU that system instructions use. Arm DDI 0487.
+ * The system side of the A64 CPU, shared by its own files: register bits, rules that many places ask for
+ * (effective HCR_EL2, regimes, routing), and the parts of the MMU that system instructions use. Arm DDI 0487.
  */
 #ifndef BAILEY_A64_SYSTEM_H
 #define BAILEY_A64_SYSTEM_H
@@ -122,12 +122,14 @@ enum {
 /* Numbers of hardware breakpoints and watchpoints: ID_AA64DFR0_EL1. */
 enum { A64_N_BREAKPOINTS = 6, A64_N_WATCHPOINTS = 4, A64_N_CONTEXT_BREAKPOINTS = 2 };
 
-/* MIDR_EL1: implementer 0 (reserved for software use), architecture by ID registers, a part number of our own. */
+/* MIDR_EL1: implementer 0 (reserved for software use), architecture by ID registers, a part number of our
+ * own. */
 #define A64_MIDR 0x000fba10u
 
 /* ---- rules ---- */
 
-/* Whether EL2 is implemented and enabled in the current security state. At EL3: in the state that SCR_EL3 selects. */
+/* Whether EL2 is implemented and enabled in the current security state. At EL3: in the state that SCR_EL3
+ * selects. */
 bool a64_el2_enabled(const A64Cpu *cpu);
 
 /* HCR_EL2 as it acts now: 0 (but for RW) when EL2 is not enabled, with what TGE and {E2H, TGE} force. */
@@ -151,7 +153,8 @@ void a64_update_security(A64Cpu *cpu);
 /* Where an exception that is not routed by anything special goes from the current level. */
 unsigned a64_sync_target(const A64Cpu *cpu);
 
-/* Raise a synchronous exception with the preferred return at the current instruction, or the next when @after. */
+/* Raise a synchronous exception with the preferred return at the current instruction, or the next when
+ * @after. */
 void a64_raise_sync(A64Cpu *cpu, unsigned target, unsigned ec, uint32_t iss, bool after);
 
 /* Select the translation contexts of the current state. */

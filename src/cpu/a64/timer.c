@@ -1,7 +1,7 @@
 /*
- * The generic timers: counters from guest time, compare values as deadlines of the clock, level outputs. Arm DDI
- * 0487, "The Generic Timer in AArch64 state". No FEAT_ECV; the event streams are not modelled because WFE never
- * waits (a64_wait).
+ * The generic timers: counters from guest time, compare values as deadlines of the clock, level outputs. Arm
+ * DDI 0487, "The Generic Timer in AArch64 state". No FEAT_ECV; the event streams are not modelled because WFE
+ * never waits (a64_wait).
  */
 #include "cpu/a64/system.h"
 
@@ -69,11 +69,19 @@ static void set_level(A64Cpu *cpu, A64Timer n, bool level)
     }
 }
 
+/* CNTHCTL_EL2.{CNTVMASK, CNTPMASK} (FEAT_RME): in Realm state the EL1 timer is as if IMASK were set. */
+static bool masked_by_rmm(const A64Cpu *cpu, A64Timer n)
+{
+    unsigned bit = n == A64_TIMER_VIRT ? 18 : n == A64_TIMER_PHYS ? 19 : 64;
+
+    return bit < 64 && a64_lower_security(cpu) == PAS_REALM && (cpu->el2.cnthctl & BIT(bit));
+}
+
 void a64_timers_update(A64Cpu *cpu)
 {
     for (A64Timer n = 0; n < A64_N_TIMERS; n++) {
         TimerState t = timer_state(cpu, n);
-        bool       live = (*t.ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+        bool       live = (*t.ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE && !masked_by_rmm(cpu, n);
         bool       met = live && condition_met(cpu, &t);
 
         timer_set(&cpu->timer[n], live && !met ? deadline(cpu, &t) : INT64_MAX);
@@ -186,14 +194,15 @@ ROW(CNTVCT_EL0, 3, 0, 2, .min_el = 0, .min_el_write = 9, NOWHERE, .read = read_v
     .effects = SYSREG_TIME);
 ROW(CNTKCTL_EL1, 0, 1, 0, EL(1), AT(el1.cntkctl), .mask = 0x3ff, .e2h_enc = A64_SYSREG_ENC(3, 4, 14, 1, 0));
 ROW(CNTKCTL_EL12, 5, 1, 0, EL(2), NOWHERE, .alias = A64_SYSREG_ENC(3, 0, 14, 1, 0), .access = e2h_only);
-ROW(CNTHCTL_EL2, 4, 1, 0, EL(2), AT(el2.cnthctl), .reset = 3, .mask = 0xfff);
+ROW(CNTHCTL_EL2, 4, 1, 0, EL(2), AT(el2.cnthctl), .reset = 3, .mask = 0xc0fff, .write = write_stored,
+    .effects = SYSREG_TIME | SYSREG_IRQ);
 ROW(CNTVOFF_EL2, 4, 0, 3, EL(2), AT(el2.cntvoff), .write = write_stored, .effects = SYSREG_TIME | SYSREG_IRQ);
 
 /* ---- timers ---- */
 
 /*
- * CTL, CVAL and TVAL of one timer. @op1, @crm: where its registers are; e2h: the CRm at op1 4 of the timer that E2H
- * puts in its place, 0: none. TVAL is the signed 32-bit distance to CVAL.
+ * CTL, CVAL and TVAL of one timer. @op1, @crm: where its registers are; e2h: the CRm at op1 4 of the timer
+ * that E2H puts in its place, 0: none. TVAL is the signed 32-bit distance to CVAL.
  */
 #define TIMER_FUNCTIONS(ident, which)                                                                             \
     static uint64_t ident##_read_ctl(A64Cpu *cpu, const A64Sysreg *r)                                             \
