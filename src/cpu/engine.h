@@ -16,7 +16,7 @@ enum {
     PAGE_SIZE = 1 << PAGE_BITS,
 
     TLB_ENTRIES = 1024,  /* of each of the read and write tables */
-    JUMP_ENTRIES = 2048, /* slots of the jump cache, by pc / 4 */
+    JUMP_ENTRIES = 4096, /* slots of the jump cache, by pc / 4 */
     SLOW_ENTRIES = 64,
     FETCH_ENTRIES = 128,
     LARGE_ENTRIES = 16,

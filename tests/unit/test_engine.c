@@ -500,17 +500,23 @@ static uint64_t next_random(uint64_t *seed)
     return *seed;
 }
 
+/* Mostly one of four, so that values meet. */
+static unsigned random_reg(uint64_t r)
+{
+    return r % 4 != 0 ? 5 + r / 4 % 4 : 5 + r / 4 % 10;
+}
+
 /* One random instruction: pointers in x0..x4 (data, data, data, device, code), x15 zero, the rest values. */
 static uint32_t random_insn(uint64_t *seed)
 {
     static const uint8_t ops[] = {
-        TOY_MOVI, TOY_ADDI, TOY_ADDI, TOY_ADD, TOY_SUBS, TOY_SUBS, TOY_CMPI, TOY_CMPI, TOY_BC, TOY_BC, TOY_BC, TOY_B,
+        TOY_MOVI, TOY_MOV, TOY_MOV, TOY_MOV, TOY_MOV, TOY_ADDI, TOY_ADDI, TOY_ADDI, TOY_ADD, TOY_ADD, TOY_SUBS, TOY_SUBS, TOY_CMPI, TOY_CMPI, TOY_BC, TOY_BC, TOY_BC, TOY_B,
         TOY_BL, TOY_BR, TOY_LD, TOY_LD, TOY_ST, TOY_ST, TOY_LDB, TOY_STW, TOY_LDPOST, TOY_STPRE, TOY_LDX, TOY_STX,
         TOY_LDQ, TOY_STQ, TOY_VADD, TOY_SHADD, TOY_AND, TOY_ADDW, TOY_CSET, TOY_CSEL, TOY_ADC, TOY_CBZ, TOY_TBNZ,
-        TOY_LDBE, TOY_SWAP, TOY_MODE, TOY_SYS, TOY_SYS, TOY_SYS, TOY_UNDEF,
+        TOY_LDBE, TOY_SWAP, TOY_LDP, TOY_STP, TOY_STPPRE, TOY_LDP, TOY_STP, TOY_MODE, TOY_SYS, TOY_SYS, TOY_SYS, TOY_UNDEF,
     };
     uint64_t r = next_random(seed);
-    unsigned op = ops[r % ARRAY_LEN(ops)], d = 5 + (r >> 8) % 10, a = (r >> 16) % 16, b = (r >> 20) % 15;
+    unsigned op = ops[r % ARRAY_LEN(ops)], d = random_reg(r >> 8), a = random_reg(r >> 16), b = random_reg(r >> 20);
     unsigned base = (r >> 24) % 64;
 
     base = base < 3 ? 3 : base == 3 ? 4 : base % 3;
@@ -521,7 +527,7 @@ static uint32_t random_insn(uint64_t *seed)
         return TOY(op, 0, TOY_LINK, 0);
     case TOY_LD: case TOY_ST: case TOY_LDB: case TOY_STW: case TOY_LDQ: case TOY_STQ:
         return TOY(op, d, base, (r >> 60) == 0 ? (r >> 32) % 64 : (r >> 32) % 8 * 8);
-    case TOY_LDPOST: case TOY_STPRE:
+    case TOY_LDPOST: case TOY_STPRE: case TOY_STPPRE:
         return TOY(op, d, base % 3, (int)((r >> 32) % 64) - 24);
     case TOY_LDX: case TOY_STX:
         return TOY(op, d, base, (r >> 40) % 4 == 0 ? b : 15);

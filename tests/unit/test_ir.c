@@ -700,6 +700,76 @@ static void test_registers(void **state)
     assert_int_equal(l->flags, 0x5a); /* its neighbours are not touched */
 }
 
+/* A copy that outlives its source, sums put before and after uses, two values in each other's registers. */
+static void build_moves(IrBlock *b)
+{
+    IrRef x0 = ir_get(b, X0), x1, sum;
+
+    ir_put(b, X2, x0);
+    ir_insn(b, 0x1004);
+    ir_put(b, X0, add_k(b, X0, 1));
+    ir_insn(b, 0x1008);
+    ir_call(b, &may_fault, 0, 0, 0, 0);
+    ir_put(b, X3, add_k(b, X2, 16));
+    ir_insn(b, 0x100c);
+    x1 = ir_get(b, X1);
+    sum = add(b, x1, k64(b, 32));
+    ir_call(b, &may_fault, 0, 0, 0, 0);
+    ir_put(b, X1, sum);
+    ir_put(b, X0, add(b, sum, ir_get(b, X0)));
+    ir_put(b, V0, ir_op2(b, IR_pair, IR_I128, x0, sum) != 0 ? ir_get(b, V1) : 0);
+}
+
+static void test_moves(void **state)
+{
+    Lab *l = bench.lab;
+    uint64_t used;
+
+    l->x[0] = 100;
+    l->x[1] = 200;
+    l->v[1][0] = 7;
+    lab_build = build_moves;
+    cpu_flush_code(bench.engine);
+    l->pc = 0x1000;
+    cpu_run(&l->cpu, 0, 4, &used);
+    assert_int_equal(used, 4);
+    assert_int_equal(l->x[0], 101 + 232);
+    assert_int_equal(l->x[1], 232);
+    assert_int_equal(l->x[2], 100);
+    assert_int_equal(l->x[3], 116);
+    assert_int_equal(l->v[0][0], 7);
+}
+
+static unsigned n_guards;
+
+static uint64_t do_guard(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    n_guards++;
+    assert_int_equal(a, bench.lab->x[0]);
+    bench.lab->cpu.fault = true;
+    return 0;
+}
+
+static const IrHelper guard = { "guard", IR_VOID, 1, IR_FAULTS, .fn.scalar = do_guard };
+
+static void build_guard(IrBlock *b)
+{
+    ir_guard(b, ir_get(b, X0), 15, &guard);
+    ir_put(b, X1, k64(b, 1));
+}
+
+static void test_guard(void **state)
+{
+    n_guards = 0;
+    for (unsigned i = 0; i < 32; i++) {
+        bench.lab->x[0] = i;
+        bench.lab->x[1] = 0;
+        execute(build_guard);
+        assert_int_equal(bench.lab->x[1], i % 16 == 0);
+    }
+    assert_int_equal(n_guards, 30);
+}
+
 /* Four hundred values alive at once. */
 static void build_many(IrBlock *b)
 {
@@ -739,6 +809,8 @@ int main(void)
         cmocka_unit_test(test_wide),
         cmocka_unit_test(test_wide_functions),
         cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_moves),
         cmocka_unit_test(test_many_values),
     };
 

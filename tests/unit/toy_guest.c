@@ -219,6 +219,22 @@ static void emit_memory(Trans *t, ToyOp op)
     case TOY_STQ:
         ir_store(t->b, IR_V128, (IrMem){ .size_log2 = 4 }, address(t), get(t, R_V + t->d % 4));
         break;
+    case TOY_LDP:
+        at = address(t);
+        v = load64(t, at);
+        at = load64(t, op2(t, IR_add, at, k64(t, 8)));
+        put(t, t->d, v);
+        put(t, (t->d + 1) % 15, at);
+        break;
+    case TOY_STP:
+    case TOY_STPPRE:
+        at = address(t);
+        store64(t, at, get(t, t->d));
+        store64(t, op2(t, IR_add, at, k64(t, 8)), get(t, (t->d + 1) % 15));
+        if (op == TOY_STPPRE) {
+            put(t, t->a, at);
+        }
+        break;
     case TOY_LDBE:
         put(t, t->d, ir_load(t->b, IR_I64, (IrMem){ .size_log2 = 2, .big = 1, .align = 1 }, address(t)));
         break;
@@ -237,6 +253,9 @@ static void emit_arithmetic(Trans *t, ToyOp op)
     switch (op) {
     case TOY_MOVI:
         put(t, t->d, k64(t, t->imm));
+        break;
+    case TOY_MOV:
+        put(t, t->d, x);
         break;
     case TOY_ADDI:
         put(t, t->d, op2(t, IR_add, x, k64(t, (uint64_t)(t->simm * (t->mode ? 2 : 1)))));
@@ -324,7 +343,7 @@ static void emit_insn(Trans *t, uint32_t word)
         emit_branch(t, op);
         break;
     case TOY_LD: case TOY_ST: case TOY_LDB: case TOY_STW: case TOY_LDPOST: case TOY_STPRE: case TOY_LDX: case TOY_STX:
-    case TOY_LDQ: case TOY_STQ: case TOY_LDBE: case TOY_SWAP:
+    case TOY_LDQ: case TOY_STQ: case TOY_LDBE: case TOY_SWAP: case TOY_LDP: case TOY_STP: case TOY_STPPRE:
         emit_memory(t, op);
         break;
     case TOY_MODE:

@@ -16,6 +16,7 @@ enum { TOY_REGS = 16, TOY_MAPS = 32, TOY_LINK = 14 };
 typedef enum ToyOp {
     TOY_UNDEF,
     TOY_MOVI,   /* d = imm */
+    TOY_MOV,    /* d = a */
     TOY_ADDI,   /* d = a + simm; in mode 1: d = a + 2 * simm */
     TOY_ADD,    /* d = a + b */
     TOY_SUBS,   /* d = a - b, flags */
@@ -45,6 +46,9 @@ typedef enum ToyOp {
     TOY_TBNZ,   /* if bit d of a: pc += simm * 4 */
     TOY_LDBE,   /* d = big-endian 32 bits [a], aligned */
     TOY_SWAP,   /* d = [a], [a] = b: a load with write intent, then the store */
+    TOY_LDP,    /* d = [a + simm], (d + 1) % 15 = [a + simm + 8] */
+    TOY_STP,
+    TOY_STPPRE, /* a += simm, then as STP */
     TOY_MODE,   /* mode = imm */
     TOY_SYS,    /* TOY_SYS_* of imm */
     TOY_N_OPS

@@ -19,6 +19,7 @@ enum {
     IR_load,             /* mem; a = address */
     IR_store,            /* mem; a = address, b = value */
     IR_call,             /* helper, imm; a, b, c */
+    IR_guard,            /* helper, imm: mask; a */
     IR_insn,             /* imm: pc */
     IR_exit_jump,        /* imm: pc */
     IR_exit_branch,      /* a; imm: taken, imm2: fallthrough */

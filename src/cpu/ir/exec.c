@@ -89,6 +89,30 @@ static bool store_any(Cpu *cpu, const XOp *op, uint64_t va, const void *value)
     return cpu_store_slow(cpu, va, m, value);
 }
 
+/* Two 8-byte accesses, as they would be alone. */
+static bool load_pair(Cpu *cpu, uint64_t va, uint64_t value[2])
+{
+    uint64_t    v[2];
+    const IrMem m = { .size_log2 = 3 };
+
+    if (!cpu_load_slow(cpu, va, m, v)) {
+        return false;
+    }
+    value[0] = v[0];
+    if (!cpu_load_slow(cpu, va + 8, m, v)) {
+        return false;
+    }
+    value[1] = v[0];
+    return true;
+}
+
+static bool store_pair(Cpu *cpu, uint64_t va, const uint64_t value[2])
+{
+    const IrMem m = { .size_log2 = 3 };
+
+    return cpu_store_slow(cpu, va, m, &value[0]) && cpu_store_slow(cpu, va + 8, m, &value[1]);
+}
+
 /* ---- helpers ---- */
 
 static void call_vector(Cpu *cpu, const XOp *op)
@@ -424,6 +448,40 @@ dispatch:
         }
         NEXT;
     }
+    OP(ld_pair)
+    {
+        const uint64_t  va = GET_64(op->a) + op->imm;
+        const TlbEntry *e = tlb_slot(cpu->tlb[0]->read, va);
+        uint64_t        v[2];
+
+        if (UNLIKELY(!tlb_hits(e, va, 16))) {
+            cpu->op = op;
+            if (!load_pair(cpu, va, v)) {
+                return EXEC_FAULT;
+            }
+        } else {
+            memcpy(v, (const void *)(uintptr_t)(va + e->addend), 16);
+        }
+        SET_64(op->d, v[0]);
+        SET_64(op->c, v[1]);
+        NEXT;
+    }
+    OP(st_pair)
+    {
+        const uint64_t  va = GET_64(op->a) + op->imm;
+        const TlbEntry *e = tlb_slot(cpu->tlb[0]->write, va);
+        const uint64_t  v[2] = { GET_64(op->b), GET_64(op->d) };
+
+        if (UNLIKELY(!tlb_hits(e, va, 16))) {
+            cpu->op = op;
+            if (!store_pair(cpu, va, v)) {
+                return EXEC_FAULT;
+            }
+        } else {
+            memcpy((void *)(uintptr_t)(va + e->addend), v, 16);
+        }
+        NEXT;
+    }
     OP(ld_any)
     {
         uint64_t v[2];
@@ -474,6 +532,20 @@ dispatch:
         call_vector(cpu, op);
         if (UNLIKELY(cpu->fault)) {
             return EXEC_FAULT;
+        }
+        NEXT;
+    }
+
+    OP(call_guard)
+    {
+        const XCall *call = op->call;
+
+        if (UNLIKELY((GET_64(op->a) & call->value[0]) != 0)) {
+            cpu->op = op;
+            call->helper->fn.scalar(cpu, GET_64(op->a), 0, 0, 0);
+            if (cpu->fault) {
+                return EXEC_FAULT;
+            }
         }
         NEXT;
     }

@@ -48,10 +48,11 @@ X(ld_u8_o) X(ld_u16_o) X(ld_u32_o) X(ld_64_o) X(ld_s8_32_o) X(ld_s16_32_o) X(ld_
 X(ld_u8_x) X(ld_u16_x) X(ld_u32_x) X(ld_64_x) X(ld_s8_32_x) X(ld_s16_32_x) X(ld_s8_64_x) X(ld_s16_64_x) X(ld_s32_64_x)
 X(st_8_o) X(st_16_o) X(st_32_o) X(st_64_o) X(st_8_x) X(st_16_x) X(st_32_x) X(st_64_x)
 X(ld_128_o) X(st_128_o)
+X(ld_pair) X(st_pair)                    /* 64 bits at a + imm and 64 at a + imm + 8 */
 X(ld_any) X(st_any)                      /* every other kind, described by c */
 
 /* ---- helpers ---- */
-X(call_pure) X(call) X(call_vec)
+X(call_pure) X(call) X(call_vec) X(call_guard)
 
 /* ---- exits ---- */
 X(exit_jump) X(br_true) X(br_flags) X(br_test) X(exit_indirect) X(exit_indirect_key) X(exit_indirect_state)

@@ -43,7 +43,7 @@ void exec_print(const CpuGuest *g, const CpuBlock *b, FILE *out)
             fprintf(out, "0x%" PRIx64 "\n", b->pc + b->pc_delta[insn]);
         }
         fprintf(out, "    %s", names[code]);
-        if (code == X_call || code == X_call_pure || code == X_call_vec) {
+        if (code == X_call || code == X_call_pure || code == X_call_vec || code == X_call_guard) {
             fprintf(out, " %s", op->call->helper->name);
         }
         print_place(g, op->d, out);

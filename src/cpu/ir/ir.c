@@ -35,6 +35,7 @@ static const struct {
     [IR_load] = { "load", 1, IR_CLASS_OTHER },
     [IR_store] = { "store", 2, IR_CLASS_OTHER },
     [IR_call] = { "call", 3, IR_CLASS_OTHER },
+    [IR_guard] = { "guard", 1, IR_CLASS_OTHER },
     [IR_insn] = { "insn", 0, IR_CLASS_OTHER },
     [IR_exit_jump] = { "exit_jump", 0, IR_CLASS_OTHER },
     [IR_exit_branch] = { "exit_branch", 1, IR_CLASS_OTHER },
@@ -69,6 +70,7 @@ unsigned ir_node_effects(const IrNode *n)
     case IR_store:
         return IR_FAULTS | IR_MEM;
     case IR_call:
+    case IR_guard:
         return n->helper->effects;
     default:
         return IR_PURE;
@@ -239,6 +241,12 @@ IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t
     IrRef r = append(b, (IrNode){ .op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h });
 
     return h->ret == IR_VOID ? 0 : r;
+}
+
+void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h)
+{
+    CHECK(ir_type(b, v) == IR_I64 && h->ret == IR_VOID && !h->vector && !(h->effects & (IR_WRITES | IR_ENDS | IR_MEM)));
+    append(b, (IrNode){ .op = IR_guard, .a = v, .imm = mask, .helper = h });
 }
 
 /* ---- marks and exits ---- */

@@ -159,6 +159,10 @@ void  ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value);
 /* Arguments not used are 0. Returns 0 when the helper returns nothing. */
 IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t imm);
 
+/* ir_guard - call @h(cpu, v, 0, 0, 0) when @v (I64) has a bit of @mask set: a check that almost never fires, such as
+ * alignment of a stack pointer. The helper returns nothing and may raise an exception, but writes no registers. */
+void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h);
+
 /* ---- instruction marks and exits ---- */
 
 /* ir_insn - a guest instruction starts; the engine keeps the count and the pc of each for exact faults and time. */

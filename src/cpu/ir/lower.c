@@ -15,8 +15,9 @@ typedef enum Mode {
     MODE_DEAD,       /* no uses left */
     MODE_ALIAS,      /* its value lies in its operand's place */
     MODE_FUSED,      /* computed by its only user */
-    MODE_SUNK,       /* x + constant, computed where it is put into a register */
+    MODE_SUNK,       /* x + constant, computed where it is put into a register, and then there */
     MODE_WITH_FLAGS, /* computed by the flags operation beside it */
+    MODE_PAIRED,     /* a load or store that the next one does too */
 } Mode;
 
 typedef struct Address {
@@ -35,9 +36,11 @@ typedef struct Lower {
     bool           ask_key;
     uint8_t        mode[IR_MAX_NODES];
     uint16_t       uses[IR_MAX_NODES];
+    uint16_t       first_use[IR_MAX_NODES];
     uint16_t       last_use[IR_MAX_NODES];
     uint16_t       next_write[IR_MAX_NODES]; /* of a get or put: who next writes the register; or the block's end */
-    uint16_t       joined[IR_MAX_NODES];     /* flags: the result it also computes; result: its flags */
+    uint16_t       joined[IR_MAX_NODES];     /* two nodes that one operation does, each other */
+    uint16_t       put_at[IR_MAX_NODES];     /* the first put of a value */
     uint16_t       reg[IR_MAX_NODES];        /* 1 + guest register that the value lives in; 0: a temporary */
     uint16_t       place[IR_MAX_NODES];      /* offset of the value once it is there */
     bool           vanished[IR_MAX_NODES];   /* puts whose value is computed into the register */
@@ -89,7 +92,8 @@ static void find_address(Lower *l, unsigned i)
     Address       a = { .base = n->a };
     uint64_t      k;
 
-    while (add_of_constant(l, a.base, &k)) {
+    /* A sum that was put into a register by now is there, and its own operand may be there no more. */
+    while (add_of_constant(l, a.base, &k) && (l->put_at[a.base] == 0 || l->put_at[a.base] > i)) {
         a.offset += k;
         a.base = node(l, a.base)->a;
     }
@@ -105,9 +109,22 @@ static void find_address(Lower *l, unsigned i)
     l->addr[i] = a;
 }
 
-/* ---- uses ---- */
-
 static bool is_memory(const IrNode *n) { return n->op == IR_load || n->op == IR_store; }
+
+static void find_addresses(Lower *l)
+{
+    for (unsigned i = 1; i < l->ir->n; i++) {
+        const IrNode *n = &l->ir->node[i];
+
+        if (n->op == IR_put && l->put_at[n->a] == 0) {
+            l->put_at[n->a] = (uint16_t)i;
+        } else if (is_memory(n)) {
+            find_address(l, i);
+        }
+    }
+}
+
+/* ---- uses ---- */
 
 /* The operands of a node as the executor will take them. */
 static unsigned operands(const Lower *l, unsigned i, IrRef out[3])
@@ -131,7 +148,7 @@ static unsigned operands(const Lower *l, unsigned i, IrRef out[3])
 
 static bool has_effect(const IrNode *n)
 {
-    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn || ir_is_exit(n->op) ||
+    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn || n->op == IR_guard || ir_is_exit(n->op) ||
            (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
 }
 
@@ -322,6 +339,34 @@ static void join_flags(Lower *l, unsigned i)
     }
 }
 
+/* Both are plain 8-byte accesses of one kind, the second right above the first. */
+static bool is_pair(const Lower *l, unsigned i, unsigned j)
+{
+    const IrNode  *n = &l->ir->node[i], *m = &l->ir->node[j];
+    const Address *a = &l->addr[i], *b = &l->addr[j];
+
+    return m->op == n->op && is_plain(m->mem) && m->mem.size_log2 == 3 && n->mem.size_log2 == 3 && is_plain(n->mem) &&
+           a->index == 0 && b->index == 0 && a->base == b->base && a->offset == b->offset + 8 && a->base != j;
+}
+
+/* The access at @i does the one just before it too (LDP, STP). */
+static void join_access(Lower *l, unsigned i)
+{
+    for (unsigned j = i - 1; j > 0 && l->ir->node[j].op != IR_insn; j--) {
+        const IrNode *n = &l->ir->node[j];
+
+        if (l->mode[j] != MODE_NORMAL || n->op == IR_const || n->op == IR_get) {
+            continue;
+        }
+        if (is_memory(n) && is_pair(l, i, j)) {
+            l->mode[j] = MODE_PAIRED;
+            l->joined[j] = (uint16_t)i;
+            l->joined[i] = (uint16_t)j;
+        }
+        return;
+    }
+}
+
 static void choose_modes(Lower *l)
 {
     for (unsigned i = 1; i < l->ir->n; i++) {
@@ -338,27 +383,10 @@ static void choose_modes(Lower *l)
             fuse_set(l, n);
         } else if (n->op == IR_flags) {
             join_flags(l, i);
+        } else if (is_memory(n)) {
+            join_access(l, i);
         } else if (ir_op_class(n->op) == IR_CLASS_PURE) {
             fuse_shift(l, n);
-        }
-    }
-}
-
-/* x + constant that is only put into a register, later than a possible fault, is computed at the put. */
-static void sink_sums(Lower *l)
-{
-    for (unsigned i = 1; i < l->ir->n; i++) {
-        const IrNode *n = &l->ir->node[i];
-        uint64_t      k;
-
-        if (n->op == IR_put && fusable(l, n->a) && add_of_constant(l, n->a, &k) &&
-            node(l, node(l, n->a)->a)->op == IR_get && !is_const(l, node(l, n->a)->a)) {
-            IrRef    x = node(l, n->a)->a;
-            unsigned w = l->next_write[x];
-
-            if (w >= i) {
-                l->mode[n->a] = MODE_SUNK;
-            }
         }
     }
 }
@@ -369,7 +397,7 @@ static void add_leaf(Lower *l, IrRef r)
 {
     const IrNode *n = node(l, r);
 
-    if (l->mode[r] != MODE_ALIAS && l->mode[r] != MODE_FUSED && l->mode[r] != MODE_SUNK) {
+    if (l->mode[r] != MODE_ALIAS && l->mode[r] != MODE_FUSED) {
         g_assert(l->n_leaves < MAX_LEAVES);
         l->leaf[l->n_leaves++] = r;
         return;
@@ -390,10 +418,14 @@ static void find_leaves(Lower *l, unsigned i)
     unsigned n = operands(l, i, refs);
 
     l->n_leaves = 0;
+    if (l->ir->node[i].op == IR_put && l->mode[refs[0]] == MODE_SUNK && l->put_at[refs[0]] == i) {
+        add_leaf(l, node(l, refs[0])->a); /* the sum is computed here */
+        return;
+    }
     for (unsigned k = 0; k < n; k++) {
         add_leaf(l, refs[k]);
     }
-    if (l->ir->node[i].op == IR_flags && l->joined[i] != 0) {
+    if (l->joined[i] != 0) {
         for (unsigned k = operands(l, l->joined[i], refs); k-- > 0;) {
             add_leaf(l, refs[k]);
         }
@@ -411,7 +443,10 @@ static void find_last_uses(Lower *l)
         if (is_emitted(l, i)) {
             find_leaves(l, i);
             for (unsigned k = 0; k < l->n_leaves; k++) {
-                l->last_use[l->leaf[k]] = (uint16_t)i;
+                IrRef r = l->leaf[k];
+
+                l->last_use[r] = (uint16_t)i;
+                l->first_use[r] = l->first_use[r] == 0 ? (uint16_t)i : l->first_use[r];
             }
         }
     }
@@ -440,6 +475,27 @@ static void find_writes(Lower *l)
     }
 }
 
+/* x + constant whose first use is to be put into a register, later than a possible fault, is computed at the put. */
+static void sink_sums(Lower *l)
+{
+    for (unsigned i = 1; i < l->ir->n; i++) {
+        const IrNode *n = &l->ir->node[i];
+        IrRef         v = n->a;
+        uint64_t      k;
+
+        if (n->op != IR_put || l->first_use[v] != i || l->mode[v] != MODE_NORMAL || !add_of_constant(l, v, &k) ||
+            l->ir->regs[n->imm].type != IR_I64) {
+            continue;
+        }
+        IrRef x = node(l, v)->a;
+        if (node(l, x)->op == IR_get && l->next_write[x] >= i && l->last_use[v] <= l->next_write[i]) {
+            l->mode[v] = MODE_SUNK;
+            l->reg[v] = (uint16_t)(n->imm + 1);
+            l->last_use[x] = MAX(l->last_use[x], (uint16_t)i);
+        }
+    }
+}
+
 /* A get is no operation when nobody writes the register before the value's last use. */
 static void place_gets(Lower *l)
 {
@@ -462,11 +518,11 @@ static IrRef computed_by(const Lower *l, IrRef v, IrType reg)
     }
     const IrNode *n = node(l, v);
 
-    if (l->mode[v] != MODE_NORMAL && l->mode[v] != MODE_WITH_FLAGS) {
+    if (l->mode[v] != MODE_NORMAL && l->mode[v] != MODE_WITH_FLAGS && l->mode[v] != MODE_PAIRED) {
         return 0;
     }
-    if (n->op == IR_get || n->op == IR_const || l->reg[v] != 0) {
-        return 0;
+    if (n->op == IR_const || l->reg[v] != 0) {
+        return 0; /* a get that needs a copy may be copied into the register */
     }
     if (n->op == IR_call && n->helper->vector && (n->helper->effects & IR_FAULTS) != 0) {
         return 0; /* it might write before it faults */
@@ -518,7 +574,7 @@ static void place_puts(Lower *l)
         }
         unsigned reg = (unsigned)n->imm;
         IrRef    v = computed_by(l, n->a, l->ir->regs[reg].type);
-        unsigned at = v != 0 && l->mode[v] == MODE_WITH_FLAGS ? l->joined[v] : v;
+        unsigned at = v != 0 && l->mode[v] != MODE_NORMAL ? l->joined[v] : v;
 
         if (v != 0 && l->last_use[v] <= l->next_write[i] && may_write_early(l, at, i, reg)) {
             l->reg[v] = (uint16_t)(reg + 1);
@@ -911,7 +967,7 @@ static void emit_get(Lower *l, unsigned i, const IrNode *n)
 {
     uint16_t from = register_offset(l, (unsigned)n->imm);
 
-    if (l->reg[i] != 0) {
+    if (l->reg[i] == n->imm + 1) {
         l->place[i] = from;
     } else {
         emit_copy(l, n->type, define(l, i), from, false);
@@ -937,10 +993,11 @@ static void emit_put(Lower *l, unsigned i, const IrNode *n)
     if (l->vanished[i]) {
         return;
     }
-    if (l->mode[n->a] == MODE_SUNK && add_of_constant(l, n->a, &k)) {
+    if (l->mode[n->a] == MODE_SUNK && l->put_at[n->a] == i && add_of_constant(l, n->a, &k)) {
         uint16_t a = place(l, node(l, n->a)->a);
         XOp     *op = emit(l, X_add_64_ri);
 
+        l->place[n->a] = d;
         op->d = d;
         op->a = a;
         op->imm = k;
@@ -982,6 +1039,22 @@ static XCode load_code(const IrNode *n, bool indexed)
         return unsigned_codes[indexed][size];
     }
     return n->type == IR_I64 ? to_64[indexed][size] : n->type == IR_I32 ? to_32[indexed][size] : X_ld_any;
+}
+
+/* Two loads: d and c; two stores: b and d. */
+static void emit_pair(Lower *l, unsigned i, const IrNode *n)
+{
+    unsigned first = l->joined[i];
+    uint16_t a = place(l, l->addr[first].base);
+    bool     load = n->op == IR_load;
+    uint16_t v = load ? 0 : place(l, l->ir->node[first].b), w = load ? 0 : place(l, n->b);
+    XOp     *op = emit(l, load ? X_ld_pair : X_st_pair);
+
+    op->a = a;
+    op->imm = l->addr[first].offset;
+    op->b = v;
+    op->d = load ? define(l, first) : w;
+    op->c = load ? define(l, i) : 0;
 }
 
 static void emit_load(Lower *l, unsigned i, const IrNode *n)
@@ -1051,6 +1124,17 @@ static void emit_call(Lower *l, unsigned i, const IrNode *n)
     op->c = at[2];
     op->call = call;
     op->d = h->ret == IR_VOID ? scratch(l) : define(l, i);
+}
+
+static void emit_guard(Lower *l, const IrNode *n)
+{
+    uint16_t a = place(l, n->a);
+    XCall   *call = alloc(l, sizeof(XCall));
+    XOp     *op = emit(l, X_call_guard);
+
+    *call = (XCall){ .helper = n->helper, .value = { n->imm } };
+    op->a = a;
+    op->call = call;
 }
 
 /* ---- exits ---- */
@@ -1188,13 +1272,20 @@ static void emit_node(Lower *l, unsigned i)
         emit_move(l, i, n, 32, 0);
         return;
     case IR_load:
-        emit_load(l, i, n);
-        return;
     case IR_store:
-        emit_store(l, i, n);
+        if (l->joined[i] != 0) {
+            emit_pair(l, i, n);
+        } else if (n->op == IR_load) {
+            emit_load(l, i, n);
+        } else {
+            emit_store(l, i, n);
+        }
         return;
     case IR_call:
         emit_call(l, i, n);
+        return;
+    case IR_guard:
+        emit_guard(l, n);
         return;
     case IR_zext:
     case IR_trunc:
@@ -1220,6 +1311,14 @@ static void emit_node(Lower *l, unsigned i)
     }
 }
 
+static void release_value(Lower *l, unsigned r)
+{
+    if (l->reg[r] == 0 && l->place[r] != NO_TEMP) {
+        temp_free(l, l->place[r], node(l, (IrRef)r)->type);
+        l->place[r] = NO_TEMP;
+    }
+}
+
 /* Temporaries whose last use was node @i are free again. */
 static void release(Lower *l, unsigned i)
 {
@@ -1228,12 +1327,15 @@ static void release(Lower *l, unsigned i)
     }
     find_leaves(l, i);
     for (unsigned k = 0; k < l->n_leaves; k++) {
-        IrRef r = l->leaf[k];
-
-        if (l->last_use[r] == i && l->reg[r] == 0 && l->place[r] != NO_TEMP) {
-            temp_free(l, l->place[r], node(l, r)->type);
-            l->place[r] = NO_TEMP;
+        if (l->last_use[l->leaf[k]] == i) {
+            release_value(l, l->leaf[k]);
         }
+    }
+    if (l->last_use[i] == 0) { /* a load or call whose result nobody wants */
+        release_value(l, i);
+    }
+    if (l->joined[i] != 0 && l->last_use[l->joined[i]] == 0) {
+        release_value(l, l->joined[i]);
     }
 }
 
@@ -1284,7 +1386,9 @@ static void prepare(Lower *l, const IrBlock *ir, Arena *arena)
     memset(l->mode, 0, n);
     memset(l->vanished, 0, n);
     memset(l->uses, 0, n * sizeof(uint16_t));
+    memset(l->first_use, 0, n * sizeof(uint16_t));
     memset(l->last_use, 0, n * sizeof(uint16_t));
+    memset(l->put_at, 0, n * sizeof(uint16_t));
     memset(l->joined, 0, n * sizeof(uint16_t));
     memset(l->reg, 0, n * sizeof(uint16_t));
     memset(l->place, 0, n * sizeof(uint16_t));
@@ -1297,16 +1401,12 @@ LowerResult lower_block(const IrBlock *ir, Arena *arena, CpuBlock **out)
     size_t       used = arena->used;
 
     prepare(&l, ir, arena);
-    for (unsigned i = 1; i < ir->n; i++) {
-        if (is_memory(&ir->node[i])) {
-            find_address(&l, i);
-        }
-    }
+    find_addresses(&l);
     count_uses(&l);
     choose_modes(&l);
     find_writes(&l);
-    sink_sums(&l);
     find_last_uses(&l);
+    sink_sums(&l);
     place_gets(&l);
     place_puts(&l);
     emit_all(&l);

@@ -42,6 +42,7 @@ static void print_name(const IrNode *n, FILE *out)
         fprintf(out, ".%s", conds[n->kind]);
         break;
     case IR_call:
+    case IR_guard:
         fprintf(out, " %s", n->helper->name);
         break;
     default:
@@ -78,7 +79,7 @@ static void print_node(const IrBlock *b, unsigned i, FILE *out)
         fprintf(out, " 0x%" PRIx64, n->imm);
     } else if (n->op == IR_exit_branch) {
         fprintf(out, ", 0x%" PRIx64 ", 0x%" PRIx64, n->imm, n->imm2);
-    } else if ((n->op < IR_N_OPS || n->op == IR_call) && n->imm != 0) {
+    } else if ((n->op < IR_N_OPS || n->op == IR_call || n->op == IR_guard) && n->imm != 0) {
         fprintf(out, " #0x%" PRIx64, n->imm);
     }
     fputc('\n', out);

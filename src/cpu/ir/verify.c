@@ -185,6 +185,10 @@ static bool check_node(Verifier *v, const IrNode *n)
         return check_mem(v, n, n->kind) && expect(v, n->b, n->kind);
     case IR_call:
         return check_call(v, n);
+    case IR_guard:
+        return expect(v, n->a, IR_I64) && ((n->helper != NULL && n->helper->ret == IR_VOID && !n->helper->vector &&
+                                            !(n->helper->effects & (IR_WRITES | IR_ENDS | IR_MEM))) ||
+                                           fail(v, "the helper may do more than fault"));
     case IR_insn:
         v->put = false;
         return !v->ends || fail(v, "an instruction after a helper that ends the block");
