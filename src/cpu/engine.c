@@ -151,6 +151,9 @@ static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
     } else if (b->pc != pc || b->key != key || b->dead) {
         b = code_find(cpu, pc, key);
     }
+    if (b != NULL && cpu->left <= 0) {
+        return NULL; /* looking it up changed translations (write protection of a code page): look again first */
+    }
     if (b != NULL && b->n > cpu->left) { /* the budget or a deadline falls inside it */
         b = code_once(cpu, pc, key, (unsigned)cpu->left);
     }
