@@ -71,13 +71,33 @@ bool monitor_host_smc(Monitor *m, A64Cpu *cpu);
  * resuming code. */
 void monitor_set_builtin_host(Monitor *m, A64Cpu *cpu);
 
+/**
+ * monitor_start - let a CPU run Non-secure code at EL2 from @pc with x0 = @x0: how the board starts CPU 0 with
+ * boot=host. Everything is masked, MMU and caches are off.
+ */
+void monitor_start(Monitor *m, A64Cpu *cpu, uint64_t pc, uint64_t x0);
+
+/**
+ * rmm_add_ipa_flush - a cache of translations through Realm translation tables, such as an SMMU behind its command
+ * queue: told of every change that takes access away. CPUs need none, they are reached through the page owners.
+ * @len: bytes from @ipa; ~0 with @ipa 0: everything of the VMID
+ */
+void rmm_add_ipa_flush(Rmm *r, void (*flush)(void *opaque, uint16_t vmid, uint64_t ipa, uint64_t len), void *opaque);
+
+/* rmm_last_failure - the specification's label of the condition that made the last RMI or RSI command fail, NULL when
+ * it succeeded. For tests and traces. */
+const char *rmm_last_failure(const Rmm *r);
+
 /* Calls made so far, for -result: @fn gets each command that was called at least once. */
 void rmm_call_counts(const Rmm *r, void (*fn)(void *opaque, const char *name, uint64_t count), void *opaque);
 
 /* The test root of attestation: PEM text of the certificate that signs the platform key's (static string). */
 const char *rmm_attest_root_pem(void);
+/* The certificate of the platform's attestation key. */
+const char *rmm_attest_platform_pem(void);
 
-/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI", "PSCI"), function number, name. */
+/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI", "PSCI"), function number, name, and the labels of
+ * the failure conditions that are checked, in their order. */
 void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
                                 const char *const *failures, size_t n_failures),
                      void *opaque);

@@ -223,6 +223,38 @@ void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner)
     }
 }
 
+/* Inside one leaf's span: one flush from the first cached page to the last. */
+static void drop_in_leaf(Owners *o, uint8_t *page, uint64_t pa, size_t n)
+{
+    size_t first = n, last = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (page[i] & CACHED) {
+            page[i] &= OWNER_MASK;
+            first = MIN(first, i);
+            last = i;
+        }
+    }
+    if (first != n) {
+        flush_caches(o, pa + ((uint64_t)first << PAGE_BITS), (uint64_t)(last - first + 1) << PAGE_BITS);
+    }
+}
+
+void owners_drop(Owners *o, uint64_t pa, uint64_t len)
+{
+    while (len != 0) {
+        uint64_t span = MIN(len, LEAF_SPAN - (pa & (LEAF_SPAN - 1)));
+        Mid     *m = o->mid[top_index(pa)];
+        Leaf    *l = m == NULL ? NULL : m->leaf[mid_index(pa)];
+
+        if (l != NULL) {
+            drop_in_leaf(o, l->page + leaf_index(pa), pa, span >> PAGE_BITS);
+        }
+        pa += span;
+        len -= span;
+    }
+}
+
 const char *pas_name(Pas pas)
 {
     static const char *const names[PAS_N] = { "secure", "nonsecure", "root", "realm" };

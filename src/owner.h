@@ -55,6 +55,10 @@ bool owners_fill(Owners *o, uint64_t pa, Pas pas);
  */
 void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner);
 
+/* owners_drop - the owner stays, but no cache keeps a translation to the pages: access was taken away by a translation
+ * table. Free of charge for pages never filled. @pa, @len: multiples of 4 KiB */
+void owners_drop(Owners *o, uint64_t pa, uint64_t len);
+
 const char *pas_name(Pas pas);
 
 #endif

@@ -1,0 +1,11 @@
+/*
+ * The TEST keys of attestation, from images/pki/attest, as text inside the program. Public: never to be trusted.
+ */
+#ifndef BAILEY_RMM_ATTEST_PKI_H
+#define BAILEY_RMM_ATTEST_PKI_H
+
+const char *attest_root_pem(void);         /* root certificate */
+const char *attest_platform_pem(void);     /* certificate of the platform's key */
+const char *attest_platform_key_pem(void); /* its private key */
+
+#endif

@@ -1,0 +1,415 @@
+/*
+ * REC_ENTER: from the host into a Realm and back. DEN0137, RMI_REC_ENTER, "REC entry", "REC exit". A world switch is a
+ * copy of plain structures between the CPU, the REC granule and struct RmmCpu.
+ */
+#include "rmm/rmm_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* HCR_EL2 while a Realm runs: DDI 0487 bit places. VHE format of the trap registers (E2H); physical interrupts and
+ * SErrors come to R-EL2; SMC, ID group 3 and error record accesses trap; a granule protection fault comes to R-EL2. */
+#define HCR_REALM                                                                                      \
+    (BIT(0) /* VM */ | BIT(1) /* SWIO */ | BIT(2) /* PTW */ | BIT(3) /* FMO */ | BIT(4) /* IMO */ | BIT(5) /* AMO */ | \
+     BIT(9) /* FB */ | BIT(10) /* BSU inner */ | BIT(18) /* TID3 */ | BIT(19) /* TSC */ | BIT(31) /* RW */ |    \
+     BIT(34) /* E2H */ | BIT(37) /* TEA */ | BIT(40) /* APK */ | BIT(41) /* API */ | BIT(46) /* FWB */ |        \
+     BIT(48) /* GPF */)
+#define HCR_TWI BIT(13)
+#define HCR_TWE BIT(14)
+
+#define CPTR_FPEN      (3ull << 20)                     /* no trap of FP; ZEN and SMEN 0: SVE and SME trap */
+#define MDCR_REALM     (BIT(5) | BIT(6) | BIT(14))      /* TPMCR, TPM, TPMS: no PMU, no SPE */
+#define CNTHCTL_REALM  (BIT(10) | BIT(11))              /* EL1PCTEN, EL1PTEN: no traps of the physical timer */
+#define CNTHCTL_CNTVMASK BIT(18)                        /* FEAT_RME: mask the timers' interrupt outputs */
+#define CNTHCTL_CNTPMASK BIT(19)
+
+#define CNT_ENABLE  BIT(0)
+#define CNT_IMASK   BIT(1)
+#define CNT_ISTATUS BIT(2)
+
+/* What a host may ask of the virtual CPU interface. DEN0137 "RmiRecEnter", gicv3_hcr. */
+#define GIC_HOST_HCR                                                                                   \
+    (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE | ICH_HCR_VGRP0EIE | ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1EIE |  \
+     ICH_HCR_VGRP1DIE | ICH_HCR_TDIR)
+#define ICH_HCR_VSGIEOICOUNT BIT(8)
+#define ICH_HCR_DVIM         BIT(15)
+#define ICH_HCR_EOICOUNT     (31ull << ICH_HCR_EOICOUNT_SHIFT)
+
+/* ---- timers ---- */
+
+static uint64_t timer_ctl(const A64Cpu *cpu, uint64_t ctl, uint64_t cval)
+{
+    bool met = (ctl & CNT_ENABLE) && a64_physical_count(cpu) >= cval; /* the offsets of a Realm are zero */
+
+    return (ctl & (CNT_ENABLE | CNT_IMASK)) | (met ? CNT_ISTATUS : 0);
+}
+
+static bool timer_asserted(const A64Cpu *cpu, uint64_t ctl, uint64_t cval)
+{
+    return timer_ctl(cpu, ctl, cval) == (CNT_ENABLE | CNT_ISTATUS);
+}
+
+/* DEN0137 "Realm timers": an asserted timer is the host's business, told once; its line to the physical GIC is masked
+ * until the Realm has dealt with it. */
+static uint64_t cnthctl_now(const A64Cpu *cpu)
+{
+    bool virt = timer_asserted(cpu, cpu->el1.cntv_ctl, cpu->el1.cntv_cval);
+    bool phys = timer_asserted(cpu, cpu->el1.cntp_ctl, cpu->el1.cntp_cval);
+
+    return CNTHCTL_REALM | (virt ? CNTHCTL_CNTVMASK : 0) | (phys ? CNTHCTL_CNTPMASK : 0);
+}
+
+bool rec_timers_changed(A64Cpu *cpu)
+{
+    uint64_t now = cnthctl_now(cpu);
+
+    if (cpu->el2.cnthctl == now) {
+        return false;
+    }
+    cpu->el2.cnthctl = now;
+    a64_timers_update(cpu);
+    return true;
+}
+
+/* ---- world switch ---- */
+
+static void save_host(RmmCpu *c)
+{
+    A64Cpu *cpu = c->cpu;
+
+    memcpy(c->x, cpu->x, sizeof(c->x));
+    memcpy(c->v, cpu->v, sizeof(c->v));
+    c->pc = cpu->pc;
+    c->spsr = a64_get_spsr(cpu);
+    c->fpcr = cpu->fpcr;
+    c->fpsr = cpu->fpsr;
+    c->el1 = cpu->el1;
+    c->el2 = cpu->el2;
+    if (cpu->gic != NULL) {
+        gic_cpu_virt_get(cpu->gic, &c->gic);
+    }
+}
+
+static void load_host(RmmCpu *c)
+{
+    A64Cpu *cpu = c->cpu;
+
+    memcpy(cpu->x, c->x, sizeof(c->x));
+    memcpy(cpu->v, c->v, sizeof(c->v));
+    cpu->fpcr = c->fpcr;
+    cpu->fpsr = c->fpsr;
+    cpu->el1 = c->el1;
+    cpu->el2 = c->el2;
+    if (cpu->gic != NULL) {
+        gic_cpu_virt_set(cpu->gic, &c->gic);
+    }
+    cpu->cpu.party = c->builtin;
+    a64_enter(cpu, PAS_NONSECURE, c->pc, c->spsr);
+}
+
+/* R-EL2 with this Realm. The timers of EL2 are the host's and go on. */
+static void load_el2(A64Cpu *cpu, const Realm *realm, const Rec *rec, uint64_t hcr)
+{
+    A64El2Regs *el2 = &cpu->el2;
+
+    el2->hcr = hcr;
+    el2->hcrx = el2->hstr = 0;
+    el2->cptr = CPTR_FPEN;
+    el2->mdcr = MDCR_REALM;
+    el2->vtcr = realm_vtcr(realm);
+    el2->vttbr = realm_vttbr(realm);
+    el2->vpidr = cpu->midr;
+    el2->vmpidr = (rec->mpidr & 0xffffff) | extract64(rec->mpidr, 24, 8) << 32 | BIT(31);
+    el2->cntvoff = el2->cntpoff = 0;
+    el2->vsesr = el2->vdisr = 0;
+    el2->hfgrtr = el2->hfgwtr = el2->hfgitr = el2->hdfgrtr = el2->hdfgwtr = el2->hafgrtr = 0;
+}
+
+static void load_gic(A64Cpu *cpu, const Rec *rec, const uint8_t *enter, uint64_t host_hcr)
+{
+    GicVirtState s = { .hcr = host_hcr | ICH_HCR_EN | ICH_HCR_VSGIEOICOUNT | ICH_HCR_DVIM, .vmcr = rec->vmcr };
+
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        s.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
+    }
+    memcpy(s.ap0r, rec->ap0r, sizeof(s.ap0r));
+    memcpy(s.ap1r, rec->ap1r, sizeof(s.ap1r));
+    if (cpu->gic != NULL) {
+        gic_cpu_virt_set(cpu->gic, &s);
+    }
+}
+
+static void load_rec(A64Cpu *cpu, const Rec *rec)
+{
+    memcpy(cpu->x, rec->x, sizeof(rec->x));
+    memcpy(cpu->v, rec->v, sizeof(rec->v));
+    cpu->fpcr = rec->fpcr;
+    cpu->fpsr = rec->fpsr;
+    cpu->el1 = rec->el1;
+    cpu->el2.cnthctl = cnthctl_now(cpu);
+    cpu->cpu.party = false;
+    a64_enter(cpu, PAS_REALM, rec->pc, rec->spsr);
+}
+
+static void save_rec(A64Cpu *cpu, Rec *rec)
+{
+    memcpy(rec->x, cpu->x, sizeof(rec->x));
+    memcpy(rec->v, cpu->v, sizeof(rec->v));
+    rec->fpcr = cpu->fpcr;
+    rec->fpsr = cpu->fpsr;
+    rec->pc = cpu->pc;
+    rec->spsr = a64_get_spsr(cpu);
+    rec->el1 = cpu->el1;
+}
+
+/* ---- exit ---- */
+
+static void put_exit(uint8_t *page, unsigned offset, uint64_t value) { le64_put(page + offset - RMI_EXIT, value); }
+
+static void put_gic(uint8_t *page, const RmmCpu *c, const GicVirtState *s, uint64_t misr)
+{
+    put_exit(page, RMI_EXIT_GICV3_HCR, s->hcr & (ICH_HCR_EOICOUNT | c->host_mask));
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        put_exit(page, RMI_EXIT_GICV3_LRS + 8 * i, s->lrs[i]);
+    }
+    put_exit(page, RMI_EXIT_GICV3_MISR, misr);
+    put_exit(page, RMI_EXIT_GICV3_VMCR, s->vmcr);
+}
+
+static void put_timers(uint8_t *page, const A64Cpu *cpu, const A64El1Regs *el1)
+{
+    put_exit(page, RMI_EXIT_CNTP_CTL, timer_ctl(cpu, el1->cntp_ctl, el1->cntp_cval));
+    put_exit(page, RMI_EXIT_CNTP_CVAL, el1->cntp_cval);
+    put_exit(page, RMI_EXIT_CNTV_CTL, timer_ctl(cpu, el1->cntv_ctl, el1->cntv_cval));
+    put_exit(page, RMI_EXIT_CNTV_CVAL, el1->cntv_cval);
+}
+
+static void put_news(uint8_t *page, const RecExit *e)
+{
+    put_exit(page, RMI_EXIT_REASON, e->reason);
+    put_exit(page, RMI_EXIT_ESR, e->esr);
+    put_exit(page, RMI_EXIT_FAR, e->far);
+    put_exit(page, RMI_EXIT_HPFAR, e->hpfar);
+    for (unsigned i = 0; i < ARRAY_LEN(e->gprs); i++) {
+        put_exit(page, RMI_EXIT_GPRS + 8 * i, e->gprs[i]);
+    }
+    put_exit(page, RMI_EXIT_RIPAS_BASE, e->ripas_base);
+    put_exit(page, RMI_EXIT_RIPAS_TOP, e->ripas_top);
+    put_exit(page, RMI_EXIT_RIPAS_VALUE, e->ripas);
+    put_exit(page, RMI_EXIT_VDEV_ID_1, e->vdev_id_1);
+    put_exit(page, RMI_EXIT_VDEV_ID_2, e->vdev_id_2);
+    put_exit(page, RMI_EXIT_DEV_MEM_BASE, e->dev_mem_base);
+    put_exit(page, RMI_EXIT_DEV_MEM_TOP, e->dev_mem_top);
+    put_exit(page, RMI_EXIT_DEV_MEM_PA, e->dev_mem_pa);
+    put_exit(page, RMI_EXIT_IMM, e->imm);
+}
+
+/* The exit block goes to the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
+static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const uint8_t *page)
+{
+    bool written = ns_write(rmm, c->run + RMI_EXIT, page, RMM_GRANULE_SIZE - RMI_EXIT);
+
+    return written ? RMI_SUCCESS : RMI_ERROR_INPUT;
+}
+
+static void log_exit(const RmmCpu *c)
+{
+    static const char *const names[] = {
+        [RMI_EXIT_SYNC] = "SYNC", [RMI_EXIT_IRQ] = "IRQ", [RMI_EXIT_FIQ] = "FIQ", [RMI_EXIT_PSCI] = "PSCI",
+        [RMI_EXIT_RIPAS_CHANGE] = "RIPAS_CHANGE", [RMI_EXIT_HOST_CALL] = "HOST_CALL", [RMI_EXIT_SERROR] = "SERROR",
+        [RMI_EXIT_VDEV_REQUEST] = "VDEV_REQUEST", [RMI_EXIT_VDEV_MAP] = "VDEV_MAP",
+    };
+    const char *name = c->exit.reason < ARRAY_LEN(names) ? names[c->exit.reason] : NULL;
+
+    LOG(RMI, "REC 0x%" PRIx64 " exits: %s esr 0x%" PRIx64 " hpfar 0x%" PRIx64, c->rec, name == NULL ? "?" : name,
+        c->exit.esr, c->exit.hpfar);
+}
+
+void rec_leave(Rmm *rmm, RmmCpu *c)
+{
+    uint8_t      page[RMM_GRANULE_SIZE - RMI_EXIT] = { 0 };
+    Rec         *rec = rec_at(rmm, c->rec);
+    GicVirtState gic = { 0 };
+    uint64_t     misr = 0;
+
+    save_rec(c->cpu, rec);
+    if (c->cpu->gic != NULL) {
+        gic_cpu_virt_get(c->cpu->gic, &gic);
+        misr = gic_cpu_misr(c->cpu->gic);
+    }
+    rec->vmcr = gic.vmcr;
+    memcpy(rec->ap0r, gic.ap0r, sizeof(rec->ap0r));
+    memcpy(rec->ap1r, gic.ap1r, sizeof(rec->ap1r));
+    rec->running = false;
+    put_news(page, &c->exit);
+    put_gic(page, c, &gic, misr);
+    put_timers(page, c->cpu, &rec->el1);
+    log_exit(c);
+    load_host(c);
+    c->cpu->x[0] = write_exit(rmm, c, page);
+    c->rec = c->run = 0;
+}
+
+/* ---- entry ---- */
+
+/* IHI 0069, "ICH_LR<n>_EL2"; DEN0137 "RmiRecEnter": no hardware interrupt, no reserved bit, no INTID twice. */
+static bool lr_valid(uint64_t lr)
+{
+    uint64_t vintid = extract64(lr, 0, 32);
+    uint64_t pintid = extract64(lr, 32, 13);
+
+    if ((lr & ICH_LR_STATE) == 0) {
+        return true;
+    }
+    return !(lr & ICH_LR_HW) && (pintid & ~(ICH_LR_EOI >> 32)) == 0 && extract64(lr, 45, 3) == 0 &&
+           extract64(lr, 48, 3) == 0 && extract64(lr, 56, 4) == 0 &&
+           (vintid < 1020 || (vintid >= GIC_FIRST_LPI && vintid <= 0xffff));
+}
+
+static bool gic_valid(const uint8_t *enter)
+{
+    if ((le64_get(enter + RMI_ENTER_GICV3_HCR) & ~GIC_HOST_HCR) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        uint64_t lr = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
+        if (!lr_valid(lr)) {
+            return false;
+        }
+        for (unsigned j = 0; j < i && (lr & ICH_LR_STATE) != 0; j++) {
+            uint64_t other = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * j);
+            if ((other & ICH_LR_STATE) != 0 && (uint32_t)other == (uint32_t)lr) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The Realm's IPA_STATE_SET ends: how far it got, and whether the host refused. */
+static void finish_ripas(Rec *rec, uint64_t flags)
+{
+    bool refused = rec->ripas.ripas == RIPAS_RAM && rec->ripas.base != rec->ripas.top && (flags & RMI_ENTER_RIPAS_REJECT);
+
+    rec->x[0] = RSI_SUCCESS;
+    rec->x[1] = rec->ripas.base;
+    rec->x[2] = refused ? RSI_REJECT : RSI_ACCEPT;
+}
+
+/* The Realm's HOST_CALL ends: the registers go to its page. REC_EXITS: the page is not there any more. */
+static RecResume finish_host_call(Rmm *rmm, RmmCpu *c, const Realm *realm, Rec *rec, const uint8_t *enter)
+{
+    uint8_t *bytes;
+
+    switch (realm_map(rmm, c, realm, rec->host_call, &bytes)) {
+    case REALM_MAP_FAULT:
+        return REC_EXITS;
+    case REALM_MAP_EMPTY: /* another REC gave the page up: nobody is there to be answered */
+        rec->x[0] = RSI_ERROR_INPUT;
+        return REC_RUNS;
+    case REALM_MAPPED:
+        break;
+    }
+    memcpy(bytes + RSI_HOST_CALL_GPRS, enter + RMI_ENTER_GPRS, 31 * 8);
+    realm_written(rmm, realm, rec->host_call, RSI_HOST_CALL_SIZE);
+    rec->x[0] = RSI_SUCCESS;
+    return REC_RUNS;
+}
+
+/* What waited for the host is finished; REC_EXITS: it is not, and the REC does not run. */
+static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, const uint8_t *enter, uint64_t flags)
+{
+    RecPending pending = rec->pending;
+    RecResume  go = REC_RUNS;
+
+    switch (pending) {
+    case REC_RIPAS:
+        finish_ripas(rec, flags);
+        break;
+    case REC_HOST_CALL:
+        go = finish_host_call(rmm, c, realm, rec, enter);
+        break;
+    case REC_SYSREG_READ:
+        if (rec->sysreg_rt != 31) {
+            rec->x[rec->sysreg_rt] = le64_get(enter + RMI_ENTER_GPRS);
+        }
+        break;
+    case REC_DATA_ABORT:
+        if (flags & RMI_ENTER_EMUL_MMIO) {
+            rec_complete_mmio(rec, le64_get(enter + RMI_ENTER_GPRS));
+        }
+        break;
+    case REC_NOTHING:
+    case REC_PSCI: /* refused before */
+        break;
+    default:
+        rec->pending = REC_NOTHING;
+        return rmm->resume[pending]->fn(rmm, c, realm, rec, flags);
+    }
+    if (go == REC_RUNS) {
+        rec->pending = REC_NOTHING;
+    }
+    return go;
+}
+
+/* The REC does not run after all: the exit block of a completed REC_ENTER, with the GIC as the host gave it. */
+static uint64_t exit_without_run(Rmm *rmm, RmmCpu *c, const Rec *rec, const uint8_t *enter)
+{
+    uint8_t      page[RMM_GRANULE_SIZE - RMI_EXIT] = { 0 };
+    GicVirtState gic = { .hcr = c->host_mask, .vmcr = rec->vmcr };
+
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        gic.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
+    }
+    put_news(page, &c->exit);
+    put_gic(page, c, &gic, 0);
+    put_timers(page, c->cpu, &rec->el1);
+    log_exit(c);
+    uint64_t st = write_exit(rmm, c, page);
+    c->rec = c->run = 0;
+    return st;
+}
+
+/* RMI_REC_ENTER. x1: REC, x2: NS page of RmiRecRun. Runs, and completes at the exit of the REC. */
+RMI(REC_ENTER, .in = 2, .out = 0)
+{
+    uint8_t enter[RMI_EXIT];
+    RmmCpu *c = in->cpu;
+
+    REQUIRE_NS(in->x[2], "run");
+    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
+    Rec   *rec = rec_at(rmm, in->x[1]);
+    Realm *realm = realm_at(rmm, rec->rd);
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+    REQUIRE_AT(realm->state != REALM_NEW, RMI_ERROR_REALM, 0, "realm_new");
+    REQUIRE_AT(realm->state != REALM_SYSTEM_OFF, RMI_ERROR_REALM, 1, "system_off");
+    REQUIRE(rec->runnable, RMI_ERROR_REC, "rec_runnable");
+    REQUIRE(rec->pending != REC_PSCI, RMI_ERROR_REC, "rec_psci");
+    REQUIRE(ns_read(rmm, in->x[2], enter, sizeof(enter)), RMI_ERROR_INPUT, "run_read");
+    REQUIRE(gic_valid(enter), RMI_ERROR_REC, "rec_gicv3");
+    uint64_t flags = le64_get(enter + RMI_ENTER_FLAGS);
+    bool     aborted = rec->pending == REC_DATA_ABORT;
+    bool     inject_sea = flags & RMI_ENTER_INJECT_SEA;
+    REQUIRE(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
+    REQUIRE(!(flags & RMI_ENTER_EMUL_MMIO) || (aborted && (rec->abort.esr & BIT(24)) && !inject_sea), RMI_ERROR_REC,
+            "rec_mmio");
+
+    c->rec = in->x[1];
+    c->run = in->x[2];
+    c->exit = (RecExit){ 0 };
+    c->host_mask = le64_get(enter + RMI_ENTER_GICV3_HCR);
+    if (finish_pending(rmm, c, realm, rec, enter, flags) == REC_EXITS) {
+        return exit_without_run(rmm, c, rec, enter);
+    }
+    uint64_t hcr = HCR_REALM | (flags & RMI_ENTER_TRAP_WFI ? HCR_TWI : 0) | (flags & RMI_ENTER_TRAP_WFE ? HCR_TWE : 0);
+    rec->running = true;
+    out->runs = true;
+    save_host(c);
+    load_el2(c->cpu, realm, rec, hcr);
+    load_gic(c->cpu, rec, enter, c->host_mask);
+    load_rec(c->cpu, rec);
+    if (inject_sea) {
+        rec_inject_sea(c->cpu, rec->abort.esr, rec->abort.far);
+    }
+    return RMI_SUCCESS;
+}

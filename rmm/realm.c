@@ -1,0 +1,186 @@
+/*
+ * Realms: creation, activation, destruction. DEN0137 "Realm", command pages RMI_REALM_*. The RD granule holds struct
+ * Realm; its root tables are consecutive granules.
+ */
+#include "rmm/rmm_int.h"
+
+#include <string.h>
+
+/* What REALM_CREATE reads of RmiRealmParams. */
+typedef struct RealmParams {
+    uint64_t flags0, flags1, rtt_base;
+    int64_t  level_start;
+    uint32_t s2sz, n_bps, n_wps, n_aux_planes, n_root;
+    uint16_t vmid;
+    uint8_t  hash;
+    uint8_t  page[RMM_GRANULE_SIZE];
+} RealmParams;
+
+static void parse_params(RealmParams *p)
+{
+    p->flags0 = le64_get(p->page + RMI_REALM_FLAGS0);
+    p->flags1 = le64_get(p->page + RMI_REALM_FLAGS1);
+    p->s2sz = le32_get(p->page + RMI_REALM_S2SZ);
+    p->n_bps = le32_get(p->page + RMI_REALM_NUM_BPS);
+    p->n_wps = le32_get(p->page + RMI_REALM_NUM_WPS);
+    p->n_aux_planes = le32_get(p->page + RMI_REALM_NUM_AUX_PLANES);
+    p->hash = p->page[RMI_REALM_HASH_ALGO];
+    p->vmid = le16_get(p->page + RMI_REALM_VMID);
+    p->rtt_base = le64_get(p->page + RMI_REALM_RTT_BASE);
+    p->level_start = (int64_t)le64_get(p->page + RMI_REALM_RTT_LEVEL_START);
+    p->n_root = le32_get(p->page + RMI_REALM_RTT_NUM_START);
+}
+
+/* DDI 0487, "concatenated translation tables": as many root tables as the IPA size needs at the start level, at most
+ * 16; and none of them empty by half, so that one size has one shape at a level. */
+static bool geometry_valid(const RealmParams *p)
+{
+    if (p->level_start < 0 || p->level_start > RTT_LAST_LEVEL) {
+        return false;
+    }
+    unsigned table_bits = 12 + 9 * (unsigned)(RTT_LAST_LEVEL - p->level_start) + 9;
+    unsigned next_bits = table_bits - 9; /* of one entry */
+    uint64_t needed = p->s2sz <= table_bits ? 1 : BIT(p->s2sz - table_bits);
+
+    return p->s2sz > next_bits && needed <= 16 && p->n_root == needed;
+}
+
+static bool vmid_is_free(const Rmm *rmm, uint16_t vmid) { return !(rmm->vmid_used[vmid / 64] & BIT(vmid % 64)); }
+static void vmid_take(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] |= BIT(vmid % 64); }
+static void vmid_free(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] &= ~BIT(vmid % 64); }
+
+/* DEN0137, RMI_REALM_CREATE "params_valid" and "params_supp", item by item. */
+static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
+{
+    uint64_t known = RMI_REALM_FLAG_LPA2 | RMI_REALM_FLAG_SVE | RMI_REALM_FLAG_PMU | RMI_REALM_FLAG_DA;
+
+    REQUIRE((p->flags0 & ~known) == 0 && p->flags1 == 0, RMI_ERROR_INPUT, "params_valid");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_LPA2), RMI_ERROR_INPUT, "lpa2_supp");
+    REQUIRE(p->s2sz >= 32 && p->s2sz <= RMM_PA_BITS, RMI_ERROR_INPUT, "s2sz_supp");
+    REQUIRE(p->n_bps >= 1 && p->n_bps <= RMM_NUM_BPS, RMI_ERROR_INPUT, "num_bps_supp");
+    REQUIRE(p->n_wps >= 1 && p->n_wps <= RMM_NUM_WPS, RMI_ERROR_INPUT, "num_wps_supp");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "sve_supp");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU), RMI_ERROR_INPUT, "pmu_supp");
+    REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "da_supp");
+    REQUIRE(p->n_aux_planes == 0, RMI_ERROR_INPUT, "planes_supp");
+    REQUIRE(geometry_valid(p), RMI_ERROR_INPUT, "rtt_num_level");
+    REQUIRE(is_aligned(p->rtt_base, (uint64_t)p->n_root * RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "rtt_align");
+    REQUIRE(p->hash <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");
+    REQUIRE(vmid_is_free(rmm, p->vmid), RMI_ERROR_INPUT, "vmid_state");
+    return RMI_SUCCESS;
+}
+
+static bool root_is_delegated(Rmm *rmm, const RealmParams *p)
+{
+    for (uint32_t i = 0; i < p->n_root; i++) {
+        if (granule_state(rmm, p->rtt_base + (uint64_t)i * RMM_GRANULE_SIZE) != GRANULE_DELEGATED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* DEN0137 "Realm creation": the protected half is UNASSIGNED, EMPTY; the other UNASSIGNED_NS. */
+static void make_root(Rmm *rmm, const Realm *realm)
+{
+    uint64_t size = rtt_size(realm->level_start), ipa = 0;
+
+    for (uint32_t t = 0; t < realm->n_root; t++) {
+        uint64_t pa = realm->rtt_base + (uint64_t)t * RMM_GRANULE_SIZE;
+        RttWalk  w = { .level = realm->level_start, .table = granule_ptr(rmm, pa), .base = ipa };
+        granule_zero(rmm, pa);
+        for (unsigned i = 0; i < RTT_ENTRIES; i++, ipa += size) {
+            bool protected = realm_ipa_protected(realm, ipa);
+            rtt_put_at(&w, i, (RttValue){ .kind = protected ? RTT_UNASSIGNED : RTT_UNASSIGNED_NS });
+        }
+        granule_set(rmm, pa, GRANULE_RTT);
+    }
+}
+
+/* RMI_REALM_CREATE. x1: granule for the RD, x2: NS page of RmiRealmParams. */
+RMI(REALM_CREATE, .in = 2, .out = 0)
+{
+    uint64_t    rd = in->x[1];
+    RealmParams p;
+
+    REQUIRE_NS(in->x[2], "params");
+    REQUIRE(ns_read(rmm, in->x[2], p.page, sizeof(p.page)), RMI_ERROR_INPUT, "params_read");
+    parse_params(&p);
+    uint64_t st = rmi_REALM_CREATE__params(rmm, &p);
+    if (st != RMI_SUCCESS) {
+        return st;
+    }
+    REQUIRE(!ranges_overlap(rd, RMM_GRANULE_SIZE, p.rtt_base, (uint64_t)p.n_root * RMM_GRANULE_SIZE),
+            RMI_ERROR_INPUT, "alias");
+    REQUIRE(root_is_delegated(rmm, &p), RMI_ERROR_INPUT, "rtt_state");
+    REQUIRE_GRANULE(rd, GRANULE_DELEGATED, "rd");
+
+    Realm *realm = realm_at(rmm, rd);
+    granule_zero(rmm, rd);
+    granule_set(rmm, rd, GRANULE_RD);
+    *realm = (Realm){
+        .state = REALM_NEW, .ipa_bits = p.s2sz, .level_start = (int32_t)p.level_start, .n_root = p.n_root,
+        .rtt_base = p.rtt_base, .vmid = p.vmid, .hash = (RmiHash)p.hash, .flags0 = p.flags0, .n_bps = p.n_bps,
+        .n_wps = p.n_wps,
+    };
+    memcpy(realm->rpv, p.page + RMI_REALM_RPV, sizeof(realm->rpv));
+    vmid_take(rmm, p.vmid);
+    make_root(rmm, realm);
+    measure_realm(rmm, realm, p.page);
+    return RMI_SUCCESS;
+}
+
+/* RMI_REALM_ACTIVATE. x1: RD. From here on the RIM does not change. */
+RMI(REALM_ACTIVATE, .in = 1, .out = 0)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
+    Realm *realm = realm_at(rmm, in->x[1]);
+    REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
+
+    realm->state = REALM_ACTIVE;
+    return RMI_SUCCESS;
+}
+
+/* DEN0137 "Realm liveness". */
+static bool realm_is_live(Rmm *rmm, const Realm *realm)
+{
+    bool live = realm->n_recs != 0 || realm->n_vdevs != 0;
+
+    for (uint32_t t = 0; t < realm->n_root; t++) {
+        live = live || rtt_count_in_use(granule_ptr(rmm, realm->rtt_base + (uint64_t)t * RMM_GRANULE_SIZE)) != 0;
+    }
+    return live;
+}
+
+/* Host pages that the root itself still maps, in the unprotected half. */
+static void drop_root_mappings(Rmm *rmm, const Realm *realm)
+{
+    uint64_t size = rtt_size(realm->level_start);
+
+    for (uint64_t ipa = realm_par_top(realm); ipa < realm_ipa_top(realm); ipa += size) {
+        RttWalk  w = rtt_walk(rmm, realm, ipa, realm->level_start);
+        RttValue v = rtt_get(&w);
+        if (v.kind == RTT_ASSIGNED_NS) {
+            rtt_flush(rmm, realm, ipa, v.pa, size);
+        }
+    }
+}
+
+/* RMI_REALM_DESTROY. x1: RD. */
+RMI(REALM_DESTROY, .in = 1, .out = 0)
+{
+    uint64_t rd = in->x[1];
+
+    REQUIRE_GRANULE(rd, GRANULE_RD, "rd");
+    Realm realm = *realm_at(rmm, rd);
+    REQUIRE(!realm_is_live(rmm, &realm), RMI_ERROR_REALM, "realm_live");
+
+    drop_root_mappings(rmm, &realm);
+    rtt_flush_all(rmm, &realm);
+    for (uint32_t t = 0; t < realm.n_root; t++) {
+        granule_set(rmm, realm.rtt_base + (uint64_t)t * RMM_GRANULE_SIZE, GRANULE_DELEGATED);
+    }
+    granule_set(rmm, rd, GRANULE_DELEGATED);
+    vmid_free(rmm, realm.vmid);
+    return RMI_SUCCESS;
+}

@@ -1,0 +1,173 @@
+/*
+ * RECs: creation, destruction, and the host's half of PSCI between them. DEN0137 "Realm Execution Context", command
+ * pages RMI_REC_* and RMI_PSCI_COMPLETE. The REC granule holds struct Rec; the one auxiliary granule is the buffer of the
+ * attestation token.
+ */
+#include "rmm/rmm_int.h"
+
+#include <string.h>
+
+enum { PSCI_SUCCESS = 0, PSCI_DENIED = -3, PSCI_ALREADY_ON = -4, AFFINITY_ON = 0, AFFINITY_OFF = 1 };
+
+#define SPSR_EL1H_MASKED (0x3c0u | 5u)  /* DAIF, EL1 with SP_EL1 */
+#define SCTLR_EL1_RES1   0x30d00980ull  /* DDI 0487, "SCTLR_EL1": reserved bits, and those that reset to 1 here */
+#define SCTLR_EE         BIT(25)
+#define MDSCR_TDCC       BIT(12)
+#define PMCR_LC          BIT(6)
+
+/* DEN0137 "RmiRecMpidr": Aff0 has 4 bits, the others 8. */
+uint64_t rec_index_of_mpidr(uint64_t mpidr)
+{
+    if ((mpidr & ~0xffffff0full) != 0) {
+        return UINT64_MAX;
+    }
+    return (mpidr & 0xf) | extract64(mpidr, 8, 8) << 4 | extract64(mpidr, 16, 8) << 12 | extract64(mpidr, 24, 8) << 20;
+}
+
+void rec_reset(Rec *rec, uint64_t pc)
+{
+    memset(rec->x, 0, sizeof(rec->x));
+    memset(&rec->el1, 0, sizeof(rec->el1));
+    rec->pc = pc;
+    rec->spsr = SPSR_EL1H_MASKED;
+    rec->el1.sctlr = SCTLR_EL1_RES1;
+    rec->el1.mdscr = MDSCR_TDCC;
+    rec->el1.pmcr = PMCR_LC;
+}
+
+/* RMI_REC_AUX_COUNT. x1: RD. Out: number of auxiliary granules of a REC. */
+RMI(REC_AUX_COUNT, .in = 1, .out = 1)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
+    out->x[1] = RMM_REC_AUX;
+    return RMI_SUCCESS;
+}
+
+/* Each auxiliary granule is DELEGATED, and named once. */
+static uint64_t rmi_REC_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t rec, uint64_t *aux)
+{
+    uint64_t n = le64_get(params + RMI_REC_NUM_AUX);
+
+    REQUIRE(n <= 16, RMI_ERROR_INPUT, "num_aux_bound");
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t pa = le64_get(params + RMI_REC_AUX + 8 * i);
+        bool     once = pa != rec;
+        for (uint64_t j = 0; j < i; j++) {
+            once = once && pa != le64_get(params + RMI_REC_AUX + 8 * j);
+        }
+        REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "aux");
+        REQUIRE(once, RMI_ERROR_INPUT, "aux_alias");
+        if (i < RMM_REC_AUX) {
+            aux[i] = pa;
+        }
+    }
+    return RMI_SUCCESS;
+}
+
+/* RMI_REC_CREATE. x1: RD, x2: granule for the REC, x3: NS page of RmiRecParams. */
+RMI(REC_CREATE, .in = 3, .out = 0)
+{
+    uint64_t rd = in->x[1], pa = in->x[2];
+    uint8_t  params[RMM_GRANULE_SIZE];
+    uint64_t aux[RMM_REC_AUX] = { 0 };
+
+    REQUIRE_NS(in->x[3], "params");
+    REQUIRE(ns_read(rmm, in->x[3], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
+    uint64_t st = rmi_REC_CREATE__aux(rmm, params, pa, aux);
+    if (st != RMI_SUCCESS) {
+        return st;
+    }
+    REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "rec");
+    REQUIRE_GRANULE(rd, GRANULE_RD, "rd");
+    Realm   *realm = realm_at(rmm, rd);
+    uint64_t flags = le64_get(params + RMI_REC_FLAGS), mpidr = le64_get(params + RMI_REC_MPIDR);
+    REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
+    REQUIRE(realm->next_rec < 1u << RMM_MAX_RECS_ORDER, RMI_ERROR_REALM, "num_recs");
+    REQUIRE((flags & ~RMI_REC_RUNNABLE) == 0, RMI_ERROR_INPUT, "params_valid");
+    REQUIRE(rec_index_of_mpidr(mpidr) == realm->next_rec, RMI_ERROR_INPUT, "mpidr_index");
+    REQUIRE(le64_get(params + RMI_REC_NUM_AUX) == RMM_REC_AUX, RMI_ERROR_INPUT, "num_aux");
+
+    Rec *rec = rec_at(rmm, pa);
+    granule_zero(rmm, pa);
+    granule_set(rmm, pa, GRANULE_REC);
+    *rec = (Rec){ .rd = rd, .mpidr = mpidr, .index = realm->next_rec++, .runnable = flags & RMI_REC_RUNNABLE };
+    rec_reset(rec, le64_get(params + RMI_REC_PC));
+    for (unsigned i = 0; i < 8; i++) {
+        rec->x[i] = le64_get(params + RMI_REC_GPRS + 8 * i);
+    }
+    for (unsigned i = 0; i < RMM_REC_AUX; i++) {
+        granule_zero(rmm, aux[i]);
+        granule_set(rmm, aux[i], GRANULE_REC_AUX);
+        rec->aux[i] = aux[i];
+    }
+    realm->n_recs++;
+    if (rec->runnable) {
+        measure_rec(rmm, realm, params);
+    }
+    return RMI_SUCCESS;
+}
+
+/* RMI_REC_DESTROY. x1: REC. */
+RMI(REC_DESTROY, .in = 1, .out = 0)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
+    Rec *rec = rec_at(rmm, in->x[1]);
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+
+    realm_at(rmm, rec->rd)->n_recs--;
+    for (unsigned i = 0; i < RMM_REC_AUX; i++) {
+        granule_set(rmm, rec->aux[i], GRANULE_DELEGATED);
+    }
+    granule_set(rmm, in->x[1], GRANULE_DELEGATED);
+    return RMI_SUCCESS;
+}
+
+/* ---- PSCI_COMPLETE ---- */
+
+static bool is_cpu_on(const Rec *caller) { return (caller->psci.fid & 0x1f) == 3; }
+
+/* DEN0137 "PSCI_COMPLETE": which answers of a host make sense. */
+static bool psci_status_permitted(const Rec *caller, const Rec *target, int64_t status)
+{
+    if (status == PSCI_DENIED) {
+        return is_cpu_on(caller) && !target->runnable;
+    }
+    return status == PSCI_SUCCESS;
+}
+
+/* CPU_ON: the target starts as after reset, with the endianness of its caller. Returns the caller's X0. */
+static int64_t cpu_on(const Rec *caller, Rec *target, int64_t status)
+{
+    if (target->runnable) {
+        return PSCI_ALREADY_ON;
+    }
+    if (status == PSCI_SUCCESS) {
+        rec_reset(target, caller->psci.entry);
+        target->x[0] = caller->psci.context;
+        target->el1.sctlr |= caller->el1.sctlr & SCTLR_EE;
+        target->runnable = true;
+    }
+    return status;
+}
+
+/* RMI_PSCI_COMPLETE. x1: REC that called, x2: REC it means, x3: status. */
+RMI(PSCI_COMPLETE, .in = 3, .out = 0)
+{
+    int64_t status = (int64_t)in->x[3];
+
+    REQUIRE(in->x[1] != in->x[2], RMI_ERROR_INPUT, "alias");
+    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "calling_rec");
+    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "target_rec");
+    Rec *caller = rec_at(rmm, in->x[1]), *target = rec_at(rmm, in->x[2]);
+    REQUIRE(!caller->running && caller->pending == REC_PSCI, RMI_ERROR_INPUT, "pending");
+    REQUIRE(caller->rd == target->rd, RMI_ERROR_INPUT, "owner");
+    REQUIRE(target->mpidr == caller->psci.mpidr, RMI_ERROR_INPUT, "target");
+    REQUIRE(psci_status_permitted(caller, target, status), RMI_ERROR_INPUT, "status");
+
+    int64_t result = is_cpu_on(caller) ? cpu_on(caller, target, status)
+                                       : target->runnable ? AFFINITY_ON : AFFINITY_OFF;
+    caller->x[0] = (uint64_t)result;
+    caller->x[1] = caller->x[2] = caller->x[3] = 0;
+    caller->pending = REC_NOTHING;
+    return RMI_SUCCESS;
+}

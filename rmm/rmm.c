@@ -1,0 +1,294 @@
+/*
+ * The RMM as a whole: its life, the command tables and their dispatch, versions and features. RMM specification (Arm
+ * DEN0137). Commands register themselves from the files of their objects; this file knows none by name.
+ */
+#include "rmm/rmm_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+extern const RmiCommand *const __start_bailey_rmi[], *const __stop_bailey_rmi[];
+extern const RsiCommand *const __start_bailey_rsi[], *const __stop_bailey_rsi[];
+extern const RmmFailure *const __start_bailey_rmm_failures[], *const __stop_bailey_rmm_failures[];
+extern const RecResumeOp *const __start_bailey_rec_resume[] __attribute__((weak));
+extern const RecResumeOp *const __stop_bailey_rec_resume[] __attribute__((weak));
+extern RmmInit *const __start_bailey_rmm_init[] __attribute__((weak));
+extern RmmInit *const __stop_bailey_rmm_init[] __attribute__((weak));
+
+/* ---- life ---- */
+
+static void fill_tables(Rmm *rmm)
+{
+    for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
+        g_assert(rmi_is_fid((*c)->fid) && rmm->rmi[(*c)->fid - RMI_FID_FIRST] == NULL);
+        rmm->rmi[(*c)->fid - RMI_FID_FIRST] = *c;
+    }
+    for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
+        g_assert(rmm->rsi[(*c)->fid - RSI_FID_FIRST] == NULL);
+        rmm->rsi[(*c)->fid - RSI_FID_FIRST] = *c;
+    }
+    for (const RecResumeOp *const *op = __start_bailey_rec_resume; op < __stop_bailey_rec_resume; op++) {
+        rmm->resume[(*op)->kind] = *op;
+    }
+}
+
+Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, uint64_t carveout_size,
+             const RmmPlatform *platform, uint64_t seed)
+{
+    Rmm *rmm = g_new0(Rmm, 1);
+
+    g_assert(n_cpus <= RMM_MAX_CPUS);
+    rmm->memory = memory;
+    rmm->owners = memory_owners(memory);
+    rmm->carveout = carveout;
+    rmm->carveout_size = carveout_size;
+    rmm->n_cpus = n_cpus;
+    rmm->cpu = g_new0(RmmCpu, n_cpus);
+    rmm->granule = g_new0(uint8_t *, GRANULE_CHUNKS);
+    if (platform != NULL) {
+        rmm->platform = *platform;
+    }
+    for (unsigned i = 0; i < n_cpus; i++) {
+        rmm->cpu[i].cpu = cpus[i];
+    }
+    if (carveout_size != 0) {
+        owners_set(rmm->owners, carveout, carveout_size, OWNER_REALM);
+    }
+    rmm->md[RMI_HASH_SHA_256] = EVP_MD_fetch(NULL, "SHA256", NULL);
+    rmm->md[RMI_HASH_SHA_512] = EVP_MD_fetch(NULL, "SHA512", NULL);
+    entropy_init(&rmm->entropy, seed, "rmm");
+    fill_tables(rmm);
+    attest_init(rmm, seed);
+    for (RmmInit *const *fn = __start_bailey_rmm_init; fn < __stop_bailey_rmm_init; fn++) {
+        (*fn)(rmm);
+    }
+    return rmm;
+}
+
+void rmm_free(Rmm *rmm)
+{
+    if (rmm == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < GRANULE_CHUNKS; i++) {
+        g_free(rmm->granule[i]);
+    }
+    EVP_MD_free(rmm->md[0]);
+    EVP_MD_free(rmm->md[1]);
+    g_free(rmm->granule);
+    g_free(rmm->cpu);
+    g_free(rmm->device);
+    g_free(rmm);
+}
+
+RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu) { return &rmm->cpu[cpu->cpu.index]; }
+
+void rmm_add_ipa_flush(Rmm *rmm, void (*flush)(void *opaque, uint16_t vmid, uint64_t ipa, uint64_t len), void *opaque)
+{
+    g_assert(rmm->n_flush < RMM_N_FLUSH);
+    rmm->flush[rmm->n_flush].flush = flush;
+    rmm->flush[rmm->n_flush++].opaque = opaque;
+}
+
+/* ---- commands ---- */
+
+uint64_t rmm_fail(Rmm *rmm, const RmmFailure *f, uint64_t status, uint64_t index)
+{
+    rmm->failure = f;
+    return RMI_RETURN(status, index);
+}
+
+const char *rmm_last_failure(const Rmm *rmm) { return rmm->failure == NULL ? NULL : rmm->failure->label; }
+
+bool rmi_is_fid(uint32_t fid)
+{
+    return (fid >= RMI_FID_FIRST && fid <= RMI_FID_LAST) || (fid >= RMI_FID2_FIRST && fid <= RMI_FID2_LAST);
+}
+
+static void log_values(GString *s, const uint64_t *x, unsigned n)
+{
+    for (unsigned i = 1; i <= n; i++) {
+        g_string_append_printf(s, "%s0x%" PRIx64, i == 1 ? "" : ", ", x[i]);
+    }
+}
+
+static void log_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const RmiOut *out, uint64_t x0)
+{
+    static const char *const names[] = { "SUCCESS", "ERROR_INPUT", "ERROR_REALM", "ERROR_REC",
+                                         "ERROR_RTT", "ERROR_NOT_SUPPORTED", "ERROR_DEVICE" };
+    g_autoptr(GString)       line = g_string_new(NULL);
+    RmiStatus                status = RMI_RETURN_STATUS(x0);
+
+    g_string_append_printf(line, "RMI_%s(", c->name);
+    log_values(line, in->x, c->in);
+    g_string_append_printf(line, ") = %s", out->runs ? "runs" : (size_t)status < ARRAY_LEN(names) ? names[status] : "?");
+    if (RMI_RETURN_INDEX(x0) != 0) {
+        g_string_append_printf(line, "/%u", RMI_RETURN_INDEX(x0));
+    }
+    if (rmm->failure != NULL) {
+        g_string_append_printf(line, " (%s)", rmm->failure->label);
+    }
+    if (c->out != 0) {
+        g_string_append(line, " -> ");
+        log_values(line, out->x, c->out);
+    }
+    LOG(RMI, "%s", line->str);
+}
+
+bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
+{
+    uint32_t          fid = in->x[0] & 0xffff;
+    const RmiCommand *c = rmi_is_fid(fid) ? rmm->rmi[fid - RMI_FID_FIRST] : NULL;
+
+    if (c == NULL || (c->needs_da && !rmm->da)) {
+        return false;
+    }
+    rmm->failure = NULL;
+    rmm->rmi_count[fid - RMI_FID_FIRST]++;
+    *x0 = c->handler(rmm, in, out);
+    if (log_on(LOG_RMI)) {
+        log_rmi(rmm, c, in, out, *x0);
+    }
+    for (unsigned i = 1; i <= c->out; i++) {
+        in->cpu->cpu->x[i] = out->x[i];
+    }
+    return true;
+}
+
+/* ---- version and features ---- */
+
+/* DEN0137 "Interface versioning": 1.0 and 1.1 are offered; 1.1 only adds. */
+bool rmm_negotiate(uint64_t requested, uint64_t *lower, uint64_t *higher)
+{
+    static const uint64_t offered[] = { RMI_ABI_VERSION(1, 0), RMI_ABI_VERSION(1, 1) };
+
+    *higher = offered[ARRAY_LEN(offered) - 1];
+    *lower = offered[0]; /* the lowest, when all are above the request */
+    for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+        if (offered[i] <= requested) {
+            *lower = offered[i];
+        }
+    }
+    return *lower == requested;
+}
+
+/* RMI_VERSION. x1: requested revision. */
+RMI(VERSION, .in = 1, .out = 2)
+{
+    bool offered = rmm_negotiate(in->x[1], &out->x[1], &out->x[2]);
+
+    REQUIRE(offered, RMI_ERROR_INPUT, "req_version");
+    return RMI_SUCCESS;
+}
+
+uint64_t rmm_feature0(const Rmm *rmm)
+{
+    return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB | (uint64_t)RMM_NUM_BPS << RMI_FEATURE0_NUM_BPS_LSB |
+           (uint64_t)RMM_NUM_WPS << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
+           (uint64_t)(GIC_N_LRS - 1) << RMI_FEATURE0_GICV3_NUM_LRS_LSB |
+           (uint64_t)RMM_MAX_RECS_ORDER << RMI_FEATURE0_MAX_RECS_ORDER_LSB | (rmm->da ? RMI_FEATURE0_DA : 0);
+}
+
+/* RMI_FEATURES. x1: index; an index that is not used reads as zero. */
+RMI(FEATURES, .in = 1, .out = 1)
+{
+    out->x[1] = in->x[1] == 0 ? rmm_feature0(rmm) : 0;
+    return RMI_SUCCESS;
+}
+
+/* ---- what was called, what is there ---- */
+
+void rmm_call_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *name, uint64_t count), void *opaque)
+{
+    char name[64];
+
+    for (unsigned i = 0; i < RMI_TABLE_LEN; i++) {
+        if (rmm->rmi_count[i] != 0) {
+            g_snprintf(name, sizeof(name), "RMI_%s", rmm->rmi[i]->name);
+            fn(opaque, name, rmm->rmi_count[i]);
+        }
+    }
+    for (unsigned i = 0; i < RSI_TABLE_LEN; i++) {
+        if (rmm->rsi_count[i] != 0) {
+            g_snprintf(name, sizeof(name), "RSI_%s", rmm->rsi[i]->name);
+            fn(opaque, name, rmm->rsi_count[i]);
+        }
+    }
+    if (rmm->psci_count != 0) {
+        fn(opaque, "PSCI", rmm->psci_count);
+    }
+}
+
+/* Whether a failure was written in command @prefix@name: "rmi_X" itself or a part "rmi_X__Y". */
+static bool failure_is_of(const RmmFailure *f, const char *prefix, const char *name)
+{
+    size_t n = strlen(prefix), m = strlen(name);
+
+    return strncmp(f->where, prefix, n) == 0 && strncmp(f->where + n, name, m) == 0 &&
+           (f->where[n + m] == '\0' || strncmp(f->where + n + m, "__", 2) == 0);
+}
+
+static gint compare_failures(gconstpointer a, gconstpointer b)
+{
+    const RmmFailure *x = *(RmmFailure *const *)a, *y = *(RmmFailure *const *)b;
+
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* The labels of a command in the order of the source, which is that of the checks (parts come first). */
+static GPtrArray *failures_of(const char *prefix, const char *name)
+{
+    GPtrArray *list = g_ptr_array_new();
+
+    for (const RmmFailure *const *f = __start_bailey_rmm_failures; f < __stop_bailey_rmm_failures; f++) {
+        if (failure_is_of(*f, prefix, name)) {
+            g_ptr_array_add(list, (gpointer)*f);
+        }
+    }
+    g_ptr_array_sort(list, compare_failures);
+    for (guint i = 0; i < list->len; i++) {
+        list->pdata[i] = (gpointer)((const RmmFailure *)list->pdata[i])->label;
+    }
+    return list;
+}
+
+typedef struct Listing {
+    uint32_t    fid;
+    const char *iface, *prefix, *name;
+} Listing;
+
+static gint compare_listings(gconstpointer a, gconstpointer b)
+{
+    const Listing *x = a, *y = b;
+    int            by_iface = strcmp(x->iface, y->iface);
+
+    return by_iface != 0 ? by_iface : x->fid < y->fid ? -1 : x->fid > y->fid;
+}
+
+void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
+                                const char *const *failures, size_t n_failures),
+                     void *opaque)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(Listing));
+
+    for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
+        Listing row = { SMC64_STD((*c)->fid), "RMI", "rmi_", (*c)->name };
+        g_array_append_val(rows, row);
+    }
+    for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
+        Listing row = { SMC64_STD((*c)->fid), "RSI", "rsi_", (*c)->name };
+        g_array_append_val(rows, row);
+    }
+    for (size_t i = 0; i < realm_n_psci_rows; i++) {
+        Listing row = { realm_psci_rows[i].fid, "PSCI", "psci_", realm_psci_rows[i].name };
+        g_array_append_val(rows, row);
+    }
+    g_array_sort(rows, compare_listings);
+    for (guint i = 0; i < rows->len; i++) {
+        const Listing *row = &g_array_index(rows, Listing, i);
+        GPtrArray     *list = failures_of(row->prefix, row->name);
+
+        fn(opaque, row->iface, row->fid, row->name, (const char *const *)list->pdata, list->len);
+        g_ptr_array_free(list, TRUE);
+    }
+}
