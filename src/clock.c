@@ -1,6 +1,6 @@
 /*
- * Guest time. Set timers are kept in one array sorted by deadline, then by the order of their initialisation, so
- * that what fires first never depends on addresses or history.
+ * Guest time. Set timers are kept in one array sorted by deadline, then by the order of their initialisation,
+ * so that what fires first never depends on addresses or history.
  */
 #include "clock.h"
 
@@ -133,4 +133,9 @@ void clock_advance(Clock *c, int64_t now_ns)
     }
     c->now_ns = MAX(c->now_ns, now_ns);
     c->round = 0;
+}
+
+void clock_rewind(Clock *c, int64_t now_ns)
+{
+    c->now_ns = now_ns;
 }

@@ -13,6 +13,7 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "device.h"
 #include "log.h"
 
 #define PACKET_MAX   4096
@@ -36,8 +37,6 @@ struct Gdbstub {
     GString           *packet;
     char               received_sum[3];
 };
-
-G_DEFINE_QUARK(bailey-gdb, gdb_error)
 
 /* ---- hexadecimal ---- */
 
@@ -590,7 +589,7 @@ Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *add
     g->service = g_socket_service_new();
     if (a == NULL || !g_socket_listener_add_address(G_SOCKET_LISTENER(g->service), a, G_SOCKET_TYPE_STREAM,
                                                     G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, &cause)) {
-        g_set_error(error, gdb_error_quark(), 1,
+        g_set_error(error, BAILEY_ERROR, 1,
                     "-gdb: cannot listen on '%s': %s; use tcp:127.0.0.1:1234 or unix:PATH", address,
                     cause != NULL ? cause->message : "it is neither tcp:ADDR:PORT nor unix:PATH");
         g_clear_error(&cause);

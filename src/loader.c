@@ -9,14 +9,13 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "device.h"
 
 #define IMAGE_MAGIC        0x644d5241u /* "ARM\x64" at offset 56 */
 #define IMAGE_HEADER_SIZE  64
 #define IMAGE_FLAG_BE      1u
 #define LAYOUT_ALIGN       (2ull << 20)
 #define DTB_MAX_SIZE       (2ull << 20)
-
-G_DEFINE_QUARK(bailey-loader, loader_error)
 
 GBytes *loader_read_file(const char *path, const char *option, GError **error)
 {
@@ -25,7 +24,7 @@ GBytes *loader_read_file(const char *path, const char *option, GError **error)
     GError *cause = NULL;
 
     if (!g_file_get_contents(path, &data, &len, &cause)) {
-        g_set_error(error, loader_error_quark(), 1, "cannot read '%s' (from %s): %s; name a readable file", path,
+        g_set_error(error, BAILEY_ERROR, 1, "cannot read '%s' (from %s): %s; name a readable file", path,
                     option, cause->message);
         g_error_free(cause);
         return NULL;
@@ -46,14 +45,14 @@ static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_s
                                                 4) == 0
                                ? "it is an ELF file; use arch/arm64/boot/Image"
                                : "it has no arm64 Image header; use arch/arm64/boot/Image";
-        g_set_error(error, loader_error_quark(), 1, "cannot start the kernel image (from -kernel): %s", what);
+        g_set_error(error, BAILEY_ERROR, 1, "cannot start the kernel image (from -kernel): %s", what);
         return false;
     }
     *text_offset = le64_get(p + 8);
     *image_size = le64_get(p + 16);
     uint64_t flags = le64_get(p + 24);
     if (flags & IMAGE_FLAG_BE) {
-        g_set_error(error, loader_error_quark(), 1,
+        g_set_error(error, BAILEY_ERROR, 1,
                     "cannot start the kernel image (from -kernel): it is big-endian; build a little-endian one");
         return false;
     }
@@ -61,7 +60,7 @@ static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_s
         *image_size = len;
     }
     if (*image_size < len || *image_size > 1ull << 40 || *text_offset >= LAYOUT_ALIGN || *text_offset % 4096 != 0) {
-        g_set_error(error, loader_error_quark(), 1,
+        g_set_error(error, BAILEY_ERROR, 1,
                     "cannot start the kernel image (from -kernel): its header is damaged (image size %" PRIu64
                     ", file size %zu, text offset %" PRIu64 "); copy the file again",
                     *image_size, len, *text_offset);
@@ -73,7 +72,7 @@ static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_s
 static bool check_fits(const char *what, uint64_t end, uint64_t ram_base, uint64_t ram_size, GError **error)
 {
     if (end - ram_base > ram_size) {
-        g_set_error(error, loader_error_quark(), 1,
+        g_set_error(error, BAILEY_ERROR, 1,
                     "the %s does not fit into the guest's memory: %" PRIu64 " MiB are needed, -m gives %" PRIu64
                     " MiB; raise -m",
                     what, (end - ram_base + (1 << 20) - 1) >> 20, ram_size >> 20);
@@ -116,7 +115,7 @@ bool loader_place_dtb(BootLayout *l, GBytes *dtb, uint64_t ram_base, uint64_t ra
     const uint8_t *p = g_bytes_get_data(dtb, &len);
 
     if (len < 40 || be32_get(p) != 0xd00dfeed || be32_get(p + 4) > len || len > DTB_MAX_SIZE) {
-        g_set_error(error, loader_error_quark(), 1,
+        g_set_error(error, BAILEY_ERROR, 1,
                     "the device tree (from -dtb) is damaged: it has no valid header, is cut off, or is larger than "
                     "2 MiB; make it with dtc");
         return false;

@@ -43,7 +43,7 @@ struct Machine {
     MachineParty *party;
     void         *party_opaque;
     int           live;
-    bool          host_clock, paused, stopping;
+    bool          host_clock, paused, stopping, advancing;
     int64_t       wall_start_us; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
     MachineExit   status;
     char         *reason;
@@ -207,7 +207,7 @@ void machine_wake(Machine *m)
     if (m->paused || m->stopping || m->running != NULL) {
         return;
     }
-    if (m->live > 0) {
+    if (m->live > 0 && !m->advancing) {
         /* Input from outside an idle machine arrives now, not at the time the machine fell asleep. */
         clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
     }
@@ -233,6 +233,14 @@ void machine_pause(Machine *m, bool paused)
 
 bool machine_is_paused(const Machine *m) { return m->paused; }
 
+/* Time moves only here. Timers that fire may call machine_wake(), which must not move it again. */
+static void advance(Machine *m, int64_t now_ns)
+{
+    m->advancing = true;
+    clock_advance(m->clock, now_ns);
+    m->advancing = false;
+}
+
 /* How a CPU's turn ended. */
 typedef struct Turn {
     int64_t now;    /* its local time */
@@ -252,7 +260,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
         bool     waits = false;
 
         if (deadline <= t.now) {
-            clock_advance(m->clock, t.now);
+            advance(m, t.now);
             continue;
         }
         if (cpu->party) {
@@ -262,7 +270,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             CpuStop stop = cpu_run(cpu, t.now, (uint64_t)(MIN(end, deadline) - t.now), &used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             t.now += (int64_t)used;
-            clock_advance(m->clock, t.now);
+            advance(m, t.now);
             if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
                 m->on_break(m->on_break_opaque, cpu);
                 break;
@@ -307,7 +315,7 @@ static bool run_window(Machine *m)
         }
     }
     clock_rewind(m->clock, start);
-    clock_advance(m->clock, reached);
+    advance(m, reached);
     return busy;
 }
 
@@ -326,7 +334,7 @@ static int64_t idle_jump(Machine *m)
             return ahead_us;
         }
     }
-    clock_advance(m->clock, deadline);
+    advance(m, deadline);
     return 0;
 }
 

@@ -30,8 +30,6 @@ struct Option {
     bool      (*set)(Options *o, const char *value, GError **error);
 };
 
-G_DEFINE_QUARK(bailey-options, options_error)
-
 static bool fail(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 static bool fail(GError **error, const char *fmt, ...)
@@ -41,7 +39,7 @@ static bool fail(GError **error, const char *fmt, ...)
     va_start(ap, fmt);
     char *text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
-    g_set_error_literal(error, options_error_quark(), 1, text);
+    g_set_error_literal(error, BAILEY_ERROR, 1, text);
     g_free(text);
     return false;
 }

@@ -29,7 +29,6 @@
 #define CARVEOUT_SIZE      (16ull << 20)
 #define HOST_MEMORY        (64ull << 20)
 #define N_SERIALS          2
-#define PSR_EL2H_MASKED    0x3c9 /* EL2 with its own SP, DAIF set */
 #define CONSOLE_LINE_MAX   4096
 
 /* Watches what the first serial port prints (-expect, -fail-on). */
@@ -61,8 +60,6 @@ struct Cca {
     Chardev       *serial[N_SERIALS];
     Watch          watch;
 };
-
-G_DEFINE_QUARK(bailey-board, board_error)
 
 A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
 unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
@@ -462,7 +459,7 @@ static bool load_pieces(Cca *c, const BootLayout *l, GError **error)
         const void      *data = p->bytes != NULL ? g_bytes_get_data(p->bytes, &len) : NULL;
 
         if (data != NULL && memory_write(c->memory, p->addr, (MemAttrs){ .pas = PAS_NONSECURE }, data, len) != MEM_OK) {
-            g_set_error(error, board_error_quark(), 1, "the %s does not fit into the machine's memory; raise -m",
+            g_set_error(error, BAILEY_ERROR, 1, "the %s does not fit into the machine's memory; raise -m",
                         p->name);
             return false;
         }
@@ -487,8 +484,7 @@ static bool boot_kernel(Cca *c, GError **error)
         ok = dtb != NULL && loader_place_dtb(&l, dtb, CCA_RAM_BASE, o->ram_size, error) && load_pieces(c, &l, error);
     }
     if (ok) {
-        c->cpus[0]->x[0] = l.dtb_addr;
-        a64_enter(c->cpus[0], PAS_NONSECURE, l.entry, PSR_EL2H_MASKED);
+        monitor_start(c->monitor, c->cpus[0], l.entry, l.dtb_addr);
     }
     loader_free(&l);
     g_clear_pointer(&kernel, g_bytes_unref);

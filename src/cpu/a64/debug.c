@@ -145,9 +145,10 @@ static void raise_debug(A64Cpu *cpu, unsigned ec, uint32_t iss)
 bool a64_step_begin(A64Cpu *cpu)
 {
     if (a64_step_active(cpu) && !cpu->ss) {
-        uint32_t isv = (uint32_t)(cpu->step_iss & 1) << 24;
+        uint32_t iss = (uint32_t)(cpu->step_iss & 1) << 24 | (uint32_t)(cpu->step_iss & 2) << 5; /* ISV, EX */
+
         cpu->step_iss = 0;
-        raise_debug(cpu, EC_STEP, isv);
+        raise_debug(cpu, EC_STEP, iss);
         return false;
     }
     cpu->step_iss = a64_step_active(cpu);
