@@ -1,6 +1,6 @@
 /*
- * Messages and traces. Traces are lines of text; the machine supplies each line's head. The category mask is the
- * only global state, so that a disabled trace costs one test.
+ * Messages and traces. Traces are lines of text; the machine supplies each line's head. The category mask is
+ * the only global state, so that a disabled trace costs one test.
  */
 #include "log.h"
 

@@ -1,7 +1,7 @@
 /*
- * The physical address map. Regions may overlap, the newest wins; a flat sorted view of what is visible where is
- * rebuilt at each change, so that a lookup is one binary search. All RAM is one memfd mapped shared, so that a
- * snapshot can be a copy-on-write map of it.
+ * The physical address map. Regions may overlap, the newest wins; a flat sorted view of what is visible where
+ * is rebuilt at each change, so that a lookup is one binary search. All RAM is one memfd mapped shared, so
+ * that a snapshot can be a copy-on-write map of it.
  */
 #define _GNU_SOURCE
 #include "memory.h"
@@ -232,7 +232,8 @@ static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
     }
     if (p == MAP_FAILED) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot get %" G_GUINT64_FORMAT " MiB of guest memory from the host: %s; ask for less with -m",
+                    "cannot get %" G_GUINT64_FORMAT
+                    " MiB of guest memory from the host: %s; ask for less with -m",
                     (guint64)(size >> 20), g_strerror(errno));
         return NULL;
     }
@@ -245,9 +246,10 @@ MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t s
     g_assert(is_aligned(base | size, PAGE) && size != 0);
     uint8_t *host = map_ram(m, size, error);
 
-    return host == NULL ? NULL
-                        : add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM,
-                                                     .host = host });
+    return host == NULL
+               ? NULL
+               : add_region(
+                     m, (MemRegion){.name = name, .base = base, .size = size, .kind = MEM_RAM, .host = host});
 }
 
 MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
@@ -261,7 +263,8 @@ MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t s
                     (guint64)(size >> 10), name, g_strerror(errno));
         return NULL;
     }
-    return add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_ROM, .host = host });
+    return add_region(m,
+                      (MemRegion){.name = name, .base = base, .size = size, .kind = MEM_ROM, .host = host});
 }
 
 MemRegion *memory_add_mmio(Memory *m, const char *name, uint64_t base, uint64_t size, const MmioOps *ops,
@@ -400,7 +403,8 @@ static MemResult check_span(const Memory *m, uint64_t pa, MemAttrs attrs, uint64
     return MEM_OK;
 }
 
-MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t *value)
+MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs,
+                           uint64_t *value)
 {
     *value = 0;
     if (r->ops == NULL || r->ops->read == NULL) {
@@ -409,7 +413,8 @@ MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, 
     return r->ops->read(r->opaque, pa - r->base, size, attrs, value);
 }
 
-MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t value)
+MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs,
+                            uint64_t value)
 {
     if (r->ops == NULL || r->ops->write == NULL) {
         return MEM_SLAVE;
@@ -428,8 +433,8 @@ static unsigned mmio_piece(uint64_t pa, uint64_t len)
     return n;
 }
 
-/* RAM or ROM that holds a whole small access inside one page, which the accessor may reach; or NULL. Page table walks
- * come this way. */
+/* RAM or ROM that holds a whole small access inside one page, which the accessor may reach; or NULL. Page
+ * table walks come this way. */
 static const FlatRange *small_span(const Memory *m, uint64_t pa, MemAttrs attrs, size_t len)
 {
     const FlatRange *f;
@@ -501,7 +506,8 @@ static MemResult write_span(Memory *m, uint64_t pa, MemAttrs attrs, const uint8_
             memory_dirty(m, pa, n);
         } else {
             n = mmio_piece(pa, MIN(len, f->end - pa));
-            res = memory_mmio_write(m, &f->region->r, pa, (unsigned)n, attrs, src == NULL ? 0 : le_get(src, n));
+            res =
+                memory_mmio_write(m, &f->region->r, pa, (unsigned)n, attrs, src == NULL ? 0 : le_get(src, n));
         }
         src = src == NULL ? NULL : src + n;
         pa += n;

@@ -1,6 +1,6 @@
 /*
- * The physical address map of a machine: RAM (one memfd mapping), ROM and device registers. Every access names the
- * physical address space it is made in and is checked against the page's owner.
+ * The physical address map of a machine: RAM (one memfd mapping), ROM and device registers. Every access
+ * names the physical address space it is made in and is checked against the page's owner.
  */
 #ifndef BAILEY_MEMORY_H
 #define BAILEY_MEMORY_H
@@ -63,16 +63,16 @@ void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled);
 /* The enabled region that holds @pa, the newest first where two overlap, or NULL. */
 MemRegion *memory_find(const Memory *m, uint64_t pa);
 
-/* Host bytes of the 4 KiB page of @pa when all of it is RAM or ROM of one region, or NULL; for translation caches.
+/* Host bytes of the 4 KiB page of @pa when all of it is RAM or ROM of one region, or NULL; for translation
+ * caches.
  * @writable: RAM, so that stores may go there directly (unless the page has code) */
 uint8_t *memory_host_page(const Memory *m, uint64_t pa, bool *writable);
 
 /**
  * memory_read, memory_write - copy bytes as a modelled party would (firmware, DMA after translation, loader).
- * @pa, @len: any alignment; may cross pages and regions
- * Owner checks come first, page by page, for the whole span; nothing is copied unless all pass.
- * Writes to pages with translated code drop that code. Device registers are accessed in aligned pieces of up to
- * 8 bytes.
+ * @pa, @len: any alignment; may cross pages and regions Owner checks come first, page by page, for the whole
+ * span; nothing is copied unless all pass. Writes to pages with translated code drop that code. Device
+ * registers are accessed in aligned pieces of up to 8 bytes.
  */
 MemResult memory_read(Memory *m, uint64_t pa, MemAttrs attrs, void *dst, size_t len);
 MemResult memory_write(Memory *m, uint64_t pa, MemAttrs attrs, const void *src, size_t len);
@@ -84,18 +84,23 @@ MemResult memory_zero(Memory *m, uint64_t pa, MemAttrs attrs, size_t len);
  * memory_mmio_read, memory_mmio_write - one access of a CPU that reached a device region.
  * @size: 1, 2, 4, 8, aligned; owner checks were made at translation
  */
-MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t *value);
-MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t value);
+MemResult memory_mmio_read(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs,
+                           uint64_t *value);
+MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs,
+                            uint64_t value);
 
-/* Code tracking: a RAM page that holds translated code. The CPU engine sets the hook; writers of RAM call dirty. */
+/* Code tracking: a RAM page that holds translated code. The CPU engine sets the hook; writers of RAM call
+ * dirty. */
 void memory_set_code_hook(Memory *m, void (*written)(void *opaque, uint64_t pa, uint64_t len), void *opaque);
 void memory_mark_code(Memory *m, uint64_t pa, bool has_code);
 bool memory_has_code(const Memory *m, uint64_t pa);
 
-/* memory_dirty - RAM of [@pa, @pa + @len) was written other than by memory_write: drops code translated from it. */
+/* memory_dirty - RAM of [@pa, @pa + @len) was written other than by memory_write: drops code translated
+ * from it. */
 void memory_dirty(Memory *m, uint64_t pa, uint64_t len);
 
-/* Caches of translations that lead to a region that moved (memory_move, memory_remove) are told through this. */
+/* Caches of translations that lead to a region that moved (memory_move, memory_remove) are told through
+ * this. */
 void memory_add_cache(Memory *m, OwnersFlush *flush, void *opaque);
 void memory_remove_cache(Memory *m, OwnersFlush *flush, void *opaque);
 

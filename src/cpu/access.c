@@ -1,11 +1,12 @@
 /*
- * Guest memory accesses that the fast test refused: no entry, page crossing, device registers, pages with code, byte
- * order, alignment. An access is first translated and checked as a whole, then done, so that a fault leaves nothing
- * half written.
+ * Guest memory accesses that the fast test refused: no entry, page crossing, device registers, pages with
+ * code, byte order, alignment. An access is first translated and checked as a whole, then done, so that a
+ * fault leaves nothing half written.
  *
- * Device registers and pages with code are special: what such an access changes (interrupts, deadlines, the code
- * itself) must be seen by the next instruction, wherever blocks happen to end. So it is done only by the last
- * instruction of a block; met in the middle, the block is left before the instruction and comes back shorter.
+ * Device registers and pages with code are special: what such an access changes (interrupts, deadlines, the
+ * code itself) must be seen by the next instruction, wherever blocks happen to end. So it is done only by the
+ * last instruction of a block; met in the middle, the block is left before the instruction and comes back
+ * shorter.
  */
 #include <string.h>
 
@@ -47,8 +48,8 @@ static bool raise_bus_error(Access *a, const Piece *p, MemResult why)
     return false;
 }
 
-/* A remembered translation that allows the access. Upgrades it to a fast entry when nothing stands against that any
- * more (the code of the page is gone). */
+/* A remembered translation that allows the access. Upgrades it to a fast entry when nothing stands against
+ * that any more (the code of the page is gone). */
 static bool from_slow_entry(Access *a, Piece *p)
 {
     CpuTlb          *t = a->cpu->tlb[a->mem.space];
@@ -224,7 +225,8 @@ bool cpu_load_slow(Cpu *cpu, uint64_t va, IrMem mem, void *value)
 
 bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value)
 {
-    Access  a = { .cpu = cpu, .va = va, .mem = mem, .kind = CPU_WRITE, .store = true, .size = 1u << mem.size_log2 };
+    Access a = {
+        .cpu = cpu, .va = va, .mem = mem, .kind = CPU_WRITE, .store = true, .size = 1u << mem.size_log2};
     uint8_t bytes[16];
 
     memcpy(bytes, value, a.size);

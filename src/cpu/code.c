@@ -1,8 +1,8 @@
 /*
- * The cache of translated blocks. A block belongs to the physical page it was translated from, and is found by
- * physical address, pc and key; each context's jump cache finds it by pc alone. Memory is one arena that is emptied
- * as a whole when full: a dropped block stays where it is until then, its first operation replaced by one that looks
- * up anew, so that links and jump caches that still lead to it are harmless.
+ * The cache of translated blocks. A block belongs to the physical page it was translated from, and is found
+ * by physical address, pc and key; each context's jump cache finds it by pc alone. Memory is one arena that
+ * is emptied as a whole when full: a dropped block stays where it is until then, its first operation replaced
+ * by one that looks up anew, so that links and jump caches that still lead to it are harmless.
  */
 #include "cpu/engine.h"
 
@@ -323,7 +323,8 @@ static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
 
     for (;;) {
         ir_block_reset(e->ir, cpu->guest->regs, cpu->guest->n_regs);
-        cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max, s->guarded);
+        cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max,
+                              s->guarded);
         g_assert(e->ir->exited && e->ir->n_insns > 0); /* the front end's part */
         unsigned allowed = allowed_insns(e, s);
         if (e->ir->n_insns <= allowed) {

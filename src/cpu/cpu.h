@@ -1,7 +1,7 @@
 /*
- * The engine behind every guest architecture: translation contexts (TLBs), the cache of translated blocks, and the
- * loop that runs a CPU for a slice of counted time. A front end embeds Cpu as the first member of its own CPU
- * structure and supplies a CpuGuest.
+ * The engine behind every guest architecture: translation contexts (TLBs), the cache of translated blocks,
+ * and the loop that runs a CPU for a slice of counted time. A front end embeds Cpu as the first member of its
+ * own CPU structure and supplies a CpuGuest.
  */
 #ifndef BAILEY_CPU_H
 #define BAILEY_CPU_H
@@ -25,7 +25,7 @@ typedef struct CpuFill {
     uint64_t pa;         /* of the accessed byte */
     Pas      pas;
     uint64_t page_size;  /* of the mapping, 4 KiB and up: what one invalidation by address must drop */
-    bool     readable, writable; /* for CPU_READ and CPU_WRITE: what later accesses may do without asking again */
+    bool     readable, writable; /* for CPU_READ and CPU_WRITE: what later accesses may do unasked */
     bool     device;     /* device memory type: unaligned accesses fault */
     bool     slow;       /* never cached as a fast entry: watchpoints, not-tracked dirty state */
     bool     fetch_guarded; /* CPU_FETCH: BTI guarded page; reaches translate() as a flag */
@@ -46,8 +46,8 @@ typedef struct CpuGuest {
     const IrReg *regs;
     size_t       n_regs;
 
-    /* The program counter and everything else that changes the meaning of code at an address, packed. Two blocks
-     * with equal pc, physical address and key are the same block. */
+    /* The program counter and everything else that changes the meaning of code at an address, packed. Two
+     * blocks with equal pc, physical address and key are the same block. */
     uint64_t (*pc)(const Cpu *cpu);
     uint64_t (*key)(const Cpu *cpu);
     void     (*set_pc)(Cpu *cpu, uint64_t pc);
@@ -67,8 +67,8 @@ typedef struct CpuGuest {
      */
     bool (*fill)(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, unsigned space, CpuFill *out);
 
-    /* Raise the exceptions the engine finds: an alignment fault, and an access that nothing answered or a device
-     * refused (external abort). */
+    /* Raise the exceptions the engine finds: an alignment fault, and an access that nothing answered or a
+     * device refused (external abort). */
     void (*unaligned)(Cpu *cpu, uint64_t va, CpuAccess access);
     void (*bus_error)(Cpu *cpu, uint64_t va, uint64_t pa, CpuAccess access, MemResult why);
 
@@ -150,16 +150,17 @@ bool cpu_store(Cpu *cpu, uint64_t va, IrMem mem, const uint64_t value[2]);
 
 /**
  * cpu_select_context - make the context with @tag current for a space.
- * @tag: whatever distinguishes translations: regime, exception level, VMID, ASID, security state; chosen by the
- *       front end, which matches on it to invalidate
- * A bounded number of contexts is kept; the least recently selected is emptied and reused.
+ * @tag: whatever distinguishes translations: regime, exception level, VMID, ASID, security state; chosen by
+ *       the front end, which matches on it to invalidate A bounded number of contexts is kept; the least
+ *       recently selected is emptied and reused.
  */
 void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag);
 
 /* cpu_flush_contexts - empty every context for which @match is true; NULL matches all. */
 void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque);
 
-/* cpu_flush_va - in matching contexts drop [@va, @va + @len), with the whole of each larger mapping it touches. */
+/* cpu_flush_va - in matching contexts drop [@va, @va + @len), with the whole of each larger mapping it
+ * touches. */
 void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque, uint64_t va,
                   uint64_t len);
 
@@ -174,8 +175,8 @@ void cpu_break_remove(CpuEngine *e, uint64_t va);
 /* cpu_step - run exactly one instruction, ignoring a breakpoint on it. */
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);
 
-/* cpu_engine_set_max_block - at most @n instructions in a block (1 to 256). For tests: what a guest sees does not depend
- * on it. */
+/* cpu_engine_set_max_block - at most @n instructions in a block (1 to 256). For tests: what a guest sees
+ * does not depend on it. */
 void cpu_engine_set_max_block(CpuEngine *e, unsigned n);
 
 /* Counts for -result and benchmarks. */

@@ -1,9 +1,10 @@
 /*
  * The run loop: counted time, interrupts, and what joins executor, block cache and guest.
  *
- * cpu->left counts down, a block at a time, to the next reason to look up; run->limit - cpu->left is the number of
- * instructions executed since the run began, up to the end of the running block. Whatever wants the loop's attention
- * moves both down together (recut), so that the next block is not entered and the count stays true.
+ * cpu->left counts down, a block at a time, to the next reason to look up; run->limit - cpu->left is the
+ * number of instructions executed since the run began, up to the end of the running block. Whatever wants the
+ * loop's attention moves both down together (recut), so that the next block is not entered and the count
+ * stays true.
  */
 #include "cpu/engine.h"
 
@@ -52,7 +53,8 @@ uint64_t cpu_insns(const Cpu *cpu)
 
 uint64_t cpu_current_pc(const Cpu *cpu)
 {
-    return cpu->block == NULL ? cpu->guest->pc(cpu) : cpu->block->pc + cpu->block->pc_delta[run_insn_index(cpu)];
+    return cpu->block == NULL ? cpu->guest->pc(cpu)
+                              : cpu->block->pc + cpu->block->pc_delta[run_insn_index(cpu)];
 }
 
 void run_sync_pc(Cpu *cpu)
@@ -141,7 +143,8 @@ static void settle_fault(Cpu *cpu)
     cpu->fault = false;
 }
 
-/* The block to run next, by jump cache or lookup; NULL when the fetch faulted, which counts as an instruction. */
+/* The block to run next, by jump cache or lookup; NULL when the fetch faulted, which counts as an
+ * instruction. */
 static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
 {
     CpuBlock *b = *jump_slot(cpu->tlb[0], pc);
@@ -152,7 +155,7 @@ static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
         b = code_find(cpu, pc, key);
     }
     if (b != NULL && cpu->left <= 0) {
-        return NULL; /* looking it up changed translations (write protection of a code page): look again first */
+        return NULL; /* looking it up changed translations (write protection of a code page): look again */
     }
     if (b != NULL && b->n > cpu->left) { /* the budget or a deadline falls inside it */
         b = code_once(cpu, pc, key, (unsigned)cpu->left);

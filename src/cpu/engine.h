@@ -1,6 +1,6 @@
 /*
- * What the parts of the engine share: translation contexts, translated blocks, and the state of a running CPU. Front
- * ends and machines include cpu.h only.
+ * What the parts of the engine share: translation contexts, translated blocks, and the state of a running
+ * CPU. Front ends and machines include cpu.h only.
  */
 #ifndef BAILEY_CPU_ENGINE_H
 #define BAILEY_CPU_ENGINE_H
@@ -28,17 +28,17 @@ enum {
 /* ---- translation contexts (tlb.c) ---- */
 
 /*
- * One page that accesses may reach directly: host address = va + addend. A tag T hits for va in [T, T + 4095], tested
- * by va - T <= 4096 - size, which also refuses page crossing. An empty entry holds a tag of another index: 0
- * everywhere, 0x1000 in entry 0.
+ * One page that accesses may reach directly: host address = va + addend. A tag T hits for va in [T, T +
+ * 4095], tested by va - T <= 4096 - size, which also refuses page crossing. An empty entry holds a tag of
+ * another index: 0 everywhere, 0x1000 in entry 0.
  */
 typedef struct TlbEntry {
     uint64_t  tag;
     uintptr_t addend;
 } TlbEntry;
 
-/* A page that was translated but whose accesses are not direct: device registers, device memory type, code pages.
- * Also serves pages whose fast entry is of the other kind of access. */
+/* A page that was translated but whose accesses are not direct: device registers, device memory type, code
+ * pages. Also serves pages whose fast entry is of the other kind of access. */
 typedef struct SlowEntry {
     uint64_t page; /* virtual; 1: empty */
     uint64_t pa;   /* of the page */
@@ -145,8 +145,8 @@ extern CpuBlock code_no_block;
 void code_init(CpuEngine *e);
 void code_deinit(CpuEngine *e);
 
-/* code_find - the block for @pc, translated if need be; the jump cache knows it then. NULL: the fetch raised an
- * exception. */
+/* code_find - the block for @pc, translated if need be; the jump cache knows it then. NULL: the fetch
+ * raised an exception. */
 CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key);
 
 /* code_once - a block of at most @limit instructions that is not kept; valid until the next call. */
@@ -178,8 +178,8 @@ int64_t run_executed(const Cpu *cpu);
 /* Index of the current instruction in the running block. */
 unsigned run_insn_index(const Cpu *cpu);
 
-/* run_must_be_last - an access that may change what the next instruction sees. True when the current instruction
- * is not the last of its block: the block is then left before it, to run it alone. */
+/* run_must_be_last - an access that may change what the next instruction sees. True when the current
+ * instruction is not the last of its block: the block is then left before it, to run it alone. */
 bool run_must_be_last(Cpu *cpu);
 
 /* run_sync_pc - the guest's pc is that of the current instruction, for exceptions. */

@@ -1,6 +1,7 @@
 /*
- * Translation contexts: per CPU a few tagged sets of tables, of which one is current for each space. Selecting
- * another tag costs a search, no flush. What fills and invalidates them is the guest's MMU through cpu.h.
+ * Translation contexts: per CPU a few tagged sets of tables, of which one is current for each space.
+ * Selecting another tag costs a search, no flush. What fills and invalidates them is the guest's MMU through
+ * cpu.h.
  */
 #include <string.h>
 
@@ -152,8 +153,12 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
         *tlb_slot(t->write, va) = (TlbEntry){ page, (uintptr_t)host - page };
     }
     if (host == NULL || (f->writable && !fast_write)) {
-        *slow_slot(t, va) = (SlowEntry){ .page = page, .pa = f->pa & PAGE_MASK, .pas = f->pas, .readable = f->readable,
-                                         .writable = f->writable, .device = f->device };
+        *slow_slot(t, va) = (SlowEntry){.page = page,
+                                        .pa = f->pa & PAGE_MASK,
+                                        .pas = f->pas,
+                                        .readable = f->readable,
+                                        .writable = f->writable,
+                                        .device = f->device};
     }
 }
 

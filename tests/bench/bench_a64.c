@@ -9,7 +9,8 @@
 #include "cpu/engine.h"
 #include "log.h"
 
-static const char *const names[] = { "crc32", "shell sort", "sieve", "calls", "linked list", "copy", "strings" };
+static const char *const names[] = {"crc32",       "shell sort", "sieve",  "calls",
+                                    "linked list", "copy",       "strings"};
 
 /* Operations an instruction became, over all blocks of the cache. */
 static double ops_per_insn(const CpuEngine *e)
@@ -47,9 +48,10 @@ static void measure(unsigned kernel, const char *code, gsize len, uint64_t n)
     a64_box_run(box, UINT64_MAX / 8);
     t = g_get_monotonic_time() - t;
     insns = box->cpu->cpu.n_insns - insns;
-    printf("%-12s %6.0f million instructions per second, %.2f operations an instruction (EC 0x%x, x0 0x%llx)\n",
-           names[kernel], (double)insns / (double)t, ops_per_insn(box->engine), a64_box_ec(box),
-           (unsigned long long)box->cpu->x[0]);
+    printf(
+        "%-12s %6.0f million instructions per second, %.2f operations an instruction (EC 0x%x, x0 0x%llx)\n",
+        names[kernel], (double)insns / (double)t, ops_per_insn(box->engine), a64_box_ec(box),
+        (unsigned long long)box->cpu->x[0]);
     a64_box_free(box);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The CPU engine with the toy guest: counts, faults, self-modifying code, device accesses, invalidation, breakpoints;
- * and that none of it depends on where blocks begin and end.
+ * The CPU engine with the toy guest: counts, faults, self-modifying code, device accesses, invalidation,
+ * breakpoints; and that none of it depends on where blocks begin and end.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,14 +124,14 @@ static const struct {
     uint64_t    x1, far;
     unsigned    cause;
 } fault_rows[] = {
-    { "load, not mapped", TOY(TOY_LDPOST, 2, 1, 8), 0x900000, 0x900000, TOY_CAUSE_TRANSLATION },
-    { "store, not mapped", TOY(TOY_STPRE, 2, 1, 8), 0x900000, 0x900008, TOY_CAUSE_TRANSLATION },
-    { "load crossing into a hole", TOY(TOY_LD, 2, 1, 0), DATA + 0x1ffc, DATA + 0x2000, TOY_CAUSE_TRANSLATION },
-    { "unaligned where alignment is asked", TOY(TOY_LDBE, 2, 1, 0), DATA + 2, DATA + 2, TOY_CAUSE_ALIGN },
-    { "unaligned device access", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 4, DEVICE_VA + 4, TOY_CAUSE_ALIGN },
-    { "device refuses", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 0x800, DEVICE_VA + 0x800, TOY_CAUSE_BUS },
-    { "nothing there", TOY(TOY_LD, 2, 1, 0), 0xa0000, 0xa0000, TOY_CAUSE_BUS },
-    { "undefined", TOY(TOY_UNDEF, 0, 0, 0), 7, 0, TOY_CAUSE_UNDEF },
+    {"load, not mapped", TOY(TOY_LDPOST, 2, 1, 8), 0x900000, 0x900000, TOY_CAUSE_TRANSLATION},
+    {"store, not mapped", TOY(TOY_STPRE, 2, 1, 8), 0x900000, 0x900008, TOY_CAUSE_TRANSLATION},
+    {"load crossing into a hole", TOY(TOY_LD, 2, 1, 0), DATA + 0x1ffc, DATA + 0x2000, TOY_CAUSE_TRANSLATION},
+    {"unaligned where alignment is asked", TOY(TOY_LDBE, 2, 1, 0), DATA + 2, DATA + 2, TOY_CAUSE_ALIGN},
+    {"unaligned device access", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 4, DEVICE_VA + 4, TOY_CAUSE_ALIGN},
+    {"device refuses", TOY(TOY_LD, 2, 1, 0), DEVICE_VA + 0x800, DEVICE_VA + 0x800, TOY_CAUSE_BUS},
+    {"nothing there", TOY(TOY_LD, 2, 1, 0), 0xa0000, 0xa0000, TOY_CAUSE_BUS},
+    {"undefined", TOY(TOY_UNDEF, 0, 0, 0), 7, 0, TOY_CAUSE_UNDEF},
 };
 
 static void test_faults(void **state)
@@ -296,7 +296,8 @@ static void test_interrupt_points(void **state)
             m->cpu->s.irq_on = 1;
             toy_run(m, 100, 1000);
             assert_int_equal(m->cpu->s.irqs, 1);
-            /* The store runs at 5 ns; a deadline n ahead falls before instruction 5 + n, but not before the next. */
+            /* The store runs at 5 ns; a deadline n ahead falls before instruction 5 + n, but not before
+             * the next. */
             assert_int_equal(m->cpu->s.epc, CODE + 4 * (ahead < 1 ? 6 : 5 + ahead));
             toy_machine_free(m);
         }
@@ -338,8 +339,11 @@ static void test_contexts(void **state)
     for (unsigned space = 0; space < 2; space++) {
         for (unsigned i = 0; i < 3 && space == 1; i++) {
             *toy_map(m, m->cpu->map[i].va, m->cpu->map[i].pa + (i == 2 ? 0x10000 : 0), 0x1000) =
-                (ToyMap){ .va = m->cpu->map[i].va, .pa = m->cpu->map[i].pa + (i == 2 ? 0x10000 : 0), .size = 0x1000,
-                          .space = 1, .writable = true };
+                (ToyMap){.va = m->cpu->map[i].va,
+                         .pa = m->cpu->map[i].pa + (i == 2 ? 0x10000 : 0),
+                         .size = 0x1000,
+                         .space = 1,
+                         .writable = true};
         }
     }
     memory_write(m->memory, 0x30000, attrs, "\x22", 1);
@@ -490,7 +494,7 @@ typedef struct Shape {
     uint64_t slice;
 } Shape;
 
-static const Shape shapes[] = { { 1, 1 << 20 }, { 2, 13 }, { 7, 97 }, { 64, 1 << 20 }, { 64, 1 }, { 64, 31 }, { 256, 1009 } };
+static const Shape shapes[] = {{1, 1 << 20}, {2, 13}, {7, 97}, {64, 1 << 20}, {64, 1}, {64, 31}, {256, 1009}};
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -510,13 +514,16 @@ static unsigned random_reg(uint64_t r)
 static uint32_t random_insn(uint64_t *seed)
 {
     static const uint8_t ops[] = {
-        TOY_MOVI, TOY_MOV, TOY_MOV, TOY_MOV, TOY_MOV, TOY_ADDI, TOY_ADDI, TOY_ADDI, TOY_ADD, TOY_ADD, TOY_SUBS, TOY_SUBS, TOY_CMPI, TOY_CMPI, TOY_BC, TOY_BC, TOY_BC, TOY_B,
-        TOY_BL, TOY_BR, TOY_LD, TOY_LD, TOY_ST, TOY_ST, TOY_LDB, TOY_STW, TOY_LDPOST, TOY_STPRE, TOY_LDX, TOY_STX,
-        TOY_LDQ, TOY_STQ, TOY_VADD, TOY_SHADD, TOY_AND, TOY_ADDW, TOY_CSET, TOY_CSEL, TOY_ADC, TOY_CBZ, TOY_TBNZ,
-        TOY_LDBE, TOY_SWAP, TOY_LDP, TOY_STP, TOY_STPPRE, TOY_LDP, TOY_STP, TOY_MODE, TOY_SYS, TOY_SYS, TOY_SYS, TOY_UNDEF,
+        TOY_MOVI,   TOY_MOV,  TOY_MOV,  TOY_MOV,  TOY_MOV,  TOY_ADDI, TOY_ADDI,  TOY_ADDI,  TOY_ADD,
+        TOY_ADD,    TOY_SUBS, TOY_SUBS, TOY_CMPI, TOY_CMPI, TOY_BC,   TOY_BC,    TOY_BC,    TOY_B,
+        TOY_BL,     TOY_BR,   TOY_LD,   TOY_LD,   TOY_ST,   TOY_ST,   TOY_LDB,   TOY_STW,   TOY_LDPOST,
+        TOY_STPRE,  TOY_LDX,  TOY_STX,  TOY_LDQ,  TOY_STQ,  TOY_VADD, TOY_SHADD, TOY_AND,   TOY_ADDW,
+        TOY_CSET,   TOY_CSEL, TOY_ADC,  TOY_CBZ,  TOY_TBNZ, TOY_LDBE, TOY_SWAP,  TOY_LDP,   TOY_STP,
+        TOY_STPPRE, TOY_LDP,  TOY_STP,  TOY_MODE, TOY_SYS,  TOY_SYS,  TOY_SYS,   TOY_UNDEF,
     };
     uint64_t r = next_random(seed);
-    unsigned op = ops[r % ARRAY_LEN(ops)], d = random_reg(r >> 8), a = random_reg(r >> 16), b = random_reg(r >> 20);
+    unsigned op = ops[r % ARRAY_LEN(ops)], d = random_reg(r >> 8), a = random_reg(r >> 16),
+             b = random_reg(r >> 20);
     unsigned base = (r >> 24) % 64;
 
     base = base < 3 ? 3 : base == 3 ? 4 : base % 3;
@@ -534,7 +541,8 @@ static uint32_t random_insn(uint64_t *seed)
     case TOY_LDBE: case TOY_SWAP:
         return TOY(op, d, base, 5 + b % 10);
     case TOY_SYS:
-        return TOY(op, d, a, (r >> 32) % (TOY_SYS_N + 1) == TOY_SYS_SPACE ? TOY_SYS_TIME : (r >> 32) % (TOY_SYS_N + 1));
+        return TOY(op, d, a,
+                   (r >> 32) % (TOY_SYS_N + 1) == TOY_SYS_SPACE ? TOY_SYS_TIME : (r >> 32) % (TOY_SYS_N + 1));
     case TOY_CSEL: case TOY_SHADD:
         return TOY(op, d, a, ((r >> 32) % 14) << 8 | b);
     case TOY_CMPI: case TOY_ADDI: case TOY_MOVI:
@@ -591,13 +599,14 @@ static void explain(const Outcome *a, const Outcome *b)
 {
     for (unsigned i = 0; i < TOY_REGS; i++) {
         if (a->s.x[i] != b->s.x[i]) {
-            print_message("x%u: 0x%llx, 0x%llx\n", i, (unsigned long long)a->s.x[i], (unsigned long long)b->s.x[i]);
+            print_message("x%u: 0x%llx, 0x%llx\n", i, (unsigned long long)a->s.x[i],
+                          (unsigned long long)b->s.x[i]);
         }
     }
     print_message("pc 0x%llx 0x%llx, insns %llu %llu, exceptions %u %u, irqs %u %u, nzcv %x %x, memory %d\n",
                   (unsigned long long)a->s.pc, (unsigned long long)b->s.pc, (unsigned long long)a->insns,
-                  (unsigned long long)b->insns, a->s.exceptions, b->s.exceptions, a->s.irqs, b->s.irqs, a->s.nzcv,
-                  b->s.nzcv, a->memory == b->memory);
+                  (unsigned long long)b->insns, a->s.exceptions, b->s.exceptions, a->s.irqs, b->s.irqs,
+                  a->s.nzcv, b->s.nzcv, a->memory == b->memory);
 }
 
 static void test_block_independence(void **state)
@@ -627,7 +636,8 @@ static void test_block_independence(void **state)
     }
     print_message("%u exceptions, %u interrupts, %u device accesses\n", (unsigned)exceptions, (unsigned)irqs,
                   (unsigned)device);
-    assert_true(exceptions > programs && irqs > programs && device > programs); /* the programs do something */
+    assert_true(exceptions > programs && irqs > programs &&
+                device > programs); /* the programs do something */
 }
 
 int main(void)

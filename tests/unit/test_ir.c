@@ -285,28 +285,33 @@ static const struct {
     void      (*build)(IrBlock *b);
     const char *text;
 } pass_rows[] = {
-    { "constants", p_constants, "    %6 = const.i64 0x2a\n    put x0, %6\n" },
-    { "narrow constants", p_narrow,
-      "    %7 = const.i64 0xffffffffffffffff\n    put x0, %7\n    %9 = const.i64 0xffffffff\n    put x1, %9\n" },
-    { "identities", p_identity, "    %4 = get x1\n    put x0, %4\n" },
-    { "widths", p_widths, "    %4 = get x1\n    %5 = trunc.i32 %4\n    %8 = zext.i64 %5\n    put x0, %8\n" },
-    { "forwarded", p_forward,
-      "    %4 = get x0\n    %5 = const.i64 0x1\n    %6 = add.i64 %4, %5\ninsn 0x1004\n    %10 = const.i64 0x2\n"
-      "    %11 = add.i64 %6, %10\n    put x0, %11\n" },
-    { "a fault sees puts", p_fault_keeps,
-      "    %4 = const.i64 0x1\n    put x0, %4\ninsn 0x1004\n    call may_fault\n    %8 = const.i64 0x2\n"
-      "    put x0, %8\n" },
-    { "a helper changes registers", p_helper_writes,
-      "    %4 = const.i64 0x1\n    put x0, %4\n    call writes\n    %7 = get x0\n    put x1, %7\n" },
-    { "dead flags", p_dead_flags, "insn 0x1004\n    %9 = get x1\n    %10 = flags.logic %9\n    put flags, %10\n" },
-    { "condition becomes comparison", p_condition,
-      "    %4 = get x0\n    %5 = get x1\n    %6 = flags.sub %4, %5\n    put flags, %6\n    %9 = cmpugt.i64 %4, %5\n"
-      "    %10 = zext.i64 %9\n    put x2, %10\n" },
-    { "condition on the result", p_result_zero,
-      "    %4 = get x0\n    %5 = get x1\n    %6 = sub.i64 %4, %5\n    %7 = flags.sub %4, %5\n    put flags, %7\n"
-      "    put x0, %6\ninsn 0x1004\n    %12 = cmpne.i64 %6, %1\n    %13 = zext.i64 %12\n    put x2, %13\n" },
-    { "pure call nobody needs", p_pure_call, "    %6 = const.i64 0x3\n    put x0, %6\n" },
-    { "select of a constant", p_select, "    %5 = get x1\n    put x0, %5\n" },
+    {"constants", p_constants, "    %6 = const.i64 0x2a\n    put x0, %6\n"},
+    {"narrow constants", p_narrow,
+     "    %7 = const.i64 0xffffffffffffffff\n    put x0, %7\n    %9 = const.i64 0xffffffff\n    put x1, "
+     "%9\n"},
+    {"identities", p_identity, "    %4 = get x1\n    put x0, %4\n"},
+    {"widths", p_widths, "    %4 = get x1\n    %5 = trunc.i32 %4\n    %8 = zext.i64 %5\n    put x0, %8\n"},
+    {"forwarded", p_forward,
+     "    %4 = get x0\n    %5 = const.i64 0x1\n    %6 = add.i64 %4, %5\ninsn 0x1004\n    %10 = const.i64 "
+     "0x2\n"
+     "    %11 = add.i64 %6, %10\n    put x0, %11\n"},
+    {"a fault sees puts", p_fault_keeps,
+     "    %4 = const.i64 0x1\n    put x0, %4\ninsn 0x1004\n    call may_fault\n    %8 = const.i64 0x2\n"
+     "    put x0, %8\n"},
+    {"a helper changes registers", p_helper_writes,
+     "    %4 = const.i64 0x1\n    put x0, %4\n    call writes\n    %7 = get x0\n    put x1, %7\n"},
+    {"dead flags", p_dead_flags,
+     "insn 0x1004\n    %9 = get x1\n    %10 = flags.logic %9\n    put flags, %10\n"},
+    {"condition becomes comparison", p_condition,
+     "    %4 = get x0\n    %5 = get x1\n    %6 = flags.sub %4, %5\n    put flags, %6\n    %9 = cmpugt.i64 "
+     "%4, %5\n"
+     "    %10 = zext.i64 %9\n    put x2, %10\n"},
+    {"condition on the result", p_result_zero,
+     "    %4 = get x0\n    %5 = get x1\n    %6 = sub.i64 %4, %5\n    %7 = flags.sub %4, %5\n    put flags, "
+     "%7\n"
+     "    put x0, %6\ninsn 0x1004\n    %12 = cmpne.i64 %6, %1\n    %13 = zext.i64 %12\n    put x2, %13\n"},
+    {"pure call nobody needs", p_pure_call, "    %6 = const.i64 0x3\n    put x0, %6\n"},
+    {"select of a constant", p_select, "    %5 = get x1\n    put x0, %5\n"},
 };
 
 static void test_passes(void **state)
@@ -414,7 +419,10 @@ static struct {
     uint64_t a, b;
 } probe;
 
-static bool has_own_immediate(IrOp op) { return op == IR_extr || op == IR_bfi || op == IR_bfx || op == IR_sbfx; }
+static bool has_own_immediate(IrOp op)
+{
+    return op == IR_extr || op == IR_bfi || op == IR_bfx || op == IR_sbfx;
+}
 
 static void build_probe(IrBlock *b)
 {
@@ -435,7 +443,8 @@ static void check_probe(void)
 {
     uint64_t m = mask64(ir_type_bits(probe.ty)), pc;
     bool     cmp = ir_op_class(probe.op) == IR_CLASS_CMP;
-    uint64_t expect = ir_eval(probe.op, probe.ty, cmp ? IR_I32 : probe.ty, probe.a & m, probe.b & m, 0, probe.imm);
+    uint64_t expect =
+        ir_eval(probe.op, probe.ty, cmp ? IR_I32 : probe.ty, probe.a & m, probe.b & m, 0, probe.imm);
 
     bench.lab->x[0] = probe.a;
     bench.lab->x[1] = probe.b;
@@ -452,8 +461,19 @@ static void check_probe(void)
 
 static void test_operations(void **state)
 {
-    static const uint64_t values[] = { 0, 1, 2, 63, 31, 0x7f, 0x80, 0x7fff8000, 0xffffffff, 0x8000000000000000,
-                                       0x7fffffffffffffff, ~0ull, 0x123456789abcdef0 };
+    static const uint64_t values[] = {0,
+                                      1,
+                                      2,
+                                      63,
+                                      31,
+                                      0x7f,
+                                      0x80,
+                                      0x7fff8000,
+                                      0xffffffff,
+                                      0x8000000000000000,
+                                      0x7fffffffffffffff,
+                                      ~0ull,
+                                      0x123456789abcdef0};
 
     for (unsigned op = IR_NOP + 1; op < IR_N_OPS; op++) {
         if (ir_op_class(op) > IR_CLASS_CMP) {
@@ -467,7 +487,9 @@ static void test_operations(void **state)
                 probe.ty = ty;
                 probe.a = values[i % ARRAY_LEN(values)];
                 probe.b = values[i / ARRAY_LEN(values)];
-                probe.imm = !has_own_immediate(op) ? 0 : op == IR_extr ? i % ir_type_bits(ty) : lsb | len << 8;
+                probe.imm = !has_own_immediate(op) ? 0
+                            : op == IR_extr        ? i % ir_type_bits(ty)
+                                                   : lsb | len << 8;
                 probe.immediate = i % 2;
                 probe.branch = ir_op_class(op) == IR_CLASS_CMP && i % 3 == 0;
                 check_probe();
@@ -514,8 +536,9 @@ static void test_meanings(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(eval_rows); i++) {
         print_message("%s\n", eval_rows[i].name);
-        assert_int_equal(ir_eval(eval_rows[i].op, eval_rows[i].ty, eval_rows[i].ty, eval_rows[i].a, eval_rows[i].b, 0,
-                                 eval_rows[i].imm), eval_rows[i].result);
+        assert_int_equal(ir_eval(eval_rows[i].op, eval_rows[i].ty, eval_rows[i].ty, eval_rows[i].a,
+                                 eval_rows[i].b, 0, eval_rows[i].imm),
+                         eval_rows[i].result);
     }
 }
 
@@ -533,8 +556,11 @@ static void build_flags(IrBlock *b)
     IrRef carry = flags_form & 2 ? ir_trunc(b, IR_I32, ir_get(b, X3)) : 0;
 
     if (flags_form & 4) {
-        r = ir_op2(b, flags_kind == IR_FLAGS_ADD ? IR_add : flags_kind == IR_FLAGS_SUB ? IR_sub : IR_and, flags_type,
-                   x, y);
+        r = ir_op2(b,
+                   flags_kind == IR_FLAGS_ADD   ? IR_add
+                   : flags_kind == IR_FLAGS_SUB ? IR_sub
+                                                : IR_and,
+                   flags_type, x, y);
     }
     f = ir_flags(b, flags_kind, flags_type, flags_kind == IR_FLAGS_LOGIC && r != 0 ? r : x, y, carry);
     ir_put(b, FLAGS, f);
@@ -630,28 +656,69 @@ static void test_wide(void **state)
 
 static const struct {
     const char *name;
-    void      (*fn)(void *d, const void *a, const void *b, const void *c, uint32_t imm, unsigned bytes, unsigned src);
+    void (*fn)(void *d, const void *a, const void *b, const void *c, uint32_t imm, unsigned bytes,
+               unsigned src);
     uint32_t    imm;
     unsigned    bytes;
     uint64_t    a[2], b[2], r[2];
 } wide_rows[] = {
-    { "vsub 16", ir_wide_vsub, 1, 16, { 0x0000000100020003, 0 }, { 0x0001000100010001, 1 },
-      { 0xffff000000010002, 0xffff } },
-    { "vmul 32", ir_wide_vmul, 2, 16, { 0x0000000300000005, 0 }, { 0x0000000700000002, 0 }, { 0x000000150000000a, 0 } },
-    { "vabs 8", ir_wide_vabs, 0, 8, { 0x80ff017f, 0 }, { 0 }, { 0x8001017f, 0 } },
-    { "vcmpgts 32", ir_wide_vcmpgts, 2, 16, { 0xffffffff00000001, 0 }, { 0, 0 }, { 0x00000000ffffffff, 0 } },
-    { "vcmpgeu 64", ir_wide_vcmpgeu, 3, 16, { 5, 6 }, { 5, 7 }, { ~0ull, 0 } },
-    { "vshli 8", ir_wide_vshli, 0 | 4 << 4, 8, { 0x0102030405060708, ~0ull }, { 0 }, { 0x1020304050607080, 0 } },
-    { "vsari 16", ir_wide_vsari, 1 | 15 << 4, 16, { 0x80007fff, 0 }, { 0 }, { 0xffff0000, 0 } },
-    { "vext 3", ir_wide_vext, 3, 8, { 0x0706050403020100, 0 }, { 0x0f0e0d0c0b0a0908, 0 }, { 0x0a09080706050403, 0 } },
-    { "vzip1 8", ir_wide_vzip1, 0, 8, { 0x0706050403020100, 0 }, { 0x1716151413121110, 0 }, { 0x1303120211011000, 0 } },
-    { "vzip2 32", ir_wide_vzip2, 2, 16, { 0, 0x0000000200000001 }, { 0, 0x0000001200000011 },
-      { 0x0000001100000001, 0x0000001200000002 } },
-    { "vuzp1 8", ir_wide_vuzp1, 0, 8, { 0x0706050403020100, 0 }, { 0x1716151413121110, 0 }, { 0x1614121006040200, 0 } },
-    { "vuzp2 64", ir_wide_vuzp2, 3, 16, { 1, 2 }, { 3, 4 }, { 2, 4 } },
-    { "vtrn1 16", ir_wide_vtrn1, 1, 8, { 0x0003000200010000, 0 }, { 0x0013001200110010, 0 }, { 0x0012000200100000, 0 } },
-    { "vtrn2 16", ir_wide_vtrn2, 1, 8, { 0x0003000200010000, 0 }, { 0x0013001200110010, 0 }, { 0x0013000300110001, 0 } },
-    { "vandn", ir_wide_vandn, 0, 16, { 0xff, 0xf0 }, { 0x0f, 0xff }, { 0xf0, 0 } },
+    {"vsub 16",
+     ir_wide_vsub,
+     1,
+     16,
+     {0x0000000100020003, 0},
+     {0x0001000100010001, 1},
+     {0xffff000000010002, 0xffff}},
+    {"vmul 32",
+     ir_wide_vmul,
+     2,
+     16,
+     {0x0000000300000005, 0},
+     {0x0000000700000002, 0},
+     {0x000000150000000a, 0}},
+    {"vabs 8", ir_wide_vabs, 0, 8, {0x80ff017f, 0}, {0}, {0x8001017f, 0}},
+    {"vcmpgts 32", ir_wide_vcmpgts, 2, 16, {0xffffffff00000001, 0}, {0, 0}, {0x00000000ffffffff, 0}},
+    {"vcmpgeu 64", ir_wide_vcmpgeu, 3, 16, {5, 6}, {5, 7}, {~0ull, 0}},
+    {"vshli 8", ir_wide_vshli, 0 | 4 << 4, 8, {0x0102030405060708, ~0ull}, {0}, {0x1020304050607080, 0}},
+    {"vsari 16", ir_wide_vsari, 1 | 15 << 4, 16, {0x80007fff, 0}, {0}, {0xffff0000, 0}},
+    {"vext 3", ir_wide_vext, 3, 8, {0x0706050403020100, 0}, {0x0f0e0d0c0b0a0908, 0}, {0x0a09080706050403, 0}},
+    {"vzip1 8",
+     ir_wide_vzip1,
+     0,
+     8,
+     {0x0706050403020100, 0},
+     {0x1716151413121110, 0},
+     {0x1303120211011000, 0}},
+    {"vzip2 32",
+     ir_wide_vzip2,
+     2,
+     16,
+     {0, 0x0000000200000001},
+     {0, 0x0000001200000011},
+     {0x0000001100000001, 0x0000001200000002}},
+    {"vuzp1 8",
+     ir_wide_vuzp1,
+     0,
+     8,
+     {0x0706050403020100, 0},
+     {0x1716151413121110, 0},
+     {0x1614121006040200, 0}},
+    {"vuzp2 64", ir_wide_vuzp2, 3, 16, {1, 2}, {3, 4}, {2, 4}},
+    {"vtrn1 16",
+     ir_wide_vtrn1,
+     1,
+     8,
+     {0x0003000200010000, 0},
+     {0x0013001200110010, 0},
+     {0x0012000200100000, 0}},
+    {"vtrn2 16",
+     ir_wide_vtrn2,
+     1,
+     8,
+     {0x0003000200010000, 0},
+     {0x0013001200110010, 0},
+     {0x0013000300110001, 0}},
+    {"vandn", ir_wide_vandn, 0, 16, {0xff, 0xf0}, {0x0f, 0xff}, {0xf0, 0}},
 };
 
 static void test_wide_functions(void **state)

@@ -51,9 +51,18 @@ static uint64_t do_wfi(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t i
     return 0;
 }
 
-static uint64_t do_time(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm) { return (uint64_t)cpu_now(cpu); }
-static uint64_t do_count(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm) { return cpu_insns(cpu); }
-static uint64_t do_pc(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm) { return cpu_current_pc(cpu); }
+static uint64_t do_time(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    return (uint64_t)cpu_now(cpu);
+}
+static uint64_t do_count(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    return cpu_insns(cpu);
+}
+static uint64_t do_pc(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    return cpu_current_pc(cpu);
+}
 
 static uint64_t do_return(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
 {
@@ -108,16 +117,16 @@ static const struct {
     IrHelper helper;
     bool     takes_a, gives_d, state, done;
 } sys_ops[TOY_SYS_N] = {
-    [TOY_SYS_WFI] = { { "wfi", IR_VOID, 0, IR_ENDS, .fn.scalar = do_wfi }, .state = true },
-    [TOY_SYS_TIME] = { { "time", IR_I64, 0, IR_TIME, .fn.scalar = do_time }, .gives_d = true },
-    [TOY_SYS_COUNT] = { { "count", IR_I64, 0, IR_TIME, .fn.scalar = do_count }, .gives_d = true },
-    [TOY_SYS_RETURN] = { { "return", IR_VOID, 0, IR_WRITES | IR_ENDS, .fn.scalar = do_return }, .done = true },
-    [TOY_SYS_SPACE] = { { "space", IR_VOID, 1, IR_ENDS, .fn.scalar = do_space }, .takes_a = true, .state = true },
-    [TOY_SYS_FLUSH_VA] = { { "flush_va", IR_VOID, 1, IR_ENDS, .fn.scalar = do_flush_va }, .takes_a = true },
-    [TOY_SYS_FLUSH] = { { "flush", IR_VOID, 0, IR_ENDS, .fn.scalar = do_flush } },
-    [TOY_SYS_IRQ_ON] = { { "irq_on", IR_VOID, 0, IR_ENDS, .fn.scalar = do_irq_on } },
-    [TOY_SYS_TIMER] = { { "timer", IR_VOID, 1, IR_ENDS | IR_TIME, .fn.scalar = do_timer }, .takes_a = true },
-    [TOY_SYS_PC] = { { "pc", IR_I64, 0, IR_TIME, .fn.scalar = do_pc }, .gives_d = true },
+    [TOY_SYS_WFI] = {{"wfi", IR_VOID, 0, IR_ENDS, .fn.scalar = do_wfi}, .state = true},
+    [TOY_SYS_TIME] = {{"time", IR_I64, 0, IR_TIME, .fn.scalar = do_time}, .gives_d = true},
+    [TOY_SYS_COUNT] = {{"count", IR_I64, 0, IR_TIME, .fn.scalar = do_count}, .gives_d = true},
+    [TOY_SYS_RETURN] = {{"return", IR_VOID, 0, IR_WRITES | IR_ENDS, .fn.scalar = do_return}, .done = true},
+    [TOY_SYS_SPACE] = {{"space", IR_VOID, 1, IR_ENDS, .fn.scalar = do_space}, .takes_a = true, .state = true},
+    [TOY_SYS_FLUSH_VA] = {{"flush_va", IR_VOID, 1, IR_ENDS, .fn.scalar = do_flush_va}, .takes_a = true},
+    [TOY_SYS_FLUSH] = {{"flush", IR_VOID, 0, IR_ENDS, .fn.scalar = do_flush}},
+    [TOY_SYS_IRQ_ON] = {{"irq_on", IR_VOID, 0, IR_ENDS, .fn.scalar = do_irq_on}},
+    [TOY_SYS_TIMER] = {{"timer", IR_VOID, 1, IR_ENDS | IR_TIME, .fn.scalar = do_timer}, .takes_a = true},
+    [TOY_SYS_PC] = {{"pc", IR_I64, 0, IR_TIME, .fn.scalar = do_pc}, .gives_d = true},
 };
 
 /* ---- translation ---- */
@@ -138,7 +147,10 @@ static IrRef k64(Trans *t, uint64_t v) { return ir_const(t->b, IR_I64, v); }
 static IrRef op2(Trans *t, IrOp op, IrRef x, IrRef y) { return ir_op2(t->b, op, IR_I64, x, y); }
 static IrRef address(Trans *t) { return op2(t, IR_add, get(t, t->a), k64(t, (uint64_t)t->simm)); }
 static IrRef load64(Trans *t, IrRef at) { return ir_load(t->b, IR_I64, (IrMem){ .size_log2 = 3 }, at); }
-static void  store64(Trans *t, IrRef at, IrRef v) { ir_store(t->b, IR_I64, (IrMem){ .size_log2 = 3 }, at, v); }
+static void store64(Trans *t, IrRef at, IrRef v)
+{
+    ir_store(t->b, IR_I64, (IrMem){.size_log2 = 3}, at, v);
+}
 static uint64_t branch_target(const Trans *t) { return t->pc + (uint64_t)(t->simm * 4); }
 
 static void set_flags(Trans *t, IrFlagsKind kind, IrRef x, IrRef y, IrRef carry)
@@ -146,7 +158,10 @@ static void set_flags(Trans *t, IrFlagsKind kind, IrRef x, IrRef y, IrRef carry)
     put(t, R_NZCV, ir_flags(t->b, kind, IR_I64, x, y, carry));
 }
 
-static IrRef condition(Trans *t, unsigned c) { return ir_flags_cond(t->b, (IrCond)(c % 14), ir_get(t->b, R_NZCV)); }
+static IrRef condition(Trans *t, unsigned c)
+{
+    return ir_flags_cond(t->b, (IrCond)(c % 14), ir_get(t->b, R_NZCV));
+}
 
 static void branch(Trans *t, IrRef cond)
 {
@@ -298,7 +313,8 @@ static void emit_arithmetic(Trans *t, ToyOp op)
         break;
     }
     default: /* TOY_VADD */
-        put(t, R_V + t->d % 4, ir_opi(t->b, IR_vadd, IR_V128, get(t, R_V + t->a % 4), get(t, R_V + t->r % 4), 2));
+        put(t, R_V + t->d % 4,
+            ir_opi(t->b, IR_vadd, IR_V128, get(t, R_V + t->a % 4), get(t, R_V + t->r % 4), 2));
         break;
     }
 }
@@ -342,7 +358,14 @@ static void emit_insn(Trans *t, uint32_t word)
     case TOY_BC: case TOY_B: case TOY_BL: case TOY_BR: case TOY_CBZ: case TOY_TBNZ:
         emit_branch(t, op);
         break;
-    case TOY_LD: case TOY_ST: case TOY_LDB: case TOY_STW: case TOY_LDPOST: case TOY_STPRE: case TOY_LDX: case TOY_STX:
+    case TOY_LD:
+    case TOY_ST:
+    case TOY_LDB:
+    case TOY_STW:
+    case TOY_LDPOST:
+    case TOY_STPRE:
+    case TOY_LDX:
+    case TOY_STX:
     case TOY_LDQ: case TOY_STQ: case TOY_LDBE: case TOY_SWAP: case TOY_LDP: case TOY_STP: case TOY_STPPRE:
         emit_memory(t, op);
         break;
@@ -395,11 +418,17 @@ static bool toy_fill(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, uns
         const ToyMap *m = &t->map[i];
 
         if (m->space != t->s.space || va - m->va >= m->size || (access == CPU_WRITE && !m->writable) ||
-            (access == CPU_FETCH && m->no_exec) || !owners_fill(memory_owners(cpu->memory), m->pa + (va - m->va), PAS_NONSECURE)) {
+            (access == CPU_FETCH && m->no_exec) ||
+            !owners_fill(memory_owners(cpu->memory), m->pa + (va - m->va), PAS_NONSECURE)) {
             continue;
         }
-        *out = (CpuFill){ .pa = m->pa + (va - m->va), .pas = PAS_NONSECURE, .page_size = m->size, .readable = true,
-                          .writable = m->writable, .device = m->device, .slow = m->slow };
+        *out = (CpuFill){.pa = m->pa + (va - m->va),
+                         .pas = PAS_NONSECURE,
+                         .page_size = m->size,
+                         .readable = true,
+                         .writable = m->writable,
+                         .device = m->device,
+                         .slow = m->slow};
         return true;
     }
     take(t, TOY_CAUSE_TRANSLATION, cpu_current_pc(cpu), va);
@@ -438,9 +467,18 @@ static void toy_disassemble(uint64_t pc, const uint8_t *code, char *dst, size_t 
 }
 
 const CpuGuest toy_guest = {
-    .name = "toy", .regs = regs, .n_regs = ARRAY_LEN(regs), .pc = toy_pc, .key = toy_key, .set_pc = toy_set_pc,
-    .translate = toy_translate, .fill = toy_fill, .unaligned = toy_unaligned, .bus_error = toy_bus_error,
-    .attend = toy_attend, .disassemble = toy_disassemble,
+    .name = "toy",
+    .regs = regs,
+    .n_regs = ARRAY_LEN(regs),
+    .pc = toy_pc,
+    .key = toy_key,
+    .set_pc = toy_set_pc,
+    .translate = toy_translate,
+    .fill = toy_fill,
+    .unaligned = toy_unaligned,
+    .bus_error = toy_bus_error,
+    .attend = toy_attend,
+    .disassemble = toy_disassemble,
 };
 
 /* ---- the machine ---- */

@@ -1,6 +1,6 @@
 /*
- * A made-up guest architecture for tests of the engine: sixteen 64-bit registers, four vector registers, flags, a mode
- * byte that changes what code means, a flat page table per address space, one interrupt line.
+ * A made-up guest architecture for tests of the engine: sixteen 64-bit registers, four vector registers,
+ * flags, a mode byte that changes what code means, a flat page table per address space, one interrupt line.
  */
 #ifndef BAILEY_TOY_GUEST_H
 #define BAILEY_TOY_GUEST_H
@@ -127,8 +127,8 @@ ToyMap *toy_map(ToyMachine *m, uint64_t va, uint64_t pa, uint64_t size);
 /* Writes instruction words to physical memory through memory_write(). */
 void toy_load(ToyMachine *m, uint64_t pa, const uint32_t *words, size_t n);
 
-/* Runs for @budget instructions with timers, in slices of at most @slice. Returns the last reason; stops on WAIT when
- * no timer is set. */
+/* Runs for @budget instructions with timers, in slices of at most @slice. Returns the last reason; stops
+ * on WAIT when no timer is set. */
 CpuStop toy_run(ToyMachine *m, uint64_t budget, uint64_t slice);
 
 #endif

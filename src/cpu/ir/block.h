@@ -1,5 +1,6 @@
 /*
- * The inside of an IrBlock, for passes, printer, verifier, lowering and code generators. Front ends use ir.h only.
+ * The inside of an IrBlock, for passes, printer, verifier, lowering and code generators. Front ends use ir.h
+ * only.
  */
 #ifndef BAILEY_IR_BLOCK_H
 #define BAILEY_IR_BLOCK_H
@@ -86,8 +87,8 @@ static inline bool ir_may_leave(const IrNode *n)
     return (ir_node_effects(n) & (IR_FAULTS | IR_ENDS | IR_MEM)) != 0;
 }
 
-/* ir_eval - the meaning of a PURE, CMP or TYPED operation: operands zero-extended, @ty of the operands, @result of
- * the value. */
+/* ir_eval - the meaning of a PURE, CMP or TYPED operation: operands zero-extended, @ty of the operands,
+ * @result of the value. */
 uint64_t ir_eval(unsigned op, IrType ty, IrType result, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
 
 /* Packed FLAGS of a producer. */

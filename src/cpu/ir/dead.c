@@ -1,6 +1,6 @@
 /*
- * Removal of what nobody sees: puts that are overwritten before a get, a fault, a reading helper or the exit; and
- * values without uses.
+ * Removal of what nobody sees: puts that are overwritten before a get, a fault, a reading helper or the exit;
+ * and values without uses.
  */
 #include <string.h>
 

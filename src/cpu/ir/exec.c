@@ -1,6 +1,6 @@
 /*
- * The portable executor: direct-threaded, one computed jump per operation. Where the compiler has no computed goto,
- * or BAILEY_SWITCH_EXECUTOR is defined, the same bodies become a switch.
+ * The portable executor: direct-threaded, one computed jump per operation. Where the compiler has no computed
+ * goto, or BAILEY_SWITCH_EXECUTOR is defined, the same bodies become a switch.
  */
 #include "cpu/ir/exec.h"
 
@@ -506,9 +506,10 @@ dispatch:
     {
         const XCall *call = op->call;
 
-        SET_64(op->d, call->mask & call->helper->fn.scalar(cpu, op->a != 0 ? GET_64(op->a) : call->value[0],
-                                                           op->b != 0 ? GET_64(op->b) : call->value[1],
-                                                           op->c != 0 ? GET_64(op->c) : call->value[2], call->imm));
+        SET_64(op->d,
+               call->mask & call->helper->fn.scalar(cpu, op->a != 0 ? GET_64(op->a) : call->value[0],
+                                                    op->b != 0 ? GET_64(op->b) : call->value[1],
+                                                    op->c != 0 ? GET_64(op->c) : call->value[2], call->imm));
         NEXT;
     }
     OP(call)

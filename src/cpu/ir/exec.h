@@ -1,7 +1,7 @@
 /*
- * The portable executor: what lowering makes of a block and how it is run. An operation names its operands by byte
- * offset from the Cpu, where guest registers and temporaries both are. Hosts are little-endian: a 32-bit operand is
- * the first four bytes of its 64-bit place.
+ * The portable executor: what lowering makes of a block and how it is run. An operation names its operands by
+ * byte offset from the Cpu, where guest registers and temporaries both are. Hosts are little-endian: a 32-bit
+ * operand is the first four bytes of its 64-bit place.
  */
 #ifndef BAILEY_IR_EXEC_H
 #define BAILEY_IR_EXEC_H
@@ -62,7 +62,8 @@ typedef enum LowerResult { LOWER_OK, LOWER_FULL, LOWER_TOO_COMPLEX } LowerResult
  * lower_block - make operations from IR.
  * @arena: where the block goes; as it was when the result is not LOWER_OK
  * @out:   pc, key, pa, limit and links are the caller's to fill
- * Returns LOWER_TOO_COMPLEX when it needs more temporaries or operations than there are: try fewer instructions.
+ * Returns LOWER_TOO_COMPLEX when it needs more temporaries or operations than there are: try fewer
+ * instructions.
  */
 LowerResult lower_block(const IrBlock *ir, Arena *arena, CpuBlock **out);
 
@@ -77,7 +78,7 @@ void exec_print(const struct CpuGuest *g, const CpuBlock *b, FILE *out);
 /* Why the executor came back. */
 typedef enum ExecExit {
     EXEC_LEFT,  /* cpu->left does not cover the next block; its pc is set */
-    EXEC_FIND,  /* next block unknown; its pc is set. cpu->block: came from there by exit @link, if not NULL */
+    EXEC_FIND,  /* next block unknown; its pc is set. Came from cpu->block, by exit @link if not NULL */
     EXEC_STATE, /* through the run loop; pc is set */
     EXEC_FAULT, /* an exception was raised, or run->unwind; cpu->op is where */
 } ExecExit;
@@ -87,8 +88,8 @@ typedef struct ExecLink {
     unsigned which;
 } ExecLink;
 
-/* exec_may_link - whether an exit may lead to a block directly. Both lie in one page: such a link holds as long as both
- * blocks live, whatever is mapped where. */
+/* exec_may_link - whether an exit may lead to a block directly. Both lie in one page: such a link holds as
+ * long as both blocks live, whatever is mapped where. */
 bool exec_may_link(const CpuBlock *from, const CpuBlock *to);
 
 /* exec_run - run @b and what follows it. */

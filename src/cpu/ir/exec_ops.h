@@ -1,6 +1,7 @@
 /*
  * Every operation of the executor: X(name). Those that compute a meaning of ops.h are generated from it:
- * NAME_width_rr (operands in places) and NAME_width_ri (second operand an immediate); br_NAME for comparisons.
+ * NAME_width_rr (operands in places) and NAME_width_ri (second operand an immediate); br_NAME for
+ * comparisons.
  */
 
 /* ---- from ops.h ---- */
@@ -29,7 +30,9 @@ X(narrowi_32) X(narrowi_16) X(narrowi_8)
 X(sext_8_16) X(sext_8_32) X(sext_16_32) X(sext_8_64) X(sext_16_64) X(sext_32_64)
 
 /* ---- second operand shifted by the immediate ---- */
-#define GEN_SHIFTED(name) X(name##_shl_64) X(name##_shr_64) X(name##_sar_64) X(name##_shl_32) X(name##_shr_32) X(name##_sar_32)
+#define GEN_SHIFTED(name)                                      \
+    X(name##_shl_64) X(name##_shr_64) X(name##_sar_64)         \
+    X(name##_shl_32) X(name##_shr_32) X(name##_sar_32)
 GEN_SHIFTED(add) GEN_SHIFTED(sub) GEN_SHIFTED(and) GEN_SHIFTED(or) GEN_SHIFTED(xor)
 #undef GEN_SHIFTED
 
@@ -38,14 +41,18 @@ X(select_64) X(select_32) X(select_128) X(select_many)
 
 /* ---- flags: packed to a 4-byte place; the second line also delivers the result, flags go to c ---- */
 X(cmp_64_rr) X(cmp_64_ri) X(cmp_32_rr) X(cmp_32_ri) X(cmn_64_rr) X(cmn_64_ri) X(cmn_32_rr) X(cmn_32_ri)
-X(subs_64_rr) X(subs_64_ri) X(subs_32_rr) X(subs_32_ri) X(adds_64_rr) X(adds_64_ri) X(adds_32_rr) X(adds_32_ri)
+X(subs_64_rr) X(subs_64_ri) X(subs_32_rr) X(subs_32_ri)
+X(adds_64_rr) X(adds_64_ri) X(adds_32_rr) X(adds_32_ri)
 X(ands_64_rr) X(ands_64_ri) X(ands_32_rr) X(ands_32_ri)
 X(adc_flags_64) X(adc_flags_32) X(sbc_flags_64) X(sbc_flags_32) X(logic_flags_64) X(logic_flags_32)
 X(flags_cond) X(flags_select) X(flags_unpack)
 
-/* ---- memory: _o address a + imm; _x address a + (b << imm). The value of a store is in b, or d for _x ---- */
-X(ld_u8_o) X(ld_u16_o) X(ld_u32_o) X(ld_64_o) X(ld_s8_32_o) X(ld_s16_32_o) X(ld_s8_64_o) X(ld_s16_64_o) X(ld_s32_64_o)
-X(ld_u8_x) X(ld_u16_x) X(ld_u32_x) X(ld_64_x) X(ld_s8_32_x) X(ld_s16_32_x) X(ld_s8_64_x) X(ld_s16_64_x) X(ld_s32_64_x)
+/* ---- memory: _o address a + imm; _x address a + (b << imm). The value of a store is in b, or d for _x
+ * ---- */
+X(ld_u8_o) X(ld_u16_o) X(ld_u32_o) X(ld_64_o) X(ld_s8_32_o) X(ld_s16_32_o)
+X(ld_s8_64_o) X(ld_s16_64_o) X(ld_s32_64_o)
+X(ld_u8_x) X(ld_u16_x) X(ld_u32_x) X(ld_64_x) X(ld_s8_32_x) X(ld_s16_32_x)
+X(ld_s8_64_x) X(ld_s16_64_x) X(ld_s32_64_x)
 X(st_8_o) X(st_16_o) X(st_32_o) X(st_64_o) X(st_8_x) X(st_16_x) X(st_32_x) X(st_64_x)
 X(ld_128_o) X(st_128_o)
 X(ld_pair) X(st_pair)                    /* 64 bits at a + imm and 64 at a + imm + 8 */

@@ -40,14 +40,15 @@ static bool fold_constants(const IrBlock *b, IrNode *n)
     if (!is_const(b, n->a) || (n->b != 0 && !is_const(b, n->b)) || (n->c != 0 && !is_const(b, n->c))) {
         return false;
     }
-    become_const(n, ir_eval(n->op, ty, n->type, b->node[n->a].imm, b->node[n->b].imm, b->node[n->c].imm, n->imm));
+    become_const(
+        n, ir_eval(n->op, ty, n->type, b->node[n->a].imm, b->node[n->b].imm, b->node[n->c].imm, n->imm));
     return true;
 }
 
 static void put_constant_second(const IrBlock *b, IrNode *n)
 {
-    bool commutes = n->op == IR_add || n->op == IR_mul || n->op == IR_and || n->op == IR_or || n->op == IR_xor ||
-                    n->op == IR_cmpeq || n->op == IR_cmpne;
+    bool commutes = n->op == IR_add || n->op == IR_mul || n->op == IR_and || n->op == IR_or ||
+                    n->op == IR_xor || n->op == IR_cmpeq || n->op == IR_cmpne;
 
     if (commutes && is_const(b, n->a)) {
         IrRef t = n->a;
@@ -137,8 +138,9 @@ static IrRef fold_wide(const IrBlock *b, IrNode *n)
         (n->imm & 3) == 3) {
         return from->a;
     }
-    if (n->op == IR_vlow && (from->type == n->type || (from->op == IR_vlow && b->node[from->a].type == n->type &&
-                                                       n->type == IR_V64))) {
+    if (n->op == IR_vlow &&
+        (from->type == n->type ||
+         (from->op == IR_vlow && b->node[from->a].type == n->type && n->type == IR_V64))) {
         return from->type == n->type ? n->a : from->a;
     }
     return 0;
@@ -175,8 +177,8 @@ static int subtraction_compare(IrCond cond)
     }
 }
 
-/* The comparison of a result with zero that a condition over N and Z is, when C and V are not looked at (@logic:
- * are zero). */
+/* The comparison of a result with zero that a condition over N and Z is, when C and V are not looked at
+ * (@logic: are zero). */
 static int zero_compare(IrCond cond, bool logic)
 {
     switch (cond) {
@@ -219,15 +221,16 @@ static IrRef result_beside(const IrBlock *b, IrRef flags)
     for (unsigned i = flags - 1; i > 0 && b->node[i].op != IR_insn; i--) {
         const IrNode *n = &b->node[i];
 
-        if (n->op == op && ((n->a == f->a && n->b == f->b) || (op == IR_add && n->a == f->b && n->b == f->a))) {
+        if (n->op == op &&
+            ((n->a == f->a && n->b == f->b) || (op == IR_add && n->a == f->b && n->b == f->a))) {
             return (IrRef)i;
         }
     }
     return 0;
 }
 
-/* Whether the register that @r was read from is written between @from and @to: then using @r at @to costs a copy,
- * and the packed flags are the better source. */
+/* Whether the register that @r was read from is written between @from and @to: then using @r at @to costs
+ * a copy, and the packed flags are the better source. */
 static bool overwritten(const IrBlock *b, IrRef r, unsigned from, unsigned to)
 {
     while (b->node[r].op == IR_trunc) {
@@ -273,7 +276,8 @@ static void fold_condition(const IrBlock *b, unsigned at, IrNode *n)
         return;
     }
     cmp = subtraction_compare(n->kind);
-    if (f->kind == IR_FLAGS_SUB && cmp >= 0 && !overwritten(b, f->a, flags, at) && !overwritten(b, f->b, flags, at)) {
+    if (f->kind == IR_FLAGS_SUB && cmp >= 0 && !overwritten(b, f->a, flags, at) &&
+        !overwritten(b, f->b, flags, at)) {
         become_compare(n, cmp, ty, f->a, f->b);
     }
 }
@@ -310,7 +314,8 @@ static void fold_integer(Folder *f, unsigned i, IrNode *n)
     }
     put_constant_second(f->b, n);
     fold_or_not(f->b, n);
-    r = ir_op_class(n->op) == IR_CLASS_TYPED && n->op != IR_select ? fold_width(f->b, n) : fold_identity(f->b, n);
+    r = ir_op_class(n->op) == IR_CLASS_TYPED && n->op != IR_select ? fold_width(f->b, n)
+                                                                   : fold_identity(f->b, n);
     if (r != 0) {
         become_same(f, i, r);
     }

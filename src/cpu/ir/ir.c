@@ -1,6 +1,6 @@
 /*
- * Building of blocks: every function appends one node. Types are checked where front ends pass them, in debug builds;
- * ir_verify() checks the whole.
+ * Building of blocks: every function appends one node. Types are checked where front ends pass them, in debug
+ * builds; ir_verify() checks the whole.
  */
 #include "cpu/ir/ir.h"
 
@@ -50,8 +50,8 @@ const char *ir_op_name(unsigned op) { return op < IR_ALL_OPS ? op_info[op].name 
 
 const char *ir_type_name(IrType ty)
 {
-    static const char *const names[IR_N_TYPES] = { "void", "i8", "i16", "i32", "i64", "i128", "v64", "v128", "v256",
-                                                   "v512", "flags" };
+    static const char *const names[IR_N_TYPES] = {"void", "i8",   "i16",  "i32",  "i64",  "i128",
+                                                  "v64",  "v128", "v256", "v512", "flags"};
 
     return (unsigned)ty < IR_N_TYPES ? names[ty] : "?";
 }
@@ -87,7 +87,8 @@ void ir_block_reset(IrBlock *b, const IrReg *regs, size_t n_regs)
     b->n_insns = 0;
     b->exited = b->ends = false;
     memset(&b->node[0], 0, sizeof(b->node[0]));
-    ir_const(b, IR_I64, 0); /* IR_ZERO64 and IR_ZERO32: passes cannot insert a node, so these are always there */
+    ir_const(b, IR_I64,
+             0); /* IR_ZERO64 and IR_ZERO32: passes cannot insert a node, so these are always there */
     ir_const(b, IR_I32, 0);
     g_assert(n_regs <= IR_MAX_REGS);
 }
@@ -217,7 +218,8 @@ IrRef ir_flags_unpack(IrBlock *b, IrRef packed)
 IrRef ir_flags_select(IrBlock *b, IrRef cond, IrRef if_true, IrRef if_false)
 {
     CHECK(ir_type(b, cond) == IR_I32 && ir_type(b, if_true) == IR_FLAGS && ir_type(b, if_false) == IR_FLAGS);
-    return append(b, (IrNode){ .op = IR_flags_select, .type = IR_FLAGS, .a = cond, .b = if_true, .c = if_false });
+    return append(b,
+                  (IrNode){.op = IR_flags_select, .type = IR_FLAGS, .a = cond, .b = if_true, .c = if_false});
 }
 
 /* ---- memory and helpers ---- */
@@ -238,14 +240,16 @@ IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t
 {
     CHECK((a != 0) + (c != 0) + (d != 0) == h->n_args);
     b->ends |= (h->effects & IR_ENDS) != 0;
-    IrRef r = append(b, (IrNode){ .op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h });
+    IrRef r =
+        append(b, (IrNode){.op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h});
 
     return h->ret == IR_VOID ? 0 : r;
 }
 
 void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h)
 {
-    CHECK(ir_type(b, v) == IR_I64 && h->ret == IR_VOID && !h->vector && !(h->effects & (IR_WRITES | IR_ENDS | IR_MEM)));
+    CHECK(ir_type(b, v) == IR_I64 && h->ret == IR_VOID && !h->vector &&
+          !(h->effects & (IR_WRITES | IR_ENDS | IR_MEM)));
     append(b, (IrNode){ .op = IR_guard, .a = v, .imm = mask, .helper = h });
 }
 

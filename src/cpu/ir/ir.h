@@ -1,13 +1,13 @@
 /*
- * The intermediate representation. A front end (a64/) emits a block through the functions below; passes rewrite it;
- * an executor (ir/exec.c) or a code generator (jit/) runs it. Nothing here names a register or a flag of one guest
- * architecture: guest state is a table that the front end gives.
+ * The intermediate representation. A front end (a64/) emits a block through the functions below; passes
+ * rewrite it; an executor (ir/exec.c) or a code generator (jit/) runs it. Nothing here names a register or a
+ * flag of one guest architecture: guest state is a table that the front end gives.
  *
- * A block is a list of typed values in single-assignment form, straight-line, with one exit at its end. An IrRef is
- * the index of the operation that made the value. Guest registers are read and written explicitly.
+ * A block is a list of typed values in single-assignment form, straight-line, with one exit at its end. An
+ * IrRef is the index of the operation that made the value. Guest registers are read and written explicitly.
  *
- * Rule for front ends: within one guest instruction, everything that may fault comes before the first ir_put(), so
- * that a fault finds the state as it was before the instruction.
+ * Rule for front ends: within one guest instruction, everything that may fault comes before the first
+ * ir_put(), so that a fault finds the state as it was before the instruction.
  */
 #ifndef BAILEY_IR_H
 #define BAILEY_IR_H
@@ -41,8 +41,8 @@ typedef struct IrReg {
     const char *name;
     IrType      type;
     uint32_t    offset; /* bytes from the start of the guest's CPU structure; below 64 KiB */
-    bool        not_key; /* never part of CpuGuest.key(). Without it a put of a register of type I8 to I32 makes the
-                            engine ask for the key again at the block's exit (slower, no direct link) */
+    bool        not_key; /* never part of CpuGuest.key(). Without it a put of a register of type I8 to I32
+                            makes the engine ask for the key again at the block's exit (slower, no link) */
 } IrReg;
 
 /* Operations with a pure meaning; the list, types and meanings are in ops.h. */
@@ -72,7 +72,8 @@ typedef enum IrCond {
     IR_COND_GT, IR_COND_LE,            /* !Z && N == V, Z || N != V */
 } IrCond;
 
-/* The packed form of FLAGS: what a FLAGS guest register holds in memory (uint32_t), and of ir_flags_pack(). */
+/* The packed form of FLAGS: what a FLAGS guest register holds in memory (uint32_t), and of
+ * ir_flags_pack(). */
 #define IR_PACK_N 8u
 #define IR_PACK_Z 4u
 #define IR_PACK_C 2u
@@ -95,14 +96,15 @@ enum {
     IR_READS = 1,  /* reads guest registers other than by its arguments */
     IR_WRITES = 2, /* writes guest registers other than by its result */
     IR_FAULTS = 4, /* may raise a guest exception: the block is then left at once */
-    IR_ENDS = 8,   /* may change what the engine assumed (translation, interrupts, time): last in its instruction;
-                      the block is left after that instruction */
+    IR_ENDS = 8,   /* may change what the engine assumed (translation, interrupts, time): last in its
+                      instruction; the block is left after that instruction */
     IR_TIME = 16,  /* needs the exact instruction count and program counter */
     IR_MEM = 32,   /* reads or writes guest memory */
 };
 
-/* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every operand and the
- * result go by pointer to their storage (16 bytes and up, in guest byte order of lanes) and may overlap. */
+/* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every
+ * operand and the result go by pointer to their storage (16 bytes and up, in guest byte order of lanes)
+ * and may overlap. */
 typedef struct IrHelper {
     const char *name;
     IrType      ret;
@@ -128,8 +130,8 @@ IrRef ir_const(IrBlock *b, IrType ty, uint64_t v);
 IrRef ir_get(IrBlock *b, unsigned reg);
 void  ir_put(IrBlock *b, unsigned reg, IrRef v);
 
-/* Integer operations by name, e.g. ir_op2(b, IR_add, IR_I64, x, y). All operands of an operation have type @ty
- * unless ops.h says otherwise. */
+/* Integer operations by name, e.g. ir_op2(b, IR_add, IR_I64, x, y). All operands of an operation have type
+ * @ty unless ops.h says otherwise. */
 IrRef ir_op1(IrBlock *b, IrOp op, IrType ty, IrRef a);
 IrRef ir_op2(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c);
 IrRef ir_op3(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c, IrRef d);
@@ -159,24 +161,26 @@ void  ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value);
 /* Arguments not used are 0. Returns 0 when the helper returns nothing. */
 IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t imm);
 
-/* ir_guard - call @h(cpu, v, 0, 0, 0) when @v (I64) has a bit of @mask set: a check that almost never fires, such as
- * alignment of a stack pointer. The helper returns nothing and may raise an exception, but writes no registers. */
+/* ir_guard - call @h(cpu, v, 0, 0, 0) when @v (I64) has a bit of @mask set: a check that almost never
+ * fires, such as alignment of a stack pointer. The helper returns nothing and may raise an exception, but
+ * writes no registers. */
 void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h);
 
 /* ---- instruction marks and exits ---- */
 
-/* ir_insn - a guest instruction starts; the engine keeps the count and the pc of each for exact faults and time. */
+/* ir_insn - a guest instruction starts; the engine keeps the count and the pc of each for exact faults and
+ * time. */
 void ir_insn(IrBlock *b, uint64_t pc);
 
 void ir_exit_jump(IrBlock *b, uint64_t pc);                                    /* to a known pc */
 void ir_exit_branch(IrBlock *b, IrRef cond, uint64_t taken, uint64_t fallthrough); /* cond I32, 0 or 1 */
 void ir_exit_indirect(IrBlock *b, IrRef pc);                                   /* I64 */
-void ir_exit_state(IrBlock *b, uint64_t pc);  /* to a known pc through the run loop: state changed (interrupt masks,
-                                                 translation context, exception level) */
+void ir_exit_state(IrBlock *b, uint64_t pc);  /* to a known pc through the run loop: state changed (interrupt
+                                                 masks, translation context, exception level) */
 void ir_exit_done(IrBlock *b);                /* the last helper wrote the pc itself (exception, return) */
 
-/* Whether the block has its exit, or has called a helper with IR_ENDS, or is full: the front end stops translating
- * (and emits an exit when there is none yet). */
+/* Whether the block has its exit, or has called a helper with IR_ENDS, or is full: the front end stops
+ * translating (and emits an exit when there is none yet). */
 bool ir_done(const IrBlock *b);
 
 /* ---- looking ---- */

@@ -1,9 +1,11 @@
 /*
- * From IR to operations of the executor. A dispatch costs about the same whatever the operation does, so the aim is
- * few operations: guest registers are operands (a get or put is an operation only where the register's life does not
- * allow more), constants are immediates, addresses, shifted operands, comparisons and flags join their users.
+ * From IR to operations of the executor. A dispatch costs about the same whatever the operation does, so the
+ * aim is few operations: guest registers are operands (a get or put is an operation only where the register's
+ * life does not allow more), constants are immediates, addresses, shifted operands, comparisons and flags
+ * join their users.
  *
- * Steps: addresses, uses, which nodes join their user (Mode), life ranges, which gets and puts vanish, emission.
+ * Steps: addresses, uses, which nodes join their user (Mode), life ranges, which gets and puts vanish,
+ * emission.
  */
 #include <string.h>
 
@@ -38,7 +40,7 @@ typedef struct Lower {
     uint16_t       uses[IR_MAX_NODES];
     uint16_t       first_use[IR_MAX_NODES];
     uint16_t       last_use[IR_MAX_NODES];
-    uint16_t       next_write[IR_MAX_NODES]; /* of a get or put: who next writes the register; or the block's end */
+    uint16_t next_write[IR_MAX_NODES]; /* of a get or put: who next writes the register; or the block's end */
     uint16_t       joined[IR_MAX_NODES];     /* two nodes that one operation does, each other */
     uint16_t       put_at[IR_MAX_NODES];     /* the first put of a value */
     uint16_t       reg[IR_MAX_NODES];        /* 1 + guest register that the value lives in; 0: a temporary */
@@ -148,7 +150,8 @@ static unsigned operands(const Lower *l, unsigned i, IrRef out[3])
 
 static bool has_effect(const IrNode *n)
 {
-    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn || n->op == IR_guard || ir_is_exit(n->op) ||
+    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn ||
+           n->op == IR_guard || ir_is_exit(n->op) ||
            (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
 }
 
@@ -230,7 +233,8 @@ static bool is_comparison(const Lower *l, IrRef r)
 {
     const IrNode *n = node(l, r);
 
-    return ir_op_class(n->op) == IR_CLASS_CMP && (n->kind == IR_I64 || n->kind == IR_I32) && !is_const(l, n->a);
+    return ir_op_class(n->op) == IR_CLASS_CMP && (n->kind == IR_I64 || n->kind == IR_I32) &&
+           !is_const(l, n->a);
 }
 
 /* x & constant compared with zero, under a branch. */
@@ -261,11 +265,11 @@ static void fuse_branch(Lower *l, const IrNode *n)
 
 static int shifted_code(unsigned op, unsigned shift, bool wide)
 {
-#define SHIFTED(name)                                                                                           \
-    case IR_##name:                                                                                             \
-        return shift == IR_shl   ? (wide ? X_##name##_shl_64 : X_##name##_shl_32)                               \
-               : shift == IR_shr ? (wide ? X_##name##_shr_64 : X_##name##_shr_32)                               \
-               : shift == IR_sar ? (wide ? X_##name##_sar_64 : X_##name##_sar_32)                               \
+#define SHIFTED(name)                                                             \
+    case IR_##name:                                                               \
+        return shift == IR_shl   ? (wide ? X_##name##_shl_64 : X_##name##_shl_32) \
+               : shift == IR_shr ? (wide ? X_##name##_shr_64 : X_##name##_shr_32) \
+               : shift == IR_sar ? (wide ? X_##name##_sar_64 : X_##name##_sar_32) \
                                  : -1;
     switch (op) {
         SHIFTED(add)
@@ -282,8 +286,8 @@ static bool is_shifted(const Lower *l, const IrNode *n, IrRef operand)
 {
     const IrNode *s = node(l, operand);
 
-    return shifted_code(n->op, s->op, true) >= 0 && is_constant_shift(l, operand, s->op) && fusable(l, operand) &&
-           !is_const(l, s->a) && ir_type_bits(n->type) >= 32;
+    return shifted_code(n->op, s->op, true) >= 0 && is_constant_shift(l, operand, s->op) &&
+           fusable(l, operand) && !is_const(l, s->a) && ir_type_bits(n->type) >= 32;
 }
 
 static void fuse_shift(Lower *l, const IrNode *n)
@@ -308,7 +312,8 @@ static bool is_zero_or_one(const Lower *l, const IrNode *n)
 /* select(comparison, 1, 0) and (.., 0, 1) are the comparison or its opposite. */
 static void fuse_set(Lower *l, const IrNode *n)
 {
-    if (is_zero_or_one(l, n) && fusable(l, n->a) && (is_comparison(l, n->a) || node(l, n->a)->op == IR_flags_cond)) {
+    if (is_zero_or_one(l, n) && fusable(l, n->a) &&
+        (is_comparison(l, n->a) || node(l, n->a)->op == IR_flags_cond)) {
         l->mode[n->a] = MODE_FUSED;
     }
 }
@@ -327,7 +332,8 @@ static void join_flags(Lower *l, unsigned i)
         bool          same = f->kind == IR_FLAGS_LOGIC ? f->a == j : n->a == f->a && n->b == f->b;
         IrRef         refs[3];
 
-        if (n->op == op && same && l->mode[j] == MODE_NORMAL && !is_const(l, n->a) && !has_fused_shift(l, n)) {
+        if (n->op == op && same && l->mode[j] == MODE_NORMAL && !is_const(l, n->a) &&
+            !has_fused_shift(l, n)) {
             l->mode[j] = MODE_WITH_FLAGS;
             l->joined[j] = (uint16_t)i;
             l->joined[i] = (uint16_t)j;
@@ -345,8 +351,9 @@ static bool is_pair(const Lower *l, unsigned i, unsigned j)
     const IrNode  *n = &l->ir->node[i], *m = &l->ir->node[j];
     const Address *a = &l->addr[i], *b = &l->addr[j];
 
-    return m->op == n->op && is_plain(m->mem) && m->mem.size_log2 == 3 && n->mem.size_log2 == 3 && is_plain(n->mem) &&
-           a->index == 0 && b->index == 0 && a->base == b->base && a->offset == b->offset + 8 && a->base != j;
+    return m->op == n->op && is_plain(m->mem) && m->mem.size_log2 == 3 && n->mem.size_log2 == 3 &&
+           is_plain(n->mem) && a->index == 0 && b->index == 0 && a->base == b->base &&
+           a->offset == b->offset + 8 && a->base != j;
 }
 
 /* The access at @i does the one just before it too (LDP, STP). */
@@ -358,7 +365,7 @@ static void join_access(Lower *l, unsigned i)
         if (l->mode[j] != MODE_NORMAL || n->op == IR_const || n->op == IR_get) {
             continue;
         }
-        if (is_memory(n) && is_pair(l, i, j)) {
+        if (is_memory(n) && l->joined[j] == 0 && is_pair(l, i, j)) {
             l->mode[j] = MODE_PAIRED;
             l->joined[j] = (uint16_t)i;
             l->joined[i] = (uint16_t)j;
@@ -475,7 +482,8 @@ static void find_writes(Lower *l)
     }
 }
 
-/* x + constant whose first use is to be put into a register, later than a possible fault, is computed at the put. */
+/* x + constant whose first use is to be put into a register, later than a possible fault, is computed at
+ * the put. */
 static void sink_sums(Lower *l)
 {
     for (unsigned i = 1; i < l->ir->n; i++) {
@@ -483,8 +491,8 @@ static void sink_sums(Lower *l)
         IrRef         v = n->a;
         uint64_t      k;
 
-        if (n->op != IR_put || l->first_use[v] != i || l->mode[v] != MODE_NORMAL || !add_of_constant(l, v, &k) ||
-            l->ir->regs[n->imm].type != IR_I64) {
+        if (n->op != IR_put || l->first_use[v] != i || l->mode[v] != MODE_NORMAL ||
+            !add_of_constant(l, v, &k) || l->ir->regs[n->imm].type != IR_I64) {
             continue;
         }
         IrRef x = node(l, v)->a;
@@ -528,7 +536,9 @@ static IrRef computed_by(const Lower *l, IrRef v, IrType reg)
         return 0; /* it might write before it faults */
     }
     if (reg == IR_I64) {
-        return ir_type_is_int(n->type) && is_canonical(l, v) && !(n->op == IR_call && n->helper->vector) ? v : 0;
+        bool own = n->op == IR_call && n->helper->vector; /* writes as many bytes as it likes */
+
+        return ir_type_is_int(n->type) && is_canonical(l, v) && !own ? v : 0;
     }
     if (reg == IR_FLAGS) {
         return n->op == IR_flags || n->op == IR_flags_select || n->op == IR_flags_unpack ? v : 0;
@@ -736,7 +746,11 @@ static uint16_t define(Lower *l, unsigned i)
 enum { FORM_64_RR, FORM_32_RR, FORM_16_RR, FORM_8_RR, FORM_64_RI, FORM_32_RI, N_FORMS };
 
 #define FORMS_1(name) { X_##name##_64_rr, X_##name##_32_rr, X_##name##_16_rr, X_##name##_8_rr }
-#define FORMS_2(name) { X_##name##_64_rr, X_##name##_32_rr, X_##name##_16_rr, X_##name##_8_rr, X_##name##_64_ri, X_##name##_32_ri }
+#define FORMS_2(name)                                                                                        \
+    {                                                                                                        \
+        X_##name##_64_rr, X_##name##_32_rr, X_##name##_16_rr, X_##name##_8_rr, X_##name##_64_ri,             \
+            X_##name##_32_ri                                                                                 \
+    }
 #define FORMS_PURE(name, args)  [IR_##name] = FORMS_##args(name),
 #define FORMS_CMP(name, args)   [IR_##name] = FORMS_2(name),
 #define FORMS_WIDE(name, args)  [IR_##name] = { X_wide_##name },
@@ -791,7 +805,7 @@ static void emit_sext(Lower *l, unsigned i, const IrNode *n)
     };
     uint16_t a = place(l, n->a);
     IrType   from = node(l, n->a)->type;
-    XOp     *op = emit(l, from >= IR_I64 || n->type <= IR_I8 ? X_mov_64 : codes[from - IR_I8][n->type - IR_I16]);
+    XOp *op = emit(l, from >= IR_I64 || n->type <= IR_I8 ? X_mov_64 : codes[from - IR_I8][n->type - IR_I16]);
 
     op->a = a;
     op->d = define(l, i);
@@ -850,7 +864,10 @@ static void emit_select(Lower *l, unsigned i, const IrNode *n)
         return;
     }
     uint16_t a = place(l, n->a), b = place(l, n->b), c = place(l, n->c);
-    XOp     *op = emit(l, bits <= 32 ? X_select_32 : bits == 64 ? X_select_64 : bits == 128 ? X_select_128 : X_select_many);
+    XOp *op = emit(l, bits <= 32    ? X_select_32
+                      : bits == 64  ? X_select_64
+                      : bits == 128 ? X_select_128
+                                    : X_select_many);
 
     op->a = a;
     op->b = b;
@@ -871,7 +888,8 @@ static void emit_wide(Lower *l, unsigned i, const IrNode *n)
     op->a = a;
     op->b = b;
     op->c = c;
-    op->imm = (n->imm & 0xffffffff) | (uint64_t)(ir_type_bits(n->type) / 8) << 32 | (uint64_t)(width_of(l, n->a) / 8) << 48;
+    op->imm = (n->imm & 0xffffffff) | (uint64_t)(ir_type_bits(n->type) / 8) << 32 |
+              (uint64_t)(width_of(l, n->a) / 8) << 48;
     op->d = define(l, i);
 }
 
@@ -977,7 +995,10 @@ static void emit_get(Lower *l, unsigned i, const IrNode *n)
 static void emit_put_constant(Lower *l, IrType ty, uint16_t d, uint64_t v)
 {
     unsigned bits = ir_type_bits(ty);
-    XOp     *op = emit(l, bits == 64 ? X_movi_64 : bits == 32 ? X_narrowi_32 : bits == 16 ? X_narrowi_16 : X_narrowi_8);
+    XOp *op = emit(l, bits == 64   ? X_movi_64
+                      : bits == 32 ? X_narrowi_32
+                      : bits == 16 ? X_narrowi_16
+                                   : X_narrowi_8);
 
     op->d = d;
     op->imm = v;
@@ -1217,6 +1238,14 @@ static void emit_branch(Lower *l, const IrNode *n)
     op->exit = x;
 }
 
+static XCode indirect_code(const Lower *l)
+{
+    if (l->ir->ends) {
+        return X_exit_indirect_state;
+    }
+    return l->ask_key ? X_exit_indirect_key : X_exit_indirect;
+}
+
 static void emit_exit(Lower *l, const IrNode *n)
 {
     uint16_t a;
@@ -1235,7 +1264,7 @@ static void emit_exit(Lower *l, const IrNode *n)
         break;
     case IR_exit_indirect:
         a = place(l, n->a);
-        emit(l, l->ir->ends ? X_exit_indirect_state : l->ask_key ? X_exit_indirect_key : X_exit_indirect)->a = a;
+        emit(l, indirect_code(l))->a = a;
         break;
     default:
         emit(l, X_exit_done);

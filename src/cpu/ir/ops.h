@@ -1,12 +1,13 @@
 /*
- * Every pure operation: IR_OP(name, args, flags, meaning). The executor and the constant folder expand the meaning;
- * code generators are tested against it. a, b, c: operands zero-extended to uint64_t; sa, sb: the same
- * sign-extended from the type; width: bits of the type; imm: the immediate. The result is truncated to the type.
+ * Every pure operation: IR_OP(name, args, flags, meaning). The executor and the constant folder expand the
+ * meaning; code generators are tested against it. a, b, c: operands zero-extended to uint64_t; sa, sb: the
+ * same sign-extended from the type; width: bits of the type; imm: the immediate. The result is truncated to
+ * the type.
  *
- * Flags: PURE plain integer operation; CMP operands have the operation's type, the result is I32 0 or 1; WIDE has its
- * meaning in ir/wide.c (128-bit and vector values), one function per operation under the same name; TYPED as PURE, but
- * each operand has a type of its own.
- * Shift counts of width and more: shl and shr give 0, sar gives the sign; ror takes the count modulo width.
+ * Flags: PURE plain integer operation; CMP operands have the operation's type, the result is I32 0 or 1; WIDE
+ * has its meaning in ir/wide.c (128-bit and vector values), one function per operation under the same name;
+ * TYPED as PURE, but each operand has a type of its own. Shift counts of width and more: shl and shr give 0,
+ * sar gives the sign; ror takes the count modulo width.
  */
 IR_OP(add,      2, PURE, a + b)
 IR_OP(sub,      2, PURE, a - b)
@@ -14,7 +15,7 @@ IR_OP(mul,      2, PURE, a * b)
 IR_OP(mulhu,    2, PURE, ir_mulhu(a, b, width))
 IR_OP(mulhs,    2, PURE, ir_mulhs(sa, sb, width))
 IR_OP(udiv,     2, PURE, b == 0 ? 0 : a / b)                            /* by zero: 0 */
-IR_OP(sdiv,     2, PURE, ir_sdiv(sa, sb))                               /* by zero: 0; minimum / -1: minimum */
+IR_OP(sdiv,     2, PURE, ir_sdiv(sa, sb))                              /* by zero: 0; minimum / -1: minimum */
 IR_OP(and,      2, PURE, a & b)
 IR_OP(or,       2, PURE, a | b)
 IR_OP(xor,      2, PURE, a ^ b)

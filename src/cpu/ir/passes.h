@@ -6,7 +6,8 @@
 
 #include "cpu/ir/block.h"
 
-/* A get of a register whose value the block knows becomes that value; a put of the value it holds goes away. */
+/* A get of a register whose value the block knows becomes that value; a put of the value it holds goes
+ * away. */
 void ir_pass_forward(IrBlock *b);
 
 /* Operations on constants, identities, and conditions over flags that are a plain comparison. */

@@ -6,8 +6,8 @@
 #include "cpu/ir/block.h"
 
 static const char *const flags_kinds[] = { "add", "sub", "logic" };
-static const char *const conds[] = { "z", "nz", "c", "nc", "n", "nn", "v", "nv", "c_and_nz", "nc_or_z", "ge", "lt",
-                                     "gt", "le" };
+static const char *const conds[] = {"z",  "nz",       "c",       "nc", "n",  "nn", "v",
+                                    "nv", "c_and_nz", "nc_or_z", "ge", "lt", "gt", "le"};
 
 static void print_operands(const IrNode *n, FILE *out)
 {

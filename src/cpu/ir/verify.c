@@ -1,6 +1,7 @@
 /*
- * Checks of a block after the front end and after each pass: operands defined before use, types, the rule that
- * within an instruction everything that may fault comes before the first put, exactly one exit at the end.
+ * Checks of a block after the front end and after each pass: operands defined before use, types, the rule
+ * that within an instruction everything that may fault comes before the first put, exactly one exit at the
+ * end.
  */
 #include <stdarg.h>
 
@@ -80,12 +81,14 @@ static bool check_wide(Verifier *v, const IrNode *n)
     }
     switch (n->op) {
     case IR_pair:
-        return expect(v, n->a, IR_I64) && expect(v, n->b, IR_I64) && (n->type == IR_I128 || fail(v, "not an I128"));
+        return expect(v, n->a, IR_I64) && expect(v, n->b, IR_I64) &&
+               (n->type == IR_I128 || fail(v, "not an I128"));
     case IR_lo64:
     case IR_hi64:
         return (n->type == IR_I64 && (a == IR_I128 || a == IR_V128)) || fail(v, "not I64 from 128 bits");
     case IR_vzext:
-        return ((ir_type_is_int(a) || a == IR_I128) && ir_type_is_wide(n->type)) || fail(v, "not from an integer");
+        return ((ir_type_is_int(a) || a == IR_I128) && ir_type_is_wide(n->type)) ||
+               fail(v, "not from an integer");
     case IR_vlow:
         return (ir_type_is_wide(a) && ir_type_is_wide(n->type)) || fail(v, "not vectors");
     case IR_vdup:
@@ -151,7 +154,8 @@ static bool check_call(Verifier *v, const IrNode *n)
 {
     const IrHelper *h = n->helper;
 
-    if (h == NULL || n->type != h->ret || (h->effects & ~(IR_READS | IR_WRITES | IR_FAULTS | IR_ENDS | IR_TIME | IR_MEM))) {
+    if (h == NULL || n->type != h->ret ||
+        (h->effects & ~(IR_READS | IR_WRITES | IR_FAULTS | IR_ENDS | IR_TIME | IR_MEM))) {
         return fail(v, "not as the helper is declared");
     }
     if (h->effects & IR_ENDS) {
@@ -166,7 +170,9 @@ static bool check_node(Verifier *v, const IrNode *n)
     case IR_const:
         return ir_type_bits(n->type) != 0 || fail(v, "a constant without width");
     case IR_get:
-        return n->imm < v->b->n_regs && n->type == v->b->regs[n->imm].type ? true : fail(v, "not the register's type");
+        return n->imm < v->b->n_regs && n->type == v->b->regs[n->imm].type
+                   ? true
+                   : fail(v, "not the register's type");
     case IR_put:
         return check_put(v, n);
     case IR_flags:
@@ -186,9 +192,10 @@ static bool check_node(Verifier *v, const IrNode *n)
     case IR_call:
         return check_call(v, n);
     case IR_guard:
-        return expect(v, n->a, IR_I64) && ((n->helper != NULL && n->helper->ret == IR_VOID && !n->helper->vector &&
-                                            !(n->helper->effects & (IR_WRITES | IR_ENDS | IR_MEM))) ||
-                                           fail(v, "the helper may do more than fault"));
+        return expect(v, n->a, IR_I64) &&
+               ((n->helper != NULL && n->helper->ret == IR_VOID && !n->helper->vector &&
+                 !(n->helper->effects & (IR_WRITES | IR_ENDS | IR_MEM))) ||
+                fail(v, "the helper may do more than fault"));
     case IR_insn:
         v->put = false;
         return !v->ends || fail(v, "an instruction after a helper that ends the block");
@@ -238,7 +245,8 @@ bool ir_verify(const IrBlock *b, char *why, size_t why_len)
         if (!started && n->op != IR_const) {
             return fail(&v, "comes before the first instruction mark");
         }
-        if (!check_defined(&v, n->a) || !check_defined(&v, n->b) || !check_defined(&v, n->c) || !check_node(&v, n)) {
+        if (!check_defined(&v, n->a) || !check_defined(&v, n->b) || !check_defined(&v, n->c) ||
+            !check_node(&v, n)) {
             return false;
         }
         if (v.put && (ir_node_effects(n) & (IR_FAULTS | IR_MEM)) != 0) {

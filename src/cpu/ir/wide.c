@@ -1,6 +1,6 @@
 /*
- * Meanings of the WIDE operations. Values lie in guest byte order of lanes, lowest lane first. Each function reads
- * its operands whole before it writes, so that result and operands may overlap.
+ * Meanings of the WIDE operations. Values lie in guest byte order of lanes, lowest lane first. Each function
+ * reads its operands whole before it writes, so that result and operands may overlap.
  */
 #include "cpu/ir/wide.h"
 
@@ -143,7 +143,8 @@ BITWISE(vorn, x | ~y)
 BITWISE(vnot, ~x)
 BITWISE(vbsl, (x & y) | (~x & z))
 
-/* ---- lanes: x, y zero-extended, sx, sy sign-extended; width in bits; count from the immediate of shifts ---- */
+/* ---- lanes: x, y zero-extended, sx, sy sign-extended; width in bits; count from the immediate of shifts
+ * ---- */
 
 #define LANES(name, size_of_imm, meaning)                                                     \
     WIDE(name)                                                                                \

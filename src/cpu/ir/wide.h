@@ -1,5 +1,6 @@
 /*
- * 128-bit and vector operations of ops.h: one function per operation, operands by pointer, result may overlap them.
+ * 128-bit and vector operations of ops.h: one function per operation, operands by pointer, result may overlap
+ * them.
  */
 #ifndef BAILEY_IR_WIDE_H
 #define BAILEY_IR_WIDE_H
@@ -11,8 +12,8 @@ enum { IR_WIDE_BYTES = 64 };
 
 /**
  * ir_wide_NAME - one WIDE operation.
- * @bytes: size of the result's type, 8, 16, 32 or 64. Everything up to 16 bytes is written: what lies beyond a V64
- *         becomes zero.
+ * @bytes: size of the result's type, 8, 16, 32 or 64. Everything up to 16 bytes is written: what lies beyond
+ *         a V64 becomes zero.
  * @src_bytes: size of operand @a's type
  */
 #define IR_WIDE_DECL(name)                                                                                \
