@@ -62,6 +62,7 @@ typedef struct RegField {
 
 #define NO_FIELD { 0, 0 }
 #define FIELD(type, member) { offsetof(type, member), sizeof(((type *)0)->member) }
+#define FIELD_ELEMENTS(type, member) { offsetof(type, member), sizeof(((type *)0)->member[0]) } /* with count */
 
 typedef struct Reg Reg;
 

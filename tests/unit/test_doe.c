@@ -1,0 +1,187 @@
+/*
+ * The DOE mailbox by script: each row is a sequence of register accesses and what they give.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pci_rig.h"
+#include "pci_toy.h"
+
+enum { CONTROL = 8, STATUS = 12, WRITE = 16, READ = 20 };
+
+#define READY 0x80000000u
+#define ERROR 0x4u
+#define GO    0x80000000u
+#define ABORT 1u
+
+/* One step: 'w' word into the mailbox, 'c' control, 's' status equals, 'r' front word equals, 'p' pop. */
+typedef struct Step {
+    char     op;
+    uint32_t value;
+} Step;
+
+typedef struct DoeCase {
+    const char *name;
+    Step        steps[24];
+} DoeCase;
+
+#define HEAD(type, len) { 'w', 0x0001 | (type) << 16 }, { 'w', len }
+#define SEND            { 'c', GO }
+
+static const DoeCase cases[] = {
+    { "discovery of index 0", { HEAD(0, 3), { 'w', 0 }, SEND, { 's', READY }, { 'r', 1 }, { 'p' }, { 'r', 3 }, { 'p' },
+                                { 's', READY }, { 'r', 0x01000001 }, { 'p' }, { 's', 0 } } },
+    { "discovery of index 1, version 2", { HEAD(0, 3), { 'w', 0x201 }, SEND, { 'p' }, { 'p' }, { 'r', 0x02070001 } } },
+    { "discovery of the last", { HEAD(0, 3), { 'w', 2 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00011234 } } },
+    { "discovery past the end", { HEAD(0, 3), { 'w', 3 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00ffffff } } },
+    { "discovery too long", { HEAD(0, 4), { 'w', 0 }, { 'w', 0 }, SEND, { 's', ERROR } } },
+    { "echo", { HEAD(7, 3), { 'w', 0x44332211 }, SEND, { 's', READY }, { 'r', 0x00070001 }, { 'p' }, { 'r', 4 }, { 'p' },
+                { 'r', 0x44332211 }, { 'p' }, { 'r', 0x44332211 }, { 's', READY }, { 'p' }, { 's', 0 }, { 'r', 0 } } },
+    { "echo without payload", { HEAD(7, 2), SEND, { 's', READY }, { 'p' }, { 'p' }, { 'r', 0xeeeeeeee } } },
+    { "second object after the first", { HEAD(7, 3), { 'w', 1 }, SEND, { 'p' }, { 'p' }, { 'p' }, { 'p' }, HEAD(7, 3),
+                                         { 'w', 2 }, SEND, { 'p' }, { 'p' }, { 'r', 2 } } },
+    { "unknown type is dropped", { HEAD(9, 2), SEND, { 's', 0 }, HEAD(7, 2), SEND, { 's', READY } } },
+    { "unknown vendor is dropped", { { 'w', 0x00072222 }, { 'w', 2 }, SEND, { 's', 0 } } },
+    { "Go with nothing written", { SEND, { 's', ERROR } } },
+    { "Go after one word", { { 'w', 0x00070001 }, SEND, { 's', ERROR } } },
+    { "length 1", { HEAD(7, 1), SEND, { 's', ERROR } } },
+    { "length too large", { HEAD(7, 5), { 'w', 0 }, SEND, { 's', ERROR } } },
+    { "length too small", { HEAD(7, 2), { 'w', 0 }, SEND, { 's', ERROR } } },
+    { "length 0 means the maximum", { HEAD(7, 0), { 'w', 0 }, SEND, { 's', ERROR } } },
+    { "Go while a reply waits", { HEAD(7, 2), SEND, HEAD(7, 2), SEND, { 's', ERROR }, { 'r', 0 } } },
+    { "pop of an empty mailbox", { { 'p' }, { 's', ERROR } } },
+    { "pop past the end", { HEAD(7, 2), SEND, { 'p' }, { 'p' }, { 'p' }, { 'p' }, { 's', 0 }, { 'p' }, { 's', ERROR } } },
+    { "error is deaf until Abort", { { 'p' }, HEAD(7, 2), SEND, { 's', ERROR }, { 'c', ABORT }, { 's', 0 }, HEAD(7, 2),
+                                     SEND, { 's', READY } } },
+    { "Abort in the middle of writing", { HEAD(7, 3), { 'c', ABORT }, { 's', 0 }, HEAD(7, 2), SEND, { 's', READY } } },
+    { "Abort in the middle of reading", { HEAD(7, 2), SEND, { 'p' }, { 'c', ABORT }, { 's', 0 }, { 'r', 0 } } },
+    { "Abort and Go together abort", { HEAD(7, 2), { 'c', GO | ABORT }, { 's', 0 } } },
+};
+
+static void run(PciRig *r, unsigned off, const Step *s)
+{
+    switch (s->op) {
+    case 'w':
+        rig_cfg_write(r, 8, off + WRITE, 4, s->value);
+        break;
+    case 'c':
+        rig_cfg_write(r, 8, off + CONTROL, 4, s->value);
+        break;
+    case 's':
+        assert_int_equal(rig_cfg_read(r, 8, off + STATUS, 4), s->value);
+        break;
+    case 'r':
+        assert_int_equal(rig_cfg_read(r, 8, off + READ, 4), s->value);
+        break;
+    case 'p':
+        rig_cfg_write(r, 8, off + READ, 4, 0);
+        break;
+    }
+}
+
+static void test_scripts(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        PciRig *r = rig_new();
+        PciToy *t = (PciToy *)rig_add(r, "pci-toy,id=t");
+
+        print_message("%s\n", cases[i].name);
+        for (const Step *s = cases[i].steps; s->op != 0; s++) {
+            run(r, t->doe.off, s);
+        }
+        rig_free(r);
+    }
+}
+
+static void test_padding_and_silence(void **state)
+{
+    PciRig  *r = rig_new();
+    PciToy  *t = (PciToy *)rig_add(r, "pci-toy,id=t");
+    unsigned off = t->doe.off;
+    Step     ask[] = { HEAD(7, 3), { 'w', 0x44332211 }, SEND };
+
+    t->reply_len = 5; /* padded to two words with zeros */
+    for (unsigned i = 0; i < ARRAY_LEN(ask); i++) {
+        run(r, off, &ask[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        run(r, off, &(Step){ 'p' });
+    }
+    run(r, off, &(Step){ 'r', 0x00000011 });
+    run(r, off, &(Step){ 'c', ABORT });
+    t->reply_len = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(ask); i++) {
+        run(r, off, &ask[i]);
+    }
+    run(r, off, &(Step){ 's', 0 });
+    rig_free(r);
+}
+
+/* The largest object there is, and one word more. */
+static void test_maximum(void **state)
+{
+    PciRig *r = rig_new();
+    PciToy *t = (PciToy *)rig_add(r, "pci-toy,id=t");
+
+    t->reply_len = 4 * (DOE_MAX_DW - 2);
+    for (unsigned round = 0; round < 2; round++) {
+        pci_host_config_write(r->host, 8, t->doe.off + WRITE, 4, 0x00070001);
+        pci_host_config_write(r->host, 8, t->doe.off + WRITE, 4, 0);
+        for (unsigned i = 2; i < DOE_MAX_DW + round; i++) {
+            pci_host_config_write(r->host, 8, t->doe.off + WRITE, 4, i);
+        }
+        pci_host_config_write(r->host, 8, t->doe.off + CONTROL, 4, GO);
+        if (round == 0) {
+            assert_int_equal(t->doe.out_dw, DOE_MAX_DW);
+            run(r, t->doe.off, &(Step){ 's', READY });
+            run(r, t->doe.off, &(Step){ 'p' });
+            run(r, t->doe.off, &(Step){ 'r', 0 });
+            run(r, t->doe.off, &(Step){ 'c', ABORT });
+        } else {
+            run(r, t->doe.off, &(Step){ 's', ERROR });
+        }
+    }
+    rig_free(r);
+}
+
+static void test_interrupt(void **state)
+{
+    PciRig    *r = rig_new();
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+    unsigned   off = ((PciToy *)pd)->doe.off;
+    Step       ask[] = { { 'c', 2 }, HEAD(7, 2), { 'c', GO | 2 }, { 's', READY | 2 } };
+
+    rig_place(r, pd);
+    assert_int_equal(rig_cfg_read(r, 8, off + 4, 4), 1 | 3 << 1);
+    rig_write(r, pd->bars[1].base + 48, 8, RIG_DOORBELL);
+    rig_write(r, pd->bars[1].base + 60, 4, 0);
+    rig_cfg_write(r, 8, pd->msix.cap + 2, 2, 0x8000);
+    for (unsigned i = 0; i < ARRAY_LEN(ask); i++) {
+        run(r, off, &ask[i]);
+    }
+    assert_int_equal(r->n_msi, 1);
+    rig_cfg_write(r, 8, off + STATUS, 4, 2);
+    run(r, off, &(Step){ 's', READY });
+    rig_cfg_write(r, 8, off + WRITE, 1, 0); /* not a double word */
+    run(r, off, &(Step){ 's', ERROR | 2 });
+    pci_reset_function(pd, PCI_RESET_FLR);
+    run(r, off, &(Step){ 's', 0 });
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_padding_and_silence),
+        cmocka_unit_test(test_maximum),
+        cmocka_unit_test(test_interrupt),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,392 @@
+/*
+ * PCI Express: configuration space, BARs, bridges, MSI-X, INTx, reset, IDE and the root port's gate for T=1.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hw/pci/root_port.h"
+#include "pci_rig.h"
+#include "pci_toy.h"
+
+static int setup(void **state)
+{
+    *state = rig_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+/* Writes all ones, reads back. */
+typedef struct MaskCase {
+    const char *name;
+    unsigned    off, size;
+    uint32_t    expect;
+} MaskCase;
+
+static const MaskCase mask_cases[] = {
+    { "IDs are read-only", 0x00, 4, 0x56781234 },
+    { "command", 0x04, 2, 0x0546 },
+    { "status has no errors to clear", 0x06, 2, 0x0010 },
+    { "class and revision", 0x08, 4, 0xff000000 },
+    { "BAR 0 of 4 KiB", 0x10, 4, 0xfffff000 },
+    { "BAR 2 of 16 KiB, 64-bit", 0x18, 4, 0xffffc00c },
+    { "its upper half", 0x1c, 4, 0xffffffff },
+    { "BAR 4 is absent", 0x20, 4, 0 },
+    { "interrupt line", 0x3c, 1, 0xff },
+    { "interrupt pin", 0x3d, 1, 1 },
+};
+
+static void test_masks(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+
+    assert_int_equal(pci_bdf(pd), 0x08); /* device 0 is left to a host bridge */
+    for (size_t i = 0; i < ARRAY_LEN(mask_cases); i++) {
+        const MaskCase *c = &mask_cases[i];
+
+        print_message("%s\n", c->name);
+        rig_cfg_write(r, 0x08, c->off, c->size, ~0u);
+        assert_int_equal(rig_cfg_read(r, 0x08, c->off, c->size), c->expect);
+    }
+    assert_int_equal(rig_cfg_read(r, 0x10, 0, 4), 0xffffffff); /* nobody there */
+    assert_int_equal(rig_cfg_read(r, 0x108, 0, 4), 0xffffffff);
+    rig_cfg_write(r, 0x10, 4, 2, 7);
+    assert_int_equal(pci_host_config_read(r->host, 0x08, 4096, 4), 0xffffffff);
+    assert_int_equal(pci_host_config_read(r->host, 0x08, 2, 4), 0xffffffff);
+    assert_int_equal(rig_read(r, RIG_ECAM + (0x08ull << 12), 8) >> 32, rig_cfg_read(r, 0x08, 4, 4));
+}
+
+/* Every capability is reachable and the lists end. */
+static void test_capabilities(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+    unsigned   n = 0;
+
+    for (unsigned c = rig_cfg_read(r, 8, PCI_CAPABILITY_LIST, 1); c != 0; c = rig_cfg_read(r, 8, c + 1, 1)) {
+        n++;
+    }
+    assert_int_equal(n, 3);
+    n = 0;
+    for (unsigned c = 0x100; c != 0; c = rig_cfg_read(r, 8, c, 4) >> 20) {
+        n++;
+    }
+    assert_int_equal(n, 3);
+    assert_int_equal(pci_find_ext_cap(pd, PCI_EXT_CAP_IDE), ((PciToy *)pd)->ide.off);
+    assert_int_equal(pci_find_ext_cap(pd, PCI_EXT_CAP_ACS), 0);
+    assert_int_equal(rig_cfg_read(r, 8, pd->exp_cap + PCI_EXP_DEVCAP, 4) >> 30 & 1, 1);
+}
+
+static void test_bars(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+    PciToy    *t = (PciToy *)pd;
+    uint64_t   bar0 = RIG_MEM32 + 0x5000, bar2 = RIG_MEM64 + 0x10000;
+
+    rig_cfg_write(r, 8, 0x10, 4, (uint32_t)bar0);
+    rig_cfg_write(r, 8, 0x18, 4, (uint32_t)bar2);
+    rig_cfg_write(r, 8, 0x1c, 4, (uint32_t)(bar2 >> 32));
+    assert_null(memory_find(r->memory, bar0)); /* Memory Space Enable is off */
+    rig_cfg_write(r, 8, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    rig_write(r, bar0 + 8, 4, 0x77);
+    assert_int_equal(t->reg[1], 0x77);
+    assert_int_equal(rig_read(r, bar2 + 8, 4), 0x77);
+    t->refuse_mmio = true;
+    assert_int_equal(rig_read(r, bar0 + 8, 4), 0xffffffff);
+    rig_write(r, bar0 + 8, 4, 0);
+    t->refuse_mmio = false;
+    assert_int_equal(rig_read(r, bar0 + 8, 4), 0x77);
+
+    rig_cfg_write(r, 8, 0x10, 4, 0x40000000); /* over RAM, outside the windows */
+    assert_false(pd->bars[0].mapped);
+    assert_int_equal(memory_find(r->memory, 0x40000000)->kind, MEM_RAM);
+    assert_true(pd->bars[2].mapped);
+    rig_cfg_write(r, 8, pd->pm_cap + 4, 2, 3); /* D3hot */
+    assert_false(pd->bars[2].mapped);
+    rig_cfg_write(r, 8, pd->pm_cap + 4, 2, 1); /* D1 is not supported: still D3hot */
+    assert_int_equal(pci_power_state(pd), 3);
+    rig_cfg_write(r, 8, pd->pm_cap + 4, 2, 0);
+    assert_true(pd->bars[2].mapped);
+}
+
+static void test_observer(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+    PciToy    *t = (PciToy *)pd;
+    unsigned   devctl = pd->exp_cap + PCI_EXP_DEVCTL;
+
+    rig_cfg_write(r, 8, PCI_COMMAND, 2, 0xffff);
+    assert_int_equal(t->last_write.off, PCI_COMMAND);
+    assert_int_equal(t->last_write.raw, 0xffff);
+    assert_int_equal(t->last_write.old, 0);
+    assert_int_equal(t->last_write.now, 0x0546);
+    t->reg[0] = 1;
+    rig_cfg_write(r, 8, devctl, 2, PCI_EXP_DEVCTL_FLR);
+    assert_int_equal(t->last_write.raw, PCI_EXP_DEVCTL_FLR);
+    assert_int_equal(t->last_write.now & PCI_EXP_DEVCTL_FLR, 0);
+    assert_int_equal(t->n_resets, 1);
+    assert_int_equal(t->reset_kind, PCI_RESET_FLR);
+    assert_int_equal(rig_cfg_read(r, 8, PCI_COMMAND, 2), 0);
+    assert_int_equal(rig_cfg_read(r, 8, devctl, 2), 0x2810);
+    pci_host_reset(r->host);
+    assert_int_equal(t->reset_kind, PCI_RESET_POWER);
+}
+
+static void test_msix(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+
+    rig_place(r, pd);
+    uint64_t table = pd->bars[1].base;
+
+    assert_int_equal(rig_read(r, table + 12, 4), 1); /* masked at reset */
+    rig_write(r, table + 16, 8, RIG_DOORBELL + 0x40);
+    rig_write(r, table + 24, 4, 0x1234);
+    pci_msix_notify(pd, 1); /* not enabled: lost */
+    rig_cfg_write(r, 8, pd->msix.cap + 2, 2, 0x8000);
+    assert_int_equal(r->n_msi, 0);
+    pci_msix_notify(pd, 1); /* masked: pending */
+    assert_int_equal(rig_read(r, table + 0x800, 8), 2);
+    rig_write(r, table + 28, 4, 0);
+    assert_int_equal(r->n_msi, 1);
+    assert_int_equal(r->msi[0].data, 0x1234);
+    assert_int_equal(r->msi[0].off, 0x40);
+    assert_int_equal(r->msi[0].requester, 8);
+    assert_int_equal(rig_read(r, table + 0x800, 8), 0);
+
+    rig_cfg_write(r, 8, pd->msix.cap + 2, 2, 0xc000); /* the whole function masked */
+    pci_msix_notify(pd, 1);
+    assert_int_equal(r->n_msi, 1);
+    rig_cfg_write(r, 8, pd->msix.cap + 2, 2, 0x8000);
+    assert_int_equal(r->n_msi, 2);
+    pci_msix_notify(pd, 4); /* no such vector */
+    pci_msix_notify(pd, PCI_MSIX_NONE);
+    rig_cfg_write(r, 8, PCI_COMMAND, 2, PCI_COMMAND_MEMORY); /* no bus mastering, no message */
+    pci_msix_notify(pd, 1);
+    assert_int_equal(r->n_msi, 2);
+    rig_write(r, table + 16, 2, 0); /* too narrow: ignored */
+    assert_int_equal(rig_read(r, table + 16, 4), RIG_DOORBELL + 0x40);
+}
+
+static void test_intx(void **state)
+{
+    PciRig    *r = *state;
+    PciDevice *a = rig_add(r, "pci-toy,id=a,addr=1"), *b = rig_add(r, "pci-toy,id=b,addr=5");
+
+    pci_set_intx(a, true);
+    assert_true(r->intx[1]); /* pin A of device 1 */
+    pci_set_intx(b, true);
+    pci_set_intx(a, false);
+    assert_true(r->intx[1]); /* device 5 shares the line */
+    assert_int_equal(rig_cfg_read(r, 0x28, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, PCI_STATUS_INTERRUPT);
+    rig_cfg_write(r, 0x28, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+    assert_false(r->intx[1]);
+    rig_cfg_write(r, 0x28, PCI_COMMAND, 2, 0);
+    assert_true(r->intx[1]);
+    pci_reset_function(b, PCI_RESET_POWER);
+    assert_false(r->intx[1]);
+}
+
+typedef struct PlugCase {
+    const char *option, *error;
+} PlugCase;
+
+static const PlugCase plug_cases[] = {
+    { "pci-toy,id=x,addr=1", "another device is there" },
+    { "pci-toy,id=x,addr=zz", "is not DEVICE" },
+    { "pci-toy,id=x,addr=20", "is not DEVICE" },
+    { "pci-toy,id=x,bus=nowhere", "no bus 'nowhere'" },
+    { "pci-toy,id=x,bus=rp,addr=1", "only device 0" },
+    { "pci-toy,id=t", "two devices called 't'" },
+    { "pcie-root-port,id=x,bus=rp", "must sit on the root bus" },
+};
+
+static void test_plug_errors(void **state)
+{
+    PciRig *r = *state;
+
+    rig_add(r, "pci-toy,id=t,addr=1");
+    rig_add(r, "pcie-root-port,id=rp");
+    for (size_t i = 0; i < ARRAY_LEN(plug_cases); i++) {
+        GError *error = NULL;
+        Device *dev = device_from_option(plug_cases[i].option, r->clock, 1, &error);
+
+        print_message("%s\n", plug_cases[i].option);
+        assert_non_null(dev);
+        assert_false(pci_plug_option(r->host, dev, &error));
+        assert_non_null(strstr(error->message, plug_cases[i].error));
+        g_error_free(error);
+    }
+    assert_null(pci_host_find_id(r->host, "x"));
+}
+
+/* ---- behind a root port ---- */
+
+typedef struct Link {
+    PciDevice *rp, *ep;
+    PciToy    *toy;
+    uint64_t   bar0;
+} Link;
+
+static Link link_up(PciRig *r)
+{
+    Link l = { .rp = rig_add(r, "pcie-root-port,id=rp"), .bar0 = RIG_MEM32 + 0x200000 };
+
+    l.ep = rig_add(r, "pci-toy,id=t,bus=rp");
+    l.toy = (PciToy *)l.ep;
+    rig_cfg_write(r, 0x08, PCI_PRIMARY_BUS, 4, 0x00030300);
+    rig_cfg_write(r, 0x300, 0x10, 4, (uint32_t)l.bar0);
+    rig_cfg_write(r, 0x300, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    return l;
+}
+
+static void test_bridge(void **state)
+{
+    PciRig *r = *state;
+    Link    l = link_up(r);
+    uint8_t b[4];
+
+    assert_int_equal(rig_cfg_read(r, 0x300, 0, 4), 0x56781234);
+    assert_int_equal(rig_cfg_read(r, 0x308, 0, 4), 0xffffffff); /* a link has only device 0 */
+    assert_int_equal(l.ep->dma.requester, 0x300);
+    assert_ptr_equal(root_port_of(l.ep), l.rp);
+    assert_false(l.ep->bars[0].mapped); /* the window is closed */
+    rig_cfg_write(r, 0x08, PCI_MEMORY_BASE, 4, 0x10201020);
+    assert_false(l.ep->bars[0].mapped);
+    rig_cfg_write(r, 0x08, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_true(l.ep->bars[0].mapped);
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_ABORT); /* the port is no master */
+    rig_cfg_write(r, 0x08, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
+    l.toy->refuse_dma = true;
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
+    rig_cfg_write(r, 0x08, PCI_MEMORY_BASE, 4, 0x10301030);
+    assert_false(l.ep->bars[0].mapped);
+
+    rig_cfg_write(r, 0x08, PCI_BRIDGE_CONTROL, 2, 0x40);
+    assert_int_equal(l.toy->reset_kind, PCI_RESET_BUS);
+    assert_int_equal(rig_cfg_read(r, 0x300, PCI_COMMAND, 2), 0);
+    rig_cfg_write(r, 0x08, PCI_PRIMARY_BUS, 4, 0x00040400);
+    assert_int_equal(rig_cfg_read(r, 0x300, 0, 4), 0xffffffff);
+    assert_int_equal(rig_cfg_read(r, 0x400, 0, 4), 0x56781234);
+    assert_int_equal(l.ep->dma.requester, 0x400);
+    assert_int_equal(rig_cfg_read(r, 0x08, PCI_IO_BASE, 2), 0);
+    /* RME-DA registers are not for configuration writes. */
+    unsigned dvsec = pci_find_ext_cap(l.rp, PCI_EXT_CAP_DVSEC);
+
+    rig_cfg_write(r, 0x08, dvsec + 0x0c, 4, 1);
+    assert_false(root_port_tdisp_enabled(l.rp));
+    root_port_set_tdisp(l.rp, true, 2);
+    assert_true(root_port_tdisp_enabled(l.rp) && root_port_stream_locked(l.rp, 1));
+    assert_int_equal(rig_cfg_read(r, 0x08, dvsec + 0x04, 4), 0x014013b5);
+}
+
+/* Offsets of selective block 0: the toy has one link block and one address block, the port none and three. */
+static unsigned sel0(const IdeCap *ide)
+{
+    return ide->off + 0x0cu + 8 * ide->cfg.n_link;
+}
+
+static void program(IdeCap *ide, unsigned set, bool swap, uint8_t salt)
+{
+    uint8_t key[IDE_KEY_LEN], iv[IDE_IV_LEN] = { 1 };
+
+    for (unsigned dir = 0; dir < 2; dir++) {
+        for (unsigned sub = 0; sub < IDE_N_SUB; sub++) {
+            memset(key, (int)(salt + (dir ^ swap) * 3 + sub), sizeof(key));
+            assert_true(ide_key_prog(ide, 0, set, dir, sub, key, iv));
+            assert_true(ide_key_go(ide, 0, set, dir, sub));
+        }
+    }
+}
+
+static void test_ide(void **state)
+{
+    PciRig  *r = *state;
+    Link     l = link_up(r);
+    IdeCap  *rp = root_port_ide(l.rp), *ep = &l.toy->ide;
+    unsigned rs = sel0(rp), es = sel0(ep);
+    uint8_t  b[4] = { 0 };
+    MemAttrs realm = { .pas = PAS_REALM };
+    uint64_t v;
+
+    assert_int_equal(rig_cfg_read(r, 0x300, ep->off + 4, 4), 0x01010043);
+    rig_cfg_write(r, 0x08, PCI_MEMORY_BASE, 4, 0x10201020);
+    rig_cfg_write(r, 0x08, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    rig_cfg_write(r, 0x08, rs + 0x0c, 4, 0x0003ff00);
+    rig_cfg_write(r, 0x08, rs + 0x10, 4, 0x00030001);
+    assert_true(ide_rid_matches(rp, 0, 0x300) && ide_rid_matches(rp, 0, 0x3ff) && !ide_rid_matches(rp, 0, 0x400));
+    rig_cfg_write(r, 0x08, rs + 0x14, 4, 0x10210201); /* limit 0x102f_ffff.., base 0x1020_0000, valid */
+    assert_true(ide_addr_matches(rp, 0, 0x10200000) && !ide_addr_matches(rp, 0, 0x10300000));
+    rig_cfg_write(r, 0x08, rs + 4, 4, 0x05400000); /* stream 5, default */
+    rig_cfg_write(r, 0x300, es + 4, 4, 0x05400000);
+    assert_int_equal(ide_find_stream(ep, 5), 0);
+    program(rp, 0, false, 1);
+    program(ep, 0, true, 1);
+    assert_int_equal(rig_cfg_read(r, 0x300, es + 8, 4), IDE_INSECURE); /* not enabled */
+    l.ep->dma.trusted = true;
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
+    rig_cfg_write(r, 0x08, rs + 4, 4, 0x05400001);
+    rig_cfg_write(r, 0x300, es + 4, 4, 0x05400001);
+    assert_int_equal(rig_cfg_read(r, 0x300, es + 8, 4), IDE_SECURE); /* at once */
+    assert_int_equal(l.toy->n_changed, 1);
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
+    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
+    l.toy->reg[0] = 0x55;
+    assert_int_equal(pci_bar_read(l.ep, 0, 0, 4, realm, &v), MEM_OK);
+    assert_int_equal(v, 0x55);
+
+    /* While enabled only the enable bit can change. */
+    rig_cfg_write(r, 0x300, es + 4, 4, 0x06000001);
+    assert_int_equal(rig_cfg_read(r, 0x300, es + 4, 4), 0x05400001);
+    /* A key set in use takes no key; the other one does, and the stream stays Secure through the switch. */
+    assert_false(ide_key_prog(ep, 0, 0, IDE_TX, IDE_PR, (uint8_t[IDE_KEY_LEN]){ 0 }, (uint8_t[IDE_IV_LEN]){ 0 }));
+    assert_false(ide_key_go(ep, 0, 1, IDE_TX, IDE_PR)); /* nothing programmed */
+    program(rp, 1, false, 40);
+    program(ep, 1, true, 40);
+    assert_int_equal(ide_state(ep, 0), IDE_SECURE);
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
+    /* Ends that hold different keys: as MAC failures, nothing passes. */
+    memset(rp->sel[0].keys[1][IDE_RX][IDE_NPR].key, 0xff, IDE_KEY_LEN);
+    assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
+    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK); /* posted has keys of its own */
+
+    assert_true(ide_key_stop(ep, 0, 1, IDE_TX, IDE_PR));
+    assert_int_equal(ide_state(ep, 0), IDE_INSECURE);
+    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
+    l.ep->dma.trusted = false;
+    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK); /* T=0 needs no stream */
+    assert_int_equal(pci_bar_read(l.ep, 0, 0, 4, realm, &v), MEM_OK);
+    assert_int_equal(v, 0xffffffff);
+    ide_fail(rp, 0, true);
+    assert_int_equal(rig_cfg_read(r, 0x08, rs + 8, 4), 0x80000000);
+    rig_cfg_write(r, 0x08, rs + 8, 4, 0x80000000);
+    assert_int_equal(rig_cfg_read(r, 0x08, rs + 8, 4), 0);
+    rig_cfg_write(r, 0x300, es + 4, 4, 0);
+    assert_false(ide_keys_ready(ep, 0));
+    assert_true(l.toy->n_reconfigured >= 3);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_masks), T(test_capabilities), T(test_bars),        T(test_observer), T(test_msix),
+        T(test_intx),  T(test_plug_errors),  T(test_bridge),      T(test_ide),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
