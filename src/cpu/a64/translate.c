@@ -12,7 +12,9 @@
 #define REG_X(n)  { "x" #n, IR_I64, offsetof(A64Cpu, x[n]) }
 #define REG_V(n)  { "v" #n, IR_V128, offsetof(A64Cpu, v[n]) }
 #define REG_4(R, a, b, c, d) R(a), R(b), R(c), R(d)
-#define FIELD(name, type, member) { name, type, offsetof(A64Cpu, member) }
+#define FIELD(name, type, member) { name, type, offsetof(A64Cpu, member), false }
+/* State that never decides how code is translated: writing it does not make the engine ask for the key again. */
+#define FIELD_NOT_KEY(name, type, member) { name, type, offsetof(A64Cpu, member), true }
 
 const IrReg a64_regs[A64_N_REGS] = {
     REG_4(REG_X, 0, 1, 2, 3),
@@ -37,24 +39,24 @@ const IrReg a64_regs[A64_N_REGS] = {
     REG_4(REG_V, 24, 25, 26, 27),
     REG_4(REG_V, 28, 29, 30, 31),
     [A64_R_FPCR] = FIELD("fpcr", IR_I32, fpcr),
-    [A64_R_FPSR] = FIELD("fpsr", IR_I32, fpsr),
+    [A64_R_FPSR] = FIELD_NOT_KEY("fpsr", IR_I32, fpsr),
     [A64_R_BTYPE] = FIELD("btype", IR_I8, btype),
     [A64_R_D] = FIELD("pstate.d", IR_I8, d),
-    [A64_R_A] = FIELD("pstate.a", IR_I8, a),
-    [A64_R_I] = FIELD("pstate.i", IR_I8, i),
-    [A64_R_F] = FIELD("pstate.f", IR_I8, f),
+    [A64_R_A] = FIELD_NOT_KEY("pstate.a", IR_I8, a),
+    [A64_R_I] = FIELD_NOT_KEY("pstate.i", IR_I8, i),
+    [A64_R_F] = FIELD_NOT_KEY("pstate.f", IR_I8, f),
     [A64_R_SS] = FIELD("pstate.ss", IR_I8, ss),
     [A64_R_SP_EL0] = FIELD("sp_el0", IR_I64, el1.sp_el0),
     [A64_R_TPIDR_EL0] = FIELD("tpidr_el0", IR_I64, el1.tpidr_el0),
     [A64_R_TPIDRRO_EL0] = FIELD("tpidrro_el0", IR_I64, el1.tpidrro_el0),
     [A64_R_TPIDR_EL1] = FIELD("tpidr_el1", IR_I64, el1.tpidr_el1),
     [A64_R_TPIDR_EL2] = FIELD("tpidr_el2", IR_I64, el2.tpidr),
-    [A64_R_EXCL_VALID] = FIELD("excl_valid", IR_I8, excl_valid),
-    [A64_R_EXCL_SIZE] = FIELD("excl_size", IR_I8, excl_size),
+    [A64_R_EXCL_VALID] = FIELD_NOT_KEY("excl_valid", IR_I8, excl_valid),
+    [A64_R_EXCL_SIZE] = FIELD_NOT_KEY("excl_size", IR_I8, excl_size),
     [A64_R_EXCL_VA] = FIELD("excl_va", IR_I64, excl_va),
     [A64_R_EXCL_LO] = FIELD("excl_lo", IR_I64, excl_value[0]),
     [A64_R_EXCL_HI] = FIELD("excl_hi", IR_I64, excl_value[1]),
-    [A64_R_STEP_ISS] = FIELD("step_iss", IR_I8, step_iss),
+    [A64_R_STEP_ISS] = FIELD_NOT_KEY("step_iss", IR_I8, step_iss),
 };
 
 /* ---- registers ---- */
@@ -199,9 +201,7 @@ bool a64_bitmask(unsigned N, unsigned imms, unsigned immr, unsigned width, uint6
 
 static uint64_t do_check_sp(void *opaque, uint64_t sp, uint64_t b, uint64_t c, uint64_t imm)
 {
-    if ((sp & 15) != 0) {
-        a64_sp_alignment(opaque);
-    }
+    a64_sp_alignment(opaque);
     return 0;
 }
 
@@ -218,7 +218,7 @@ IrRef a64_address(A64Trans *t, unsigned Rn, int64_t offset)
     IrRef base = a64_xsp(t, IR_I64, Rn);
 
     if (Rn == 31 && (t->key & A64_KEY_SP_ALIGN) && !t->sp_aligned) {
-        ir_call(t->ir, &check_sp, base, 0, 0, 0);
+        ir_guard(t->ir, base, 15, &check_sp);
         t->sp_aligned = true;
     }
     return a64_plus(t, base, offset);
