@@ -400,11 +400,10 @@ static bool add_hostfwd(Netdev *n, const char *rule, GError **error)
 {
     struct in_addr host = { .s_addr = INADDR_ANY }, guest = { .s_addr = 0 }; /* 0: slirp takes the first DHCP address */
     int            host_port, guest_port;
-    bool           udp = g_str_has_prefix(rule, "udp:");
-    bool           tcp = g_str_has_prefix(rule, "tcp:") || rule[0] == ':';
-    char          *text = g_strdup(rule[0] == ':' ? rule : rule + strcspn(rule, ":") + 1);
+    bool           udp = g_str_has_prefix(rule, "udp:"), tcp = g_str_has_prefix(rule, "tcp:");
+    char          *text = g_strdup(udp || tcp ? rule + 4 : rule); /* ":80-:80" is TCP */
     char          *dash = strchr(text, '-');
-    bool           ok = (udp || tcp) && dash != NULL;
+    bool           ok = (udp || tcp || rule[0] == ':') && dash != NULL;
 
     if (ok) {
         *dash = '\0';

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "bytes.h"
+#include "netdev.h"
 
 static MemResult bell_write(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value)
 {
@@ -58,6 +59,7 @@ PciRig *rig_new(void)
 void rig_free(PciRig *r)
 {
     pci_host_free(r->host);
+    netdev_free_all(); /* while their clock exists */
     memory_free(r->memory);
     owners_free(r->owners);
     clock_free(r->clock);

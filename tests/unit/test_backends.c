@@ -1,0 +1,420 @@
+/*
+ * Back ends: character devices, networks, disk images.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bits.h"
+#include "blockdev.h"
+#include "bytes.h"
+#include "chardev.h"
+#include "netdev.h"
+
+static char dir[] = "/tmp/bailey-test-XXXXXX";
+
+/* ---- character devices ---- */
+
+typedef struct Sink {
+    size_t   room;
+    GString *got;
+} Sink;
+
+static size_t sink_room(void *opaque) { return ((Sink *)opaque)->room; }
+
+static void sink_receive(void *opaque, const uint8_t *data, size_t len)
+{
+    Sink *s = opaque;
+
+    s->room -= len;
+    g_string_append_len(s->got, (const char *)data, (gssize)len);
+}
+
+static const ChardevClient sink_client = { sink_room, sink_receive };
+
+static void quit(void *opaque) { (*(unsigned *)opaque)++; }
+
+static void test_input(void **state)
+{
+    Sink     s = { 2, g_string_new(NULL) };
+    unsigned quits = 0;
+    Chardev *c = chardev_new("null,id=c", false, NULL), *d = chardev_new("null", false, NULL);
+
+    assert_true(chardev_set_client(c, &sink_client, &s));
+    assert_false(chardev_set_client(c, &sink_client, &s));
+    chardev_input(c, "abcdef", 6);
+    assert_string_equal(s.got->str, "ab");
+    s.room = 3;
+    chardev_accept_input(c);
+    assert_string_equal(s.got->str, "abcde");
+    s.room = 10;
+    chardev_input(c, "\001x", 2); /* no escapes but on stdio */
+    assert_string_equal(s.got->str, "abcdef\001x");
+    assert_ptr_equal(chardev_find("c"), c);
+    assert_ptr_equal(chardev_new("chardev:c", false, NULL), c); /* shared */
+    assert_false(chardev_any_live());
+
+    Chardev *t = chardev_new("stdio", false, NULL);
+
+    assert_true(chardev_any_live());
+    assert_null(chardev_new("stdio", false, NULL));
+    chardev_set_quit(quit, &quits);
+    chardev_set_client(c, NULL, NULL);
+    g_string_truncate(s.got, 0);
+    s.room = 10;
+    assert_true(chardev_set_client(t, &sink_client, &s));
+    chardev_input(t, "a\001\001b\001xc\001", 8);
+    chardev_input(t, "qd", 2);
+    assert_string_equal(s.got->str, "a\001bc\001qd");
+    assert_int_equal(quits, 1);
+    chardev_set_client(t, NULL, NULL);
+    chardev_free(t);
+    assert_false(chardev_any_live());
+    chardev_free(d);
+    chardev_free_all();
+    g_string_free(s.got, TRUE);
+}
+
+static void count(void *opaque, int delta) { *(int *)opaque += delta; }
+
+static void test_socket(void **state)
+{
+    char               spec[128], buf[16];
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    Sink               s = { 100, g_string_new(NULL) };
+    int                live = 0, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(spec, sizeof(spec), "socket,id=s,path=%s/sock,server=on,wait=off", dir);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/sock", dir);
+    Chardev *c = chardev_new(spec, false, NULL);
+
+    assert_non_null(c);
+    chardev_set_live_hook(count, &live);
+    assert_int_equal(live, 1);
+    chardev_set_client(c, &sink_client, &s);
+    chardev_write(c, "lost", 4); /* nobody there */
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    g_main_context_iteration(NULL, TRUE);
+    chardev_write(c, "hi", 2);
+    assert_int_equal(read(fd, buf, sizeof(buf)), 2);
+    assert_memory_equal(buf, "hi", 2);
+    assert_int_equal(write(fd, "yes", 3), 3);
+    g_main_context_iteration(NULL, TRUE);
+    assert_string_equal(s.got->str, "yes");
+    close(fd);
+    g_main_context_iteration(NULL, TRUE);
+    chardev_write(c, "gone", 4); /* no SIGPIPE */
+    chardev_set_client(c, NULL, NULL);
+    chardev_free_all();
+    assert_int_equal(live, 0);
+    chardev_set_live_hook(NULL, NULL);
+    g_string_free(s.got, TRUE);
+}
+
+static void test_file(void **state)
+{
+    char     spec[128], buf[8] = { 0 };
+    FILE    *f;
+
+    snprintf(spec, sizeof(spec), "file:%s/out", dir);
+    Chardev *c = chardev_new(spec, false, NULL);
+
+    chardev_write(c, "text", 4);
+    chardev_free(c);
+    f = fopen(spec + 5, "r");
+    assert_int_equal(fread(buf, 1, 8, f), 4);
+    assert_string_equal(buf, "text");
+    fclose(f);
+}
+
+typedef struct ErrorCase {
+    const char *option, *error;
+} ErrorCase;
+
+static const ErrorCase chardev_errors[] = {
+    { "teapot", "names no character device" },
+    { "file:/nonexistent/x", "cannot write to" },
+    { "null,id=a,colour=red", "'colour'" },
+    { "chardev:nobody", "no -chardev with id=nobody" },
+    { "tcp:localhost", "has no port" },
+    { "unix:/nonexistent/x", "cannot connect to socket" },
+};
+
+static void test_chardev_errors(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(chardev_errors); i++) {
+        GError *error = NULL;
+
+        print_message("%s\n", chardev_errors[i].option);
+        assert_null(chardev_new(chardev_errors[i].option, false, &error));
+        assert_non_null(strstr(error->message, chardev_errors[i].error));
+        g_error_free(error);
+    }
+}
+
+/* ---- networks ---- */
+
+typedef struct Card {
+    bool       down;
+    GByteArray *got; /* frames, each led by four bytes of length */
+    unsigned   n;
+} Card;
+
+static bool card_ready(void *opaque) { return !((Card *)opaque)->down; }
+
+static void card_receive(void *opaque, const uint8_t *frame, size_t len)
+{
+    Card   *c = opaque;
+    uint8_t head[4];
+
+    le32_put(head, (uint32_t)len);
+    g_byte_array_append(c->got, head, 4);
+    g_byte_array_append(c->got, frame, (guint)len);
+    c->n++;
+}
+
+static const NetdevClient card_client = { card_ready, card_receive };
+
+static void test_loop(void **state)
+{
+    Clock  *clock = clock_new();
+    Card    card = { .got = g_byte_array_new() };
+    Netdev *n = netdev_new("loop,id=l", clock, NULL);
+    uint8_t frame[1500] = { 1, 2, 3 };
+
+    assert_ptr_equal(netdev_find("l"), n);
+    assert_true(netdev_set_client(n, &card_client, &card));
+    netdev_send(n, frame, sizeof(frame));
+    assert_int_equal(card.n, 0); /* never from inside the send */
+    clock_advance(clock, 1000000);
+    assert_int_equal(card.n, 1);
+    card.down = true;
+    for (unsigned i = 0; i < 2000; i++) { /* more than the wire holds */
+        netdev_send(n, frame, sizeof(frame));
+    }
+    clock_advance(clock, 2000000);
+    assert_int_equal(card.n, 1);
+    card.down = false;
+    netdev_accept_input(n);
+    clock_advance(clock, 3000000);
+    assert_int_equal(card.n, 1 + (1 << 20) / 1504);
+    for (guint at = 0; at < card.got->len; at += 1504) { /* whole across the end of the ring */
+        assert_int_equal(le32_get(card.got->data + at), 1500);
+        assert_memory_equal(card.got->data + at + 4, frame, sizeof(frame));
+    }
+    g_byte_array_free(card.got, TRUE);
+    netdev_free_all();
+    clock_free(clock);
+}
+
+/* A broadcast DHCPDISCOVER. Checksums are zero in UDP and right in IP. */
+static size_t discover(uint8_t *f)
+{
+    static const uint8_t head[] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    0x12, 0x34, 0x56, 0x08, 0x00,             /* Ethernet */
+        0x45, 0,    0x01, 0x14, 0,    0,    0,    0,    0x40, 0x11, 0x79, 0xda, 0,    0,    0,    0,
+        0xff, 0xff, 0xff, 0xff,                                                                         /* IP */
+        0,    68,   0,    67,   0x01, 0x00, 0,    0,                                                    /* UDP */
+        1,    1,    6,    0,    0xde, 0xad, 0xbe, 0xef,                                                 /* BOOTP */
+    };
+    static const uint8_t options[] = { 0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255 };
+    size_t               len = 14 + 0x114;
+
+    memset(f, 0, len);
+    memcpy(f, head, sizeof(head));
+    memcpy(f + 14 + 28 + 28, f + 6, 6); /* client hardware address */
+    memcpy(f + 14 + 28 + 236, options, sizeof(options));
+    return len;
+}
+
+/* User networking answers at a fixed guest time, and the same in every run. */
+static void test_user(void **state)
+{
+    GByteArray *got[2];
+    int64_t     when[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        Clock  *clock = clock_new();
+        Card    card = { .got = g_byte_array_new() };
+        Netdev *n = netdev_new("user,id=u,restrict=on", clock, NULL);
+        uint8_t frame[400];
+        size_t  len = discover(frame);
+
+        assert_true(netdev_set_client(n, &card_client, &card));
+        netdev_send(n, frame, len);
+        assert_int_equal(card.n, 0);
+        when[i] = clock_next_deadline(clock);
+        clock_advance(clock, when[i]);
+        assert_int_equal(card.n, 1);
+        assert_int_equal(clock_next_deadline(clock), INT64_MAX); /* an idle network wants no time */
+        assert_int_equal(be32_get(card.got->data + 4 + 14 + 28 + 16), 0x0a00020f); /* 10.0.2.15 is offered */
+        assert_false(netdev_any_live());
+        got[i] = card.got;
+        netdev_free_all();
+        clock_free(clock);
+    }
+    assert_int_equal(when[0], when[1]);
+    assert_int_equal(got[0]->len, got[1]->len);
+    assert_memory_equal(got[0]->data, got[1]->data, got[0]->len);
+    g_byte_array_free(got[0], TRUE);
+    g_byte_array_free(got[1], TRUE);
+}
+
+static const ErrorCase netdev_errors[] = {
+    { "tap,id=x", "no back end 'tap'" },
+    { "user", "needs an id" },
+    { "user,id=x,colour=red", "'colour'" },
+    { "user,id=x,hostfwd=banana", "is not tcp|udp" },
+    { "user,id=x,hostfwd=tcp::0-:80", "is not tcp|udp" },
+    { "user,id=x,hostfwd=tcp::99999-:80", "is not tcp|udp" },
+    { "user,id=x,net=300.1.1.1", "is not an IPv4 address" },
+};
+
+static void test_netdev_errors(void **state)
+{
+    Clock *clock = clock_new();
+
+    for (size_t i = 0; i < ARRAY_LEN(netdev_errors); i++) {
+        GError *error = NULL;
+
+        print_message("%s\n", netdev_errors[i].option);
+        assert_null(netdev_new(netdev_errors[i].option, clock, &error));
+        assert_non_null(strstr(error->message, netdev_errors[i].error));
+        g_error_free(error);
+    }
+    assert_null(netdev_find("x"));
+    clock_free(clock);
+}
+
+/* ---- disk images ---- */
+
+static char *image(const char *name, size_t len)
+{
+    char *path = g_strdup_printf("%s/%s", dir, name);
+    char *zero = g_malloc0(len + 1);
+
+    assert_true(g_file_set_contents(path, zero, (gssize)len, NULL));
+    g_free(zero);
+    return path;
+}
+
+typedef struct BlockCase {
+    const char *name;
+    size_t      len;
+    const char *words;
+    const char *error; /* NULL: opens */
+} BlockCase;
+
+static const BlockCase block_cases[] = {
+    { "plain", 1024, "", NULL },
+    { "read-only", 1024, ",readonly=on", NULL },
+    { "odd size", 1000, "", "it is 1000 bytes, not a multiple of the 512-byte sector; pad it" },
+    { "empty", 0, "", "it is empty" },
+    { "other format", 1024, ",format=qcow2", "convert the image to raw" },
+    { "other bus", 1024, ",if=ide", "if=ide is not supported" },
+    { "bad flag", 1024, ",snapshot=maybe", "takes on or off" },
+    { "unknown word", 1024, ",colour=red", "no 'colour'" },
+};
+
+static void test_block_open(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(block_cases); i++) {
+        const BlockCase *c = &block_cases[i];
+        GError          *error = NULL;
+        char            *path = image("disk", c->len), *option = g_strdup_printf("file=%s,id=d%s", path, c->words);
+        Blockdev        *b = blockdev_new(option, &error);
+
+        print_message("%s\n", c->name);
+        if (c->error == NULL) {
+            assert_non_null(b);
+            assert_int_equal(blockdev_size(b), c->len);
+            assert_null(blockdev_new(option, NULL)); /* the id is taken */
+        } else {
+            assert_null(b);
+            assert_non_null(strstr(error->message, c->error));
+            g_error_free(error);
+        }
+        blockdev_free_all();
+        g_free(option);
+        g_free(path);
+    }
+    assert_null(blockdev_new("id=x", NULL));
+    assert_null(blockdev_new("file=/nonexistent/disk", NULL));
+}
+
+static void test_block_data(void **state)
+{
+    char    *path = image("disk", 200 * 1024);
+    uint8_t  w[70000], r[70000], raw = 0;
+
+    memset(w, 0xa5, sizeof(w));
+    for (unsigned snapshot = 0; snapshot < 2; snapshot++) {
+        char     *option = g_strdup_printf("file=%s,snapshot=%s", path, snapshot ? "on" : "off");
+        Blockdev *b = blockdev_new(option, NULL);
+        FILE     *f;
+
+        w[0] = (uint8_t)snapshot;
+        assert_true(blockdev_write(b, 65000, w, sizeof(w))); /* over cluster ends */
+        assert_true(blockdev_read(b, 65000, r, sizeof(r)));
+        assert_memory_equal(w, r, sizeof(w));
+        assert_true(blockdev_read(b, 64999, r, 2));
+        assert_int_equal(r[0], 0);
+        assert_true(blockdev_write(b, 200 * 1024 - 1, w, 1)); /* a last cluster that is not whole */
+        assert_false(blockdev_write(b, 200 * 1024, w, 1));
+        assert_false(blockdev_read(b, ~0ull, r, 2));
+        assert_true(blockdev_flush(b));
+        f = fopen(path, "rb");
+        assert_int_equal(fseek(f, 65000, SEEK_SET), 0);
+        assert_int_equal(fread(&raw, 1, 1, f), 1);
+        assert_int_equal(raw, 0); /* 0 by the plain run, and untouched by the snapshot's 1 */
+        fclose(f);
+        blockdev_free_all();
+        g_free(option);
+    }
+    char     *option = g_strdup_printf("file=%s,readonly=on", path);
+    Blockdev *b = blockdev_new(option, NULL);
+
+    assert_false(blockdev_write(b, 0, w, 1));
+    assert_true(blockdev_readonly(b));
+    blockdev_free_all();
+    g_free(option);
+    g_free(path);
+}
+
+static int make_dir(void **state)
+{
+    return mkdtemp(dir) == NULL;
+}
+
+static int remove_dir(void **state)
+{
+    const char *const names[] = { "disk", "out", "sock" };
+
+    for (size_t i = 0; i < 3; i++) {
+        char *path = g_strdup_printf("%s/%s", dir, names[i]);
+
+        unlink(path);
+        g_free(path);
+    }
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_input),      cmocka_unit_test(test_socket),        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_chardev_errors), cmocka_unit_test(test_loop),      cmocka_unit_test(test_user),
+        cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open), cmocka_unit_test(test_block_data),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

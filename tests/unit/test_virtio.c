@@ -1,0 +1,471 @@
+/*
+ * Virtio: hostile chains, the transport's rules, and each device doing its work.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "blockdev.h"
+#include "bytes.h"
+#include "chardev.h"
+#include "hw/virtio/virtio_net.h"
+#include "virtio_rig.h"
+
+#define F_INDIRECT VIRTIO_F_INDIRECT_DESC
+#define BUF        VR_BUFFERS
+#define TABLE      (VR_BUFFERS + 0x8000)
+#define N          VIRTQ_DESC_NEXT
+#define W          VIRTQ_DESC_WRITE
+#define IND        VIRTQ_DESC_INDIRECT
+
+typedef struct D {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+} D;
+
+/* Chains for the entropy device, which fills what is writable. */
+typedef struct ChainCase {
+    const char *name;
+    uint16_t    head;
+    uint64_t    features;
+    D           desc[4];     /* of the queue's table, from 0 */
+    D           indirect[4]; /* of the table at TABLE */
+    bool        broken;
+    uint32_t    used_len;
+} ChainCase;
+
+static const ChainCase chain_cases[] = {
+    { "one buffer", 0, 0, { { BUF, 64, W, 0 } }, { { 0 } }, false, 64 },
+    { "two buffers", 0, 0, { { BUF, 64, N | W, 2 }, { 0 }, { BUF + 64, 36, W, 0 } }, { { 0 } }, false, 100 },
+    { "readable then writable", 0, 0, { { BUF, 8, N, 1 }, { BUF, 8, W, 0 } }, { { 0 } }, false, 8 },
+    { "empty buffer", 0, 0, { { BUF, 0, W, 0 } }, { { 0 } }, false, 0 },
+    { "larger than the device wants", 0, 0, { { BUF, 0x10000, W, 0 } }, { { 0 } }, false, 4096 },
+    { "head outside the table", 16, 0, { { BUF, 8, W, 0 } }, { { 0 } }, true, 0 },
+    { "next outside the table", 0, 0, { { BUF, 8, N | W, 16 } }, { { 0 } }, true, 0 },
+    { "loop onto itself", 0, 0, { { BUF, 8, N | W, 0 } }, { { 0 } }, true, 0 },
+    { "loop of two", 0, 0, { { BUF, 8, N | W, 1 }, { BUF, 8, N | W, 0 } }, { { 0 } }, true, 0 },
+    { "writable before readable", 0, 0, { { BUF, 8, N | W, 1 }, { BUF, 8, 0, 0 } }, { { 0 } }, true, 0 },
+    { "address wraps", 0, 0, { { ~0ull - 3, 8, W, 0 } }, { { 0 } }, true, 0 },
+    { "nothing at the address", 0, 0, { { 0x1000, 8, W, 0 } }, { { 0 } }, true, 0 },
+    { "end outside RAM", 0, 0, { { RIG_RAM + RIG_RAM_SIZE - 4, 8, W, 0 } }, { { 0 } }, true, 0 },
+    { "indirect", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 1 }, { BUF + 8, 8, W, 0 } }, false, 16 },
+    { "indirect after a direct one", 0, F_INDIRECT, { { BUF, 4, N | W, 1 }, { TABLE, 16, IND, 0 } }, { { BUF, 8, W, 0 } },
+      false, 12 },
+    { "indirect not agreed on", 0, 0, { { TABLE, 16, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
+    { "indirect with next", 0, F_INDIRECT, { { TABLE, 16, IND | N, 1 } }, { { BUF, 8, W, 0 } }, true, 0 },
+    { "indirect of no entries", 0, F_INDIRECT, { { TABLE, 0, IND, 0 } }, { { 0 } }, true, 0 },
+    { "indirect of an odd length", 0, F_INDIRECT, { { TABLE, 17, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
+    { "indirect longer than the queue", 0, F_INDIRECT, { { TABLE, 17 * 16, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
+    { "indirect in indirect", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { TABLE, 16, IND, 0 } }, true, 0 },
+    { "indirect loop", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 0 } }, true, 0 },
+    { "indirect next outside", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 2 } }, true, 0 },
+    { "indirect table outside RAM", 0, F_INDIRECT, { { 0x1000, 16, IND, 0 } }, { { 0 } }, true, 0 },
+    { "indirect table wraps", 0, F_INDIRECT, { { ~0ull - 15, 32, IND, 0 } }, { { 0 } }, true, 0 },
+};
+
+static void test_chains(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(chain_cases); i++) {
+        const ChainCase *c = &chain_cases[i];
+        VirtioRig       *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", c->features);
+
+        print_message("%s\n", c->name);
+        for (unsigned k = 0; k < 4; k++) {
+            vr_desc(r, VR_QUEUE(0), k, c->desc[k].addr, c->desc[k].len, c->desc[k].flags, c->desc[k].next);
+            vr_desc(r, TABLE, k, c->indirect[k].addr, c->indirect[k].len, c->indirect[k].flags, c->indirect[k].next);
+        }
+        vr_offer(r, 0, c->head, true);
+        assert_int_equal((vr_status(r) & VIRTIO_STATUS_NEEDS_RESET) != 0, c->broken);
+        assert_int_equal(vr_used_idx(r, 0), c->broken ? 0 : 1);
+        assert_int_equal(r->pci->n_msi, 1); /* of the queue, or of the configuration */
+        assert_int_equal(r->pci->msi[0].data, c->broken ? 0 : 1);
+        if (!c->broken) {
+            assert_int_equal(vr_used_len(r, 0, 0), c->used_len);
+        }
+        /* A reset mends it, and the next request works. */
+        vr_start(r, 0);
+        vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+        vr_offer(r, 0, 0, true);
+        assert_int_equal(vr_used_idx(r, 0), 1);
+        vr_free(r);
+    }
+}
+
+static void test_ring_rules(void **state)
+{
+    VirtioRig *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", 0);
+
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+    rig_write(r->pci, VR_AVAIL(0) + 2, 2, VR_QUEUE_SIZE + 1); /* index runs ahead */
+    rig_write(r->pci, r->bar + 0x3000, 2, 0);
+    assert_int_equal(vr_status(r) & VIRTIO_STATUS_NEEDS_RESET, VIRTIO_STATUS_NEEDS_RESET);
+
+    vr_start(r, 0);
+    r->pci->n_msi = 0;
+    rig_write(r->pci, VR_AVAIL(0), 2, 1); /* no interrupts, please */
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+    vr_offer(r, 0, 0, true);
+    assert_int_equal(vr_used_idx(r, 0), 1);
+    assert_int_equal(r->pci->n_msi, 0);
+
+    vr_start(r, VIRTIO_F_EVENT_IDX);
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+    rig_write(r->pci, VR_AVAIL(0) + 4 + 2 * VR_QUEUE_SIZE, 2, 2); /* interrupt at the third */
+    for (unsigned i = 0; i < 4; i++) {
+        vr_offer(r, 0, 0, true);
+        /* The first is always told: there was none before it. */
+        assert_int_equal(r->pci->n_msi, i == 0 || i == 1 ? 1 : 2);
+        assert_int_equal(rig_read(r->pci, VR_USED(0) + 4 + 8 * VR_QUEUE_SIZE, 2), i + 1); /* wants the next one */
+    }
+    vr_free(r);
+}
+
+/* A function without bus mastering waits; it is not broken by it. */
+static void test_no_master(void **state)
+{
+    VirtioRig *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", 0);
+    uint16_t   bdf = pci_bdf(&r->v->pci);
+
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+    rig_cfg_write(r->pci, bdf, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    vr_offer(r, 0, 0, true);
+    assert_int_equal(vr_status(r), 15);
+    rig_cfg_write(r->pci, bdf, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    rig_write(r->pci, r->bar + 0x3000, 2, 0);
+    assert_int_equal(vr_used_idx(r, 0), 1);
+    vr_free(r);
+}
+
+static void common(VirtioRig *r, unsigned off, unsigned size, uint64_t value)
+{
+    rig_write(r->pci, r->bar + off, size, value);
+}
+
+static void test_transport(void **state)
+{
+    VirtioRig *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", 0);
+    uint16_t   bdf = pci_bdf(&r->v->pci);
+    unsigned   cfg = r->v->pci_cfg_cap;
+
+    assert_int_equal(rig_cfg_read(r->pci, bdf, 0, 4), 0x10441af4);
+    common(r, 0x14, 1, 0);
+    common(r, 0x00, 4, 1);
+    assert_int_equal(rig_read(r->pci, r->bar + 4, 4), 3); /* VERSION_1 and ACCESS_PLATFORM */
+    common(r, 0x00, 4, 2);
+    assert_int_equal(rig_read(r->pci, r->bar + 4, 4), 0);
+    common(r, 0x14, 1, 11); /* without VERSION_1 */
+    assert_int_equal(vr_status(r), 3);
+    common(r, 0x14, 1, 15);
+    assert_int_equal(vr_status(r), 3);
+    common(r, 0x08, 4, 1);
+    common(r, 0x0c, 4, 1u << 31); /* a feature that was not offered */
+    common(r, 0x14, 1, 11);
+    assert_int_equal(vr_status(r), 3);
+    common(r, 0x16, 2, 0);
+    common(r, 0x18, 2, 3); /* not a power of two */
+    assert_int_equal(rig_read(r->pci, r->bar + 0x18, 2), 64);
+    common(r, 0x18, 2, 128); /* more than the queue has */
+    assert_int_equal(rig_read(r->pci, r->bar + 0x18, 2), 64);
+    common(r, 0x1a, 2, 9); /* no such vector */
+    assert_int_equal(rig_read(r->pci, r->bar + 0x1a, 2), 0xffff);
+    common(r, 0x20, 8, 8); /* not aligned */
+    common(r, 0x1c, 2, 1);
+    assert_int_equal(rig_read(r->pci, r->bar + 0x1c, 2), 0);
+    assert_int_equal(vr_status(r) & VIRTIO_STATUS_NEEDS_RESET, VIRTIO_STATUS_NEEDS_RESET);
+    common(r, 0x16, 2, 77); /* no such queue */
+    assert_int_equal(rig_read(r->pci, r->bar + 0x18, 2), 0);
+    common(r, 0x1c, 2, 1);
+    /* Accesses of any kind anywhere in the BAR. */
+    for (uint64_t off = 0; off < 0x4000; off += 4) {
+        for (unsigned size = 1; size <= 8; size *= 2) {
+            if (is_aligned(off, size)) {
+                (void)rig_read(r->pci, r->bar + off, size);
+                rig_write(r->pci, r->bar + off, size, ~0ull);
+            }
+        }
+    }
+    /* The window through configuration space. */
+    common(r, 0x14, 1, 0);
+    rig_cfg_write(r->pci, bdf, cfg + 4, 1, 4);
+    rig_cfg_write(r->pci, bdf, cfg + 8, 4, 0x14);
+    rig_cfg_write(r->pci, bdf, cfg + 12, 4, 1);
+    rig_cfg_write(r->pci, bdf, cfg + 16, 4, 3);
+    assert_int_equal(vr_status(r), 3);
+    assert_int_equal(rig_cfg_read(r->pci, bdf, cfg + 16, 4), 3);
+    rig_cfg_write(r->pci, bdf, cfg + 8, 4, 0xfffffff0);
+    assert_int_equal(rig_cfg_read(r->pci, bdf, cfg + 16, 1), 0xff);
+    rig_cfg_write(r->pci, bdf, cfg + 4, 1, 99);
+    (void)rig_cfg_read(r->pci, bdf, cfg + 16, 4);
+    vr_free(r);
+}
+
+static void test_intx(void **state)
+{
+    VirtioRig *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", 0);
+    PciDevice *pd = &r->v->pci;
+
+    rig_cfg_write(r->pci, pci_bdf(pd), pd->msix.cap + 2, 2, 0);
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+    vr_offer(r, 0, 0, true);
+    assert_true(r->pci->intx[1]);
+    assert_int_equal(rig_read(r->pci, r->bar + 0x1000, 1), 1);
+    assert_false(r->pci->intx[1]);
+    assert_int_equal(rig_read(r->pci, r->bar + 0x1000, 1), 0);
+    vr_free(r);
+}
+
+static void test_rng_repeats(void **state)
+{
+    uint64_t first[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        VirtioRig *r = vr_new(rig_new(), "virtio-rng-pci,id=rng", 0);
+
+        vr_desc(r, VR_QUEUE(0), 0, BUF, 8, W, 0);
+        vr_offer(r, 0, 0, true);
+        first[i] = rig_read(r->pci, BUF, 8);
+        vr_free(r);
+    }
+    assert_int_not_equal(first[0], 0);
+    assert_int_equal(first[0], first[1]);
+}
+
+/* ---- network ---- */
+
+enum { RX, TX };
+
+static void put_frame(VirtioRig *r, uint64_t at, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        rig_write(r->pci, at + 12 + i, 1, i * 3);
+    }
+}
+
+static void test_net(void **state)
+{
+    PciRig    *p = rig_new();
+    VirtioRig *r;
+
+    assert_non_null(netdev_new("loop,id=n0", p->clock, NULL));
+    r = vr_new(p, "virtio-net-pci,id=net,netdev=n0", BIT(15)); /* mergeable buffers */
+    VirtioNet *n = (VirtioNet *)r->v;
+    uint64_t   tx = BUF, rx = BUF + 0x10000;
+
+    assert_int_equal(rig_read(p, r->bar + 0x2000, 4) & 0xffffff, 0x005452);
+    assert_int_equal(rig_read(p, r->bar + 0x2006, 2), 1);
+    put_frame(r, tx, 1000);
+    vr_desc(r, VR_QUEUE(TX), 0, tx, 12, N, 1);
+    vr_desc(r, VR_QUEUE(TX), 1, tx + 12, 1000, 0, 0);
+    vr_offer(r, TX, 0, true);
+    assert_int_equal(vr_used_idx(r, TX), 1);
+    rig_run(p, 100000);
+    assert_int_equal(vr_used_idx(r, RX), 0); /* no buffer yet: it waits */
+    for (uint16_t i = 0; i < 3; i++) {
+        vr_desc(r, VR_QUEUE(RX), i, rx + 0x1000u * i, 400, W, 0);
+        vr_offer(r, RX, i, true);
+        rig_run(p, 100000);
+    }
+    assert_int_equal(vr_used_idx(r, RX), 0); /* the first buffer was too small for it: the frame was lost */
+    assert_int_equal(n->rx_dropped, 1);
+    vr_offer(r, TX, 0, true);
+    rig_run(p, 100000);
+    assert_int_equal(vr_used_idx(r, RX), 3); /* spread over three */
+    assert_int_equal(vr_used_len(r, RX, 0), 400);
+    assert_int_equal(vr_used_len(r, RX, 2), 1012 - 800);
+    assert_int_equal(rig_read(p, rx + 10, 2), 3);
+    assert_int_equal(rig_read(p, rx + 12 + 5, 1), 15);
+    assert_int_equal(rig_read(p, rx + 0x1000, 1), (uint8_t)((400 - 12) * 3));
+    /* Too short, too long, an offload nobody offered: not sent, but returned. */
+    vr_desc(r, VR_QUEUE(TX), 2, tx, 12, 0, 0);
+    vr_offer(r, TX, 2, true);
+    vr_desc(r, VR_QUEUE(TX), 2, tx, 0x20000, 0, 0);
+    vr_offer(r, TX, 2, true);
+    rig_write(p, tx + 1, 1, 4);
+    vr_offer(r, TX, 0, true);
+    assert_int_equal(vr_used_idx(r, TX), 5);
+    assert_int_equal(n->tx_frames, 2);
+    assert_int_equal(vr_status(r), 15);
+    vr_free(r);
+}
+
+static void test_net_checksum(void **state)
+{
+    PciRig    *p = rig_new();
+    VirtioRig *r;
+
+    assert_non_null(netdev_new("loop,id=n0", p->clock, NULL));
+    r = vr_new(p, "virtio-net-pci,id=net,netdev=n0,mac=52:54:00:aa:bb:cc", BIT(0));
+
+    for (unsigned i = 0; i < 72; i += 8) {
+        rig_write(p, BUF + i, 8, 0);
+    }
+    rig_write(p, BUF, 1, 1);      /* NEEDS_CSUM */
+    rig_write(p, BUF + 6, 2, 34); /* from the transport header */
+    rig_write(p, BUF + 8, 2, 6);
+    rig_write(p, BUF + 12 + 34, 2, 0x3412);     /* big-endian 0x1234 */
+    rig_write(p, BUF + 12 + 34 + 6, 2, 0x0100); /* seed 0x0001 */
+    vr_desc(r, VR_QUEUE(RX), 0, BUF + 0x1000, 2000, W, 0);
+    vr_offer(r, RX, 0, true);
+    vr_desc(r, VR_QUEUE(TX), 0, BUF, 12 + 60, 0, 0);
+    vr_offer(r, TX, 0, true);
+    rig_run(p, 100000);
+    assert_int_equal(vr_used_len(r, RX, 0), 72);
+    assert_int_equal(rig_read(p, BUF + 0x1000 + 12 + 40, 2), 0xcaed); /* ~0x1235 in memory order */
+    rig_write(p, BUF + 6, 2, 60); /* beyond the frame */
+    vr_offer(r, TX, 0, true);
+    assert_int_equal(((VirtioNet *)r->v)->tx_frames, 1);
+    vr_free(r);
+}
+
+/* ---- disk ---- */
+
+typedef struct BlkCase {
+    const char *name;
+    uint32_t    type;
+    uint64_t    sector;
+    uint32_t    len; /* of the data */
+    uint8_t     status;
+} BlkCase;
+
+static const BlkCase blk_cases[] = {
+    { "read", 0, 0, 512, 0 },
+    { "read of the last sector", 0, 15, 512, 0 },
+    { "read past the end", 0, 15, 1024, 1 },
+    { "sector number far outside", 0, ~0ull, 512, 1 },
+    { "length not whole sectors", 0, 0, 100, 1 },
+    { "write", 1, 3, 1024, 0 },
+    { "write past the end", 1, 16, 512, 1 },
+    { "flush", 4, 0, 0, 0 },
+    { "identity", 8, 0, 20, 0 },
+    { "identity without room", 8, 0, 8, 1 },
+    { "unknown", 99, 0, 0, 2 },
+};
+
+static void test_blk(void **state)
+{
+    char       path[] = "/tmp/bailey-test-XXXXXX";
+    int        fd = mkstemp(path);
+    char       text[128];
+    uint8_t    data[512];
+    PciRig    *p = rig_new();
+    VirtioRig *r;
+
+    memset(data, 0x5a, sizeof(data));
+    for (unsigned i = 0; i < 16; i++) {
+        assert_int_equal(write(fd, data, 512), 512);
+    }
+    snprintf(text, sizeof(text), "file=%s,id=d0,snapshot=on", path);
+    Blockdev *b = blockdev_new(text, NULL);
+
+    assert_non_null(b);
+    r = vr_new(p, "virtio-blk-pci,id=disk,drive=d0", 0);
+    assert_int_equal(rig_read(p, r->bar + 0x2000, 8), 16);
+    for (uint16_t i = 0; i < ARRAY_LEN(blk_cases); i++) {
+        const BlkCase *c = &blk_cases[i];
+        bool           in = c->type != 1;
+
+        print_message("%s\n", c->name);
+        rig_write(p, BUF, 4, c->type);
+        rig_write(p, BUF + 8, 8, c->sector);
+        rig_write(p, BUF + 0x2000, 1, 0xff);
+        rig_write(p, BUF + 0x1000, 8, 0x1122334455667788);
+        vr_desc(r, VR_QUEUE(0), 0, BUF, 16, N, 1);
+        vr_desc(r, VR_QUEUE(0), 1, BUF + 0x1000, c->len, (uint16_t)(N | (in ? W : 0)), 2);
+        vr_desc(r, VR_QUEUE(0), 2, BUF + 0x2000, 1, W, 0);
+        vr_offer(r, 0, 0, true);
+        assert_int_equal(vr_used_idx(r, 0), i + 1);
+        assert_int_equal(rig_read(p, BUF + 0x2000, 1), c->status);
+        if (c->type == 0 && c->status == 0) {
+            assert_int_equal(rig_read(p, BUF + 0x1000, 4), 0x5a5a5a5a);
+            assert_int_equal(vr_used_len(r, 0, i), c->len + 1);
+        }
+    }
+    assert_true(blockdev_read(b, 3 * 512, data, 512)); /* the write is there, in memory */
+    assert_int_equal(le64_get(data), 0x1122334455667788);
+    assert_int_equal(pread(fd, data, 8, 3 * 512), 8); /* and not in the file */
+    assert_int_equal(data[0], 0x5a);
+    vr_desc(r, VR_QUEUE(0), 0, BUF, 15, N, 2); /* a header that is too short */
+    vr_offer(r, 0, 0, true);
+    assert_int_equal(vr_status(r) & VIRTIO_STATUS_NEEDS_RESET, VIRTIO_STATUS_NEEDS_RESET);
+    vr_free(r);
+    blockdev_free_all();
+    close(fd);
+    unlink(path);
+}
+
+/* ---- console ---- */
+
+static void collect(void *opaque, const uint8_t *data, size_t len)
+{
+    g_string_append_len(opaque, (const char *)data, (gssize)len);
+}
+
+static void test_console(void **state)
+{
+    PciRig    *p = rig_new();
+    Chardev   *c = chardev_new("null,id=c0", false, NULL);
+    GString   *out = g_string_new(NULL);
+    VirtioRig *r;
+
+    chardev_add_observer(c, collect, out);
+    chardev_input(c, "early", 5); /* waits for the driver */
+    r = vr_new(p, "virtio-console-pci,id=con,chardev=c0", 0);
+    vr_desc(r, VR_QUEUE(RX), 0, BUF, 3, W, 0);
+    vr_desc(r, VR_QUEUE(RX), 1, BUF + 16, 100, W, 0);
+    vr_offer(r, RX, 0, true);
+    assert_int_equal(rig_read(p, BUF, 1), 'e');
+    assert_int_equal(vr_used_len(r, RX, 0), 3);
+    vr_offer(r, RX, 1, true);
+    assert_int_equal(vr_used_len(r, RX, 1), 2);
+    assert_int_equal(rig_read(p, BUF + 16, 2), 'l' | 'y' << 8);
+    rig_write(p, BUF + 0x100, 8, 0x6f6c6c6568); /* "hello" */
+    vr_desc(r, VR_QUEUE(TX), 0, BUF + 0x100, 5, 0, 0);
+    vr_offer(r, TX, 0, true);
+    assert_string_equal(out->str, "hello");
+    g_string_free(out, TRUE);
+    vr_free(r);
+    chardev_free_all();
+}
+
+/* What cannot be connected says what to do. */
+static void test_connect_errors(void **state)
+{
+    static const struct {
+        const char *option, *error;
+    } cases[] = {
+        { "virtio-net-pci,netdev=n9", "no -netdev with that id" },
+        { "virtio-blk-pci", "needs drive=ID" },
+        { "virtio-blk-pci,drive=d9", "none called 'd9'" },
+        { "virtio-console-pci,chardev=c9", "no -chardev with that id" },
+    };
+    PciRig *p = rig_new();
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        GError *error = NULL;
+        Device *dev = device_from_option(cases[i].option, p->clock, 1, &error);
+
+        assert_false(pci_plug_option(p->host, dev, &error));
+        assert_non_null(strstr(error->message, cases[i].error));
+        g_error_free(error);
+    }
+    rig_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chains),       cmocka_unit_test(test_ring_rules),   cmocka_unit_test(test_no_master),
+        cmocka_unit_test(test_transport),    cmocka_unit_test(test_intx),         cmocka_unit_test(test_rng_repeats),
+        cmocka_unit_test(test_net),          cmocka_unit_test(test_net_checksum), cmocka_unit_test(test_blk),
+        cmocka_unit_test(test_console),      cmocka_unit_test(test_connect_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
