@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chardev.h"
 #include "cpu/a64/a64.h"
 #include "log.h"
+#include "netdev.h"
 
 /* Several CPUs share a window so that they see each other's stores within this time. */
 #define WINDOW_SMP_NS 20000
@@ -193,6 +195,12 @@ static int64_t wall_now_ns(const Machine *m)
     return (g_get_monotonic_time() - m->wall_start_us) * 1000;
 }
 
+/* Whether the outside can still say something: a terminal, an open connection, a debugger. */
+static bool is_live(const Machine *m)
+{
+    return m->live > 0 || chardev_any_live() || netdev_any_live();
+}
+
 static void schedule(Machine *m, int64_t delay_us)
 {
     if (m->source != 0) {
@@ -207,7 +215,7 @@ void machine_wake(Machine *m)
     if (m->paused || m->stopping || m->running != NULL) {
         return;
     }
-    if (m->live > 0 && !m->advancing) {
+    if (!m->advancing && is_live(m)) {
         /* Input from outside an idle machine arrives now, not at the time the machine fell asleep. */
         clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
     }
@@ -327,7 +335,7 @@ static int64_t idle_jump(Machine *m)
     if (deadline == INT64_MAX) {
         return (int64_t)IDLE_POLL_MS * 1000;
     }
-    if (m->live > 0 || m->host_clock) {
+    if (m->host_clock || is_live(m)) {
         int64_t ahead_us = (deadline - wall_now_ns(m)) / 1000;
 
         if (ahead_us > 0) {
