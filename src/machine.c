@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "chardev.h"
 #include "cpu/a64/a64.h"
 #include "log.h"
-#include "netdev.h"
 
 /* Several CPUs share a window so that they see each other's stores within this time. */
 #define WINDOW_SMP_NS 20000
@@ -45,16 +43,16 @@ struct Machine {
     MachineParty *party;
     void         *party_opaque;
     int           live;
-    bool          host_clock, paused, stopping, advancing;
+    bool          host_clock, paused, stopping;
     int64_t       wall_start_us; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
     MachineExit   status;
     char         *reason;
-    guint         source;
+    GSource      *source;
+    int64_t       delay_us;  /* how long to sleep before the next window; 0: not at all */
+    bool          slept;
     void        (*on_break)(void *opaque, Cpu *cpu);
     void         *on_break_opaque;
 };
-
-static gboolean machine_dispatch(gpointer opaque);
 
 static int64_t runner_now(void *opaque)
 {
@@ -195,59 +193,24 @@ static int64_t wall_now_ns(const Machine *m)
     return (g_get_monotonic_time() - m->wall_start_us) * 1000;
 }
 
-/* Whether the outside can still say something: a terminal, an open connection, a debugger. */
-static bool is_live(const Machine *m)
-{
-    return m->live > 0 || chardev_any_live() || netdev_any_live();
-}
-
-static void schedule(Machine *m, int64_t delay_us)
-{
-    if (m->source != 0) {
-        g_source_remove(m->source);
-    }
-    m->source = delay_us <= 0 ? g_idle_add(machine_dispatch, m)
-                              : g_timeout_add((guint)(delay_us + 999) / 1000, machine_dispatch, m);
-}
-
 void machine_wake(Machine *m)
 {
-    if (m->paused || m->stopping || m->running != NULL) {
-        return;
-    }
-    if (!m->advancing && is_live(m)) {
-        /* Input from outside an idle machine arrives now, not at the time the machine fell asleep. */
-        clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
-    }
-    schedule(m, 0);
+    m->delay_us = 0;
 }
 
 void machine_pause(Machine *m, bool paused)
 {
     m->paused = paused;
-    if (paused) {
-        if (m->running != NULL) {
-            cpu_request_stop(m->running);
-        }
-        if (m->source != 0) {
-            g_source_remove(m->source);
-            m->source = 0;
-        }
-    } else {
+    if (paused && m->running != NULL) {
+        cpu_request_stop(m->running);
+    }
+    if (!paused) {
         m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
-        schedule(m, 0);
+        m->delay_us = 0;
     }
 }
 
 bool machine_is_paused(const Machine *m) { return m->paused; }
-
-/* Time moves only here. Timers that fire may call machine_wake(), which must not move it again. */
-static void advance(Machine *m, int64_t now_ns)
-{
-    m->advancing = true;
-    clock_advance(m->clock, now_ns);
-    m->advancing = false;
-}
 
 /* How a CPU's turn ended. */
 typedef struct Turn {
@@ -268,7 +231,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
         bool     waits = false;
 
         if (deadline <= t.now) {
-            advance(m, t.now);
+            clock_advance(m->clock, t.now);
             continue;
         }
         if (cpu->party) {
@@ -278,7 +241,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             CpuStop stop = cpu_run(cpu, t.now, (uint64_t)(MIN(end, deadline) - t.now), &used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             t.now += (int64_t)used;
-            advance(m, t.now);
+            clock_advance(m->clock, t.now);
             if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
                 m->on_break(m->on_break_opaque, cpu);
                 break;
@@ -323,7 +286,7 @@ static bool run_window(Machine *m)
         }
     }
     clock_rewind(m->clock, start);
-    advance(m, reached);
+    clock_advance(m->clock, reached);
     return busy;
 }
 
@@ -335,27 +298,63 @@ static int64_t idle_jump(Machine *m)
     if (deadline == INT64_MAX) {
         return (int64_t)IDLE_POLL_MS * 1000;
     }
-    if (m->host_clock || is_live(m)) {
+    if (m->host_clock || m->live > 0) {
         int64_t ahead_us = (deadline - wall_now_ns(m)) / 1000;
 
         if (ahead_us > 0) {
             return ahead_us;
         }
     }
-    advance(m, deadline);
+    clock_advance(m->clock, deadline);
     return 0;
 }
 
-static gboolean machine_dispatch(gpointer opaque)
-{
-    Machine *m = opaque;
-    int64_t  delay_us = 0;
+/* ---- the main loop's view: one source that is ready while there is work ---- */
 
-    m->source = 0;
+/* A Machine's source; GLib owns the memory. */
+typedef struct MachineSource {
+    GSource  base;
+    Machine *machine;
+} MachineSource;
+
+/* Asked before every poll. Whatever ended the last one (input, a debugger) may have given the machine work. */
+static gboolean source_prepare(GSource *source, gint *timeout_ms)
+{
+    Machine *m = ((MachineSource *)source)->machine;
+
+    if (m->paused || m->stopping) {
+        *timeout_ms = -1;
+        return FALSE;
+    }
+    if (m->delay_us == 0 || m->slept) {
+        return TRUE;
+    }
+    m->slept = true;
+    *timeout_ms = (gint)MIN((m->delay_us + 999) / 1000, 1000);
+    return FALSE;
+}
+
+static gboolean source_check(GSource *source)
+{
+    Machine *m = ((MachineSource *)source)->machine;
+
+    return !m->paused && !m->stopping;
+}
+
+static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer opaque)
+{
+    Machine *m = ((MachineSource *)source)->machine;
+
+    if (m->slept && m->live > 0) {
+        /* What woke an idle machine arrives now, not at the time the machine fell asleep. */
+        clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
+    }
+    m->slept = false;
+    m->delay_us = 0;
     for (int i = 0; i < WINDOWS_PER_POLL && !m->stopping && !m->paused; i++) {
         if (!run_window(m) && !m->stopping && !m->paused) {
-            delay_us = idle_jump(m);
-            if (delay_us > 0) {
+            m->delay_us = idle_jump(m);
+            if (m->delay_us > 0) {
                 break;
             }
         }
@@ -364,24 +363,27 @@ static gboolean machine_dispatch(gpointer opaque)
         /* Pacing counts from here: time spent computing is not made up for by rushing through idle time. */
         m->wall_start_us = MAX(m->wall_start_us, g_get_monotonic_time() - clock_now(m->clock) / 1000);
     }
-    if (!m->stopping && !m->paused) {
-        schedule(m, delay_us);
-    }
-    return G_SOURCE_REMOVE;
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs source_funcs = { .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch };
+
+static void source_start(Machine *m)
+{
+    m->source = g_source_new(&source_funcs, sizeof(MachineSource));
+    ((MachineSource *)m->source)->machine = m;
+    g_source_set_priority(m->source, G_PRIORITY_DEFAULT_IDLE); /* after everything that brings input */
+    g_source_attach(m->source, NULL);
 }
 
 MachineExit machine_run(Machine *m)
 {
     m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
-    if (!m->paused && !m->stopping) {
-        schedule(m, 0);
-    }
+    source_start(m);
     if (!m->stopping) {
         g_main_loop_run(m->loop);
     }
-    if (m->source != 0) {
-        g_source_remove(m->source);
-        m->source = 0;
-    }
+    g_source_destroy(m->source);
+    g_clear_pointer(&m->source, g_source_unref);
     return m->status;
 }
