@@ -47,9 +47,7 @@ void vr_start(VirtioRig *r, uint64_t features)
     common(r, 0x14, 1, 11);
     common(r, 0x10, 2, 0);
     for (unsigned q = 0; q < r->v->type->n_queues; q++) {
-        for (uint64_t a = VR_QUEUE(q); a < VR_QUEUE(q) + 0x4000; a += 8) {
-            rig_write(r->pci, a, 8, 0);
-        }
+        (void)memory_zero(r->pci->memory, VR_QUEUE(q), (MemAttrs){ .pas = PAS_NONSECURE }, 0x4000);
         r->avail[q] = 0;
         common(r, 0x16, 2, q);
         common(r, 0x18, 2, VR_QUEUE_SIZE);

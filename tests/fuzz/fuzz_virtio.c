@@ -1,0 +1,141 @@
+/*
+ * A hostile driver against each virtio device: the input is a list of steps that write rings, descriptors, registers
+ * and configuration space, and notify. Nothing may crash, leak or run away.
+ */
+#include "blockdev.h"
+#include "bytes.h"
+#include "chardev.h"
+#include "netdev.h"
+#include "unit/virtio_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { N_DEVICES = 4, MAX_STEPS = 256 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static VirtioRig *make(unsigned i)
+{
+    static const char *const option[N_DEVICES] = {
+        "virtio-net-pci,id=net,netdev=n0", "virtio-blk-pci,id=blk,drive=d0", "virtio-console-pci,id=con,chardev=c0",
+        "virtio-rng-pci,id=rng",
+    };
+    PciRig *p = rig_new();
+
+    if (i == 0) {
+        (void)netdev_new("loop,id=n0", p->clock, NULL);
+    } else if (i == 1) {
+        char  path[] = "/tmp/bailey-fuzz-XXXXXX", text[64];
+        int   fd = mkstemp(path);
+
+        if (fd < 0 || ftruncate(fd, 16384) != 0) {
+            abort();
+        }
+        close(fd);
+        snprintf(text, sizeof(text), "file=%s,id=d0,snapshot=on", path);
+        (void)blockdev_new(text, NULL);
+        unlink(path);
+    } else if (i == 2) {
+        (void)chardev_new("null,id=c0", false, NULL);
+    }
+    return vr_new(p, option[i], 0);
+}
+
+/* Numbers that are often near something. */
+static uint64_t address(ByteReader *r)
+{
+    uint8_t how = br_u8(r);
+
+    switch (how & 7) {
+    case 0:
+        return br_u64(r);
+    case 1:
+        return VR_QUEUE(how >> 3 & 1) + br_u16(r);
+    case 2:
+        return RIG_RAM + RIG_RAM_SIZE - br_u16(r);
+    case 3:
+        return ~0ull - br_u8(r);
+    default:
+        return VR_BUFFERS + br_u16(r);
+    }
+}
+
+static void step(VirtioRig *v, ByteReader *r)
+{
+    uint8_t  op = br_u8(r);
+    unsigned q = op >> 4 & 1, size = 1u << (op >> 6);
+    uint16_t at = br_u16(r);
+
+    switch (op & 15) {
+    case 0:
+        rig_write(v->pci, VR_QUEUE(q) + align_down(at, 8), size, br_u64(r));
+        break;
+    case 1:
+        rig_write(v->pci, v->bar + align_down(at & 0x3fff, size), size, br_u64(r));
+        break;
+    case 2:
+        (void)rig_read(v->pci, v->bar + align_down(at & 0x3fff, size), size);
+        break;
+    case 3:
+        size = MIN(size, 4);
+        pci_host_config_write(v->pci->host, 8, (unsigned)align_down(at & 0xfff, size), size, br_u32(r));
+        break;
+    case 4:
+        size = MIN(size, 4);
+        (void)pci_host_config_read(v->pci->host, 8, (unsigned)align_down(at & 0xfff, size), size);
+        break;
+    case 5:
+        rig_place(v->pci, &v->v->pci);
+        v->bar = v->v->pci.bars[4].base;
+        vr_start(v, br_u64(r));
+        break;
+    case 6:
+        rig_run(v->pci, at);
+        break;
+    case 7:
+        if (chardev_find("c0") != NULL) {
+            chardev_input(chardev_find("c0"), "input", 5);
+        }
+        break;
+    case 8:
+    case 9:
+    case 10:
+    case 11: {
+        uint64_t table = op & 1 ? VR_QUEUE(q) : VR_BUFFERS + 0x8000;
+        uint64_t addr = address(r);
+
+        vr_desc(v, table, at & 31, addr, br_u32(r) & (0xffffffffu >> (at >> 11)), br_u8(r) & 7, br_u8(r) & 31);
+        break;
+    }
+    default:
+        vr_offer(v, q, at & 31, (at & 0x100) != 0);
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static VirtioRig *rigs[N_DEVICES];
+    ByteReader        r = br_init(data, size);
+    unsigned          i = br_u8(&r) % N_DEVICES;
+
+    if (rigs[i] == NULL) {
+        rigs[i] = make(i);
+    }
+    VirtioRig *v = rigs[i];
+
+    pci_host_reset(v->pci->host); /* each input starts from the same state */
+    v->pci->next_mem32 = RIG_MEM32;
+    v->pci->next_mem64 = RIG_MEM64;
+    rig_place(v->pci, &v->v->pci);
+    v->bar = v->v->pci.bars[4].base;
+    vr_start(v, br_u64(&r));
+    for (unsigned n = 0; n < MAX_STEPS && br_left(&r) != 0; n++) {
+        v->bar = v->v->pci.bars[4].mapped ? v->v->pci.bars[4].base : VR_BUFFERS;
+        v->pci->n_msi = 0;
+        step(v, &r);
+    }
+    return 0;
+}
