@@ -1,6 +1,7 @@
 /*
- * What the Realm sees of the host: a PL011, an RTC, a virtual GICv3 with ITS, and a virtual PCI bus with the emulated
- * functions of -device. Their DMA, and the tables of the virtual ITS, reach only pages the Realm shares.
+ * What the Realm sees of the host: a PL011, an RTC, a virtual GICv3 with ITS, and a virtual PCI bus with the
+ * emulated functions of -device. Their DMA, and the tables of the virtual ITS, reach only pages the Realm
+ * shares.
  */
 #include <string.h>
 
@@ -21,8 +22,9 @@ static bool shared_access(Host *h, uint64_t ipa, uint8_t *data, size_t len, bool
     while (len != 0) {
         size_t part = MIN(len, PAGE_SIZE - (ipa & (PAGE_SIZE - 1)));
 
-        if (!is_shared(h, ipa) || (write ? memory_write(h->cfg.memory, ipa, host_attrs, data, part)
-                                         : memory_read(h->cfg.memory, ipa, host_attrs, data, part)) != MEM_OK) {
+        if (!is_shared(h, ipa) ||
+            (write ? memory_write(h->cfg.memory, ipa, host_attrs, data, part)
+                   : memory_read(h->cfg.memory, ipa, host_attrs, data, part)) != MEM_OK) {
             return false;
         }
         ipa += part;
@@ -59,24 +61,27 @@ static DmaResult shared_translate(void *opaque, const DmaRequest *req, DmaTarget
     uint64_t ipa = req->iova & ~SHARED_BIT;
 
     if (!is_shared(h, ipa)) {
-        guest_error("host: emulated device %04x: DMA to 0x%llx, which the Realm does not share", req->requester,
-                    (unsigned long long)req->iova);
+        guest_error("host: emulated device %04x: DMA to 0x%llx, which the Realm does not share",
+                    req->requester, (unsigned long long)req->iova);
         return DMA_FAULT;
     }
     *out = (DmaTarget){ .pa = ipa, .len = PAGE_SIZE - (ipa & (PAGE_SIZE - 1)), .pas = PAS_NONSECURE };
     return DMA_OK;
 }
 
-static void vmsi(void *opaque, uint32_t requester, uint64_t addr, uint32_t data)
+void host_vmsi(Host *h, uint32_t requester, uint64_t addr, uint32_t data)
 {
-    Host *h = opaque;
-
     if ((addr & ~SHARED_BIT) == CCA_ITS_BASE + GITS_TRANSLATER_OFFSET) {
         gicv3_its_msi(h->vgic, requester, data);
     } else {
         guest_error("host: message interrupt of %04x to 0x%llx, which is no doorbell", requester,
                     (unsigned long long)addr);
     }
+}
+
+static void vmsi(void *opaque, uint32_t requester, uint64_t addr, uint32_t data)
+{
+    host_vmsi(opaque, requester, addr, data);
 }
 
 /* The virtual GIC has something new for a vCPU: have it leave the Realm. */
@@ -112,7 +117,8 @@ static IrqLine vspi(Host *h, unsigned spi)
 
 static Device *add_device(Host *h, const char *cls, uint64_t base)
 {
-    Device *dev = device_new(device_class_find(cls), cls, machine_clock(h->cfg.machine), h->cfg.options->seed);
+    Device *dev =
+        device_new(device_class_find(cls), cls, machine_clock(h->cfg.machine), h->cfg.options->seed);
 
     memory_add_mmio(h->vmem, cls, base, align_up(dev->cls->mmio_size, PAGE_SIZE), &device_mmio_ops, dev);
     return dev;
@@ -125,7 +131,6 @@ static void add_vpci(Host *h)
         .up = { .memory = h->vmem, .dma_memory = h->cfg.memory, .translate = shared_translate, .opaque = h,
                 .msi = vmsi, .msi_opaque = h },
         .last_bus = (uint8_t)((CCA_PCI_ECAM_SIZE >> 20) - 1),
-        .ecam_base = CCA_PCI_ECAM_BASE,
         .mem32 = { CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE },
         .mem64 = { CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE },
         .io = { CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE },
@@ -135,6 +140,7 @@ static void add_vpci(Host *h)
         cfg.up.intx[i] = vspi(h, CCA_SPI_PCI + i);
     }
     h->vpci = pci_host_new(&cfg);
+    memory_add_mmio(h->vmem, "ecam", CCA_PCI_ECAM_BASE, CCA_PCI_ECAM_SIZE, &host_ecam_ops, h);
 }
 
 bool host_devices_init(Host *h, GError **error)

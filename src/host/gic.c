@@ -1,27 +1,31 @@
 /*
- * The physical interrupt controller, programmed by its registers as a kernel does. The host takes: an SGI that makes
- * a CPU leave the Realm, the Realm's timers (only so that they cause an exit: their levels come with it), its own
- * timer, and LPIs of passed-through functions.
+ * The physical interrupt controller, programmed by its registers as a kernel does. The host takes: an SGI
+ * that makes a CPU leave the Realm, the Realm's timers (only so that they cause an exit: their levels come
+ * with it), its own timer, and LPIs of passed-through functions.
  */
 #include "host/host_int.h"
 #include "log.h"
 
 enum {
-    GICD_CTLR = 0x0000, GICR_WAKER = 0x0014,
-    GICR_SGI_FRAME = 0x10000, GICR_IGROUPR0 = GICR_SGI_FRAME + 0x080, GICR_ISENABLER0 = GICR_SGI_FRAME + 0x100,
+    GICD_CTLR = 0x0000,
+    GICD_IGROUPR = 0x0080,
+    GICD_ISENABLER = 0x0100,
+    GICD_IPRIORITYR = 0x0400,
+    GICD_ICFGR = 0x0c00,
+    GICR_WAKER = 0x0014,
+    GICR_SGI_FRAME = 0x10000,
+    GICR_IGROUPR0 = GICR_SGI_FRAME + 0x080,
+    GICR_ISENABLER0 = GICR_SGI_FRAME + 0x100,
     GICR_IPRIORITYR = GICR_SGI_FRAME + 0x400,
 };
 #define GICD_CTLR_ARE_GRP1 0x12u
+#define ICFGR_EDGE         2u
 #define HOST_PRIORITY      0x80
+#define SMMU_EVENT_INTID   (32 + CCA_SPI_SMMU_EVTQ)
 
 static void put32(Host *h, uint64_t addr, uint32_t v)
 {
-    uint8_t b[4];
-
-    le32_put(b, v);
-    if (memory_write(h->cfg.memory, addr, host_attrs, b, sizeof(b)) != MEM_OK) {
-        log_error("the built-in host cannot reach the interrupt controller at 0x%llx", (unsigned long long)addr);
-    }
+    host_reg_write(h, addr, 4, v);
 }
 
 void host_gic_init(Host *h)
@@ -41,6 +45,23 @@ void host_gic_init(Host *h)
         gic_cpu_set_pmr(h->cpus[i].gic, 0xff);
         gic_cpu_set_group_enable(h->cpus[i].gic, 1, true);
     }
+}
+
+/* An edge-triggered shared interrupt, to CPU 0 (the routing register's reset value). */
+static void enable_edge_spi(Host *h, unsigned intid)
+{
+    uint64_t groups = CCA_GICD_BASE + GICD_IGROUPR + intid / 32 * 4, bit = 1u << intid % 32;
+    uint64_t config = CCA_GICD_BASE + GICD_ICFGR + intid / 16 * 4;
+
+    put32(h, groups, (uint32_t)(host_reg_read(h, groups, 4) | bit));
+    put32(h, config, (uint32_t)host_reg_read(h, config, 4) | ICFGR_EDGE << intid % 16 * 2);
+    host_reg_write(h, CCA_GICD_BASE + GICD_IPRIORITYR + intid, 1, HOST_PRIORITY);
+    put32(h, CCA_GICD_BASE + GICD_ISENABLER + intid / 32 * 4, (uint32_t)bit);
+}
+
+void host_gic_init_devices(Host *h)
+{
+    enable_edge_spi(h, SMMU_EVENT_INTID);
 }
 
 void host_gic_kick(Host *h, unsigned index)
@@ -63,6 +84,10 @@ void host_gic_serve(Host *h, HostCpu *hc)
         if (intid == CCA_PPI_HYP_TIMER) {
             hc->cpu->el2.cnthp_ctl = 0;
             a64_timers_update(hc->cpu);
+        } else if (intid == SMMU_EVENT_INTID) {
+            host_smmu_events(h);
+        } else if (intid >= GIC_FIRST_LPI) {
+            host_msix_interrupt(h, intid);
         }
         gic_cpu_eoi(hc->gic, 1, intid);
     }

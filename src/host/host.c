@@ -8,7 +8,7 @@
 #include "host/host_int.h"
 #include "log.h"
 
-const HostFault host_faults[] = { { NULL, NULL } };
+#define FIRST_VIRTUAL_SLOT 16
 
 /* Where kernel, initrd and device tree of a Realm with these options go. */
 static bool place_images(const Options *o, BootLayout *l, GError **error)
@@ -73,7 +73,8 @@ Host *host_new(const HostConfig *cfg, GError **error)
     h->cfg = *cfg;
     h->n_recs = cfg->n_cpus;
     take_memory(h);
-    if (!place_images(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
+    if (!host_faults_parse(cfg->options->host_fault, &h->faults, error) ||
+        !place_images(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
         host_free(h);
         return NULL;
     }
@@ -88,6 +89,7 @@ Host *host_new(const HostConfig *cfg, GError **error)
 
 void host_free(Host *h)
 {
+    host_devices_drop(h);
     host_devices_free(h);
     loader_free(&h->layout);
     g_array_free(h->spare, TRUE);
@@ -107,8 +109,23 @@ bool host_step(void *opaque, Cpu *cpu)
     return cpu->index == 0 && host_realm_step(h, hc->cpu);
 }
 
+static char *first_free_slot(Host *h)
+{
+    for (unsigned slot = FIRST_VIRTUAL_SLOT; slot < 32; slot++) {
+        if (pci_host_find(h->vpci, (uint16_t)(slot << 3)) == NULL) {
+            return g_strdup_printf("%02x", slot);
+        }
+    }
+    return NULL; /* the bus finds a place in the lower half, or says that it is full */
+}
+
+/* Emulated functions take the upper half of bus 0, so that they never meet physical ones, which keep their
+ * place. */
 bool host_plug(Host *h, Device *dev, GError **error)
 {
+    if (dev->bus_name == NULL && dev->addr == NULL) {
+        dev->addr = first_free_slot(h);
+    }
     return pci_plug_option(h->vpci, dev, error);
 }
 
@@ -117,8 +134,8 @@ void host_report(const Host *h, GString *json)
     g_string_append(json, ",\n  \"rhi\": {");
     for (unsigned i = 0; i < ARRAY_LEN(h->rhi_counts); i++) {
         if (h->rhi_counts[i] != 0) {
-            g_string_append_printf(json, "%s\n    \"0x%08x\": %" PRIu64, json->str[json->len - 1] == '{' ? "" : ",",
-                                   RHI_FID(i), h->rhi_counts[i]);
+            g_string_append_printf(json, "%s\n    \"0x%08x\": %" PRIu64,
+                                   json->str[json->len - 1] == '{' ? "" : ",", RHI_FID(i), h->rhi_counts[i]);
         }
     }
     g_string_append(json, "\n  },\n  \"rec_exits\": [");

@@ -1,8 +1,8 @@
 /*
- * The built-in host: a VMM at NS-EL2 as an explicit state machine. It drives the firmware by the calls a host kernel
- * makes (RMI by SMC arguments, DOE through configuration space, GIC, ITS and SMMU by their registers), with no back
- * door: what works with it works with a kernel. It occupies the CPUs at NS-EL2; a step never waits and never runs a
- * CPU. design: "The built-in host is a client".
+ * The built-in host: a VMM at NS-EL2 as an explicit state machine. It drives the firmware by the calls a host
+ * kernel makes (RMI by SMC arguments, DOE through configuration space, GIC, ITS and SMMU by their registers),
+ * with no back door: what works with it works with a kernel. It occupies the CPUs at NS-EL2; a step never
+ * waits and never runs a CPU. design: "The built-in host is a client".
  */
 #ifndef BAILEY_HOST_H
 #define BAILEY_HOST_H
@@ -44,14 +44,15 @@ typedef struct HostConfig {
 Host *host_new(const HostConfig *cfg, GError **error);
 void  host_free(Host *h);
 
-/* host_realm_tree - the device tree of the Realm that these options describe, as -M dumpdtb= and the RIM need it. */
+/* host_realm_tree - the device tree of the Realm that these options describe, as -M dumpdtb= and the RIM need
+ * it. */
 GBytes *host_realm_tree(const Options *o, GError **error);
 
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);
 
-/* host_plug - a -device for the Realm: emulated on its virtual PCI bus. Passed-through functions sit on the machine's
- * own bus and are found by the host there. */
+/* host_plug - a -device for the Realm: emulated on its virtual PCI bus. Passed-through functions sit on the
+ * machine's own bus and are found by the host there. */
 bool host_plug(Host *h, Device *dev, GError **error);
 
 /* host_faults - names of -M cca,host-fault=, NULL-terminated, with what each does. */

@@ -1,6 +1,6 @@
 /*
- * What the built-in host's files share. One Host, one Realm; each CPU of the machine runs the REC of its index.
- * The Realm's memory is placed at the same physical address as its IPA, so a page's state is one byte.
+ * What the built-in host's files share. One Host, one Realm; each CPU of the machine runs the REC of its
+ * index. The Realm's memory is placed at the same physical address as its IPA, so a page's state is one byte.
  */
 #ifndef BAILEY_HOST_INT_H
 #define BAILEY_HOST_INT_H
@@ -8,6 +8,7 @@
 #include "bits.h"
 #include "bytes.h"
 #include "board/cca.h"
+#include "host/assign.h"
 #include "host/host.h"
 #include "rmm/rmi.h"
 #include "rmm/rsi.h"
@@ -25,6 +26,7 @@ typedef enum HostPhase {
     HOST_DATA,     /* images copied and measured */
     HOST_RECS,
     HOST_ACTIVATE,
+    HOST_DEVICES,  /* physical PCI bus enumerated, devices connected, their BARs mapped */
     HOST_RUN,
     HOST_FAILED,
 } HostPhase;
@@ -49,18 +51,40 @@ typedef enum HostRecState {
     HOST_REC_READY,   /* enter it */
     HOST_REC_WAITING, /* WFI: until an interrupt or its timer */
     HOST_REC_ENTERED, /* the CPU runs the Realm; the step after is its exit */
+    HOST_REC_DEVICE,  /* its RHI call is a job of a device, which goes on at each step */
 } HostRecState;
 
-typedef struct HostCpu {
+struct HostCpu {
     A64Cpu      *cpu;
     GicCpu      *gic;
     HostRecState state;
     uint64_t     rec, run;  /* granule of the REC; Non-secure page of RmiRecRun */
     uint64_t     flags;     /* of the next entry */
-    bool         gprs_set;  /* enter.gprs hold an answer */
-    bool         lrs_filled;
+    HostDevice  *device;    /* whose job it waits for */
     uint64_t     n_exits;
-} HostCpu;
+};
+
+/* The physical ITS: our tables and queue, next free LPI. */
+typedef struct HostIts {
+    uint64_t queue, devices, config;
+    uint64_t writer;
+    uint32_t next_lpi;
+} HostIts;
+
+/* The Non-secure side of the SMMU. */
+typedef struct HostSmmu {
+    bool     on;
+    uint64_t strtab, cmdq, evtq, root;
+    uint32_t cmd_prod, evt_cons;
+    uint64_t n_events;
+} HostSmmu;
+
+/* What -M cca,host-fault= asks for; see faults.c. */
+typedef enum HostFaultBit {
+    HOST_FAULT_MAP_PRIVATE = 1 << 0,
+    HOST_FAULT_BAR_WRITE = 1 << 1,
+    HOST_FAULT_SUBSTITUTE_KEY = 1 << 2,
+} HostFaultBit;
 
 struct Host {
     HostConfig   cfg;
@@ -88,6 +112,14 @@ struct Host {
     Device      *uart, *rtc;
     PciHost     *vpci;
 
+    /* Device assignment: the physical bus and what of it the Realm gets. */
+    HostScan     bus;
+    HostDevice   devices[HOST_MAX_DEVICES];
+    unsigned     n_devices;
+    HostIts      its;
+    HostSmmu     smmu;
+    unsigned     faults;   /* HostFaultBit */
+
     uint64_t     rhi_counts[256];
 };
 
@@ -96,7 +128,10 @@ static const MemAttrs host_attrs = { .pas = PAS_NONSECURE };
 /* ---- rmi.c ---- */
 
 /* host_rmi - one RMI call on @cpu; unused arguments are 0. Returns x0; results are in cpu->x[]. */
-uint64_t host_rmi(Host *h, A64Cpu *cpu, uint32_t fid, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4, uint64_t x5);
+uint64_t host_rmi(Host *h, A64Cpu *cpu, uint32_t fid, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4,
+                  uint64_t x5);
+
+uint64_t host_rmi6(Host *h, A64Cpu *cpu, uint32_t fid, const uint64_t x[6]); /* a call with x1 to x6 */
 
 /* host_fail - the run ends with a sentence: what failed, with which status. */
 void host_fail(Host *h, const char *what, uint64_t x0);
@@ -106,10 +141,15 @@ void     host_release(Host *h, uint64_t pa);       /* one of host_alloc, Non-sec
 bool     host_delegate(Host *h, A64Cpu *cpu, uint64_t pa);
 bool     host_undelegate(Host *h, A64Cpu *cpu, uint64_t pa);
 uint64_t host_alloc_delegated(Host *h, A64Cpu *cpu);
+uint64_t host_alloc_pages(Host *h, unsigned n, uint64_t align); /* consecutive; never given back */
 
 /* Our own Non-secure pages. */
 uint64_t host_get64(Host *h, uint64_t pa);
 void     host_put64(Host *h, uint64_t pa, uint64_t v);
+
+/* Registers of physical devices, by address; @size 1 to 8. */
+uint64_t host_reg_read(Host *h, uint64_t addr, unsigned size);
+void     host_reg_write(Host *h, uint64_t addr, unsigned size, uint64_t v);
 
 /* ---- realm.c ---- */
 
@@ -117,6 +157,9 @@ bool host_realm_step(Host *h, A64Cpu *cpu);        /* one step of a phase before
 bool host_map_private(Host *h, A64Cpu *cpu, uint64_t ipa);            /* fault at a protected IPA of RAM */
 bool host_change_ripas(Host *h, A64Cpu *cpu, HostCpu *hc, uint64_t base, uint64_t top, unsigned ripas);
 bool host_map_shared(Host *h, A64Cpu *cpu, uint64_t ipa);             /* one page at its shared alias */
+bool host_map_device(Host *h, A64Cpu *cpu, uint64_t ipa);             /* the same for a page of registers */
+bool host_unmap_device(Host *h, A64Cpu *cpu, uint64_t ipa);
+bool host_device_tables(Host *h, A64Cpu *cpu, uint64_t ipa); /* tables for a page in the protected half */
 bool host_rtt_create(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level, uint64_t *granule);
 
 static inline bool host_is_ram(const Host *h, uint64_t ipa)
@@ -143,11 +186,60 @@ bool      host_shared_read(Host *h, uint64_t ipa, void *dst, size_t len);
 bool      host_shared_write(Host *h, uint64_t ipa, const void *src, size_t len);
 MemResult host_mmio(Host *h, unsigned vcpu, uint64_t ipa, unsigned size, bool write, uint64_t *value);
 
+/* A message interrupt of a function, physical or emulated, as the Realm programmed it. */
+void      host_vmsi(Host *h, uint32_t requester, uint64_t addr, uint32_t data);
+
 /* ---- gic.c ---- */
 
 void host_gic_init(Host *h);
+void host_gic_init_devices(Host *h);               /* interrupts of the SMMU */
 void host_gic_serve(Host *h, HostCpu *hc);         /* acknowledge what is pending at the CPU interface */
 void host_gic_kick(Host *h, unsigned index);       /* CPU @index leaves the Realm soon */
+
+/* ---- its.c ---- */
+
+bool host_its_init(Host *h);
+
+/* host_its_map - events 0 to @n - 1 of a function as LPIs @first_lpi on, all enabled. */
+bool host_its_map(Host *h, uint32_t device, unsigned n, uint32_t *first_lpi);
+
+/* ---- smmu.c ---- */
+
+bool host_smmu_init(Host *h);
+bool host_smmu_attach(Host *h, uint32_t sid);      /* the stream sees the one stage 2 table */
+/* One page of the stage 2 table; nothing happens while there is no SMMU in use. */
+bool host_smmu_map(Host *h, uint64_t iova, uint64_t pa, bool device);
+void host_smmu_unmap(Host *h, uint64_t iova);
+void host_smmu_events(Host *h);                    /* empties the event queue into the trace */
+
+/* ---- passthrough.c ---- */
+
+extern const MmioOps host_ecam_ops;                /* the Realm's configuration window; opaque is the Host */
+
+bool host_pass_init(Host *h);                      /* enumerate and set up interrupts */
+bool host_pass_map(Host *h, A64Cpu *cpu, HostFunction *f); /* BARs to the Realm's unprotected half */
+void host_msix_interrupt(Host *h, uint32_t lpi);
+void host_msix_restore(Host *h, HostFunction *f);  /* physical entries once more, after the BAR was away */
+/* The BAR that holds the page, or NULL; not the one of the MSI-X table, which stays ours. */
+HostBar *host_pass_bar(HostFunction *f, uint64_t pa);
+
+/* ---- device.c ---- */
+
+bool        host_assign_step(Host *h, A64Cpu *cpu);          /* HOST_DEVICES; true: all done */
+HostDevice *host_device_find(Host *h, uint64_t vdev_id);
+void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
+/* One step of the job. True: it is over, with the RHI status of the call that asked for it. */
+bool        host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status);
+void        host_device_request(Host *h, HostCpu *hc);       /* REC exit VDEV_REQUEST */
+void        host_device_map(Host *h, HostCpu *hc);           /* REC exit VDEV_MAP */
+void        host_devices_drop(Host *h);
+
+/* ---- faults.c ---- */
+
+bool     host_faults_parse(const char *names, unsigned *faults, GError **error);
+uint64_t host_fault_call(Host *h, uint64_t fault, uint64_t arg); /* RSI_HOST_CALL with imm HOST_FAULT_IMM */
+void     host_fault_restore(Host *h, HostDevice *d);             /* undo bar-write */
+#define HOST_FAULT_IMM 0xb417
 
 /* ---- run.c ---- */
 

@@ -1,14 +1,18 @@
 /*
- * Building the Realm and keeping its memory: the recipe of measured steps, pages mapped at their first access (a
- * whole 2 MiB area at once, folded into a block when complete), and pages that change between private and shared.
+ * Building the Realm and keeping its memory: the recipe of measured steps, pages mapped at their first access
+ * (a whole 2 MiB area at once, folded into a block when complete), and pages that change between private and
+ * shared.
  *
- * The recipe, which images/tools/rim.c recomputes: REALM_CREATE; RIPAS RAM over all RAM in ascending order, entry by
- * entry, with level 3 tables in the areas that hold images; the images' pages in ascending order, measured; RECs.
+ * The recipe, which images/tools/rim.c recomputes: REALM_CREATE; RIPAS RAM over all RAM in ascending order,
+ * entry by entry, with level 3 tables in the areas that hold images; the images' pages in ascending order,
+ * measured; RECs.
  */
 #include "host/host_int.h"
 #include "log.h"
 
 #define CALLS_PER_STEP 256
+/* Stage 2 memory attributes of unprotected mappings, FWB form. */
+enum { MEMATTR_DEVICE = 1, MEMATTR_NORMAL_WB = 6 };
 
 static bool create_realm(Host *h, A64Cpu *cpu)
 {
@@ -20,7 +24,8 @@ static bool create_realm(Host *h, A64Cpu *cpu)
     if (params == 0 || h->rd == 0 || h->rtt_root == 0 || h->staging == 0) {
         return false;
     }
-    host_put64(h, params + RMI_REALM_FLAGS0, RMI_REALM_FLAG_DA);
+    host_rmi(h, cpu, RMI_FID_FEATURES, 0, 0, 0, 0, 0);
+    host_put64(h, params + RMI_REALM_FLAGS0, cpu->x[1] & RMI_FEATURE0_DA ? RMI_REALM_FLAG_DA : 0);
     host_put64(h, params + RMI_REALM_S2SZ, IPA_BITS);
     host_put64(h, params + RMI_REALM_NUM_BPS, 1);
     host_put64(h, params + RMI_REALM_NUM_WPS, 1);
@@ -46,7 +51,8 @@ bool host_rtt_create(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level, uint64_
     if (rtt == 0) {
         return false;
     }
-    x0 = host_rmi(h, cpu, RMI_FID_RTT_CREATE, h->rd, rtt, align_down(ipa, 1ull << (12 + 9 * (4 - level))), level, 0);
+    x0 = host_rmi(h, cpu, RMI_FID_RTT_CREATE, h->rd, rtt, align_down(ipa, 1ull << (12 + 9 * (4 - level))),
+                  level, 0);
     if (x0 != RMI_SUCCESS) {
         host_fail(h, "create a Realm translation table", x0);
         return false;
@@ -61,8 +67,8 @@ bool host_rtt_create(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level, uint64_
 static bool ensure_tables(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level)
 {
     for (;;) {
-        uint64_t x0 = host_rmi(h, cpu, RMI_FID_RTT_READ_ENTRY, h->rd, align_down(ipa, 1ull << (12 + 9 * (3 - level))),
-                               level, 0, 0);
+        uint64_t x0 = host_rmi(h, cpu, RMI_FID_RTT_READ_ENTRY, h->rd,
+                               align_down(ipa, 1ull << (12 + 9 * (3 - level))), level, 0, 0);
 
         if (x0 != RMI_SUCCESS) {
             host_fail(h, "read a Realm translation table", x0);
@@ -84,7 +90,8 @@ static bool ensure_tables(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level)
 
 static bool piece_overlaps(const LoadPiece *p, uint64_t base, uint64_t len)
 {
-    return p->bytes != NULL && ranges_overlap(p->addr, align_up(g_bytes_get_size(p->bytes), PAGE_SIZE), base, len);
+    return p->bytes != NULL &&
+           ranges_overlap(p->addr, align_up(g_bytes_get_size(p->bytes), PAGE_SIZE), base, len);
 }
 
 static bool block_holds_image(const Host *h, uint64_t base)
@@ -247,7 +254,12 @@ bool host_realm_step(Host *h, A64Cpu *cpu)
             host_fail(h, "activate the Realm", x0);
         }
         machine_note_step(h->cfg.machine, "realm-active");
-        next_phase(h, HOST_RUN, 0);
+        next_phase(h, HOST_DEVICES, 0);
+        return true;
+    case HOST_DEVICES:
+        if (host_assign_step(h, cpu)) {
+            next_phase(h, HOST_RUN, 0);
+        }
         return true;
     default:
         return false;
@@ -305,10 +317,11 @@ bool host_map_private(Host *h, A64Cpu *cpu, uint64_t ipa)
 
 /* ---- changes between private and shared ---- */
 
-bool host_map_shared(Host *h, A64Cpu *cpu, uint64_t ipa)
+/* A Non-secure page at its alias in the unprotected half. @memattr: as RMI_DESC_MEMATTR_LSB says. */
+static bool map_alias(Host *h, A64Cpu *cpu, uint64_t ipa, uint64_t memattr)
 {
     uint64_t alias = ipa | SHARED_BIT, x0;
-    uint64_t desc = ipa | 6ull << RMI_DESC_MEMATTR_LSB | 3ull << RMI_DESC_S2AP_LSB;
+    uint64_t desc = ipa | memattr << RMI_DESC_MEMATTR_LSB | 3ull << RMI_DESC_S2AP_LSB;
     bool     made = host_is_ram(h, ipa) && host_block(h, ipa)->shared_table;
 
     if (!made && !ensure_tables(h, cpu, alias, 3)) {
@@ -325,13 +338,50 @@ bool host_map_shared(Host *h, A64Cpu *cpu, uint64_t ipa)
     return true;
 }
 
+static bool unmap_alias(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    uint64_t x0 = host_rmi(h, cpu, RMI_FID_RTT_UNMAP_UNPROTECTED, h->rd, ipa | SHARED_BIT, 3, 0, 0);
+
+    if (x0 != RMI_SUCCESS) {
+        host_fail(h, "unmap a shared page", x0);
+        return false;
+    }
+    return true;
+}
+
+bool host_map_shared(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    return map_alias(h, cpu, ipa, MEMATTR_NORMAL_WB);
+}
+
+bool host_map_device(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    return map_alias(h, cpu, ipa, MEMATTR_DEVICE);
+}
+
+bool host_unmap_device(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    return unmap_alias(h, cpu, ipa);
+}
+
+bool host_device_tables(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    return ensure_tables(h, cpu, ipa, 3);
+}
+
 /* The page is RIPAS EMPTY now: its granule comes back (wiped) and appears at the shared alias. */
 static bool share_page(Host *h, A64Cpu *cpu, uint64_t ipa)
 {
     uint8_t *page = host_page(h, ipa);
 
     if (*page == HOST_PAGE_PRIVATE) {
-        uint64_t x0 = host_rmi(h, cpu, RMI_FID_DATA_DESTROY, h->rd, ipa, 0, 0, 0);
+        uint64_t x0;
+
+        /* A folded area becomes pages again. */
+        if (!host_block(h, ipa)->table && !ensure_tables(h, cpu, ipa, 3)) {
+            return false;
+        }
+        x0 = host_rmi(h, cpu, RMI_FID_DATA_DESTROY, h->rd, ipa, 0, 0, 0);
 
         if (x0 != RMI_SUCCESS) {
             host_fail(h, "take a page from the Realm", x0);
@@ -346,7 +396,7 @@ static bool share_page(Host *h, A64Cpu *cpu, uint64_t ipa)
         return true;
     }
     *page = HOST_PAGE_SHARED;
-    return host_map_shared(h, cpu, ipa);
+    return host_map_shared(h, cpu, ipa) && host_smmu_map(h, ipa | SHARED_BIT, ipa, false);
 }
 
 /* The page is to be private: its shared alias goes; memory behind it comes at the first access. */
@@ -355,10 +405,8 @@ static bool unshare_page(Host *h, A64Cpu *cpu, uint64_t ipa)
     uint8_t *page = host_page(h, ipa);
 
     if (*page == HOST_PAGE_SHARED) {
-        uint64_t x0 = host_rmi(h, cpu, RMI_FID_RTT_UNMAP_UNPROTECTED, h->rd, ipa | SHARED_BIT, 3, 0, 0);
-
-        if (x0 != RMI_SUCCESS) {
-            host_fail(h, "unmap a shared page", x0);
+        host_smmu_unmap(h, ipa | SHARED_BIT);
+        if (!unmap_alias(h, cpu, ipa)) {
             return false;
         }
         *page = HOST_PAGE_NONE;

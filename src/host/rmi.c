@@ -1,5 +1,6 @@
 /*
- * RMI calls as the host makes them: arguments in registers, an SMC, results in registers. And the host's granules.
+ * RMI calls as the host makes them: arguments in registers, an SMC, results in registers. And the host's
+ * granules.
  */
 #include <inttypes.h>
 
@@ -11,15 +12,20 @@ static const char *const status_names[] = {
     "RMI_ERROR_RTT", "RMI_ERROR_NOT_SUPPORTED", "RMI_ERROR_DEVICE",
 };
 
-uint64_t host_rmi(Host *h, A64Cpu *cpu, uint32_t fid, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4, uint64_t x5)
+uint64_t host_rmi6(Host *h, A64Cpu *cpu, uint32_t fid, const uint64_t x[6])
 {
-    const uint64_t args[] = { SMC64_STD(fid), x1, x2, x3, x4, x5, 0 };
-
-    for (size_t i = 0; i < ARRAY_LEN(args); i++) {
-        cpu->x[i] = args[i];
+    cpu->x[0] = SMC64_STD(fid);
+    for (size_t i = 0; i < 6; i++) {
+        cpu->x[1 + i] = x[i];
     }
     monitor_host_smc(h->cfg.monitor, cpu);
     return cpu->x[0];
+}
+
+uint64_t host_rmi(Host *h, A64Cpu *cpu, uint32_t fid, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4,
+                  uint64_t x5)
+{
+    return host_rmi6(h, cpu, fid, (uint64_t[6]){ x1, x2, x3, x4, x5, 0 });
 }
 
 void host_fail(Host *h, const char *what, uint64_t x0)
@@ -53,6 +59,22 @@ uint64_t host_alloc(Host *h)
     }
     pa = h->free;
     h->free += PAGE_SIZE;
+    return pa;
+}
+
+uint64_t host_alloc_pages(Host *h, unsigned n, uint64_t align)
+{
+    uint64_t pa = align_up(h->free, align);
+
+    if (pa + n * PAGE_SIZE > h->free_end) {
+        log_error("the built-in host ran out of memory of its own");
+        return 0;
+    }
+    while (h->free < pa) { /* what alignment skips serves as single pages */
+        host_release(h, h->free);
+        h->free += PAGE_SIZE;
+    }
+    h->free += n * PAGE_SIZE;
     return pa;
 }
 
@@ -102,4 +124,24 @@ void host_put64(Host *h, uint64_t pa, uint64_t v)
 
     le64_put(b, v);
     memory_write(h->cfg.memory, pa, host_attrs, b, sizeof(b));
+}
+
+uint64_t host_reg_read(Host *h, uint64_t addr, unsigned size)
+{
+    uint8_t b[8] = { 0 };
+
+    if (memory_read(h->cfg.memory, addr, host_attrs, b, size) != MEM_OK) {
+        log_error("the built-in host cannot read the register at 0x%llx", (unsigned long long)addr);
+    }
+    return le_get(b, size);
+}
+
+void host_reg_write(Host *h, uint64_t addr, unsigned size, uint64_t v)
+{
+    uint8_t b[8];
+
+    le_put(b, v, size);
+    if (memory_write(h->cfg.memory, addr, host_attrs, b, size) != MEM_OK) {
+        log_error("the built-in host cannot write the register at 0x%llx", (unsigned long long)addr);
+    }
 }

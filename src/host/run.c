@@ -6,7 +6,8 @@
 #include "host/host_int.h"
 #include "log.h"
 
-/* Exception classes and syndrome fields of a data abort. DDI 0487, "ISS encoding for an exception from a Data Abort". */
+/* Exception classes and syndrome fields of a data abort. DDI 0487, "ISS encoding for an exception from a Data
+ * Abort". */
 enum { EC_WFX = 0x01, EC_SYSREG = 0x18, EC_INSN_ABORT = 0x20, EC_DATA_ABORT = 0x24 };
 #define ESR_EC(esr)     ((unsigned)((esr) >> 26 & 0x3f))
 #define ESR_ISV         (1ull << 24)
@@ -163,7 +164,8 @@ static void exit_abort(Host *h, HostCpu *hc, uint64_t esr)
     } else {
         char text[160];
 
-        g_snprintf(text, sizeof(text), "the Realm faulted at IPA 0x%llx (ESR 0x%llx), where nothing can be mapped",
+        g_snprintf(text, sizeof(text),
+                   "the Realm faulted at IPA 0x%llx (ESR 0x%llx), where nothing can be mapped",
                    (unsigned long long)ipa, (unsigned long long)esr);
         log_error("%s", text);
         machine_stop(h->cfg.machine, EXIT_BAD_INPUT, text);
@@ -265,7 +267,8 @@ static void exit_psci(Host *h, HostCpu *hc)
 
 static void exit_ripas(Host *h, HostCpu *hc)
 {
-    uint64_t base = host_get64(h, hc->run + RMI_EXIT_RIPAS_BASE), top = host_get64(h, hc->run + RMI_EXIT_RIPAS_TOP);
+    uint64_t base = host_get64(h, hc->run + RMI_EXIT_RIPAS_BASE),
+             top = host_get64(h, hc->run + RMI_EXIT_RIPAS_TOP);
 
     host_change_ripas(h, hc->cpu, hc, base, top, host_get64(h, hc->run + RMI_EXIT_RIPAS_VALUE) & 0xff);
 }
@@ -301,11 +304,25 @@ static void handle_exit(Host *h, HostCpu *hc)
     case RMI_EXIT_PSCI: exit_psci(h, hc); break;
     case RMI_EXIT_RIPAS_CHANGE: exit_ripas(h, hc); break;
     case RMI_EXIT_HOST_CALL: exit_host_call(h, hc); break;
+    case RMI_EXIT_VDEV_REQUEST: host_device_request(h, hc); break;
+    case RMI_EXIT_VDEV_MAP: host_device_map(h, hc); break;
     default:
         log_error("the built-in host does not know REC exit reason %llu",
                   (unsigned long long)host_get64(h, hc->run + RMI_EXIT_REASON));
         machine_stop(h->cfg.machine, EXIT_BAD_INPUT, "unknown REC exit");
         break;
+    }
+}
+
+/* The REC asked for something that takes a conversation with its device: it comes back when that is over. */
+static void go_on_with_device(Host *h, HostCpu *hc)
+{
+    uint64_t status;
+
+    if (host_device_step(h, hc->cpu, hc->device, &status)) {
+        answer(h, hc, status);
+        hc->device = NULL;
+        hc->state = HOST_REC_READY;
     }
 }
 
@@ -315,6 +332,10 @@ bool host_run_step(Host *h, HostCpu *hc)
         handle_exit(h, hc);
     }
     host_gic_serve(h, hc);
+    if (hc->state == HOST_REC_DEVICE) {
+        go_on_with_device(h, hc);
+        return h->phase == HOST_RUN;
+    }
     if (hc->state == HOST_REC_WAITING) {
         refresh_timers(h, hc);
         if (gicv3_virt_has_pending(h->vgic, hc->cpu->cpu.index)) {

@@ -1,0 +1,198 @@
+/*
+ * What the built-in host knows of the physical PCI bus and of the functions it passes through to the Realm:
+ * how they were placed, what the Realm sees of their configuration space, their message interrupts, and their
+ * PDEV and VDEV.
+ */
+#ifndef BAILEY_HOST_ASSIGN_H
+#define BAILEY_HOST_ASSIGN_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/pci/pci.h"
+#include "rmm/rmi.h"
+#include "rmm/rsi.h"
+
+typedef struct Host Host;
+typedef struct HostCpu HostCpu;
+
+enum {
+    HOST_MAX_FUNCTIONS = 32,
+    HOST_MAX_DEVICES = 8,    /* functions with TEE-IO */
+    HOST_MAX_SHADOW = 24,
+    HOST_MAX_HIDDEN = 4,
+    HOST_MAX_VECTORS = 512,  /* of one function: its ITT is one page */
+    HOST_MAX_OBJECT = 64 << 10, /* bytes kept of one object of a device */
+};
+
+/* ---- functions (pci.c) ---- */
+
+typedef struct HostBar {
+    uint64_t base, size; /* size 0: no such BAR, or one of I/O space */
+    bool     mem64, prefetch;
+    uint8_t *assigned; /* one byte for each page: mapped in the Realm's protected half; NULL: none ever was */
+} HostBar;
+
+/* A double word of configuration space that the Realm reads and writes without reaching the function. */
+typedef struct HostShadow {
+    uint16_t off;
+    uint32_t value, mask; /* mask: bits a write changes */
+} HostShadow;
+
+typedef struct HostSpan {
+    uint16_t off, len;
+} HostSpan;
+
+typedef struct HostVector {
+    uint64_t addr;
+    uint32_t data, control; /* as the Realm wrote them */
+} HostVector;
+
+/* The Realm's MSI-X table of a function. The physical entries hold the host's own messages. */
+typedef struct HostMsix {
+    uint16_t    cap; /* 0: none */
+    uint16_t    n;
+    uint8_t     bar;
+    uint32_t    table_off;
+    uint32_t    first_lpi; /* of its physical interrupts, one for each vector */
+    HostVector *vectors;
+} HostMsix;
+
+typedef struct HostFunction {
+    Host       *host;
+    PciHost    *pci;
+    uint16_t    bdf;
+    bool        bridge;
+    int         parent;   /* index of the bridge above, -1: on the root bus */
+    HostBar     bars[PCI_N_BARS];
+    HostBar     window[2]; /* bridges: what they forward, non-prefetchable and prefetchable; size 0: closed */
+    uint16_t    exp_cap, doe_cap, ide_cap; /* 0: none */
+    uint32_t    devcap;
+    HostMsix    msix;
+    HostShadow  shadow[HOST_MAX_SHADOW];
+    unsigned    n_shadow;
+    HostSpan    hidden[HOST_MAX_HIDDEN];
+    unsigned    n_hidden;
+} HostFunction;
+
+/* One enumeration: where the next bus number and the next BAR come from, and what was found. */
+typedef struct HostScan {
+    PciHost     *pci;
+    uint64_t     next32, end32, next64, end64;
+    unsigned     next_bus; /* the first unused bus number */
+    HostFunction fns[HOST_MAX_FUNCTIONS];
+    unsigned     n_fns;
+    const char  *error;    /* why it stopped early, a sentence's end; NULL: it did not */
+} HostScan;
+
+/**
+ * host_pci_scan - enumerate and place everything below a root complex, by configuration requests alone.
+ * @s: pci and the cursors are given; the rest is filled
+ * Returns false with s->error when something does not fit. BARs smaller than a page get a page.
+ */
+bool host_pci_scan(HostScan *s);
+
+HostFunction *host_pci_find(HostScan *s, uint16_t bdf);
+
+/* What the Realm reads of, and may write to, the configuration space of a physical function. */
+uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size);
+void     host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_t value);
+
+static inline uint32_t host_config_read(const HostFunction *f, unsigned off, unsigned size)
+{
+    return pci_host_config_read(f->pci, f->bdf, off, size);
+}
+
+static inline void host_config_write(const HostFunction *f, unsigned off, unsigned size, uint32_t value)
+{
+    pci_host_config_write(f->pci, f->bdf, off, size, value);
+}
+
+/* ---- data objects (relay.c) ---- */
+
+typedef enum HostRelayState {
+    RELAY_IDLE,
+    RELAY_SETTLE,  /* until the mailbox is free */
+    RELAY_SEND,
+    RELAY_WAIT,    /* Go was written: until Data Object Ready */
+    RELAY_RECEIVE,
+    RELAY_DONE,
+    RELAY_FAILED,  /* error, silence or nonsense; the mailbox was told to abort */
+} HostRelayState;
+
+/* One exchange through a DOE mailbox, some words at each step. */
+typedef struct HostRelay {
+    const HostFunction *f;
+    HostRelayState state;
+    uint8_t        type;     /* of the object, vendor PCI-SIG */
+    uint32_t       n_dw, pos; /* words of the object that is on its way, and how many went */
+    unsigned       polls;
+    uint8_t        object[RMI_COMM_BUFFER_MAX + 8];
+} HostRelay;
+
+/* relay_start - @len at most RMI_COMM_BUFFER_MAX bytes of payload, padded to words. */
+void relay_start(HostRelay *r, const HostFunction *f, uint8_t type, const uint8_t *payload, size_t len);
+
+/* relay_step - a bounded piece of the exchange. Returns whether it is over: RELAY_DONE or RELAY_FAILED. */
+bool relay_step(HostRelay *r);
+
+/* The answer's payload after RELAY_DONE, a multiple of four bytes. */
+static inline const uint8_t *relay_payload(const HostRelay *r, size_t *len)
+{
+    *len = 4 * ((size_t)r->n_dw - 2);
+    return r->object + 8;
+}
+
+/* ---- devices (device.c) ---- */
+
+typedef enum HostDeviceState {
+    HOST_DEVICE_NEW,
+    HOST_DEVICE_READY,  /* the PDEV is: keys exchanged, stream secure */
+    HOST_DEVICE_FAILED, /* could not be connected: an ordinary device for the Realm */
+} HostDeviceState;
+
+typedef enum HostJobKind {
+    HOST_JOB_NONE,
+    HOST_JOB_CONNECT,
+    HOST_JOB_LOCK,
+    HOST_JOB_REPORT,
+    HOST_JOB_MEASURE,
+    HOST_JOB_START,
+    HOST_JOB_UNLOCK,
+    HOST_N_JOBS,
+} HostJobKind;
+
+/* What is under way with a device: a script of steps, some of which are whole conversations. */
+typedef struct HostJob {
+    HostJobKind kind;
+    unsigned    step;
+    bool        abort;    /* the Realm wants it to end */
+    unsigned    index;    /* of DOE discovery */
+    unsigned    found;    /* object types the mailbox offers, a bit each */
+    unsigned    rounds;   /* COMMUNICATE calls in a row that sent nothing */
+    bool        relaying;
+    uint8_t     status;   /* RmiCommStatus of the next COMMUNICATE */
+    uint32_t    resp_len;
+    HostRelay   relay;
+} HostJob;
+
+typedef struct HostImpostor HostImpostor;
+
+typedef struct HostDevice {
+    HostFunction   *f, *port;
+    HostDeviceState state;
+    uint64_t        vdev_id;
+    uint8_t         stream_id;
+    uint16_t        ide_block[2];  /* selective blocks of port and endpoint */
+    uint64_t        pdev, vdev;    /* granules; vdev 0: not created */
+    uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], vdev_aux[RMI_PDEV_AUX_MAX];
+    uint64_t        n_pdev_aux, n_vdev_aux;
+    uint64_t        comm, request, response, params; /* Non-secure pages shared with the RMM */
+    GByteArray     *objects[4];    /* by RmiCommObject */
+    HostJob         job;
+    HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */
+    int             moved_bar;     /* host-fault=bar-write: this BAR is not where it belongs; -1: none */
+} HostDevice;
+
+#endif

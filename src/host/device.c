@@ -1,0 +1,806 @@
+/*
+ * A TDISP device from connection to assignment: the PDEV and VDEV commands of the RMM in their order, the
+ * relay of their SPDM messages, the IDE stream's registers. What is under way with a device is a job: a
+ * script of steps that go on one at a time. DEN0137 1.1-alp17, "PDEV", "VDEV"; PCI Express Base Specification
+ * 6.0, "IDE Extended Capability".
+ */
+#include <string.h>
+
+#include "host/host_int.h"
+#include "host/impostor.h"
+#include "hw/pci/doe.h"
+#include "log.h"
+#include "spdm/pki.h"
+
+enum {
+    MAX_SILENT_ROUNDS = 16, /* COMMUNICATE calls in a row that neither send nor arrive */
+    MAX_DISCOVERY = 255,
+    MAX_MAP_PAGES = 64, /* of one VDEV_MAP exit; the Realm comes back for the rest */
+    IDE_CAP = 0x04,
+    IDE_FIRST = 0x0c,
+    IDE_LINK_BLOCK = 8,
+    SEL_CONTROL = 0x04,
+    SEL_STATUS = 0x08,
+    SEL_RID1 = 0x0c,
+    SEL_RID2 = 0x10,
+    SEL_ADDR = 0x14,
+    SEL_ADDR_BLOCK = 12,
+    IDE_PORT = 0,
+    IDE_ENDPOINT = 1,
+};
+/* SPDM, and an IDE stream that does not pass through a coherent link: what an endpoint under a root port is.
+ * */
+#define PDEV_FLAGS          (RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE)
+#define IDE_CAP_LINK        BIT(0)
+#define IDE_CAP_CFG         BIT(7)
+#define IDE_CAP_TEE_LIMITED BIT(24)
+#define SEL_ENABLE          BIT(0)
+#define SEL_CFG             BIT(9)
+#define SEL_DEFAULT         BIT(22)
+#define SEL_TEE_LIMITED     BIT(23)
+#define SEL_SECURE          2
+
+typedef enum StepResult { STEP_AGAIN, STEP_NEXT, STEP_FAIL } StepResult;
+
+typedef StepResult JobFn(Host *h, A64Cpu *cpu, HostDevice *d, int arg);
+
+typedef struct JobStep {
+    JobFn *run;
+    int    arg;
+} JobStep;
+
+static StepResult result_of(bool ok) { return ok ? STEP_NEXT : STEP_FAIL; }
+
+/* A command that must succeed because only we decide about its arguments: the run ends when it does not. */
+static bool must(Host *h, uint64_t x0, const char *what)
+{
+    if (x0 != RMI_SUCCESS) {
+        host_fail(h, what, x0);
+    }
+    return x0 == RMI_SUCCESS;
+}
+
+/* A command that the Realm or the device can make fail. */
+static bool may(const HostDevice *d, uint64_t x0, const char *what)
+{
+    if (x0 != RMI_SUCCESS) {
+        LOG(HOST, "%04x: %s: status %u index %u", d->f->bdf, what, RMI_RETURN_STATUS(x0),
+            RMI_RETURN_INDEX(x0));
+    }
+    return x0 == RMI_SUCCESS;
+}
+
+/* ---- conversations ---- */
+
+static bool vdev_job(const HostDevice *d) { return d->job.kind != HOST_JOB_CONNECT; }
+
+static void append_object(Host *h, HostDevice *d, unsigned object, uint64_t page, uint64_t offset,
+                          uint64_t len)
+{
+    uint8_t bytes[PAGE_SIZE];
+
+    if (object >= ARRAY_LEN(d->objects) || offset > PAGE_SIZE || len > PAGE_SIZE - offset ||
+        d->objects[object]->len + len > HOST_MAX_OBJECT) {
+        LOG(HOST, "%04x: object %u of the device is too long", d->f->bdf, object);
+        return;
+    }
+    memory_read(h->cfg.memory, page + offset, host_attrs, bytes, len);
+    g_byte_array_append(d->objects[object], bytes, (guint)len);
+}
+
+/* What the RMM marked for keeping: first of the request, then of the response. */
+static void keep_cached(Host *h, HostDevice *d, uint64_t flags)
+{
+    unsigned object = host_get64(h, d->comm + RMI_COMM_CACHE_OBJ_ID) & 0xff;
+
+    if (flags & RMI_COMM_CACHE_REQ) {
+        append_object(h, d, object, d->request, host_get64(h, d->comm + RMI_COMM_CACHE_REQ_OFFSET),
+                      host_get64(h, d->comm + RMI_COMM_CACHE_REQ_LEN));
+    }
+    if (flags & RMI_COMM_CACHE_RSP) {
+        append_object(h, d, object, d->response, host_get64(h, d->comm + RMI_COMM_CACHE_RSP_OFFSET),
+                      host_get64(h, d->comm + RMI_COMM_CACHE_RSP_LEN));
+    }
+}
+
+static void start_relay(Host *h, HostDevice *d)
+{
+    bool     secured = (host_get64(h, d->comm + RMI_COMM_PROTOCOL) & 0xff) == RMI_PROTOCOL_SECURE_SPDM;
+    uint64_t len = MIN(host_get64(h, d->comm + RMI_COMM_REQ_LEN), RMI_COMM_BUFFER_MAX);
+    uint8_t  message[RMI_COMM_BUFFER_MAX];
+
+    memory_read(h->cfg.memory, d->request, host_attrs, message, len);
+    relay_start(&d->job.relay, d->f, secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM, message, len);
+    if (d->impostor != NULL) {
+        impostor_answer(d->impostor, &d->job.relay);
+    }
+    d->job.relaying = true;
+}
+
+/* The exchange is over: its outcome goes with the next COMMUNICATE. */
+static void end_relay(Host *h, HostDevice *d)
+{
+    size_t         len = 0;
+    const uint8_t *payload = relay_payload(&d->job.relay, &len);
+
+    d->job.relaying = false;
+    d->job.rounds = 0;
+    d->job.status = RMI_COMM_ERROR;
+    d->job.resp_len = 0;
+    if (d->job.relay.state == RELAY_DONE && len != 0) {
+        memory_write(h->cfg.memory, d->response, host_attrs, payload, len);
+        d->job.status = RMI_COMM_RESPONSE;
+        d->job.resp_len = (uint32_t)len;
+    }
+}
+
+static uint64_t call_communicate(Host *h, A64Cpu *cpu, HostDevice *d)
+{
+    host_put64(h, d->comm + RMI_COMM_STATUS, d->job.status);
+    host_put64(h, d->comm + RMI_COMM_REQ_ADDR, d->request);
+    host_put64(h, d->comm + RMI_COMM_RESP_ADDR, d->response);
+    host_put64(h, d->comm + RMI_COMM_RESP_LEN, d->job.resp_len);
+    d->job.status = RMI_COMM_NONE;
+    d->job.resp_len = 0;
+    return vdev_job(d) ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pdev, d->vdev, d->comm, 0)
+                       : host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0);
+}
+
+/* Nothing to send: the operation is over when the state says so. @target: that state, -1: it does not change.
+ * */
+static StepResult check_arrival(Host *h, A64Cpu *cpu, HostDevice *d, int target)
+{
+    bool     vdev = vdev_job(d);
+    uint64_t x0 = vdev ? host_rmi(h, cpu, RMI_FID_VDEV_GET_STATE, d->vdev, 0, 0, 0, 0)
+                       : host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pdev, 0, 0, 0, 0);
+    uint64_t state = cpu->x[1], error = vdev ? (uint64_t)RMI_VDEV_ERROR : (uint64_t)RMI_PDEV_ERROR;
+
+    if (!must(h, x0, "ask for the state of a device") || state == error ||
+        d->job.rounds++ > MAX_SILENT_ROUNDS) {
+        return STEP_FAIL;
+    }
+    return target < 0 || state == (uint64_t)target ? STEP_NEXT : STEP_AGAIN;
+}
+
+static StepResult communicate(Host *h, A64Cpu *cpu, HostDevice *d, int target)
+{
+    if (d->job.relaying) {
+        if (relay_step(&d->job.relay)) {
+            end_relay(h, d);
+        }
+        return STEP_AGAIN;
+    }
+    if (!may(d, call_communicate(h, cpu, d), "COMMUNICATE")) {
+        return STEP_FAIL;
+    }
+    uint64_t flags = host_get64(h, d->comm + RMI_COMM_EXIT_FLAGS);
+
+    keep_cached(h, d, flags);
+    if (flags & RMI_COMM_SEND) {
+        start_relay(h, d);
+        return STEP_AGAIN;
+    }
+    return check_arrival(h, cpu, d, target);
+}
+
+/* ---- connecting ---- */
+
+/* "DOE Discovery": which kinds of object the mailbox takes; both of SPDM must be among them. */
+static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    HostJob *j = &d->job;
+    uint8_t  request[4] = { (uint8_t)j->index, 0, 0, 0 };
+
+    if (!j->relaying) {
+        relay_start(&j->relay, d->f, DOE_TYPE_DISCOVERY, request, sizeof(request));
+        j->relaying = true;
+        return STEP_AGAIN;
+    }
+    if (!relay_step(&j->relay)) {
+        return STEP_AGAIN;
+    }
+    size_t         len = 0;
+    const uint8_t *payload = relay_payload(&j->relay, &len);
+
+    j->relaying = false;
+    if (j->relay.state != RELAY_DONE || len != 4) {
+        return STEP_FAIL;
+    }
+    if (le16_get(payload) == DOE_VENDOR_PCISIG && payload[2] < 32) {
+        j->found |= 1u << payload[2];
+    }
+    if (payload[3] > j->index && j->index < MAX_DISCOVERY) {
+        j->index = payload[3];
+        return STEP_AGAIN;
+    }
+    return result_of((j->found >> DOE_TYPE_SPDM & 1) && (j->found >> DOE_TYPE_SECURED_SPDM & 1));
+}
+
+static bool alloc_pages(Host *h, HostDevice *d)
+{
+    d->comm = host_alloc(h);
+    d->request = host_alloc(h);
+    d->response = host_alloc(h);
+    d->params = host_alloc(h);
+    return d->comm != 0 && d->request != 0 && d->response != 0 && d->params != 0;
+}
+
+/* Granules for the RMM's own use, as many as it wants, listed in the parameters at @at. @given counts them.
+ * */
+static bool give_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], uint64_t wanted, uint64_t *given,
+                     uint64_t at)
+{
+    for (*given = 0; *given < MIN(wanted, RMI_PDEV_AUX_MAX); ++*given) {
+        aux[*given] = host_alloc_delegated(h, cpu);
+        if (aux[*given] == 0) {
+            return false;
+        }
+        host_put64(h, at + 8 * *given, aux[*given]);
+    }
+    return true;
+}
+
+static unsigned put_ranges(Host *h, const HostFunction *f, uint64_t at)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        const HostBar *b = &f->bars[i];
+
+        if (b->size != 0) {
+            host_put64(h, at + 16 * n, b->base);
+            host_put64(h, at + 16 * n + 8, b->base + align_up(b->size, PAGE_SIZE));
+            n++;
+        }
+    }
+    return n;
+}
+
+static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    uint64_t p = d->params, flags = PDEV_FLAGS, wanted;
+
+    memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
+    if (!must(h, host_rmi(h, cpu, RMI_FID_PDEV_AUX_COUNT, flags, 0, 0, 0, 0),
+              "ask for the granules of a PDEV")) {
+        return STEP_FAIL;
+    }
+    wanted = cpu->x[1];
+    d->pdev = host_alloc_delegated(h, cpu);
+    if (d->pdev == 0 || !give_aux(h, cpu, d->pdev_aux, wanted, &d->n_pdev_aux, p + RMI_PDEV_AUX)) {
+        return STEP_FAIL;
+    }
+    host_put64(h, p + RMI_PDEV_FLAGS, flags);
+    host_put64(h, p + RMI_PDEV_ID, d->f->bdf);
+    host_put64(h, p + RMI_PDEV_ECAM, CCA_PCI_ECAM_BASE);
+    host_put64(h, p + RMI_PDEV_ROOT_ID, d->port->bdf);
+    host_put64(h, p + RMI_PDEV_RID_BASE, d->f->bdf);
+    host_put64(h, p + RMI_PDEV_RID_TOP, d->f->bdf + 1u);
+    host_put64(h, p + RMI_PDEV_HASH_ALGO, RMI_HASH_SHA_256);
+    host_put64(h, p + RMI_PDEV_NUM_AUX, d->n_pdev_aux);
+    host_put64(h, p + RMI_PDEV_IDE_SID, d->stream_id);
+    host_put64(h, p + RMI_PDEV_NCOH_NUM_ADDR, put_ranges(h, d->f, p + RMI_PDEV_NCOH_ADDR));
+    return result_of(must(h, host_rmi(h, cpu, RMI_FID_PDEV_CREATE, d->pdev, p, 0, 0, 0), "create a PDEV"));
+}
+
+/* The leaf certificate's key; whether its root is to be trusted is the Realm's question, not ours. */
+static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    const GByteArray *chain = d->objects[RMI_OBJECT_CERTIFICATE];
+    uint8_t           point[SPDM_POINT_MAX];
+    const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, -1, point);
+    uint64_t          p = d->params;
+
+    if (why != NULL) {
+        log_warning("PCI device %04x: %s", d->f->bdf, why);
+        return STEP_FAIL;
+    }
+    if (d->impostor != NULL) {
+        impostor_key(d->impostor, point);
+    }
+    memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
+    memory_write(h->cfg.memory, p + RMI_KEY_KEY, host_attrs, point, sizeof(point));
+    host_put64(h, p + RMI_KEY_LEN, sizeof(point));
+    host_put64(h, p + RMI_KEY_ALGO, RMI_KEY_ECDSA_P384);
+    return result_of(
+        may(d, host_rmi(h, cpu, RMI_FID_PDEV_SET_PUBKEY, d->pdev, p, 0, 0, 0), "PDEV_SET_PUBKEY"));
+}
+
+/* ---- the IDE stream ---- */
+
+static const HostFunction *ide_end(const HostDevice *d, unsigned end)
+{
+    return end == IDE_PORT ? d->port : d->f;
+}
+
+static uint32_t sel_read(const HostDevice *d, unsigned end, unsigned reg)
+{
+    return host_config_read(ide_end(d, end), d->ide_block[end] + reg, 4);
+}
+
+static void sel_write(const HostDevice *d, unsigned end, unsigned reg, uint32_t v)
+{
+    host_config_write(ide_end(d, end), d->ide_block[end] + reg, 4, v);
+}
+
+/* The first selective block nobody uses; false when there is none. */
+static bool find_block(HostDevice *d, unsigned end)
+{
+    const HostFunction *f = ide_end(d, end);
+    uint32_t            cap = f->ide_cap != 0 ? host_config_read(f, f->ide_cap + IDE_CAP, 4) : 0;
+    unsigned            at = f->ide_cap + IDE_FIRST;
+
+    if (!(cap >> 1 & 1)) { /* Selective IDE Streams Supported */
+        return false;
+    }
+    at += cap & IDE_CAP_LINK ? ((cap >> 13 & 7) + 1) * IDE_LINK_BLOCK : 0;
+    for (unsigned s = 0; s <= (cap >> 16 & 0xff) && at + SEL_ADDR <= PCI_CONFIG_SIZE; s++) {
+        d->ide_block[end] = (uint16_t)at;
+        if (!(sel_read(d, end, SEL_CONTROL) & SEL_ENABLE) && !(sel_read(d, end, SEL_RID2) & 1)) {
+            return true;
+        }
+        at += SEL_ADDR + SEL_ADDR_BLOCK * (sel_read(d, end, 0) & 0xf);
+    }
+    return false;
+}
+
+/* Address association @n: none when @w is closed. */
+static void put_association(const HostDevice *d, unsigned end, unsigned n, const HostBar *w)
+{
+    unsigned at = SEL_ADDR + SEL_ADDR_BLOCK * n;
+    uint64_t limit = w->base + w->size - 1;
+
+    sel_write(d, end, at + 4, w->size != 0 ? (uint32_t)(limit >> 32) : 0);
+    sel_write(d, end, at + 8, w->size != 0 ? (uint32_t)(w->base >> 32) : 0);
+    sel_write(d, end, at, w->size == 0 ? 0
+                          : (uint32_t)(1 | (w->base >> 20 & 0xfff) << 8 | (limit >> 20 & 0xfff) << 20));
+}
+
+static uint32_t stream_control(const HostDevice *d, unsigned end)
+{
+    const HostFunction *f = ide_end(d, end);
+    uint32_t            cap = host_config_read(f, f->ide_cap + IDE_CAP, 4);
+    uint32_t            bit = end == IDE_PORT ? (cap & IDE_CAP_CFG ? SEL_CFG : 0)
+                                              : (cap & IDE_CAP_TEE_LIMITED ? SEL_TEE_LIMITED : 0);
+
+    return (uint32_t)d->stream_id << 24 | (uint32_t)SEL_DEFAULT | bit;
+}
+
+/* One end: requester IDs of the other end, addresses behind it, then control without the enable bit. */
+static void program_end(const HostDevice *d, unsigned end)
+{
+    static const HostBar none;
+    uint16_t             peer = ide_end(d, end ^ 1)->bdf;
+    unsigned             n = sel_read(d, end, 0) & 0xf;
+
+    sel_write(d, end, SEL_RID1, (uint32_t)peer << 8);
+    sel_write(d, end, SEL_RID2, (uint32_t)peer << 8 | 1);
+    for (unsigned i = 0; i < n; i++) {
+        put_association(d, end, i, end == IDE_PORT && i < 2 ? &d->port->window[i] : &none);
+    }
+    sel_write(d, end, SEL_CONTROL, stream_control(d, end));
+}
+
+static StepResult program_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    if (!find_block(d, IDE_PORT) || !find_block(d, IDE_ENDPOINT)) {
+        log_warning("PCI device %04x or its root port has no selective IDE stream left", d->f->bdf);
+        return STEP_FAIL;
+    }
+    program_end(d, IDE_PORT);
+    program_end(d, IDE_ENDPOINT);
+    return STEP_NEXT;
+}
+
+/* Keys are in use at both ends: each must be Secure as soon as it is enabled. An impostor keyed only the
+ * port. */
+static StepResult enable_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    bool secure = true;
+
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+        sel_write(d, end, SEL_CONTROL, stream_control(d, end) | SEL_ENABLE);
+    }
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+        secure = secure && (sel_read(d, end, SEL_STATUS) & 0xf) == SEL_SECURE;
+    }
+    if (!secure && d->impostor == NULL) {
+        log_warning("the IDE stream of PCI device %04x is not secure", d->f->bdf);
+        return STEP_FAIL;
+    }
+    return STEP_NEXT;
+}
+
+static StepResult be_ready(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    d->state = HOST_DEVICE_READY;
+    machine_note_step(h->cfg.machine, "pdev-ready");
+    return STEP_NEXT;
+}
+
+/* host-fault=substitute-key: learns the device's certificates, then takes its place. */
+static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    if (!(h->faults & HOST_FAULT_SUBSTITUTE_KEY)) {
+        return STEP_NEXT;
+    }
+    if (d->impostor == NULL) {
+        d->impostor = impostor_new(d->f, h->cfg.options->seed);
+    }
+    switch (impostor_learn(d->impostor, &d->job.relay)) {
+    case IMPOSTOR_LEARNING: return STEP_AGAIN;
+    case IMPOSTOR_READY: return STEP_NEXT;
+    default: return STEP_FAIL;
+    }
+}
+
+/* ---- the VDEV ---- */
+
+static void take_back(Host *h, A64Cpu *cpu, uint64_t granule)
+{
+    if (host_undelegate(h, cpu, granule)) {
+        host_release(h, granule);
+    }
+}
+
+static void take_back_aux(Host *h, A64Cpu *cpu, HostDevice *d)
+{
+    while (d->n_vdev_aux != 0) {
+        take_back(h, cpu, d->vdev_aux[--d->n_vdev_aux]);
+    }
+}
+
+static StepResult create_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    uint64_t p = d->params, wanted, vdev;
+
+    memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
+    if (!must(h, host_rmi(h, cpu, RMI_FID_VDEV_AUX_COUNT, PDEV_FLAGS, 0, 0, 0, 0),
+              "ask for the granules of a VDEV")) {
+        return STEP_FAIL;
+    }
+    wanted = cpu->x[1];
+    vdev = host_alloc_delegated(h, cpu);
+    if (vdev == 0 || !give_aux(h, cpu, d->vdev_aux, wanted, &d->n_vdev_aux, p + RMI_VDEV_AUX)) {
+        return STEP_FAIL;
+    }
+    host_put64(h, p + RMI_VDEV_ID, d->vdev_id);
+    host_put64(h, p + RMI_VDEV_TDI_ID, d->f->bdf);
+    host_put64(h, p + RMI_VDEV_NUM_AUX, d->n_vdev_aux);
+    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_CREATE, h->rd, d->pdev, vdev, p, 0), "VDEV_CREATE")) {
+        take_back(h, cpu, vdev);
+        return STEP_FAIL;
+    }
+    d->vdev = vdev;
+    g_byte_array_set_size(d->objects[RMI_OBJECT_MEASUREMENTS], 0);
+    g_byte_array_set_size(d->objects[RMI_OBJECT_INTERFACE_REPORT], 0);
+    return STEP_NEXT;
+}
+
+/* The commands that only queue an operation, which the conversation after them carries out. */
+static StepResult queue(Host *h, A64Cpu *cpu, HostDevice *d, int fid)
+{
+    bool measure = fid == RMI_FID_VDEV_GET_MEASUREMENTS;
+
+    if (measure || fid == RMI_FID_VDEV_GET_INTERFACE_REPORT) {
+        g_byte_array_set_size(d->objects[measure ? RMI_OBJECT_MEASUREMENTS : RMI_OBJECT_INTERFACE_REPORT], 0);
+    }
+    return result_of(may(d,
+                         host_rmi(h, cpu, (uint32_t)fid, h->rd, d->pdev, d->vdev, measure ? d->params : 0, 0),
+                         "request to a VDEV"));
+}
+
+static StepResult note(Host *h, A64Cpu *cpu, HostDevice *d, int kind)
+{
+    static const char *const names[HOST_N_JOBS] = {
+        [HOST_JOB_LOCK] = "vdev-locked",      [HOST_JOB_REPORT] = "vdev-report",
+        [HOST_JOB_MEASURE] = "vdev-measured", [HOST_JOB_START] = "vdev-started",
+        [HOST_JOB_UNLOCK] = "vdev-unlocked",
+    };
+
+    machine_note_step(h->cfg.machine, names[kind]);
+    return STEP_NEXT;
+}
+
+/* A page of registers is the host's again: back at its alias for everyone. */
+static bool take_back_page(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    return must(h, host_rmi(h, cpu, RMI_FID_VDEV_UNMAP, h->rd, ipa, 3, 0, 0), "unmap a page of a device") &&
+           host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa);
+}
+
+static StepResult take_back_mmio(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        HostBar *b = &d->f->bars[i];
+
+        for (uint64_t page = 0; b->assigned != NULL && page < align_up(b->size, PAGE_SIZE) / PAGE_SIZE;
+             page++) {
+            if (!b->assigned[page]) {
+                continue;
+            }
+            if (!take_back_page(h, cpu, b->base + page * PAGE_SIZE)) {
+                return STEP_FAIL;
+            }
+            b->assigned[page] = 0;
+        }
+    }
+    return STEP_NEXT;
+}
+
+static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_DESTROY, h->rd, d->pdev, d->vdev, 0, 0), "VDEV_DESTROY")) {
+        return STEP_FAIL;
+    }
+    take_back(h, cpu, d->vdev);
+    d->vdev = 0;
+    take_back_aux(h, cpu, d);
+    return STEP_NEXT;
+}
+
+static StepResult restore_bars(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    host_fault_restore(h, d);
+    return STEP_NEXT;
+}
+
+/* ---- jobs ---- */
+
+static const JobStep connect_steps[] = {
+    { discover },
+    { program_stream },
+    { take_its_place },
+    { create_pdev },
+    { communicate, RMI_PDEV_NEEDS_KEY },
+    { set_key },
+    { communicate, RMI_PDEV_READY },
+    { enable_stream },
+    { be_ready },
+    { NULL },
+};
+static const JobStep lock_steps[] = {
+    { create_vdev },
+    { communicate, RMI_VDEV_UNLOCKED },
+    { queue, RMI_FID_VDEV_LOCK },
+    { communicate, RMI_VDEV_LOCKED },
+    { note, HOST_JOB_LOCK },
+    { NULL },
+};
+static const JobStep report_steps[] = {
+    { queue, RMI_FID_VDEV_GET_INTERFACE_REPORT },
+    { communicate, -1 },
+    { note, HOST_JOB_REPORT },
+    { NULL },
+};
+static const JobStep measure_steps[] = {
+    { queue, RMI_FID_VDEV_GET_MEASUREMENTS },
+    { communicate, -1 },
+    { note, HOST_JOB_MEASURE },
+    { NULL },
+};
+static const JobStep start_steps[] = {
+    { queue, RMI_FID_VDEV_START },
+    { communicate, RMI_VDEV_STARTED },
+    { note, HOST_JOB_START },
+    { NULL },
+};
+static const JobStep unlock_steps[] = {
+    { restore_bars },
+    { take_back_mmio },
+    { queue, RMI_FID_VDEV_UNLOCK },
+    { communicate, RMI_VDEV_UNLOCKED },
+    { destroy_vdev },
+    { note, HOST_JOB_UNLOCK },
+    { NULL },
+};
+static const JobStep *const scripts[HOST_N_JOBS] = {
+    [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = lock_steps,   [HOST_JOB_REPORT] = report_steps,
+    [HOST_JOB_MEASURE] = measure_steps, [HOST_JOB_START] = start_steps, [HOST_JOB_UNLOCK] = unlock_steps,
+};
+
+void host_device_begin(Host *h, HostDevice *d, HostJobKind kind)
+{
+    memset(&d->job, 0, sizeof(d->job));
+    d->job.kind = kind;
+    d->job.status = RMI_COMM_NONE;
+}
+
+/* A lock or unlock that failed leaves a VDEV in ERROR or on its way: it is given up, so that a next try can
+ * start. */
+static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
+{
+    HostJobKind kind = d->job.kind;
+
+    if (kind == HOST_JOB_CONNECT) {
+        d->state = HOST_DEVICE_FAILED;
+        log_warning("PCI device %04x could not be connected: the Realm cannot lock it", d->f->bdf);
+    }
+    if ((kind == HOST_JOB_LOCK || kind == HOST_JOB_UNLOCK) && d->vdev != 0 && h->phase == HOST_RUN &&
+        destroy_vdev(h, cpu, d, 0) == STEP_FAIL) {
+        host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
+        destroy_vdev(h, cpu, d, 0);
+    }
+    if (d->vdev == 0 && kind == HOST_JOB_LOCK) {
+        take_back_aux(h, cpu, d);
+    }
+}
+
+static bool end_job(HostDevice *d, uint64_t *status, uint64_t value)
+{
+    d->job.kind = HOST_JOB_NONE;
+    *status = value;
+    return true;
+}
+
+bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
+{
+    const JobStep *s = &scripts[d->job.kind][d->job.step];
+    StepResult     r = STEP_FAIL;
+
+    if (d->job.abort) {
+        host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
+    } else {
+        r = s->run(h, cpu, d, s->arg);
+    }
+    if (r == STEP_FAIL) {
+        LOG(HOST, "%04x: job %d failed at step %u", d->f->bdf, d->job.kind, d->job.step);
+        clean_up(h, cpu, d);
+        return end_job(d, status, RHI_DEVICE);
+    }
+    if (r == STEP_NEXT) {
+        d->job.step++;
+        d->job.rounds = 0;
+    }
+    return scripts[d->job.kind][d->job.step].run == NULL && end_job(d, status, RHI_SUCCESS);
+}
+
+/* ---- at start ---- */
+
+static bool is_tee_device(Host *h, const HostFunction *f)
+{
+    return (f->devcap & PCI_EXP_DEVCAP_TEE_IO) && f->doe_cap != 0 && f->ide_cap != 0 && f->parent >= 0;
+}
+
+static bool add_device(Host *h, HostFunction *f)
+{
+    HostDevice *d = &h->devices[h->n_devices];
+
+    if (h->n_devices == HOST_MAX_DEVICES) {
+        log_warning("PCI device %04x is one too many for the built-in host to connect", f->bdf);
+        return true;
+    }
+    *d = (HostDevice){.f = f,
+                      .port = &h->bus.fns[f->parent],
+                      .stream_id = (uint8_t)h->n_devices,
+                      .moved_bar = -1,
+                      .vdev_id = RHI_VDEV_ID(0, f->bdf)};
+    for (size_t i = 0; i < ARRAY_LEN(d->objects); i++) {
+        d->objects[i] = g_byte_array_new();
+    }
+    h->n_devices++;
+    return alloc_pages(h, d);
+}
+
+/* First step: the bus, the devices on it, their registers in the Realm's unprotected half. */
+static bool start_devices(Host *h, A64Cpu *cpu)
+{
+    bool ok = host_pass_init(h);
+
+    for (unsigned i = 0; ok && i < h->bus.n_fns; i++) {
+        HostFunction *f = &h->bus.fns[i];
+
+        ok = host_pass_map(h, cpu, f) && (!is_tee_device(h, f) || add_device(h, f));
+    }
+    if (!ok && h->phase != HOST_FAILED) {
+        h->phase = HOST_FAILED;
+        machine_stop(h->cfg.machine, EXIT_BAD_INPUT, "the built-in host could not set up its PCI devices");
+    }
+    return ok;
+}
+
+bool host_assign_step(Host *h, A64Cpu *cpu)
+{
+    uint64_t status;
+
+    if (h->progress == 0) {
+        if (!start_devices(h, cpu)) {
+            return false;
+        }
+        h->progress = 1;
+        return h->n_devices == 0;
+    }
+    HostDevice *d = &h->devices[h->progress - 1];
+
+    if (d->job.kind == HOST_JOB_NONE) {
+        host_device_begin(h, d, HOST_JOB_CONNECT);
+    }
+    if (host_device_step(h, cpu, d, &status)) {
+        h->progress++;
+    }
+    return h->phase == HOST_DEVICES && h->progress > h->n_devices;
+}
+
+void host_devices_drop(Host *h)
+{
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        for (size_t o = 0; o < ARRAY_LEN(h->devices[i].objects); o++) {
+            g_byte_array_free(h->devices[i].objects[o], TRUE);
+        }
+        impostor_free(h->devices[i].impostor);
+    }
+    for (unsigned i = 0; i < h->bus.n_fns; i++) {
+        g_free(h->bus.fns[i].msix.vectors);
+        for (unsigned b = 0; b < PCI_N_BARS; b++) {
+            g_free(h->bus.fns[i].bars[b].assigned);
+        }
+    }
+}
+
+HostDevice *host_device_find(Host *h, uint64_t vdev_id)
+{
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        if (h->devices[i].vdev_id == vdev_id) {
+            return &h->devices[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- REC exits ---- */
+
+/* The Realm named a VDEV by its ID: we say which granule that is. Not said, the Realm's call fails. */
+void host_device_request(Host *h, HostCpu *hc)
+{
+    HostDevice *d = host_device_find(h, host_get64(h, hc->run + RMI_EXIT_VDEV_ID_1));
+
+    if (d != NULL && d->vdev != 0) {
+        may(d, host_rmi(h, hc->cpu, RMI_FID_VDEV_COMPLETE, hc->rec, d->vdev, 0, 0, 0), "VDEV_COMPLETE");
+    }
+}
+
+/* One page of registers from the unprotected half to the protected one. */
+static bool map_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
+{
+    HostBar *b = host_pass_bar(d->f, ipa);
+    uint8_t *assigned = b != NULL ? &b->assigned[(ipa - b->base) / PAGE_SIZE] : NULL;
+
+    if (assigned == NULL) {
+        return false;
+    }
+    if (*assigned) {
+        return true;
+    }
+    if (!host_unmap_device(h, cpu, ipa) || !host_delegate(h, cpu, ipa) || !host_device_tables(h, cpu, ipa)) {
+        return false;
+    }
+    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_MAP, h->rd, d->vdev, ipa, 3, ipa), "VDEV_MAP")) {
+        (void)(host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa));
+        return false;
+    }
+    *assigned = 1;
+    return true;
+}
+
+/* RSI_VDEV_VALIDATE_MAPPING: pages of the device's BARs at their own addresses, anything else is rejected. */
+void host_device_map(Host *h, HostCpu *hc)
+{
+    uint64_t base = host_get64(h, hc->run + RMI_EXIT_DEV_MEM_BASE),
+             top = host_get64(h, hc->run + RMI_EXIT_DEV_MEM_TOP);
+    HostDevice *d = host_device_find(h, host_get64(h, hc->run + RMI_EXIT_VDEV_ID_1));
+    uint64_t    end = base;
+    bool        ok = d != NULL && d->vdev != 0 && host_get64(h, hc->run + RMI_EXIT_DEV_MEM_PA) == base;
+
+    while (ok && end < top && end - base < MAX_MAP_PAGES * PAGE_SIZE && map_page(h, hc->cpu, d, end)) {
+        end += PAGE_SIZE;
+    }
+    if (end == base) {
+        hc->flags |= RMI_ENTER_DEV_MEM_REJECT;
+        return;
+    }
+    const uint64_t x[6] = { h->rd, hc->rec, d->pdev, d->vdev, base, end };
+
+    if (!may(d, host_rmi6(h, hc->cpu, RMI_FID_VDEV_VALIDATE_MAPPING, x), "VDEV_VALIDATE_MAPPING")) {
+        hc->flags |= RMI_ENTER_DEV_MEM_REJECT;
+    }
+}

@@ -1,0 +1,407 @@
+/*
+ * Enumeration of a PCI hierarchy by configuration requests, as a kernel does it: bus numbers depth first,
+ * BARs sized and placed, bridge windows opened around what is below, memory decoding on. And the filter
+ * between the Realm and the configuration space of a function that was placed this way: placement is ours, so
+ * BARs, windows and bus numbers are shadowed (sizing works, moving does not); DOE and IDE are ours too, so
+ * they are hidden; so is function reset, which would take placement and security state away. Source: PCI
+ * Express Base Specification 6.0, "Configuration Space".
+ */
+#include "host/assign.h"
+
+#include "bits.h"
+
+enum {
+    PAGE = 4096,
+    MIB = 1 << 20,          /* granularity of bridge windows */
+    N_DEVICES = 32,
+    MAX_CAPS = 64,          /* more than fit: a longer list is a loop */
+    EXT_CAPS = 0x100,
+    TYPE0_ROM = 0x30,
+    TYPE1_ROM = 0x38,
+    DOE_SIZE = 0x18,
+    IDE_LINK_BLOCKS = 0x0c,
+    IDE_LINK_BLOCK = 8,
+    IDE_SEL_BLOCK = 20,
+    IDE_ADDR_BLOCK = 12,
+};
+
+static unsigned n_bars(const HostFunction *f) { return f->bridge ? 2 : PCI_N_BARS; }
+
+/* ---- what a function has ---- */
+
+static unsigned find_cap(const HostFunction *f, uint8_t id)
+{
+    unsigned off = host_config_read(f, PCI_CAPABILITY_LIST, 1) & ~3u;
+
+    for (unsigned n = 0; off >= 0x40 && n < MAX_CAPS; n++) {
+        if (host_config_read(f, off, 1) == id) {
+            return off;
+        }
+        off = host_config_read(f, off + 1, 1) & ~3u;
+    }
+    return 0;
+}
+
+static unsigned ide_size(const HostFunction *f, unsigned off)
+{
+    uint32_t cap = host_config_read(f, off + 4, 4);
+    unsigned size = IDE_LINK_BLOCKS + (cap & 1 ? ((cap >> 13 & 7) + 1) * IDE_LINK_BLOCK : 0);
+
+    for (unsigned s = 0; s <= (cap >> 16 & 0xff) && off + size < PCI_CONFIG_SIZE; s++) {
+        size += IDE_SEL_BLOCK + IDE_ADDR_BLOCK * (host_config_read(f, off + size, 4) & 0xf);
+    }
+    return MIN(size, PCI_CONFIG_SIZE - off);
+}
+
+static void add_shadow(HostFunction *f, unsigned off, uint32_t value, uint32_t mask)
+{
+    if (f->n_shadow < HOST_MAX_SHADOW) {
+        f->shadow[f->n_shadow++] = (HostShadow){ (uint16_t)off, value, mask };
+    }
+}
+
+static void add_hidden(HostFunction *f, unsigned off, unsigned len)
+{
+    if (f->n_hidden < HOST_MAX_HIDDEN) {
+        f->hidden[f->n_hidden++] = (HostSpan){ (uint16_t)off, (uint16_t)len };
+    }
+}
+
+/* Notes a capability that the Realm must not see. Returns false for the others. */
+static bool hide_ext_cap(HostFunction *f, unsigned off, uint16_t id)
+{
+    if (id == PCI_EXT_CAP_DOE) {
+        f->doe_cap = f->doe_cap != 0 ? f->doe_cap : (uint16_t)off;
+        add_hidden(f, off, DOE_SIZE);
+        return true;
+    }
+    if (id == PCI_EXT_CAP_IDE) {
+        f->ide_cap = (uint16_t)off;
+        add_hidden(f, off, ide_size(f, off));
+        return true;
+    }
+    return false;
+}
+
+/* Walks the extended capabilities. A hidden one is skipped by the header before it; the first stays as an
+ * empty header, since the list starts there. */
+static void read_ext_caps(HostFunction *f)
+{
+    unsigned off = EXT_CAPS, last = 0;
+    uint32_t last_value = 0;
+    bool     changed = false;
+
+    for (unsigned n = 0; off >= EXT_CAPS && n < MAX_CAPS; n++) {
+        uint32_t header = host_config_read(f, off, 4), next = header >> 20 & ~3u;
+
+        if (header == 0 || header == ~0u) {
+            break;
+        }
+        bool hidden = hide_ext_cap(f, off, (uint16_t)header);
+        if (hidden && off != EXT_CAPS) {
+            last_value = (last_value & 0xfffff) | next << 20;
+            changed = true;
+        } else {
+            if (changed) {
+                add_shadow(f, last, last_value, 0);
+            }
+            last = off;
+            last_value = hidden ? next << 20 : header;
+            changed = hidden;
+        }
+        off = next;
+    }
+    if (changed) {
+        add_shadow(f, last, last_value, 0);
+    }
+}
+
+static void read_msix(HostFunction *f)
+{
+    unsigned cap = find_cap(f, PCI_CAP_MSIX);
+
+    if (cap != 0) {
+        uint32_t table = host_config_read(f, cap + 4, 4);
+
+        f->msix = (HostMsix){ .cap = (uint16_t)cap, .bar = table & 7, .table_off = table & ~7u };
+        f->msix.n = (uint16_t)((host_config_read(f, cap + 2, 2) & 0x7ff) + 1);
+    }
+}
+
+static void read_caps(HostFunction *f)
+{
+    f->exp_cap = (uint16_t)find_cap(f, PCI_CAP_EXP);
+    if (f->exp_cap != 0) {
+        f->devcap = host_config_read(f, f->exp_cap + PCI_EXP_DEVCAP, 4);
+        add_shadow(f, f->exp_cap + PCI_EXP_DEVCAP, f->devcap & ~(uint32_t)PCI_EXP_DEVCAP_FLR, 0);
+    }
+    read_msix(f);
+    read_ext_caps(f);
+}
+
+/* ---- shadowed registers ---- */
+
+/* Which bits of a register can be written, by trying. Only while nothing decodes. */
+static uint32_t probe_mask(const HostFunction *f, unsigned off)
+{
+    uint32_t before = host_config_read(f, off, 4), zeros, ones;
+
+    host_config_write(f, off, 4, 0);
+    zeros = host_config_read(f, off, 4);
+    host_config_write(f, off, 4, ~0u);
+    ones = host_config_read(f, off, 4);
+    host_config_write(f, off, 4, before);
+    return ones & ~zeros;
+}
+
+/* BARs, ROM; for a bridge also bus numbers and windows. The values follow when all is placed. */
+static void shadow_placement(HostFunction *f)
+{
+    unsigned end = f->bridge ? TYPE0_ROM + 4 : PCI_BAR0 + 4 * PCI_N_BARS,
+             rom = f->bridge ? TYPE1_ROM : TYPE0_ROM;
+
+    for (unsigned off = PCI_BAR0; off < end; off += 4) {
+        add_shadow(f, off, 0, probe_mask(f, off));
+    }
+    add_shadow(f, rom, 0, probe_mask(f, rom));
+}
+
+static HostShadow *find_shadow(HostFunction *f, unsigned off)
+{
+    for (unsigned i = 0; i < f->n_shadow; i++) {
+        if (f->shadow[i].off == (off & ~3u)) {
+            return &f->shadow[i];
+        }
+    }
+    return NULL;
+}
+
+static void capture_placement(HostFunction *f)
+{
+    for (unsigned i = 0; i < f->n_shadow; i++) {
+        if (f->shadow[i].off < 0x40) {
+            f->shadow[i].value = host_config_read(f, f->shadow[i].off, 4);
+        }
+    }
+}
+
+/* ---- placing ---- */
+
+/* The size comes from the writable bits that shadow_placement() found. */
+static void size_bars(HostFunction *f)
+{
+    for (unsigned i = 0; i < n_bars(f); i++) {
+        unsigned off = PCI_BAR0 + 4 * i;
+        uint32_t flags = host_config_read(f, off, 4);
+        uint64_t mask = find_shadow(f, off)->mask & ~0xfull;
+        HostBar *b = &f->bars[i];
+
+        b->mem64 = (flags & 6) == PCI_BAR_MEM64 && i + 1 < n_bars(f);
+        b->prefetch = (flags & PCI_BAR_PREFETCH) != 0;
+        if (b->mem64) {
+            mask |= (uint64_t)find_shadow(f, off + 4)->mask << 32;
+        } else if (mask != 0) {
+            mask |= 0xffffffffull << 32;
+        }
+        if (mask != 0 && !(flags & PCI_BAR_IO)) {
+            b->size = ~mask + 1;
+        }
+        i += b->mem64;
+    }
+}
+
+/* Takes @size bytes from a window's cursor; UINT64_MAX when there is no room. */
+static uint64_t take(uint64_t *next, uint64_t end, uint64_t size, uint64_t align)
+{
+    uint64_t base = align_up(*next, align);
+
+    if (base < *next || base > end || size > end - base) {
+        return UINT64_MAX;
+    }
+    *next = base + size;
+    return base;
+}
+
+/* A prefetchable 64-bit BAR goes to the high window, any other below 4 GiB: a bridge forwards memory that is
+ * not prefetchable only there. */
+static bool place_bars(HostScan *s, HostFunction *f)
+{
+    for (unsigned i = 0; i < n_bars(f); i++) {
+        HostBar *b = &f->bars[i];
+        bool     high = b->mem64 && b->prefetch;
+        uint64_t size = MAX(b->size, (uint64_t)PAGE);
+
+        if (b->size == 0) {
+            continue;
+        }
+        b->base = take(high ? &s->next64 : &s->next32, high ? s->end64 : s->end32, size, size);
+        if (b->base == UINT64_MAX) {
+            s->error = "a BAR does not fit into the board's PCI memory windows";
+            return false;
+        }
+        host_config_write(f, PCI_BAR0 + 4 * i, 4, (uint32_t)b->base);
+        if (b->mem64) {
+            host_config_write(f, PCI_BAR0 + 4 * i + 4, 4, (uint32_t)(b->base >> 32));
+        }
+    }
+    return true;
+}
+
+static void write_window(const HostFunction *f, unsigned reg, uint64_t base, uint64_t limit)
+{
+    host_config_write(f, reg, 4, (uint32_t)(base >> 16 & 0xfff0) | (uint32_t)(limit >> 16 & 0xfff0) << 16);
+}
+
+/* "Type 1 Configuration Space Header": base above limit closes a window. */
+static void open_windows(const HostFunction *f)
+{
+    const HostBar *mem = &f->window[0], *pref = &f->window[1];
+    uint64_t base = pref->size != 0 ? pref->base : MIB, limit = pref->size != 0 ? base + pref->size - 1 : 0;
+
+    write_window(f, PCI_MEMORY_BASE, mem->size != 0 ? mem->base : MIB,
+                 mem->size != 0 ? mem->base + mem->size - 1 : 0);
+    write_window(f, PCI_PREF_MEMORY_BASE, base, limit);
+    host_config_write(f, PCI_PREF_BASE_UPPER32, 4, (uint32_t)(base >> 32));
+    host_config_write(f, PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)(limit >> 32));
+}
+
+static bool scan_bus(HostScan *s, unsigned bus, int parent);
+
+/* Everything below a bridge lies between the cursors before and after it. */
+static bool scan_bridge(HostScan *s, int index)
+{
+    HostFunction *f = &s->fns[index];
+    unsigned      secondary = s->next_bus++;
+
+    if (secondary > 0xff) {
+        s->error = "there are more buses than bus numbers";
+        return false;
+    }
+    s->next32 = align_up(s->next32, MIB);
+    s->next64 = align_up(s->next64, MIB);
+    f->window[0].base = s->next32;
+    f->window[1].base = s->next64;
+    host_config_write(f, PCI_PRIMARY_BUS, 4, f->bdf >> 8 | secondary << 8 | 0xffu << 16);
+    if (!scan_bus(s, secondary, index)) {
+        return false;
+    }
+    host_config_write(f, PCI_SUBORDINATE_BUS, 1, s->next_bus - 1);
+    s->next32 = align_up(s->next32, MIB);
+    s->next64 = align_up(s->next64, MIB);
+    f->window[0].size = s->next32 - f->window[0].base;
+    f->window[1].size = s->next64 - f->window[1].base;
+    open_windows(f);
+    return true;
+}
+
+static bool scan_function(HostScan *s, uint16_t bdf, int parent, unsigned header_type)
+{
+    int           index = (int)s->n_fns;
+    HostFunction *f = &s->fns[index];
+
+    if (s->n_fns == HOST_MAX_FUNCTIONS) {
+        s->error = "there are more PCI functions than it can keep track of";
+        return false;
+    }
+    s->n_fns++;
+    *f = (HostFunction){ .pci = s->pci, .bdf = bdf, .parent = parent, .bridge = (header_type & 0x7f) == 1 };
+    host_config_write(f, PCI_COMMAND, 2, 0);
+    shadow_placement(f);
+    size_bars(f);
+    read_caps(f);
+    if (!place_bars(s, f) || (f->bridge && !scan_bridge(s, index))) {
+        return false;
+    }
+    capture_placement(f);
+    host_config_write(f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | (f->bridge ? PCI_COMMAND_MASTER : 0));
+    return true;
+}
+
+static bool scan_bus(HostScan *s, unsigned bus, int parent)
+{
+    for (unsigned dev = 0; dev < N_DEVICES; dev++) {
+        bool several = true;
+
+        for (unsigned fn = 0; fn < 8 && several; fn++) {
+            uint16_t bdf = (uint16_t)(bus << 8 | dev << 3 | fn);
+            bool     there = pci_host_config_read(s->pci, bdf, PCI_VENDOR_ID, 2) != 0xffff;
+            unsigned type = pci_host_config_read(s->pci, bdf, PCI_HEADER_TYPE, 1);
+
+            if (there && !scan_function(s, bdf, parent, type)) {
+                return false;
+            }
+            if (fn == 0) {
+                several = there && (type & 0x80) != 0;
+            }
+        }
+    }
+    return true;
+}
+
+bool host_pci_scan(HostScan *s)
+{
+    s->n_fns = 0;
+    s->error = NULL;
+    s->next_bus = pci_host_config(s->pci)->first_bus + 1u;
+    return scan_bus(s, pci_host_config(s->pci)->first_bus, -1);
+}
+
+HostFunction *host_pci_find(HostScan *s, uint16_t bdf)
+{
+    for (unsigned i = 0; i < s->n_fns; i++) {
+        if (s->fns[i].bdf == bdf) {
+            return &s->fns[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- the Realm's view ---- */
+
+static bool is_hidden(const HostFunction *f, unsigned off)
+{
+    for (unsigned i = 0; i < f->n_hidden; i++) {
+        if (off >= f->hidden[i].off && off - f->hidden[i].off < f->hidden[i].len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size)
+{
+    const HostShadow *s = find_shadow(f, off);
+
+    if (s != NULL) {
+        return (uint32_t)extract64(s->value, (off & 3) * 8, size * 8);
+    }
+    return is_hidden(f, off) ? 0 : host_config_read(f, off, size);
+}
+
+/* Bits that would reset the function or what is below it, in the value of an access at @off. */
+static uint32_t reset_bits(const HostFunction *f, unsigned off, unsigned size)
+{
+    unsigned reg = f->exp_cap + PCI_EXP_DEVCTL;
+    uint32_t bits = 0;
+
+    if (f->exp_cap != 0 && off <= reg + 1 && off + size > reg + 1) {
+        bits |= (uint32_t)PCI_EXP_DEVCTL_FLR >> 8 << 8 * (reg + 1 - off);
+    }
+    if (f->bridge && off <= PCI_BRIDGE_CONTROL && off + size > PCI_BRIDGE_CONTROL) {
+        bits |= (uint32_t)PCI_BRIDGE_CTL_BUS_RESET << 8 * (PCI_BRIDGE_CONTROL - off);
+    }
+    return bits;
+}
+
+void host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_t value)
+{
+    HostShadow *s = find_shadow(f, off);
+
+    if (s != NULL) {
+        uint32_t whole = (uint32_t)deposit64(s->value, (off & 3) * 8, size * 8, value);
+
+        s->value = (s->value & ~s->mask) | (whole & s->mask);
+    } else if (!is_hidden(f, off)) {
+        host_config_write(f, off, size, value & ~reset_bits(f, off, size));
+    }
+}
