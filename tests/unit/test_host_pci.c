@@ -1,0 +1,285 @@
+/*
+ * The built-in host's view of a PCI bus: enumeration and placement, what the Realm sees of configuration space, and
+ * exchanges through a DOE mailbox.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bits.h"
+#include "host/assign.h"
+#include "pci_rig.h"
+#include "pci_toy.h"
+
+enum { ROOT_TOY = 0x18, PORT1 = 0x08, PORT2 = 0x10, TOY1 = 0x100, TOY2 = 0x200 };
+
+typedef struct Box {
+    PciRig  *rig;
+    HostScan scan;
+    PciToy  *toy1;
+} Box;
+
+static void scan(Box *b)
+{
+    b->scan.pci = b->rig->host;
+    b->scan.next32 = RIG_MEM32;
+    b->scan.end32 = RIG_MEM32 + (64ull << 20);
+    b->scan.next64 = RIG_MEM64;
+    b->scan.end64 = RIG_MEM64 + (1ull << 30);
+    assert_true(host_pci_scan(&b->scan));
+}
+
+/* Two ports with a function each, one function on the root bus. */
+static int setup(void **state)
+{
+    Box *b = g_new0(Box, 1);
+
+    b->rig = rig_new();
+    rig_add(b->rig, "pcie-root-port,id=p1,addr=1");
+    rig_add(b->rig, "pcie-root-port,id=p2,addr=2");
+    b->toy1 = (PciToy *)rig_add(b->rig, "pci-toy,id=t1,bus=p1");
+    rig_add(b->rig, "pci-toy,id=t2,bus=p2");
+    rig_add(b->rig, "pci-toy,id=t3,addr=3");
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Box *b = *state;
+
+    rig_free(b->rig);
+    g_free(b);
+    return 0;
+}
+
+/* ---- enumeration ---- */
+
+static void test_places(void **state)
+{
+    static const uint16_t bdfs[] = { PORT1, TOY1, PORT2, TOY2, ROOT_TOY }; /* depth first */
+    static const int      parents[] = { -1, 0, -1, 2, -1 };
+    Box                  *b = *state;
+
+    scan(b);
+    assert_int_equal(b->scan.n_fns, ARRAY_LEN(bdfs));
+    for (size_t i = 0; i < ARRAY_LEN(bdfs); i++) {
+        assert_int_equal(b->scan.fns[i].bdf, bdfs[i]);
+        assert_int_equal(b->scan.fns[i].parent, parents[i]);
+        assert_ptr_equal(host_pci_find(&b->scan, bdfs[i]), &b->scan.fns[i]);
+    }
+    assert_null(host_pci_find(&b->scan, 0x300));
+    assert_int_equal(rig_cfg_read(b->rig, PORT2, PCI_PRIMARY_BUS, 4) & 0xffffff, 0x020200);
+}
+
+/* Every BAR is aligned, answers, lies inside its bridge's window, and meets no other. */
+static void test_bars(void **state)
+{
+    Box *b = *state;
+
+    scan(b);
+    for (unsigned i = 0; i < b->scan.n_fns; i++) {
+        const HostFunction *f = &b->scan.fns[i], *up = f->parent >= 0 ? &b->scan.fns[f->parent] : NULL;
+
+        for (unsigned n = 0; n < PCI_N_BARS; n++) {
+            const HostBar *bar = &f->bars[n];
+            const HostBar *w = up != NULL ? &up->window[bar->mem64 && bar->prefetch] : NULL;
+
+            if (bar->size == 0) {
+                continue;
+            }
+            assert_true(is_aligned(bar->base, bar->size));
+            assert_non_null(memory_find(b->rig->memory, bar->base));
+            if (w != NULL) {
+                assert_true(bar->base >= w->base && bar->base + bar->size <= w->base + w->size);
+            }
+            for (unsigned k = 0; k < b->scan.n_fns * PCI_N_BARS; k++) {
+                const HostBar *o = &b->scan.fns[k / PCI_N_BARS].bars[k % PCI_N_BARS];
+
+                assert_true(o == bar || o->size == 0 || !ranges_overlap(bar->base, bar->size, o->base, o->size));
+            }
+        }
+    }
+    assert_int_equal(host_pci_find(&b->scan, TOY1)->bars[2].size, 0x4000);
+    assert_true(host_pci_find(&b->scan, TOY1)->bars[2].base >= RIG_MEM64);
+    rig_write(b->rig, host_pci_find(&b->scan, TOY1)->bars[0].base, 8, 0x1234);
+    assert_int_equal(b->toy1->reg[0], 0x1234);
+}
+
+static void test_capabilities(void **state)
+{
+    Box                *b = *state;
+    const HostFunction *f;
+
+    scan(b);
+    f = host_pci_find(&b->scan, TOY1);
+    assert_int_equal(f->doe_cap, b->toy1->doe.off);
+    assert_int_equal(f->ide_cap, b->toy1->ide.off);
+    assert_true(f->devcap & PCI_EXP_DEVCAP_TEE_IO);
+    assert_int_equal(f->msix.n, 4);
+    assert_int_equal(f->msix.bar, 1);
+}
+
+static void test_no_room(void **state)
+{
+    Box *b = *state;
+
+    b->scan = (HostScan){ .pci = b->rig->host, .next32 = RIG_MEM32, .end32 = RIG_MEM32 + 0x1000,
+                          .next64 = RIG_MEM64, .end64 = RIG_MEM64 + 0x1000 };
+    assert_false(host_pci_scan(&b->scan));
+    assert_non_null(b->scan.error);
+}
+
+/* ---- the filter ---- */
+
+typedef struct FilterCase {
+    const char *name;
+    uint16_t    bdf;
+    unsigned    off, size;
+    uint32_t    write, mask, expect; /* what the Realm then reads under the mask */
+    bool        forwarded;           /* the function holds it too */
+} FilterCase;
+
+static const FilterCase filter_cases[] = {
+    { "BAR 0 can be sized", TOY1, 0x10, 4, ~0u, ~0u, 0xfffff000, false },
+    { "64-bit BAR can be sized", TOY1, 0x18, 4, ~0u, ~0u, 0xffffc00c, false },
+    { "BAR by bytes", TOY1, 0x13, 1, 0x55, ~0u, 0x55, false },
+    { "a BAR that is not there", TOY1, 0x20, 4, ~0u, ~0u, 0, false },
+    { "ROM that is not there", TOY1, 0x30, 4, ~0u, ~0u, 0, false },
+    { "command", TOY1, 0x04, 2, 6, ~0u, 6, true },
+    { "interrupt line", TOY1, 0x3c, 1, 0x77, ~0u, 0x77, true },
+    { "bus numbers", PORT1, 0x18, 4, 0x00ff0300, 0xffffff, 0xff0300, false },
+    { "memory window", PORT1, 0x20, 4, 0xffffffff, ~0u, 0xfff0fff0, false },
+    { "upper prefetchable base", PORT1, 0x28, 4, ~0u, ~0u, ~0u, false },
+    { "secondary bus reset", PORT1, 0x3e, 2, 0x40, ~0u, 0, false },
+    { "other bits of bridge control", PORT1, 0x3e, 2, 0x43, ~0u, 3, false },
+};
+
+static void test_filter(void **state)
+{
+    Box *b = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(filter_cases); i++) {
+        const FilterCase *c = &filter_cases[i];
+
+        print_message("%s\n", c->name);
+        scan(b);
+        HostFunction *f = host_pci_find(&b->scan, c->bdf);
+        uint32_t      before = rig_cfg_read(b->rig, c->bdf, c->off, c->size);
+        unsigned      resets = b->toy1->n_resets;
+
+        host_pci_filter_write(f, c->off, c->size, c->write);
+        assert_int_equal(host_pci_filter_read(f, c->off, c->size) & c->mask, c->expect);
+        if (c->forwarded) {
+            assert_int_equal(rig_cfg_read(b->rig, c->bdf, c->off, c->size) & c->mask, c->expect);
+        } else if (c->off != PCI_BRIDGE_CONTROL) {
+            assert_int_equal(rig_cfg_read(b->rig, c->bdf, c->off, c->size), before);
+        }
+        assert_int_equal(b->toy1->n_resets, resets);
+    }
+}
+
+static void test_no_function_reset(void **state)
+{
+    Box          *b = *state;
+    HostFunction *f;
+
+    scan(b);
+    f = host_pci_find(&b->scan, TOY1);
+    assert_false(host_pci_filter_read(f, f->exp_cap + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
+    assert_true(host_pci_filter_read(f, f->exp_cap + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_TEE_IO);
+    host_pci_filter_write(f, f->exp_cap + PCI_EXP_DEVCTL, 2, 0x8010);
+    host_pci_filter_write(f, f->exp_cap + PCI_EXP_DEVCTL, 4, 0x8010);
+    host_pci_filter_write(f, f->exp_cap + PCI_EXP_DEVCTL + 1, 1, 0x80);
+    assert_int_equal(b->toy1->n_resets, 0);
+}
+
+/* The Realm's list has neither DOE nor IDE and ends; what they cover reads zero and takes nothing. */
+static void test_hidden(void **state)
+{
+    Box          *b = *state;
+    HostFunction *f;
+    unsigned      n = 0, off = 0x100;
+
+    scan(b);
+    f = host_pci_find(&b->scan, TOY1);
+    while (off != 0 && ++n < 20) {
+        uint32_t header = host_pci_filter_read(f, off, 4);
+
+        assert_int_not_equal(header & 0xffff, PCI_EXT_CAP_DOE);
+        assert_int_not_equal(header & 0xffff, PCI_EXT_CAP_IDE);
+        off = header >> 20;
+    }
+    assert_int_equal(off, 0);
+    assert_int_equal(host_pci_filter_read(f, f->ide_cap + 4, 4), 0);
+    host_pci_filter_write(f, f->doe_cap + 0x10, 4, 0x12345678);
+    assert_int_equal(b->toy1->doe.in_dw, 0);
+    host_pci_filter_write(f, f->ide_cap + 0x18, 4, 0xff000000);
+    assert_int_equal(b->toy1->n_reconfigured, 0);
+}
+
+/* ---- mailbox ---- */
+
+static HostRelayState exchange(Box *b, HostRelay *r, uint8_t type, size_t len)
+{
+    uint8_t  payload[RMI_COMM_BUFFER_MAX] = { 0xa5, 1, 2, 3 };
+    unsigned steps = 0;
+
+    relay_start(r, host_pci_find(&b->scan, TOY1), type, payload, len);
+    while (!relay_step(r)) {
+        assert_true(++steps < 2000);
+    }
+    return r->state;
+}
+
+static void test_exchange(void **state)
+{
+    static const size_t lengths[] = { 4, 5, 8, 1000, RMI_COMM_BUFFER_MAX };
+    Box                *b = *state;
+    HostRelay           r;
+    size_t              len;
+
+    scan(b);
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        b->toy1->reply_len = lengths[i];
+        assert_int_equal(exchange(b, &r, TOY_PROTO, lengths[i]), RELAY_DONE);
+        assert_int_equal(relay_payload(&r, &len)[0], 0xa5);
+        assert_int_equal(len, align_up(lengths[i], 4));
+    }
+}
+
+static void test_exchange_fails(void **state)
+{
+    Box      *b = *state;
+    HostRelay r;
+
+    scan(b);
+    assert_int_equal(exchange(b, &r, 99, 4), RELAY_FAILED); /* nobody speaks it */
+    b->toy1->reply_len = 0;
+    assert_int_equal(exchange(b, &r, TOY_PROTO, 4), RELAY_FAILED); /* silence */
+    b->toy1->reply_len = RMI_COMM_BUFFER_MAX + 1;
+    assert_int_equal(exchange(b, &r, TOY_PROTO, 4), RELAY_FAILED); /* longer than a page */
+    b->toy1->doe.error = true;
+    b->toy1->reply_len = 8;
+    assert_int_equal(exchange(b, &r, TOY_PROTO, 4), RELAY_DONE); /* an old error is cleared away */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bars, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_function_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exchange_fails, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("host_pci", tests, NULL, NULL);
+}
