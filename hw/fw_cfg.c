@@ -1,7 +1,7 @@
 /*
- * Firmware configuration: items that firmware reads by key, byte by byte or by DMA. The data register keeps the order
- * of bytes in memory; selector and DMA address are big-endian. Source: the fw_cfg specification QEMU publishes. Not
- * modelled: items the guest may write.
+ * Firmware configuration: items that firmware reads by key, byte by byte or by DMA. The data register keeps
+ * the order of bytes in memory; selector and DMA address are big-endian. Source: the fw_cfg specification
+ * QEMU publishes. Not modelled: items the guest may write.
  */
 #include "hw/fw_cfg.h"
 
@@ -185,9 +185,9 @@ static void fw_cfg_unrealize(Device *dev)
     }
 }
 
-DEVICE(fw_cfg, .name = "fw_cfg", .desc = "firmware configuration", .bus = "sysbus", .state_size = sizeof(FwCfg),
-       .mmio_size = REG_END, .access = ACCESS_ANY, .read = fw_cfg_read, .write = fw_cfg_write, .reset = fw_cfg_reset,
-       .unrealize = fw_cfg_unrealize);
+DEVICE(fw_cfg, .name = "fw_cfg", .desc = "firmware configuration", .bus = "sysbus",
+       .state_size = sizeof(FwCfg), .mmio_size = REG_END, .access = ACCESS_ANY, .read = fw_cfg_read,
+       .write = fw_cfg_write, .reset = fw_cfg_reset, .unrealize = fw_cfg_unrealize);
 
 /* ---- what the board does ---- */
 

@@ -1,6 +1,6 @@
 /*
- * Firmware configuration device: class "fw_cfg", 24 bytes of registers (data 0x0, selector 0x8, DMA address 0x10)
- * at the board's place. Source: the fw_cfg specification that QEMU publishes.
+ * Firmware configuration device: class "fw_cfg", 24 bytes of registers (data 0x0, selector 0x8, DMA address
+ * 0x10) at the board's place. Source: the fw_cfg specification that QEMU publishes.
  */
 #ifndef BAILEY_HW_FW_CFG_H
 #define BAILEY_HW_FW_CFG_H

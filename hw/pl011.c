@@ -1,6 +1,6 @@
 /*
- * PrimeCell UART (PL011). Arm DDI 0183, "Programmer's model". Bytes leave as they are written and arrive as the host
- * sends them: baud rate, parity, modem lines and DMA are stored and have no effect.
+ * PrimeCell UART (PL011). Arm DDI 0183, "Programmer's model". Bytes leave as they are written and arrive as
+ * the host sends them: baud rate, parity, modem lines and DMA are stored and have no effect.
  */
 #include "hw/pl011.h"
 

@@ -1,6 +1,6 @@
 /*
- * PrimeCell real-time clock (PL031). Arm DDI 0224, "Programmer's model". It counts guest time from a base that the
- * board gives, so a run shows the same dates whenever it is made.
+ * PrimeCell real-time clock (PL031). Arm DDI 0224, "Programmer's model". It counts guest time from a base
+ * that the board gives, so a run shows the same dates whenever it is made.
  */
 #include "hw/pl031.h"
 

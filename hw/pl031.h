@@ -4,7 +4,8 @@
 
 #include "device.h"
 
-/* pl031_connect - the interrupt, and the seconds since 1970 that the clock shows at guest time 0 (-rtc base=). */
+/* pl031_connect - the interrupt, and the seconds since 1970 that the clock shows at guest time 0 (-rtc
+ * base=). */
 void pl031_connect(Device *dev, IrqLine irq, int64_t base_s);
 
 #endif

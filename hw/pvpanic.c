@@ -1,6 +1,6 @@
 /*
- * pvpanic as a PCI function: one byte at the start of BAR 0. Reading it tells which events the machine understands,
- * writing reports some. Source: the pvpanic specification QEMU publishes.
+ * pvpanic as a PCI function: one byte at the start of BAR 0. Reading it tells which events the machine
+ * understands, writing reports some. Source: the pvpanic specification QEMU publishes.
  */
 #include "hw/pvpanic.h"
 
@@ -40,8 +40,12 @@ static const MmioOps pvpanic_ops = { bar_read, bar_write };
 
 static bool pvpanic_realize(Device *dev, GError **error)
 {
-    static const PciIds ids = { .vendor = 0x1b36, .device = 0x0011, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
-                                .class_code = 0x088000, .revision = 1 };
+    static const PciIds ids = { .vendor = 0x1b36,
+                               .device = 0x0011,
+                               .subsystem_vendor = 0x1af4,
+                               .subsystem = 0x1100,
+                               .class_code = 0x088000,
+                               .revision = 1 };
     PciDevice          *pd = pci_device(dev);
 
     pci_set_ids(pd, &ids);

@@ -1,6 +1,6 @@
 /*
- * Raw disk images. With snapshot=on writes stay in memory, in clusters made when first written; the file is then
- * opened read-only.
+ * Raw disk images. With snapshot=on writes stay in memory, in clusters made when first written; the file is
+ * then opened read-only.
  */
 #include "blockdev.h"
 
@@ -21,7 +21,7 @@ struct Blockdev {
     int         fd;
     uint64_t    size;
     bool        readonly;
-    GHashTable *overlay; /* cluster number -> its bytes; only looked up, never listed. NULL: writes go to the file */
+    GHashTable *overlay; /* cluster number -> its bytes; looked up, never listed. NULL: the file is written */
 };
 
 static GPtrArray *all;
@@ -180,7 +180,8 @@ static bool option_bool(const OptionList *l, const char *key, bool *value, GErro
 
 static bool check_words(const OptionList *l, GError **error)
 {
-    static const char *const known[] = { "file", "id", "format", "if", "snapshot", "readonly", "media", "cache" };
+    static const char *const known[] = { "file",     "id",       "format", "if",
+                                        "snapshot", "readonly", "media",  "cache" };
     const char              *format = option_list_get(l, "format");
     const char              *iface = option_list_get(l, "if");
 
@@ -191,18 +192,20 @@ static bool check_words(const OptionList *l, GError **error)
             ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
         }
         if (!ok) {
-            g_set_error(error, BAILEY_ERROR, 0, "-drive has no '%s'; it has: file, id, format, if, snapshot, readonly",
+            g_set_error(error, BAILEY_ERROR, 0,
+                        "-drive has no '%s'; it has: file, id, format, if, snapshot, readonly",
                         (char *)l->keys->pdata[i]);
             return false;
         }
     }
     if (format != NULL && strcmp(format, "raw") != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "-drive format=%s is not supported; convert the image to raw", format);
+        g_set_error(error, BAILEY_ERROR, 0, "-drive format=%s is not supported; convert the image to raw",
+                    format);
         return false;
     }
     if (iface != NULL && strcmp(iface, "none") != 0 && strcmp(iface, "virtio") != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "-drive if=%s is not supported; use if=none with a -device, or if=virtio",
-                    iface);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "-drive if=%s is not supported; use if=none with a -device, or if=virtio", iface);
         return false;
     }
     if (option_list_get(l, "file") == NULL) {
@@ -231,15 +234,17 @@ static bool check_image(Blockdev *b, GError **error)
         return image_error(b, "it has no size; name a regular file or a block device", error);
     }
     if (end == 0 || end % BLOCKDEV_SECTOR != 0) {
-        char *why = g_strdup_printf("it is %lld bytes, not a multiple of the %d-byte sector; pad it (truncate -s %%%d)",
-                                    (long long)end, BLOCKDEV_SECTOR, BLOCKDEV_SECTOR);
+        char *why = g_strdup_printf(
+            "it is %lld bytes, not a multiple of the %d-byte sector; pad it (truncate -s %%%d)",
+            (long long)end, BLOCKDEV_SECTOR, BLOCKDEV_SECTOR);
 
         image_error(b, end == 0 ? "it is empty; make it larger" : why, error);
         g_free(why);
         return false;
     }
     b->size = (uint64_t)end;
-    if (flock(b->fd, (b->readonly || b->overlay != NULL ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (flock(b->fd, (b->readonly || b->overlay != NULL ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 &&
+        errno == EWOULDBLOCK) {
         return image_error(b, "another process writes to it; stop that, or add snapshot=on to both", error);
     }
     return true;
@@ -259,7 +264,8 @@ static bool open_image(Blockdev *b, const OptionList *l, GError **error)
     if (b->fd < 0) {
         int   e = errno;
         char *why = g_strdup_printf("%s%s", g_strerror(e),
-                                    e == EACCES || e == EROFS ? "; add readonly=on or snapshot=on" : "; check the path");
+                                    e == EACCES || e == EROFS ? "; add readonly=on or snapshot=on"
+                                                              : "; check the path");
 
         image_error(b, why, error);
         g_free(why);

@@ -1,6 +1,6 @@
 /*
- * Disk images (-drive): raw files. Reads and writes finish before they return, so a guest sees the same order in
- * every run. snapshot=on keeps writes in memory.
+ * Disk images (-drive): raw files. Reads and writes finish before they return, so a guest sees the same order
+ * in every run. snapshot=on keeps writes in memory.
  */
 #ifndef BAILEY_BLOCKDEV_H
 #define BAILEY_BLOCKDEV_H

@@ -1,6 +1,6 @@
 /*
- * Character back ends: stdio, files, sockets, nothing. One struct for all: descriptors to read and write, a small
- * input buffer that waits for the guest, and pending output for a slow socket peer.
+ * Character back ends: stdio, files, sockets, nothing. One struct for all: descriptors to read and write, a
+ * small input buffer that waits for the guest, and pending output for a slow socket peer.
  */
 #include "chardev.h"
 
@@ -383,8 +383,10 @@ static bool open_file(Chardev *c, const char *path, GError **error)
     c->fd_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     c->owns_fds = true;
     if (c->fd_out < 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "cannot write to '%s' (from -serial or -chardev file): %s; name a file in a "
-                    "folder you may write to", path, g_strerror(errno));
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "cannot write to '%s' (from -serial or -chardev file): %s; name a file in a "
+                    "folder you may write to",
+                    path, g_strerror(errno));
         return false;
     }
     return true;
@@ -394,7 +396,8 @@ static bool open_stdio(Chardev *c, bool raw, GError **error)
 {
     for (guint i = 0; i < all->len; i++) {
         if (((Chardev *)all->pdata[i])->is_stdio) {
-            g_set_error(error, BAILEY_ERROR, 0, "stdio can be connected only once; use chardev:ID to share it, or null");
+            g_set_error(error, BAILEY_ERROR, 0,
+                        "stdio can be connected only once; use chardev:ID to share it, or null");
             return false;
         }
     }
@@ -538,8 +541,10 @@ static bool keys_known(const OptionList *l, GError **error)
             ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
         }
         if (!ok) {
-            g_set_error(error, BAILEY_ERROR, 0, "'%s' in '%s' is not known to -chardev and -serial; use id, path, host, "
-                        "port, server, wait or mux", (char *)l->keys->pdata[i], l->text);
+            g_set_error(error, BAILEY_ERROR, 0,
+                        "'%s' in '%s' is not known to -chardev and -serial; use id, path, host, "
+                        "port, server, wait or mux",
+                        (char *)l->keys->pdata[i], l->text);
             return false;
         }
     }
@@ -599,8 +604,10 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
         s.host = s.host != NULL ? s.host : "";
         return open_socket(c, &s, error);
     }
-    g_set_error(error, BAILEY_ERROR, 0, "'%s' names no character device; use stdio, null, none, file:PATH, unix:PATH, "
-                "tcp:HOST:PORT, or socket with path= or port=", l->text);
+    g_set_error(error, BAILEY_ERROR, 0,
+                "'%s' names no character device; use stdio, null, none, file:PATH, unix:PATH, "
+                "tcp:HOST:PORT, or socket with path= or port=",
+                l->text);
     return false;
 }
 

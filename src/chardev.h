@@ -1,7 +1,7 @@
 /*
- * Character devices: what a guest's serial port or console is connected to (-serial, -chardev). Output goes out as
- * it is written; input arrives as events of the GLib main loop, between CPU slices, so that its place in guest time
- * is well defined. Names and option words are QEMU's.
+ * Character devices: what a guest's serial port or console is connected to (-serial, -chardev). Output goes
+ * out as it is written; input arrives as events of the GLib main loop, between CPU slices, so that its place
+ * in guest time is well defined. Names and option words are QEMU's.
  */
 #ifndef BAILEY_CHARDEV_H
 #define BAILEY_CHARDEV_H
@@ -24,11 +24,13 @@ typedef void ChardevObserver(void *opaque, const uint8_t *data, size_t len);
 
 /**
  * chardev_new - one back end from option text.
- * @spec: stdio | null | none | file:PATH | unix:PATH[,server=on][,wait=off] | tcp:HOST:PORT[,server=on][,wait=off]
- *        (-serial form) or BACKEND,id=ID[,path=|host=|port=|server=|wait=|mux=] (-chardev form; BACKEND also "socket"),
- *        or chardev:ID for one made before.
+ * @spec: stdio | null | none | file:PATH | unix:PATH[,server=on][,wait=off] |
+ *        tcp:HOST:PORT[,server=on][,wait=off] (-serial form) or
+ *        BACKEND,id=ID[,path=|host=|port=|server=|wait=|mux=] (-chardev form; BACKEND also "socket"), or
+ *        chardev:ID for one made before.
  * @raw: stdio only: put a terminal into raw mode until chardev_free or exit (-nographic and -serial stdio)
- * Returns NULL with a sentence in @error. Escape on stdio: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A sends one.
+ * Returns NULL with a sentence in @error. Escape on stdio: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A
+ * sends one.
  */
 Chardev *chardev_new(const char *spec, bool raw, GError **error);
 
@@ -57,10 +59,12 @@ void chardev_add_observer(Chardev *c, ChardevObserver *observer, void *opaque);
 /* chardev_set_quit - what Ctrl-A x does, for all of them. */
 void chardev_set_quit(void (*quit)(void *opaque), void *opaque);
 
-/* chardev_any_live - whether input can still come from a live outside source (paces an idle guest by wall time). */
+/* chardev_any_live - whether input can still come from a live outside source (paces an idle guest by wall
+ * time). */
 bool chardev_any_live(void);
 
-/* chardev_set_live_hook - told +1 and -1 as such sources come and go; called at once for those already there. */
+/* chardev_set_live_hook - told +1 and -1 as such sources come and go; called at once for those already
+ * there. */
 void chardev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
 
 #endif

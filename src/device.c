@@ -63,7 +63,8 @@ static const char *const prop_takes[] = {
 
 static bool parse_bool(const char *text, bool *value)
 {
-    static const char *const yes[] = { "on", "yes", "true", "1" }, *const no[] = { "off", "no", "false", "0" };
+    static const char *const yes[] = { "on", "yes", "true", "1" };
+    static const char *const no[] = { "off", "no", "false", "0" };
 
     for (unsigned i = 0; i < ARRAY_LEN(yes); i++) {
         if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
@@ -140,8 +141,8 @@ bool device_set(Device *dev, const char *name, const char *value, GError **error
             if (prop_parse(dev, p, value)) {
                 return true;
             }
-            g_set_error(error, BAILEY_ERROR, 0, "cannot set %s=%s of device %s: it takes %s", name, value, cls->name,
-                        prop_takes[p->type]);
+            g_set_error(error, BAILEY_ERROR, 0, "cannot set %s=%s of device %s: it takes %s", name, value,
+                        cls->name, prop_takes[p->type]);
             return false;
         }
     }
@@ -225,7 +226,8 @@ static uint16_t *build_index(const DeviceClass *cls)
     return index;
 }
 
-/* The register that holds @off, its element number and the offset inside it; NULL when no register is there. */
+/* The register that holds @off, its element number and the offset inside it; NULL when no register is
+ * there. */
 static const Reg *find_reg(const Device *dev, uint64_t off, unsigned *element, unsigned *inside)
 {
     const DeviceClass *cls = dev->cls;
@@ -481,7 +483,8 @@ Device *device_from_option(const char *text, Clock *clock, uint64_t seed, GError
     Device            *dev = NULL;
 
     if (cls == NULL || cls->bus == NULL || strcmp(cls->bus, "sysbus") == 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "there is no device '%s' to add; -device help lists them", l->driver);
+        g_set_error(error, BAILEY_ERROR, 0, "there is no device '%s' to add; -device help lists them",
+                    l->driver);
     } else {
         dev = device_new(cls, option_list_get(l, "id"), clock, seed);
     }

@@ -1,8 +1,8 @@
 /*
- * What a device model is: a register table, a state struct, read/write where something special happens, reset,
- * and one registration. The bus checks width and alignment, applies writable masks, traces by name, resets and saves from the
- * same tables. A device sees offsets, never its address, and takes time, entropy, DMA and interrupts from handles
- * it was given, so a test can supply them.
+ * What a device model is: a register table, a state struct, read/write where something special happens,
+ * reset, and one registration. The bus checks width and alignment, applies writable masks, traces by name,
+ * resets and saves from the same tables. A device sees offsets, never its address, and takes time, entropy,
+ * DMA and interrupts from handles it was given, so a test can supply them.
  */
 #ifndef BAILEY_DEVICE_H
 #define BAILEY_DEVICE_H
@@ -49,8 +49,9 @@ typedef struct Field {
 
 #define FIELD_RESET(type, member, value)                                                               \
     { #member, offsetof(type, member), sizeof(((type *)0)->member), 1, false, value }
-#define FIELD_ARRAY(type, member, value)                                                               \
-    { #member, offsetof(type, member), sizeof(((type *)0)->member[0]), ARRAY_LEN(((type *)0)->member), false, value }
+#define FIELD_ARRAY(type, member, value)                                                                   \
+    { #member, offsetof(type, member), sizeof(((type *)0)->member[0]), ARRAY_LEN(((type *)0)->member), \
+      false, value }
 #define FIELD_BYTES(type, member)                                                                      \
     { #member, offsetof(type, member), sizeof(((type *)0)->member), 1, true, 0 }
 
@@ -62,7 +63,8 @@ typedef struct RegField {
 
 #define NO_FIELD { 0, 0 }
 #define FIELD(type, member) { offsetof(type, member), sizeof(((type *)0)->member) }
-#define FIELD_ELEMENTS(type, member) { offsetof(type, member), sizeof(((type *)0)->member[0]) } /* with count */
+/* The member is an array; for registers with count. */
+#define FIELD_ELEMENTS(type, member) { offsetof(type, member), sizeof(((type *)0)->member[0]) }
 
 typedef struct Reg Reg;
 
@@ -79,7 +81,8 @@ struct Reg {
     uint8_t     width;         /* bytes; 0: the class's natural width */
 };
 
-typedef enum AccessWidth { ACCESS_8 = 1, ACCESS_16 = 2, ACCESS_32 = 4, ACCESS_64 = 8, ACCESS_ANY = 15 } AccessWidth;
+/* Widths a device takes, or'ed. */
+enum { ACCESS_8 = 1, ACCESS_16 = 2, ACCESS_32 = 4, ACCESS_64 = 8, ACCESS_ANY = 15 };
 
 /* A -device property. */
 typedef enum PropType { PROP_BOOL, PROP_UINT, PROP_SIZE, PROP_STRING, PROP_MAC } PropType;
@@ -98,7 +101,7 @@ struct DeviceClass {
     const char  *bus;       /* "sysbus" (board only) or "pci" */
     size_t       state_size;
     uint64_t     mmio_size; /* sysbus: bytes of the register block */
-    unsigned     access;    /* AccessWidth bits or'ed */
+    unsigned     access;    /* ACCESS_* or'ed */
     const Reg   *regs;
     size_t       n_regs;
     const Field *fields;    /* members that no register names */
@@ -124,7 +127,7 @@ struct Device {
     DmaPort           *dma;     /* NULL: cannot master the bus */
     Entropy            entropy; /* this device's own generator */
     MemAttrs           attrs;   /* of the access being served */
-    char              *bus_name, *addr; /* -device bus=, addr=: read by the bus it is plugged into; NULL: any */
+    char *bus_name, *addr;      /* -device bus=, addr=: read by the bus it is plugged into; NULL: any */
     uint16_t          *reg_index;       /* by offset >> reg_shift: one plus the register's number, 0: none */
     uint64_t           reg_end;
     uint8_t            reg_shift;
@@ -156,8 +159,9 @@ Device *device_new(const DeviceClass *cls, const char *id, Clock *clock, uint64_
 bool device_set(Device *dev, const char *name, const char *value, GError **error);
 
 /**
- * device_from_option - a device from the text of -device: NAME[,id=ID][,bus=BUS][,addr=ADDR][,PROPERTY=VALUE]...
- * Not realized yet. A doubled comma stands for a comma in a value; a property without "=" is set to "on".
+ * device_from_option - a device from the text of -device:
+ * NAME[,id=ID][,bus=BUS][,addr=ADDR][,PROPERTY=VALUE]... Not realized yet. A doubled comma stands for a comma
+ * in a value; a property without "=" is set to "on".
  */
 Device *device_from_option(const char *text, Clock *clock, uint64_t seed, GError **error);
 

@@ -1,6 +1,6 @@
 /*
- * Bus mastering: one request is cut at the pages of its translation, each piece checked against the page's owner by
- * memory_read/memory_write.
+ * Bus mastering: one request is cut at the pages of its translation, each piece checked against the page's
+ * owner by memory_read/memory_write.
  */
 #include "dma.h"
 
@@ -74,8 +74,8 @@ static DmaResult copy(DmaPort *port, uint64_t iova, uint8_t *buf, size_t len, bo
         DmaResult r = copy_piece(port, &req, buf, len, &n);
 
         if (r != DMA_OK) {
-            guest_error("DMA %s of requester 0x%x at 0x%" PRIx64 ": %s", write ? "write" : "read", port->requester,
-                        req.iova, dma_result_name(r));
+            guest_error("DMA %s of requester 0x%x at 0x%" PRIx64 ": %s", write ? "write" : "read",
+                        port->requester, req.iova, dma_result_name(r));
             return r;
         }
         req.iova += n;
@@ -98,7 +98,11 @@ DmaResult dma_write(DmaPort *port, uint64_t iova, const void *src, size_t len)
 DmaResult dma_msi(DmaPort *port, uint64_t iova, uint32_t data)
 {
     DmaRequest req = {
-        .requester = port->requester, .trusted = port->msi_trusted, .write = true, .is_msi = true, .iova = iova,
+        .requester = port->requester,
+        .trusted = port->msi_trusted,
+        .write = true,
+        .is_msi = true,
+        .iova = iova,
     };
     uint8_t bytes[4];
     size_t  n = 0;
@@ -109,6 +113,7 @@ DmaResult dma_msi(DmaPort *port, uint64_t iova, uint32_t data)
     le32_put(bytes, data);
     DmaResult r = copy_piece(port, &req, bytes, sizeof(bytes), &n);
 
-    LOG(IRQ, "requester 0x%x sends MSI 0x%" PRIx64 " = 0x%x: %s", port->requester, iova, data, dma_result_name(r));
+    LOG(IRQ, "requester 0x%x sends MSI 0x%" PRIx64 " = 0x%x: %s", port->requester, iova, data,
+        dma_result_name(r));
     return r;
 }

@@ -1,6 +1,6 @@
 /*
- * Bus mastering. A device reaches memory through a port; whoever sits upstream (an SMMU, a root port, a VMM that
- * emulates the device) decides what an I/O virtual address means. No raw pointer outlives a call.
+ * Bus mastering. A device reaches memory through a port; whoever sits upstream (an SMMU, a root port, a VMM
+ * that emulates the device) decides what an I/O virtual address means. No raw pointer outlives a call.
  */
 #ifndef BAILEY_DMA_H
 #define BAILEY_DMA_H
@@ -34,7 +34,8 @@ typedef struct DmaTarget {
     Pas      pas;
 } DmaTarget;
 
-/* One translation step; implementers: the SMMU, the identity (no IOMMU), the built-in host's view of shared pages. */
+/* One translation step; implementers: the SMMU, the identity (no IOMMU), the built-in host's view of
+ * shared pages. */
 typedef DmaResult DmaTranslate(void *opaque, const DmaRequest *req, DmaTarget *out);
 
 typedef struct DmaPort {
@@ -55,12 +56,14 @@ typedef struct DmaPort {
  * @dst:  host buffer of at least @len bytes; content undefined on failure
  * @len:  bytes; may cross pages
  * Returns DMA_OK or the reason of the first page that failed.
- * Context: event loop only. Source: Arm IHI 0070 "Translation procedure"; DDI 0487, granule protection checks.
+ * Context: event loop only. Source: Arm IHI 0070 "Translation procedure"; DDI 0487, granule protection
+ * checks.
  */
 DmaResult dma_read(DmaPort *port, uint64_t iova, void *dst, size_t len);
 DmaResult dma_write(DmaPort *port, uint64_t iova, const void *src, size_t len);
 
-/* dma_msi - a 32-bit message write; the same path with the MSI mark (never coalesced, never counted as data). */
+/* dma_msi - a 32-bit message write; the same path with the MSI mark (never coalesced, never counted as
+ * data). */
 DmaResult dma_msi(DmaPort *port, uint64_t iova, uint32_t data);
 
 const char *dma_result_name(DmaResult r);

@@ -1,7 +1,7 @@
 /*
- * Network back ends. Frames for the guest wait in a byte ring and are handed over by a clock timer, whoever sent them.
- * Slirp itself runs in the guest's send, from descriptors in the main loop, and from a guest timer while it has any
- * descriptor open (its TCP timers).
+ * Network back ends. Frames for the guest wait in a byte ring and are handed over by a clock timer, whoever
+ * sent them. Slirp itself runs in the guest's send, from descriptors in the main loop, and from a guest timer
+ * while it has any descriptor open (its TCP timers).
  */
 #include "netdev.h"
 
@@ -398,7 +398,8 @@ static bool parse_end(char *text, struct in_addr *addr, int *port)
 /* tcp|udp:[HADDR]:HPORT-[GADDR]:GPORT */
 static bool add_hostfwd(Netdev *n, const char *rule, GError **error)
 {
-    struct in_addr host = { .s_addr = INADDR_ANY }, guest = { .s_addr = 0 }; /* 0: slirp takes the first DHCP address */
+    struct in_addr host = { .s_addr = INADDR_ANY },
+                   guest = { .s_addr = 0 }; /* 0: slirp takes the first DHCP address */
     int            host_port, guest_port;
     bool           udp = g_str_has_prefix(rule, "udp:"), tcp = g_str_has_prefix(rule, "tcp:");
     char          *text = g_strdup(udp || tcp ? rule + 4 : rule); /* ":80-:80" is TCP */
@@ -410,10 +411,11 @@ static bool add_hostfwd(Netdev *n, const char *rule, GError **error)
         ok = parse_end(text, &host, &host_port) && parse_end(dash + 1, &guest, &guest_port);
     }
     if (!ok) {
-        g_set_error(error, BAILEY_ERROR, 0, "hostfwd=%s of -netdev is not tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT",
-                    rule);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "hostfwd=%s of -netdev is not tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT", rule);
     } else if (slirp_add_hostfwd(n->slirp, udp, host, host_port, guest, guest_port) < 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "cannot listen on port %d for hostfwd=%s (from -netdev): %s; choose another port",
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "cannot listen on port %d for hostfwd=%s (from -netdev): %s; choose another port",
                     host_port, rule, g_strerror(errno));
         ok = false;
     }
@@ -476,8 +478,8 @@ static bool slirp_open(Netdev *n, const OptionList *l, GError **error)
 
     n->slirp = slirp_new(&cfg, &slirp_callbacks, n);
     if (n->slirp == NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "cannot start user networking for -netdev %s; check net=, host= and dhcpstart=",
-                    l->text);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "cannot start user networking for -netdev %s; check net=, host= and dhcpstart=", l->text);
         return false;
     }
     n->source = (SlirpSource *)g_source_new(&source_funcs, sizeof(SlirpSource));
@@ -504,8 +506,10 @@ static bool keys_known(const OptionList *l, GError **error)
             ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
         }
         if (!ok) {
-            g_set_error(error, BAILEY_ERROR, 0, "'%s' in -netdev %s is not known; use id, hostfwd, restrict, ipv6, net, host, "
-                        "dns, dhcpstart, hostname, tftp or bootfile", (char *)l->keys->pdata[i], l->text);
+            g_set_error(error, BAILEY_ERROR, 0,
+                        "'%s' in -netdev %s is not known; use id, hostfwd, restrict, ipv6, net, host, "
+                        "dns, dhcpstart, hostname, tftp or bootfile",
+                        (char *)l->keys->pdata[i], l->text);
             return false;
         }
     }
@@ -514,7 +518,8 @@ static bool keys_known(const OptionList *l, GError **error)
 
 static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
 {
-    static const char *const names[] = { [NETDEV_USER] = "user", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
+    static const char *const names[] = {
+        [NETDEV_USER] = "user", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
 
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(l->driver, names[i]) == 0) {
@@ -537,7 +542,8 @@ Netdev *netdev_new(const char *option, Clock *clock, GError **error)
         goto done;
     }
     if (kind != NETDEV_NONE && (id == NULL || netdev_find(id) != NULL)) {
-        g_set_error(error, BAILEY_ERROR, 0, "-netdev %s needs an id of its own; add id=NAME and name it in -device", option);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "-netdev %s needs an id of its own; add id=NAME and name it in -device", option);
         goto done;
     }
     n = g_new0(Netdev, 1);

@@ -1,7 +1,7 @@
 /*
- * Network back ends (-netdev): user-mode networking by libslirp, a loop-back for tests, or nothing. Slirp's clock and
- * timers are guest time; what it sends to the guest arrives a fixed guest time later, never inside the guest's own
- * send, so that a run in which nothing outside talks repeats exactly.
+ * Network back ends (-netdev): user-mode networking by libslirp, a loop-back for tests, or nothing. Slirp's
+ * clock and timers are guest time; what it sends to the guest arrives a fixed guest time later, never inside
+ * the guest's own send, so that a run in which nothing outside talks repeats exactly.
  */
 #ifndef BAILEY_NETDEV_H
 #define BAILEY_NETDEV_H
@@ -20,13 +20,15 @@ enum { NETDEV_FRAME_MAX = 65536 };
 /* The guest's side: a network card. */
 typedef struct NetdevClient {
     bool (*can_receive)(void *opaque);
-    void (*receive)(void *opaque, const uint8_t *frame, size_t len); /* an Ethernet frame without its checksum */
+    /* An Ethernet frame without its frame check sequence. */
+    void (*receive)(void *opaque, const uint8_t *frame, size_t len);
 } NetdevClient;
 
 /**
  * netdev_new - one back end from the text of -netdev.
  * @option: user,id=ID[,hostfwd=tcp|udp:[HADDR]:HPORT-[GADDR]:GPORT]...[,restrict=on][,ipv6=on][,net=][,host=]
- *          [,dhcpstart=][,dns=][,hostname=][,tftp=][,bootfile=]; loop,id=ID (every frame comes back); none,id=ID
+ *          [,dhcpstart=][,dns=][,hostname=][,tftp=][,bootfile=]; loop,id=ID (every frame comes back);
+ *          none,id=ID
  * @clock: guest time
  */
 Netdev *netdev_new(const char *option, Clock *clock, GError **error);
@@ -49,7 +51,8 @@ void netdev_accept_input(Netdev *n);
 /* netdev_any_live - whether a connection to the outside is open (paces an idle guest by wall time). */
 bool netdev_any_live(void);
 
-/* netdev_set_live_hook - told +1 and -1 as connections come and go; called at once for those already there. */
+/* netdev_set_live_hook - told +1 and -1 as connections come and go; called at once for those already
+ * there. */
 void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
 
 #endif

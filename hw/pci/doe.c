@@ -1,6 +1,6 @@
 /*
- * DOE mailbox registers, object framing and discovery. An object is answered before Go's write completes, so Busy is
- * never seen set. Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
+ * DOE mailbox registers, object framing and discovery. An object is answered before Go's write completes, so
+ * Busy is never seen set. Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
  */
 #include "hw/pci/doe.h"
 
@@ -62,8 +62,8 @@ static void reply(Doe *doe, const DoeProtocol *proto, size_t payload)
     doe->out_dw = (uint32_t)dw;
     doe->out_pos = 0;
     doe->ready = true;
-    LOG(DOE, "%s: object %04x:%02x of %zu words in, %zu words out", doe->pd->dev.id, proto->vendor, proto->type,
-        (size_t)doe->in_dw, dw);
+    LOG(DOE, "%s: object %04x:%02x of %zu words in, %zu words out", doe->pd->dev.id, proto->vendor,
+        proto->type, (size_t)doe->in_dw, dw);
     interrupt(doe);
 }
 
@@ -101,8 +101,9 @@ static void dispatch(Doe *doe, uint16_t vendor, uint8_t type)
         const DoeProtocol *p = &doe->proto[i];
 
         if (p->vendor == vendor && p->type == type) {
-            size_t n = doe->handler(doe->opaque, p, doe->in + 4 * HEADER_DW, 4 * (size_t)(doe->in_dw - HEADER_DW),
-                                    doe->out + 4 * HEADER_DW, 4 * (size_t)(DOE_MAX_DW - HEADER_DW));
+            size_t n =
+                doe->handler(doe->opaque, p, doe->in + 4 * HEADER_DW, 4 * (size_t)(doe->in_dw - HEADER_DW),
+                             doe->out + 4 * HEADER_DW, 4 * (size_t)(DOE_MAX_DW - HEADER_DW));
 
             if (n != 0) {
                 reply(doe, p, MIN(n, 4 * (size_t)(DOE_MAX_DW - HEADER_DW)));
@@ -243,8 +244,8 @@ static void doe_reset(void *opaque, PciResetKind kind)
 
 static const PciSpanOps doe_ops = { doe_read, doe_written, doe_reset };
 
-void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto, unsigned vector,
-              DoeHandler *handler, void *opaque)
+void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto,
+              unsigned vector, DoeHandler *handler, void *opaque)
 {
     unsigned off = pci_add_ext_cap(pd, PCI_EXT_CAP_DOE, version, SIZE);
 

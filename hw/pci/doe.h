@@ -1,6 +1,6 @@
 /*
- * Data Object Exchange mailbox as a reusable block of a function's configuration space. The block owns the registers,
- * the object framing and discovery; the function gets one whole object on Go and gives one back.
+ * Data Object Exchange mailbox as a reusable block of a function's configuration space. The block owns the
+ * registers, the object framing and discovery; the function gets one whole object on Go and gives one back.
  * Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
  */
 #ifndef BAILEY_HW_PCI_DOE_H
@@ -29,8 +29,8 @@ typedef struct DoeProtocol {
  * @rsp, @rsp_cap: receives the reply's payload
  * Returns bytes of the reply (padded here to a multiple of 4 with zeros), or 0 for silence.
  */
-typedef size_t DoeHandler(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
-                          size_t rsp_cap);
+typedef size_t DoeHandler(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
+                          uint8_t *rsp, size_t rsp_cap);
 
 typedef struct Doe {
     PciDevice  *pd;
@@ -50,8 +50,8 @@ typedef struct Doe {
  * @version: of the capability, 1 or 2
  * @vector: MSI-X vector for interrupts or PCI_MSIX_NONE
  */
-void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto, unsigned vector,
-              DoeHandler *handler, void *opaque);
+void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto,
+              unsigned vector, DoeHandler *handler, void *opaque);
 
 /* doe_deinit - from unrealize(). */
 void doe_deinit(Doe *doe);

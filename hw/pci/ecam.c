@@ -1,6 +1,7 @@
 /*
- * The host side of a hierarchy: the configuration window (ECAM), routing of requests by bus number, and the four root
- * interrupt lines. Source: PCI Express Base Specification 6.0, "PCI Express Enhanced Configuration Access Mechanism".
+ * The host side of a hierarchy: the configuration window (ECAM), routing of requests by bus number, and the
+ * four root interrupt lines. Source: PCI Express Base Specification 6.0, "PCI Express Enhanced Configuration
+ * Access Mechanism".
  */
 #include <string.h>
 
@@ -89,7 +90,8 @@ void pci_host_foreach(PciHost *host, void (*fn)(PciDevice *pd, void *opaque), vo
 
 /* ---- configuration requests ---- */
 
-/* Down the bridges whose bus range holds the number. A guest may give two the same range: the first one takes it. */
+/* Down the bridges whose bus range holds the number. A guest may give two the same range: the first one
+ * takes it. */
 static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
 {
     if (bus->number == number) {
@@ -191,7 +193,8 @@ PciHost *pci_host_new(const PciHostConfig *cfg)
     host->root = (PciBus){ .name = g_strdup(cfg->name), .host = host, .number = cfg->first_bus };
     host->cfg.name = host->root.name;
     if (cfg->ecam_base != 0) {
-        host->ecam = memory_add_mmio(cfg->up.memory, "pcie-ecam", cfg->ecam_base, (uint64_t)buses << 20, &ecam_ops, host);
+        host->ecam = memory_add_mmio(cfg->up.memory, "pcie-ecam", cfg->ecam_base, (uint64_t)buses << 20,
+                                     &ecam_ops, host);
     }
     return host;
 }

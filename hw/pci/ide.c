@@ -1,7 +1,7 @@
 /*
- * IDE extended capability: registers of link and selective streams, the key store, and when a stream is Secure. Link
- * streams have registers only; keys of selective streams come through ide_key_*.
- * Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)", "IDE Extended Capability".
+ * IDE extended capability: registers of link and selective streams, the key store, and when a stream is
+ * Secure. Link streams have registers only; keys of selective streams come through ide_key_*. Source: PCI
+ * Express Base Specification 6.0, "Integrity & Data Encryption (IDE)", "IDE Extended Capability".
  */
 #include "hw/pci/ide.h"
 
@@ -174,8 +174,9 @@ void ide_fail(IdeCap *ide, unsigned sel, bool message)
 
 static IdeKey *slot(IdeCap *ide, unsigned sel, unsigned key_set, unsigned dir, unsigned sub)
 {
-    return sel < ide->cfg.n_sel && key_set < 2 && dir < 2 && sub < IDE_N_SUB ? &ide->sel[sel].keys[key_set][dir][sub]
-                                                                             : NULL;
+    return sel < ide->cfg.n_sel && key_set < 2 && dir < 2 && sub < IDE_N_SUB
+               ? &ide->sel[sel].keys[key_set][dir][sub]
+               : NULL;
 }
 
 bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub,
@@ -200,7 +201,7 @@ bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, u
         return false;
     }
     k->go = true;
-    if (dir == IDE_TX) { /* a transmitter has one key in use; a receiver takes both until the new one is seen */
+    if (dir == IDE_TX) { /* one key in use; a receiver takes both until it sees the new one */
         memset(slot(ide, sel, key_set ^ 1, dir, sub), 0, sizeof(IdeKey));
         ide->sel[sel].active_set = (uint8_t)key_set;
     }
@@ -224,7 +225,8 @@ bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub
 {
     int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
 
-    if (t < 0 || r < 0 || ide_state(tx, (unsigned)t) != IDE_SECURE || ide_state(rx, (unsigned)r) != IDE_SECURE) {
+    if (t < 0 || r < 0 || ide_state(tx, (unsigned)t) != IDE_SECURE ||
+        ide_state(rx, (unsigned)r) != IDE_SECURE) {
         return false;
     }
     IdeStream *ts = &tx->sel[t], *rs = &rx->sel[r];
@@ -303,7 +305,8 @@ static void add_masks(IdeCap *ide, unsigned sel)
     PciDevice *pd = ide->pd;
     uint32_t   control = (uint32_t)(CTL_ENABLE | CTL_TC | CTL_DEFAULT | CTL_STREAM_ID);
 
-    control |= (uint32_t)((ide->cfg.cfg_requests ? CTL_CFG : 0) | (ide->cfg.tee_limited ? CTL_TEE_LIMITED : 0));
+    control |= (uint32_t)(ide->cfg.cfg_requests ? CTL_CFG : 0);
+    control |= (uint32_t)(ide->cfg.tee_limited ? CTL_TEE_LIMITED : 0);
     pci_set(pd, sel_reg(ide, sel, SEL_CAP), 4, ide->cfg.n_addr);
     pci_set_wmask(pd, sel_reg(ide, sel, SEL_CONTROL), 4, control);
     pci_set_w1c(pd, sel_reg(ide, sel, SEL_STATUS), 4, (uint32_t)STATUS_FAIL);

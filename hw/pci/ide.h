@@ -1,25 +1,28 @@
 /*
- * Integrity and Data Encryption extended capability with its key store, as a reusable block for root ports and
- * endpoints. TLPs are not encrypted: one passes when both ends hold the same key and IV for its sub-stream and both
- * are Secure (ide_pair_secure). Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)".
+ * Integrity and Data Encryption extended capability with its key store, as a reusable block for root ports
+ * and endpoints. TLPs are not encrypted: one passes when both ends hold the same key and IV for its
+ * sub-stream and both are Secure (ide_pair_secure). Source: PCI Express Base Specification 6.0, "Integrity &
+ * Data Encryption (IDE)".
  */
 #ifndef BAILEY_HW_PCI_IDE_H
 #define BAILEY_HW_PCI_IDE_H
 
 #include "hw/pci/pci.h"
+#include "spdm/ide_km.h" /* key lengths and sub-stream numbers are those of IDE_KM */
 
 enum {
     IDE_MAX_LINK = 8,
     IDE_MAX_STREAMS = 16, /* selective */
     IDE_MAX_ADDR = 4,
-    IDE_KEY_LEN = 32,
+    IDE_N_SUB = IDE_SUB_STREAMS,
     IDE_IV_LEN = 8,
     IDE_STREAM_ID_NONE = 255, /* what Linux parks disabled streams on */
 };
 
 typedef enum IdeDirection { IDE_RX = 0, IDE_TX = 1 } IdeDirection; /* as seen by this port */
-typedef enum IdeSubStream { IDE_PR = 0, IDE_NPR = 1, IDE_CPL = 2, IDE_N_SUB = 3 } IdeSubStream;
-typedef enum IdeStreamState { IDE_INSECURE = 0, IDE_SECURE = 2 } IdeStreamState; /* Status register encodings */
+
+/* Encodings of the Status register. */
+typedef enum IdeStreamState { IDE_INSECURE = 0, IDE_SECURE = 2 } IdeStreamState;
 
 typedef struct IdeKey {
     bool    programmed;
@@ -40,7 +43,8 @@ typedef struct IdeCap IdeCap;
 typedef struct IdeOps {
     /* A selective stream went Secure or Insecure; @sel is its block number. */
     void (*changed)(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state);
-    /* Control, RID or address association registers of block @sel changed value (TDISP: TDI to ERROR when bound). */
+    /* Control, RID or address association registers of block @sel changed value (TDISP: TDI to ERROR when
+     * bound). */
     void (*reconfigured)(void *opaque, IdeCap *ide, unsigned sel);
 } IdeOps;
 
@@ -72,8 +76,10 @@ bool     ide_enabled(const IdeCap *ide, unsigned sel);
 bool     ide_default(const IdeCap *ide, unsigned sel);
 uint8_t  ide_stream_id(const IdeCap *ide, unsigned sel);
 uint8_t  ide_traffic_class(const IdeCap *ide, unsigned sel);
-bool     ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);   /* RID association valid and holds @rid */
-bool     ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr); /* some address association holds @addr */
+
+/* ide_rid_matches, ide_addr_matches - a valid association of the block holds @rid, @addr. */
+bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);
+bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr);
 IdeStreamState ide_state(const IdeCap *ide, unsigned sel);
 
 /**
@@ -83,7 +89,8 @@ IdeStreamState ide_state(const IdeCap *ide, unsigned sel);
 bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub,
                   const uint8_t key[IDE_KEY_LEN], const uint8_t iv[IDE_IV_LEN]);
 
-/* ide_key_go, ide_key_stop - K_SET_GO and K_SET_STOP of one sub-stream; the stream's state follows before return. */
+/* ide_key_go, ide_key_stop - K_SET_GO and K_SET_STOP of one sub-stream; the stream's state follows before
+ * return. */
 bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub);
 bool ide_key_stop(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub);
 

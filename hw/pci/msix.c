@@ -66,8 +66,11 @@ static void send(PciDevice *pd, unsigned v)
         (void)dma_msi(&pd->dma, e->addr, e->data);
         return;
     }
-    DmaRequest req = { .requester = pd->dma.requester, .trusted = pd->dma.msi_trusted, .write = true, .is_msi = true,
-                       .iova = e->addr };
+    DmaRequest req = { .requester = pd->dma.requester,
+                      .trusted = pd->dma.msi_trusted,
+                      .write = true,
+                      .is_msi = true,
+                      .iova = e->addr };
 
     if (pd->dma.enabled && pci_dma_gate(pd, &req) == DMA_OK) {
         up->msi(up->msi_opaque, req.requester, e->addr, e->data);
@@ -140,7 +143,8 @@ static bool in_table(const PciDevice *pd, unsigned bar, uint64_t off)
 {
     const PciMsix *m = &pd->msix;
 
-    return m->cap != 0 && bar == m->table_bar && off >= m->table_off && off - m->table_off < (uint64_t)m->n * ENTRY;
+    return m->cap != 0 && bar == m->table_bar && off >= m->table_off &&
+           off - m->table_off < (uint64_t)m->n * ENTRY;
 }
 
 static bool in_pba(const PciDevice *pd, unsigned bar, uint64_t off)
@@ -181,7 +185,8 @@ bool pci_msix_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, ui
             return true;
         }
         for (unsigned i = 0; i < size / 4; i++) {
-            set_table_word(&pd->msix.vectors[rel / ENTRY], (unsigned)(rel % ENTRY) / 4 + i, (uint32_t)(value >> (32 * i)));
+            set_table_word(&pd->msix.vectors[rel / ENTRY], (unsigned)(rel % ENTRY) / 4 + i,
+                           (uint32_t)(value >> (32 * i)));
         }
         flush(pd, (unsigned)(rel / ENTRY));
         return true;

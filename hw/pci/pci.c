@@ -1,6 +1,6 @@
 /*
- * PCI Express functions: configuration space by masks, capabilities, BARs, power states, reset, INTx. What a function
- * does not model in hardware terms: link training, error signalling, ATS and peer-to-peer requests.
+ * PCI Express functions: configuration space by masks, capabilities, BARs, power states, reset, INTx. What a
+ * function does not model in hardware terms: link training, error signalling, ATS and peer-to-peer requests.
  * Source: PCI Express Base Specification 6.0, "Software Initialization and Configuration".
  */
 #include "hw/pci/pci.h"
@@ -162,7 +162,8 @@ void pci_add_exp(PciDevice *pd, PciExpType type, uint32_t devcap_extra)
     pci_set_wmask(pd, c + PCI_EXP_DEVCTL, 2, 0x79ff);
     pci_set_w1c(pd, c + PCI_EXP_DEVSTA, 2, 0x000f);
     if (link) {
-        pci_set(pd, c + PCI_EXP_LNKCAP, 4, 1u | 1u << 4 | (port ? (1u << 20 | (unsigned)(pd->devfn >> 3) << 24) : 0));
+        pci_set(pd, c + PCI_EXP_LNKCAP, 4,
+                1u | 1u << 4 | (port ? (1u << 20 | (unsigned)(pd->devfn >> 3) << 24) : 0));
         pci_set_wmask(pd, c + PCI_EXP_LNKCTL, 2, 0x00cb);
         pci_set(pd, c + PCI_EXP_LNKSTA, 2, 1u | 1u << 4 | (port ? 1u << 13 : 0)); /* bit 13: link active */
         pci_set(pd, c + PCI_EXP_LNKCAP2, 4, 1u << 1);
@@ -176,7 +177,8 @@ void pci_add_exp(PciDevice *pd, PciExpType type, uint32_t devcap_extra)
         pci_set_w1c(pd, c + PCI_EXP_SLTSTA, 2, 0x011f);
         pci_set_wmask(pd, c + PCI_EXP_RTCTL, 2, 0x001f);
     }
-    pci_set(pd, c + PCI_EXP_DEVCAP2, 4, 1u << 4 | (port ? 1u << 5 : 0)); /* completion timeout disable; ARI forwarding */
+    pci_set(pd, c + PCI_EXP_DEVCAP2, 4,
+            1u << 4 | (port ? 1u << 5 : 0)); /* completion timeout disable; ARI forwarding */
     pci_set_wmask(pd, c + PCI_EXP_DEVCTL2, 2, 0x003f);
 }
 
@@ -232,7 +234,8 @@ void pci_add_span(PciDevice *pd, unsigned off, unsigned len, const PciSpanOps *o
 
 /* ---- INTx ---- */
 
-/* Line of the root that a function's pin ends at: each level turns it by the device number ("INTx Emulation"). */
+/* Line of the root that a function's pin ends at: each level turns it by the device number ("INTx
+ * Emulation"). */
 static unsigned root_line(const PciDevice *pd)
 {
     unsigned pin = pd->config[PCI_INTERRUPT_PIN] - 1u;
@@ -269,7 +272,8 @@ void pci_set_intx(PciDevice *pd, bool level)
 
 DmaResult pci_dma_gate(PciDevice *pd, const DmaRequest *req)
 {
-    DmaResult r = pd->hooks != NULL && pd->hooks->dma_allowed != NULL ? pd->hooks->dma_allowed(pd, req) : DMA_OK;
+    DmaResult r =
+        pd->hooks != NULL && pd->hooks->dma_allowed != NULL ? pd->hooks->dma_allowed(pd, req) : DMA_OK;
 
     for (PciDevice *b = pd->bus->bridge; r == DMA_OK && b != NULL; b = b->bus->bridge) {
         if (!b->dma.enabled) { /* a bridge without Bus Master Enable forwards nothing upstream */
@@ -358,7 +362,8 @@ static bool bar_place(const PciDevice *pd, const PciBar *bar, uint64_t *base)
         return command(pd, PCI_COMMAND_IO) && pd->bus->bridge == NULL && inside(&cfg->io, *base, bar->size);
     }
     *base = addr;
-    if (!command(pd, PCI_COMMAND_MEMORY) || !(inside(&cfg->mem32, addr, bar->size) || inside(&cfg->mem64, addr, bar->size))) {
+    if (!command(pd, PCI_COMMAND_MEMORY) ||
+        !(inside(&cfg->mem32, addr, bar->size) || inside(&cfg->mem64, addr, bar->size))) {
         return false;
     }
     for (const PciDevice *b = pd->bus->bridge; b != NULL; b = b->bus->bridge) {
@@ -377,7 +382,8 @@ static void update_bar(PciDevice *pd, PciBar *bar)
     if (on == bar->mapped && (!on || base == bar->base)) {
         return;
     }
-    LOG(MMIO, "%s: BAR %u %s 0x%" PRIx64, pd->dev.id, bar->n, on ? "at" : "off, was at", on ? base : bar->base);
+    LOG(MMIO, "%s: BAR %u %s 0x%" PRIx64, pd->dev.id, bar->n, on ? "at" : "off, was at",
+        on ? base : bar->base);
     bar->mapped = on;
     bar->base = on ? base : bar->base;
     memory_move(pd->bus->host->cfg.up.memory, bar->region, bar->base, on);
@@ -410,7 +416,8 @@ static bool mmio_passes(PciDevice *pd, unsigned bar, uint64_t off, unsigned size
            pd->hooks->mmio_allowed(pd, bar, off, size, attrs, write);
 }
 
-MemResult pci_bar_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value)
+MemResult pci_bar_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs,
+                       uint64_t *value)
 {
     const PciBar *b = &pd->bars[bar];
 
@@ -433,7 +440,8 @@ MemResult pci_bar_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size,
     return MEM_OK;
 }
 
-MemResult pci_bar_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value)
+MemResult pci_bar_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs,
+                        uint64_t value)
 {
     const PciBar *b = &pd->bars[bar];
 
@@ -535,7 +543,8 @@ uint32_t pci_config_read(PciDevice *pd, unsigned off, unsigned size)
     uint32_t       value = pci_get(pd, off, size);
     const PciSpan *span = find_span(pd, off);
 
-    if (pd->hooks != NULL && pd->hooks->config_read != NULL && pd->hooks->config_read(pd, off, size, &value)) {
+    if (pd->hooks != NULL && pd->hooks->config_read != NULL &&
+        pd->hooks->config_read(pd, off, size, &value)) {
         return value;
     }
     if (span != NULL && span->ops->read != NULL) {
@@ -606,12 +615,14 @@ static void config_effects(PciDevice *pd, const PciConfigWrite *w, unsigned powe
 
 void pci_config_write(PciDevice *pd, unsigned off, unsigned size, uint32_t value)
 {
-    uint32_t       wmask = (uint32_t)le_get(pd->wmask + off, size), w1c = (uint32_t)le_get(pd->w1c + off, size);
+    uint32_t wmask = (uint32_t)le_get(pd->wmask + off, size), w1c = (uint32_t)le_get(pd->w1c + off, size);
     unsigned       power_before = pci_power_state(pd);
     const PciSpan *span = find_span(pd, off);
-    PciConfigWrite w = { .off = (uint16_t)off, .size = (uint8_t)size, .raw = value, .old = pci_get(pd, off, size) };
+    PciConfigWrite w = {
+        .off = (uint16_t)off, .size = (uint8_t)size, .raw = value, .old = pci_get(pd, off, size) };
 
-    if (pd->hooks != NULL && pd->hooks->config_write != NULL && pd->hooks->config_write(pd, off, size, value)) {
+    if (pd->hooks != NULL && pd->hooks->config_write != NULL &&
+        pd->hooks->config_write(pd, off, size, value)) {
         return;
     }
     w.now = ((w.old & ~wmask) | (value & wmask)) & ~(value & w1c);
@@ -675,19 +686,21 @@ static int free_slot(const PciBus *bus)
 static bool choose_slot(const PciBus *bus, const Device *dev, int *devfn, GError **error)
 {
     if (strcmp(dev->cls->bus != NULL ? dev->cls->bus : "", "pci") != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s is not a PCI device and cannot sit on bus %s", dev->cls->name,
-                    bus_name(bus));
+        g_set_error(error, BAILEY_ERROR, 0, "device %s is not a PCI device and cannot sit on bus %s",
+                    dev->cls->name, bus_name(bus));
         return false;
     }
     if (*devfn < 0) {
         *devfn = free_slot(bus);
     }
     if (*devfn < 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "bus %s has no room for device %s; use another bus=", bus_name(bus), dev->id);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "bus %s has no room for device %s; use another bus=", bus_name(bus), dev->id);
         return false;
     }
     if (bus->functions[*devfn] != NULL || (bus->bridge != NULL && *devfn >= 8)) {
-        g_set_error(error, BAILEY_ERROR, 0, "cannot put device %s at %02x.%x of bus %s: %s; choose another addr=", dev->id,
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "cannot put device %s at %02x.%x of bus %s: %s; choose another addr=", dev->id,
                     *devfn >> 3, *devfn & 7, bus_name(bus),
                     bus->functions[*devfn] != NULL ? "another device is there" : "a port has only device 0");
         return false;
@@ -729,7 +742,10 @@ bool pci_plug(PciBus *bus, Device *dev, int devfn, GError **error)
     pd->devfn = (uint8_t)devfn;
     bus->functions[devfn] = pd;
     pd->dma = (DmaPort){
-        .memory = bus->host->cfg.up.dma_memory, .translate = translate, .opaque = pd, .requester = pci_bdf(pd),
+        .memory = bus->host->cfg.up.dma_memory,
+        .translate = translate,
+        .opaque = pd,
+        .requester = pci_bdf(pd),
     };
     dev->dma = &pd->dma;
     if (!device_realize(dev, error)) {
@@ -760,13 +776,17 @@ bool pci_plug_option(PciHost *host, Device *dev, GError **error)
     int     devfn = -1;
 
     if (bus == NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "there is no bus '%s' for device %s; use %s or the id of a pcie-root-port given "
-                    "before", dev->bus_name, dev->id, host->root.name);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "there is no bus '%s' for device %s; use %s or the id of a pcie-root-port given "
+                    "before",
+                    dev->bus_name, dev->id, host->root.name);
     } else if (dev->addr != NULL && !parse_addr(dev->addr, &devfn)) {
-        g_set_error(error, BAILEY_ERROR, 0, "addr=%s of device %s is not DEVICE or DEVICE.FUNCTION in hexadecimal", dev->addr,
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "addr=%s of device %s is not DEVICE or DEVICE.FUNCTION in hexadecimal", dev->addr,
                     dev->id);
     } else if (pci_host_find_id(host, dev->id) != NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "there are two devices called '%s'; give each an id= of its own", dev->id);
+        g_set_error(error, BAILEY_ERROR, 0, "there are two devices called '%s'; give each an id= of its own",
+                    dev->id);
     } else {
         return pci_plug(bus, dev, devfn, error);
     }

@@ -1,8 +1,8 @@
 /*
- * PCI Express functions, buses and hosts. A PciDevice is a Device with a 4 KiB configuration space described by
- * masks; capabilities, BARs, MSI-X, INTx, function level reset and power states are done here, so that a function's
- * file holds only what is special. A PciHost is one hierarchy: the machine's own, or the virtual one of a Realm.
- * Source: PCI Express Base Specification 6.0, "Software Initialization and Configuration".
+ * PCI Express functions, buses and hosts. A PciDevice is a Device with a 4 KiB configuration space described
+ * by masks; capabilities, BARs, MSI-X, INTx, function level reset and power states are done here, so that a
+ * function's file holds only what is special. A PciHost is one hierarchy: the machine's own, or the virtual
+ * one of a Realm. Source: PCI Express Base Specification 6.0, "Software Initialization and Configuration".
  */
 #ifndef BAILEY_HW_PCI_PCI_H
 #define BAILEY_HW_PCI_PCI_H
@@ -134,9 +134,12 @@ typedef struct PciHooks {
     bool (*config_read)(PciDevice *pd, unsigned off, unsigned size, uint32_t *value); /* true: answered */
     bool (*config_write)(PciDevice *pd, unsigned off, unsigned size, uint32_t value); /* true: done */
     void (*config_written)(PciDevice *pd, const PciConfigWrite *w);
-    /* Whether an MMIO access is answered; when not, reads give all ones and writes are lost (MSI-X table included). */
-    bool (*mmio_allowed)(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, bool write);
-    /* Before a request leaves the function; @req->trusted is as the port says and may be looked at, not changed. */
+    /* Whether an MMIO access is answered; when not, reads give all ones and writes are lost (MSI-X table
+     * included). */
+    bool (*mmio_allowed)(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs,
+                         bool write);
+    /* Before a request leaves the function; @req->trusted is as the port says and may be looked at, not
+     * changed. */
     DmaResult (*dma_allowed)(PciDevice *pd, const DmaRequest *req);
     /* Bridges: the same two for what passes through on its way to or from @below. */
     bool (*forward_mmio)(PciDevice *bridge, PciDevice *below, unsigned bar, MemAttrs attrs, uint64_t addr);
@@ -147,7 +150,8 @@ typedef struct PciHooks {
     void (*power)(PciDevice *pd, unsigned state);
 } PciHooks;
 
-/* Registers with behaviour inside the configuration space (DOE, IDE): handlers by offset from the span's start. */
+/* Registers with behaviour inside the configuration space (DOE, IDE): handlers by offset from the span's
+ * start. */
 typedef struct PciSpanOps {
     /* Replaces what the space holds; NULL: the stored bytes. @value comes in as the stored bytes. */
     uint32_t (*read)(void *opaque, unsigned off, unsigned size, uint32_t value);
@@ -190,7 +194,8 @@ typedef struct PciMsix {
     uint64_t       pending[PCI_MSIX_MAX / 64];
 } PciMsix;
 
-/* First member of every PCI function's state struct. Fields are for reading; use the functions below to change. */
+/* First member of every PCI function's state struct. Fields are for reading; use the functions below to
+ * change. */
 struct PciDevice {
     Device          dev;
     PciBus         *bus;
@@ -313,7 +318,8 @@ typedef struct PciIds {
 /* pci_set_ids - header of type 0 with these numbers; first call of every realize(). */
 void pci_set_ids(PciDevice *pd, const PciIds *ids);
 
-/* pci_add_cap, pci_add_ext_cap - link in a capability of @size bytes (zeroed, read-only); returns its offset. */
+/* pci_add_cap, pci_add_ext_cap - link in a capability of @size bytes (zeroed, read-only); returns its
+ * offset. */
 unsigned pci_add_cap(PciDevice *pd, uint8_t id, unsigned size);
 unsigned pci_add_ext_cap(PciDevice *pd, uint16_t id, unsigned version, unsigned size);
 
@@ -333,7 +339,8 @@ void pci_add_pm(PciDevice *pd);
 /* pci_add_aer - Advanced Error Reporting, registers only: no error is ever signalled to it. */
 void pci_add_aer(PciDevice *pd);
 
-/* pci_add_acs - Access Control Services of a root port: all redirects, always obeyed since nothing goes peer to peer. */
+/* pci_add_acs - Access Control Services of a root port: all redirects, always obeyed since nothing goes
+ * peer to peer. */
 void pci_add_acs(PciDevice *pd);
 
 /* pci_add_msix - @n vectors; table and pending bits inside BARs added before. */
@@ -374,7 +381,9 @@ unsigned pci_power_state(const PciDevice *pd);
  * pci_bar_access - one MMIO access by offset with all checks (gate, MSI-X table, then the function's ops).
  * For those who decode addresses themselves, such as a VMM that emulates the device for a Realm.
  */
-MemResult pci_bar_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value);
-MemResult pci_bar_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value);
+MemResult pci_bar_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs,
+                       uint64_t *value);
+MemResult pci_bar_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs,
+                        uint64_t value);
 
 #endif

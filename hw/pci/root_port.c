@@ -1,8 +1,8 @@
 /*
- * PCI Express root port: a type 1 function with one link below it. It enforces what the host side of TDISP needs: T=1
- * requests pass only over a Secure selective IDE stream whose keys both ends share. The RME-DA DVSEC is read-only for
- * configuration requests; the monitor sets it through root_port_set_tdisp().
- * Source: PCI Express Base Specification 6.0, "Type 1 Configuration Space Header"; Arm RME-DA (DEN0129 supplement),
+ * PCI Express root port: a type 1 function with one link below it. It enforces what the host side of TDISP
+ * needs: T=1 requests pass only over a Secure selective IDE stream whose keys both ends share. The RME-DA
+ * DVSEC is read-only for configuration requests; the monitor sets it through root_port_set_tdisp(). Source:
+ * PCI Express Base Specification 6.0, "Type 1 Configuration Space Header"; Arm RME-DA (DEN0129 supplement),
  * root port DVSEC.
  */
 #include "hw/pci/root_port.h"
@@ -85,7 +85,8 @@ void root_port_set_tdisp(PciDevice *pd, bool enable, uint32_t lock_mask)
 
 /* ---- trusted requests ---- */
 
-/* The stream that carries requests between the port and function @rid: associated by requester ID, and Secure. */
+/* The stream that carries requests between the port and function @rid: associated by requester ID, and
+ * Secure. */
 static int stream_for(const RootPort *rp, uint16_t rid)
 {
     for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
@@ -165,12 +166,14 @@ static void add_dvsec(RootPort *rp)
 static bool root_port_realize(Device *dev, GError **error)
 {
     static const PciIds    ids = { .vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400 };
-    static const IdeConfig ide = { .n_sel = N_STREAMS, .n_addr = N_ADDR, .tee_limited = true, .cfg_requests = true };
+    static const IdeConfig ide = {
+        .n_sel = N_STREAMS, .n_addr = N_ADDR, .tee_limited = true, .cfg_requests = true };
     RootPort              *rp = (RootPort *)dev;
     PciDevice             *pd = &rp->pci;
 
     if (pd->bus->bridge != NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s is a root port and must sit on the root bus, not on %s", dev->id,
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "device %s is a root port and must sit on the root bus, not on %s", dev->id,
                     pd->bus->name);
         return false;
     }

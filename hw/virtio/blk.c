@@ -144,7 +144,8 @@ static void notify(VirtioPci *v, unsigned q)
         }
         uint8_t status = serve(b, c, &written);
 
-        if (!virtio_chain_write(v, c, c->in_len - 1, &status, 1) || !virtq_push(v, q, c, (uint32_t)written + 1)) {
+        if (!virtio_chain_write(v, c, c->in_len - 1, &status, 1) ||
+            !virtq_push(v, q, c, (uint32_t)written + 1)) {
             return;
         }
         any = true;
@@ -172,8 +173,8 @@ static bool blk_realize(Device *dev, GError **error)
     b->drive = b->drive_id != NULL ? blockdev_find(b->drive_id) : NULL;
     if (b->drive == NULL) {
         g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive%s%s%s", dev->id,
-                    b->drive_id != NULL ? "; there is none called '" : "", b->drive_id != NULL ? b->drive_id : "",
-                    b->drive_id != NULL ? "'" : "");
+                    b->drive_id != NULL ? "; there is none called '" : "",
+                    b->drive_id != NULL ? b->drive_id : "", b->drive_id != NULL ? "'" : "");
         return false;
     }
     virtio_pci_init(&b->v, &blk_type, &virtio_default_layout,
@@ -186,5 +187,5 @@ static const Prop blk_props[] = {
     { "serial", PROP_STRING, offsetof(VirtioBlk, serial), NULL, "serial number, up to 20 characters" },
 };
 
-DEVICE(virtio_blk, VIRTIO_CLASS("virtio-blk-pci", VirtioBlk, blk_realize, .desc = "virtio disk", .props = blk_props,
-                                .n_props = ARRAY_LEN(blk_props)));
+DEVICE(virtio_blk, VIRTIO_CLASS("virtio-blk-pci", VirtioBlk, blk_realize, .desc = "virtio disk",
+                                .props = blk_props, .n_props = ARRAY_LEN(blk_props)));

@@ -1,5 +1,6 @@
 /*
- * Virtio console: one port, no control queue. Source: VIRTIO 1.2, "Console Device". Not offered: MULTIPORT, SIZE.
+ * Virtio console: one port, no control queue. Source: VIRTIO 1.2, "Console Device". Not offered: MULTIPORT,
+ * SIZE.
  */
 #include <string.h>
 
@@ -61,7 +62,8 @@ static void flush_input(VirtioConsole *c)
     while (c->input_len > 0 && virtq_pop(v, RXQ, &v->chain) == VIRTQ_CHAIN) {
         size_t n = (size_t)MIN(v->chain.in_len, (uint64_t)c->input_len);
 
-        if (!virtio_chain_write(v, &v->chain, 0, c->input, n) || !virtq_push(v, RXQ, &v->chain, (uint32_t)n)) {
+        if (!virtio_chain_write(v, &v->chain, 0, c->input, n) ||
+            !virtq_push(v, RXQ, &v->chain, (uint32_t)n)) {
             return;
         }
         c->input_len -= n;
@@ -141,7 +143,8 @@ static bool console_realize(Device *dev, GError **error)
     if (c->chardev_id != NULL) {
         c->chardev = chardev_find(c->chardev_id);
         if (c->chardev == NULL || !chardev_set_client(c->chardev, &console_client, c)) {
-            g_set_error(error, BAILEY_ERROR, 0, "cannot connect device %s to chardev=%s: %s", dev->id, c->chardev_id,
+            g_set_error(error, BAILEY_ERROR, 0, "cannot connect device %s to chardev=%s: %s", dev->id,
+                        c->chardev_id,
                         c->chardev == NULL ? "there is no -chardev with that id; add one"
                                            : "something else is connected to it");
             c->chardev = NULL;
@@ -162,9 +165,10 @@ static void console_unrealize(Device *dev)
 }
 
 static const Prop console_props[] = {
-    { "chardev", PROP_STRING, offsetof(VirtioConsole, chardev_id), NULL, "id of the -chardev it is connected to" },
+    { "chardev", PROP_STRING, offsetof(VirtioConsole, chardev_id), NULL,
+     "id of the -chardev it is connected to" },
 };
 
-DEVICE(virtio_console, VIRTIO_CLASS("virtio-console-pci", VirtioConsole, console_realize, .unrealize = console_unrealize,
-                                    .desc = "virtio console, one port", .props = console_props,
-                                    .n_props = ARRAY_LEN(console_props)));
+DEVICE(virtio_console, VIRTIO_CLASS("virtio-console-pci", VirtioConsole, console_realize,
+                                    .unrealize = console_unrealize, .desc = "virtio console, one port",
+                                    .props = console_props, .n_props = ARRAY_LEN(console_props)));

@@ -1,6 +1,6 @@
 /*
- * Virtio network device: one receive and one transmit queue. Checksums the driver left open are filled in before the
- * frame goes out. Source: VIRTIO 1.2, "Network Device".
+ * Virtio network device: one receive and one transmit queue. Checksums the driver left open are filled in
+ * before the frame goes out. Source: VIRTIO 1.2, "Network Device".
  */
 #include <string.h>
 
@@ -244,7 +244,8 @@ static const VirtioType net_type = {
     .start = start,
 };
 
-/* A locally administered address from the device's name, so that two cards differ and runs repeat (FNV-1a). */
+/* A locally administered address from the device's name, so that two cards differ and runs repeat
+ * (FNV-1a). */
 static void make_mac(VirtioNet *n)
 {
     static const uint8_t none[6];
@@ -256,7 +257,11 @@ static void make_mac(VirtioNet *n)
     for (const char *p = n->v.pci.dev.id; *p != '\0'; p++) {
         h = (h ^ (uint8_t)*p) * 16777619u;
     }
-    memcpy(n->mac, (const uint8_t[]){ 0x52, 0x54, 0x00, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h }, 6);
+    n->mac[0] = 0x52;
+    n->mac[1] = 0x54;
+    n->mac[3] = (uint8_t)(h >> 16);
+    n->mac[4] = (uint8_t)(h >> 8);
+    n->mac[5] = (uint8_t)h;
 }
 
 bool virtio_net_realize(VirtioNet *n, const VirtioLayout *layout, const PciIds *ids_override, GError **error)
@@ -268,7 +273,8 @@ bool virtio_net_realize(VirtioNet *n, const VirtioLayout *layout, const PciIds *
         n->netdev = netdev_find(n->netdev_id);
         if (n->netdev == NULL || !netdev_set_client(n->netdev, &net_client, n)) {
             g_set_error(error, BAILEY_ERROR, 0, "cannot connect device %s to netdev=%s: %s", id, n->netdev_id,
-                        n->netdev == NULL ? "there is no -netdev with that id; add one" : "another card is connected to it");
+                        n->netdev == NULL ? "there is no -netdev with that id; add one"
+                                          : "another card is connected to it");
             n->netdev = NULL;
             return false;
         }
@@ -299,5 +305,6 @@ static void net_unrealize(Device *dev)
 
 static const Prop net_props[] = { VIRTIO_NET_PROPS(0) };
 
-DEVICE(virtio_net, VIRTIO_CLASS("virtio-net-pci", VirtioNet, net_realize, .unrealize = net_unrealize,
-                                .desc = "virtio network card", .props = net_props, .n_props = ARRAY_LEN(net_props)));
+DEVICE(virtio_net,
+       VIRTIO_CLASS("virtio-net-pci", VirtioNet, net_realize, .unrealize = net_unrealize,
+                    .desc = "virtio network card", .props = net_props, .n_props = ARRAY_LEN(net_props)));

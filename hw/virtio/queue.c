@@ -1,7 +1,7 @@
 /*
- * Split virtqueues. The driver is hostile: a chain is copied out of guest memory once, checked as a whole, and only
- * then acted on. A rule broken, or memory that does not answer, stops the device until reset (NEEDS_RESET).
- * Source: VIRTIO 1.2, "Split Virtqueues".
+ * Split virtqueues. The driver is hostile: a chain is copied out of guest memory once, checked as a whole,
+ * and only then acted on. A rule broken, or memory that does not answer, stops the device until reset
+ * (NEEDS_RESET). Source: VIRTIO 1.2, "Split Virtqueues".
  */
 #include <inttypes.h>
 
@@ -31,7 +31,8 @@ bool virtio_ready(const VirtioPci *v, unsigned q)
            q < v->type->n_queues && v->vq[q].enabled;
 }
 
-/* Sorts out the result of a DMA: a function that may not send now just waits, anything else breaks the device. */
+/* Sorts out the result of a DMA: a function that may not send now just waits, anything else breaks the
+ * device. */
 static bool dma_done(VirtioPci *v, DmaResult r)
 {
     if (r == DMA_OK) {
@@ -158,8 +159,10 @@ static bool add_buffer(VirtioPci *v, const VirtQueue *vq, VirtChain *c, const De
     return true;
 }
 
-/* Follows one table of @n descriptors from @i. *@indirect receives the table that the last one points to, if any. */
-static bool walk(VirtioPci *v, const VirtQueue *vq, VirtChain *c, uint64_t table, unsigned n, unsigned i, Desc *indirect)
+/* Follows one table of @n descriptors from @i. *@indirect receives the table that the last one points to,
+ * if any. */
+static bool walk(VirtioPci *v, const VirtQueue *vq, VirtChain *c, uint64_t table, unsigned n, unsigned i,
+                 Desc *indirect)
 {
     for (unsigned steps = 0; steps < n; steps++) {
         Desc d;
@@ -219,7 +222,8 @@ VirtqResult virtq_pop(VirtioPci *v, unsigned q, VirtChain *chain)
     if (n == 0) {
         ask_notification(v, vq);
     }
-    if (n <= 0 || !get16(v, vq->avail + RING + 2 * (uint64_t)(vq->last_avail & (vq->size - 1)), &chain->head)) {
+    if (n <= 0 ||
+        !get16(v, vq->avail + RING + 2 * (uint64_t)(vq->last_avail & (vq->size - 1)), &chain->head)) {
         return v->status & VIRTIO_STATUS_NEEDS_RESET ? VIRTQ_BROKEN : VIRTQ_EMPTY;
     }
     if (chain->head >= vq->size) {
@@ -332,7 +336,8 @@ static DmaResult copy_to_guest(DmaPort *port, uint64_t iova, uint8_t *buf, size_
     return dma_write(port, iova, buf, len);
 }
 
-static bool copy_segments(VirtioPci *v, const VirtSeg *seg, unsigned n, uint64_t off, uint8_t *buf, size_t len, Copy *copy)
+static bool copy_segments(VirtioPci *v, const VirtSeg *seg, unsigned n, uint64_t off, uint8_t *buf,
+                          size_t len, Copy *copy)
 {
     for (unsigned i = 0; i < n && len > 0; i++) {
         if (off >= seg[i].len) {

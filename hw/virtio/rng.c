@@ -42,4 +42,5 @@ static bool rng_realize(Device *dev, GError **error)
     return true;
 }
 
-DEVICE(virtio_rng, VIRTIO_CLASS("virtio-rng-pci", VirtioRng, rng_realize, .desc = "virtio random numbers, from -seed"));
+DEVICE(virtio_rng,
+       VIRTIO_CLASS("virtio-rng-pci", VirtioRng, rng_realize, .desc = "virtio random numbers, from -seed"));

@@ -112,16 +112,18 @@ static void set_status(VirtioPci *v, uint8_t value)
         virtio_pci_reset(&v->pci.dev);
         return;
     }
-    bool features_ok = (v->driver_features & ~v->host_features) == 0 && (v->driver_features & VIRTIO_F_VERSION_1) != 0;
+    bool features_ok =
+        (v->driver_features & ~v->host_features) == 0 && (v->driver_features & VIRTIO_F_VERSION_1) != 0;
 
     if ((value & VIRTIO_STATUS_FEATURES_OK) && !(old & VIRTIO_STATUS_FEATURES_OK) && !features_ok) {
         guest_error("%s: features 0x%" PRIx64 " are not acceptable", v->pci.dev.id, v->driver_features);
         value &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
     }
-    if (!(value & VIRTIO_STATUS_FEATURES_OK)) { /* the driver must not go on; if it does, the device does not */
+    if (!(value & VIRTIO_STATUS_FEATURES_OK)) { /* a driver that goes on all the same is not served */
         value &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
     }
-    v->status = value | (old & (VIRTIO_STATUS_NEEDS_RESET | VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK));
+    v->status =
+        value | (old & (VIRTIO_STATUS_NEEDS_RESET | VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK));
     if ((v->status & ~old & VIRTIO_STATUS_DRIVER_OK) && v->type->start != NULL) {
         v->type->start(v);
     }
@@ -150,7 +152,8 @@ static void enable_queue(VirtioPci *v, VirtQueue *vq)
 {
     uint64_t n = vq->size;
 
-    if (!area_ok(vq->desc, 16 * n, 16) || !area_ok(vq->avail, 6 + 2 * n, 2) || !area_ok(vq->used, 6 + 8 * n, 4)) {
+    if (!area_ok(vq->desc, 16 * n, 16) || !area_ok(vq->avail, 6 + 2 * n, 2) ||
+        !area_ok(vq->used, 6 + 8 * n, 4)) {
         virtio_broken(v, "queue area is not aligned or wraps");
         return;
     }
@@ -390,7 +393,8 @@ void virtio_pci_init(VirtioPci *v, const VirtioType *type, const VirtioLayout *l
     pci_set_interrupt_pin(pd, 1);
     pci_add_bar(pd, layout->msix_bar, PAGE, PCI_BAR_MEM32, NULL);
     pci_add_bar(pd, layout->bar, 4 * PAGE, PCI_BAR_MEM64 | PCI_BAR_PREFETCH, &virtio_bar_ops);
-    pci_add_msix(pd, type->n_queues + 1 + layout->extra_vectors, layout->msix_bar, 0, layout->msix_bar, 0x800);
+    pci_add_msix(pd, type->n_queues + 1 + layout->extra_vectors, layout->msix_bar, 0, layout->msix_bar,
+                 0x800);
     add_structures(v);
     pci_add_exp(pd, pd->bus->bridge == NULL ? PCI_EXP_RC_ENDPOINT : PCI_EXP_ENDPOINT,
                 PCI_EXP_DEVCAP_FLR | layout->devcap);
@@ -407,7 +411,9 @@ void virtio_pci_reset(Device *dev)
     v->queue_select = 0;
     v->status = v->isr = 0;
     for (unsigned q = 0; q < v->type->n_queues; q++) {
-        v->vq[q] = (VirtQueue){ .size = v->type->queue_size, .max = v->type->queue_size, .vector = PCI_MSIX_NONE };
+        uint16_t max = v->type->queue_size;
+
+        v->vq[q] = (VirtQueue){ .size = max, .max = max, .vector = PCI_MSIX_NONE };
     }
     if (dev->realized) { /* not while realize() still runs */
         pci_set_intx(&v->pci, false);

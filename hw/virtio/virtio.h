@@ -1,9 +1,9 @@
 /*
  * Virtio 1.2 over PCI, modern interface, split queues: transport and queue core for device types. A type is a
- * VirtioType table and a state struct whose first member is VirtioPci; a bigger PCI function (tdisp-nic) embeds a
- * type's struct the same way and chooses the layout of its BARs.
- * Source: Virtual I/O Device (VIRTIO) Version 1.2, "Virtio Over PCI Bus" and "Split Virtqueues". Not modelled: the
- * legacy interface, packed queues.
+ * VirtioType table and a state struct whose first member is VirtioPci; a bigger PCI function (tdisp-nic)
+ * embeds a type's struct the same way and chooses the layout of its BARs. Source: Virtual I/O Device (VIRTIO)
+ * Version 1.2, "Virtio Over PCI Bus" and "Split Virtqueues". Not modelled: the legacy interface, packed
+ * queues.
  */
 #ifndef BAILEY_HW_VIRTIO_VIRTIO_H
 #define BAILEY_HW_VIRTIO_VIRTIO_H
@@ -41,7 +41,8 @@ typedef struct VirtSeg {
     uint32_t len;
 } VirtSeg;
 
-/* A chain taken from the available ring after all of it was checked: readable buffers first, then writable ones. */
+/* A chain taken from the available ring after all of it was checked: readable buffers first, then writable
+ * ones. */
 typedef struct VirtChain {
     uint16_t head;
     unsigned n_out, n_in;     /* buffers the device reads, writes */
@@ -117,7 +118,8 @@ struct VirtioPci {
 void virtio_pci_init(VirtioPci *v, const VirtioType *type, const VirtioLayout *layout, uint64_t features,
                      const PciIds *ids_override);
 
-/* The class of a type that is a PCI function by itself: VIRTIO_CLASS("virtio-rng-pci", VirtioRng, realize, ...). */
+/* The class of a type that is a PCI function by itself: VIRTIO_CLASS("virtio-rng-pci", VirtioRng, realize,
+ * ...). */
 #define VIRTIO_CLASS(class_name, type_struct, realize_fn, ...)                                          \
     .name = class_name, .bus = "pci", .state_size = sizeof(type_struct), .realize = realize_fn,         \
     .reset = virtio_pci_reset, __VA_ARGS__
@@ -163,7 +165,8 @@ void virtq_notify(VirtioPci *v, unsigned q);
 /* virtq_available - whether virtq_pop would find something now (or find the ring broken). */
 bool virtq_available(VirtioPci *v, unsigned q);
 
-/* virtio_chain_read - bytes from the readable part at @off; false: too short, or DMA failed (device broken). */
+/* virtio_chain_read - bytes from the readable part at @off; false: too short, or DMA failed (device
+ * broken). */
 bool virtio_chain_read(VirtioPci *v, const VirtChain *chain, uint64_t off, void *dst, size_t len);
 
 /* virtio_chain_write - bytes into the writable part at @off. */

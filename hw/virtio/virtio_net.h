@@ -17,14 +17,16 @@ typedef struct VirtioNet {
     uint8_t   frame[12 + NETDEV_FRAME_MAX];
 } VirtioNet;
 
-/* The properties netdev= and mac=; @at: where the VirtioNet is in the class's state, as offsetof(TdispNic, net). */
+/* The properties netdev= and mac=; @at: where the VirtioNet is in the class's state, as offsetof(TdispNic,
+ * net). */
 #define VIRTIO_NET_PROPS(at)                                                                            \
     { "netdev", PROP_STRING, (at) + offsetof(VirtioNet, netdev_id), NULL,                               \
       "id of the -netdev it is connected to" },                                                         \
     { "mac", PROP_MAC, (at) + offsetof(VirtioNet, mac), NULL,                                           \
       "hardware address; made from the device's id if absent" }
 
-/* virtio_net_realize - connect the back end, then virtio_pci_init(); @ids_override NULL: the standard numbers. */
+/* virtio_net_realize - connect the back end, then virtio_pci_init(); @ids_override NULL: the standard
+ * numbers. */
 bool virtio_net_realize(VirtioNet *n, const VirtioLayout *layout, const PciIds *ids_override, GError **error);
 void virtio_net_unrealize(VirtioNet *n);
 
