@@ -119,7 +119,7 @@ static void test_fields(void **state)
 
 /* What our table has and that decoder, being older, lacks. */
 static const char *const unknown_features[] = {
-    "FEAT_LOR", "FEAT_LSE", "FEAT_LRCPC", "FEAT_LRCPC2", "FEAT_PAuth", "FEAT_FlagM", "FEAT_FlagM2", NULL,
+    "FEAT_LSE", "FEAT_LRCPC", "FEAT_LRCPC2", "FEAT_PAuth", "FEAT_FlagM", "FEAT_FlagM2", NULL,
 };
 
 /* What that decoder reads and is UNDEFINED here: by mnemonic, and why. */

@@ -55,7 +55,7 @@ static const IdRow id_rows[] = {
     { "ID_AA64ISAR0_EL1", 20, 2 }, /* LSE */
     { "ID_AA64ISAR0_EL1", 56, 2 }, /* TLBIRANGE */
     { "ID_AA64ISAR0_EL1", 60, 1 }, /* RNG */
-    { "ID_AA64ISAR1_EL1", 8, 4 },  /* FPAC */
+    { "ID_AA64ISAR1_EL1", 8, 5 },  /* FPACCOMBINE */
     { "ID_AA64ISAR1_EL1", 44, 0 }, /* BF16 */
     { "ID_AA64MMFR0_EL1", 0, 5 },  /* 48 bits */
     { "ID_AA64MMFR0_EL1", 8, 0 },  /* BigEnd */

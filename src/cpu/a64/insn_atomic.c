@@ -181,17 +181,6 @@ A64("size 001000 1 0 0 Rs 1 Rt2 Rn Rt", stlr)
     store_release(t, f);
 }
 
-/* LDLAR, STLLR: ordered for LORegions only; we order everything. */
-A64_FEAT("FEAT_LOR", "size 001000 1 1 0 Rs 0 Rt2 Rn Rt", ldlar)
-{
-    load_acquire(t, f);
-}
-
-A64_FEAT("FEAT_LOR", "size 001000 1 0 0 Rs 0 Rt2 Rn Rt", stllr)
-{
-    store_release(t, f);
-}
-
 /* LDAPR. "Atomic memory operations". */
 A64_FEAT("FEAT_LRCPC", "size 111 0 00 1 0 1 Rs 1 100 00 Rn Rt", ldapr)
 {
@@ -200,8 +189,7 @@ A64_FEAT("FEAT_LRCPC", "size 111 0 00 1 0 1 Rs 1 100 00 Rn Rt", ldapr)
 
 uint32_t a64_ordered_iss(const A64Pattern *p, const A64Fields *f)
 {
-    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern &&
-        p != &a64_ldlar_pattern && p != &a64_stllr_pattern) {
+    if (p != &a64_ldar_pattern && p != &a64_stlr_pattern && p != &a64_ldapr_pattern) {
         return 0;
     }
     return 1u << 24 | f->size << 22 | f->Rt << 16 | (f->size == 3 ? 1u << 15 : 0) | 1u << 14;

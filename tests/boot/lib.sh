@@ -1,0 +1,35 @@
+# What the boot tests share; sourced. Usage of a test: NAME BAILEY-PROGRAM. Exit 77: skipped, with the reason.
+# shellcheck shell=bash
+set -euo pipefail
+
+bailey=${1:?usage: $0 BAILEY-PROGRAM}
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=$top/images/cache
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAIL: $*" >&2
+  [ -f "$work/console" ] && tail -n 40 "$work/console" >&2
+  exit 1
+}
+
+if [ ! -f "$cache/kernel/Image" ] || [ ! -f "$cache/initramfs.cpio" ]; then
+  echo "SKIP: the guest inputs are missing; run ./images/fetch, ./images/mkmodule and ./images/mkinitramfs"
+  exit 77
+fi
+
+# boot NAME COMMAND-LINE-WORDS OPTION... - one run with the Debian kernel; console in $work/NAME, result in NAME.json.
+boot() {
+  local name=$1 words=$2
+  shift 2
+  "$bailey" -m 1G -kernel "$cache/kernel/Image" -initrd "$cache/initramfs.cpio" -append "console=ttyAMA0 $words" \
+    -nographic -timeout 300 -result "$work/$name.json" "$@" < /dev/null > "$work/$name" 2> "$work/$name.err" ||
+    { cp "$work/$name" "$work/console"; cat "$work/$name.err" >&2; fail "the run '$name' ended with status $?"; }
+}
+
+member() { sed -n "s/.*\"$2\": \([0-9][0-9]*\).*/\1/p" "$work/$1.json" | head -n 1; } # RUN NAME
+
+expect() { # RUN PATTERN
+  grep -qE "$2" "$work/$1" || { cp "$work/$1" "$work/console"; fail "the console of '$1' has no line like: $2"; }
+}
