@@ -1,6 +1,7 @@
 /*
- * Configuration space as an attacker sees it: a function with DOE, IDE, MSI-X and BARs behind a root port, and a list
- * of configuration and BAR accesses. Half of the writes aim at the DOE mailbox, so that objects are completed.
+ * Configuration space as an attacker sees it: a function with DOE, IDE, MSI-X and BARs behind a root port,
+ * and a list of configuration and BAR accesses. Half of the writes aim at the DOE mailbox, so that objects
+ * are completed.
  */
 #include "bytes.h"
 #include "unit/pci_rig.h"

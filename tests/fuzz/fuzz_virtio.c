@@ -1,6 +1,6 @@
 /*
- * A hostile driver against each virtio device: the input is a list of steps that write rings, descriptors, registers
- * and configuration space, and notify. Nothing may crash, leak or run away.
+ * A hostile driver against each virtio device: the input is a list of steps that write rings, descriptors,
+ * registers and configuration space, and notify. Nothing may crash, leak or run away.
  */
 #include "blockdev.h"
 #include "bytes.h"
@@ -19,7 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static VirtioRig *make(unsigned i)
 {
     static const char *const option[N_DEVICES] = {
-        "virtio-net-pci,id=net,netdev=n0", "virtio-blk-pci,id=blk,drive=d0", "virtio-console-pci,id=con,chardev=c0",
+        "virtio-net-pci,id=net,netdev=n0",
+        "virtio-blk-pci,id=blk,drive=d0",
+        "virtio-console-pci,id=con,chardev=c0",
         "virtio-rng-pci,id=rng",
     };
     PciRig *p = rig_new();
@@ -106,7 +108,8 @@ static void step(VirtioRig *v, ByteReader *r)
         uint64_t table = op & 1 ? VR_QUEUE(q) : VR_BUFFERS + 0x8000;
         uint64_t addr = address(r);
 
-        vr_desc(v, table, at & 31, addr, br_u32(r) & (0xffffffffu >> (at >> 11)), br_u8(r) & 7, br_u8(r) & 31);
+        vr_desc(v, table, at & 31, addr, br_u32(r) & (0xffffffffu >> (at >> 11)), br_u8(r) & 7,
+                br_u8(r) & 31);
         break;
     }
     default:

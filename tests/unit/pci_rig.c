@@ -38,8 +38,8 @@ static void set_intx(void *opaque, unsigned n, bool level)
 PciRig *rig_new(void)
 {
     PciRig       *r = g_new0(PciRig, 1);
-    PciHostConfig cfg = { .name = "pcie.0", .last_bus = 15, .ecam_base = RIG_ECAM, .mem32 = { RIG_MEM32, 0x10000000 },
-                          .mem64 = { RIG_MEM64, 0x100000000ull } };
+    PciHostConfig cfg = { .name = "pcie.0", .last_bus = 15, .ecam_base = RIG_ECAM,
+                          .mem32 = { RIG_MEM32, 0x10000000 }, .mem64 = { RIG_MEM64, 0x100000000ull } };
 
     r->clock = clock_new();
     r->owners = owners_new();

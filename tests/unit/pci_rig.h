@@ -1,4 +1,5 @@
-/* A small hierarchy for tests of PCI functions: RAM, a doorbell that notes messages, one host, and its windows. */
+/* A small hierarchy for tests of PCI functions: RAM, a doorbell that notes messages, one host, and its
+ * windows. */
 #ifndef BAILEY_TESTS_PCI_RIG_H
 #define BAILEY_TESTS_PCI_RIG_H
 

@@ -43,7 +43,8 @@ static void on_reset(PciDevice *pd, PciResetKind kind)
 static const PciHooks hooks = { .config_written = config_written, .mmio_allowed = mmio_allowed,
                                 .dma_allowed = dma_allowed, .reset = on_reset };
 
-static size_t echo(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp, size_t rsp_cap)
+static size_t echo(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                   size_t rsp_cap)
 {
     PciToy *t = opaque;
 
@@ -69,7 +70,8 @@ static bool toy_realize(Device *dev, GError **error)
 {
     static const PciIds      ids = { .vendor = 0x1234, .device = 0x5678, .class_code = 0xff0000 };
     static const DoeProtocol proto[] = { { DOE_VENDOR_PCISIG, TOY_PROTO }, { 0x1234, 1 } };
-    static const IdeConfig   ide = { .n_link = 1, .n_sel = 2, .n_addr = 1, .ide_km = true, .tee_limited = true };
+    static const IdeConfig   ide = { .n_link = 1, .n_sel = 2, .n_addr = 1, .ide_km = true,
+                                     .tee_limited = true };
     PciToy                  *t = (PciToy *)dev;
     PciDevice               *pd = &t->pci;
 

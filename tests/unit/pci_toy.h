@@ -1,4 +1,5 @@
-/* A PCI function with one of everything, for tests: BARs, MSI-X, INTx, DOE with an echo protocol, IDE, hooks. */
+/* A PCI function with one of everything, for tests: BARs, MSI-X, INTx, DOE with an echo protocol, IDE,
+ * hooks. */
 #ifndef BAILEY_TESTS_PCI_TOY_H
 #define BAILEY_TESTS_PCI_TOY_H
 

@@ -220,11 +220,11 @@ static void test_loop(void **state)
 static size_t discover(uint8_t *f)
 {
     static const uint8_t head[] = {
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    0x12, 0x34, 0x56, 0x08, 0x00,             /* Ethernet */
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    0x12, 0x34, 0x56, 0x08, 0x00, /* Ethernet */
         0x45, 0,    0x01, 0x14, 0,    0,    0,    0,    0x40, 0x11, 0x79, 0xda, 0,    0,    0,    0,
-        0xff, 0xff, 0xff, 0xff,                                                                         /* IP */
-        0,    68,   0,    67,   0x01, 0x00, 0,    0,                                                    /* UDP */
-        1,    1,    6,    0,    0xde, 0xad, 0xbe, 0xef,                                                 /* BOOTP */
+        0xff, 0xff, 0xff, 0xff, /* IP */
+        0,    68,   0,    67,   0x01, 0x00, 0,    0, /* UDP */
+        1,    1,    6,    0,    0xde, 0xad, 0xbe, 0xef, /* BOOTP */
     };
     static const uint8_t options[] = { 0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255 };
     size_t               len = 14 + 0x114;
@@ -330,7 +330,8 @@ static void test_block_open(void **state)
     for (size_t i = 0; i < ARRAY_LEN(block_cases); i++) {
         const BlockCase *c = &block_cases[i];
         GError          *error = NULL;
-        char            *path = image("disk", c->len), *option = g_strdup_printf("file=%s,id=d%s", path, c->words);
+        char            *path = image("disk", c->len);
+        char            *option = g_strdup_printf("file=%s,id=d%s", path, c->words);
         Blockdev        *b = blockdev_new(option, &error);
 
         print_message("%s\n", c->name);
@@ -411,9 +412,11 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_input),      cmocka_unit_test(test_socket),        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_chardev_errors), cmocka_unit_test(test_loop),      cmocka_unit_test(test_user),
-        cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open), cmocka_unit_test(test_block_data),
+        cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
+        cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
+        cmocka_unit_test(test_loop),          cmocka_unit_test(test_user),
+        cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
+        cmocka_unit_test(test_block_data),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -57,10 +57,10 @@ static const Prop toy_props[] = {
 };
 
 DEVICE(toy, .name = "toy", .bus = "pci", .state_size = sizeof(Toy), .mmio_size = 0x100,
-       .access = ACCESS_8 | ACCESS_16 | ACCESS_32 | ACCESS_64, .regs = toy_regs, .n_regs = ARRAY_LEN(toy_regs),
-       .fields = toy_fields, .n_fields = ARRAY_LEN(toy_fields), .props = toy_props, .n_props = ARRAY_LEN(toy_props));
-DEVICE(strict, .name = "strict", .bus = "sysbus", .state_size = sizeof(Toy), .mmio_size = 0x100, .access = ACCESS_32,
-       .regs = toy_regs, .n_regs = 2);
+       .access = ACCESS_ANY, .regs = toy_regs, .n_regs = ARRAY_LEN(toy_regs), .fields = toy_fields,
+       .n_fields = ARRAY_LEN(toy_fields), .props = toy_props, .n_props = ARRAY_LEN(toy_props));
+DEVICE(strict, .name = "strict", .bus = "sysbus", .state_size = sizeof(Toy), .mmio_size = 0x100,
+       .access = ACCESS_32, .regs = toy_regs, .n_regs = 2);
 
 /* A write, then a read; what the read gives. */
 typedef struct AccessCase {
@@ -76,26 +76,26 @@ typedef struct AccessCase {
     uint64_t    expect;
 } AccessCase;
 
+/* name, class, write (offset, size, value, result), read (offset, size, result, value) */
 static const AccessCase access_cases[] = {
-    /* name                          class     write                              read                                */
-    { "reset value",                 "toy",    0, 0, 0, MEM_OK,                   0x00, 4, MEM_OK, 0x11 },
-    { "plain keeps all bits",        "toy",    0x00, 4, 0xdeadbeef, MEM_OK,       0x00, 4, MEM_OK, 0xdeadbeef },
-    { "mask keeps the other bits",   "toy",    0x04, 4, 0xffffffff, MEM_OK,       0x04, 4, MEM_OK, 0x0ff0 },
-    { "mask can clear",              "toy",    0x04, 4, 0, MEM_OK,                0x04, 4, MEM_OK, 0 },
-    { "byte write leaves neighbours", "toy",   0x01, 1, 0x22, MEM_OK,             0x00, 4, MEM_OK, 0x2211 },
-    { "half read of the upper half", "toy",    0x00, 4, 0x12345678, MEM_OK,       0x02, 2, MEM_OK, 0x1234 },
-    { "8-byte register",             "toy",    0x08, 8, 0x1122334455667788, MEM_OK, 0x08, 8, MEM_OK, 0x1122334455667788 },
-    { "its upper half alone",        "toy",    0x0c, 4, 0x99, MEM_OK,             0x08, 8, MEM_OK, 0x9900000000 },
-    { "8 bytes over two registers",  "toy",    0x00, 8, 0x00000ff000000042, MEM_OK, 0x00, 8, MEM_OK, 0x00000ff000000042 },
-    { "array element",               "toy",    0x18, 4, 9, MEM_OK,                0x18, 4, MEM_OK, 9 },
-    { "its neighbour is untouched",  "toy",    0x18, 4, 9, MEM_OK,                0x10, 4, MEM_OK, 7 },
-    { "hole of the array",           "toy",    0x14, 4, 9, MEM_OK,                0x14, 4, MEM_OK, 0 },
-    { "constant",                    "toy",    0x30, 4, 1, MEM_OK,                0x30, 4, MEM_OK, 0xabcd1234 },
-    { "index reaches the handler",   "toy",    0, 0, 0, MEM_OK,                   0x44, 4, MEM_OK, 0x101 },
-    { "undefined reads zero",        "toy",    0xf0, 4, 1, MEM_OK,                0xf0, 4, MEM_OK, 0 },
-    { "far beyond reads zero",       "toy",    1ull << 40, 8, 1, MEM_OK,          1ull << 40, 8, MEM_OK, 0 },
-    { "width not allowed",           "strict", 0x00, 1, 1, MEM_SLAVE,             0x00, 8, MEM_SLAVE, 0 },
-    { "not aligned",                 "strict", 0x02, 4, 1, MEM_SLAVE,             0x01, 4, MEM_SLAVE, 0 },
+    { "reset value", "toy", 0, 0, 0, MEM_OK, 0x00, 4, MEM_OK, 0x11 },
+    { "plain keeps all bits", "toy", 0x00, 4, 0xdeadbeef, MEM_OK, 0x00, 4, MEM_OK, 0xdeadbeef },
+    { "mask keeps the other bits", "toy", 0x04, 4, 0xffffffff, MEM_OK, 0x04, 4, MEM_OK, 0x0ff0 },
+    { "mask can clear", "toy", 0x04, 4, 0, MEM_OK, 0x04, 4, MEM_OK, 0 },
+    { "byte write leaves neighbours", "toy", 0x01, 1, 0x22, MEM_OK, 0x00, 4, MEM_OK, 0x2211 },
+    { "half read of the upper half", "toy", 0x00, 4, 0x12345678, MEM_OK, 0x02, 2, MEM_OK, 0x1234 },
+    { "8-byte register", "toy", 0x08, 8, 0x1122334455667788, MEM_OK, 0x08, 8, MEM_OK, 0x1122334455667788 },
+    { "its upper half alone", "toy", 0x0c, 4, 0x99, MEM_OK, 0x08, 8, MEM_OK, 0x9900000000 },
+    { "8 bytes over two registers", "toy", 0x00, 8, 0xff000000042, MEM_OK, 0x00, 8, MEM_OK, 0xff000000042 },
+    { "array element", "toy", 0x18, 4, 9, MEM_OK, 0x18, 4, MEM_OK, 9 },
+    { "its neighbour is untouched", "toy", 0x18, 4, 9, MEM_OK, 0x10, 4, MEM_OK, 7 },
+    { "hole of the array", "toy", 0x14, 4, 9, MEM_OK, 0x14, 4, MEM_OK, 0 },
+    { "constant", "toy", 0x30, 4, 1, MEM_OK, 0x30, 4, MEM_OK, 0xabcd1234 },
+    { "index reaches the handler", "toy", 0, 0, 0, MEM_OK, 0x44, 4, MEM_OK, 0x101 },
+    { "undefined reads zero", "toy", 0xf0, 4, 1, MEM_OK, 0xf0, 4, MEM_OK, 0 },
+    { "far beyond reads zero", "toy", 1ull << 40, 8, 1, MEM_OK, 1ull << 40, 8, MEM_OK, 0 },
+    { "width not allowed", "strict", 0x00, 1, 1, MEM_SLAVE, 0x00, 8, MEM_SLAVE, 0 },
+    { "not aligned", "strict", 0x02, 4, 1, MEM_SLAVE, 0x01, 4, MEM_SLAVE, 0 },
 };
 
 static void test_access(void **state)

@@ -49,7 +49,7 @@ static void collect(void *opaque, const uint8_t *data, size_t len)
     g_string_append_len(opaque, (const char *)data, (gssize)len);
 }
 
-enum { DR = 0, FR = 0x18, LCR_H = 0x2c, CR = 0x30, IFLS = 0x34, IMSC = 0x38, RIS = 0x3c, MIS = 0x40, ICR = 0x44 };
+enum { DR = 0, FR = 0x18, LCR_H = 0x2c, CR = 0x30, IMSC = 0x38, RIS = 0x3c, MIS = 0x40, ICR = 0x44 };
 
 static void test_pl011(void **state)
 {

@@ -55,14 +55,17 @@ static const ChainCase chain_cases[] = {
     { "address wraps", 0, 0, { { ~0ull - 3, 8, W, 0 } }, { { 0 } }, true, 0 },
     { "nothing at the address", 0, 0, { { 0x1000, 8, W, 0 } }, { { 0 } }, true, 0 },
     { "end outside RAM", 0, 0, { { RIG_RAM + RIG_RAM_SIZE - 4, 8, W, 0 } }, { { 0 } }, true, 0 },
-    { "indirect", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 1 }, { BUF + 8, 8, W, 0 } }, false, 16 },
-    { "indirect after a direct one", 0, F_INDIRECT, { { BUF, 4, N | W, 1 }, { TABLE, 16, IND, 0 } }, { { BUF, 8, W, 0 } },
+    { "indirect",
+      0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 1 }, { BUF + 8, 8, W, 0 } }, false, 16 },
+    { "indirect after a direct one",
+      0, F_INDIRECT, { { BUF, 4, N | W, 1 }, { TABLE, 16, IND, 0 } }, { { BUF, 8, W, 0 } },
       false, 12 },
     { "indirect not agreed on", 0, 0, { { TABLE, 16, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
     { "indirect with next", 0, F_INDIRECT, { { TABLE, 16, IND | N, 1 } }, { { BUF, 8, W, 0 } }, true, 0 },
     { "indirect of no entries", 0, F_INDIRECT, { { TABLE, 0, IND, 0 } }, { { 0 } }, true, 0 },
     { "indirect of an odd length", 0, F_INDIRECT, { { TABLE, 17, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
-    { "indirect longer than the queue", 0, F_INDIRECT, { { TABLE, 17 * 16, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
+    { "indirect longer than the queue",
+      0, F_INDIRECT, { { TABLE, 17 * 16, IND, 0 } }, { { BUF, 8, W, 0 } }, true, 0 },
     { "indirect in indirect", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { TABLE, 16, IND, 0 } }, true, 0 },
     { "indirect loop", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 0 } }, true, 0 },
     { "indirect next outside", 0, F_INDIRECT, { { TABLE, 32, IND, 0 } }, { { BUF, 8, N | W, 2 } }, true, 0 },
@@ -79,7 +82,8 @@ static void test_chains(void **state)
         print_message("%s\n", c->name);
         for (unsigned k = 0; k < 4; k++) {
             vr_desc(r, VR_QUEUE(0), k, c->desc[k].addr, c->desc[k].len, c->desc[k].flags, c->desc[k].next);
-            vr_desc(r, TABLE, k, c->indirect[k].addr, c->indirect[k].len, c->indirect[k].flags, c->indirect[k].next);
+            vr_desc(r, TABLE, k, c->indirect[k].addr, c->indirect[k].len, c->indirect[k].flags,
+                    c->indirect[k].next);
         }
         vr_offer(r, 0, c->head, true);
         assert_int_equal((vr_status(r) & VIRTIO_STATUS_NEEDS_RESET) != 0, c->broken);
@@ -122,7 +126,8 @@ static void test_ring_rules(void **state)
         vr_offer(r, 0, 0, true);
         /* The first is always told: there was none before it. */
         assert_int_equal(r->pci->n_msi, i == 0 || i == 1 ? 1 : 2);
-        assert_int_equal(rig_read(r->pci, VR_USED(0) + 4 + 8 * VR_QUEUE_SIZE, 2), i + 1); /* wants the next one */
+        /* The device wants to hear of the next one. */
+        assert_int_equal(rig_read(r->pci, VR_USED(0) + 4 + 8 * VR_QUEUE_SIZE, 2), i + 1);
     }
     vr_free(r);
 }
@@ -461,10 +466,17 @@ static void test_connect_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chains),       cmocka_unit_test(test_ring_rules),   cmocka_unit_test(test_no_master),
-        cmocka_unit_test(test_transport),    cmocka_unit_test(test_intx),         cmocka_unit_test(test_rng_repeats),
-        cmocka_unit_test(test_net),          cmocka_unit_test(test_net_checksum), cmocka_unit_test(test_blk),
-        cmocka_unit_test(test_console),      cmocka_unit_test(test_connect_errors),
+        cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_ring_rules),
+        cmocka_unit_test(test_no_master),
+        cmocka_unit_test(test_transport),
+        cmocka_unit_test(test_intx),
+        cmocka_unit_test(test_rng_repeats),
+        cmocka_unit_test(test_net),
+        cmocka_unit_test(test_net_checksum),
+        cmocka_unit_test(test_blk),
+        cmocka_unit_test(test_console),
+        cmocka_unit_test(test_connect_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

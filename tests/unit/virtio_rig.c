@@ -61,7 +61,8 @@ void vr_start(VirtioRig *r, uint64_t features)
     common(r, 0x14, 1, 15);
 }
 
-void vr_desc(VirtioRig *r, uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+void vr_desc(VirtioRig *r, uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags,
+             uint16_t next)
 {
     uint64_t at = table + 16ull * i;
 

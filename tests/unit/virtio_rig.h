@@ -5,8 +5,8 @@
 #include "hw/virtio/virtio.h"
 #include "pci_rig.h"
 
-/* Where the driver keeps things, from the start of RAM. */
-#define VR_QUEUE(q)    (RIG_RAM + 0x10000ull * ((q) + 1)) /* descriptors; available at + 0x2000, used at + 0x3000 */
+/* Where the driver keeps things: descriptor table, available ring, used ring of each queue; buffers. */
+#define VR_QUEUE(q)    (RIG_RAM + 0x10000ull * ((q) + 1))
 #define VR_AVAIL(q)    (VR_QUEUE(q) + 0x2000)
 #define VR_USED(q)     (VR_QUEUE(q) + 0x3000)
 #define VR_BUFFERS     (RIG_RAM + 0x100000ull)
@@ -26,10 +26,12 @@ typedef struct VirtioRig {
 VirtioRig *vr_new(PciRig *r, const char *option, uint64_t features);
 void       vr_free(VirtioRig *r); /* the PciRig too */
 
-/* The initialization sequence with all queues of VR_QUEUE_SIZE entries; vector q + 1 for queue q, 0 for configuration. */
+/* The initialization sequence with all queues of VR_QUEUE_SIZE entries; vector q + 1 for queue q, 0 for
+ * configuration. */
 void vr_start(VirtioRig *r, uint64_t features);
 
-void vr_desc(VirtioRig *r, uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
+void vr_desc(VirtioRig *r, uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags,
+             uint16_t next);
 /* Makes descriptor @head available, and tells the device when @kick. */
 void     vr_offer(VirtioRig *r, unsigned q, uint16_t head, bool kick);
 uint16_t vr_used_idx(VirtioRig *r, unsigned q);
