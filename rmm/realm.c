@@ -57,8 +57,8 @@ static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
     REQUIRE((p->flags0 & ~known) == 0 && p->flags1 == 0, RMI_ERROR_INPUT, "params_valid");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_LPA2), RMI_ERROR_INPUT, "lpa2_supp");
     REQUIRE(p->s2sz >= 32 && p->s2sz <= RMM_PA_BITS, RMI_ERROR_INPUT, "s2sz_supp");
-    REQUIRE(p->n_bps >= 1 && p->n_bps <= RMM_NUM_BPS, RMI_ERROR_INPUT, "num_bps_supp");
-    REQUIRE(p->n_wps >= 1 && p->n_wps <= RMM_NUM_WPS, RMI_ERROR_INPUT, "num_wps_supp");
+    REQUIRE(p->n_bps >= 1 && p->n_bps <= rmm->max_bps, RMI_ERROR_INPUT, "num_bps_supp");
+    REQUIRE(p->n_wps >= 1 && p->n_wps <= rmm->max_wps, RMI_ERROR_INPUT, "num_wps_supp");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "sve_supp");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU), RMI_ERROR_INPUT, "pmu_supp");
     REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "da_supp");

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
+#include "cpu/a64/sysreg.h"
+
 enum { PSCI_SUCCESS = 0, PSCI_DENIED = -3, PSCI_ALREADY_ON = -4, AFFINITY_ON = 0, AFFINITY_OFF = 1 };
 
-#define SPSR_EL1H_MASKED (0x3c0u | 5u)  /* DAIF, EL1 with SP_EL1 */
-#define SCTLR_EL1_RES1   0x30d00980ull  /* DDI 0487, "SCTLR_EL1": reserved bits, and those that reset to 1 here */
+#define SPSR_EL1H_MASKED (0x3c0u | 5u) /* DAIF, EL1 with SP_EL1 */
 #define SCTLR_EE         BIT(25)
 #define MDSCR_TDCC       BIT(12)
-#define PMCR_LC          BIT(6)
 
 /* DEN0137 "RmiRecMpidr": Aff0 has 4 bits, the others 8. */
 uint64_t rec_index_of_mpidr(uint64_t mpidr)
@@ -24,15 +24,24 @@ uint64_t rec_index_of_mpidr(uint64_t mpidr)
     return (mpidr & 0xf) | extract64(mpidr, 8, 8) << 4 | extract64(mpidr, 16, 8) << 12 | extract64(mpidr, 24, 8) << 20;
 }
 
+/* A register of EL1 or EL0 goes to its cold reset value. */
+static void reset_el1(const A64Sysreg *r, void *opaque)
+{
+    int64_t at = r->offset - (int64_t)offsetof(A64Cpu, el1);
+
+    if (r->alias == 0 && at >= 0 && at + 8 <= (int64_t)sizeof(A64El1Regs)) {
+        memcpy((uint8_t *)opaque + at, &r->reset, sizeof(r->reset));
+    }
+}
+
 void rec_reset(Rec *rec, uint64_t pc)
 {
     memset(rec->x, 0, sizeof(rec->x));
     memset(&rec->el1, 0, sizeof(rec->el1));
+    a64_sysreg_foreach(reset_el1, &rec->el1);
+    rec->el1.mdscr |= MDSCR_TDCC;
     rec->pc = pc;
     rec->spsr = SPSR_EL1H_MASKED;
-    rec->el1.sctlr = SCTLR_EL1_RES1;
-    rec->el1.mdscr = MDSCR_TDCC;
-    rec->el1.pmcr = PMCR_LC;
 }
 
 /* RMI_REC_AUX_COUNT. x1: RD. Out: number of auxiliary granules of a REC. */

@@ -266,9 +266,11 @@ typedef enum RmiCommProtocol { RMI_PROTOCOL_SPDM = 0, RMI_PROTOCOL_SECURE_SPDM =
 
 /* RmiVdevMeasureParams (the layout of the kernels: indices before the nonce). */
 enum {
-    RMI_MEASURE_FLAGS = 0x000,   /* bit 0 signed (0: signed), 1 raw: see RMI_MEASURE_* */
+    RMI_MEASURE_FLAGS = 0x000,
     RMI_MEASURE_INDICES = 0x100, /* 32 bytes, one bit for each index */
     RMI_MEASURE_NONCE = 0x200,   /* 32 bytes */
 };
+#define RMI_MEASURE_SIGNED (1ull << 0)
+#define RMI_MEASURE_RAW    (1ull << 1)
 
 #endif

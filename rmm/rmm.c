@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cpu/a64/sysreg.h"
+
 extern const RmiCommand *const __start_bailey_rmi[], *const __stop_bailey_rmi[];
 extern const RsiCommand *const __start_bailey_rsi[], *const __stop_bailey_rsi[];
 extern const RmmFailure *const __start_bailey_rmm_failures[], *const __stop_bailey_rmm_failures[];
@@ -30,6 +32,15 @@ static void fill_tables(Rmm *rmm)
     for (const RecResumeOp *const *op = __start_bailey_rec_resume; op < __stop_bailey_rec_resume; op++) {
         rmm->resume[(*op)->kind] = *op;
     }
+}
+
+/* DDI 0487, "ID_AA64DFR0_EL1": BRPs, WRPs. */
+static void read_debug_features(Rmm *rmm)
+{
+    const A64Sysreg *dfr0 = a64_sysreg_by_name("ID_AA64DFR0_EL1");
+
+    rmm->max_bps = (uint32_t)extract64(dfr0->reset, 12, 4);
+    rmm->max_wps = (uint32_t)extract64(dfr0->reset, 20, 4);
 }
 
 Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, uint64_t carveout_size,
@@ -57,6 +68,7 @@ Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, 
     rmm->md[RMI_HASH_SHA_256] = EVP_MD_fetch(NULL, "SHA256", NULL);
     rmm->md[RMI_HASH_SHA_512] = EVP_MD_fetch(NULL, "SHA512", NULL);
     entropy_init(&rmm->entropy, seed, "rmm");
+    read_debug_features(rmm);
     fill_tables(rmm);
     attest_init(rmm, seed);
     for (RmmInit *const *fn = __start_bailey_rmm_init; fn < __stop_bailey_rmm_init; fn++) {
@@ -183,8 +195,8 @@ RMI(VERSION, .in = 1, .out = 2)
 
 uint64_t rmm_feature0(const Rmm *rmm)
 {
-    return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB | (uint64_t)RMM_NUM_BPS << RMI_FEATURE0_NUM_BPS_LSB |
-           (uint64_t)RMM_NUM_WPS << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
+    return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB | (uint64_t)rmm->max_bps << RMI_FEATURE0_NUM_BPS_LSB |
+           (uint64_t)rmm->max_wps << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
            (uint64_t)(GIC_N_LRS - 1) << RMI_FEATURE0_GICV3_NUM_LRS_LSB |
            (uint64_t)RMM_MAX_RECS_ORDER << RMI_FEATURE0_MAX_RECS_ORDER_LSB | (rmm->da ? RMI_FEATURE0_DA : 0);
 }

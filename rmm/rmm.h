@@ -34,6 +34,10 @@ typedef struct RmmPlatform {
     bool (*ide_key_stop)(void *opaque, uint32_t root, unsigned stream, unsigned key_set, bool tx,
                          unsigned substream);
 
+    /* TDISP enable of the root port, and whether the registers of the stream are locked with it: RME-DA DVSEC,
+     * control 1 and 2, which the host cannot write. False: no such port or stream. */
+    bool (*tdisp_enable)(void *opaque, uint32_t root, unsigned stream, bool enable);
+
     /* Realm programming interface of the SMMU in front of PCIe: base of its Realm register page (0: none) and the
      * stream ID of a requester ID. The RMM programs it by register writes in the Realm space. */
     uint64_t smmu_realm_base;

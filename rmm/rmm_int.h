@@ -107,6 +107,7 @@ typedef struct RttValue {
     Ripas    ripas;  /* protected half, not TABLE */
     uint64_t pa;     /* ASSIGNED*, TABLE */
     uint64_t attrs;  /* ASSIGNED_NS, ASSIGNED_DEV: descriptor bits in RTT_HOST_ATTRS */
+    uint8_t  vdev;   /* ASSIGNED_DEV: index of the Realm's VDEV that the page was mapped for, 0 to 63 */
 } RttValue;
 
 typedef struct Realm Realm;
@@ -160,7 +161,7 @@ struct Realm {
     uint32_t   n_vdevs;       /* alive; see vdev.c */
     uint8_t    rpv[64];
     uint8_t    measurement[1 + RMM_N_REM][RMM_HASH_MAX]; /* RIM, REM 1 to 4; zero-padded */
-    uint8_t    device[1024];  /* of the device assignment files */
+    _Alignas(8) uint8_t device[1024]; /* of the device assignment files */
 };
 _Static_assert(sizeof(Realm) <= RMM_GRANULE_SIZE, "a Realm fits its granule");
 
@@ -383,6 +384,7 @@ struct Rmm {
     RmmCpu     *cpu;                      /* [n_cpus] */
     unsigned    n_cpus;
     bool        da;                       /* device assignment is there */
+    uint32_t    max_bps, max_wps;         /* BRPs and WRPs of ID_AA64DFR0_EL1: the highest a Realm may have */
 
     uint8_t   **granule;                  /* [GRANULE_CHUNKS]: NULL or one byte per granule */
     MemRegion  *ram;                      /* the region of the last granule_ptr() */
@@ -401,7 +403,8 @@ struct Rmm {
     unsigned n_flush;
 
     EVP_MD  *md[2];                       /* by RmiHash */
-    uint8_t  rak_scalar[48], rak_point[97];
+    Entropy  rak_entropy;
+    uint8_t  rak_scalar[48], rak_point[97]; /* made at first use; rak_point[0] is 4 then */
     uint8_t  platform_token[1024];        /* made at first use: it never changes */
     uint32_t platform_token_len;
     void    *device;                      /* of the device assignment files */
@@ -416,9 +419,6 @@ bool rmm_negotiate(uint64_t requested, uint64_t *lower, uint64_t *higher);
 
 /* Feature register 0. */
 uint64_t rmm_feature0(const Rmm *rmm);
-
-/* The highest BRP and WRP fields that a Realm may have. */
-enum { RMM_NUM_BPS = 5, RMM_NUM_WPS = 3 };
 
 RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu);
 

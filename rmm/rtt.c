@@ -15,6 +15,7 @@
 #define DESC_XN         BIT(54) /* with bit 53 clear: no execution at EL1 and EL0 */
 #define DESC_NS         BIT(55) /* Realm stage 2: the output is Non-secure */
 #define DESC_SW_DEV     BIT(56) /* for software: an ASSIGNED_DEV entry */
+#define DESC_VDEV_LSB   57      /* ignored by hardware, 6 bits: whose page it is */
 #define DESC_PA         (mask64(48) & ~mask64(12))
 
 /* Invalid descriptors: RIPAS in 2:1, HIPAS in 5:3, host attributes at their own place shifted by 4 so that neither
@@ -22,6 +23,7 @@
 #define INVALID_RIPAS_LSB 1
 #define INVALID_HIPAS_LSB 3
 #define INVALID_ATTRS_LSB 50 /* bits 7:2 of the descriptor, at 55:50 */
+#define INVALID_VDEV_LSB  56
 
 /* ---- address space ---- */
 
@@ -48,7 +50,7 @@ static uint64_t encode_invalid(RttValue v)
     uint64_t attrs = v.attrs >> RTT_MEMATTR_LSB;
 
     return (uint64_t)v.ripas << INVALID_RIPAS_LSB | (uint64_t)v.kind << INVALID_HIPAS_LSB | v.pa |
-           attrs << INVALID_ATTRS_LSB;
+           attrs << INVALID_ATTRS_LSB | (uint64_t)v.vdev << INVALID_VDEV_LSB;
 }
 
 static uint64_t encode(RttValue v, int level)
@@ -67,7 +69,7 @@ static uint64_t encode(RttValue v, int level)
         break;
     case RTT_ASSIGNED_DEV:
         if (v.ripas == RIPAS_DEV) {
-            return leaf | v.attrs | DESC_SW_DEV | DESC_XN;
+            return leaf | v.attrs | DESC_SW_DEV | DESC_XN | (uint64_t)v.vdev << DESC_VDEV_LSB;
         }
         break;
     case RTT_UNASSIGNED:
@@ -84,6 +86,7 @@ static RttValue decode_invalid(uint64_t d)
         .ripas = (Ripas)extract64(d, INVALID_RIPAS_LSB, 2),
         .pa = d & DESC_PA,
         .attrs = extract64(d, INVALID_ATTRS_LSB, 6) << RTT_MEMATTR_LSB,
+        .vdev = (uint8_t)extract64(d, INVALID_VDEV_LSB, 6),
     };
 }
 
@@ -100,7 +103,7 @@ static RttValue decode(uint64_t d, int level)
     }
     if (d & DESC_SW_DEV) {
         return (RttValue){ .kind = RTT_ASSIGNED_DEV, .ripas = RIPAS_DEV, .pa = d & DESC_PA,
-                           .attrs = d & RTT_HOST_ATTRS };
+                           .attrs = d & RTT_HOST_ATTRS, .vdev = (uint8_t)extract64(d, DESC_VDEV_LSB, 6) };
     }
     return (RttValue){ .kind = RTT_ASSIGNED, .ripas = RIPAS_RAM, .pa = d & DESC_PA };
 }

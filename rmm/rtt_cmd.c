@@ -126,7 +126,8 @@ static Uniform table_uniform(const RttWalk *child)
     }
     for (unsigned i = 1; i < RTT_ENTRIES; i++) {
         RttValue v = rtt_get_at(child, i);
-        if (v.kind != first.kind || v.ripas != first.ripas || v.attrs != first.attrs || v.pa != first.pa + i * step) {
+        if (v.kind != first.kind || v.ripas != first.ripas || v.attrs != first.attrs || v.vdev != first.vdev ||
+            v.pa != first.pa + i * step) {
             return UNIFORM_MIXED;
         }
     }

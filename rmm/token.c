@@ -79,6 +79,22 @@ static void claim_int(ByteWriter *w, int64_t key, int64_t v)
 
 /* ---- keys ---- */
 
+void attest_init(Rmm *rmm, uint64_t seed) { entropy_init(&rmm->rak_entropy, seed, "rmm.rak"); }
+
+/* The seed gives bytes until they are a private key: practically the first ones are. */
+static bool make_rak(Rmm *rmm)
+{
+    const SpdmAsym *p384 = spdm_asym(ASYM_P384);
+
+    for (unsigned tries = 0; rmm->rak_point[0] == 0 && tries < 16; tries++) {
+        entropy_bytes(&rmm->rak_entropy, rmm->rak_scalar, sizeof(rmm->rak_scalar));
+        if (!spdm_public_point(p384, &rmm->entropy, rmm->rak_scalar, rmm->rak_point)) {
+            rmm->rak_point[0] = 0;
+        }
+    }
+    return rmm->rak_point[0] != 0;
+}
+
 /* RFC 9053 "Elliptic curve keys", serialised. */
 static size_t rak_cose_key(const Rmm *rmm, uint8_t out[COSE_KEY_MAX])
 {
@@ -90,17 +106,6 @@ static size_t rak_cose_key(const Rmm *rmm, uint8_t out[COSE_KEY_MAX])
     claim_bytes(&w, COSE_X, rmm->rak_point + 1, P384_LEN);
     claim_bytes(&w, COSE_Y, rmm->rak_point + 1 + P384_LEN, P384_LEN);
     return w.pos;
-}
-
-/* The seed gives bytes until they are a private key: practically the first ones are. */
-void attest_init(Rmm *rmm, uint64_t seed)
-{
-    Entropy e;
-
-    entropy_init(&e, seed, "rmm.rak");
-    do {
-        entropy_bytes(&e, rmm->rak_scalar, sizeof(rmm->rak_scalar));
-    } while (!spdm_public_point(spdm_asym(ASYM_P384), &rmm->entropy, rmm->rak_scalar, rmm->rak_point));
 }
 
 /* ---- COSE_Sign1 ---- */
@@ -232,6 +237,9 @@ size_t token_make(Rmm *rmm, const Realm *realm, const uint8_t challenge[64], uin
     uint8_t    claims[CLAIMS_MAX], realm_token[CLAIMS_MAX + 256];
     ByteWriter c = bw_init(claims, sizeof(claims)), w = bw_init(dst, cap);
 
+    if (!make_rak(rmm)) {
+        return 0;
+    }
     put_realm_claims(rmm, &c, realm, challenge);
     size_t len = sign1(rmm, rmm->rak_scalar, &c, realm_token, sizeof(realm_token));
     if (len == 0 || !make_platform_token(rmm)) {
