@@ -96,7 +96,10 @@ static uint64_t common_read(VirtioPci *v, uint64_t off, unsigned size)
 
 static void set_driver_feature(VirtioPci *v, uint32_t value)
 {
-    if ((v->status & VIRTIO_STATUS_FEATURES_OK) || v->driver_feature_select > 1) {
+    if (v->driver_feature_select > 1) { /* drivers clear words that we do not have */
+        return;
+    }
+    if (v->status & VIRTIO_STATUS_FEATURES_OK) {
         guest_error("%s: features written out of turn", v->pci.dev.id);
         return;
     }
