@@ -115,6 +115,15 @@ static void drop_stream(IdeKm *km, IdeKmStream *s)
     *s = (IdeKmStream){ 0 };
 }
 
+void ide_km_stream_dropped(IdeKm *km, uint8_t port, uint8_t stream_id)
+{
+    IdeKmStream *s = find_stream(km, port, stream_id);
+
+    if (s != NULL) {
+        drop_stream(km, s);
+    }
+}
+
 void ide_km_reset(IdeKm *km)
 {
     for (unsigned i = 0; i < IDE_KM_STREAMS; i++) {

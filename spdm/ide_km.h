@@ -85,6 +85,9 @@ SpdmVendorResult ide_km_handle(IdeKm *km, uint32_t session_id, const uint8_t *re
  * SpdmResponderConfig.session_changed. */
 void ide_km_session_ended(IdeKm *km, uint32_t session_id);
 
+/* The port forgot the stream's keys by itself: the host disabled or renumbered the stream. */
+void ide_km_stream_dropped(IdeKm *km, uint8_t port, uint8_t stream_id);
+
 /* Device reset: all keys are stopped and the owner forgotten. */
 void ide_km_reset(IdeKm *km);
 

@@ -52,6 +52,8 @@ static bool transition(TdispDsm *dsm, Tdi *tdi, TdiEvent event)
 
 void tdisp_tdi_init(Tdi *tdi, uint32_t function_id) { *tdi = (Tdi){ .function_id = function_id }; }
 
+void tdisp_tdi_rename(Tdi *tdi, uint32_t function_id) { tdi->function_id = function_id; }
+
 bool tdisp_tdi_error(TdispDsm *dsm, Tdi *tdi) { return transition(dsm, tdi, EVENT_VIOLATION); }
 
 void tdisp_session_ended(TdispDsm *dsm, uint32_t session_id)

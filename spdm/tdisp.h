@@ -126,6 +126,9 @@ typedef struct TdispDsm {
 /* An interface that has never been locked. */
 void tdisp_tdi_init(Tdi *tdi, uint32_t function_id);
 
+/* The interface's FUNCTION_ID changed, or is to be known by its other form (with or without segment). */
+void tdisp_tdi_rename(Tdi *tdi, uint32_t function_id);
+
 /**
  * tdisp_handle - answer one TDISP message; fits SpdmResponderConfig.vendor for protocol 1.
  * @session_id: the SPDM session it came in, never 0
