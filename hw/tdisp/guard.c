@@ -1,0 +1,188 @@
+/*
+ * What the state of the interface lets through: accesses to TEE memory, DMA, and which configuration writes
+ * the host may still make. Not there, so not guarded: expansion ROM, phantom functions, resizable BARs,
+ * SR-IOV, PASID, ATS, PRI. Source: PCI Express Base Specification 6.0, TDISP, "TLP Rules", "TDI Error
+ * Conditions" and the table of registers that are tracked for modification.
+ */
+#include "hw/tdisp/nic_int.h"
+#include "log.h"
+
+static TdispNic *nic_of(PciDevice *pd)
+{
+    return (TdispNic *)pd;
+}
+
+/* ---- MMIO ---- */
+
+bool guard_is_tee(const TdispNic *nic, unsigned bar, uint64_t off)
+{
+    switch (bar) {
+    case TDISP_NIC_BAR_ENGINE:
+        return off < ENGINE_MIRROR;
+    case TDISP_NIC_BAR_MSIX:
+        return nic_msix_is_locked(nic);
+    default:
+        return true;
+    }
+}
+
+/* An access of a Realm is what the root port sends with T=1. TEE memory answers ordinary requests in
+ * CONFIG_UNLOCKED, trusted ones in RUN, and nothing else. */
+static bool mmio_allowed(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, bool write)
+{
+    TdispNic *nic = nic_of(pd);
+    bool      trusted = attrs.pas == PAS_REALM;
+
+    dsm_check_requester(nic);
+    if (!guard_is_tee(nic, bar, off)) {
+        return true;
+    }
+    switch (nic->tdi.state) {
+    case TDI_CONFIG_UNLOCKED:
+        return !trusted;
+    case TDI_RUN:
+        return trusted;
+    default:
+        return false;
+    }
+}
+
+/* ---- DMA ---- */
+
+/* The T bit comes from the port, which follows the state (dsm.c). */
+static DmaResult dma_allowed(PciDevice *pd, const DmaRequest *req)
+{
+    TdispNic *nic = nic_of(pd);
+
+    dsm_check_requester(nic);
+    if (nic->tdi.state == TDI_CONFIG_UNLOCKED || nic->tdi.state == TDI_RUN) {
+        return DMA_OK;
+    }
+    /* An interrupt outside the locked set of things carries nothing of the TVM and always goes, with T=0. */
+    if (req->is_msi && !req->trusted && !nic_msix_is_locked(nic)) {
+        return DMA_OK;
+    }
+    LOG(TDISP, "%s: the interface is not in RUN and sends nothing", pd->dev.id);
+    return DMA_REFUSED;
+}
+
+/* "TDI Error Conditions": an Unsupported Request or Completer Abort for a read of a running interface. The
+ * test engine is asked to make such reads and reports them itself: Advisory Non-Fatal. */
+static DmaResult listen(void *opaque, const DmaRequest *req, DmaTarget *out)
+{
+    TdispNic *nic = opaque;
+    DmaResult r = nic->upstream(nic->upstream_opaque, req, out);
+
+    if (r != DMA_OK && req->trusted && !req->write && !nic->engine.busy) {
+        dsm_violation(nic, "a read of the function was not completed");
+    }
+    return r;
+}
+
+void guard_listen(TdispNic *nic)
+{
+    DmaPort *port = &nic_pci(nic)->dma;
+
+    nic->upstream = port->translate;
+    nic->upstream_opaque = port->opaque;
+    port->translate = listen;
+    port->opaque = nic;
+}
+
+/* ---- configuration space ---- */
+
+typedef enum RuleBase { AT_HEADER, AT_EXP, AT_MSIX, AT_VIRTIO_WINDOW } RuleBase;
+typedef enum RuleEdge { CHANGED, CLEARED } RuleEdge;
+
+/* A register whose modification breaks the lock. Rewriting the value it has is no modification. */
+typedef struct ConfigRule {
+    const char *why;
+    RuleBase    base;
+    uint8_t     off, len;
+    uint32_t    bits; /* of a register of up to 4 bytes; longer ones count whole */
+    RuleEdge    edge;
+    bool        msix; /* only while the MSI-X table is locked */
+} ConfigRule;
+
+#define DEVCTL_EXT_TAG  BIT(8)
+#define DEVCTL_PHANTOM  BIT(9)
+#define DEVCTL_NO_SNOOP BIT(11)
+
+static const ConfigRule rules[] = {
+    {"Memory Space Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, CLEARED, false},
+    {"Bus Master Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MASTER, CLEARED, false},
+    {"a BAR was moved", AT_HEADER, PCI_BAR0, 4 * PCI_N_BARS, ~0u, CHANGED, false},
+    {"Device Control was changed", AT_EXP, PCI_EXP_DEVCTL, 2,
+     (uint32_t)(DEVCTL_EXT_TAG | DEVCTL_PHANTOM | DEVCTL_NO_SNOOP), CHANGED, false},
+    {"MSI-X Message Control was changed", AT_MSIX, 2, 2, ~0u, CHANGED, true},
+    /* Vendor-specific capabilities are the device's to decide about. This is a second way into the BARs. */
+    {"the virtio configuration window was moved", AT_VIRTIO_WINDOW, 4, 12, ~0u, CHANGED, false},
+};
+
+static unsigned rule_offset(TdispNic *nic, const ConfigRule *r)
+{
+    const unsigned base[] = {
+        [AT_HEADER] = 0,
+        [AT_EXP] = nic_pci(nic)->exp_cap,
+        [AT_MSIX] = nic_pci(nic)->msix.cap,
+        [AT_VIRTIO_WINDOW] = nic->net.v.pci_cfg_cap,
+    };
+
+    return base[r->base] + r->off;
+}
+
+/* Byte by byte, since a register may be written in part, or with its neighbour. */
+static bool breaks(TdispNic *nic, const ConfigRule *r, const PciConfigWrite *w)
+{
+    unsigned at = rule_offset(nic, r);
+
+    for (unsigned i = 0; i < w->size; i++) {
+        unsigned pos = w->off + i - at; /* wraps far above len for bytes before the register */
+        uint8_t  old = (uint8_t)(w->old >> 8 * i), now = (uint8_t)(w->now >> 8 * i);
+
+        if (pos >= r->len) {
+            continue;
+        }
+        uint8_t bits = r->len > 4 ? 0xff : (uint8_t)(r->bits >> 8 * pos);
+
+        if (((r->edge == CLEARED ? old & ~now : old ^ now) & bits) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void config_written(PciDevice *pd, const PciConfigWrite *w)
+{
+    TdispNic *nic = nic_of(pd);
+
+    dsm_check_requester(nic); /* a configuration write is how a function learns its bus number */
+    for (unsigned i = 0; nic_is_held(nic) && i < ARRAY_LEN(rules); i++) {
+        if ((!rules[i].msix || nic_msix_is_locked(nic)) && breaks(nic, &rules[i], w)) {
+            dsm_violation(nic, rules[i].why);
+        }
+    }
+}
+
+/* ---- reset and power ---- */
+
+static void reset(PciDevice *pd, PciResetKind kind)
+{
+    dsm_reset(nic_of(pd), kind);
+}
+
+/* Registers survive D3hot here, but the function stops answering: for the owner that is a loss. */
+static void power(PciDevice *pd, unsigned state)
+{
+    if (state != 0) {
+        dsm_violation(nic_of(pd), "the function left D0");
+    }
+}
+
+const PciHooks guard_hooks = {
+    .config_written = config_written,
+    .mmio_allowed = mmio_allowed,
+    .dma_allowed = dma_allowed,
+    .reset = reset,
+    .power = power,
+};

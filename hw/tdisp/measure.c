@@ -1,0 +1,104 @@
+/*
+ * What the device measures of itself. There is no firmware behind it, so ROM and firmware are texts that name
+ * a version; the hardware configuration is read from configuration space. The expected values are in
+ * images/reference/tdisp-nic.ref, made without this file. Source: DMTF DSP0274 1.2, "DMTF measurement
+ * specification format".
+ */
+#include <string.h>
+
+#include "bytes.h"
+#include "hw/tdisp/nic_int.h"
+
+enum {
+    FIRMWARE_SVN = 1,
+    MODE_NORMAL = 1 << 2, /* "Device mode": normal operation, in capabilities and state */
+    INDEX_DEVICE_MODE = 0xfe,
+};
+
+static size_t put_text(TdispNic *nic, const char *text)
+{
+    size_t len = strlen(text);
+
+    memcpy(nic->measured, text, len);
+    return len;
+}
+
+static size_t rom(TdispNic *nic)
+{
+    return put_text(nic, "bailey tdisp-nic rom 1");
+}
+
+static size_t firmware(TdispNic *nic)
+{
+    return put_text(nic, nic->wrong_measurement ? "bailey tdisp-nic firmware 1.0, tampered with"
+                                                : "bailey tdisp-nic firmware 1.0");
+}
+
+/* Identity: vendor, device, subsystem vendor, subsystem (2 bytes each), revision and class (4). Then each
+ * BAR: number, type bits of the register (1 byte each), size (8). */
+static size_t hardware(TdispNic *nic)
+{
+    PciDevice *pd = nic_pci(nic);
+    ByteWriter w = bw_init(nic->measured, sizeof(nic->measured));
+
+    bw_u32(&w, pci_get(pd, PCI_VENDOR_ID, 4));
+    bw_u32(&w, pci_get(pd, PCI_SUBSYSTEM_VENDOR_ID, 4));
+    bw_u32(&w, pci_get(pd, PCI_REVISION_ID, 4));
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        if (pd->bars[i].size != 0) {
+            bw_u8(&w, (uint8_t)i);
+            bw_u8(&w, (uint8_t)pd->bars[i].flags);
+            bw_u64(&w, pd->bars[i].size);
+        }
+    }
+    return w.pos;
+}
+
+static size_t firmware_version(TdispNic *nic)
+{
+    return put_text(nic, "1.0");
+}
+
+static size_t security_version(TdispNic *nic)
+{
+    le64_put(nic->measured, FIRMWARE_SVN);
+    return 8;
+}
+
+static size_t device_mode(TdispNic *nic)
+{
+    le32_put(nic->measured, MODE_NORMAL);
+    le32_put(nic->measured + 4, MODE_NORMAL);
+    memset(nic->measured + 8, 0, 8); /* debug was never active */
+    return 16;
+}
+
+static const struct Measured {
+    uint8_t index, kind;
+    bool    raw_only, tcb;
+    size_t (*value)(TdispNic *nic);
+} measured[] = {
+    /* index               kind                        raw    TCB    value */
+    { 1,                  SPDM_MEAS_IMMUTABLE_ROM,    false, true,  rom },
+    { 2,                  SPDM_MEAS_MUTABLE_FIRMWARE, false, true,  firmware },
+    { 3,                  SPDM_MEAS_HARDWARE_CONFIG,  false, true,  hardware },
+    { 4,                  SPDM_MEAS_FIRMWARE_VERSION, true,  false, firmware_version },
+    { 5,                  SPDM_MEAS_SECURITY_VERSION, true,  false, security_version },
+    { INDEX_DEVICE_MODE,  SPDM_MEAS_DEVICE_MODE,      true,  false, device_mode },
+};
+
+bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m)
+{
+    TdispNic *nic = opaque;
+
+    if (n >= ARRAY_LEN(measured)) {
+        return false;
+    }
+    const struct Measured *x = &measured[n];
+
+    *m = (SpdmMeasurement){
+        .index = x->index, .kind = x->kind, .raw_only = x->raw_only, .tcb = x->tcb, .value = nic->measured,
+        .len = (uint16_t)x->value(nic),
+    };
+    return true;
+}

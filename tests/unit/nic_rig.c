@@ -1,0 +1,366 @@
+/*
+ * The rig: a hierarchy with one root port and the card, enumerated as a host would.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "nic_rig.h"
+
+#include "bytes.h"
+#include "hw/pci/doe.h"
+#include "hw/pci/root_port.h"
+
+enum {
+    DOE_CONTROL = 0x08,
+    DOE_STATUS = 0x0c,
+    DOE_WRITE = 0x10,
+    DOE_READ = 0x14,
+    IDE_SEL_BLOCKS = 0x0c,
+    IDE_SEL_CONTROL = 4,
+    IDE_RID1 = 0x0c,
+    IDE_RID2 = 0x10,
+    IDE_ENABLE = 1,
+    IDE_DEFAULT = 1 << 22,
+};
+
+#define DOE_GO    0x80000000u
+#define DOE_READY 0x80000000u
+
+static DmaResult translate(void *opaque, const DmaRequest *req, DmaTarget *out)
+{
+    NicRig *r = opaque;
+
+    r->last = *req;
+    r->n_requests++;
+    *out = (DmaTarget){ req->iova, 4096 - (req->iova & 4095), req->trusted ? PAS_REALM : PAS_NONSECURE };
+    return r->answer;
+}
+
+static Device *card(NicRig *r, const char *option, const char *bus)
+{
+    char   *text = g_strdup_printf("tdisp-nic,id=nic0,bus=%s%s%s", bus, option != NULL ? "," : "",
+                                   option != NULL ? option : "");
+    GError *error = NULL;
+    Device *dev = device_from_option(text, r->clock, 1, &error);
+
+    assert_null(error);
+    assert_non_null(dev);
+    g_free(text);
+    return dev;
+}
+
+static void set_port(NicRig *r, unsigned off, uint32_t value)
+{
+    pci_host_config_write(r->host, RIG_PORT, off, 4, value);
+}
+
+static void enumerate(NicRig *r)
+{
+    set_port(r, PCI_PRIMARY_BUS, 0x00010100);
+    set_port(r, PCI_BAR0, 0x10100000);
+    set_port(r, PCI_MEMORY_BASE, 0x10001000);
+    set_port(r, PCI_PREF_MEMORY_BASE, 0);
+    set_port(r, PCI_PREF_BASE_UPPER32, (uint32_t)(RIG_BAR0 >> 32));
+    set_port(r, PCI_PREF_LIMIT_UPPER32, (uint32_t)(RIG_BAR0 >> 32));
+    set_port(r, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    rig_write(r, PCI_BAR0, 4, (uint32_t)RIG_BAR0);
+    rig_write(r, PCI_BAR0 + 4, 4, (uint32_t)(RIG_BAR0 >> 32));
+    rig_write(r, PCI_BAR0 + 8, 4, (uint32_t)RIG_BAR2);
+    rig_write(r, PCI_BAR0 + 16, 4, (uint32_t)RIG_BAR4);
+    rig_write(r, PCI_BAR0 + 20, 4, (uint32_t)(RIG_BAR4 >> 32));
+    rig_write(r, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+static NicRig *empty_rig(void)
+{
+    NicRig *r = g_new0(NicRig, 1);
+    GError *error = NULL;
+
+    r->clock = clock_new();
+    r->owners = owners_new();
+    r->memory = memory_new(r->owners);
+    assert_non_null(memory_add_ram(r->memory, "ram", RIG_RAM, 0x10000, &error));
+    owners_set(r->owners, RIG_PRIVATE, 4096, OWNER_REALM);
+    r->host = pci_host_new(&(PciHostConfig){
+        .name = "pcie.0",
+        .up = { .memory = r->memory, .dma_memory = r->memory, .translate = translate, .opaque = r },
+        .last_bus = 3,
+        .mem32 = { 0x10000000, 0x10000000 },
+        .mem64 = { RIG_BAR0, 0x100000000 },
+    });
+    assert_true(pci_plug(pci_host_root(r->host),
+                         device_new(device_class_find("pcie-root-port"), "rp0", r->clock, 1), -1, &error));
+    return r;
+}
+
+NicRig *rig_new(const char *option)
+{
+    NicRig *r = empty_rig();
+    GError *error = NULL;
+
+    if (!pci_plug_option(r->host, card(r, option, "rp0"), &error)) {
+        fail_msg("%s", error->message);
+    }
+    pci_host_reset(r->host);
+    enumerate(r);
+    r->port = pci_host_find(r->host, RIG_PORT);
+    r->nic = pci_host_find(r->host, RIG_NIC);
+    assert_non_null(r->nic);
+    entropy_init(&r->entropy, 1, "module");
+    spdm_requester_init(&r->requester, &r->entropy);
+    tdisp_client_init(&r->tdi, RIG_NIC);
+    return r;
+}
+
+void rig_free(NicRig *r)
+{
+    pci_host_free(r->host);
+    memory_free(r->memory);
+    owners_free(r->owners);
+    clock_free(r->clock);
+    g_free(r);
+}
+
+char *rig_refusal(const char *option, const char *bus)
+{
+    NicRig *r = empty_rig();
+    GError *error = NULL;
+
+    assert_false(pci_plug_option(r->host, card(r, option, bus), &error));
+    char *text = g_strdup(error->message);
+
+    g_error_free(error);
+    rig_free(r);
+    return text;
+}
+
+/* ---- configuration space and BARs ---- */
+
+uint32_t rig_read(NicRig *r, unsigned off, unsigned size)
+{
+    return pci_host_config_read(r->host, RIG_NIC, off, size);
+}
+
+void rig_write(NicRig *r, unsigned off, unsigned size, uint32_t value)
+{
+    pci_host_config_write(r->host, RIG_NIC, off, size, value);
+}
+
+unsigned rig_doe(NicRig *r)
+{
+    return pci_find_ext_cap(r->nic, PCI_EXT_CAP_DOE);
+}
+
+static unsigned sel_block(PciDevice *pd, unsigned sel)
+{
+    unsigned first = pci_find_ext_cap(pd, PCI_EXT_CAP_IDE) + IDE_SEL_BLOCKS;
+
+    return first + sel * (20 + 12 * (pci_get(pd, first, 4) & 0xf));
+}
+
+unsigned rig_ide(NicRig *r, unsigned sel)
+{
+    return sel_block(r->nic, sel);
+}
+
+uint64_t rig_bar_read(NicRig *r, unsigned bar, uint64_t off, unsigned size, Pas pas)
+{
+    uint64_t value;
+
+    assert_int_equal(pci_bar_read(r->nic, bar, off, size, (MemAttrs){ .pas = pas }, &value), MEM_OK);
+    return value;
+}
+
+void rig_bar_write(NicRig *r, unsigned bar, uint64_t off, unsigned size, Pas pas, uint64_t value)
+{
+    assert_int_equal(pci_bar_write(r->nic, bar, off, size, (MemAttrs){ .pas = pas }, value), MEM_OK);
+}
+
+/* ---- the mailbox ---- */
+
+size_t rig_exchange(NicRig *r, uint8_t type, const uint8_t *req, size_t len, uint8_t *rsp, size_t cap)
+{
+    unsigned doe = rig_doe(r), n = (unsigned)((len + 3) / 4), got;
+    uint8_t  padded[SPDM_MSG_MAX + 4] = { 0 };
+
+    memcpy(padded, req, len);
+    rig_write(r, doe + DOE_WRITE, 4, DOE_VENDOR_PCISIG | (uint32_t)type << 16);
+    rig_write(r, doe + DOE_WRITE, 4, n + 2);
+    for (unsigned i = 0; i < n; i++) {
+        rig_write(r, doe + DOE_WRITE, 4, le32_get(padded + 4 * i));
+    }
+    rig_write(r, doe + DOE_CONTROL, 4, DOE_GO);
+    if (!(rig_read(r, doe + DOE_STATUS, 4) & DOE_READY)) {
+        return 0;
+    }
+    assert_int_equal(rig_read(r, doe + DOE_READ, 4), DOE_VENDOR_PCISIG | (uint32_t)type << 16);
+    rig_write(r, doe + DOE_READ, 4, 0);
+    got = rig_read(r, doe + DOE_READ, 4) - 2;
+    rig_write(r, doe + DOE_READ, 4, 0);
+    assert_true(4 * (size_t)got <= cap);
+    for (unsigned i = 0; i < got; i++) {
+        assert_true(rig_read(r, doe + DOE_STATUS, 4) & DOE_READY);
+        le32_put(rsp + 4 * i, rig_read(r, doe + DOE_READ, 4));
+        rig_write(r, doe + DOE_READ, 4, 0);
+    }
+    assert_int_equal(rig_read(r, doe + DOE_STATUS, 4), 0);
+    return 4 * (size_t)got;
+}
+
+/* ---- the module ---- */
+
+static SpdmResult step(NicRig *r)
+{
+    uint8_t req[SPDM_MSG_MAX], rsp[SPDM_MSG_MAX + 64];
+    bool    secured;
+    size_t  len = spdm_requester_next(&r->requester, req, sizeof(req), &secured);
+
+    if (len == 0) {
+        return SPDM_FAILED;
+    }
+    len = rig_exchange(r, secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM, req, len, rsp, sizeof(rsp));
+    if (len == 0) {
+        spdm_requester_abort(&r->requester);
+        return SPDM_FAILED;
+    }
+    return spdm_requester_response(&r->requester, rsp, len, secured);
+}
+
+SpdmResult rig_op(NicRig *r, SpdmOp op, const SpdmOpArgs *args)
+{
+    SpdmResult result = SPDM_CONTINUE;
+
+    if (spdm_requester_start(&r->requester, op, args) != NULL) {
+        return SPDM_FAILED;
+    }
+    while (result == SPDM_CONTINUE) {
+        result = step(r);
+    }
+    return result;
+}
+
+static SpdmResult send_pci(NicRig *r, uint8_t protocol, const uint8_t *msg, size_t len)
+{
+    SpdmOpArgs args = { .protocol = protocol, .message = msg, .len = len };
+
+    return rig_op(r, SPDM_OP_VENDOR, &args);
+}
+
+SpdmResult rig_ide_op(NicRig *r, IdeKmOp op, uint8_t key_set)
+{
+    uint8_t       msg[IDE_KM_MSG_MAX];
+    IdeKmSequence q;
+    SpdmResult    result = SPDM_CONTINUE;
+
+    ide_km_sequence_start(&q, op, 0, RIG_STREAM, key_set, r->keys);
+    while (result == SPDM_CONTINUE) {
+        size_t len = ide_km_sequence_next(&q, msg, sizeof(msg));
+
+        if (send_pci(r, SPDM_PCI_PROTOCOL_IDE_KM, msg, len) != SPDM_DONE) {
+            return SPDM_FAILED;
+        }
+        SpdmSpan reply = spdm_requester_vendor_reply(&r->requester);
+
+        result = ide_km_sequence_response(&q, reply.data, reply.len);
+    }
+    return result;
+}
+
+SpdmResult rig_tdisp(NicRig *r, TdispOp op)
+{
+    uint8_t    msg[64];
+    SpdmResult result = SPDM_CONTINUE;
+
+    tdisp_client_start(&r->tdi, op);
+    while (result == SPDM_CONTINUE) {
+        size_t len = tdisp_client_next(&r->tdi, msg, sizeof(msg));
+
+        if (send_pci(r, SPDM_PCI_PROTOCOL_TDISP, msg, len) != SPDM_DONE) {
+            return SPDM_FAILED;
+        }
+        SpdmSpan reply = spdm_requester_vendor_reply(&r->requester);
+
+        result = tdisp_client_response(&r->tdi, reply.data, reply.len);
+    }
+    return result;
+}
+
+void rig_connect(NicRig *r)
+{
+    uint8_t  point[SPDM_POINT_MAX];
+    SpdmSpan chain;
+
+    assert_int_equal(rig_op(r, SPDM_OP_CONNECT, NULL), SPDM_DONE);
+    chain = spdm_requester_chain(&r->requester);
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, point));
+    assert_int_equal(spdm_requester_set_public_key(&r->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)),
+                     SPDM_KEY_OK);
+    assert_int_equal(rig_op(r, SPDM_OP_SESSION, NULL), SPDM_DONE);
+}
+
+/* The monitor's part: the root port sends with what the card receives with. */
+static void key_port(NicRig *r)
+{
+    IdeCap *ide = root_port_ide(r->port);
+    uint8_t iv[IDE_IV_LEN] = { IDE_INITIAL_IFV };
+
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        unsigned sub = i / 2, card_tx = i & 1;
+
+        assert_true(ide_key_prog(ide, 0, 0, card_tx ? IDE_RX : IDE_TX, sub, r->keys[sub][card_tx], iv));
+        assert_true(ide_key_go(ide, 0, 0, card_tx ? IDE_RX : IDE_TX, sub));
+    }
+}
+
+void rig_enable_stream(NicRig *r)
+{
+    const uint16_t    bdf[] = { RIG_PORT, RIG_NIC };
+    PciDevice *const  pd[] = { r->port, r->nic };
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned block = sel_block(pd[i], 0);
+
+        pci_host_config_write(r->host, bdf[i], block + IDE_RID1, 4, 0x00ffff00);
+        pci_host_config_write(r->host, bdf[i], block + IDE_RID2, 4, 1);
+        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_DEFAULT);
+        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_DEFAULT | IDE_ENABLE);
+    }
+}
+
+void rig_key_stream(NicRig *r)
+{
+    entropy_bytes(&r->entropy, r->keys, sizeof(r->keys));
+    assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, 0), SPDM_DONE);
+    assert_int_equal(rig_ide_op(r, IDE_KM_GO, 0), SPDM_DONE);
+    key_port(r);
+    rig_enable_stream(r);
+    assert_int_equal(ide_state(root_port_ide(r->port), 0), IDE_SECURE);
+}
+
+void rig_go_to(NicRig *r, TdiState state, uint16_t lock_flags)
+{
+    rig_connect(r);
+    rig_key_stream(r);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_PROBE), SPDM_DONE);
+    r->tdi.lock_flags = lock_flags;
+    r->tdi.stream_id = RIG_STREAM;
+    if (state != TDI_CONFIG_UNLOCKED && rig_tdisp(r, TDISP_OP_LOCK) != SPDM_DONE) {
+        fail_msg("lock: %s", r->tdi.error);
+    }
+    if (state == TDI_RUN || state == TDI_ERROR) {
+        assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+    }
+    if (state == TDI_ERROR) {
+        rig_write(r, PCI_BAR0 + 16, 4, (uint32_t)RIG_BAR4 + 0x4000);
+        rig_write(r, PCI_BAR0 + 16, 4, (uint32_t)RIG_BAR4);
+    }
+    assert_int_equal(rig_state(r), state);
+}
+
+TdiState rig_state(const NicRig *r)
+{
+    return tdisp_nic_tdi(r->nic)->state;
+}
