@@ -1,7 +1,7 @@
 /*
- * The page owner table: a sparse tree over the 48-bit physical space. A leaf holds one byte per 4 KiB page: the
- * owner, and whether a cache may hold a translation to the page ("cached since the last flush"). A missing leaf
- * stands for one owner and nothing cached, so that a whole space of one owner costs nothing.
+ * The page owner table: a sparse tree over the 48-bit physical space. A leaf holds one byte per 4 KiB page:
+ * the owner, and whether a cache may hold a translation to the page ("cached since the last flush"). A
+ * missing leaf stands for one owner and nothing cached, so that a whole space of one owner costs nothing.
  */
 #include "owner.h"
 
@@ -165,7 +165,8 @@ static void flush_caches(const Owners *o, uint64_t pa, uint64_t len)
     }
 }
 
-/* Changes pages inside one leaf's span; then flushes runs of pages that changed while a cache may hold them. */
+/* Changes pages inside one leaf's span; then flushes runs of pages that changed while a cache may hold
+ * them. */
 static void set_in_leaf(Owners *o, uint64_t pa, uint64_t len, Owner owner)
 {
     uint8_t *page = leaf_make(o, pa)->page + leaf_index(pa);

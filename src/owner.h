@@ -1,7 +1,8 @@
 /*
- * One owner per page. Who owns a 4 KiB physical page, asked where a translation is filled (CPU TLB, IOMMU TLB) and
- * by every direct access of a modelled party, never on the hot path. Arm RME: granule protection checks (DDI 0487,
- * "Granule Protection Checks"). In model mode the monitor sets the table; later sources walk a GPT or an RMP.
+ * One owner per page. Who owns a 4 KiB physical page, asked where a translation is filled (CPU TLB, IOMMU
+ * TLB) and by every direct access of a modelled party, never on the hot path. Arm RME: granule protection
+ * checks (DDI 0487, "Granule Protection Checks"). In model mode the monitor sets the table; later sources
+ * walk a GPT or an RMP.
  */
 #ifndef BAILEY_OWNER_H
 #define BAILEY_OWNER_H
@@ -49,14 +50,13 @@ bool owners_fill(Owners *o, uint64_t pa, Pas pas);
 
 /**
  * owners_set - change the owner of whole pages.
- * @pa, @len: multiples of 4 KiB
- * Before it returns every cache has dropped what it held of the pages whose owner changed; free of charge for pages
- * never filled.
+ * @pa, @len: multiples of 4 KiB Before it returns every cache has dropped what it held of the pages whose
+ * owner changed; free of charge for pages never filled.
  */
 void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner);
 
-/* owners_drop - the owner stays, but no cache keeps a translation to the pages: access was taken away by a translation
- * table. Free of charge for pages never filled. @pa, @len: multiples of 4 KiB */
+/* owners_drop - the owner stays, but no cache keeps a translation to the pages: access was taken away by a
+ * translation table. Free of charge for pages never filled. @pa, @len: multiples of 4 KiB */
 void owners_drop(Owners *o, uint64_t pa, uint64_t len);
 
 const char *pas_name(Pas pas);

@@ -22,6 +22,7 @@
 #include "loader.h"
 #include "log.h"
 #include "netdev.h"
+#include "result.h"
 #include "rmm/rmm.h"
 
 /* What the machine has on top of the guest's memory with boot=realm: the RMM's own, and the host's working memory
@@ -58,6 +59,7 @@ struct Cca {
     Device        *sysbus[8];
     unsigned       n_sysbus;
     Chardev       *serial[N_SERIALS];
+    GPtrArray     *drives;      /* of Blockdev, in the order of -drive */
     Watch          watch;
 };
 
@@ -334,6 +336,26 @@ static bool platform_key_stop(void *opaque, uint32_t root, unsigned stream, unsi
            ide_key_stop(ide, sel, key_set, tx ? IDE_TX : IDE_RX, substream);
 }
 
+static bool platform_tdisp_enable(void *opaque, uint32_t root, unsigned stream, bool enable)
+{
+    Cca       *c = opaque;
+    PciDevice *pd = pci_host_find(c->pci, (uint16_t)root);
+    IdeCap    *ide;
+    unsigned   sel;
+    uint32_t   locked = 0;
+
+    if (!ide_root(c, root, stream, &ide, &sel)) {
+        return false;
+    }
+    for (unsigned i = 0; i < IDE_MAX_STREAMS; i++) {
+        bool lock = i == sel ? enable : root_port_stream_locked(pd, i);
+
+        locked |= (uint32_t)lock << i;
+    }
+    root_port_set_tdisp(pd, locked != 0, locked);
+    return true;
+}
+
 static uint32_t platform_stream_id(void *opaque, uint32_t requester)
 {
     return requester; /* iommu-map of the device tree is the identity */
@@ -346,6 +368,7 @@ static void add_firmware(Cca *c)
         .ide_key_program = platform_key_program,
         .ide_key_go = platform_key_go,
         .ide_key_stop = platform_key_stop,
+        .tdisp_enable = platform_tdisp_enable,
         .smmu_realm_base = CCA_SMMU_REALM_BASE,
         .stream_id = platform_stream_id,
         .dev_base = { CCA_PCI_MMIO_BASE, CCA_PCI_HIGH_BASE },
@@ -400,28 +423,51 @@ static bool add_device(Cca *c, const OptionList *l, GError **error)
     return pci_plug_option(c->pci, dev, error);
 }
 
-static bool add_backends(const Options *o, Clock *clock, GError **error)
+/* The virtio disk that -drive if=virtio asks for. */
+static bool add_virtio_disk(Cca *c, const Blockdev *b, GError **error)
 {
+    char       *text = g_strdup_printf("virtio-blk-pci,drive=%s", blockdev_id(b));
+    OptionList *l = option_list_parse(text);
+    bool        ok = add_device(c, l, error);
+
+    option_list_free(l);
+    g_free(text);
+    return ok;
+}
+
+static bool add_backends(Cca *c, GError **error)
+{
+    const Options *o = c->options;
+
     for (guint i = 0; i < o->chardevs->len; i++) {
         if (chardev_new(((OptionList *)o->chardevs->pdata[i])->text, true, error) == NULL) {
             return false;
         }
     }
     for (guint i = 0; i < o->netdevs->len; i++) {
-        if (netdev_new(((OptionList *)o->netdevs->pdata[i])->text, clock, error) == NULL) {
+        if (netdev_new(((OptionList *)o->netdevs->pdata[i])->text, c->clock, error) == NULL) {
             return false;
         }
     }
     for (guint i = 0; i < o->drives->len; i++) {
-        if (blockdev_new(((OptionList *)o->drives->pdata[i])->text, error) == NULL) {
+        Blockdev *b = blockdev_new(((OptionList *)o->drives->pdata[i])->text, error);
+
+        if (b == NULL) {
             return false;
         }
+        g_ptr_array_add(c->drives, b);
     }
     return true;
 }
 
 static bool add_devices(Cca *c, GError **error)
 {
+    for (guint i = 0; i < c->drives->len; i++) {
+        if (strcmp(blockdev_interface(c->drives->pdata[i]), "virtio") == 0 &&
+            !add_virtio_disk(c, c->drives->pdata[i], error)) {
+            return false;
+        }
+    }
     for (guint i = 0; i < c->options->devices->len; i++) {
         if (!add_device(c, c->options->devices->pdata[i], error)) {
             return false;
@@ -545,6 +591,7 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
     c->options = o;
     c->memory = machine_memory(m);
     c->clock = machine_clock(m);
+    c->drives = g_ptr_array_new();
     bool ok = add_memory(c, error);
     if (ok) {
         add_cpus(c);
@@ -553,7 +600,7 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
         add_pci(c);
         add_firmware(c);
         pvpanic_set_handler(on_panic, c);
-        ok = (add_serials(c, error) && add_backends(o, c->clock, error)) || option_fail(bad_option);
+        ok = (add_serials(c, error) && add_backends(c, error)) || option_fail(bad_option);
     }
     if (ok) {
         add_small_devices(c);
@@ -591,6 +638,7 @@ void cca_free(Cca *c)
     for (unsigned i = 0; i < N_SERIALS; i++) {
         g_clear_pointer(&c->serial[i], chardev_free);
     }
+    g_ptr_array_free(c->drives, TRUE);
     g_free(c->watch.expect);
     g_clear_pointer(&c->watch.fail_on, g_regex_unref);
     if (c->watch.line != NULL) {
@@ -606,16 +654,22 @@ static void put_call(void *opaque, const char *name, uint64_t count)
     g_string_append_printf(json, "%s\n    \"%s\": %" PRIu64, json->str[json->len - 1] == '{' ? "" : ",", name, count);
 }
 
+/* Bytes a function moved as a bus master, by the space of the memory: Realm (private) or Non-secure (shared). */
 static void put_dma(PciDevice *pd, void *opaque)
 {
-    GString *json = opaque;
+    GString       *json = opaque;
+    const DmaPort *dma = &pd->dma;
 
+    if (pd->secondary != NULL) {
+        return; /* a bridge moves nothing of its own */
+    }
+    g_string_append_printf(json, "%s\n    { \"device\": ", json->str[json->len - 1] == '[' ? "" : ",");
+    json_string(json, pd->dev.id);
     g_string_append_printf(json,
-                           "%s\n    { \"device\": \"%s\", \"realm_read\": %" PRIu64 ", \"realm_written\": %" PRIu64
-                           ", \"shared_read\": %" PRIu64 ", \"shared_written\": %" PRIu64 " }",
-                           json->str[json->len - 1] == '[' ? "" : ",", pd->dev.id, pd->dma.bytes_read[PAS_REALM],
-                           pd->dma.bytes_written[PAS_REALM], pd->dma.bytes_read[PAS_NONSECURE],
-                           pd->dma.bytes_written[PAS_NONSECURE]);
+                           ",\n      \"realm_bytes_read\": %" PRIu64 ",\n      \"realm_bytes_written\": %" PRIu64
+                           ",\n      \"shared_bytes_read\": %" PRIu64 ",\n      \"shared_bytes_written\": %" PRIu64 " }",
+                           dma->bytes_read[PAS_REALM], dma->bytes_written[PAS_REALM],
+                           dma->bytes_read[PAS_NONSECURE], dma->bytes_written[PAS_NONSECURE]);
 }
 
 void cca_report(Cca *c, GString *json)
