@@ -1,0 +1,384 @@
+/*
+ * Physical devices: the SPDM connection to a device, its identity, and the IDE stream to it. DEN0137 1.1-alp17, "Physical
+ * device", command pages RMI_PDEV_*. Devices behind a root port with one selective, non-coherent stream; not offered:
+ * coherent streams, P2P, devices without SPDM.
+ */
+#include "rmm/dev_int.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { STREAM_MAX = 255, CERT_SLOTS = 8 };
+#define PDEV_FLAGS_NEEDED  (RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE)
+#define PDEV_FLAGS_OFFERED (PDEV_FLAGS_NEEDED | RMI_PDEV_FLAG_NCOH_ADDR)
+
+static bool flags_offered(uint64_t flags)
+{
+    return (flags & PDEV_FLAGS_NEEDED) == PDEV_FLAGS_NEEDED && (flags & ~PDEV_FLAGS_OFFERED) == 0;
+}
+
+/* ---- the link ---- */
+
+DevLink *pdev_link(Rmm *rmm, Pdev *pdev)
+{
+    DevLink *link = &dev_state(rmm)->link;
+    uint8_t *at = (uint8_t *)link;
+
+    for (size_t i = 0, left = sizeof(*link); i < PDEV_N_AUX; i++) {
+        size_t n = MIN(left, RMM_GRANULE_SIZE);
+        memcpy(at, granule_ptr(rmm, pdev->aux[i]), n);
+        at += n;
+        left -= n;
+    }
+    link->spdm.entropy = &rmm->entropy;
+    return link;
+}
+
+void pdev_link_keep(Rmm *rmm, const Pdev *pdev)
+{
+    DevLink       *link = &dev_state(rmm)->link;
+    const uint8_t *at = (const uint8_t *)link;
+
+    link->spdm.entropy = NULL; /* an address means nothing in a granule */
+    for (size_t i = 0, left = sizeof(*link); i < PDEV_N_AUX; i++) {
+        size_t n = MIN(left, RMM_GRANULE_SIZE);
+        memcpy(granule_ptr(rmm, pdev->aux[i]), at, n);
+        at += n;
+        left -= n;
+    }
+}
+
+/* ---- states ---- */
+
+static void set_state(Pdev *pdev, RmiPdevState state)
+{
+    static const char *const names[] = {
+        [RMI_PDEV_NEW] = "NEW", [RMI_PDEV_NEEDS_KEY] = "NEEDS_KEY", [RMI_PDEV_HAS_KEY] = "HAS_KEY",
+        [RMI_PDEV_READY] = "READY", [RMI_PDEV_IDE_RESETTING] = "IDE_RESETTING",
+        [RMI_PDEV_COMMUNICATING] = "COMMUNICATING", [RMI_PDEV_STOPPING] = "STOPPING", [RMI_PDEV_STOPPED] = "STOPPED",
+        [RMI_PDEV_ERROR] = "ERROR",
+    };
+
+    LOG(RMI, "pdev 0x%" PRIx64 ": %s to %s", pdev->id, names[pdev->state], names[state]);
+    pdev->state = state;
+}
+
+void pdev_fail(Rmm *rmm, Pdev *pdev)
+{
+    dev_root_release(rmm, pdev);
+    pdev->comm.state = DEV_COMM_IDLE;
+    pdev->talker = 0;
+    for (unsigned i = 0; i < DEV_MAX_VDEVS; i++) {
+        if (pdev->vdev[i] != 0) {
+            vdev_fail(rmm, vdev_at(rmm, pdev->vdev[i]));
+        }
+    }
+    set_state(pdev, RMI_PDEV_ERROR);
+}
+
+/* DEN0137 "PDEV lifecycle": where the end of a conversation leads. */
+static void conversation_ended(Rmm *rmm, Pdev *pdev, bool failed)
+{
+    if (pdev->state == RMI_PDEV_STOPPING) { /* whatever the device said: it is given up */
+        dev_root_release(rmm, pdev);
+        set_state(pdev, RMI_PDEV_STOPPED);
+    } else if (failed) {
+        pdev_fail(rmm, pdev);
+    } else {
+        set_state(pdev, pdev->state == RMI_PDEV_NEW ? RMI_PDEV_NEEDS_KEY : RMI_PDEV_READY);
+    }
+}
+
+/* ---- creation ---- */
+
+/* RMI_PDEV_AUX_COUNT. x1: flags. Out: number of auxiliary granules. */
+RMI(PDEV_AUX_COUNT, .in = 1, .out = 1, .needs_da = true)
+{
+    REQUIRE(flags_offered(in->x[1]), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    out->x[1] = PDEV_N_AUX;
+    return RMI_SUCCESS;
+}
+
+/* Address ranges that the host says the device has: granules, in order. */
+static bool ranges_valid(const uint8_t *params)
+{
+    uint64_t n = le64_get(params + RMI_PDEV_NCOH_NUM_ADDR);
+
+    if (n > RMI_PDEV_NCOH_MAX || le64_get(params + RMI_PDEV_COH_NUM_ADDR) != 0) {
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t base = le64_get(params + RMI_PDEV_NCOH_ADDR + 16 * i);
+        uint64_t top = le64_get(params + RMI_PDEV_NCOH_ADDR + 16 * i + 8);
+        if (!is_aligned(base | top, RMM_GRANULE_SIZE) || top <= base || top > BIT(RMM_PA_BITS)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each auxiliary granule is DELEGATED, and named once. */
+static uint64_t rmi_PDEV_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t pdev)
+{
+    REQUIRE(le64_get(params + RMI_PDEV_NUM_AUX) == PDEV_N_AUX, RMI_ERROR_INPUT, "num_aux");
+    for (unsigned i = 0; i < PDEV_N_AUX; i++) {
+        uint64_t pa = le64_get(params + RMI_PDEV_AUX + 8 * i);
+        bool     once = pa != pdev;
+        for (unsigned j = 0; j < i; j++) {
+            once = once && pa != le64_get(params + RMI_PDEV_AUX + 8 * j);
+        }
+        REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "aux");
+        REQUIRE(once, RMI_ERROR_INPUT, "aux_alias");
+    }
+    return RMI_SUCCESS;
+}
+
+/* Another PDEV with this stream of the root port could key it anew under that one's feet; one with the same requester IDs
+ * would pass for its functions. */
+static bool stream_is_used(Rmm *rmm, const uint8_t *params)
+{
+    for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
+        const Pdev *p = dev_state(rmm)->pdev[i] != 0 ? pdev_at(rmm, dev_state(rmm)->pdev[i]) : NULL;
+        if (p != NULL && p->root_id == le16_get(params + RMI_PDEV_ROOT_ID) &&
+            p->ide_sid == le64_get(params + RMI_PDEV_IDE_SID)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool rids_are_used(Rmm *rmm, const uint8_t *params)
+{
+    unsigned base = le16_get(params + RMI_PDEV_RID_BASE), top = le16_get(params + RMI_PDEV_RID_TOP);
+
+    for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
+        const Pdev *p = dev_state(rmm)->pdev[i] != 0 ? pdev_at(rmm, dev_state(rmm)->pdev[i]) : NULL;
+        if (p != NULL && p->segment == params[RMI_PDEV_SEGMENT] && base < p->rid_top && p->rid_base < top) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The place of @pa in the table of PDEVs (0: a free one); NULL: there is none. */
+static uint64_t *find_place(Rmm *rmm, uint64_t pa)
+{
+    for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
+        if (dev_state(rmm)->pdev[i] == pa) {
+            return &dev_state(rmm)->pdev[i];
+        }
+    }
+    return NULL;
+}
+
+static void parse(Pdev *pdev, const uint8_t *params)
+{
+    *pdev = (Pdev){
+        .state = RMI_PDEV_NEW,
+        .flags = le64_get(params + RMI_PDEV_FLAGS), .id = le64_get(params + RMI_PDEV_ID),
+        .ecam = le64_get(params + RMI_PDEV_ECAM), .cert_id = le64_get(params + RMI_PDEV_CERT_ID),
+        .segment = params[RMI_PDEV_SEGMENT], .root_id = le16_get(params + RMI_PDEV_ROOT_ID),
+        .rid_base = le16_get(params + RMI_PDEV_RID_BASE), .rid_top = le16_get(params + RMI_PDEV_RID_TOP),
+        .hash = (RmiHash)params[RMI_PDEV_HASH_ALGO], .ide_sid = (uint8_t)le64_get(params + RMI_PDEV_IDE_SID),
+    };
+    for (unsigned i = 0; i < PDEV_N_AUX; i++) {
+        pdev->aux[i] = le64_get(params + RMI_PDEV_AUX + 8 * i);
+    }
+}
+
+/* RMI_PDEV_CREATE. x1: granule of the PDEV, x2: NS page of RmiPdevParams. */
+RMI(PDEV_CREATE, .in = 2, .out = 0, .needs_da = true)
+{
+    uint64_t pa = in->x[1];
+    uint8_t  params[RMM_GRANULE_SIZE];
+
+    REQUIRE_NS(in->x[2], "params");
+    REQUIRE(ns_read(rmm, in->x[2], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
+    REQUIRE(flags_offered(le64_get(params + RMI_PDEV_FLAGS)), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "cert_id");
+    REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) == 0, RMI_ERROR_NOT_SUPPORTED, "cert_id_supp");
+    REQUIRE(le64_get(params + RMI_PDEV_IDE_SID) <= STREAM_MAX, RMI_ERROR_INPUT, "ide_sid");
+    REQUIRE(le16_get(params + RMI_PDEV_RID_BASE) < le16_get(params + RMI_PDEV_RID_TOP), RMI_ERROR_INPUT, "rid_range");
+    REQUIRE(ranges_valid(params), RMI_ERROR_INPUT, "addr_range");
+    REQUIRE(params[RMI_PDEV_HASH_ALGO] <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");
+    uint64_t st = rmi_PDEV_CREATE__aux(rmm, params, pa);
+    if (st != RMI_SUCCESS) {
+        return st;
+    }
+    REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "pdev");
+    REQUIRE(!stream_is_used(rmm, params), RMI_ERROR_INPUT, "ide_sid_used");
+    REQUIRE(!rids_are_used(rmm, params), RMI_ERROR_INPUT, "rid_used");
+    uint64_t *place = find_place(rmm, 0);
+    REQUIRE(place != NULL, RMI_ERROR_DEVICE, "num_pdevs");
+
+    Pdev *pdev = pdev_at(rmm, pa);
+    *place = pa;
+    granule_zero(rmm, pa);
+    granule_set(rmm, pa, GRANULE_PDEV);
+    parse(pdev, params);
+    for (unsigned i = 0; i < PDEV_N_AUX; i++) {
+        granule_zero(rmm, pdev->aux[i]);
+        granule_set(rmm, pdev->aux[i], GRANULE_PDEV_AUX);
+    }
+    spdm_requester_init(&pdev_link(rmm, pdev)->spdm, &rmm->entropy);
+    pdev_link_keep(rmm, pdev);
+    dev_queue(&pdev->comm, DEV_CONNECT);
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_GET_STATE. x1: PDEV. Out: RmiPdevState. */
+RMI(PDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    out->x[1] = pdev_at(rmm, in->x[1])->state;
+    return RMI_SUCCESS;
+}
+
+/* ---- talking ---- */
+
+/* RMI_PDEV_COMMUNICATE. x1: PDEV, x2: NS page of RmiDevCommData. That the device failed shows in the PDEV's state. */
+RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .needs_da = true)
+{
+    DevEnter enter;
+
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_COMM_DATA(in->x[2], &enter);
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE_COMM_STATE(&pdev->comm, &enter);
+
+    DevResult r = dev_talk(rmm, pdev, NULL, &enter);
+    if (r != DEV_WAITS) {
+        conversation_ended(rmm, pdev, r == DEV_FAILED);
+    }
+    return RMI_SUCCESS;
+}
+
+static size_t key_len(unsigned algo)
+{
+    static const uint16_t lens[] = { [RMI_KEY_RSASSA_3072] = 384, [RMI_KEY_ECDSA_P256] = 65, [RMI_KEY_ECDSA_P384] = 97 };
+
+    return algo < ARRAY_LEN(lens) ? lens[algo] : 0;
+}
+_Static_assert((int)RMI_KEY_ECDSA_P384 == (int)SPDM_KEY_ECDSA_P384, "both number keys alike");
+
+/* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by its digest. */
+RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
+{
+    uint8_t params[RMM_GRANULE_SIZE];
+
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_NS(in->x[2], "params");
+    REQUIRE(ns_read(rmm, in->x[2], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
+    unsigned algo = params[RMI_KEY_ALGO];
+    uint64_t len = le64_get(params + RMI_KEY_LEN);
+    REQUIRE(len <= RMI_KEY_MAX, RMI_ERROR_INPUT, "key_len_bound");
+    REQUIRE(le64_get(params + RMI_KEY_METADATA_LEN) <= RMI_KEY_MAX, RMI_ERROR_INPUT, "metadata_len_bound");
+    REQUIRE(key_len(algo) != 0, RMI_ERROR_INPUT, "algo_valid");
+    REQUIRE(key_len(algo) == len, RMI_ERROR_INPUT, "key_len");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state == RMI_PDEV_NEEDS_KEY, RMI_ERROR_DEVICE, "pdev_state");
+    SpdmKeyResult r =
+        spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, (SpdmKeyType)algo, params + RMI_KEY_KEY, len);
+    REQUIRE(r != SPDM_KEY_UNSUPPORTED, RMI_ERROR_DEVICE, "algo_negotiated");
+    REQUIRE(r == SPDM_KEY_OK, RMI_ERROR_INPUT, "key_valid");
+
+    pdev_link_keep(rmm, pdev);
+    measure(rmm, pdev->hash, params + RMI_KEY_KEY, len, pdev->key_digest);
+    set_state(pdev, RMI_PDEV_HAS_KEY);
+    dev_queue(&pdev->comm, DEV_SECURE);
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_ABORT. x1: PDEV. What was under way begins anew at the next COMMUNICATE; a key refresh is dropped. */
+RMI(PDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state == RMI_PDEV_NEW || pdev->state == RMI_PDEV_HAS_KEY || pdev->state == RMI_PDEV_COMMUNICATING,
+            RMI_ERROR_DEVICE, "pdev_state");
+
+    dev_cut_short(rmm, pdev, &pdev->comm);
+    if (pdev->state == RMI_PDEV_COMMUNICATING) {
+        set_state(pdev, RMI_PDEV_READY);
+    } else {
+        dev_queue(&pdev->comm, pdev->state == RMI_PDEV_NEW ? DEV_CONNECT : DEV_SECURE);
+    }
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_IDE_RESET. x1: PDEV. */
+RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
+    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "pdev_live");
+
+    set_state(pdev, RMI_PDEV_IDE_RESETTING);
+    dev_queue(&pdev->comm, DEV_IDE_RESET);
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_IDE_KEY_REFRESH. x1: PDEV, x2: 1 for the coherent stream, which there is none of. */
+RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .needs_da = true)
+{
+    REQUIRE(in->x[2] <= 1, RMI_ERROR_INPUT, "coh_valid");
+    REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "coh_supp");
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
+    REQUIRE(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
+
+    set_state(pdev, RMI_PDEV_COMMUNICATING);
+    dev_queue(&pdev->comm, DEV_REFRESH);
+    return RMI_SUCCESS;
+}
+
+/* ---- the end ---- */
+
+/* RMI_PDEV_STOP. x1: PDEV. */
+RMI(PDEV_STOP, .in = 1, .out = 0, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state != RMI_PDEV_COMMUNICATING && pdev->state != RMI_PDEV_STOPPING &&
+                pdev->state != RMI_PDEV_STOPPED,
+            RMI_ERROR_DEVICE, "pdev_state");
+    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "pdev_live");
+
+    dev_cut_short(rmm, pdev, &pdev->comm);
+    set_state(pdev, RMI_PDEV_STOPPING);
+    dev_queue(&pdev->comm, DEV_END);
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_DESTROY. x1: PDEV. */
+RMI(PDEV_DESTROY, .in = 1, .out = 0, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev pdev = *pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev.state == RMI_PDEV_STOPPED, RMI_ERROR_DEVICE, "pdev_state");
+
+    for (unsigned i = 0; i < PDEV_N_AUX; i++) {
+        granule_set(rmm, pdev.aux[i], GRANULE_DELEGATED);
+    }
+    granule_set(rmm, in->x[1], GRANULE_DELEGATED);
+    *find_place(rmm, in->x[1]) = 0;
+    return RMI_SUCCESS;
+}
+
+/* ---- life ---- */
+
+/* Device assignment is there when the platform has all of its parts: root ports with IDE, a Realm side of the SMMU. */
+static void device_init(Rmm *rmm)
+{
+    const RmmPlatform *p = &rmm->platform;
+
+    if (p->ide_key_program == NULL || p->ide_key_go == NULL || p->ide_key_stop == NULL || p->tdisp_enable == NULL ||
+        p->stream_id == NULL) {
+        return;
+    }
+    rmm->device = g_new0(DevState, 1);
+    rmm->da = psmmu_init(rmm);
+}
+RMM_INIT(device_init);
