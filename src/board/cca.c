@@ -60,6 +60,7 @@ struct Cca {
     unsigned       n_sysbus;
     Chardev       *serial[N_SERIALS];
     GPtrArray     *drives;      /* of Blockdev, in the order of -drive */
+    GHashTable    *unnamed;     /* class name: how many devices of it without id= */
     Watch          watch;
 };
 
@@ -405,10 +406,24 @@ static bool add_root_port(Cca *c, Device *below, GError **error)
     return ok;
 }
 
+/* A second device of a class without id= gets a number, so that each has a name and a generator of its own. */
+static char *device_text(Cca *c, const OptionList *l)
+{
+    unsigned n = GPOINTER_TO_UINT(g_hash_table_lookup(c->unnamed, l->driver));
+
+    if (option_list_get(l, "id") != NULL) {
+        return g_strdup(l->text);
+    }
+    g_hash_table_insert(c->unnamed, g_strdup(l->driver), GUINT_TO_POINTER(n + 1));
+    return n == 0 ? g_strdup(l->text) : g_strdup_printf("%s,id=%s-%u", l->text, l->driver, n);
+}
+
 static bool add_device(Cca *c, const OptionList *l, GError **error)
 {
-    Device *dev = device_from_option(l->text, c->clock, c->options->seed, error);
+    char   *text = device_text(c, l);
+    Device *dev = device_from_option(text, c->clock, c->options->seed, error);
 
+    g_free(text);
     if (dev == NULL) {
         return false;
     }
@@ -592,6 +607,7 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
     c->memory = machine_memory(m);
     c->clock = machine_clock(m);
     c->drives = g_ptr_array_new();
+    c->unnamed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     bool ok = add_memory(c, error);
     if (ok) {
         add_cpus(c);
@@ -639,6 +655,7 @@ void cca_free(Cca *c)
         g_clear_pointer(&c->serial[i], chardev_free);
     }
     g_ptr_array_free(c->drives, TRUE);
+    g_hash_table_destroy(c->unnamed);
     g_free(c->watch.expect);
     g_clear_pointer(&c->watch.fail_on, g_regex_unref);
     if (c->watch.line != NULL) {
