@@ -1,0 +1,694 @@
+/*
+ * Writes docs/conformance.md: what of each interface is implemented, asked of the tables that the code itself
+ * dispatches from, and which test sources name it. "Named" is a plain search, comments left out: it shows where
+ * to look and what nobody looked at, not how well. Usage: conformance TESTS_DIRECTORY > docs/conformance.md
+ */
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bits.h"
+#include "cpu/a64/decode.h"
+#include "hw/pci/doe.h"
+#include "iommu/smmuv3.h"
+#include "rmm/rmi.h"
+#include "rmm/rmm.h"
+#include "spdm/spdm.h"
+
+enum { MAX_WORDS = 6 };
+
+/* ---- test sources ---- */
+
+typedef struct Source {
+    char *name; /* below the tests directory */
+    char *text; /* without comments */
+} Source;
+
+static GArray *sources; /* of Source, by name */
+
+/* Comments become blanks; strings stay, because the rows of tests are named in them. */
+static void drop_comments(char *s)
+{
+    while (*s != '\0') {
+        if (*s == '"' || *s == '\'') {
+            char quote = *s++;
+
+            while (*s != '\0' && *s != quote) {
+                s += *s == '\\' && s[1] != '\0' ? 2 : 1;
+            }
+            s += *s != '\0';
+        } else if (s[0] == '/' && s[1] == '*') {
+            char *end = strstr(s + 2, "*/");
+            char *stop = end != NULL ? end + 2 : s + strlen(s);
+
+            memset(s, ' ', (size_t)(stop - s));
+            s = stop;
+        } else if (s[0] == '/' && s[1] == '/') {
+            size_t n = strcspn(s, "\n");
+
+            memset(s, ' ', n);
+            s += n;
+        } else {
+            s++;
+        }
+    }
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(((const Source *)a)->name, ((const Source *)b)->name);
+}
+
+/* Every .c file of one folder, and those of its own folders. */
+static void read_sources(const char *root, const char *folder)
+{
+    char *path = g_build_filename(root, folder, NULL);
+    GDir *dir = g_dir_open(path, 0, NULL);
+    const char *entry;
+
+    while (dir != NULL && (entry = g_dir_read_name(dir)) != NULL) {
+        char *below = *folder == '\0' ? g_strdup(entry) : g_build_filename(folder, entry, NULL);
+        char *full = g_build_filename(root, below, NULL);
+
+        if (g_file_test(full, G_FILE_TEST_IS_DIR)) {
+            read_sources(root, below);
+        } else if (g_str_has_suffix(entry, ".c") && strcmp(below, "conformance.c") != 0) {
+            Source s = {g_strdup(below), NULL};
+
+            if (g_file_get_contents(full, &s.text, NULL, NULL)) {
+                drop_comments(s.text);
+                g_array_append_val(sources, s);
+            }
+        }
+        g_free(full);
+        g_free(below);
+    }
+    if (dir != NULL) {
+        g_dir_close(dir);
+    }
+    g_free(path);
+}
+
+static bool is_word_char(char c)
+{
+    return g_ascii_isalnum(c) || c == '_';
+}
+
+/* Whether @text has @word, not as a part of a longer word. */
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++) {
+        bool starts = at == text || !is_word_char(word[0]) || !is_word_char(at[-1]);
+        bool ends = !is_word_char(word[n - 1]) || !is_word_char(at[n]);
+
+        if (starts && ends) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- rows ---- */
+
+typedef struct Row {
+    const char *number, *name;
+    bool implemented;
+    const char *needs;           /* a word that a test of this interface has; NULL: none */
+    char *words[MAX_WORDS];      /* any of them names the item; up to the first NULL */
+    const char *const *failures; /* labels of failure conditions, in order of their checks */
+    size_t n_failures;
+} Row;
+
+static bool names(const Source *s, const Row *row)
+{
+    if (row->needs != NULL && strstr(s->text, row->needs) == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < MAX_WORDS && row->words[i] != NULL; i++) {
+        if (has_word(s->text, row->words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Test macros add these endings to the name of a granule or page. */
+static bool names_label(const Source *s, const char *label)
+{
+    static const char *const endings[] = {"", "_align", "_bound", "_state", "_pas", "_empty"};
+
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        if (g_str_has_suffix(label, endings[i])) {
+            char *stem = g_strndup(label, strlen(label) - strlen(endings[i]));
+            char *quoted = g_strdup_printf("\"%s\"", stem), *last = g_strdup_printf(" %s\"", stem);
+            bool found = strstr(s->text, quoted) != NULL || strstr(s->text, last) != NULL;
+
+            g_free(last);
+            g_free(quoted);
+            g_free(stem);
+            if (found) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool label_is_tested(const Row *row, const char *label)
+{
+    for (guint i = 0; i < sources->len; i++) {
+        const Source *s = &g_array_index(sources, Source, i);
+
+        if (names(s, row) && names_label(s, label)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 1 to 3 for the conditions that REQUIRE_GRANULE and REQUIRE_NS check, in their order; 0 for any other. */
+static unsigned granule_check(const char *label)
+{
+    return g_str_has_suffix(label, "_align")                                      ? 1
+           : g_str_has_suffix(label, "_bound")                                    ? 2
+           : g_str_has_suffix(label, "_state") || g_str_has_suffix(label, "_pas") ? 3
+                                                                                  : 0;
+}
+
+static bool same_stem(const char *a, const char *b)
+{
+    size_t n = (size_t)(strrchr(a, '_') - a);
+
+    return (size_t)(strrchr(b, '_') - b) == n && strncmp(a, b, n) == 0;
+}
+
+/* The three checks of one granule stand on one source line, so the RMM's list has them in any order. */
+static void sort_granule_checks(const char **labels, size_t n)
+{
+    for (size_t i = 0; i + 2 < n; i++) {
+        const char *three[3] = {NULL};
+        bool all = true;
+
+        for (size_t k = i; all && k < i + 3; k++) {
+            unsigned place = granule_check(labels[k]);
+
+            all = place != 0 && three[place - 1] == NULL && same_stem(labels[i], labels[k]);
+            if (all) {
+                three[place - 1] = labels[k];
+            }
+        }
+        if (all) {
+            memcpy(&labels[i], three, sizeof(three));
+        }
+    }
+}
+
+static void print_failures(const Row *row)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (size_t i = 0; i < row->n_failures; i++) {
+        if (g_hash_table_add(seen, (gpointer)row->failures[i])) {
+            printf("%s%s%s", i == 0 ? "" : ", ", row->failures[i],
+                   label_is_tested(row, row->failures[i]) ? "" : " (no test)");
+        }
+    }
+}
+
+static void print_testers(const Row *row)
+{
+    bool any = false;
+
+    for (guint i = 0; row->implemented && i < sources->len; i++) {
+        const Source *s = &g_array_index(sources, Source, i);
+
+        if (names(s, row)) {
+            printf("%s%.*s", any ? ", " : "", (int)(strlen(s->name) - 2), s->name);
+            any = true;
+        }
+    }
+    if (row->implemented && !any) {
+        printf("**no test names it**");
+    }
+}
+
+static void print_row(const Row *row, bool with_failures)
+{
+    printf("| %s | %s | %s | ", row->name, row->number, row->implemented ? "yes" : "no");
+    if (with_failures) {
+        print_failures(row);
+        printf(" | ");
+    }
+    print_testers(row);
+    printf(" |\n");
+}
+
+static void print_head(const char *title, const char *text, bool with_failures)
+{
+    printf("\n## %s\n\n%s\n\n", title, text);
+    printf("| item | number | implemented |%s tested by |\n|---|---|---|%s---|\n",
+           with_failures ? " failure conditions |" : "", with_failures ? "---|" : "");
+}
+
+static void free_words(Row *row)
+{
+    for (unsigned i = 0; i < MAX_WORDS; i++) {
+        g_free(row->words[i]);
+    }
+}
+
+/* ---- RMI, RSI, PSCI ---- */
+
+typedef struct Named {
+    uint32_t fid;
+    const char *name;
+} Named;
+
+/* DEN0137 1.0 and 1.1-alp17, the commands of an interface; numbers as in rmi.h and rsi.h or, where we have no
+ * such command, from the specification. */
+static const Named rmi_commands[] = {
+    {0x150, "VERSION"},
+    {0x151, "GRANULE_DELEGATE"},
+    {0x152, "GRANULE_UNDELEGATE"},
+    {0x153, "DATA_CREATE"},
+    {0x154, "DATA_CREATE_UNKNOWN"},
+    {0x155, "DATA_DESTROY"},
+    {0x156, "PDEV_AUX_COUNT"},
+    {0x157, "REALM_ACTIVATE"},
+    {0x158, "REALM_CREATE"},
+    {0x159, "REALM_DESTROY"},
+    {0x15a, "REC_CREATE"},
+    {0x15b, "REC_DESTROY"},
+    {0x15c, "REC_ENTER"},
+    {0x15d, "RTT_CREATE"},
+    {0x15e, "RTT_DESTROY"},
+    {0x15f, "RTT_MAP_UNPROTECTED"},
+    {0x160, "VDEV_AUX_COUNT"},
+    {0x161, "RTT_READ_ENTRY"},
+    {0x162, "RTT_UNMAP_UNPROTECTED"},
+    {0x163, "VDEV_VALIDATE_MAPPING"},
+    {0x164, "PSCI_COMPLETE"},
+    {0x165, "FEATURES"},
+    {0x166, "RTT_FOLD"},
+    {0x167, "REC_AUX_COUNT"},
+    {0x168, "RTT_INIT_RIPAS"},
+    {0x169, "RTT_SET_RIPAS"},
+    {0x16a, "VSMMU_CREATE"},
+    {0x16b, "VSMMU_DESTROY"},
+    {0x16c, "VSMMU_MAP"},
+    {0x16d, "VSMMU_UNMAP"},
+    {0x16f, "PSMMU_IRQ_NOTIFY"},
+    {0x172, "VDEV_MAP"},
+    {0x173, "VDEV_UNMAP"},
+    {0x174, "PDEV_ABORT"},
+    {0x175, "PDEV_COMMUNICATE"},
+    {0x176, "PDEV_CREATE"},
+    {0x177, "PDEV_DESTROY"},
+    {0x178, "PDEV_GET_STATE"},
+    {0x179, "PDEV_IDE_RESET"},
+    {0x17a, "PDEV_IDE_KEY_REFRESH"},
+    {0x17b, "PDEV_SET_PUBKEY"},
+    {0x17c, "PDEV_STOP"},
+    {0x17d, "RTT_AUX_CREATE"},
+    {0x17e, "RTT_AUX_DESTROY"},
+    {0x17f, "RTT_AUX_FOLD"},
+    {0x180, "RTT_AUX_MAP_PROTECTED"},
+    {0x181, "RTT_AUX_MAP_UNPROTECTED"},
+    {0x183, "RTT_AUX_UNMAP_PROTECTED"},
+    {0x184, "RTT_AUX_UNMAP_UNPROTECTED"},
+    {0x185, "VDEV_ABORT"},
+    {0x186, "VDEV_COMMUNICATE"},
+    {0x187, "VDEV_CREATE"},
+    {0x188, "VDEV_DESTROY"},
+    {0x189, "VDEV_GET_STATE"},
+    {0x18a, "VDEV_UNLOCK"},
+    {0x18b, "RTT_SET_S2AP"},
+    {0x18c, "MEC_SET_SHARED"},
+    {0x18d, "MEC_SET_PRIVATE"},
+    {0x18e, "VDEV_COMPLETE"},
+    {0x1d0, "VDEV_GET_INTERFACE_REPORT"},
+    {0x1d1, "VDEV_GET_MEASUREMENTS"},
+    {0x1d2, "VDEV_LOCK"},
+    {0x1d3, "VDEV_START"},
+    {0x1d7, "PSMMU_ACTIVATE"},
+    {0x1d8, "PSMMU_DEACTIVATE"},
+    {0x1db, "PSMMU_ST_L2_CREATE"},
+    {0x1dc, "PSMMU_ST_L2_DESTROY"},
+};
+
+static const Named rsi_commands[] = {
+    {0x190, "VERSION"},
+    {0x191, "FEATURES"},
+    {0x192, "MEASUREMENT_READ"},
+    {0x193, "MEASUREMENT_EXTEND"},
+    {0x194, "ATTESTATION_TOKEN_INIT"},
+    {0x195, "ATTESTATION_TOKEN_CONTINUE"},
+    {0x196, "REALM_CONFIG"},
+    {0x197, "IPA_STATE_SET"},
+    {0x198, "IPA_STATE_GET"},
+    {0x199, "HOST_CALL"},
+    {0x19a, "VSMMU_GET_INFO"},
+    {0x19b, "VSMMU_ACTIVATE"},
+    {0x19c, "VDEV_DMA_ENABLE"},
+    {0x19d, "VDEV_GET_INFO"},
+    {0x19f, "VDEV_VALIDATE_MAPPING"},
+    {0x1a0, "MEM_GET_PERM_VALUE"},
+    {0x1a1, "MEM_SET_PERM_INDEX"},
+    {0x1a2, "MEM_SET_PERM_VALUE"},
+    {0x1a3, "PLANE_ENTER"},
+    {0x1a4, "VDEV_DMA_DISABLE"},
+};
+
+/* DEN0022, "Function IDs", without those of the 64-bit form. */
+static const Named psci_functions[] = {
+    {0x80000000, "SMCCC_VERSION"},
+    {0x84000000, "VERSION"},
+    {0x84000001, "CPU_SUSPEND"},
+    {0x84000002, "CPU_OFF"},
+    {0x84000003, "CPU_ON"},
+    {0x84000004, "AFFINITY_INFO"},
+    {0x84000005, "MIGRATE"},
+    {0x84000006, "MIGRATE_INFO_TYPE"},
+    {0x84000007, "MIGRATE_INFO_UP_CPU"},
+    {0x84000008, "SYSTEM_OFF"},
+    {0x84000009, "SYSTEM_RESET"},
+    {0x8400000a, "FEATURES"},
+    {0x8400000b, "CPU_FREEZE"},
+    {0x8400000c, "CPU_DEFAULT_SUSPEND"},
+    {0x8400000d, "NODE_HW_STATE"},
+    {0x8400000e, "SYSTEM_SUSPEND"},
+    {0x8400000f, "SET_SUSPEND_MODE"},
+    {0x84000010, "STAT_RESIDENCY"},
+    {0x84000011, "STAT_COUNT"},
+    {0x84000012, "SYSTEM_RESET2"},
+    {0x84000013, "MEM_PROTECT"},
+    {0x84000014, "MEM_PROTECT_CHECK_RANGE"},
+};
+
+/* The commands of one interface, as the RMM lists them. */
+typedef struct Table {
+    const char *iface;
+    const Named *all;
+    size_t n;
+    bool *listed;     /* [n] */
+    GArray *failures; /* of GPtrArray *, [n] */
+} Table;
+
+static size_t find_named(const Table *t, uint32_t fid, const char *name)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        bool same_number = t->all[i].fid == fid || SMC64_STD(t->all[i].fid) == fid;
+
+        if (same_number && strcmp(t->all[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return t->n;
+}
+
+static void note_listed(void *opaque, const char *iface, uint32_t fid, const char *name,
+                        const char *const *failures, size_t n_failures)
+{
+    Table *t = opaque;
+    size_t i = strcmp(iface, t->iface) == 0 ? find_named(t, fid, name) : t->n;
+
+    if (strcmp(iface, t->iface) == 0 && i == t->n) {
+        fprintf(stderr, "conformance: %s_%s (0x%x) is implemented but not in this program's list\n", iface,
+                name, fid);
+    }
+    if (i < t->n) {
+        t->listed[i] = true;
+        for (size_t k = 0; k < n_failures; k++) {
+            g_ptr_array_add(g_array_index(t->failures, GPtrArray *, i), (gpointer)failures[k]);
+        }
+    }
+}
+
+static void table_fill(Table *t)
+{
+    t->listed = g_new0(bool, t->n);
+    t->failures = g_array_new(FALSE, TRUE, sizeof(GPtrArray *));
+    for (size_t i = 0; i < t->n; i++) {
+        GPtrArray *none = g_ptr_array_new();
+
+        g_array_append_val(t->failures, none);
+    }
+    rmm_conformance(note_listed, t);
+}
+
+static void table_free(Table *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        g_ptr_array_free(g_array_index(t->failures, GPtrArray *, i), TRUE);
+    }
+    g_array_free(t->failures, TRUE);
+    g_free(t->listed);
+}
+
+static void print_calls(const char *iface, const Named *all, size_t n, const char *title, const char *text)
+{
+    Table t = {.iface = iface, .all = all, .n = n};
+    bool is_psci = strcmp(iface, "PSCI") == 0, is_rmi = strcmp(iface, "RMI") == 0;
+
+    table_fill(&t);
+    print_head(title, text, !is_psci);
+    for (size_t i = 0; i < n; i++) {
+        GPtrArray *failures = g_array_index(t.failures, GPtrArray *, i);
+        char number[16];
+
+        sort_granule_checks((const char **)failures->pdata, failures->len);
+        Row row = {.number = number,
+                   .name = all[i].name,
+                   .implemented = t.listed[i],
+                   .failures = (const char *const *)failures->pdata,
+                   .n_failures = failures->len};
+
+        g_snprintf(number, sizeof(number), is_psci ? "0x%08x" : "0x%x", all[i].fid);
+        if (is_psci) {
+            /* The names of rows; FEATURES and VERSION alone could be anybody's. */
+            bool plain = strcmp(row.name, "VERSION") != 0 && strcmp(row.name, "FEATURES") != 0;
+
+            row.needs = "0x8400000";
+            row.words[0] = g_strdup_printf("PSCI_%s", row.name);
+            row.words[1] = plain ? g_strdup(row.name) : NULL;
+        } else {
+            row.needs = is_rmi ? "RMI_FID_" : "RSI_FID_";
+            row.words[0] = g_strdup_printf("%s_FID_%s", iface, row.name);
+            row.words[1] =
+                g_strdup_printf(is_rmi ? "(%s," : "RSI_CALL(%s)", row.name); /* rows made by macros */
+            row.words[2] = g_strdup_printf("%s_%s", iface, row.name);
+        }
+        print_row(&row, !is_psci);
+        free_words(&row);
+    }
+    table_free(&t);
+}
+
+/* ---- SPDM, IDE_KM, TDISP ---- */
+
+/* What tests call a message by, besides protocol and name: operations of the requester that consist of it. */
+static const struct Alias {
+    const char *name, *words[3];
+} aliases[] = {
+    {"GET_VERSION", {"SPDM_OP_CONNECT"}},
+    {"GET_CAPABILITIES", {"SPDM_OP_CONNECT"}},
+    {"NEGOTIATE_ALGORITHMS", {"SPDM_OP_CONNECT"}},
+    {"GET_DIGESTS", {"SPDM_OP_CONNECT"}},
+    {"GET_CERTIFICATE", {"SPDM_OP_CONNECT"}},
+    {"CHALLENGE", {"SPDM_SIGN_CHALLENGE"}},
+    {"GET_MEASUREMENTS", {"SPDM_OP_MEASUREMENTS"}},
+    {"KEY_EXCHANGE", {"SPDM_OP_SESSION"}},
+    {"FINISH", {"SPDM_OP_SESSION"}},
+    {"END_SESSION", {"SPDM_OP_END_SESSION"}},
+    {"VENDOR_DEFINED", {"SPDM_OP_VENDOR"}},
+    {"KEY_PROG", {"IDE_KM_KEYS"}},
+    {"K_SET_GO", {"IDE_KM_GO"}},
+    {"K_SET_STOP", {"IDE_KM_STOP"}},
+    {"GET_TDISP_VERSION", {"TDISP_GET_VERSION", "TDISP_OP_PROBE"}},
+    {"GET_TDISP_CAPABILITIES", {"TDISP_GET_CAPABILITIES", "TDISP_OP_PROBE"}},
+    {"LOCK_INTERFACE_REQUEST", {"TDISP_LOCK_INTERFACE", "TDISP_OP_LOCK"}},
+    {"GET_DEVICE_INTERFACE_REPORT", {"TDISP_GET_INTERFACE_REPORT", "TDISP_OP_REPORT"}},
+    {"GET_DEVICE_INTERFACE_STATE", {"TDISP_GET_INTERFACE_STATE", "TDISP_OP_STATE"}},
+    {"START_INTERFACE_REQUEST", {"TDISP_START_INTERFACE", "TDISP_OP_START"}},
+    {"STOP_INTERFACE_REQUEST", {"TDISP_STOP_INTERFACE", "TDISP_OP_STOP"}},
+};
+
+static void print_message(const SpdmConformance *item)
+{
+    char number[8];
+    Row row = {.number = number, .name = item->name, .implemented = item->implemented};
+
+    g_snprintf(number, sizeof(number), "0x%02x", item->code);
+    row.words[0] = g_strdup_printf("%s_%s", item->protocol, item->name);
+    for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+        if (strcmp(aliases[i].name, item->name) == 0) {
+            for (unsigned k = 0; k < ARRAY_LEN(aliases[i].words); k++) {
+                row.words[1 + k] = g_strdup(aliases[i].words[k]);
+            }
+        }
+    }
+    print_row(&row, false);
+    free_words(&row);
+}
+
+static void print_messages(const char *protocol, const char *title, const char *text)
+{
+    SpdmConformance item;
+
+    print_head(title, text, false);
+    for (size_t n = 0; spdm_conformance(n, &item); n++) {
+        if (strcmp(item.protocol, protocol) == 0) {
+            print_message(&item);
+        }
+    }
+}
+
+/* ---- DOE ---- */
+
+/* What hw/pci/doe.c serves; discovery is the mailbox's own, the others belong to the function behind it. */
+static const struct DoeItem {
+    unsigned number;
+    const char *name, *words[2];
+} doe_items[] = {
+    {DOE_TYPE_DISCOVERY, "object DOE Discovery", {"discovery", "DOE_TYPE_DISCOVERY"}},
+    {DOE_TYPE_SPDM, "object CMA/SPDM", {"DOE_TYPE_SPDM"}},
+    {DOE_TYPE_SECURED_SPDM, "object Secured CMA/SPDM", {"DOE_TYPE_SECURED_SPDM"}},
+    {0x08, "register DOE Control", {"CONTROL", "DOE_CONTROL"}},
+    {0x0c, "register DOE Status", {"STATUS", "DOE_STATUS"}},
+    {0x10, "register DOE Write Data Mailbox", {"WRITE", "DOE_WRITE"}},
+    {0x14, "register DOE Read Data Mailbox", {"READ", "DOE_READ"}},
+};
+
+static void print_doe(void)
+{
+    print_head("PCIe DOE",
+               "PCI Express Base Specification 6.0, \"Data Object Exchange (DOE)\": data objects of the PCI-SIG\n"
+               "(number: type) and registers (number: offset in the extended capability). The mailbox answers\n"
+               "discovery itself; the other objects are those of tdisp-nic.",
+               false);
+    for (size_t i = 0; i < ARRAY_LEN(doe_items); i++) {
+        char number[8];
+        Row row = {.number = number, .name = doe_items[i].name, .implemented = true};
+
+        if (g_str_has_prefix(row.name, "register")) {
+            row.needs = "0x80000000u"; /* Go: tests that use the registers themselves */
+        }
+        g_snprintf(number, sizeof(number), "0x%02x", doe_items[i].number);
+        row.words[0] = g_strdup(doe_items[i].words[0]);
+        row.words[1] = g_strdup(doe_items[i].words[1]);
+        print_row(&row, false);
+        free_words(&row);
+    }
+}
+
+/* ---- SMMU ---- */
+
+static void print_smmu_item(void *opaque, const char *kind, const char *name)
+{
+    char label[64];
+    Row row = {.number = "", .name = label, .implemented = true, .needs = "iommu/smmuv3"};
+
+    g_snprintf(label, sizeof(label), "%s %s", kind, name);
+    row.words[0] = g_strdup(name);
+    row.words[1] = g_strdup_printf("SMMU_%s", name);
+    print_row(&row, false);
+    free_words(&row);
+}
+
+/* ---- CPU ---- */
+
+typedef struct Features {
+    GHashTable *count; /* feature -> patterns */
+    unsigned total;
+} Features;
+
+static void count_pattern(const A64Pattern *p, void *opaque)
+{
+    Features *f = opaque;
+    const char *feature = p->feature != NULL ? p->feature : "(base)";
+
+    f->total++;
+    g_hash_table_replace(f->count, (gpointer)feature,
+                         GUINT_TO_POINTER(GPOINTER_TO_UINT(g_hash_table_lookup(f->count, feature)) + 1));
+}
+
+static gint compare_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(a, b);
+}
+
+/* Instructions are counted by the feature that brings them; their tests go through the table as a whole. */
+static void print_cpu(void)
+{
+    Features f = {g_hash_table_new(g_str_hash, g_str_equal), 0};
+
+    a64_pattern_foreach(count_pattern, &f);
+    GList *keys = g_list_sort(g_hash_table_get_keys(f.count), compare_text);
+
+    printf("\n## A64 instructions\n\n"
+           "Arm DDI 0487: %u descriptions, an encoding pattern each. The decoder's own check, the random-instruction\n"
+           "comparison and the rows (unit/test_a64_*, diff/test_diff_*) take them from the same table.\n\n"
+           "| feature | descriptions |\n|---|---|\n",
+           f.total);
+    for (GList *k = keys; k != NULL; k = k->next) {
+        printf("| %s | %u |\n", (const char *)k->data,
+               GPOINTER_TO_UINT(g_hash_table_lookup(f.count, k->data)));
+    }
+    g_list_free(keys);
+    g_hash_table_destroy(f.count);
+}
+
+/* ---- the page ---- */
+
+static void print_page(void)
+{
+    printf("# Conformance\n\n"
+           "Generated by `cmake --build build --target docs` from the tables of the program; do not edit.\n"
+           "\"Tested by\" lists the files below `tests/` whose code names the item, helpers of tests included.\n"
+           "\"(no test)\" after a failure condition: no file that names the command names the condition.\n");
+    print_calls("RMI", rmi_commands, ARRAY_LEN(rmi_commands), "Realm Management Interface",
+                "Arm DEN0137, RMM specification 1.0, with the device assignment commands of 1.1-alp17.\n"
+                "Numbers are the low part of the SMC64 function ID. A command that is not implemented is\n"
+                "answered as an unknown function. Failure conditions are in the order of their checks, but\n"
+                "that those in a part of a command (its parameter structure) stand first.");
+    print_calls("RSI", rsi_commands, ARRAY_LEN(rsi_commands), "Realm Services Interface",
+                "As above, for calls of a Realm.");
+    print_calls("PSCI", psci_functions, ARRAY_LEN(psci_functions), "PSCI in a Realm",
+                "Arm DEN0022 as restricted by DEN0137. 64-bit forms, where they exist, have bit 30 set too.");
+    print_messages("SPDM", "SPDM requests",
+                   "DMTF DSP0274, version 1.2; the responder in the device and the requester in the RMM.");
+    print_messages("IDE_KM", "IDE_KM messages",
+                   "PCI Express Base Specification 6.0, \"IDE_KM\", inside an SPDM session.");
+    print_messages("TDISP", "TDISP requests",
+                   "PCI Express Base Specification 6.0, \"TDISP\", inside an SPDM session.");
+    print_doe();
+    print_head("SMMUv3", "Arm IHI 0070: registers, commands and events that are there. The rest is not advertised.",
+               false);
+    smmu_conformance(print_smmu_item, NULL);
+    print_cpu();
+}
+
+int main(int argc, char **argv)
+{
+    sources = g_array_new(FALSE, FALSE, sizeof(Source));
+    if (argc != 2) {
+        fprintf(stderr, "usage: conformance TESTS_DIRECTORY > docs/conformance.md\n");
+        return 2;
+    }
+    read_sources(argv[1], "");
+    if (sources->len == 0) {
+        fprintf(stderr, "conformance: '%s' has no test sources; name the tests folder of the tree\n",
+                argv[1]);
+        return 1;
+    }
+    g_array_sort(sources, by_name);
+    print_page();
+    for (guint i = 0; i < sources->len; i++) {
+        g_free(g_array_index(sources, Source, i).name);
+        g_free(g_array_index(sources, Source, i).text);
+    }
+    g_array_free(sources, TRUE);
+    return 0;
+}
