@@ -44,22 +44,31 @@ static char *known_names(void)
     return g_string_free(s, FALSE);
 }
 
+static void refuse_name(const char *names, const char *name, GError **error)
+{
+    char *known = known_names();
+
+    g_set_error(error, BAILEY_ERROR, 0, "host-fault=%s (from -M): there is no fault '%s'; choose from %s",
+                names, name, known);
+    g_free(known);
+}
+
 bool host_faults_parse(const char *names, unsigned *faults, GError **error)
 {
-    char **each = names != NULL ? g_strsplit(names, "+", -1) : NULL;
-    bool   ok = true;
+    char   **each = names != NULL ? g_strsplit(names, "+", -1) : NULL;
+    unsigned n = 0;
 
     *faults = 0;
-    for (unsigned i = 0; ok && each != NULL && each[i] != NULL; i++) {
-        if (!parse_name(each[i], faults)) {
-            char *known = known_names();
+    if (names == NULL) {
+        return true;
+    }
+    while (each[n] != NULL && parse_name(each[n], faults)) {
+        n++;
+    }
+    bool ok = n != 0 && each[n] == NULL;
 
-            g_set_error(error, BAILEY_ERROR, 0,
-                        "host-fault=%s (from -M): there is no fault '%s'; choose from %s", names, each[i],
-                        known);
-            g_free(known);
-            ok = false;
-        }
+    if (!ok) {
+        refuse_name(names, each[n] != NULL ? each[n] : "", error);
     }
     g_strfreev(each);
     return ok;

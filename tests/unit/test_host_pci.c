@@ -1,6 +1,6 @@
 /*
- * The built-in host's view of a PCI bus: enumeration and placement, what the Realm sees of configuration space, and
- * exchanges through a DOE mailbox.
+ * The built-in host's view of a PCI bus: enumeration and placement, what the Realm sees of configuration
+ * space, and exchanges through a DOE mailbox.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,7 +99,8 @@ static void test_bars(void **state)
             for (unsigned k = 0; k < b->scan.n_fns * PCI_N_BARS; k++) {
                 const HostBar *o = &b->scan.fns[k / PCI_N_BARS].bars[k % PCI_N_BARS];
 
-                assert_true(o == bar || o->size == 0 || !ranges_overlap(bar->base, bar->size, o->base, o->size));
+                assert_true(o == bar || o->size == 0 ||
+                            !ranges_overlap(bar->base, bar->size, o->base, o->size));
             }
         }
     }
