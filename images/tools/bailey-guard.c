@@ -119,11 +119,12 @@ static bool identify(const Experiment *e, volatile uint64_t *engine)
     return report(e, id == e->expect, expect, got);
 }
 
-/* One transfer of a page. The value moved is new each time, so an old result cannot pass for a new one. */
+/* One transfer of a page. The value moved is new each time and in each process, so an old result cannot pass for a
+ * new one. */
 static bool transfer(const Experiment *e, volatile uint64_t *engine, volatile uint64_t *page)
 {
     static uint64_t serial = 0x0102030405060708ull;
-    uint64_t value = serial += 0x1111111111111111ull;
+    uint64_t value = (serial += 0x1111111111111111ull) ^ (uint64_t)getpid() << 16;
     bool     moves = e->expect == ENGINE_OK;
     bool     content;
     char     got[64];
