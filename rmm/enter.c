@@ -1,26 +1,27 @@
 /*
- * REC_ENTER: from the host into a Realm and back. DEN0137, RMI_REC_ENTER, "REC entry", "REC exit". A world switch is a
- * copy of plain structures between the CPU, the REC granule and struct RmmCpu.
+ * REC_ENTER: from the host into a Realm and back. DEN0137, RMI_REC_ENTER, "REC entry", "REC exit". A world
+ * switch is a copy of plain structures between the CPU, the REC granule and struct RmmCpu.
  */
 #include "rmm/rmm_int.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* HCR_EL2 while a Realm runs: DDI 0487 bit places. VHE format of the trap registers (E2H); physical interrupts and
- * SErrors come to R-EL2; SMC, ID group 3 and error record accesses trap; a granule protection fault comes to R-EL2. */
+/* HCR_EL2 while a Realm runs: DDI 0487 bit places. VHE format of the trap registers (E2H); physical
+ * interrupts and SErrors come to R-EL2; SMC, ID group 3 and error record accesses trap; a granule protection
+ * fault comes to R-EL2. */
 #define HCR_REALM                                                                                      \
-    (BIT(0) /* VM */ | BIT(1) /* SWIO */ | BIT(2) /* PTW */ | BIT(3) /* FMO */ | BIT(4) /* IMO */ | BIT(5) /* AMO */ | \
-     BIT(9) /* FB */ | BIT(10) /* BSU inner */ | BIT(18) /* TID3 */ | BIT(19) /* TSC */ | BIT(31) /* RW */ |    \
-     BIT(34) /* E2H */ | BIT(37) /* TEA */ | BIT(40) /* APK */ | BIT(41) /* API */ | BIT(46) /* FWB */ |        \
-     BIT(48) /* GPF */)
+    (BIT(0) /* VM */ | BIT(1) /* SWIO */ | BIT(2) /* PTW */ | BIT(3) /* FMO */ | BIT(4) /* IMO */ |    \
+     BIT(5) /* AMO */ | BIT(9) /* FB */ | BIT(10) /* BSU inner */ | BIT(18) /* TID3 */ |               \
+     BIT(19) /* TSC */ | BIT(31) /* RW */ | BIT(34) /* E2H */ | BIT(37) /* TEA */ | BIT(40) /* APK */ | \
+     BIT(41) /* API */ | BIT(46) /* FWB */ | BIT(48) /* GPF */)
 #define HCR_TWI BIT(13)
 #define HCR_TWE BIT(14)
 
-#define CPTR_FPEN      (3ull << 20)                     /* no trap of FP; ZEN and SMEN 0: SVE and SME trap */
-#define MDCR_REALM     (BIT(5) | BIT(6) | BIT(14))      /* TPMCR, TPM, TPMS: no PMU, no SPE */
-#define CNTHCTL_REALM  (BIT(10) | BIT(11))              /* EL1PCTEN, EL1PTEN: no traps of the physical timer */
-#define CNTHCTL_CNTVMASK BIT(18)                        /* FEAT_RME: mask the timers' interrupt outputs */
+#define CPTR_FPEN        (3ull << 20)                /* no trap of FP; ZEN and SMEN 0: SVE and SME trap */
+#define MDCR_REALM       (BIT(5) | BIT(6) | BIT(14)) /* TPMCR, TPM, TPMS: no PMU, no SPE */
+#define CNTHCTL_REALM    (BIT(10) | BIT(11))         /* EL1PCTEN, EL1PTEN: no traps of the physical timer */
+#define CNTHCTL_CNTVMASK BIT(18)                     /* FEAT_RME: mask the timers' interrupt outputs */
 #define CNTHCTL_CNTPMASK BIT(19)
 
 #define CNT_ENABLE  BIT(0)
@@ -29,8 +30,8 @@
 
 /* What a host may ask of the virtual CPU interface. DEN0137 "RmiRecEnter", gicv3_hcr. */
 #define GIC_HOST_HCR                                                                                   \
-    (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE | ICH_HCR_VGRP0EIE | ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1EIE |  \
-     ICH_HCR_VGRP1DIE | ICH_HCR_TDIR)
+    (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE | ICH_HCR_VGRP0EIE | ICH_HCR_VGRP0DIE |              \
+     ICH_HCR_VGRP1EIE | ICH_HCR_VGRP1DIE | ICH_HCR_TDIR)
 #define ICH_HCR_VSGIEOICOUNT BIT(8)
 #define ICH_HCR_DVIM         BIT(15)
 #define ICH_HCR_EOICOUNT     (31ull << ICH_HCR_EOICOUNT_SHIFT)
@@ -49,8 +50,8 @@ static bool timer_asserted(const A64Cpu *cpu, uint64_t ctl, uint64_t cval)
     return timer_ctl(cpu, ctl, cval) == (CNT_ENABLE | CNT_ISTATUS);
 }
 
-/* DEN0137 "Realm timers": an asserted timer is the host's business, told once; its line to the physical GIC is masked
- * until the Realm has dealt with it. */
+/* DEN0137 "Realm timers": an asserted timer is the host's business, told once; its line to the physical GIC
+ * is masked until the Realm has dealt with it. */
 static uint64_t cnthctl_now(const A64Cpu *cpu)
 {
     bool virt = timer_asserted(cpu, cpu->el1.cntv_ctl, cpu->el1.cntv_cval);
@@ -127,7 +128,8 @@ static void load_el2(A64Cpu *cpu, const Realm *realm, const Rec *rec, uint64_t h
 
 static void load_gic(A64Cpu *cpu, const Rec *rec, const uint8_t *enter, uint64_t host_hcr)
 {
-    GicVirtState s = { .hcr = host_hcr | ICH_HCR_EN | ICH_HCR_VSGIEOICOUNT | ICH_HCR_DVIM, .vmcr = rec->vmcr };
+    uint64_t     run_bits = ICH_HCR_EN | ICH_HCR_VSGIEOICOUNT | ICH_HCR_DVIM;
+    GicVirtState s = { .hcr = host_hcr | run_bits, .vmcr = rec->vmcr };
 
     for (unsigned i = 0; i < GIC_N_LRS; i++) {
         s.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
@@ -164,7 +166,10 @@ static void save_rec(A64Cpu *cpu, Rec *rec)
 
 /* ---- exit ---- */
 
-static void put_exit(uint8_t *page, unsigned offset, uint64_t value) { le64_put(page + offset - RMI_EXIT, value); }
+static void put_exit(uint8_t *page, unsigned offset, uint64_t value)
+{
+    le64_put(page + offset - RMI_EXIT, value);
+}
 
 static void put_gic(uint8_t *page, const RmmCpu *c, const GicVirtState *s, uint64_t misr)
 {
@@ -215,14 +220,20 @@ static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const uint8_t *page)
 static void log_exit(const RmmCpu *c)
 {
     static const char *const names[] = {
-        [RMI_EXIT_SYNC] = "SYNC", [RMI_EXIT_IRQ] = "IRQ", [RMI_EXIT_FIQ] = "FIQ", [RMI_EXIT_PSCI] = "PSCI",
-        [RMI_EXIT_RIPAS_CHANGE] = "RIPAS_CHANGE", [RMI_EXIT_HOST_CALL] = "HOST_CALL", [RMI_EXIT_SERROR] = "SERROR",
-        [RMI_EXIT_VDEV_REQUEST] = "VDEV_REQUEST", [RMI_EXIT_VDEV_MAP] = "VDEV_MAP",
+        [RMI_EXIT_SYNC] = "SYNC",
+        [RMI_EXIT_IRQ] = "IRQ",
+        [RMI_EXIT_FIQ] = "FIQ",
+        [RMI_EXIT_PSCI] = "PSCI",
+        [RMI_EXIT_RIPAS_CHANGE] = "RIPAS_CHANGE",
+        [RMI_EXIT_HOST_CALL] = "HOST_CALL",
+        [RMI_EXIT_SERROR] = "SERROR",
+        [RMI_EXIT_VDEV_REQUEST] = "VDEV_REQUEST",
+        [RMI_EXIT_VDEV_MAP] = "VDEV_MAP",
     };
     const char *name = c->exit.reason < ARRAY_LEN(names) ? names[c->exit.reason] : NULL;
 
-    LOG(RMI, "REC 0x%" PRIx64 " exits: %s esr 0x%" PRIx64 " hpfar 0x%" PRIx64, c->rec, name == NULL ? "?" : name,
-        c->exit.esr, c->exit.hpfar);
+    LOG(RMI, "REC 0x%" PRIx64 " exits: %s esr 0x%" PRIx64 " hpfar 0x%" PRIx64, c->rec,
+        name == NULL ? "?" : name, c->exit.esr, c->exit.hpfar);
 }
 
 void rec_leave(Rmm *rmm, RmmCpu *c)
@@ -252,7 +263,7 @@ void rec_leave(Rmm *rmm, RmmCpu *c)
 
 /* ---- entry ---- */
 
-/* IHI 0069, "ICH_LR<n>_EL2"; DEN0137 "RmiRecEnter": no hardware interrupt, no reserved bit, no INTID twice. */
+/* IHI 0069, "ICH_LR<n>_EL2"; DEN0137 "RmiRecEnter": neither hardware interrupt nor reserved bits, no INTID twice. */
 static bool lr_valid(uint64_t lr)
 {
     uint64_t vintid = extract64(lr, 0, 32);
@@ -289,7 +300,8 @@ static bool gic_valid(const uint8_t *enter)
 /* The Realm's IPA_STATE_SET ends: how far it got, and whether the host refused. */
 static void finish_ripas(Rec *rec, uint64_t flags)
 {
-    bool refused = rec->ripas.ripas == RIPAS_RAM && rec->ripas.base != rec->ripas.top && (flags & RMI_ENTER_RIPAS_REJECT);
+    bool refused = rec->ripas.ripas == RIPAS_RAM && rec->ripas.base != rec->ripas.top &&
+                   (flags & RMI_ENTER_RIPAS_REJECT);
 
     rec->x[0] = RSI_SUCCESS;
     rec->x[1] = rec->ripas.base;
@@ -317,7 +329,8 @@ static RecResume finish_host_call(Rmm *rmm, RmmCpu *c, const Realm *realm, Rec *
 }
 
 /* What waited for the host is finished; REC_EXITS: it is not, and the REC does not run. */
-static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, const uint8_t *enter, uint64_t flags)
+static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, const uint8_t *enter,
+                                uint64_t flags)
 {
     RecPending pending = rec->pending;
     RecResume  go = REC_RUNS;
@@ -352,7 +365,7 @@ static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, con
     return go;
 }
 
-/* The REC does not run after all: the exit block of a completed REC_ENTER, with the GIC as the host gave it. */
+/* The REC does not run after all: the exit block of a completed REC_ENTER, GIC as the host gave it. */
 static uint64_t exit_without_run(Rmm *rmm, RmmCpu *c, const Rec *rec, const uint8_t *enter)
 {
     uint8_t      page[RMM_GRANULE_SIZE - RMI_EXIT] = { 0 };
@@ -391,8 +404,8 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     bool     aborted = rec->pending == REC_DATA_ABORT;
     bool     inject_sea = flags & RMI_ENTER_INJECT_SEA;
     REQUIRE(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
-    REQUIRE(!(flags & RMI_ENTER_EMUL_MMIO) || (aborted && (rec->abort.esr & BIT(24)) && !inject_sea), RMI_ERROR_REC,
-            "rec_mmio");
+    REQUIRE(!(flags & RMI_ENTER_EMUL_MMIO) || (aborted && (rec->abort.esr & BIT(24)) && !inject_sea),
+            RMI_ERROR_REC, "rec_mmio");
 
     c->rec = in->x[1];
     c->run = in->x[2];
@@ -401,7 +414,8 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     if (finish_pending(rmm, c, realm, rec, enter, flags) == REC_EXITS) {
         return exit_without_run(rmm, c, rec, enter);
     }
-    uint64_t hcr = HCR_REALM | (flags & RMI_ENTER_TRAP_WFI ? HCR_TWI : 0) | (flags & RMI_ENTER_TRAP_WFE ? HCR_TWE : 0);
+    uint64_t hcr =
+        HCR_REALM | (flags & RMI_ENTER_TRAP_WFI ? HCR_TWI : 0) | (flags & RMI_ENTER_TRAP_WFE ? HCR_TWE : 0);
     rec->running = true;
     out->runs = true;
     save_host(c);

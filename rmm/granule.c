@@ -1,7 +1,8 @@
 /*
- * Granules: one state per 4 KiB page of memory that a host may delegate, kept outside guest memory. DEN0137 "Granule",
- * and the two commands that move a page between the Non-secure and the Realm physical address space. The page owner is
- * the granule protection table: the monitor changes it here, as it would on a request of the RMM.
+ * Granules: one state per 4 KiB page of memory that a host may delegate, kept outside guest memory. DEN0137
+ * "Granule", and the two commands that move a page between the Non-secure and the Realm physical address
+ * space. The page owner is the granule protection table: the monitor changes it here, as it would on a
+ * request of the RMM.
  */
 #include "rmm/rmm_int.h"
 
@@ -18,8 +19,8 @@ enum {
 /* DEN0137 "Granule states": from each state the ones that may follow. */
 static const uint32_t edges[GRANULE_N_STATES] = {
     [GRANULE_NS] = EDGE(DELEGATED),
-    [GRANULE_DELEGATED] = EDGE(NS) | EDGE(RD) | EDGE(REC) | EDGE(REC_AUX) | EDGE(RTT) | EDGE(DATA) | EDGE(PDEV) |
-                          EDGE(PDEV_AUX) | EDGE(VDEV) | EDGE(VDEV_AUX),
+    [GRANULE_DELEGATED] = EDGE(NS) | EDGE(RD) | EDGE(REC) | EDGE(REC_AUX) | EDGE(RTT) | EDGE(DATA) |
+                          EDGE(PDEV) | EDGE(PDEV_AUX) | EDGE(VDEV) | EDGE(VDEV_AUX),
     [GRANULE_RD] = EDGE(DELEGATED),
     [GRANULE_REC] = EDGE(DELEGATED),
     [GRANULE_REC_AUX] = EDGE(DELEGATED),
@@ -48,7 +49,8 @@ static GranuleState first_state(const Rmm *rmm, uint64_t pa)
     bool     writable;
     uint8_t *host = memory_host_page(rmm->memory, pa, &writable);
 
-    return host != NULL && writable && owners_get(rmm->owners, pa) == OWNER_NONSECURE ? GRANULE_NS : GRANULE_OUTSIDE;
+    return host != NULL && writable && owners_get(rmm->owners, pa) == OWNER_NONSECURE ? GRANULE_NS
+                                                                                      : GRANULE_OUTSIDE;
 }
 
 /* Where the state of an aligned page is kept, or NULL when it is no granule. */

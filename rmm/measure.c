@@ -1,7 +1,7 @@
 /*
- * Realm measurements: the RIM, extended by the commands that build a Realm, and the REMs that the Realm extends.
- * DEN0137 "Realm measurement and attestation", "RmmMeasurementDescriptorData", "...Rec", "...Ripas". A measurement is
- * kept as plain digest bytes, zero-padded to 64.
+ * Realm measurements: the RIM, extended by the commands that build a Realm, and the REMs that the Realm
+ * extends. DEN0137 "Realm measurement and attestation", "RmmMeasurementDescriptorData", "...Rec", "...Ripas".
+ * A measurement is kept as plain digest bytes, zero-padded to 64.
  */
 #include "rmm/rmm_int.h"
 
@@ -23,7 +23,8 @@ size_t measure(const Rmm *rmm, RmiHash hash, const void *data, size_t len, uint8
 /* Only what is named here is measured: the rest of the page depends on the host's memory. */
 void measure_realm(const Rmm *rmm, Realm *realm, const uint8_t params[RMM_GRANULE_SIZE])
 {
-    static const struct { uint16_t offset, len; } fields[] = {
+    static const struct { uint16_t offset, len;
+    } fields[] = {
         { RMI_REALM_FLAGS0, 8 },  { RMI_REALM_S2SZ, 4 },         { RMI_REALM_SVE_VL, 4 },    { RMI_REALM_NUM_BPS, 4 },
         { RMI_REALM_NUM_WPS, 4 }, { RMI_REALM_PMU_NUM_CTRS, 4 }, { RMI_REALM_HASH_ALGO, 1 },
     };

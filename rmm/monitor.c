@@ -1,7 +1,8 @@
 /*
- * The EL3 monitor: where SMCs go, PSCI for the Normal world, and the built-in host's door to the firmware. SMCCC (Arm
- * DEN0028), PSCI (DEN0022). World switches to and from Realms are the RMM's (enter.c); page owners are changed by its
- * granule commands. Not modelled: Secure world, CPU_SUSPEND to a state that loses context, vendor services.
+ * The EL3 monitor: where SMCs go, PSCI for the Normal world, and the built-in host's door to the firmware.
+ * SMCCC (Arm DEN0028), PSCI (DEN0022). World switches to and from Realms are the RMM's (enter.c); page owners
+ * are changed by its granule commands. Not modelled: Secure world, CPU_SUSPEND to a state that loses context,
+ * vendor services.
  */
 #include "rmm/rmm_int.h"
 
@@ -19,12 +20,20 @@ enum {
 };
 
 enum { SMCCC_1_2 = 0x10002, PSCI_1_1 = 0x10001 };
-enum { PSCI_SUCCESS = 0, PSCI_NOT_SUPPORTED = -1, PSCI_INVALID_PARAMETERS = -2, PSCI_ALREADY_ON = -4, AFFINITY_ON = 0,
-       AFFINITY_OFF = 1, NO_TRUSTED_OS = 2 };
+enum {
+    PSCI_SUCCESS = 0,
+    PSCI_NOT_SUPPORTED = -1,
+    PSCI_INVALID_PARAMETERS = -2,
+    PSCI_ALREADY_ON = -4,
+    AFFINITY_ON = 0,
+    AFFINITY_OFF = 1,
+    NO_TRUSTED_OS = 2
+};
 
-/* SCR_EL3 below EL3: Non-secure, AArch64, HVC, and no trap of pointer authentication. Interrupts, aborts and granule
- * protection faults do not come here. DDI 0487, "SCR_EL3". */
-#define SCR_BELOW        (BIT(0) /* NS */ | BIT(8) /* HCE */ | BIT(10) /* RW */ | BIT(16) /* APK */ | BIT(17) /* API */)
+/* SCR_EL3 below EL3: Non-secure, AArch64, HVC, and no trap of pointer authentication. Interrupts, aborts and
+ * granule protection faults do not come here. DDI 0487, "SCR_EL3". */
+#define SCR_BELOW                                                                                      \
+    (BIT(0) /* NS */ | BIT(8) /* HCE */ | BIT(10) /* RW */ | BIT(16) /* APK */ | BIT(17) /* API */)
 #define SCTLR_EL2_RES1   0x30c50830ull
 #define SPSR_EL2H_MASKED (0x3c0u | 9u)
 #define MPIDR_AFFINITY   0xff00ffffffull
@@ -63,7 +72,8 @@ static A64Cpu *cpu_of_affinity(const Monitor *m, uint64_t mpidr)
     return NULL;
 }
 
-/* A standby that ends with the next interrupt; a request for a deeper state is downgraded to it, as PSCI permits. */
+/* A standby that ends with the next interrupt; a request for a deeper state is downgraded to it, as PSCI
+ * permits. */
 static int64_t cpu_suspend(Monitor *m, A64Cpu *cpu, const uint64_t *x)
 {
     if (!rmm_cpu(m->rmm, cpu)->builtin) {
@@ -219,7 +229,8 @@ static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
         x[i] = fid & PSCI_SMC64 ? cpu->x[i] : (uint32_t)cpu->x[i];
     }
     int64_t result = s->fn(m, cpu, x);
-    LOG(PSCI, "%s(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ") = %" PRId64, s->name, x[1], x[2], x[3], result);
+    LOG(PSCI, "%s(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ") = %" PRId64, s->name, x[1], x[2], x[3],
+        result);
     cpu->x[0] = (uint64_t)result;
     return false;
 }
@@ -236,7 +247,8 @@ static void at_el3(Monitor *m, A64Cpu *cpu, const A64Exception *exc)
         return;
     }
     guest_error("exception to EL3 that is no SMC, esr 0x%" PRIx64, exc->esr);
-    a64_inject(cpu, cpu->el == 2 || (cpu->el2.hcr & BIT(27) /* TGE */) ? 2 : 1, BIT(25) /* IL, EC 0 */, 0, false);
+    a64_inject(cpu, cpu->el == 2 || (cpu->el2.hcr & BIT(27) /* TGE */) ? 2 : 1, BIT(25) /* IL, EC 0 */, 0,
+               false);
 }
 
 static bool firmware_exception(void *opaque, A64Cpu *cpu, const A64Exception *exc)

@@ -1,15 +1,21 @@
 /*
- * SMCCC and PSCI as a Realm sees them. DEN0137 "PSCI"; DEN0022; DEN0028. The RMM answers what needs no host; the host
- * learns of the rest by exits, and completes CPU_ON and AFFINITY_INFO by RMI_PSCI_COMPLETE.
+ * SMCCC and PSCI as a Realm sees them. DEN0137 "PSCI"; DEN0022; DEN0028. The RMM answers what needs no host;
+ * the host learns of the rest by exits, and completes CPU_ON and AFFINITY_INFO by RMI_PSCI_COMPLETE.
  */
 #include "rmm/rmm_int.h"
 
 #define PSCI_SMC64 BIT(30)
 
 enum {
-    SMCCC_VERSION = 0x80000000, PSCI_VERSION = 0x84000000, PSCI_CPU_SUSPEND = 0x84000001, PSCI_CPU_OFF = 0x84000002,
-    PSCI_CPU_ON = 0x84000003, PSCI_AFFINITY_INFO = 0x84000004, PSCI_SYSTEM_OFF = 0x84000008,
-    PSCI_SYSTEM_RESET = 0x84000009, PSCI_FEATURES = 0x8400000a,
+    SMCCC_VERSION = 0x80000000,
+    PSCI_VERSION = 0x84000000,
+    PSCI_CPU_SUSPEND = 0x84000001,
+    PSCI_CPU_OFF = 0x84000002,
+    PSCI_CPU_ON = 0x84000003,
+    PSCI_AFFINITY_INFO = 0x84000004,
+    PSCI_SYSTEM_OFF = 0x84000008,
+    PSCI_SYSTEM_RESET = 0x84000009,
+    PSCI_FEATURES = 0x8400000a,
 };
 
 enum { SMCCC_1_2 = 0x10002, PSCI_1_1 = 0x10001 };
@@ -120,9 +126,11 @@ static const struct {
 };
 
 const struct PsciRow realm_psci_rows[] = {
-    { SMCCC_VERSION, "SMCCC_VERSION" }, { PSCI_VERSION, "VERSION" },           { PSCI_CPU_SUSPEND, "CPU_SUSPEND" },
-    { PSCI_CPU_OFF, "CPU_OFF" },        { PSCI_CPU_ON, "CPU_ON" },             { PSCI_AFFINITY_INFO, "AFFINITY_INFO" },
-    { PSCI_SYSTEM_OFF, "SYSTEM_OFF" },  { PSCI_SYSTEM_RESET, "SYSTEM_RESET" }, { PSCI_FEATURES, "FEATURES" },
+    { SMCCC_VERSION, "SMCCC_VERSION" },  { PSCI_VERSION, "VERSION" },
+    { PSCI_CPU_SUSPEND, "CPU_SUSPEND" }, { PSCI_CPU_OFF, "CPU_OFF" },
+    { PSCI_CPU_ON, "CPU_ON" },           { PSCI_AFFINITY_INFO, "AFFINITY_INFO" },
+    { PSCI_SYSTEM_OFF, "SYSTEM_OFF" },   { PSCI_SYSTEM_RESET, "SYSTEM_RESET" },
+    { PSCI_FEATURES, "FEATURES" },
 };
 const size_t realm_n_psci_rows = ARRAY_LEN(realm_psci_rows);
 _Static_assert(ARRAY_LEN(realm_psci_rows) == ARRAY_LEN(functions), "one name for each function");

@@ -1,6 +1,6 @@
 /*
- * Realms: creation, activation, destruction. DEN0137 "Realm", command pages RMI_REALM_*. The RD granule holds struct
- * Realm; its root tables are consecutive granules.
+ * Realms: creation, activation, destruction. DEN0137 "Realm", command pages RMI_REALM_*. The RD granule holds
+ * struct Realm; its root tables are consecutive granules.
  */
 #include "rmm/rmm_int.h"
 
@@ -31,8 +31,8 @@ static void parse_params(RealmParams *p)
     p->n_root = le32_get(p->page + RMI_REALM_RTT_NUM_START);
 }
 
-/* DDI 0487, "concatenated translation tables": as many root tables as the IPA size needs at the start level, at most
- * 16; and none of them empty by half, so that one size has one shape at a level. */
+/* DDI 0487, "concatenated translation tables": as many root tables as the IPA size needs at the start level,
+ * at most 16; and none of them empty by half, so that one size has one shape at a level. */
 static bool geometry_valid(const RealmParams *p)
 {
     if (p->level_start < 0 || p->level_start > RTT_LAST_LEVEL) {
@@ -45,7 +45,10 @@ static bool geometry_valid(const RealmParams *p)
     return p->s2sz > next_bits && needed <= 16 && p->n_root == needed;
 }
 
-static bool vmid_is_free(const Rmm *rmm, uint16_t vmid) { return !(rmm->vmid_used[vmid / 64] & BIT(vmid % 64)); }
+static bool vmid_is_free(const Rmm *rmm, uint16_t vmid)
+{
+    return !(rmm->vmid_used[vmid / 64] & BIT(vmid % 64));
+}
 static void vmid_take(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] |= BIT(vmid % 64); }
 static void vmid_free(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] &= ~BIT(vmid % 64); }
 
@@ -147,7 +150,8 @@ static bool realm_is_live(Rmm *rmm, const Realm *realm)
     bool live = realm->n_recs != 0 || realm->n_vdevs != 0;
 
     for (uint32_t t = 0; t < realm->n_root; t++) {
-        live = live || rtt_count_in_use(granule_ptr(rmm, realm->rtt_base + (uint64_t)t * RMM_GRANULE_SIZE)) != 0;
+        live =
+            live || rtt_count_in_use(granule_ptr(rmm, realm->rtt_base + (uint64_t)t * RMM_GRANULE_SIZE)) != 0;
     }
     return live;
 }

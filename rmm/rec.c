@@ -1,7 +1,7 @@
 /*
- * RECs: creation, destruction, and the host's half of PSCI between them. DEN0137 "Realm Execution Context", command
- * pages RMI_REC_* and RMI_PSCI_COMPLETE. The REC granule holds struct Rec; the one auxiliary granule is the buffer of the
- * attestation token.
+ * RECs: creation, destruction, and the host's half of PSCI between them. DEN0137 "Realm Execution Context",
+ * command pages RMI_REC_* and RMI_PSCI_COMPLETE. The REC granule holds struct Rec; the one auxiliary granule
+ * is the buffer of the attestation token.
  */
 #include "rmm/rmm_int.h"
 
@@ -21,7 +21,8 @@ uint64_t rec_index_of_mpidr(uint64_t mpidr)
     if ((mpidr & ~0xffffff0full) != 0) {
         return UINT64_MAX;
     }
-    return (mpidr & 0xf) | extract64(mpidr, 8, 8) << 4 | extract64(mpidr, 16, 8) << 12 | extract64(mpidr, 24, 8) << 20;
+    return (mpidr & 0xf) | extract64(mpidr, 8, 8) << 4 | extract64(mpidr, 16, 8) << 12 |
+           extract64(mpidr, 24, 8) << 20;
 }
 
 /* A register of EL1 or EL0 goes to its cold reset value. */

@@ -1,6 +1,7 @@
 /*
- * The RMM as a whole: its life, the command tables and their dispatch, versions and features. RMM specification (Arm
- * DEN0137). Commands register themselves from the files of their objects; this file knows none by name.
+ * The RMM as a whole: its life, the command tables and their dispatch, versions and features. RMM
+ * specification (Arm DEN0137). Commands register themselves from the files of their objects; this file knows
+ * none by name.
  */
 #include "rmm/rmm_int.h"
 
@@ -95,7 +96,8 @@ void rmm_free(Rmm *rmm)
 
 RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu) { return &rmm->cpu[cpu->cpu.index]; }
 
-void rmm_add_ipa_flush(Rmm *rmm, void (*flush)(void *opaque, uint16_t vmid, uint64_t ipa, uint64_t len), void *opaque)
+void rmm_add_ipa_flush(Rmm *rmm, void (*flush)(void *opaque, uint16_t vmid, uint64_t ipa, uint64_t len),
+                       void *opaque)
 {
     g_assert(rmm->n_flush < RMM_N_FLUSH);
     rmm->flush[rmm->n_flush].flush = flush;
@@ -133,7 +135,10 @@ static void log_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const 
 
     g_string_append_printf(line, "RMI_%s(", c->name);
     log_values(line, in->x, c->in);
-    g_string_append_printf(line, ") = %s", out->runs ? "runs" : (size_t)status < ARRAY_LEN(names) ? names[status] : "?");
+    g_string_append_printf(line, ") = %s",
+                           out->runs                           ? "runs"
+                           : (size_t)status < ARRAY_LEN(names) ? names[status]
+                                                               : "?");
     if (RMI_RETURN_INDEX(x0) != 0) {
         g_string_append_printf(line, "/%u", RMI_RETURN_INDEX(x0));
     }
@@ -195,7 +200,8 @@ RMI(VERSION, .in = 1, .out = 2)
 
 uint64_t rmm_feature0(const Rmm *rmm)
 {
-    return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB | (uint64_t)rmm->max_bps << RMI_FEATURE0_NUM_BPS_LSB |
+    return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB |
+           (uint64_t)rmm->max_bps << RMI_FEATURE0_NUM_BPS_LSB |
            (uint64_t)rmm->max_wps << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
            (uint64_t)(GIC_N_LRS - 1) << RMI_FEATURE0_GICV3_NUM_LRS_LSB |
            (uint64_t)RMM_MAX_RECS_ORDER << RMI_FEATURE0_MAX_RECS_ORDER_LSB | (rmm->da ? RMI_FEATURE0_DA : 0);

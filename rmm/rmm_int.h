@@ -1,10 +1,11 @@
 /*
- * What the files of the RMM share: the command framework, granules, Realm and REC as they lie in the granules the host
- * gave, and the helpers of each object. RMM specification (Arm DEN0137); names are the specification's.
+ * What the files of the RMM share: the command framework, granules, Realm and REC as they lie in the granules
+ * the host gave, and the helpers of each object. RMM specification (Arm DEN0137); names are the
+ * specification's.
  *
- * One thread runs everything and a command never waits, so granules need no locks: a command checks all its inputs, then
- * acts. REC and RD are plain structures in granule memory; hosts and Realms cannot reach them (page owner Realm, no
- * mapping), so the RMM trusts what it reads there.
+ * One thread runs everything and a command never waits, so granules need no locks: a command checks all its
+ * inputs, then acts. REC and RD are plain structures in granule memory; hosts and Realms cannot reach them
+ * (page owner Realm, no mapping), so the RMM trusts what it reads there.
  */
 #ifndef BAILEY_RMM_INT_H
 #define BAILEY_RMM_INT_H
@@ -59,8 +60,8 @@ typedef enum GranuleState {
 /* The state of the granule at @pa; GRANULE_OUTSIDE also when @pa is not aligned. */
 GranuleState granule_state(Rmm *rmm, uint64_t pa);
 
-/* granule_set - the one transition function: asserts that the state machine has this edge. A granule that goes back to
- * DELEGATED is wiped. */
+/* granule_set - the one transition function: asserts that the state machine has this edge. A granule that
+ * goes back to DELEGATED is wiped. */
 void granule_set(Rmm *rmm, uint64_t pa, GranuleState to);
 
 /* granule_zero - give a DELEGATED granule zeroed content (free when it was wiped and not used since). */
@@ -69,7 +70,7 @@ void granule_zero(Rmm *rmm, uint64_t pa);
 /* The bytes of a granule of RAM, without checks: for granules whose state the caller has checked. */
 void *granule_ptr(Rmm *rmm, uint64_t pa);
 
-/* Copies between NS granules and the RMM, with owner checks as anyone's; false: the page is not Non-secure. */
+/* Copies between NS granules and the RMM, with owner checks as anyone's; false: it is not Non-secure. */
 bool ns_read(Rmm *rmm, uint64_t pa, void *dst, size_t len);
 bool ns_write(Rmm *rmm, uint64_t pa, const void *src, size_t len);
 
@@ -121,7 +122,8 @@ void     rtt_put(const RttWalk *w, RttValue v);
 RttValue rtt_get_at(const RttWalk *w, unsigned index);
 void     rtt_put_at(const RttWalk *w, unsigned index, RttValue v);
 
-/* DEN0137 "RTT non-live top": first live entry at or after the walk's, or the end of the table. @ipa: of the walk. */
+/* DEN0137 "RTT non-live top": first live entry at or after the walk's, or the end of the table. @ipa: of the
+ * walk. */
 uint64_t rtt_non_live_top(const RttWalk *w, uint64_t ipa);
 
 /* What the host may not see vanish: TABLE, ASSIGNED, ASSIGNED_DEV entries in a table granule. */
@@ -257,8 +259,8 @@ typedef struct RmmCpu {
 /* What an operation that waited for the host decides at the next REC_ENTER. */
 typedef enum RecResume { REC_RUNS, REC_EXITS } RecResume;
 
-/* REC_RESUME(REC_VDEV_MAP, fn): @fn finishes that pending operation. @flags: of RmiRecEnter. The REC is not loaded yet:
- * results go to rec->x[]. REC_EXITS leaves again with cpu->exit, without running. */
+/* REC_RESUME(REC_VDEV_MAP, fn): @fn finishes that pending operation. @flags: of RmiRecEnter. The REC is not
+ * loaded yet: results go to rec->x[]. REC_EXITS leaves again with cpu->exit, without running. */
 typedef struct RecResumeOp {
     RecPending kind;
     RecResume (*fn)(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags);
@@ -289,7 +291,8 @@ typedef struct RmiCommand {
     uint64_t  (*handler)(Rmm *rmm, const RmiIn *in, RmiOut *out);
 } RmiCommand;
 
-/* RMI(REALM_DESTROY, .in = 1, .out = 0) { ... }: declares and registers a command. Returns the X0 of the result. */
+/* RMI(REALM_DESTROY, .in = 1, .out = 0) { ... }: declares and registers a command. Returns the X0 of the
+ * result. */
 #define RMI(ident, ...)                                                                                \
     static uint64_t rmi_##ident(Rmm *rmm, const RmiIn *in, RmiOut *out);                               \
     static const RmiCommand rmi_##ident##_command = { .name = #ident, .fid = RMI_FID_##ident,          \
@@ -298,7 +301,8 @@ typedef struct RmiCommand {
         __attribute__((used, section("bailey_rmi"))) = &rmi_##ident##_command;                         \
     static uint64_t rmi_##ident(Rmm *rmm, const RmiIn *in, RmiOut *out)
 
-/* A call of a Realm. Its registers are live in cpu->x[]; results go to out[1] and up, of which .out are written. */
+/* A call of a Realm. Its registers are live in cpu->x[]; results go to out[1] and up, of which .out are
+ * written. */
 typedef struct RsiCall {
     RmmCpu  *cpu;
     Realm   *realm;
@@ -338,8 +342,8 @@ typedef struct RmmFailure {
 
 uint64_t rmm_fail(Rmm *rmm, const RmmFailure *f, uint64_t status, uint64_t index);
 
-/* REQUIRE(condition, status, "label"): a check of a command, in the order of the specification; when it does not hold
- * the command ends with @status and nothing has changed. */
+/* REQUIRE(condition, status, "label"): a check of a command, in the order of the specification; when it does
+ * not hold the command ends with @status and nothing has changed. */
 #define REQUIRE_AT(cond, status, index, text)                                                          \
     do {                                                                                               \
         static const RmmFailure failure_ = { __func__, text, __LINE__ };                               \
@@ -424,10 +428,12 @@ RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu);
 
 /* ---- entering and leaving Realms (enter.c) ---- */
 
-/* rec_leave - the REC that runs on @cpu goes back to its granule with cpu->exit as news; the Normal world goes on. */
+/* rec_leave - the REC that runs on @cpu goes back to its granule with cpu->exit as news; the Normal world
+ * goes on. */
 void rec_leave(Rmm *rmm, RmmCpu *cpu);
 
-/* rec_timers_changed - note which of the Realm's timers are asserted, masking those. True: it differs from before. */
+/* rec_timers_changed - note which of the Realm's timers are asserted, masking those. True: it differs from
+ * before. */
 bool rec_timers_changed(A64Cpu *cpu);
 
 /* ---- exceptions of a running REC (trap.c) ---- */
@@ -447,7 +453,8 @@ void rec_inject_sea(A64Cpu *cpu, uint64_t esr, uint64_t far);
 /* realm_smc - the SMC of a REC. */
 void realm_smc(Rmm *rmm, RmmCpu *cpu);
 
-/* realm_psci - SMCCC and PSCI functions. Returns RSI_SUCCESS with call->out[0] as X0, or RSI_TO_HOST. False: unknown. */
+/* realm_psci - SMCCC and PSCI functions. Returns RSI_SUCCESS with call->out[0] as X0, or RSI_TO_HOST. False:
+ * unknown. */
 bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action);
 
 extern const struct PsciRow {
@@ -463,7 +470,8 @@ typedef enum RealmMap {
     REALM_MAP_FAULT, /* the host has to map a page first: cpu->exit is filled */
 } RealmMap;
 
-/* realm_map - the bytes at a protected @ipa (checked by the caller to be inside the PAR and not to cross a page). */
+/* realm_map - the bytes at a protected @ipa (checked by the caller to be inside the PAR and not to cross a
+ * page). */
 RealmMap realm_map(Rmm *rmm, RmmCpu *cpu, const Realm *realm, uint64_t ipa, uint8_t **bytes);
 
 /* realm_written - bytes of Realm memory were written through realm_map(). */

@@ -1,6 +1,7 @@
 /*
- * The Realm Services Interface: calls of a Realm by SMC. DEN0137, command pages RSI_*. Arguments and results are the
- * registers of the running CPU; a command that needs the host leaves the Realm and is finished at a later REC_ENTER.
+ * The Realm Services Interface: calls of a Realm by SMC. DEN0137, command pages RSI_*. Arguments and results
+ * are the registers of the running CPU; a command that needs the host leaves the Realm and is finished at a
+ * later REC_ENTER.
  */
 #include "rmm/rmm_int.h"
 
@@ -49,7 +50,8 @@ static void log_rsi(const Rmm *rmm, const char *name, const RsiCall *call, unsig
 
 static const RsiCommand *rsi_find(const Rmm *rmm, uint32_t fid)
 {
-    if ((fid & 0xffff0000u) != SMC64_STD(0) || (fid & 0xffff) < RSI_FID_FIRST || (fid & 0xffff) > RSI_FID_LAST) {
+    if ((fid & 0xffff0000u) != SMC64_STD(0) || (fid & 0xffff) < RSI_FID_FIRST ||
+        (fid & 0xffff) > RSI_FID_LAST) {
         return NULL;
     }
     const RsiCommand *c = rmm->rsi[(fid & 0xffff) - RSI_FID_FIRST];
@@ -76,7 +78,7 @@ static uint64_t run_command(Rmm *rmm, const RsiCommand *c, RsiCall *call)
     return action;
 }
 
-/* DEN0137 "Realm SMC": the PC is after the SMC for every call that is over, wherever its results come from. */
+/* DEN0137 "Realm SMC": the PC is after the SMC for every call that is over. */
 void realm_smc(Rmm *rmm, RmmCpu *c)
 {
     A64Cpu  *cpu = c->cpu;
@@ -165,8 +167,8 @@ RSI(ATTESTATION_TOKEN_INIT, .in = 8, .out = 1)
     return RSI_SUCCESS;
 }
 
-/* RSI_ATTESTATION_TOKEN_CONTINUE. x1: IPA of a page, x2: offset in it, x3: room. Out: bytes written. Signing is done in
- * one step: it takes no guest time. */
+/* RSI_ATTESTATION_TOKEN_CONTINUE. x1: IPA of a page, x2: offset in it, x3: room. Out: bytes written. Signing
+ * is done in one step: it takes no guest time. */
 RSI(ATTESTATION_TOKEN_CONTINUE, .in = 3, .out = 1)
 {
     uint64_t ipa = call->x[1], offset = call->x[2], size = call->x[3];
@@ -216,7 +218,8 @@ RSI(REALM_CONFIG, .in = 1, .out = 0)
     return RSI_SUCCESS;
 }
 
-/* RSI_IPA_STATE_SET. x1: base, x2: top, x3: RIPAS, x4: flags. Out (at the next enter): how far, accepted or not. */
+/* RSI_IPA_STATE_SET. x1: base, x2: top, x3: RIPAS, x4: flags. Out (at the next enter): how far, accepted or
+ * not. */
 RSI(IPA_STATE_SET, .in = 4, .out = 2)
 {
     uint64_t base = call->x[1], top = call->x[2], ripas = call->x[3];

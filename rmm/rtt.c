@@ -1,8 +1,9 @@
 /*
- * Realm translation tables as memory: entries, walks, and what must be flushed when access goes away. Tables are those
- * that the CPU's stage 2 walker and the SMMU read (DDI 0487, "VMSAv8-64 translation table format descriptors", stage 2,
- * 4 KiB granule, FWB). An invalid descriptor is ignored by hardware but for bit 0: there we keep HIPAS and RIPAS in the
- * layout below, and the address of an assigned page that the Realm may not use now. DEN0137 "Realm translation table".
+ * Realm translation tables as memory: entries, walks, and what must be flushed when access goes away. Tables
+ * are those that the CPU's stage 2 walker and the SMMU read (DDI 0487, "VMSAv8-64 translation table format
+ * descriptors", stage 2, 4 KiB granule, FWB). An invalid descriptor is ignored by hardware but for bit 0:
+ * there we keep HIPAS and RIPAS in the layout below, and the address of an assigned page that the Realm may
+ * not use now. DEN0137 "Realm translation table".
  */
 #include "rmm/rmm_int.h"
 
@@ -18,8 +19,8 @@
 #define DESC_VDEV_LSB   57      /* ignored by hardware, 6 bits: whose page it is */
 #define DESC_PA         (mask64(48) & ~mask64(12))
 
-/* Invalid descriptors: RIPAS in 2:1, HIPAS in 5:3, host attributes at their own place shifted by 4 so that neither
- * is touched. */
+/* Invalid descriptors: RIPAS in 2:1, HIPAS in 5:3, host attributes at their own place shifted by 4 so that
+ * neither is touched. */
 #define INVALID_RIPAS_LSB 1
 #define INVALID_HIPAS_LSB 3
 #define INVALID_ATTRS_LSB 50 /* bits 7:2 of the descriptor, at 55:50 */
@@ -32,13 +33,13 @@ uint64_t realm_par_top(const Realm *realm) { return BIT(realm->ipa_bits - 1); }
 bool     realm_ipa_protected(const Realm *realm, uint64_t ipa) { return ipa < realm_par_top(realm); }
 bool     rtt_ipa_aligned(uint64_t ipa, int level) { return is_aligned(ipa, rtt_size(level)); }
 
-/* DDI 0487, "VTCR_EL2": T0SZ, SL0 for 4 KiB, write-back inner shareable walks, PS 48 bits, 16-bit VMID, RES1. */
+/* DDI 0487, "VTCR_EL2": T0SZ, SL0 for 4 KiB, write-back inner shareable walks, PS 48 bits, 16-bit VMID. */
 uint64_t realm_vtcr(const Realm *realm)
 {
     static const uint8_t sl0[] = { [0] = 2, [1] = 1, [2] = 0, [3] = 3 };
 
-    return (64 - realm->ipa_bits) | (uint64_t)sl0[realm->level_start] << 6 | 1u << 8 | 1u << 10 | 3u << 12 | 5u << 16 |
-           BIT(19) | BIT(31);
+    return (64 - realm->ipa_bits) | (uint64_t)sl0[realm->level_start] << 6 | 1u << 8 | 1u << 10 | 3u << 12 |
+           5u << 16 | BIT(19) | BIT(31);
 }
 
 uint64_t realm_vttbr(const Realm *realm) { return (uint64_t)realm->vmid << 48 | realm->rtt_base; }
@@ -152,8 +153,8 @@ uint64_t rtt_non_live_top(const RttWalk *w, uint64_t ipa)
     return w->base + RTT_ENTRIES * rtt_size(w->level);
 }
 
-/* An ASSIGNED_NS entry does not count: the host takes nothing from the Realm with it. The level matters to decode()
- * only to tell tables from pages, and both count. */
+/* An ASSIGNED_NS entry does not count: the host takes nothing from the Realm with it. The level matters to
+ * decode() only to tell tables from pages, and both count. */
 unsigned rtt_count_in_use(const uint64_t *table)
 {
     unsigned n = 0;

@@ -1,6 +1,6 @@
 /*
- * The RTT commands: making and removing tables, folding, unprotected mappings, RIPAS. DEN0137, command pages RMI_RTT_*;
- * state changes are the table of "RTT entry state transitions".
+ * The RTT commands: making and removing tables, folding, unprotected mappings, RIPAS. DEN0137, command pages
+ * RMI_RTT_*; state changes are the table of "RTT entry state transitions".
  */
 #include "rmm/rmm_int.h"
 
@@ -108,7 +108,7 @@ RMI(RTT_DESTROY, .in = 3, .out = 2)
 typedef enum Uniform {
     UNIFORM_MIXED,
     UNIFORM_UNASSIGNED, /* one kind, one RIPAS, no addresses */
-    UNIFORM_ASSIGNED,   /* one kind, RIPAS and attributes, consecutive addresses that start aligned for a block */
+    UNIFORM_ASSIGNED,   /* one kind, RIPAS and attributes, consecutive addresses that suit a block */
 } Uniform;
 
 static bool has_address(RttEntry kind)
@@ -126,8 +126,8 @@ static Uniform table_uniform(const RttWalk *child)
     }
     for (unsigned i = 1; i < RTT_ENTRIES; i++) {
         RttValue v = rtt_get_at(child, i);
-        if (v.kind != first.kind || v.ripas != first.ripas || v.attrs != first.attrs || v.vdev != first.vdev ||
-            v.pa != first.pa + i * step) {
+        if (v.kind != first.kind || v.ripas != first.ripas || v.attrs != first.attrs ||
+            v.vdev != first.vdev || v.pa != first.pa + i * step) {
             return UNIFORM_MIXED;
         }
     }
@@ -146,7 +146,10 @@ static bool table_full(const RttWalk *child)
 }
 
 /* The smallest level of a block: device mappings have none at level 1. */
-static int least_block_level(const RttWalk *child) { return rtt_get_at(child, 0).kind == RTT_ASSIGNED_DEV ? 2 : 1; }
+static int least_block_level(const RttWalk *child)
+{
+    return rtt_get_at(child, 0).kind == RTT_ASSIGNED_DEV ? 2 : 1;
+}
 
 /* RMI_RTT_FOLD. x1: RD, x2: IPA, x3: level of the table. Out: PA of the table. */
 RMI(RTT_FOLD, .in = 3, .out = 1)
@@ -162,7 +165,8 @@ RMI(RTT_FOLD, .in = 3, .out = 1)
     REQUIRE_AT(w.level == level - 1, RMI_ERROR_RTT, w.level, "rtt_walk");
     REQUIRE_AT(parent.kind == RTT_TABLE, RMI_ERROR_RTT, w.level, "rtte_state");
     RttWalk child = { .level = (int)level, .table = granule_ptr(rmm, parent.pa), .base = ipa };
-    REQUIRE_AT(!table_full(&child) || level - 1 >= least_block_level(&child), RMI_ERROR_RTT, level - 1, "fold_level");
+    REQUIRE_AT(!table_full(&child) || level - 1 >= least_block_level(&child), RMI_ERROR_RTT, level - 1,
+               "fold_level");
     REQUIRE_AT(table_uniform(&child) != UNIFORM_MIXED, RMI_ERROR_RTT, level, "rtt_homo");
 
     rtt_put(&w, rtt_get_at(&child, 0));
@@ -201,7 +205,8 @@ RMI(RTT_READ_ENTRY, .in = 3, .out = 4)
 
 /* ---- unprotected mappings ---- */
 
-/* DEN0137 "RmiRttDescriptor" of an unprotected mapping: MemAttr in FWB form, S2AP, output address; nothing else. */
+/* DEN0137 "RmiRttDescriptor" of an unprotected mapping: MemAttr in FWB form, S2AP, output address; nothing
+ * else. */
 static bool host_desc_valid(uint64_t desc, int64_t level)
 {
     uint64_t size = level >= 1 && level <= RTT_LAST_LEVEL ? rtt_size((int)level) : RMM_GRANULE_SIZE;
@@ -224,7 +229,8 @@ RMI(RTT_MAP_UNPROTECTED, .in = 4, .out = 0)
     REQUIRE_AT(w.level == level, RMI_ERROR_RTT, w.level, "rtt_walk");
     REQUIRE_AT(rtt_get(&w).kind == RTT_UNASSIGNED_NS, RMI_ERROR_RTT, level, "rtte_state");
 
-    rtt_put(&w, (RttValue){ .kind = RTT_ASSIGNED_NS, .pa = desc & ~RTT_HOST_ATTRS, .attrs = desc & RTT_HOST_ATTRS });
+    rtt_put(&w, (RttValue){
+                    .kind = RTT_ASSIGNED_NS, .pa = desc & ~RTT_HOST_ATTRS, .attrs = desc & RTT_HOST_ATTRS});
     log_entry(realm, "unprotected", ipa, (int)level);
     return RMI_SUCCESS;
 }
@@ -320,9 +326,9 @@ static void run_add(Rmm *rmm, const Realm *realm, FlushRun *run, uint64_t ipa, u
     run->len += size;
 }
 
-/* Entries of one table from the walk on, as far as they follow; returns the IPA of the first that does not. */
-static uint64_t change_ripas(Rmm *rmm, const Realm *realm, const RttWalk *w, uint64_t base, uint64_t top, Ripas to,
-                             bool change_destroyed)
+/* Entries of one table from the walk on, as far as they follow; returns the first that does not. */
+static uint64_t change_ripas(Rmm *rmm, const Realm *realm, const RttWalk *w, uint64_t base, uint64_t top,
+                             Ripas to, bool change_destroyed)
 {
     uint64_t size = rtt_size(w->level), done = base;
     FlushRun run = { 0 };
@@ -362,7 +368,8 @@ RMI(RTT_SET_RIPAS, .in = 4, .out = 1)
     RttWalk w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);
     REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_align");
 
-    uint64_t done = change_ripas(rmm, realm, &w, base, top, (Ripas)rec->ripas.ripas, rec->ripas.change_destroyed);
+    uint64_t done =
+        change_ripas(rmm, realm, &w, base, top, (Ripas)rec->ripas.ripas, rec->ripas.change_destroyed);
     REQUIRE_AT(done != base, RMI_ERROR_RTT, w.level, "no_progress");
     rec->ripas.base = done;
     out->x[1] = done;

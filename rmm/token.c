@@ -1,10 +1,11 @@
 /*
  * The CCA attestation token: a platform token and a Realm token, each a COSE_Sign1, in one CBOR map. DEN0137
- * "Attestation token"; RFC 9052 "Single Signer Data Objects"; RFC 8949; profiles tag:arm.com,2023 of Arm's CCA token.
- * Nothing is allocated and nothing is random but the signatures' nonces, which come from the RMM's own generator.
+ * "Attestation token"; RFC 9052 "Single Signer Data Objects"; RFC 8949; profiles tag:arm.com,2023 of Arm's
+ * CCA token. Nothing is allocated and nothing is random but the signatures' nonces, which come from the RMM's
+ * own generator.
  *
- * The platform's key is the TEST key of images/pki/attest: everybody has it. The Realm attestation key is derived from
- * the machine's seed; the platform token vouches for it by carrying its hash as challenge.
+ * The platform's key is the TEST key of images/pki/attest: everybody has it. The Realm attestation key is
+ * derived from the machine's seed; the platform token vouches for it by carrying its hash as challenge.
  */
 #include "rmm/attest_pki.h"
 #include "rmm/rmm_int.h"
@@ -16,10 +17,25 @@
 #include "spdm/pki.h"
 
 enum {
-    CLAIM_CHALLENGE = 10, CLAIM_INSTANCE = 256, CLAIM_PROFILE = 265, CLAIM_LIFECYCLE = 2395, CLAIM_IMPLEMENTATION = 2396,
-    CLAIM_SW_COMPONENTS = 2399, CLAIM_SERVICE = 2400, CLAIM_CONFIG = 2401, CLAIM_PLATFORM_HASH = 2402, CLAIM_RPV = 44235,
-    CLAIM_REALM_HASH = 44236, CLAIM_RAK = 44237, CLAIM_RIM = 44238, CLAIM_REM = 44239, CLAIM_RAK_HASH = 44240,
-    TOKEN_PLATFORM = 44234, TOKEN_REALM = 44241, TAG_CCA = 399, TAG_SIGN1 = 18,
+    CLAIM_CHALLENGE = 10,
+    CLAIM_INSTANCE = 256,
+    CLAIM_PROFILE = 265,
+    CLAIM_LIFECYCLE = 2395,
+    CLAIM_IMPLEMENTATION = 2396,
+    CLAIM_SW_COMPONENTS = 2399,
+    CLAIM_SERVICE = 2400,
+    CLAIM_CONFIG = 2401,
+    CLAIM_PLATFORM_HASH = 2402,
+    CLAIM_RPV = 44235,
+    CLAIM_REALM_HASH = 44236,
+    CLAIM_RAK = 44237,
+    CLAIM_RIM = 44238,
+    CLAIM_REM = 44239,
+    CLAIM_RAK_HASH = 44240,
+    TOKEN_PLATFORM = 44234,
+    TOKEN_REALM = 44241,
+    TAG_CCA = 399,
+    TAG_SIGN1 = 18,
 };
 
 enum { ES384 = -35, COSE_KTY = 1, COSE_KTY_EC2 = 2, COSE_CRV = -1, COSE_P384 = 2, COSE_X = -2, COSE_Y = -3 };
@@ -37,10 +53,22 @@ static void put_head(ByteWriter *w, CborHead *head, uint64_t value)
     bw_bytes(w, text, head(value, text, sizeof(text)));
 }
 
-static size_t head_bytes(uint64_t n, unsigned char *dst, size_t room) { return cbor_encode_bytestring_start(n, dst, room); }
-static size_t head_text(uint64_t n, unsigned char *dst, size_t room) { return cbor_encode_string_start(n, dst, room); }
-static size_t head_array(uint64_t n, unsigned char *dst, size_t room) { return cbor_encode_array_start(n, dst, room); }
-static size_t head_map(uint64_t n, unsigned char *dst, size_t room) { return cbor_encode_map_start(n, dst, room); }
+static size_t head_bytes(uint64_t n, unsigned char *dst, size_t room)
+{
+    return cbor_encode_bytestring_start(n, dst, room);
+}
+static size_t head_text(uint64_t n, unsigned char *dst, size_t room)
+{
+    return cbor_encode_string_start(n, dst, room);
+}
+static size_t head_array(uint64_t n, unsigned char *dst, size_t room)
+{
+    return cbor_encode_array_start(n, dst, room);
+}
+static size_t head_map(uint64_t n, unsigned char *dst, size_t room)
+{
+    return cbor_encode_map_start(n, dst, room);
+}
 
 static void put_int(ByteWriter *w, int64_t v)
 {
@@ -114,7 +142,8 @@ static const uint8_t protected_header[] = { 0xa1, 0x01, 0x38, 0x22 }; /* { 1: -3
 _Static_assert(ES384 == -1 - 0x22, "the header names ES384");
 
 /* RFC 9052 "Signing and Verification Process": Sig_structure with empty external data. */
-static bool sign(Rmm *rmm, const uint8_t *scalar, const uint8_t *payload, size_t len, uint8_t sig[2 * P384_LEN])
+static bool sign(Rmm *rmm, const uint8_t *scalar, const uint8_t *payload, size_t len,
+                 uint8_t sig[2 * P384_LEN])
 {
     uint8_t    text[CLAIMS_MAX + 64];
     ByteWriter w = bw_init(text, sizeof(text));

@@ -1,6 +1,6 @@
 /*
- * Exceptions that a running REC takes to R-EL2: aborts, trapped registers, waiting, interrupts. DEN0137 "REC exit due to
- * synchronous exception" and the sections after it. Syndromes are those of DDI 0487, "ESR_EL2".
+ * Exceptions that a running REC takes to R-EL2: aborts, trapped registers, waiting, interrupts. DEN0137 "REC
+ * exit due to synchronous exception" and the sections after it. Syndromes are those of DDI 0487, "ESR_EL2".
  */
 #include "rmm/rmm_int.h"
 
@@ -9,8 +9,18 @@
 #include "cpu/a64/sysreg.h"
 
 enum {
-    EC_UNKNOWN = 0x00, EC_WFX = 0x01, EC_HVC = 0x16, EC_SMC = 0x17, EC_SYSREG = 0x18, EC_SVE = 0x19, EC_SME = 0x1d,
-    EC_IABT_LOWER = 0x20, EC_IABT_SAME = 0x21, EC_DABT_LOWER = 0x24, EC_DABT_SAME = 0x25, EC_SERROR = 0x2f,
+    EC_UNKNOWN = 0x00,
+    EC_WFX = 0x01,
+    EC_HVC = 0x16,
+    EC_SMC = 0x17,
+    EC_SYSREG = 0x18,
+    EC_SVE = 0x19,
+    EC_SME = 0x1d,
+    EC_IABT_LOWER = 0x20,
+    EC_IABT_SAME = 0x21,
+    EC_DABT_LOWER = 0x24,
+    EC_DABT_SAME = 0x25,
+    EC_SERROR = 0x2f,
 };
 
 /* Abort syndrome bits. */
@@ -27,7 +37,7 @@ enum {
 #define ESR_WNR      BIT(6)
 #define ESR_FSC      0x3full
 #define FSC_EXTERNAL 0x10u
-#define ABORT_KEPT   (ESR_EC_MASK | ESR_SET | ESR_FNV | ESR_EA | ESR_FSC) /* of every abort that goes to the host */
+#define ABORT_KEPT   (ESR_EC_MASK | ESR_SET | ESR_FNV | ESR_EA | ESR_FSC) /* of every abort the host sees */
 #define MMIO_KEPT    (ABORT_KEPT | ESR_ISV | ESR_SAS | ESR_SF | ESR_WNR)
 #define SERROR_KEPT  (ESR_EC_MASK | BIT(24) /* IDS */ | 7ull << 10 /* AET */ | ESR_EA | ESR_FSC)
 
@@ -55,9 +65,19 @@ static bool fsc_is_external(uint64_t esr)
 {
     return (esr & ESR_FSC) == 0x10 || ((esr & ESR_FSC) >= 0x13 && (esr & ESR_FSC) <= 0x17);
 }
-static bool fsc_is_gpf(uint64_t esr) { return (esr & ESR_FSC) >= 0x23 && (esr & ESR_FSC) <= 0x28; }
 
-static uint64_t abort_ipa(const A64Exception *exc) { return extract64(exc->hpfar, 4, 44) << 12 | (exc->far & 0xfff); }
+/* A granule protection fault after both stages has no HPFAR_EL2: then we translate again to learn the
+ * address. */
+static uint64_t abort_ipa(A64Cpu *cpu, const A64Exception *exc)
+{
+    A64Walk w;
+
+    if (exc->hpfar_valid) {
+        return extract64(exc->hpfar, 4, 44) << 12 | (exc->far & 0xfff);
+    }
+    a64_debug_walk(cpu, exc->far, &w);
+    return w.ipa;
+}
 
 void rec_exit_fault(RecExit *e, uint64_t ipa, int level)
 {
@@ -123,8 +143,6 @@ static void exit_unprotected(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
 
 static void data_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Exception *exc)
 {
-    uint64_t ipa = abort_ipa(exc);
-
     c->exit.reason = RMI_EXIT_SYNC;
     if (fsc_is_external(exc->esr)) {
         if ((exc->esr & ESR_SET) == ESR_SET_UER) {
@@ -134,12 +152,14 @@ static void data_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Excepti
         rec_leave(rmm, c);
         return;
     }
+    uint64_t ipa = abort_ipa(c->cpu, exc);
+
     if (access_is_realms_fault(rmm, realm, ipa)) {
         rec_inject_sea(c->cpu, exc->esr, exc->far);
         return;
     }
     c->exit.hpfar = ipa >> 12 << 4;
-    if (!realm_ipa_protected(realm, ipa) && !fsc_is_gpf(exc->esr)) {
+    if (!realm_ipa_protected(realm, ipa)) {
         exit_unprotected(rmm, c, exc);
         return;
     }
@@ -147,18 +167,20 @@ static void data_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Excepti
     rec_leave(rmm, c);
 }
 
-/* A Realm executes nothing that the host can change: a fetch from an unprotected IPA is the Realm's own fault. */
+/* A Realm executes nothing that the host can change: a fetch from an unprotected IPA is the Realm's own
+ * fault. */
 static void instruction_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Exception *exc)
 {
-    uint64_t ipa = abort_ipa(exc);
-
     c->exit.reason = RMI_EXIT_SYNC;
     c->exit.esr = exc->esr & ABORT_KEPT;
     if (fsc_is_external(exc->esr)) {
         rec_leave(rmm, c);
         return;
     }
-    if (!realm_ipa_protected(realm, ipa) || access_is_realms_fault(rmm, realm, ipa) || fsc_is_permission(exc->esr)) {
+    uint64_t ipa = abort_ipa(c->cpu, exc);
+
+    if (!realm_ipa_protected(realm, ipa) || access_is_realms_fault(rmm, realm, ipa) ||
+        fsc_is_permission(exc->esr)) {
         rec_inject_sea(c->cpu, exc->esr, exc->far);
         return;
     }
@@ -171,8 +193,8 @@ static void instruction_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64
 /* Op0, Op1, CRn, CRm, Op2 of an EC 0x18 syndrome as A64_SYSREG_ENC() packs them. */
 static uint32_t esr_sysreg(uint64_t esr)
 {
-    return A64_SYSREG_ENC(extract64(esr, 20, 2), extract64(esr, 14, 3), extract64(esr, 10, 4), extract64(esr, 1, 4),
-                          extract64(esr, 17, 3));
+    return A64_SYSREG_ENC(extract64(esr, 20, 2), extract64(esr, 14, 3), extract64(esr, 10, 4),
+                          extract64(esr, 1, 4), extract64(esr, 17, 3));
 }
 
 /* Fields that a Realm does not see: the feature is not there for it. DDI 0487, ID register descriptions. */
@@ -240,7 +262,8 @@ static bool is_hidden_register(uint32_t enc)
     unsigned op0 = enc >> 14 & 3, op1 = enc >> 11 & 7, crn = enc >> 7 & 15, crm = enc >> 3 & 15;
 
     return (op0 == 2 && op1 == 1) || (op0 == 3 && crn == 9 && (crm >= 12 || op1 == 0)) ||
-           (op0 == 3 && op1 == 3 && crn == 14 && crm >= 8) || (op0 == 3 && crn == 10 && (crm == 4 || crm == 5));
+           (op0 == 3 && op1 == 3 && crn == 14 && crm >= 8) ||
+           (op0 == 3 && crn == 10 && (crm == 4 || crm == 5));
 }
 
 static void set_rt(A64Cpu *cpu, unsigned rt, uint64_t value)

@@ -1,6 +1,7 @@
 /*
- * A hostile host: a list of RMI and PSCI calls with arguments that are often right, writes to the pages it passes, and
- * Realms that run whatever bytes are in their memory. Commands and argument counts come from the RMM's own table.
+ * A hostile host: a list of RMI and PSCI calls with arguments that are often right, writes to the pages it
+ * passes, and Realms that run whatever bytes are in their memory. Commands and argument counts come from the
+ * RMM's own table.
  */
 #include <string.h>
 
@@ -10,7 +11,8 @@ enum { MAX_STEPS = 256, REALM_INSNS = 200 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* An argument that has a meaning somewhere: a page of the world, an IPA, a level, a small number, or anything. */
+/* An argument that has a meaning somewhere: a page of the world, an IPA, a level, a small number, or
+ * anything. */
 static uint64_t argument(ByteReader *r)
 {
     static const uint64_t ipas[] = { 0, 0x1000, 0x7000, 0x9000, 0x200000, 0x40000000, WORLD_NS, WORLD_NS + 0x3000,

@@ -1,6 +1,7 @@
 /*
- * A machine for tests of the firmware model: 8 MiB of RAM, real CPUs and GIC, the RMM, the monitor, and a host that is
- * the test: it calls RMI as the built-in host does. world_*() build the Realm that most tests start from.
+ * A machine for tests of the firmware model: 8 MiB of RAM, real CPUs and GIC, the RMM, the monitor, and a
+ * host that is the test: it calls RMI as the built-in host does. world_*() build the Realm that most tests
+ * start from.
  */
 #ifndef BAILEY_TESTS_RMM_RIG_H
 #define BAILEY_TESTS_RMM_RIG_H
@@ -24,9 +25,12 @@ typedef struct Rig {
     Rmm       *rmm;
     Monitor   *monitor;
     uint8_t   *ram; /* host view */
+    bool       da;  /* Realms of world_*() may have devices */
 } Rig;
 
 Rig *rig_new(void);
+/* rig_new_with - with more hardware: @plug adds it before the RMM starts, and says what the RMM is told of it. */
+Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), void *opaque);
 void rig_free(Rig *rig);
 
 static inline uint8_t *rig_bytes(const Rig *rig, uint64_t pa) { return rig->ram + (pa - RIG_RAM); }
@@ -39,8 +43,8 @@ uint64_t rig_smc(Rig *rig, unsigned cpu, const uint64_t *x, size_t n);
 /* rmi() that must succeed. */
 #define rmi_ok(rig, fid, ...) assert_int_equal(rmi(rig, fid, ##__VA_ARGS__), RMI_SUCCESS)
 
-/* The result of an SMC that made CPU @cpu run a Realm: runs until the host is back; returns x0. Fails the test when the
- * Realm runs for longer than @insns. */
+/* The result of an SMC that made CPU @cpu run a Realm: runs until the host is back; returns x0. Fails the
+ * test when the Realm runs for longer than @insns. */
 uint64_t rig_run(Rig *rig, unsigned cpu, uint64_t insns);
 
 void rig_delegate(Rig *rig, uint64_t pa, unsigned n);
@@ -65,7 +69,8 @@ enum { WORLD_BITS = 48, WORLD_DATA_PAGES = 8 };
 void world_params(Rig *rig, uint64_t rtt_base, uint16_t vmid, RmiHash hash);
 void world_rec_params(Rig *rig, unsigned index, uint64_t pc, uint64_t aux, bool runnable);
 
-/* Two Realms in state NEW with their tables, no RECs; the content of the data pages comes from @code (may be NULL). */
+/* Two Realms in state NEW with their tables, no RECs; the content of the data pages comes from @code (may be
+ * NULL). */
 void world_new(Rig *rig, const uint32_t *code, size_t n_words);
 /* And the RECs: two and one; the Realms stay NEW. */
 void world_recs(Rig *rig);

@@ -1,7 +1,7 @@
 /*
- * Every RMI command of the core by its failure labels: one thing is broken, the command says so and nothing has changed;
- * then the valid call succeeds, and the same call again finds what it changed. At the end: every label that the code
- * has was seen.
+ * Every RMI command of the core by its failure labels: one thing is broken, the command says so and nothing
+ * has changed; then the valid call succeeds, and the same call again finds what it changed. At the end: every
+ * label that the code has was seen.
  */
 #include "tests/unit/rmm_rig.h"
 

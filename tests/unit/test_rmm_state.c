@@ -1,6 +1,7 @@
 /*
- * State of the RMM's objects: transitions of RTT entries, unfolding and folding, non-live tops, wiping and ownership of
- * granules, Realm geometry; and measurements, computed a second time here from the specification's description.
+ * State of the RMM's objects: transitions of RTT entries, unfolding and folding, non-live tops, wiping and
+ * ownership of granules, Realm geometry; and measurements, computed a second time here from the
+ * specification's description.
  */
 #include "tests/unit/rmm_rig.h"
 
@@ -427,7 +428,8 @@ static void rim_extend(Rim *r, uint8_t type, const uint64_t *words, size_t n_wor
     hash(r, d, sizeof(d), r->value);
 }
 
-/* REALM_CREATE; RIPAS of four pages and of one block; data measured and not; a REC that runs and one that does not. */
+/* REALM_CREATE; RIPAS of four pages and of one block; data measured and not; a REC that runs and one that
+ * does not. */
 static void check_rim(bool sha512)
 {
     Rim      r = { .sha512 = sha512 };

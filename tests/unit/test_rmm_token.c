@@ -1,6 +1,6 @@
 /*
- * The attestation token as a verifier sees it: got by a Realm in pieces, parsed with libcbor, its signatures checked
- * with OpenSSL up to the test root.
+ * The attestation token as a verifier sees it: got by a Realm in pieces, parsed with libcbor, its signatures
+ * checked with OpenSSL up to the test root.
  */
 #include "tests/unit/rmm_rig.h"
 
