@@ -21,9 +21,12 @@ static void connect_timers(Rig *rig, unsigned i)
     }
 }
 
-Rig *rig_new(void)
+Rig *rig_new(void) { return rig_new_with(NULL, NULL); }
+
+Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), void *opaque)
 {
-    Rig *rig = g_new0(Rig, 1);
+    Rig        *rig = g_new0(Rig, 1);
+    RmmPlatform platform = { 0 };
 
     rig->owners = owners_new();
     rig->memory = memory_new(rig->owners);
@@ -38,7 +41,10 @@ Rig *rig_new(void)
         gicv3_connect(rig->gic, i, rig->cpu[i]);
         connect_timers(rig, i);
     }
-    rig->rmm = rmm_new(rig->memory, rig->cpu, RIG_CPUS, RIG_CARVEOUT, 0x100000, NULL, RIG_SEED);
+    if (plug != NULL) {
+        plug(rig, &platform, opaque);
+    }
+    rig->rmm = rmm_new(rig->memory, rig->cpu, RIG_CPUS, RIG_CARVEOUT, 0x100000, &platform, RIG_SEED);
     rig->monitor = monitor_new(rig->rmm, rig->memory, rig->cpu, RIG_CPUS);
     for (unsigned i = 0; i < RIG_CPUS; i++) {
         monitor_set_builtin_host(rig->monitor, rig->cpu[i]);
@@ -116,6 +122,7 @@ void world_params(Rig *rig, uint64_t rtt_base, uint16_t vmid, RmiHash hash)
     uint8_t *p = rig_bytes(rig, PAGE(W_PARAMS));
 
     memset(p, 0, 4096);
+    le64_put(p + RMI_REALM_FLAGS0, rig->da ? RMI_REALM_FLAG_DA : 0);
     le32_put(p + RMI_REALM_S2SZ, WORLD_BITS);
     le32_put(p + RMI_REALM_NUM_BPS, 1);
     le32_put(p + RMI_REALM_NUM_WPS, 1);
