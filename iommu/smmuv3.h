@@ -36,7 +36,7 @@ extern const MmioOps smmu_root_ops;
 /* smmu_translate - a DmaTranslate; opaque is the Smmu. The stream ID is the requester ID. */
 DmaResult smmu_translate(void *smmu, const DmaRequest *req, DmaTarget *out);
 
-/* Events recorded so far by space of the event queue, for -result and tests. */
+/* Events so far by interface, recorded or not (queue off or full, kind not asked for); for -result and tests. */
 uint64_t smmu_n_events(const Smmu *s, Pas pas);
 
 /* Rows for docs/conformance.md: "register", "command" or "event", its name. */

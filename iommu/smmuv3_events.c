@@ -7,6 +7,14 @@
 #include "log.h"
 
 #define EVTQ_OVERFLOW (1u << 31)
+#define EVT1_GPCF     (1ull << 16)
+#define EVT1_RNW      (1ull << 35)
+#define EVT1_S2       (1ull << 39)
+#define EVT1_CLASS_SHIFT 40
+#define EVT1_TT_READ  (1ull << 44)
+#define IPA_ADDR      0x0000fffffffff000ull
+#define FETCH_ADDR    0x0000fffffffffff8ull
+#define FAR_FADDR     0x00fffffffffff000ull
 
 static const struct {
     SmmuEventId id;
@@ -68,7 +76,8 @@ static void queue_event(Smmu *s, SmmuBank *b, const uint8_t record[SMMU_EVENT_SI
         return;
     }
     uint64_t base = b->evtq.base & 0x000fffffffffffe0ull;
-    if (smmu_post(s, b, base + (uint64_t)(prod & index_mask) * SMMU_EVENT_SIZE, record, SMMU_EVENT_SIZE) != MEM_OK) {
+    uint64_t slot = base + (uint64_t)(prod & index_mask) * SMMU_EVENT_SIZE;
+    if (smmu_post(s, b, slot, record, SMMU_EVENT_SIZE, SMMU_GPF_EVTQ) != MEM_OK) {
         smmu_gerror(s, b, GERROR_EVTQ_ABT);
         return;
     }
@@ -78,20 +87,41 @@ static void queue_event(Smmu *s, SmmuBank *b, const uint8_t record[SMMU_EVENT_SI
     }
 }
 
-void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f)
+void smmu_gpf(Smmu *s, Pas pas, uint64_t pa, SmmuGpf who)
 {
-    uint8_t  record[SMMU_EVENT_SIZE];
+    /* ROOT_GPF_FAR keeps the first fault until Root software clears it. FPAS has the encoding of Pas. */
+    LOG(SMMU, "%s granule protection fault at pa 0x%llx", pas_name(pas), (unsigned long long)pa);
+    if (!(s->gpf_far & 1)) {
+        s->gpf_far = (uint64_t)pas << 62 | (pa & FAR_FADDR) | (unsigned)who | 1;
+    }
+}
+
+/* The words after the first. "Event records": what an event does not define is zero. */
+static void put_syndrome(uint8_t record[SMMU_EVENT_SIZE], const DmaRequest *req, const SmmuFault *f)
+{
+    bool     fetch = f->id == SMMU_F_STE_FETCH || f->id == SMMU_F_CD_FETCH || f->id == SMMU_F_WALK_EABT;
     uint64_t w1 = 0;
 
-    if (f->gpf) {
-        /* ROOT_GPF_FAR: fault address in 51:12, FAULT in bit 0; the first one stays until it is cleared. */
-        if (!(s->gpf_far & 1)) {
-            s->gpf_far = (f->ipa & 0x000ffffffffff000ull) | 1;
-        }
-        LOG(SMMU, "%s granule protection fault: stream 0x%x %s iova 0x%llx pa 0x%llx", pas_name(b->pas), sid,
-            req->write ? "write" : "read", (unsigned long long)req->iova, (unsigned long long)f->ipa);
-        return;
+    if (fetch) {
+        w1 |= f->gpf ? EVT1_GPCF : 0;
+        le64_put(record + 24, f->ipa & FETCH_ADDR);
+    } else if (f->stage2) {
+        le64_put(record + 24, f->ipa & IPA_ADDR);
     }
+    if (f->id >= SMMU_F_WALK_EABT) {
+        w1 |= req->write ? 0 : EVT1_RNW;
+        w1 |= f->stage2 ? EVT1_S2 : 0;
+        w1 |= (uint64_t)f->class << EVT1_CLASS_SHIFT;
+        w1 |= f->id == SMMU_F_PERMISSION && f->class == SMMU_CLASS_TTD ? EVT1_TT_READ : 0;
+        le64_put(record + 16, req->iova);
+    }
+    le64_put(record + 8, w1);
+}
+
+void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f)
+{
+    uint8_t record[SMMU_EVENT_SIZE] = { 0 };
+
     LOG(SMMU, "%s event %s: stream 0x%x %s iova 0x%llx stage %d ipa 0x%llx", pas_name(b->pas),
         smmu_event_name(f->id), sid, req->write ? "write" : "read", (unsigned long long)req->iova,
         f->stage2 ? 2 : 1, (unsigned long long)f->ipa);
@@ -99,15 +129,8 @@ void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const
     if (!f->record) {
         return;
     }
-    w1 |= (uint64_t)!req->write << 35;
-    w1 |= (uint64_t)f->stage2 << 39;
-    if (f->id >= SMMU_F_WALK_EABT) {
-        w1 |= (uint64_t)f->class << 40;
-    }
     le64_put(record, f->id | (uint64_t)sid << 32);
-    le64_put(record + 8, w1);
-    le64_put(record + 16, req->iova);
-    le64_put(record + 24, f->ipa & 0x000ffffffffff000ull);
+    put_syndrome(record, req, f);
     queue_event(s, b, record);
 }
 

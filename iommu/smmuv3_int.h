@@ -12,8 +12,9 @@
 enum {
     SMMU_N_CONFIGS = 64,   /* cached stream configurations, by stream ID */
     SMMU_N_TLB = 4096,     /* cached pages, by I/O page number */
-    SMMU_CMDQS = 19,       /* log2 of the largest queues */
-    SMMU_EVTQS = 19,
+    SMMU_CMDQS = 10,       /* log2 of the largest queues; a full command queue is one slice of the event loop */
+    SMMU_EVTQS = 10,
+    SMMU_OAS = 48,
     SMMU_CMD_SIZE = 16,
     SMMU_EVENT_SIZE = 32,
     SMMU_STE_SIZE = 64,
@@ -26,8 +27,11 @@ enum { IRQ_CTRL_GERROR = 1, IRQ_CTRL_PRIQ = 2, IRQ_CTRL_EVTQ = 4 };
 enum {
     GERROR_CMDQ = 1 << 0, GERROR_EVTQ_ABT = 1 << 2, GERROR_MSI_CMDQ_ABT = 1 << 4, GERROR_MSI_EVTQ_ABT = 1 << 5,
     GERROR_MSI_GERROR_ABT = 1 << 7,
+    GERROR_ALL = 0xb5,
 };
 enum { CERROR_NONE = 0, CERROR_ILL = 1, CERROR_ABT = 2 };
+enum { CR2_RECINVSID = 2 };
+enum { ROOT_CR0_ACCESSEN = 1, ROOT_CR0_GPCEN = 2 };
 #define GBPA_ABORT  (1u << 20)
 #define GBPA_UPDATE (1u << 31)
 
@@ -56,8 +60,22 @@ typedef struct SmmuFault {
     bool        stage2, record; /* record: the stream asks for events of this kind */
     SmmuClass   class;
     uint64_t    ipa;            /* stage 2, or the address of a failed fetch */
-    bool        gpf;            /* a granule protection fault: no event, ROOT_GPF_FAR */
+    bool        gpf;            /* the cause is a granule protection fault; of the output: id is SMMU_EVT_NONE */
 } SmmuFault;
+
+/* Who met a granule protection fault: FAULTCODE and REASON of ROOT_GPF_FAR. A global error's FAULTCODE is its bit
+ * number in GERROR. */
+typedef enum SmmuGpf {
+    SMMU_GPF_STE = SMMU_F_STE_FETCH << 4 | 1 << 1,
+    SMMU_GPF_CD = SMMU_F_CD_FETCH << 4 | 1 << 1,
+    SMMU_GPF_WALK = SMMU_F_WALK_EABT << 4 | 1 << 1,
+    SMMU_GPF_CMDQ = 0 << 4 | 2 << 1,
+    SMMU_GPF_EVTQ = 2 << 4 | 2 << 1,
+    SMMU_GPF_MSI_CMDQ = 4 << 4 | 2 << 1,
+    SMMU_GPF_MSI_EVTQ = 5 << 4 | 2 << 1,
+    SMMU_GPF_MSI_GERROR = 7 << 4 | 2 << 1,
+    SMMU_GPF_TRANSACTION = 3 << 1,
+} SmmuGpf;
 
 /* A message-signalled interrupt register triple. */
 typedef struct SmmuMsi {
@@ -89,12 +107,13 @@ typedef struct SmmuStream {
     /* stage 2, as the CPU's registers */
     uint64_t vtcr, vttbr;
     uint16_t vmid;
-    bool     s2_record;
+    bool     s2_record, s2_ptw;
 } SmmuStream;
 
 typedef struct SmmuTlbEntry {
     bool     valid, writable, readable;
     bool     s1;            /* an address of stage 1 (TLBI_NH_*), else of stage 2 only */
+    bool     global;        /* of stage 1, for all ASIDs */
     uint32_t sid;
     uint64_t iova, pa, ipa; /* page addresses; ipa of the page when stage 2 took part */
     uint64_t block;         /* bytes of the mapping it came from */
@@ -112,7 +131,8 @@ typedef struct SmmuBank {
     uint64_t n_events;
     SmmuStream   config[SMMU_N_CONFIGS];
     SmmuTlbEntry tlb[SMMU_N_TLB];
-    bool     tlb_blocks;    /* some entry came from a mapping larger than 4 KiB */
+    /* Since the TLB was last empty: some entry; one of a mapping larger than 4 KiB; one through both stages. */
+    bool     tlb_used, tlb_blocks, tlb_nested;
 } SmmuBank;
 
 enum { SMMU_NS, SMMU_REALM, SMMU_N_BANKS };
@@ -122,11 +142,13 @@ struct Smmu {
     SmmuBank   bank[SMMU_N_BANKS];
     uint32_t   root_cr0;
     uint64_t   gpf_far;
+    bool       busy;        /* inside an access of our own, see smmu_fetch() */
 };
 
 /* regs.c */
 void smmu_irq(Smmu *s, SmmuBank *b, SmmuIrq irq);
-void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error);
+void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error, SmmuGpf gpf);
+void smmu_tlb_clear(SmmuBank *b);
 
 /* cmdq.c: consume commands until the queue is empty or stopped by an error. */
 void smmu_cmdq_run(Smmu *s, SmmuBank *b);
@@ -146,17 +168,15 @@ bool smmu_stage2(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t ipa, bool 
 /* events.c */
 void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f);
 void smmu_gerror(Smmu *s, SmmuBank *b, uint32_t bits);
+void smmu_gpf(Smmu *s, Pas pas, uint64_t pa, SmmuGpf who);
 const char *smmu_event_name(SmmuEventId id);
 
-/* Memory accesses of the SMMU itself, in the bank's address space. */
-static inline MemResult smmu_fetch(Smmu *s, const SmmuBank *b, uint64_t pa, void *dst, size_t len)
-{
-    return memory_read(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, dst, len);
-}
-
-static inline MemResult smmu_post(Smmu *s, const SmmuBank *b, uint64_t pa, const void *src, size_t len)
-{
-    return memory_write(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, src, len);
-}
+/*
+ * Memory accesses of the SMMU itself, in the bank's address space. A queue, table or MSI address may name a device's
+ * registers, our own among them: what such an access sets off (a register write here, DMA there) must not start
+ * another access of ours, or hostile software would have us call ourselves without end. The inner one is aborted.
+ */
+MemResult smmu_fetch(Smmu *s, const SmmuBank *b, uint64_t pa, void *dst, size_t len, SmmuGpf who);
+MemResult smmu_post(Smmu *s, const SmmuBank *b, uint64_t pa, const void *src, size_t len, SmmuGpf who);
 
 #endif

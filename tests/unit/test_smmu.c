@@ -1,0 +1,1401 @@
+/*
+ * The SMMUv3: register protocol, configuration, translation, queues, invalidation, the Realm interface, granule
+ * protection. Expectations are of IHI 0070; the heading is named where a row needs one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bits.h"
+#include "bytes.h"
+#include "smmu_rig.h"
+
+enum {
+    F_UUT = 1, C_BAD_STREAMID = 2, F_STE_FETCH = 3, C_BAD_STE = 4, F_CD_FETCH = 9, C_BAD_CD = 0x0a,
+    F_WALK_EABT = 0x0b, F_TRANSLATION = 0x10, F_ADDR_SIZE = 0x11, F_ACCESS = 0x12, F_PERMISSION = 0x13,
+};
+/* Word 1 of an event. */
+#define E_GPCF     (1ull << 16)
+#define E_READ     (1ull << 35)
+#define E_S2       (1ull << 39)
+#define E_CD       (0ull << 40)
+#define E_TTD      (1ull << 40)
+#define E_IN       (2ull << 40)
+#define E_TT_READ  (1ull << 44)
+
+#define SID 5u
+
+static int setup(void **state)
+{
+    *state = rig_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+/* ---- events ---- */
+
+static unsigned n_queued(SmmuRig *r, bool realm)
+{
+    return (rig_reg(r, realm, EVTQ_PROD, 4) - rig_reg(r, realm, EVTQ_CONS, 4)) & mask64(RIG_QUEUE_LOG2 + 1);
+}
+
+/* Takes the oldest event. */
+static void take_event(SmmuRig *r, bool realm, uint64_t w[4])
+{
+    uint64_t cons = rig_reg(r, realm, EVTQ_CONS, 4);
+    uint64_t at = (realm ? RIG_R_EVTQ : RIG_EVTQ) + (cons & mask64(RIG_QUEUE_LOG2)) * 32;
+
+    for (unsigned i = 0; i < 4; i++) {
+        w[i] = rig_get(r, at + i * 8);
+    }
+    rig_set(r, realm, EVTQ_CONS, 4, (cons + 1) & mask64(RIG_QUEUE_LOG2 + 1));
+}
+
+static void expect_event(SmmuRig *r, bool realm, const char *row, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
+{
+    uint64_t w[4], want[4] = { w0, w1, w2, w3 };
+
+    if (n_queued(r, realm) != 1) {
+        fail_msg("%s: %u events", row, n_queued(r, realm));
+    }
+    take_event(r, realm, w);
+    for (unsigned i = 0; i < 4; i++) {
+        if (w[i] != want[i]) {
+            fail_msg("%s: word %u is %#llx, not %#llx", row, i, (unsigned long long)w[i], (unsigned long long)want[i]);
+        }
+    }
+}
+
+static void expect_none(SmmuRig *r, bool realm, const char *row)
+{
+    if (n_queued(r, realm) != 0) {
+        fail_msg("%s: an event", row);
+    }
+}
+
+/* ---- registers ---- */
+
+typedef struct RegRow {
+    const char *name;
+    bool        off_first; /* with CR0 and IRQ_CTRL zero */
+    unsigned    write_off, size;
+    uint64_t    value;
+    unsigned    read_off;
+    uint64_t    expect;
+} RegRow;
+
+static const RegRow reg_rows[] = {
+    { "CR0 is acknowledged", false, CR0, 4, 0xd, CR0ACK, 0xd },
+    { "CR0 without PRI and ATS", false, CR0, 4, 0x1f, CR0ACK, 0xd },
+    { "IRQ_CTRL is acknowledged", false, IRQ_CTRL, 4, 0x4, IRQ_CTRLACK, 0x4 },
+    { "IRQ_CTRL without PRI", false, IRQ_CTRL, 4, 0x7, IRQ_CTRLACK, 0x5 },
+    { "GBPA needs UPDATE", false, GBPA, 4, 1u << 20, GBPA, 0 },
+    { "GBPA takes ABORT, UPDATE clears itself", false, GBPA, 4, 1u << 31 | 1u << 20, GBPA, 1u << 20 },
+    { "GERRORN of no error", false, GERRORN, 4, 0xff, GERRORN, 0 },
+    { "CR2 keeps its fields", false, CR2, 4, ~0u, CR2, 7 },
+    { "IDR0 is read-only", false, IDR0, 4, 0, IDR0, 0x4d44301b },
+    { "IDR1: 16 stream ID bits, queues of 1024", false, IDR1, 4, 0, IDR1, 16 | 10 << 16 | 10 << 21 },
+    { "IDR3: range invalidation", false, IDR3, 4, 0, IDR3, 1u << 10 },
+    { "IDR5: 48 bits, three granules", false, IDR5, 4, 0, IDR5, 0x75 },
+    { "STRTAB_BASE is fixed while on", false, STRTAB_BASE, 8, 0x40100000, STRTAB_BASE, RIG_STRTAB },
+    { "CMDQ_BASE is fixed while on", false, CMDQ_BASE, 8, 0x40100003, CMDQ_BASE, RIG_CMDQ | RIG_QUEUE_LOG2 },
+    { "CMDQ_CONS is fixed while on", false, CMDQ_CONS, 4, 3, CMDQ_CONS, 0 },
+    { "EVENTQ_BASE is fixed while on", false, EVTQ_BASE, 8, 0x40100003, EVTQ_BASE, RIG_EVTQ | RIG_QUEUE_LOG2 },
+    { "EVENTQ_PROD is fixed while on", false, EVTQ_PROD, 4, 3, EVTQ_PROD, 0 },
+    { "message is fixed while enabled", false, EVTQ_IRQ_CFG0, 8, RIG_DATA, EVTQ_IRQ_CFG0, 0 },
+    { "GERROR message is fixed while enabled", false, GERROR_IRQ_CFG0, 8, RIG_DATA, GERROR_IRQ_CFG0, 0 },
+    { "STRTAB_BASE", true, STRTAB_BASE, 8, ~0ull, STRTAB_BASE, 0x400fffffffffffc0ull },
+    { "STRTAB_BASE high half", true, STRTAB_BASE + 4, 4, 0x12, STRTAB_BASE + 4, 0x12 },
+    { "CMDQ_BASE caps its size", true, CMDQ_BASE, 8, 0x4010001f, CMDQ_BASE, 0x4010000a },
+    { "EVENTQ_BASE caps its size", true, EVTQ_BASE, 8, 0x4010001f, EVTQ_BASE, 0x4010000a },
+    { "EVENTQ_CONS", true, EVTQ_CONS, 4, ~0u, EVTQ_CONS, 0x800fffff },
+    { "CMDQ_CONS", true, CMDQ_CONS, 4, ~0u, CMDQ_CONS, 0x7f0fffff },
+    { "message address", true, EVTQ_IRQ_CFG0, 8, ~0ull, EVTQ_IRQ_CFG0, 0x000ffffffffffffcull },
+    { "message data", true, EVTQ_IRQ_CFG1, 4, 0xdeadbeef, EVTQ_IRQ_CFG1, 0xdeadbeef },
+    { "byte writes do nothing", true, CR2, 1, 1, CR2, 2 },
+    { "nothing at the end of page 1", true, 0x1fff8, 8, ~0ull, 0x1fff8, 0 },
+};
+
+static void test_registers(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reg_rows); i++) {
+        const RegRow *row = &reg_rows[i];
+        SmmuRig      *r = rig_new();
+
+        if (row->off_first) {
+            rig_set(r, false, IRQ_CTRL, 4, 0);
+            rig_set(r, false, CR0, 4, 0);
+        }
+        rig_set(r, false, row->write_off, row->size, row->value);
+        uint64_t v = rig_reg(r, false, row->read_off, row->size < 4 ? 4 : row->size);
+        if (v != row->expect) {
+            fail_msg("%s: %#llx, not %#llx", row->name, (unsigned long long)v, (unsigned long long)row->expect);
+        }
+        rig_free(r);
+    }
+}
+
+/* GBPA decides while the SMMU is off; the Realm interface only ever aborts. */
+static void test_disabled(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    rig_set(r, false, CR0, 4, 0xc);
+    rig_set(r, true, CR0, 4, 0xc);
+    assert_int_equal(rig_dma(r, false, SID, 0x40401234, true, &t), DMA_OK);
+    assert_int_equal(t.pa, 0x40401234);
+    assert_int_equal(t.len, 0xdcc);
+    assert_int_equal(t.pas, PAS_NONSECURE);
+    assert_int_equal(rig_dma(r, false, SID, 1ull << 48, false, &t), DMA_ABORT);
+    assert_int_equal(rig_dma(r, true, SID, 0x40401234, true, &t), DMA_ABORT);
+    rig_set(r, true, GBPA, 4, 1u << 31);
+    assert_int_equal(rig_dma(r, true, SID, 0x40401234, true, &t), DMA_ABORT);
+    rig_set(r, false, GBPA, 4, 1u << 31 | 1u << 20);
+    assert_int_equal(rig_dma(r, false, SID, 0x40401234, true, &t), DMA_ABORT);
+    expect_none(r, false, "disabled");
+    assert_int_equal(rig_root(r, 0x38, 8), 0);
+}
+
+/* ---- stream table and context descriptor ---- */
+
+#define VTCR48      (16ull | 2ull << 6 | 5ull << 16) /* level 0, 4 KiB, 48 bits */
+#define STE2(vtcr, vmid) ((uint64_t)(vtcr) << 32 | (vmid) | S2_AA64 | S2_R)
+#define CD0(asid)   (CD_V | CD_AA64 | CD_R | CD_A | CD_IPS48 | (uint64_t)(asid) << 48 | 16ull | 16ull << 16 | 2ull << 22)
+
+static void put_cd(SmmuRig *r, uint64_t at, uint64_t w0, uint64_t ttb0, uint64_t ttb1)
+{
+    rig_put(r, at, w0);
+    rig_put(r, at + 8, ttb0);
+    rig_put(r, at + 16, ttb1);
+}
+
+/* A stage 1 stream that works: both halves 48 bits, 4 KiB granule; VA 0x1000 is RIG_DATA. */
+static void good_stage1(SmmuRig *r)
+{
+    uint64_t ttb0 = rig_table(r, 4096), ttb1 = rig_table(r, 4096);
+
+    rig_map(r, ttb0, 12, 0, 3, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0);
+    put_cd(r, RIG_CD, CD0(1), ttb0, ttb1);
+    rig_ste(r, false, SID, RIG_CD | STE_S1 | STE_V, 0, 0, 0);
+}
+
+static void good_stage2(SmmuRig *r)
+{
+    uint64_t s2ttb = rig_table(r, 4096);
+
+    rig_map(r, s2ttb, 12, 0, 3, 0x1000, RIG_DATA | D_PAGE | S2_RW, 0);
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), s2ttb);
+}
+
+/* Changes to the word at an address: clear, then set bits. */
+typedef struct Change {
+    uint64_t at, clear, set;
+} Change;
+
+#define STE_W(n) (RIG_STRTAB + SID * 64 + (n) * 8)
+#define CD_W(n)  (RIG_CD + (n) * 8)
+
+typedef struct ConfigRow {
+    const char *name;
+    bool        stage2;   /* start from the stage 2 stream, else from stage 1 */
+    Change      change[2];
+    unsigned    event;    /* 0: translates */
+    uint64_t    fetch;    /* FetchAddr */
+} ConfigRow;
+
+static const ConfigRow config_rows[] = {
+    { "stage 1 works", false, { { 0 } }, 0, 0 },
+    { "stage 2 works", true, { { 0 } }, 0, 0 },
+    { "STE.V", false, { { STE_W(0), STE_V, 0 } }, C_BAD_STE, 0 },
+    { "S1STALLD", false, { { STE_W(1), 0, BIT(27) } }, C_BAD_STE, 0 },
+    { "S1ContextPtr beyond 48 bits", false, { { STE_W(0), 0, BIT(50) } }, C_BAD_STE, 0 },
+    { "S1ContextPtr at nothing", false, { { STE_W(0), 0, BIT(40) } }, F_CD_FETCH, BIT(40) | RIG_CD },
+    { "STRW is ignored", false, { { STE_W(1), 0, 3ull << 30 } }, 0, 0 },
+    { "EATS is ignored", false, { { STE_W(1), 0, 1ull << 28 } }, 0, 0 },
+    { "S1CDMax is ignored", false, { { STE_W(0), 0, 5ull << 59 } }, 0, 0 },
+    { "S2AA64 clear", true, { { STE_W(2), S2_AA64, 0 } }, C_BAD_STE, 0 },
+    { "S2ENDI", true, { { STE_W(2), 0, BIT(52) } }, C_BAD_STE, 0 },
+    { "S2HA", true, { { STE_W(2), 0, BIT(56) } }, C_BAD_STE, 0 },
+    { "S2HD", true, { { STE_W(2), 0, BIT(55) } }, C_BAD_STE, 0 },
+    { "S2S", true, { { STE_W(2), 0, BIT(57) } }, C_BAD_STE, 0 },
+    { "S2TG reserved", true, { { STE_W(2), 0, 3ull << 46 } }, C_BAD_STE, 0 },
+    { "S2T0SZ 15", true, { { STE_W(2), 63ull << 32, 15ull << 32 } }, C_BAD_STE, 0 },
+    { "S2T0SZ 40", true, { { STE_W(2), 63ull << 32 | 3ull << 38, 40ull << 32 } }, C_BAD_STE, 0 },
+    { "S2SL0 3", true, { { STE_W(2), 0, 3ull << 38 } }, C_BAD_STE, 0 },
+    { "S2SL0 against S2T0SZ", true, { { STE_W(2), 3ull << 38, 1ull << 38 } }, C_BAD_STE, 0 },
+    { "S2TTB beyond S2PS", true, { { STE_W(2), 7ull << 48, 0 }, { STE_W(3), 0, BIT(33) } }, C_BAD_STE, 0 },
+    { "CD.V", false, { { CD_W(0), CD_V, 0 } }, C_BAD_CD, 0 },
+    { "CD.AA64", false, { { CD_W(0), CD_AA64, 0 } }, C_BAD_CD, 0 },
+    { "CD.A, TERM_MODEL", false, { { CD_W(0), CD_A, 0 } }, C_BAD_CD, 0 },
+    { "CD.S", false, { { CD_W(0), 0, BIT(44) } }, C_BAD_CD, 0 },
+    { "CD.HA", false, { { CD_W(0), 0, BIT(43) } }, C_BAD_CD, 0 },
+    { "CD.HD", false, { { CD_W(0), 0, BIT(42) } }, C_BAD_CD, 0 },
+    { "CD.ENDI", false, { { CD_W(0), 0, BIT(15) } }, C_BAD_CD, 0 },
+    { "T0SZ 15", false, { { CD_W(0), 63, 15 } }, C_BAD_CD, 0 },
+    { "T0SZ 40", false, { { CD_W(0), 63, 40 } }, C_BAD_CD, 0 },
+    { "T1SZ 40", false, { { CD_W(0), 63 << 16, 40 << 16 } }, C_BAD_CD, 0 },
+    { "T1SZ of a half that is off", false, { { CD_W(0), 63 << 16, CD_EPD1 } }, 0, 0 },
+    { "TG0 reserved", false, { { CD_W(0), 0, 3 << 6 } }, C_BAD_CD, 0 },
+    { "TG1 reserved", false, { { CD_W(0), 3 << 22, 0 } }, C_BAD_CD, 0 },
+    { "TTB0 beyond IPS", false, { { CD_W(0), 7ull << 32, 0 }, { CD_W(1), 0, BIT(32) } }, C_BAD_CD, 0 },
+    { "IPS reserved is 48 bits", false, { { CD_W(0), 0, 7ull << 32 } }, 0, 0 },
+};
+
+static void test_config(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(config_rows); i++) {
+        const ConfigRow *row = &config_rows[i];
+        SmmuRig         *r = rig_new();
+        DmaTarget        t;
+
+        (row->stage2 ? good_stage2 : good_stage1)(r);
+        for (unsigned c = 0; c < 2; c++) {
+            const Change *ch = &row->change[c];
+
+            if (ch->at != 0) {
+                rig_put(r, ch->at, (rig_get(r, ch->at) & ~ch->clear) | ch->set);
+            }
+        }
+        DmaResult got = rig_dma(r, false, SID, 0x1234, true, &t);
+        if (row->event == 0) {
+            if (got != DMA_OK || t.pa != RIG_DATA + 0x234) {
+                fail_msg("%s: %s, %#llx", row->name, dma_result_name(got), (unsigned long long)t.pa);
+            }
+            expect_none(r, false, row->name);
+        } else {
+            if (got != DMA_FAULT) {
+                fail_msg("%s: %s", row->name, dma_result_name(got));
+            }
+            expect_event(r, false, row->name, row->event | (uint64_t)SID << 32, 0, 0, row->fetch);
+            assert_int_equal(smmu_n_events(r->smmu, PAS_NONSECURE), 1);
+        }
+        rig_free(r);
+    }
+}
+
+/* Config 0 and the reserved 1 to 3 abort without a word; bypass passes; addresses beyond 48 bits do not. */
+static void test_abort_and_bypass(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    for (uint64_t cfg = 0; cfg < 4; cfg++) {
+        rig_ste(r, false, SID, cfg << 1 | STE_V, 0, 0, 0);
+        rig_command(r, false, 0x03 | (uint64_t)SID << 32, 1);
+        assert_int_equal(rig_dma(r, false, SID, RIG_DATA, false, &t), DMA_ABORT);
+    }
+    expect_none(r, false, "abort");
+    rig_ste(r, false, SID, STE_BYPASS | STE_V, 0, 0, 0);
+    rig_command(r, false, 0x03 | (uint64_t)SID << 32, 1);
+    assert_int_equal(rig_dma(r, false, SID, RIG_DATA + 5, false, &t), DMA_OK);
+    assert_int_equal(t.pa, RIG_DATA + 5);
+    assert_int_equal(rig_dma(r, false, SID, BIT(48), false, &t), DMA_FAULT);
+    expect_event(r, false, "bypass", F_ADDR_SIZE | (uint64_t)SID << 32, E_READ | E_IN, BIT(48), 0);
+}
+
+/* Linear and two-level tables, their ends, and CR2.RECINVSID. */
+static void test_stream_tables(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t    cfg, l1_desc;
+        uint32_t    sid;
+        unsigned    event;
+        uint64_t    fetch;
+    } rows[] = {
+        { "linear", 6, 0, 63, 0, 0 },
+        { "linear, past its end", 6, 0, 64, C_BAD_STREAMID, 0 },
+        { "linear, format reserved", 6 | 2 << 16, 0, 63, 0, 0 },
+        { "two levels, split 8", 16 | 8 << 6 | 1 << 16, RIG_STRTAB | 9, 0x1ff, 0, 0 },
+        { "two levels, split 10", 16 | 10 << 6 | 1 << 16, RIG_STRTAB | 11, 0x7ff, 0, 0 },
+        { "two levels, split reserved is 6", 16 | 7 << 6 | 1 << 16, RIG_STRTAB | 7, 0x7f, 0, 0 },
+        { "span 0", 16 | 8 << 6 | 1 << 16, RIG_STRTAB, 0x1ff, C_BAD_STREAMID, 0 },
+        { "span larger than split + 1", 16 | 8 << 6 | 1 << 16, RIG_STRTAB | 10, 0x1ff, C_BAD_STREAMID, 0 },
+        { "past the span", 16 | 8 << 6 | 1 << 16, RIG_STRTAB | 8, 0x180, C_BAD_STREAMID, 0 },
+        { "within the span", 16 | 8 << 6 | 1 << 16, RIG_STRTAB | 8, 0x17f, 0, 0 },
+        { "two levels, past LOG2SIZE", 9 | 8 << 6 | 1 << 16, RIG_STRTAB | 9, 0x200, C_BAD_STREAMID, 0 },
+        { "LOG2SIZE above SIDSIZE", 20 | 8 << 6 | 1 << 16, RIG_STRTAB | 9, 0x10000, C_BAD_STREAMID, 0 },
+        { "STE at nothing", 16 | 8 << 6 | 1 << 16, BIT(45) | 9, 0x1ff, F_STE_FETCH, BIT(45) + 0xff * 64 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        SmmuRig  *r = rig_new();
+        DmaTarget t;
+        bool      linear = (rows[i].cfg >> 16 & 3) != 1;
+        uint64_t  l1 = rig_table(r, 0x2000);
+
+        rig_set(r, false, CR0, 4, 0xc);
+        rig_set(r, false, STRTAB_BASE, 8, linear ? RIG_STRTAB : l1);
+        rig_set(r, false, STRTAB_BASE_CFG, 4, rows[i].cfg);
+        rig_put(r, l1 + 8, rows[i].l1_desc);
+        for (unsigned n = 0; n < 0x2000; n += 64) { /* bypass, over both interfaces' tables */
+            rig_put(r, RIG_STRTAB + n, STE_BYPASS | STE_V);
+        }
+        /* The 1024 entries that a split of 10 spans lie over queues, which stay empty. */
+        rig_put(r, RIG_STRTAB + 0x3ff * 64, STE_BYPASS | STE_V);
+        rig_put(r, RIG_STRTAB + 0xff * 64, STE_BYPASS | STE_V);
+        owners_set(r->owners, RIG_STRTAB, 0x10000, OWNER_NONSECURE);
+        rig_set(r, false, CR0, 4, 0xd);
+        for (unsigned pass = 0; pass < 2; pass++) {
+            rig_set(r, false, CR2, 4, pass == 0 ? 2 : 0);
+            DmaResult got = rig_dma(r, false, rows[i].sid, RIG_DATA, false, &t);
+            if (got != (rows[i].event == 0 ? DMA_OK : DMA_FAULT)) {
+                fail_msg("%s: %s", rows[i].name, dma_result_name(got));
+            }
+            if (rows[i].event == 0 || (pass == 1 && rows[i].event == C_BAD_STREAMID)) {
+                expect_none(r, false, rows[i].name);
+            } else {
+                expect_event(r, false, rows[i].name, rows[i].event | (uint64_t)rows[i].sid << 32, 0, 0, rows[i].fetch);
+            }
+        }
+        rig_free(r);
+    }
+}
+
+/* ---- stage 1 ---- */
+
+typedef struct Stage1Row {
+    const char *name;
+    unsigned    granule_log2, tsz, level;
+    bool        upper;
+    uint64_t    va;          /* mapped address, without the bits of the half */
+    uint64_t    desc;
+    uint64_t    iova;
+    bool        write;
+    uint64_t    cd_set;      /* more bits of CD word 0 */
+    unsigned    event;
+    uint64_t    pa;
+} Stage1Row;
+
+#define HIGH(tsz, va) (~0ull << (64 - (tsz)) | (va))
+
+static const Stage1Row stage1_rows[] = {
+    { "4K page", 12, 16, 3, false, 0x123456789000, RIG_DATA | D_PAGE | S1_RW, 0x123456789abc, true, 0, 0,
+      RIG_DATA + 0xabc },
+    { "4K page, 39 bits", 12, 25, 3, false, 0x4000001000, RIG_DATA | D_PAGE | S1_RW, 0x4000001008, false, 0, 0,
+      RIG_DATA + 8 },
+    { "4K page, 25 bits: level 2 table of 16 entries", 12, 39, 3, false, 0x1fff000, RIG_DATA | D_PAGE | S1_RW,
+      0x1ffffff, false, 0, 0, RIG_DATA + 0xfff },
+    { "4K, 2 MiB block", 12, 16, 2, false, 0x40000000, 0x40400000 | D_BLOCK | S1_RW, 0x40123456, true, 0, 0,
+      0x40523456 },
+    { "4K, 1 GiB block", 12, 16, 1, false, 0x80000000, 0x40000000 | D_BLOCK | S1_RW, 0x80456789, true, 0, 0,
+      0x40456789 },
+    { "4K, block at level 0", 12, 16, 0, false, 0, 0x40000000 | D_BLOCK | S1_RW, 0x1000, true, 0, F_TRANSLATION, 0 },
+    { "4K, block encoding at level 3", 12, 16, 3, false, 0x1000, RIG_DATA | D_BLOCK | S1_RW, 0x1000, true, 0,
+      F_TRANSLATION, 0 },
+    { "4K, upper half", 12, 16, 3, true, 0x7fff1000, RIG_DATA | D_PAGE | S1_RW, HIGH(16, 0x7fff1004), true, 0, 0,
+      RIG_DATA + 4 },
+    { "4K, upper half, 39 bits", 12, 25, 3, true, 0x7fff1000, RIG_DATA | D_PAGE | S1_RW, HIGH(25, 0x7fff1004), true,
+      0, 0, RIG_DATA + 4 },
+    { "above the lower half", 12, 25, 3, false, 0, RIG_DATA | D_PAGE | S1_RW, 1ull << 39, true, 0, F_TRANSLATION, 0 },
+    { "below the upper half", 12, 25, 3, true, 0, RIG_DATA | D_PAGE | S1_RW, HIGH(24, 0), true, 0, F_TRANSLATION, 0 },
+    { "half is off", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0x1000, true, CD_EPD0, F_TRANSLATION, 0 },
+    { "16K page", 14, 16, 3, false, 0x87654000, RIG_DATA | D_PAGE | S1_RW, 0x87657abc, true, 0, 0,
+      RIG_DATA + 0x3abc },
+    { "16K page, 36 bits: level 2 of 2^11", 14, 28, 3, false, 0xfffffc000, RIG_DATA | D_PAGE | S1_RW, 0xfffffffff,
+      true, 0, 0, RIG_DATA + 0x3fff },
+    { "16K, 32 MiB block", 14, 16, 2, false, 0x2000000, 0x40000000 | D_BLOCK | S1_RW, 0x2456789, true, 0, 0,
+      0x40456789 },
+    { "16K, block at level 1", 14, 16, 1, false, 0, 0 | D_BLOCK | S1_RW, 0x1000, true, 0, F_TRANSLATION, 0 },
+    { "64K page", 16, 16, 3, false, 0x87650000, RIG_DATA | D_PAGE | S1_RW, 0x8765fabc, true, 0, 0,
+      RIG_DATA + 0xfabc },
+    { "64K page, upper half", 16, 22, 3, true, 0x87650000, RIG_DATA | D_PAGE | S1_RW, HIGH(22, 0x8765fabc), true, 0,
+      0, RIG_DATA + 0xfabc },
+    { "64K, 512 MiB block", 16, 16, 2, false, 0x60000000, 0x40000000 | D_BLOCK | S1_RW, 0x60456789, true, 0, 0,
+      0x40456789 },
+    { "64K, block at level 1", 16, 16, 1, false, 0, 0 | D_BLOCK | S1_RW, 0x1000, true, 0, F_TRANSLATION, 0 },
+    { "invalid descriptor", 12, 16, 3, false, 0x1000, 2, 0x1000, false, 0, F_TRANSLATION, 0 },
+    { "invalid level 1", 12, 16, 1, false, 0, 2, 0x1000, false, 0, F_TRANSLATION, 0 },
+    { "access flag", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | BIT(6), 0x1000, false, 0, F_ACCESS, 0 },
+    { "access flag, AFFD", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | BIT(6), 0x1000, false, BIT(35), 0, RIG_DATA },
+    { "read-only, read", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW | S1_RO, 0x1000, false, 0, 0, RIG_DATA },
+    { "read-only, write", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW | S1_RO, 0x1000, true, 0, F_PERMISSION,
+      0 },
+    { "privileged only", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | BIT(10), 0x1000, false, 0, F_PERMISSION, 0 },
+    { "access flag before permission", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE, 0x1000, true, 0, F_ACCESS, 0 },
+    { "output beyond IPS", 12, 16, 3, false, 0x1000, BIT(36) | D_PAGE | S1_RW, 0x1000, true, 0, F_ADDR_SIZE, 0 },
+    { "address size before access flag", 12, 16, 3, false, 0x1000, BIT(36) | D_PAGE, 0x1000, true, 0, F_ADDR_SIZE, 0 },
+    { "table beyond IPS", 12, 16, 2, false, 0, BIT(36) | D_TABLE, 0x1000, true, 0, F_ADDR_SIZE, 0 },
+    { "TBI", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0xab00000000001010, true, BIT(38), 0,
+      RIG_DATA + 0x10 },
+    { "TBI, upper half", 12, 16, 3, true, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0x12ff000000001010, true, BIT(39), 0,
+      RIG_DATA + 0x10 },
+    { "tag without TBI", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0xab00000000001010, true, 0,
+      F_TRANSLATION, 0 },
+    { "TBI covers the top byte only", 12, 16, 3, false, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0x0001000000001010, true,
+      BIT(38), F_TRANSLATION, 0 },
+    { "not recorded", 12, 16, 3, false, 0x1000, 0, 0x1000, true, CD_R, F_TRANSLATION, 0 },
+};
+
+static unsigned start_level(unsigned granule_log2, unsigned tsz)
+{
+    unsigned level = 3;
+
+    for (unsigned reach = granule_log2 + granule_log2 - 3; reach < 64 - tsz; reach += granule_log2 - 3) {
+        level--;
+    }
+    return level;
+}
+
+static void stage1_stream(SmmuRig *r, const Stage1Row *row)
+{
+    static const uint8_t tg0[] = { [12] = 0, [14] = 2, [16] = 1 }, tg1[] = { [12] = 2, [14] = 1, [16] = 3 };
+    uint64_t             ttb = rig_table(r, 1ull << row->granule_log2), off = row->upper ? CD_EPD0 : CD_EPD1;
+    uint64_t             w0 = CD_V | CD_AA64 | CD_R | CD_A | off | 1ull << 32 | 1ull << 48; /* IPS 36 bits */
+
+    w0 |= row->tsz | (uint64_t)row->tsz << 16 | (uint64_t)tg0[row->granule_log2] << 6 |
+          (uint64_t)tg1[row->granule_log2] << 22;
+    w0 ^= row->cd_set; /* CD_R: take it away */
+    rig_map(r, ttb, row->granule_log2, start_level(row->granule_log2, row->tsz), row->level, row->va, row->desc, 0);
+    put_cd(r, RIG_CD, w0, ttb, ttb);
+    rig_ste(r, false, SID, RIG_CD | STE_S1 | STE_V, 0, 0, 0);
+}
+
+static void test_stage1(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(stage1_rows); i++) {
+        const Stage1Row *row = &stage1_rows[i];
+        SmmuRig         *r = rig_new();
+        DmaTarget        t;
+
+        stage1_stream(r, row);
+        for (unsigned pass = 0; pass < 2; pass++) { /* a walk, then the cache */
+            DmaResult got = rig_dma(r, false, SID, row->iova, row->write, &t);
+
+            if (got != (row->event == 0 ? DMA_OK : DMA_FAULT) || t.pa != row->pa) {
+                fail_msg("%s: %s, %#llx", row->name, dma_result_name(got), (unsigned long long)t.pa);
+            }
+            if (row->event != 0 && row->cd_set != CD_R) {
+                expect_event(r, false, row->name, row->event | (uint64_t)SID << 32,
+                             E_IN | (row->write ? 0 : E_READ), row->iova, 0);
+            } else {
+                expect_none(r, false, row->name);
+            }
+        }
+        rig_free(r);
+    }
+}
+
+/* APTable of a level above. */
+static void test_table_permissions(void **state)
+{
+    SmmuRig  *r = *state;
+    uint64_t  ttb = rig_table(r, 4096), l1 = rig_table(r, 4096);
+    DmaTarget t;
+
+    put_cd(r, RIG_CD, CD0(1) | CD_EPD1, ttb, 0);
+    rig_ste(r, false, SID, RIG_CD | STE_S1 | STE_V, 0, 0, 0);
+    rig_map(r, l1, 12, 1, 3, 0x1000, RIG_DATA | D_PAGE | S1_RW, 0);
+    rig_put(r, ttb, l1 | D_TABLE | BIT(62));
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_FAULT);
+    expect_event(r, false, "read-only table", F_PERMISSION | (uint64_t)SID << 32, E_IN, 0x1000, 0);
+    rig_put(r, ttb, l1 | D_TABLE | BIT(61));
+    rig_command(r, false, 0x30, 0);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_FAULT);
+    expect_event(r, false, "privileged table", F_PERMISSION | (uint64_t)SID << 32, E_IN | E_READ, 0x1000, 0);
+}
+
+/* A walk that reads nothing: recorded whether or not the stream asks for faults. */
+static void test_walk_abort(void **state)
+{
+    SmmuRig  *r = *state;
+    uint64_t  ttb = rig_table(r, 4096);
+    DmaTarget t;
+
+    put_cd(r, RIG_CD, (CD0(1) | CD_EPD1) & ~CD_R, ttb, 0);
+    rig_put(r, ttb, BIT(40) | D_TABLE);
+    rig_ste(r, false, SID, RIG_CD | STE_S1 | STE_V, 0, 0, 0);
+    assert_int_equal(rig_dma(r, false, SID, 0x40001000, false, &t), DMA_FAULT);
+    expect_event(r, false, "level 1 table at nothing", F_WALK_EABT | (uint64_t)SID << 32, E_TTD | E_READ, 0x40001000,
+                 BIT(40) + 8);
+}
+
+/* ---- stage 2 ---- */
+
+typedef struct Stage2Row {
+    const char *name;
+    unsigned    granule_log2, start, level;
+    uint64_t    vtcr, ste2; /* ste2: more bits of word 2 */
+    uint64_t    ipa, desc, iova;
+    bool        write;
+    unsigned    event;
+    bool        s1;         /* the fault is stage 1's */
+    uint64_t    pa;
+} Stage2Row;
+
+static const Stage2Row stage2_rows[] = {
+    { "4K page", 12, 0, 3, VTCR48, 0, 0x123456789000, RIG_DATA | D_PAGE | S2_RW, 0x123456789abc, true, 0, false,
+      RIG_DATA + 0xabc },
+    { "4K, 40 bits, two tables side by side", 12, 1, 3, 24 | 1 << 6 | 5 << 16, 0, 0xff00001000,
+      RIG_DATA | D_PAGE | S2_RW, 0xff00001abc, true, 0, false, RIG_DATA + 0xabc },
+    { "4K, 2 MiB block", 12, 0, 2, VTCR48, 0, 0x40000000, 0x40400000 | D_BLOCK | S2_RW, 0x40123456, true, 0, false,
+      0x40523456 },
+    { "16K page", 14, 1, 3, 17 | 2 << 6 | 2 << 14 | 5 << 16, 0, 0x87654000, RIG_DATA | D_PAGE | S2_RW, 0x87657abc,
+      true, 0, false, RIG_DATA + 0x3abc },
+    { "64K page", 16, 1, 3, 16 | 2 << 6 | 1 << 14 | 5 << 16, 0, 0x87650000, RIG_DATA | D_PAGE | S2_RW, 0x8765fabc,
+      true, 0, false, RIG_DATA + 0xfabc },
+    { "beyond S2T0SZ", 12, 1, 3, 24 | 1 << 6 | 5 << 16, 0, 0, 0, BIT(40), false, F_TRANSLATION, false, 0 },
+    { "beyond 48 bits", 12, 0, 3, VTCR48, 0, 0, 0, BIT(48), false, F_ADDR_SIZE, true, 0 },
+    { "invalid", 12, 0, 3, VTCR48, 0, 0x1000, 0, 0x1000, false, F_TRANSLATION, false, 0 },
+    { "read-only, write", 12, 0, 3, VTCR48, 0, 0x1000, RIG_DATA | D_PAGE | S2_RO, 0x1000, true, F_PERMISSION, false,
+      0 },
+    { "read-only, read", 12, 0, 3, VTCR48, 0, 0x1000, RIG_DATA | D_PAGE | S2_RO, 0x1000, false, 0, false, RIG_DATA },
+    { "access flag", 12, 0, 3, VTCR48, 0, 0x1000, RIG_DATA | D_PAGE | (S2_RW & ~BIT(10)), 0x1000, true, F_ACCESS,
+      false, 0 },
+    { "access flag, S2AFFD", 12, 0, 3, VTCR48, BIT(53), 0x1000, RIG_DATA | D_PAGE | (S2_RW & ~BIT(10)), 0x1000, true,
+      0, false, RIG_DATA },
+    { "beyond S2PS", 12, 0, 3, VTCR48 & ~(7 << 16), 0, 0x1000, BIT(33) | D_PAGE | S2_RW, 0x1000, true, F_ADDR_SIZE,
+      false, 0 },
+    { "not recorded", 12, 0, 3, VTCR48, S2_R, 0x1000, 0, 0x1000, false, F_TRANSLATION, false, 0 },
+};
+
+static void test_stage2(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(stage2_rows); i++) {
+        const Stage2Row *row = &stage2_rows[i];
+        SmmuRig         *r = rig_new();
+        uint64_t         ttb = rig_table(r, 2ull << row->granule_log2);
+        DmaTarget        t;
+
+        rig_map(r, ttb, row->granule_log2, row->start, row->level, row->ipa, row->desc, 0);
+        rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(row->vtcr, 1) ^ row->ste2, ttb);
+        for (unsigned pass = 0; pass < 2; pass++) {
+            DmaResult got = rig_dma(r, false, SID, row->iova, row->write, &t);
+
+            if (got != (row->event == 0 ? DMA_OK : DMA_FAULT) || t.pa != row->pa) {
+                fail_msg("%s: %s, %#llx", row->name, dma_result_name(got), (unsigned long long)t.pa);
+            }
+            if (row->event != 0 && row->ste2 != S2_R) {
+                expect_event(r, false, row->name, row->event | (uint64_t)SID << 32,
+                             E_IN | (row->write ? 0 : E_READ) | (row->s1 ? 0 : E_S2), row->iova,
+                             row->s1 ? 0 : row->iova & ~0xfffull);
+            } else {
+                expect_none(r, false, row->name);
+            }
+        }
+        rig_free(r);
+    }
+}
+
+/* A table that cannot be read, and Device memory where S2PTW forbids structures (in the nested rows). */
+static void test_stage2_walk_abort(void **state)
+{
+    SmmuRig  *r = *state;
+    uint64_t  ttb = rig_table(r, 4096);
+    DmaTarget t;
+
+    rig_put(r, ttb, BIT(40) | D_TABLE);
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), ttb);
+    assert_int_equal(rig_dma(r, false, SID, 0x40001000, true, &t), DMA_FAULT);
+    expect_event(r, false, "stage 2 table at nothing", F_WALK_EABT | (uint64_t)SID << 32, E_S2 | E_IN, 0x40001000,
+                 BIT(40) + 8);
+}
+
+/* ---- both stages ---- */
+
+#define BIAS 0x100000000ull /* IPA of RAM = its address + BIAS */
+
+typedef struct Nest {
+    uint64_t s1ttb, s2ttb;
+    uint64_t s1_leaf; /* slot of the page at 0x1000 */
+} Nest;
+
+/* Stage 2 maps the IPAs of [RIG_RAM, +8 MiB), by pages; stage 1 maps 0x1000 to RIG_DATA's IPA. */
+static Nest nest(SmmuRig *r, uint16_t vmid, uint16_t asid, uint64_t s2_bits)
+{
+    Nest n = { .s1ttb = rig_table(r, 4096), .s2ttb = rig_table(r, 4096) };
+
+    n.s1_leaf = rig_map(r, n.s1ttb, 12, 0, 3, 0x1000, (RIG_DATA + BIAS) | D_PAGE | S1_RW | S1_NG, BIAS);
+    for (uint64_t a = RIG_RAM; a < RIG_RAM + RIG_RAM_SIZE; a += 4096) {
+        rig_map(r, n.s2ttb, 12, 0, 3, a + BIAS, a | D_PAGE | S2_RW, 0);
+    }
+    put_cd(r, RIG_CD, CD0(asid) | CD_EPD1, n.s1ttb + BIAS, 0);
+    rig_ste(r, false, SID, (RIG_CD + BIAS) | STE_NESTED | STE_V, 0, STE2(VTCR48, vmid) | s2_bits, n.s2ttb);
+    return n;
+}
+
+static uint64_t s2_slot(SmmuRig *r, const Nest *n, uint64_t pa)
+{
+    uint64_t slot = rig_map(r, n->s2ttb, 12, 0, 3, pa + BIAS, pa | D_PAGE | S2_RW, 0);
+
+    return slot;
+}
+
+typedef struct NestRow {
+    const char *name;
+    enum { BREAK_NOTHING, BREAK_CD, BREAK_TABLE, BREAK_DATA, BREAK_STAGE1 } what; /* whose page stage 2 spoils */
+    uint64_t    desc;    /* what is there instead, without the address */
+    uint64_t    s2_bits;
+    bool        write;
+    unsigned    event;
+    uint64_t    w1;
+} NestRow;
+
+static const NestRow nest_rows[] = {
+    { "works", BREAK_NOTHING, 0, 0, true, 0, 0 },
+    { "CD not mapped", BREAK_CD, 0, 0, true, F_TRANSLATION, E_S2 | E_CD },
+    { "CD access flag", BREAK_CD, D_PAGE | (S2_RW & ~BIT(10)), 0, false, F_ACCESS, E_S2 | E_CD | E_READ },
+    { "CD not readable", BREAK_CD, D_PAGE | BIT(10) | 0x3c, 0, false, F_PERMISSION, E_S2 | E_CD | E_READ },
+    { "CD in Device memory, S2PTW", BREAK_CD, D_PAGE | BIT(10) | BIT(6), BIT(54), true, F_PERMISSION, E_S2 | E_CD },
+    { "CD in Device memory", BREAK_CD, D_PAGE | BIT(10) | BIT(6), 0, true, 0, 0 },
+    { "table not mapped", BREAK_TABLE, 0, 0, true, F_TRANSLATION, E_S2 | E_TTD },
+    { "table not readable", BREAK_TABLE, D_PAGE | BIT(10) | BIT(7) | 0x3c, 0, true, F_PERMISSION,
+      E_S2 | E_TTD | E_TT_READ },
+    { "table in Device memory, S2PTW", BREAK_TABLE, D_PAGE | BIT(10) | BIT(6), BIT(54), false, F_PERMISSION,
+      E_S2 | E_TTD | E_TT_READ | E_READ },
+    { "table is read-only", BREAK_TABLE, D_PAGE | S2_RO, 0, true, 0, 0 },
+    { "data not mapped", BREAK_DATA, 0, 0, true, F_TRANSLATION, E_S2 | E_IN },
+    { "data read-only", BREAK_DATA, D_PAGE | S2_RO, 0, true, F_PERMISSION, E_S2 | E_IN },
+    { "data in Device memory, S2PTW", BREAK_DATA, D_PAGE | BIT(10) | BIT(6) | BIT(7), BIT(54), true, 0, 0 },
+    { "stage 1 faults first", BREAK_STAGE1, 0, 0, true, F_TRANSLATION, E_IN },
+};
+
+static void test_nested(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(nest_rows); i++) {
+        const NestRow *row = &nest_rows[i];
+        SmmuRig       *r = rig_new();
+        Nest           n = nest(r, 3, 7, row->s2_bits);
+        DmaTarget      t;
+        uint64_t       pa = row->what == BREAK_CD ? RIG_CD : row->what == BREAK_TABLE ? n.s1ttb : RIG_DATA;
+
+        if (row->what == BREAK_STAGE1) {
+            rig_put(r, n.s1_leaf, 0);
+        } else if (row->what != BREAK_NOTHING) {
+            rig_put(r, s2_slot(r, &n, pa), row->desc == 0 ? 0 : pa | row->desc);
+        }
+        DmaResult got = rig_dma(r, false, SID, 0x1008, row->write, &t);
+        if (got != (row->event == 0 ? DMA_OK : DMA_FAULT) || (row->event == 0 && t.pa != RIG_DATA + 8)) {
+            fail_msg("%s: %s, %#llx", row->name, dma_result_name(got), (unsigned long long)t.pa);
+        }
+        if (row->event != 0) {
+            expect_event(r, false, row->name, row->event | (uint64_t)SID << 32, row->w1, 0x1008,
+                         row->w1 & E_S2 ? pa + BIAS : 0);
+        }
+        rig_free(r);
+    }
+}
+
+/* ---- commands ---- */
+
+typedef struct CommandRow {
+    const char *name;
+    bool        realm;
+    uint64_t    w0, w1;
+    unsigned    error; /* CMDQ_CONS.ERR; 0: consumed */
+} CommandRow;
+
+static const CommandRow command_rows[] = {
+    { "reserved opcode 0", false, 0x00, 0, 1 },
+    { "reserved opcode 0xff", false, 0xff, 0, 1 },
+    { "PREFETCH_CONFIG", false, 0x01, 0, 0 },
+    { "CFGI_STE", false, 0x03, 1, 0 },
+    { "CFGI_STE of a Secure stream", false, 0x03 | BIT(10), 1, 1 },
+    { "CFGI_ALL", false, 0x04, 31, 0 },
+    { "CFGI_CD", false, 0x05, 1, 0 },
+    { "CFGI_CD without stage 1", true, 0x05, 1, 1 },
+    { "CFGI_CD_ALL without stage 1", true, 0x06, 0, 1 },
+    { "TLBI_NH_ALL", false, 0x10, 0, 0 },
+    { "TLBI_NH_ALL without stage 1", true, 0x10, 0, 1 },
+    { "TLBI_NH_VAA without stage 1", true, 0x13, 0, 1 },
+    { "TLBI_EL3_ALL", false, 0x18, 0, 1 },
+    { "TLBI_EL2_ALL: no EL2 streams (IDR0.Hyp)", false, 0x20, 0, 1 },
+    { "TLBI_S12_VMALL", true, 0x28, 0, 0 },
+    { "TLBI_S2_IPA", true, 0x2a, 0, 0 },
+    { "TLBI_NSNH_ALL", true, 0x30, 0, 0 },
+    { "ATC_INV: no ATS", false, 0x40, 0, 1 },
+    { "PRI_RESP: no PRI", false, 0x41, 0, 1 },
+    { "RESUME: no stalls", false, 0x44, 0, 1 },
+    { "SYNC, no signal", false, 0x46, 0, 0 },
+    { "SYNC, event", false, 0x46 | 2 << 12, 0, 0 },
+    { "SYNC, reserved signal", false, 0x46 | 3 << 12, 0, 1 },
+    { "range of one without a level", false, 0x12, 1 << 10, 1 },
+    { "range of one with a level", false, 0x12, 1 << 10 | 3 << 8, 0 },
+    { "range of 16K with level 1", false, 0x12 | 1 << 12, 2 << 10 | 1 << 8, 1 },
+    { "range of everything", false, 0x12 | 31 << 12 | 63 << 20, 3 << 10, 0 },
+};
+
+static void test_commands(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(command_rows); i++) {
+        const CommandRow *row = &command_rows[i];
+        SmmuRig          *r = rig_new();
+
+        rig_command(r, row->realm, row->w0, row->w1);
+        uint64_t cons = rig_reg(r, row->realm, CMDQ_CONS, 4), gerror = rig_reg(r, row->realm, GERROR, 4);
+        if (cons != (row->error == 0 ? 1 : (uint64_t)row->error << 24) || gerror != (row->error != 0)) {
+            fail_msg("%s: CMDQ_CONS %#llx, GERROR %#llx", row->name, (unsigned long long)cons,
+                     (unsigned long long)gerror);
+        }
+        /* A wire for the Non-secure interface alone. */
+        assert_int_equal(r->pulses[SMMU_IRQ_GERROR], row->error != 0 && !row->realm);
+        rig_free(r);
+    }
+}
+
+/* The queue stops at a bad command and goes on, from there, when the error is acknowledged. "Command queue errors" */
+static void test_command_restart(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_command(r, false, 0xee, 0);
+    rig_command(r, false, 0x46, 0); /* not looked at */
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1u << 24);
+    rig_set(r, false, GERRORN, 4, 1); /* acknowledged, but not repaired */
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1u << 24);
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 0); /* toggled again: active */
+    assert_int_equal(r->pulses[SMMU_IRQ_GERROR], 2);
+    rig_set(r, false, CR0, 4, 0x5); /* off and on: the error stays */
+    rig_set(r, false, CR0, 4, 0xd);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1u << 24);
+    rig_put(r, RIG_CMDQ, 0x46);
+    rig_set(r, false, GERRORN, 4, 0);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 2);
+    assert_int_equal(r->pulses[SMMU_IRQ_GERROR], 2);
+}
+
+static void test_command_fetch_abort(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_set(r, false, CR0, 4, 0x5);
+    rig_set(r, false, CMDQ_BASE, 8, BIT(40) | RIG_QUEUE_LOG2);
+    rig_set(r, false, CR0, 4, 0xd);
+    rig_set(r, false, CMDQ_PROD, 4, 1);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 2u << 24);
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 1);
+}
+
+/* Three times round, and commands that wait for the queue to be enabled. */
+static void test_command_wrap(void **state)
+{
+    SmmuRig *r = *state;
+
+    for (unsigned i = 1; i <= 40; i++) {
+        rig_command(r, false, 0x46, 0);
+        assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), i & 15);
+    }
+    rig_set(r, false, CR0, 4, 0x5);
+    for (unsigned i = 0; i < 8; i++) { /* full */
+        rig_command(r, false, 0x46, 0);
+    }
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 8);
+    rig_set(r, false, CR0, 4, 0xd);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 0);
+}
+
+/* ---- the event queue ---- */
+
+static void fault_once(SmmuRig *r, uint64_t iova)
+{
+    DmaTarget t;
+
+    assert_int_equal(rig_dma(r, false, SID, iova, false, &t), DMA_FAULT);
+}
+
+/* Full at eight; the flag toggles once until it is acknowledged. "Event queue", "Event queue overflow" */
+static void test_event_overflow(void **state)
+{
+    SmmuRig *r = *state;
+    uint64_t w[4];
+
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), rig_table(r, 4096));
+    for (unsigned i = 0; i < 8; i++) {
+        fault_once(r, i * 0x1000);
+    }
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 8);
+    assert_int_equal(r->pulses[SMMU_IRQ_EVTQ], 1); /* when it stopped being empty */
+    fault_once(r, 0x8000);
+    fault_once(r, 0x9000);
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 8 | 1u << 31);
+    take_event(r, false, w);
+    assert_int_equal(w[2], 0);
+    rig_set(r, false, EVTQ_CONS, 4, 1 | 1u << 31); /* acknowledged */
+    fault_once(r, 0xa000);
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 9 | 1u << 31);
+    assert_int_equal(rig_get(r, RIG_EVTQ + 16), 0xa000);
+    fault_once(r, 0xb000); /* full again: the flag toggles back */
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 9);
+    assert_int_equal(smmu_n_events(r->smmu, PAS_NONSECURE), 12);
+}
+
+/* An event queue that cannot be written, and one that is off. */
+static void test_event_queue_abort(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), rig_table(r, 4096));
+    rig_set(r, false, CR0, 4, 0x9);
+    fault_once(r, 0x1000);
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 0);
+    rig_set(r, false, EVTQ_BASE, 8, BIT(40) | RIG_QUEUE_LOG2);
+    rig_set(r, false, CR0, 4, 0xd);
+    fault_once(r, 0x1000);
+    fault_once(r, 0x1000);
+    assert_int_equal(rig_reg(r, false, EVTQ_PROD, 4), 0);
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 1 << 2);
+    assert_int_equal(r->pulses[SMMU_IRQ_GERROR], 1);
+    rig_set(r, false, GERRORN, 4, 1 << 2);
+    fault_once(r, 0x1000);
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 0);
+    assert_int_equal(r->pulses[SMMU_IRQ_GERROR], 2);
+}
+
+/* ---- interrupts ---- */
+
+static void test_wires(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), rig_table(r, 4096));
+    rig_command(r, false, 0x46 | 1 << 12, 0);
+    assert_int_equal(r->pulses[SMMU_IRQ_SYNC], 1);
+    rig_command(r, true, 0x46 | 1 << 12, 0); /* the Realm interface has none */
+    assert_int_equal(r->pulses[SMMU_IRQ_SYNC], 1);
+    rig_set(r, false, IRQ_CTRL, 4, 0);
+    fault_once(r, 0x1000);
+    rig_command(r, false, 0xee, 0);
+    assert_int_equal(r->pulses[SMMU_IRQ_EVTQ], 0);
+    assert_int_equal(r->pulses[SMMU_IRQ_GERROR], 0);
+    for (unsigned i = 0; i < SMMU_N_IRQS; i++) {
+        assert_false(r->level[i]);
+    }
+}
+
+static void test_messages(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), rig_table(r, 4096));
+    rig_set(r, false, IRQ_CTRL, 4, 0);
+    rig_set(r, false, EVTQ_IRQ_CFG0, 8, RIG_DATA);
+    rig_set(r, false, EVTQ_IRQ_CFG1, 4, 0x11111111);
+    rig_set(r, false, GERROR_IRQ_CFG0, 8, RIG_DATA + 8);
+    rig_set(r, false, GERROR_IRQ_CFG1, 4, 0x22222222);
+    rig_set(r, false, IRQ_CTRL, 4, 5);
+    rig_put(r, RIG_DATA, ~0ull);
+    fault_once(r, 0x1000);
+    assert_int_equal(rig_get(r, RIG_DATA), 0xffffffff11111111);
+    rig_command(r, false, 0x46 | 1 << 12 | 0x33333333ull << 32, RIG_DATA + 16);
+    assert_int_equal(rig_get(r, RIG_DATA + 16), 0x33333333);
+    rig_command(r, false, 0xee, 0);
+    assert_int_equal(rig_get(r, RIG_DATA + 8), 0x22222222);
+    for (unsigned i = 0; i < SMMU_N_IRQS; i++) {
+        assert_int_equal(r->pulses[i], 0);
+    }
+}
+
+/* Messages to nothing are global errors of their own. */
+static void test_message_abort(void **state)
+{
+    SmmuRig *r = *state;
+
+    rig_command(r, false, 0x46 | 1 << 12, BIT(40));
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1); /* the command itself is done */
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 1 << 4);
+    rig_set(r, false, IRQ_CTRL, 4, 0);
+    rig_set(r, false, EVTQ_IRQ_CFG0, 8, BIT(40));
+    rig_set(r, false, GERROR_IRQ_CFG0, 8, BIT(40));
+    rig_set(r, false, IRQ_CTRL, 4, 5);
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), rig_table(r, 4096));
+    fault_once(r, 0x1000);
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 1 << 4 | 1 << 5 | 1 << 7);
+}
+
+/* Messages, events and tables that name our own registers must not make us call ourselves without end. */
+static void test_own_registers(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    /* SYNC that moves CMDQ_PROD: every command ends, and what PROD then says is left for software to ring again. */
+    rig_put(r, RIG_CMDQ, 0x46 | 1 << 12 | 5ull << 32);
+    rig_put(r, RIG_CMDQ + 8, RIG_SMMU + CMDQ_PROD);
+    for (unsigned i = 1; i < 8; i++) {
+        rig_put(r, RIG_CMDQ + i * 16, 0x46);
+    }
+    rig_set(r, false, CMDQ_PROD, 4, 1);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1);
+    assert_int_equal(rig_reg(r, false, CMDQ_PROD, 4), 5);
+    rig_set(r, false, CMDQ_PROD, 4, 5);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 5);
+
+    /* The GERROR message acknowledges the error, whose command stays bad. */
+    rig_set(r, false, IRQ_CTRL, 4, 0);
+    rig_set(r, false, GERROR_IRQ_CFG0, 8, RIG_SMMU + GERRORN);
+    rig_set(r, false, GERROR_IRQ_CFG1, 4, 1);
+    rig_set(r, false, IRQ_CTRL, 4, 5);
+    rig_put(r, RIG_CMDQ + 5 * 16, 0xee);
+    rig_set(r, false, CMDQ_PROD, 4, 6);
+    assert_int_equal(rig_reg(r, false, GERRORN, 4), 1);
+
+    /* Events land on CMDQ_PROD; the stream table is a register page. */
+    rig_set(r, false, CR0, 4, 0);
+    rig_set(r, false, EVTQ_BASE, 8, (RIG_SMMU + 0x80) | RIG_QUEUE_LOG2);
+    rig_set(r, false, STRTAB_BASE, 8, RIG_SMMU);
+    rig_set(r, false, CR0, 4, 0xd);
+    for (unsigned i = 0; i < 4; i++) {
+        rig_dma(r, false, i, 0x1000, true, &t);
+    }
+}
+
+/* ---- invalidation ---- */
+
+/*
+ * What is cached, each a page at 0x1000 (or a block) of a stream of its own:
+ *   A stage 1, ASID 1, not global     B stage 1, ASID 2, not global   C stage 1, ASID 3, global
+ *   D both stages, VMID 1, ASID 1     E stage 2, VMID 1               F stage 2, VMID 2
+ *   G stage 1, ASID 1, 2 MiB block at 0x200000, used at 0x234000
+ */
+enum { N_CACHED = 7 };
+
+typedef struct Cached {
+    uint32_t sid;
+    uint64_t iova, slot, old;
+} Cached;
+
+static void cache_all(SmmuRig *r, Cached c[N_CACHED])
+{
+    static const struct {
+        uint16_t asid;
+        uint64_t ng;
+    } s1[] = { { 1, S1_NG }, { 2, S1_NG }, { 3, 0 } };
+    DmaTarget t;
+
+    Nest n = nest(r, 1, 1, 0);
+    c[3] = (Cached){ .sid = SID, .iova = 0x1000, .slot = n.s1_leaf };
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t ttb = rig_table(r, 4096), cd = RIG_CD + 64 * (i + 1);
+
+        c[i] = (Cached){ .sid = 10 + i, .iova = 0x1000 };
+        c[i].slot = rig_map(r, ttb, 12, 0, 3, 0x1000, RIG_DATA | D_PAGE | S1_RW | s1[i].ng, 0);
+        if (i == 0) {
+            uint64_t slot = rig_map(r, ttb, 12, 0, 2, 0x200000, RIG_DATA | D_BLOCK | S1_RW | S1_NG, 0);
+
+            c[6] = (Cached){ .sid = 10, .iova = 0x234000, .slot = slot };
+        }
+        put_cd(r, cd, CD0(s1[i].asid) | CD_EPD1, ttb, 0);
+        rig_ste(r, false, 10 + i, cd | STE_S1 | STE_V, 0, 0, 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t ttb = rig_table(r, 4096);
+
+        c[4 + i] = (Cached){ .sid = 20 + i, .iova = 0x1000 };
+        c[4 + i].slot = rig_map(r, ttb, 12, 0, 3, 0x1000, RIG_DATA | D_PAGE | S2_RW, 0);
+        rig_ste(r, false, 20 + i, STE_S2 | STE_V, 0, STE2(VTCR48, 1 + i), ttb);
+    }
+    /* Streams 10 to 21 all have a page 0x1000, and a slot of the cache holds one page: they take their turns. */
+    for (unsigned i = 0; i < N_CACHED; i++) {
+        assert_int_equal(rig_dma(r, false, c[i].sid, c[i].iova, false, &t), DMA_OK);
+        c[i].old = t.pa;
+    }
+}
+
+typedef struct TlbiRow {
+    const char *name;
+    uint64_t    w0, w1;
+    const char *kept; /* letters of what must stay */
+} TlbiRow;
+
+#define VMID_(n) ((uint64_t)(n) << 32)
+#define ASID_(n) ((uint64_t)(n) << 48)
+
+static const TlbiRow tlbi_rows[] = {
+    { "nothing", 0x46, 0, "ABCDEFG" },
+    { "NH_ALL, VMID 0", 0x10, 0, "DEF" },
+    { "NH_ALL, VMID 1", 0x10 | VMID_(1), 0, "ABCEFG" },
+    { "NH_ASID 1, VMID 0", 0x11 | ASID_(1), 0, "BCDEF" },
+    { "NH_ASID 1, VMID 1", 0x11 | ASID_(1) | VMID_(1), 0, "ABCEFG" },
+    { "NH_ASID 3: not the global page", 0x11 | ASID_(4), 0, "ABCDEFG" },
+    { "NH_VA, ASID 1", 0x12 | ASID_(1), 0x1000, "BDEFG" }, /* C is global */
+    { "NH_VA, ASID 1, VMID 1", 0x12 | ASID_(1) | VMID_(1), 0x1000, "ABCEFG" },
+    { "NH_VA, another page", 0x12 | ASID_(1), 0x2000, "ABCDEFG" },
+    { "NH_VA in the block", 0x12 | ASID_(1), 0x3ff000, "ABCDEF" },
+    { "NH_VAA", 0x13, 0x1000, "DEFG" },
+    { "NH_VAA, leaf only", 0x13, 0x1001, "DEFG" },
+    { "NH_VAA, range 0 to 0x3fffff", 0x13 | 31ull << 12 | 5ull << 20, 1 << 10, "DEF" },
+    { "NH_VAA, range of two 4K pages below", 0x13 | 1ull << 12, 1 << 10 | 0x2000, "ABCDEFG" },
+    { "NH_VAA, range of one 64K granule", 0x13, 3 << 10 | 3 << 8 | 0x1000, "DEFG" },
+    { "S12_VMALL, VMID 1", 0x28 | VMID_(1), 0, "ABCFG" },
+    { "S12_VMALL, VMID 2", 0x28 | VMID_(2), 0, "ABCDEG" },
+    { "S2_IPA, VMID 1", 0x2a | VMID_(1), 0x1000, "ABCDFG" },
+    { "S2_IPA, VMID 1, of the nested page", 0x2a | VMID_(1), RIG_DATA + BIAS, "ABCEFG" },
+    { "S2_IPA, VMID 2", 0x2a | VMID_(2), 0x1000, "ABCDEG" },
+    { "S2_IPA, another page", 0x2a | VMID_(1), 0x2000, "ABCDEFG" },
+    { "NSNH_ALL", 0x30, 0, "" },
+    { "CFGI_STE", 0x03 | 10ull << 32, 1, "BCDEF" },
+    { "CFGI_STE_RANGE of 16", 0x04 | 15ull << 32, 3, "EF" },
+    { "CFGI_ALL", 0x04, 31, "" },
+    { "CFGI_CD", 0x05 | 11ull << 32, 1, "ACDEFG" },
+};
+
+/* A changed table is seen only after the command that covers it. */
+static void test_tlbi(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tlbi_rows); i++) {
+        for (unsigned which = 0; which < N_CACHED; which++) {
+            SmmuRig  *r = rig_new();
+            Cached    c[N_CACHED];
+            DmaTarget t;
+
+            cache_all(r, c);
+            assert_int_equal(rig_dma(r, false, c[which].sid, c[which].iova, false, &t), DMA_OK);
+            rig_put(r, c[which].slot, rig_get(r, c[which].slot) ^ 0x200000); /* bit 21 */
+            rig_command(r, false, tlbi_rows[i].w0, tlbi_rows[i].w1);
+            assert_int_equal(rig_reg(r, false, GERROR, 4), 0);
+            assert_int_equal(rig_dma(r, false, c[which].sid, c[which].iova, false, &t), DMA_OK);
+            bool kept = t.pa == c[which].old, want = strchr(tlbi_rows[i].kept, 'A' + (int)which) != NULL;
+            if (kept != want || (!kept && t.pa != (c[which].old ^ 0x200000))) {
+                fail_msg("%s: %c %s, pa %#llx", tlbi_rows[i].name, 'A' + which, kept ? "stayed" : "went",
+                         (unsigned long long)t.pa);
+            }
+            rig_free(r);
+        }
+    }
+}
+
+/* Tagged and untagged names of one page (TBI) go together. */
+static void test_tlbi_tagged(void **state)
+{
+    SmmuRig  *r = *state;
+    uint64_t  ttb = rig_table(r, 4096), tagged = 0xab00000000001000;
+    uint64_t  slot = rig_map(r, ttb, 12, 0, 3, 0x1000, RIG_DATA | D_PAGE | S1_RW | S1_NG, 0);
+    DmaTarget t;
+
+    put_cd(r, RIG_CD, CD0(1) | CD_EPD1 | BIT(38), ttb, 0);
+    rig_ste(r, false, SID, RIG_CD | STE_S1 | STE_V, 0, 0, 0);
+    assert_int_equal(rig_dma(r, false, SID, tagged, false, &t), DMA_OK);
+    rig_put(r, slot, (RIG_DATA + 0x1000) | D_PAGE | S1_RW | S1_NG);
+    assert_int_equal(rig_dma(r, false, SID, tagged, false, &t), DMA_OK);
+    assert_int_equal(t.pa, RIG_DATA);
+    rig_command(r, false, 0x12 | ASID_(1), 0x1000);
+    assert_int_equal(rig_dma(r, false, SID, tagged, false, &t), DMA_OK);
+    assert_int_equal(t.pa, RIG_DATA + 0x1000);
+}
+
+/* Without blocks and nesting a page of an IPA is found without a search. */
+static void test_tlbi_ipa(void **state)
+{
+    SmmuRig  *r = *state;
+    uint64_t  ttb = rig_table(r, 4096), slot[3];
+    DmaTarget t;
+
+    for (unsigned i = 0; i < 3; i++) {
+        slot[i] = rig_map(r, ttb, 12, 0, 3, i * 0x1000, RIG_DATA | D_PAGE | S2_RW, 0);
+    }
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), ttb);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(rig_dma(r, false, SID, i * 0x1000, false, &t), DMA_OK);
+        rig_put(r, slot[i], 0);
+    }
+    rig_command(r, false, 0x2a | VMID_(2), 0x1000);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    rig_command(r, false, 0x2a | VMID_(1), 0x1000);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_FAULT);
+    assert_int_equal(rig_dma(r, false, SID, 0x0000, false, &t), DMA_OK);
+    assert_int_equal(rig_dma(r, false, SID, 0x2000, false, &t), DMA_OK);
+    rig_command(r, false, 0x2a | VMID_(1) | 3ull << 12, 1 << 10);
+    assert_int_equal(rig_dma(r, false, SID, 0x0000, false, &t), DMA_FAULT);
+    assert_int_equal(rig_dma(r, false, SID, 0x2000, false, &t), DMA_FAULT);
+}
+
+/* Configuration is cached, too; what was bad is looked at again every time. */
+static void test_cfgi(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_FAULT);
+    good_stage2(r);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    rig_ste(r, false, SID, 0, 0, 0, 0);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    rig_command(r, false, 0x03 | (uint64_t)(SID + 1) << 32, 1); /* another stream */
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    rig_command(r, false, 0x03 | (uint64_t)SID << 32, 1);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_FAULT);
+    /* Streams that share a slot of the cache do not get each other's configuration. */
+    rig_ste(r, false, 1, STE_BYPASS | STE_V, 0, 0, 0);
+    assert_int_equal(rig_dma(r, false, 1, RIG_DATA, false, &t), DMA_OK);
+    assert_int_equal(rig_dma(r, false, 1 + 64, RIG_DATA, false, &t), DMA_FAULT);
+}
+
+/* ---- the Realm interface ---- */
+
+#define R_DATA (RIG_DATA + 0x10000)
+
+/* Stage 2 of a Realm: tables and a page in Realm memory, a shared page by the NS bit of its descriptor. */
+static uint64_t realm_stream(SmmuRig *r)
+{
+    uint64_t ttb = rig_table(r, 4096);
+
+    rig_map(r, ttb, 12, 0, 3, 0x1000, R_DATA | D_PAGE | S2_RW, 0);
+    rig_map(r, ttb, 12, 0, 3, 0x2000, RIG_DATA | D_PAGE | S2_RW | BIT(55), 0);
+    owners_set(r->owners, ttb, r->next_table - ttb, OWNER_REALM);
+    owners_set(r->owners, R_DATA, 4096, OWNER_REALM);
+    rig_ste(r, true, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), ttb);
+    return ttb;
+}
+
+static void test_realm_stream(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    realm_stream(r);
+    assert_int_equal(rig_dma(r, true, SID, 0x1008, true, &t), DMA_OK);
+    assert_int_equal(t.pa, R_DATA + 8);
+    assert_int_equal(t.pas, PAS_REALM);
+    assert_int_equal(rig_dma(r, true, SID, 0x2008, true, &t), DMA_OK);
+    assert_int_equal(t.pa, RIG_DATA + 8);
+    assert_int_equal(t.pas, PAS_NONSECURE);
+    assert_int_equal(rig_dma(r, true, SID, 0x3000, true, &t), DMA_FAULT);
+    expect_event(r, true, "Realm, not mapped", F_TRANSLATION | (uint64_t)SID << 32, E_S2 | E_IN, 0x3000, 0x3000);
+    /* The same stream with T=0 is another one, which nobody set up. */
+    assert_int_equal(rig_dma(r, false, SID, 0x1008, true, &t), DMA_FAULT);
+    expect_event(r, false, "T=0", C_BAD_STE | (uint64_t)SID << 32, 0, 0, 0);
+    expect_none(r, true, "T=0");
+    assert_int_equal(smmu_n_events(r->smmu, PAS_REALM), 1);
+    assert_int_equal(smmu_n_events(r->smmu, PAS_NONSECURE), 1);
+    /* Each interface drops what is its own. */
+    rig_command(r, false, 0x30, 0);
+    rig_ste(r, true, SID, 0, 0, 0, 0);
+    assert_int_equal(rig_dma(r, true, SID, 0x1008, true, &t), DMA_OK);
+    rig_command(r, true, 0x03 | (uint64_t)SID << 32, 1);
+    assert_int_equal(rig_dma(r, true, SID, 0x1008, true, &t), DMA_FAULT);
+    expect_event(r, true, "V cleared (DMA_DISABLE)", C_BAD_STE | (uint64_t)SID << 32, 0, 0, 0);
+}
+
+static void test_realm_stage2_only(void **state)
+{
+    static const uint64_t refused[] = { STE_BYPASS, STE_S1, STE_NESTED };
+    SmmuRig              *r = *state;
+    DmaTarget             t;
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        rig_ste(r, true, SID, RIG_R_STRTAB | refused[i] | STE_V, 0, STE2(VTCR48, 1), RIG_R_STRTAB);
+        assert_int_equal(rig_dma(r, true, SID, 0x1000, false, &t), DMA_FAULT);
+        expect_event(r, true, "not stage 2", C_BAD_STE | (uint64_t)SID << 32, 0, 0, 0);
+    }
+    assert_int_equal(rig_reg(r, true, IDR0, 4) & 3, 1); /* S2P without S1P */
+}
+
+/* Who sees the register pages. */
+static void test_pages_by_space(void **state)
+{
+    SmmuRig *r = *state;
+    uint64_t v;
+
+    smmu_realm_ops.read(r->smmu, IDR1, 4, (MemAttrs){ .pas = PAS_NONSECURE }, &v);
+    assert_int_equal(v, 0);
+    smmu_realm_ops.write(r->smmu, CR0, 4, (MemAttrs){ .pas = PAS_SECURE }, 0);
+    assert_int_equal(rig_reg(r, true, CR0, 4), 0xd);
+    smmu_root_ops.read(r->smmu, 0x20, 4, (MemAttrs){ .pas = PAS_REALM }, &v);
+    assert_int_equal(v, 0);
+    smmu_root_ops.write(r->smmu, 0x20, 4, (MemAttrs){ .pas = PAS_NONSECURE }, 0);
+    assert_int_equal(rig_root(r, 0x20, 4), 3);
+    assert_int_equal(rig_root(r, 0, 4), 1 | ((uint64_t)RIG_SMMU_REALM - RIG_SMMU) >> 16 << 22);
+}
+
+/* ---- granule protection ---- */
+
+#define GPF_FAR(pas, pa, code, reason) ((uint64_t)(pas) << 62 | ((pa) & ~0xfffull) | (code) << 4 | (reason) << 1 | 1)
+
+typedef struct GpfRow {
+    const char *name;
+    enum { GPF_DATA, GPF_BYPASS, GPF_STE, GPF_CD, GPF_S1_TABLE, GPF_S2_TABLE, GPF_EVTQ } what;
+    DmaResult   result;
+    uint64_t    event, w1; /* 0: none */
+    unsigned    code, reason;
+} GpfRow;
+
+static const GpfRow gpf_rows[] = {
+    { "output", GPF_DATA, DMA_GPF, 0, 0, 0, 3 },
+    { "output of a bypass", GPF_BYPASS, DMA_GPF, 0, 0, 0, 3 },
+    { "STE", GPF_STE, DMA_FAULT, F_STE_FETCH, E_GPCF, 0x03, 1 },
+    { "CD", GPF_CD, DMA_FAULT, F_CD_FETCH, E_GPCF, 0x09, 1 },
+    { "stage 1 table", GPF_S1_TABLE, DMA_FAULT, F_WALK_EABT, E_GPCF | E_TTD | E_READ, 0x0b, 1 },
+    { "stage 2 table", GPF_S2_TABLE, DMA_FAULT, F_WALK_EABT, E_GPCF | E_S2 | E_READ, 0x0b, 1 },
+    { "event queue", GPF_EVTQ, DMA_FAULT, 0, 0, 0x02, 2 },
+};
+
+/* "SMMU-originated accesses", "Reporting of GPC faults": events carry GPCF, the output's fault is Root's alone. */
+static void test_gpf(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(gpf_rows); i++) {
+        const GpfRow *row = &gpf_rows[i];
+        SmmuRig      *r = rig_new();
+        Nest          n = nest(r, 1, 1, 0);
+        DmaTarget     t;
+        uint64_t      iova = 0x1000, pa = RIG_DATA, fetch = 0, queue_wants = 0;
+
+        switch (row->what) {
+        case GPF_DATA: break;
+        case GPF_BYPASS:
+            rig_ste(r, false, SID, STE_BYPASS | STE_V, 0, 0, 0);
+            iova = RIG_DATA;
+            break;
+        case GPF_STE: pa = fetch = RIG_STRTAB + SID * 64; break;
+        case GPF_CD: pa = fetch = RIG_CD; break;
+        case GPF_S1_TABLE: pa = fetch = n.s1ttb; break;
+        case GPF_S2_TABLE: pa = fetch = n.s2ttb; break;
+        case GPF_EVTQ:
+            rig_put(r, n.s1_leaf, 0);
+            pa = RIG_EVTQ;
+            queue_wants = 1;
+            break;
+        }
+        owners_set(r->owners, pa & ~0xfffull, 4096, OWNER_REALM);
+        DmaResult got = rig_dma(r, false, SID, iova, false, &t);
+        if (got != row->result) {
+            fail_msg("%s: %s", row->name, dma_result_name(got));
+        }
+        uint64_t far = rig_root(r, 0x38, 8), want = GPF_FAR(PAS_NONSECURE, pa, row->code, row->reason);
+        if (far != want) {
+            fail_msg("%s: ROOT_GPF_FAR %#llx, not %#llx", row->name, (unsigned long long)far, (unsigned long long)want);
+        }
+        owners_set(r->owners, pa & ~0xfffull, 4096, OWNER_NONSECURE);
+        if (row->event != 0) {
+            bool full = row->event == F_WALK_EABT;
+
+            expect_event(r, false, row->name, row->event | (uint64_t)SID << 32, row->w1, full ? iova : 0, fetch);
+        } else {
+            expect_none(r, false, row->name);
+        }
+        assert_int_equal(rig_reg(r, false, GERROR, 4) >> 2, queue_wants);
+        rig_free(r);
+    }
+}
+
+/* The first fault stays until Root software clears it; a page that changes hands leaves the cache. */
+static void test_gpf_far(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    rig_ste(r, false, SID, STE_BYPASS | STE_V, 0, 0, 0);
+    good_stage2(r);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_OK);
+    owners_set(r->owners, RIG_DATA, 4096, OWNER_REALM);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_GPF);
+    uint64_t first = GPF_FAR(PAS_NONSECURE, RIG_DATA, 0, 3);
+    assert_int_equal(rig_root(r, 0x38, 8), first);
+    rig_command(r, false, 0x46 | 1 << 12, RIG_DATA + 4); /* another one, of a message */
+    assert_int_equal(rig_reg(r, false, GERROR, 4), 1 << 4);
+    assert_int_equal(rig_root(r, 0x38, 8), first);
+    rig_set_root(r, 0x38, 8, 1);
+    assert_int_equal(rig_root(r, 0x38, 8), first);
+    rig_set_root(r, 0x38, 8, 0);
+    assert_int_equal(rig_root(r, 0x38, 8), 0);
+    rig_set(r, false, GERRORN, 4, 1 << 4);
+    rig_command(r, false, 0x46 | 1 << 12, RIG_DATA + 4);
+    assert_int_equal(rig_root(r, 0x38, 8), GPF_FAR(PAS_NONSECURE, RIG_DATA, 4, 2));
+    /* A Realm that points at the host's page. */
+    rig_set_root(r, 0x38, 8, 0);
+    realm_stream(r);
+    owners_set(r->owners, R_DATA, 4096, OWNER_NONSECURE);
+    assert_int_equal(rig_dma(r, true, SID, 0x1000, true, &t), DMA_GPF);
+    assert_int_equal(rig_root(r, 0x38, 8), GPF_FAR(PAS_REALM, R_DATA, 0, 3));
+    expect_none(r, true, "output");
+}
+
+/* ROOT_CR0.ACCESSEN silences everything; GPCEN cannot be taken away. */
+static void test_root_cr0(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    good_stage2(r);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_OK);
+    rig_set_root(r, 0x20, 4, 0);
+    assert_int_equal(rig_root(r, 0x24, 4), 2);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_GPF);
+    rig_command(r, false, 0x46, 0);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 2u << 24);
+    rig_set_root(r, 0x20, 4, 1);
+    rig_set(r, false, GERRORN, 4, 1);
+    assert_int_equal(rig_reg(r, false, CMDQ_CONS, 4), 1);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_OK);
+}
+
+/* A region that moves takes its cached translations along. */
+static void test_moved_region(void **state)
+{
+    SmmuRig   *r = *state;
+    MemRegion *bar = memory_add_mmio(r->memory, "bar", 0x10000000, 0x1000, &smmu_ns_ops, r->smmu);
+    uint64_t   ttb = rig_table(r, 4096);
+    DmaTarget  t;
+
+    uint64_t slot = rig_map(r, ttb, 12, 0, 3, 0x1000, 0x10000000 | D_PAGE | S2_RW, 0);
+    rig_ste(r, false, SID, STE_S2 | STE_V, 0, STE2(VTCR48, 1), ttb);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_OK);
+    rig_put(r, slot, 0);
+    memory_move(r->memory, bar, 0x20000000, true);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, true, &t), DMA_FAULT);
+}
+
+static void count_row(void *opaque, const char *kind, const char *name)
+{
+    assert_non_null(name);
+    ++*(unsigned *)opaque;
+}
+
+static void test_conformance(void **state)
+{
+    unsigned n = 0;
+
+    smmu_conformance(count_row, &n);
+    assert_true(n > 40);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test_setup_teardown(test_disabled, setup, teardown),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test_setup_teardown(test_abort_and_bypass, setup, teardown),
+        cmocka_unit_test(test_stream_tables),
+        cmocka_unit_test(test_stage1),
+        cmocka_unit_test_setup_teardown(test_table_permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_walk_abort, setup, teardown),
+        cmocka_unit_test(test_stage2),
+        cmocka_unit_test_setup_teardown(test_stage2_walk_abort, setup, teardown),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test_setup_teardown(test_command_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_fetch_abort, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_wrap, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_event_overflow, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_event_queue_abort, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wires, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_message_abort, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_registers, setup, teardown),
+        cmocka_unit_test(test_tlbi),
+        cmocka_unit_test_setup_teardown(test_tlbi_tagged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tlbi_ipa, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cfgi, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_realm_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_realm_stage2_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pages_by_space, setup, teardown),
+        cmocka_unit_test(test_gpf),
+        cmocka_unit_test_setup_teardown(test_gpf_far, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_root_cr0, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_moved_region, setup, teardown),
+        cmocka_unit_test(test_conformance),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
