@@ -1,10 +1,11 @@
 /*
- * What the device assignment files of the RMM share: PDEV and VDEV as they lie in the granules the host gave, the
- * conversations with a device, and the SMMU's Realm interface. DEN0137 1.1-alp17, "Physical device", "Virtual device".
+ * What the device assignment files of the RMM share: PDEV and VDEV as they lie in the granules the host gave,
+ * the conversations with a device, and the SMMU's Realm interface. DEN0137 1.1-alp17, "Physical device",
+ * "Virtual device".
  *
- * One SPDM connection belongs to a PDEV and serves its VDEVs as well: at most one conversation uses it at a time. What
- * a conversation needs between two calls (struct DevLink) is larger than a granule: it is kept in the PDEV's auxiliary
- * granules and gathered into one place while a command runs.
+ * One SPDM connection belongs to a PDEV and serves its VDEVs as well: at most one conversation uses it at a
+ * time. What a conversation needs between two calls (struct DevLink) is larger than a granule: it is kept in
+ * the PDEV's auxiliary granules and gathered into one place while a command runs.
  */
 #ifndef BAILEY_RMM_DEV_INT_H
 #define BAILEY_RMM_DEV_INT_H
@@ -49,7 +50,8 @@ typedef struct DevComm {
     uint32_t     step;
 } DevComm;
 
-/* What a conversation needs between two calls. Plain data but for the generator's address, which is set anew. */
+/* What a conversation needs between two calls. Plain data but for the generator's address, which is
+ * set anew. */
 typedef struct DevLink {
     SpdmRequester spdm;
     IdeKmSequence ide;
@@ -68,7 +70,7 @@ _Static_assert((int)PDEV_N_AUX <= RMI_PDEV_AUX_MAX, "a DevLink fits the auxiliar
 typedef struct Pdev {
     RmiPdevState state;
     DevComm      comm;
-    uint64_t     talker;    /* the VDEV whose conversation uses the connection; 0: none does, or the PDEV's own */
+    uint64_t     talker;    /* the VDEV whose conversation uses the connection; 0: none, or the PDEV's own */
     uint64_t     flags, id, ecam, cert_id;
     uint16_t     root_id, rid_base, rid_top; /* top is not part of the range */
     uint8_t      segment, ide_sid;
@@ -164,7 +166,8 @@ void dev_cut_short(Rmm *rmm, Pdev *pdev, DevComm *comm);
 /* dev_root_release - the root port forgets the stream's keys and TDISP. */
 void dev_root_release(Rmm *rmm, Pdev *pdev);
 
-/* What PDEV_COMMUNICATE and VDEV_COMMUNICATE check of RmiDevCommEnter; @comm: whose. Leaves a DevEnter in @enter. */
+/* What PDEV_COMMUNICATE and VDEV_COMMUNICATE check of RmiDevCommEnter; @comm: whose. Leaves a DevEnter in
+ * @enter. */
 #define REQUIRE_COMM_DATA(pa, enter)                                                                   \
     REQUIRE_NS(pa, "data");                                                                            \
     REQUIRE(dev_read_enter(rmm, pa, enter), RMI_ERROR_INPUT, "data_read");                             \
@@ -176,8 +179,10 @@ void dev_root_release(Rmm *rmm, Pdev *pdev);
 
 #define REQUIRE_COMM_STATE(comm, enter)                                                                \
     REQUIRE((comm)->state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_idle");                            \
-    REQUIRE((comm)->state != DEV_COMM_PENDING || (enter)->status == RMI_COMM_NONE, RMI_ERROR_DEVICE, "comm_pending"); \
-    REQUIRE((comm)->state != DEV_COMM_ACTIVE || (enter)->status != RMI_COMM_NONE, RMI_ERROR_DEVICE, "comm_active")
+    REQUIRE((comm)->state != DEV_COMM_PENDING || (enter)->status == RMI_COMM_NONE, RMI_ERROR_DEVICE,   \
+            "comm_pending");                                                                           \
+    REQUIRE((comm)->state != DEV_COMM_ACTIVE || (enter)->status != RMI_COMM_NONE, RMI_ERROR_DEVICE,    \
+            "comm_active")
 
 /* ---- the SMMU's Realm interface (psmmu.c) ---- */
 

@@ -1,11 +1,11 @@
 /*
- * Conversations with a device: what PDEV_COMMUNICATE and VDEV_COMMUNICATE do. A script is a run of steps; a step is a
- * run of messages (SPDM, or IDE_KM and TDISP inside the session), or something done here without the device. The host
- * carries the messages and keeps copies of what the Realm will want to read. DEN0137 1.1-alp17, "Device communication";
- * orders of IDE_KM and TDISP messages: PCIe r6.
+ * Conversations with a device: what PDEV_COMMUNICATE and VDEV_COMMUNICATE do. A script is a run of steps; a
+ * step is a run of messages (SPDM, or IDE_KM and TDISP inside the session), or something done here without
+ * the device. The host carries the messages and keeps copies of what the Realm will want to read. DEN0137
+ * 1.1-alp17, "Device communication"; orders of IDE_KM and TDISP messages: PCIe r6.
  *
- * What the host is to keep is written into its buffers in the clear, since inside a session it saw records only: the
- * plain request behind the place of the next request, the plain response at its own place.
+ * What the host is to keep is written into its buffers in the clear, since inside a session it saw records
+ * only: the plain request behind the place of the next request, the plain response at its own place.
  */
 #include "rmm/dev_int.h"
 
@@ -33,14 +33,16 @@ typedef struct Step {
 
 /* ---- local steps ---- */
 
-/* VCA and certificates are what they will be: their digests are over the bytes the host keeps. */
+/* VCA and certificates are what they will be: their digests are over the bytes the host keeps, which are the
+ * certificates without the chain's header. */
 static bool keep_identity(Talk *t)
 {
     SpdmSpan vca = spdm_requester_vca(&t->link->spdm), chain = spdm_requester_chain(&t->link->spdm);
-    size_t   header = 4 + spdm_hash(t->link->spdm.selected.hash)->len; /* the host keeps the certificates alone */
+    size_t   header = 4 + spdm_hash(t->link->spdm.selected.hash)->len;
 
     measure(t->rmm, t->pdev->hash, vca.data, vca.len, t->pdev->vca_digest);
-    measure(t->rmm, t->pdev->hash, (const uint8_t *)chain.data + header, chain.len - header, t->pdev->cert_digest);
+    measure(t->rmm, t->pdev->hash, (const uint8_t *)chain.data + header, chain.len - header,
+            t->pdev->cert_digest);
     return true;
 }
 
@@ -53,8 +55,8 @@ static bool root_program(Talk *t)
 
     for (unsigned sub = 0; sub < IDE_SUB_STREAMS; sub++) {
         for (unsigned ep_tx = 0; ep_tx < 2; ep_tx++) {
-            ok = ok && p->ide_key_program(p->opaque, pdev->root_id, pdev->ide_sid, pdev->next_set, !ep_tx, sub,
-                                          t->link->ide.keys[sub][ep_tx], IDE_INITIAL_IFV);
+            ok = ok && p->ide_key_program(p->opaque, pdev->root_id, pdev->ide_sid, pdev->next_set, !ep_tx,
+                                          sub, t->link->ide.keys[sub][ep_tx], IDE_INITIAL_IFV);
         }
     }
     spdm_wipe(t->link->ide.keys, sizeof(t->link->ide.keys));
@@ -81,7 +83,8 @@ static void root_forget(Rmm *rmm, const Pdev *pdev, unsigned set)
     const RmmPlatform *p = &rmm->platform;
 
     for (unsigned i = 0; i < 2 * IDE_SUB_STREAMS; i++) {
-        p->ide_key_stop(p->opaque, pdev->root_id, pdev->ide_sid, set, i < IDE_SUB_STREAMS, i % IDE_SUB_STREAMS);
+        p->ide_key_stop(p->opaque, pdev->root_id, pdev->ide_sid, set, i < IDE_SUB_STREAMS,
+                        i % IDE_SUB_STREAMS);
     }
 }
 
@@ -124,7 +127,8 @@ static bool ask_for_lock(Talk *t)
 {
     TdispClient *c = &t->link->tdisp;
 
-    c->lock_flags = t->vdev->lock_flags & (uint16_t)~TDISP_LOCK_MSIX; /* the host mediates message interrupts */
+    /* The host mediates message interrupts. */
+    c->lock_flags = t->vdev->lock_flags & (uint16_t)~TDISP_LOCK_MSIX;
     c->stream_id = t->pdev->ide_sid;
     c->mmio_offset = 0;
     c->p2p_mask = 0;
@@ -143,7 +147,10 @@ static bool ask_for_lock(Talk *t)
 
 static const Step connect[] = { SPDM(CONNECT), LOCAL(keep_identity) };
 static const Step secure[] = {
-    UNLESS(session_exists, .kind = STEP_SPDM, .op = SPDM_OP_SESSION), IDE(QUERY), NEW_KEYS, LOCAL(use_next_set),
+    UNLESS(session_exists, .kind = STEP_SPDM, .op = SPDM_OP_SESSION),
+    IDE(QUERY),
+    NEW_KEYS,
+    LOCAL(use_next_set),
 };
 static const Step ide_reset[] = {
     IDE(STOP), LOCAL(root_stop), LOCAL(keys_are_gone), NEW_KEYS, LOCAL(use_next_set),
@@ -197,12 +204,16 @@ static bool begin_ide(Talk *t, IdeKmOp op)
         entropy_bytes(&t->rmm->entropy, keys, sizeof(keys));
     }
     set = op == IDE_KM_STOP ? t->pdev->key_set : t->pdev->next_set;
-    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, t->pdev->ide_sid, set, op == IDE_KM_KEYS ? keys : NULL);
+    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, t->pdev->ide_sid, set,
+                          op == IDE_KM_KEYS ? keys : NULL);
     spdm_wipe(keys, sizeof(keys));
     return true;
 }
 
-static bool index_is_wanted(const Vdev *vdev, unsigned index) { return vdev->indices[index / 8] >> (index % 8) & 1; }
+static bool index_is_wanted(const Vdev *vdev, unsigned index)
+{
+    return vdev->indices[index / 8] >> (index % 8) & 1;
+}
 
 /* The next index after the last one asked for; 0: there is none. */
 static unsigned next_index(const Talk *t, unsigned last)
@@ -215,7 +226,8 @@ static unsigned next_index(const Talk *t, unsigned last)
     return 0;
 }
 
-/* One request for one index, or for all. The last one alone is signed: its signature covers those before it. */
+/* One request for one index, or for all. The last one alone is signed: its signature covers those
+ * before it. */
 static bool ask_measurement(Talk *t)
 {
     bool       last = t->link->index == MEASURE_ALL || next_index(t, t->link->index) == 0;
@@ -255,8 +267,8 @@ static const Step *current(const Talk *t)
     return t->comm->step < scripts[t->comm->script].n ? &scripts[t->comm->script].steps[t->comm->step] : NULL;
 }
 
-/* From the current step on: local steps are done, the first one with messages begins. comm->step may be past the last
- * one then. */
+/* From the current step on: local steps are done, the first one with messages begins. comm->step may be past
+ * the last one then. */
 static bool begin_from(Talk *t)
 {
     for (const Step *s = current(t); s != NULL; t->comm->step++, s = current(t)) {
@@ -280,7 +292,8 @@ static bool wrap_payload(Talk *t, const Step *s)
 {
     uint8_t    msg[PAYLOAD_MAX];
     bool       ide = s->kind == STEP_IDE;
-    SpdmOpArgs args = { .protocol = ide ? SPDM_PCI_PROTOCOL_IDE_KM : SPDM_PCI_PROTOCOL_TDISP, .message = msg };
+    SpdmOpArgs args = { .protocol = ide ? SPDM_PCI_PROTOCOL_IDE_KM : SPDM_PCI_PROTOCOL_TDISP,
+                        .message = msg };
 
     args.len = ide ? ide_km_sequence_next(&t->link->ide, msg, sizeof(msg))
                    : tdisp_client_next(&t->link->tdisp, msg, sizeof(msg));
@@ -299,7 +312,8 @@ static size_t next_request(Talk *t, uint8_t out[SPDM_MSG_MAX])
         return 0;
     }
     len = spdm_requester_next(&t->link->spdm, out, SPDM_MSG_MAX, &t->link->secured);
-    return len <= DEV_KEEP_OFFSET ? len : 0; /* none of ours is longer; the rest of the buffer is for what is kept */
+    /* None of ours is longer; the rest of the buffer is for what is kept. */
+    return len <= DEV_KEEP_OFFSET ? len : 0;
 }
 
 static SpdmResult read_response(Talk *t, const Step *s, const uint8_t *in, size_t len)
@@ -337,7 +351,8 @@ static Keep what_to_keep(const Talk *t, const Step *s)
     Keep                 k = { 0 };
 
     if (s->kind == STEP_TDISP && c->portion_len != 0) {
-        uint32_t payload = (uint32_t)((const uint8_t *)spdm_requester_vendor_reply(r).data - (const uint8_t *)reply.data);
+        uint32_t payload =
+            (uint32_t)((const uint8_t *)spdm_requester_vendor_reply(r).data - (const uint8_t *)reply.data);
         cache = (SpdmCache){ .rsp_offset = payload + c->portion_offset, .rsp_len = c->portion_len };
         k.object = RMI_OBJECT_INTERFACE_REPORT;
     } else if (cache.object != SPDM_OBJECT_NONE) {
@@ -498,12 +513,18 @@ bool dev_read_enter(Rmm *rmm, uint64_t data, DevEnter *enter)
     uint8_t b[RMI_COMM_RESP_LEN + 8] = { 0 };
     bool    ok = ns_read(rmm, data, b, sizeof(b));
 
-    *enter = (DevEnter){ .data = data, .status = b[RMI_COMM_STATUS], .req = le64_get(b + RMI_COMM_REQ_ADDR),
-                         .resp = le64_get(b + RMI_COMM_RESP_ADDR), .resp_len = le64_get(b + RMI_COMM_RESP_LEN) };
+    *enter = (DevEnter){ .data = data,
+                        .status = b[RMI_COMM_STATUS],
+                        .req = le64_get(b + RMI_COMM_REQ_ADDR),
+                        .resp = le64_get(b + RMI_COMM_RESP_ADDR),
+                        .resp_len = le64_get(b + RMI_COMM_RESP_LEN) };
     return ok;
 }
 
-void dev_queue(DevComm *comm, DevScript script) { *comm = (DevComm){ .state = DEV_COMM_PENDING, .script = script }; }
+void dev_queue(DevComm *comm, DevScript script)
+{
+    *comm = (DevComm){ .state = DEV_COMM_PENDING, .script = script };
+}
 
 DevResult dev_talk(Rmm *rmm, Pdev *pdev, Vdev *vdev, const DevEnter *enter)
 {
@@ -515,8 +536,8 @@ DevResult dev_talk(Rmm *rmm, Pdev *pdev, Vdev *vdev, const DevEnter *enter)
         save_interface(&t);
     }
     if (r == DEV_FAILED) {
-        LOG(SPDM, "pdev 0x%" PRIx64 ": %s failed at step %u: %s", pdev->id, scripts[t.comm->script].name, t.comm->step,
-            why_failed(&t));
+        LOG(SPDM, "pdev 0x%" PRIx64 ": %s failed at step %u: %s", pdev->id, scripts[t.comm->script].name,
+            t.comm->step, why_failed(&t));
         spdm_requester_abort(&t.link->spdm);
         e = (Exit){ 0 };
     }

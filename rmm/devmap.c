@@ -1,6 +1,7 @@
 /*
- * Device memory in a Realm's tables: mapped by the host, used by the Realm once it has validated what is there. DEN0137
- * 1.1-alp17, command pages RMI_VDEV_MAP, RMI_VDEV_UNMAP, RMI_VDEV_VALIDATE_MAPPING; "RTT entry state transitions".
+ * Device memory in a Realm's tables: mapped by the host, used by the Realm once it has validated what is
+ * there. DEN0137 1.1-alp17, command pages RMI_VDEV_MAP, RMI_VDEV_UNMAP, RMI_VDEV_VALIDATE_MAPPING; "RTT entry
+ * state transitions".
  */
 #include "rmm/rec_dev.h"
 
@@ -8,8 +9,8 @@
 
 enum { LEAST_DEV_LEVEL = 2 };
 
-/* What a device page gets while the Realm may use it: no more than Normal non-cacheable, which the Realm's stage 1
- * weakens to Device. */
+/* What a device page gets while the Realm may use it: no more than Normal non-cacheable, which the Realm's
+ * stage 1 weakens to Device. */
 #define DEV_ATTRS ((uint64_t)RTT_MEMATTR_NORMAL_NC << RTT_MEMATTR_LSB | 3ull << RTT_S2AP_LSB)
 
 /* A page or 2 MiB block of the protected half. */
@@ -55,8 +56,8 @@ RMI(VDEV_MAP, .in = 5, .out = 0, .needs_da = true)
     RttWalk w = rtt_walk(rmm, realm, ipa, (int)level);
     REQUIRE_AT(w.level == level, RMI_ERROR_RTT, w.level, "rtt_walk");
     RttValue v = rtt_get(&w);
-    REQUIRE_AT(v.kind == RTT_UNASSIGNED && (v.ripas == RIPAS_EMPTY || v.ripas == RIPAS_DESTROYED), RMI_ERROR_RTT, level,
-               "rtte_state");
+    REQUIRE_AT(v.kind == RTT_UNASSIGNED && (v.ripas == RIPAS_EMPTY || v.ripas == RIPAS_DESTROYED),
+               RMI_ERROR_RTT, level, "rtte_state");
 
     set_all(rmm, pa, size, GRANULE_DEV_MAPPED);
     rtt_put(&w, (RttValue){ .kind = RTT_ASSIGNED_DEV, .ripas = v.ripas, .pa = pa, .attrs = DEV_ATTRS,
@@ -93,8 +94,8 @@ RMI(VDEV_UNMAP, .in = 3, .out = 2, .needs_da = true)
     return RMI_SUCCESS;
 }
 
-/* Entries of one table from the walk on that map, for this VDEV, what the Realm expects; returns the IPA of the first
- * that does not. @pa: expected at @base. */
+/* Entries of one table from the walk on that map, for this VDEV, what the Realm expects; returns the IPA of
+ * the first that does not. @pa: expected at @base. */
 static uint64_t validate(const RttWalk *w, uint64_t base, uint64_t top, uint64_t pa, const Vdev *vdev)
 {
     uint64_t size = rtt_size(w->level), done = base;
@@ -111,7 +112,8 @@ static uint64_t validate(const RttWalk *w, uint64_t base, uint64_t top, uint64_t
     return done;
 }
 
-/* RMI_VDEV_VALIDATE_MAPPING. x1: RD, x2: REC that asked, x3: PDEV, x4: VDEV, x5: base, x6: top. Out: how far. */
+/* RMI_VDEV_VALIDATE_MAPPING. x1: RD, x2: REC that asked, x3: PDEV, x4: VDEV, x5: base, x6: top. Out:
+ * how far. */
 RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .needs_da = true)
 {
     uint64_t base = in->x[5], top = in->x[6];
@@ -131,7 +133,8 @@ RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .needs_da = true)
     REQUIRE(rec->pending == REC_VDEV_MAP && base == q->base, RMI_ERROR_INPUT, "base_bound");
     REQUIRE(top <= q->top, RMI_ERROR_INPUT, "top_bound");
     REQUIRE(vdev == rec_vdev(rmm, rec) && vdev->pdev == in->x[3], RMI_ERROR_DEVICE, "vdev_owner");
-    /* Still locked, and not anew since the Realm was told the nonce: unlocking makes it zero, which no request has. */
+    /* Still locked, and not anew since the Realm was told the nonce: unlocking makes it zero, which no
+     * request has. */
     REQUIRE(vdev->lock_nonce == q->lock_nonce, RMI_ERROR_DEVICE, "vdev_nonce");
     Realm  *realm = realm_at(rmm, in->x[1]);
     RttWalk w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);

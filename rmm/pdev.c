@@ -1,7 +1,7 @@
 /*
- * Physical devices: the SPDM connection to a device, its identity, and the IDE stream to it. DEN0137 1.1-alp17, "Physical
- * device", command pages RMI_PDEV_*. Devices behind a root port with one selective, non-coherent stream; not offered:
- * coherent streams, P2P, devices without SPDM.
+ * Physical devices: the SPDM connection to a device, its identity, and the IDE stream to it. DEN0137
+ * 1.1-alp17, "Physical device", command pages RMI_PDEV_*. Devices behind a root port with one selective,
+ * non-coherent stream; not offered: coherent streams, P2P, devices without SPDM.
  */
 #include "rmm/dev_int.h"
 
@@ -53,9 +53,14 @@ void pdev_link_keep(Rmm *rmm, const Pdev *pdev)
 static void set_state(Pdev *pdev, RmiPdevState state)
 {
     static const char *const names[] = {
-        [RMI_PDEV_NEW] = "NEW", [RMI_PDEV_NEEDS_KEY] = "NEEDS_KEY", [RMI_PDEV_HAS_KEY] = "HAS_KEY",
-        [RMI_PDEV_READY] = "READY", [RMI_PDEV_IDE_RESETTING] = "IDE_RESETTING",
-        [RMI_PDEV_COMMUNICATING] = "COMMUNICATING", [RMI_PDEV_STOPPING] = "STOPPING", [RMI_PDEV_STOPPED] = "STOPPED",
+        [RMI_PDEV_NEW] = "NEW",
+        [RMI_PDEV_NEEDS_KEY] = "NEEDS_KEY",
+        [RMI_PDEV_HAS_KEY] = "HAS_KEY",
+        [RMI_PDEV_READY] = "READY",
+        [RMI_PDEV_IDE_RESETTING] = "IDE_RESETTING",
+        [RMI_PDEV_COMMUNICATING] = "COMMUNICATING",
+        [RMI_PDEV_STOPPING] = "STOPPING",
+        [RMI_PDEV_STOPPED] = "STOPPED",
         [RMI_PDEV_ERROR] = "ERROR",
     };
 
@@ -133,8 +138,8 @@ static uint64_t rmi_PDEV_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t p
     return RMI_SUCCESS;
 }
 
-/* Another PDEV with this stream of the root port could key it anew under that one's feet; one with the same requester IDs
- * would pass for its functions. */
+/* Another PDEV with this stream of the root port could key it anew under that one's feet; one with the same
+ * requester IDs would pass for its functions. */
 static bool stream_is_used(Rmm *rmm, const uint8_t *params)
 {
     for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
@@ -198,7 +203,8 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .needs_da = true)
     REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "cert_id");
     REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) == 0, RMI_ERROR_NOT_SUPPORTED, "cert_id_supp");
     REQUIRE(le64_get(params + RMI_PDEV_IDE_SID) <= STREAM_MAX, RMI_ERROR_INPUT, "ide_sid");
-    REQUIRE(le16_get(params + RMI_PDEV_RID_BASE) < le16_get(params + RMI_PDEV_RID_TOP), RMI_ERROR_INPUT, "rid_range");
+    REQUIRE(le16_get(params + RMI_PDEV_RID_BASE) < le16_get(params + RMI_PDEV_RID_TOP), RMI_ERROR_INPUT,
+            "rid_range");
     REQUIRE(ranges_valid(params), RMI_ERROR_INPUT, "addr_range");
     REQUIRE(params[RMI_PDEV_HASH_ALGO] <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");
     uint64_t st = rmi_PDEV_CREATE__aux(rmm, params, pa);
@@ -236,7 +242,8 @@ RMI(PDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
 
 /* ---- talking ---- */
 
-/* RMI_PDEV_COMMUNICATE. x1: PDEV, x2: NS page of RmiDevCommData. That the device failed shows in the PDEV's state. */
+/* RMI_PDEV_COMMUNICATE. x1: PDEV, x2: NS page of RmiDevCommData. That the device failed shows in the PDEV's
+ * state. */
 RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .needs_da = true)
 {
     DevEnter enter;
@@ -255,13 +262,15 @@ RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .needs_da = true)
 
 static size_t key_len(unsigned algo)
 {
-    static const uint16_t lens[] = { [RMI_KEY_RSASSA_3072] = 384, [RMI_KEY_ECDSA_P256] = 65, [RMI_KEY_ECDSA_P384] = 97 };
+    static const uint16_t lens[] = {
+        [RMI_KEY_RSASSA_3072] = 384, [RMI_KEY_ECDSA_P256] = 65, [RMI_KEY_ECDSA_P384] = 97};
 
     return algo < ARRAY_LEN(lens) ? lens[algo] : 0;
 }
 _Static_assert((int)RMI_KEY_ECDSA_P384 == (int)SPDM_KEY_ECDSA_P384, "both number keys alike");
 
-/* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by its digest. */
+/* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by
+ * its digest. */
 RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
 {
     uint8_t params[RMM_GRANULE_SIZE];
@@ -277,8 +286,8 @@ RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
     REQUIRE(key_len(algo) == len, RMI_ERROR_INPUT, "key_len");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_NEEDS_KEY, RMI_ERROR_DEVICE, "pdev_state");
-    SpdmKeyResult r =
-        spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, (SpdmKeyType)algo, params + RMI_KEY_KEY, len);
+    SpdmKeyResult r = spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, (SpdmKeyType)algo,
+                                                    params + RMI_KEY_KEY, len);
     REQUIRE(r != SPDM_KEY_UNSUPPORTED, RMI_ERROR_DEVICE, "algo_negotiated");
     REQUIRE(r == SPDM_KEY_OK, RMI_ERROR_INPUT, "key_valid");
 
@@ -289,12 +298,14 @@ RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
     return RMI_SUCCESS;
 }
 
-/* RMI_PDEV_ABORT. x1: PDEV. What was under way begins anew at the next COMMUNICATE; a key refresh is dropped. */
+/* RMI_PDEV_ABORT. x1: PDEV. What was under way begins anew at the next COMMUNICATE; a key refresh is
+ * dropped. */
 RMI(PDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
-    REQUIRE(pdev->state == RMI_PDEV_NEW || pdev->state == RMI_PDEV_HAS_KEY || pdev->state == RMI_PDEV_COMMUNICATING,
+    REQUIRE(pdev->state == RMI_PDEV_NEW || pdev->state == RMI_PDEV_HAS_KEY ||
+                pdev->state == RMI_PDEV_COMMUNICATING,
             RMI_ERROR_DEVICE, "pdev_state");
 
     dev_cut_short(rmm, pdev, &pdev->comm);
@@ -369,13 +380,14 @@ RMI(PDEV_DESTROY, .in = 1, .out = 0, .needs_da = true)
 
 /* ---- life ---- */
 
-/* Device assignment is there when the platform has all of its parts: root ports with IDE, a Realm side of the SMMU. */
+/* Device assignment is there when the platform has all of its parts: root ports with IDE, a Realm side of the
+ * SMMU. */
 static void device_init(Rmm *rmm)
 {
     const RmmPlatform *p = &rmm->platform;
 
-    if (p->ide_key_program == NULL || p->ide_key_go == NULL || p->ide_key_stop == NULL || p->tdisp_enable == NULL ||
-        p->stream_id == NULL) {
+    if (p->ide_key_program == NULL || p->ide_key_go == NULL || p->ide_key_stop == NULL ||
+        p->tdisp_enable == NULL || p->stream_id == NULL) {
         return;
     }
     rmm->device = g_new0(DevState, 1);

@@ -1,7 +1,7 @@
 /*
- * The RMM's driver of the SMMU's Realm interface: stream table, command and event queue in the RMM's own memory, and
- * the stream table entries of VDEVs. Arm IHI 0070, "Stream table", "Command queue"; the Realm page is the RME-DA
- * extension. A Realm stream is translated by stage 2 alone, which is the Realm's own RTT.
+ * The RMM's driver of the SMMU's Realm interface: stream table, command and event queue in the RMM's own
+ * memory, and the stream table entries of VDEVs. Arm IHI 0070, "Stream table", "Command queue"; the Realm
+ * page is the RME-DA extension. A Realm stream is translated by stage 2 alone, which is the Realm's own RTT.
  */
 #include "rmm/dev_int.h"
 
@@ -106,14 +106,16 @@ static void command(Rmm *rmm, uint64_t w0, uint64_t w1)
     reg_write(rmm, R_CMDQ_PROD, s->prod);
 }
 
-/* The SMMU has consumed everything when this returns: no other thread of control could still be waited for. */
+/* The SMMU has consumed everything when this returns: no other thread of control could still be waited
+ * for. */
 static void sync(Rmm *rmm)
 {
     uint32_t cons = 0, gerror = 0;
 
     command(rmm, CMD_SYNC, 0);
     if (!reg_read(rmm, R_CMDQ_CONS, &cons) || (cons & mask64(CMDQ_LOG2 + 1)) != psmmu(rmm)->prod) {
-        log_error("the SMMU did not take the RMM's commands: consumer 0x%x, producer 0x%x", cons, psmmu(rmm)->prod);
+        log_error("the SMMU did not take the RMM's commands: consumer 0x%x, producer 0x%x", cons,
+                  psmmu(rmm)->prod);
         reg_read(rmm, R_GERROR, &gerror);
         reg_write(rmm, R_GERRORN, gerror);
     }
@@ -137,7 +139,8 @@ static bool identify(Rmm *rmm)
     return (idr0 & IDR0_S2P) && (idr3 & IDR3_RIL);
 }
 
-/* A linear stream table, aligned to its size, and a page for each queue. Memory starts as zeros: no stream is valid. */
+/* A linear stream table, aligned to its size, and a page for each queue. Memory starts as zeros: no stream is
+ * valid. */
 static bool lay_out(Rmm *rmm)
 {
     Psmmu   *s = psmmu(rmm);
@@ -174,7 +177,8 @@ static void program(Rmm *rmm)
 
 /* ---- invalidation ---- */
 
-/* IHI 0070, "Range-based invalidation": (NUM + 1) << SCALE pages of 4 KiB. As few commands as the length needs. */
+/* IHI 0070, "Range-based invalidation": (NUM + 1) << SCALE pages of 4 KiB. As few commands as the length
+ * needs. */
 static void tlbi_range(Rmm *rmm, uint16_t vmid, uint64_t ipa, uint64_t pages)
 {
     while (pages != 0) {
@@ -184,8 +188,9 @@ static void tlbi_range(Rmm *rmm, uint16_t vmid, uint64_t ipa, uint64_t pages)
             scale++;
         }
         uint64_t num = pages >> scale;
+        unsigned tg = num << scale == 1 ? 0 : 1; /* one page is no range; else granule 4 KiB */
         command(rmm, CMD_TLBI_S2_IPA | (num - 1) << 12 | (uint64_t)scale << 20 | (uint64_t)vmid << 32,
-                ipa | 1u << 10 /* TG: 4 KiB */);
+                ipa | tg << 10);
         ipa += (num << scale) * RMM_GRANULE_SIZE;
         pages -= num << scale;
     }
@@ -256,7 +261,8 @@ void psmmu_stream_detach(Rmm *rmm, uint32_t stream)
     configuration_changed(rmm, stream);
 }
 
-/* Word 0 alone decides: it is written last when the entry becomes valid, and at once when it stops being so. */
+/* Word 0 alone decides: it is written last when the entry becomes valid, and at once when it stops
+ * being so. */
 void psmmu_stream_set_valid(Rmm *rmm, const Realm *realm, uint32_t stream, bool valid)
 {
     mem_put(rmm, ste_word(rmm, stream, 0), STE_CFG_S2 | (valid ? STE_V : 0));

@@ -1,6 +1,6 @@
 /*
- * The request of a Realm about a VDEV while it waits for the host: what lies in Rec.vdev. DEN0137 1.1-alp17, "REC exit
- * due to VDEV request", "REC exit due to VDEV mapping".
+ * The request of a Realm about a VDEV while it waits for the host: what lies in Rec.vdev. DEN0137 1.1-alp17,
+ * "REC exit due to VDEV request", "REC exit due to VDEV mapping".
  */
 #ifndef BAILEY_RMM_REC_DEV_H
 #define BAILEY_RMM_REC_DEV_H

@@ -1,7 +1,8 @@
 /*
- * A Realm and its devices: what it may know of a VDEV, the mapping of device memory, and the switch of the DMA. DEN0137
- * 1.1-alp17, command pages RSI_VDEV_*. A Realm names a VDEV by a number that the host gave; so each command first exits
- * to the host, which says by RMI_VDEV_COMPLETE which one that is, and is finished at the next REC_ENTER.
+ * A Realm and its devices: what it may know of a VDEV, the mapping of device memory, and the switch of the
+ * DMA. DEN0137 1.1-alp17, command pages RSI_VDEV_*. A Realm names a VDEV by a number that the host gave; so
+ * each command first exits to the host, which says by RMI_VDEV_COMPLETE which one that is, and is finished at
+ * the next REC_ENTER.
  */
 #include "rmm/rec_dev.h"
 
@@ -46,8 +47,8 @@ RSI(VDEV_GET_INFO, .in = 2, .out = 0, .needs_da = true)
     return ask_host(call, RSI_FID_VDEV_GET_INFO, (RecDevice){ .ipa = call->x[2] });
 }
 
-/* RSI_VDEV_VALIDATE_MAPPING. x1: VDEV, x2: base, x3: top, x4: PA, x5: flags (hints), x6 to x8: lock, measurement and
- * report nonce. Out (at a later enter): how far, accepted or not. */
+/* RSI_VDEV_VALIDATE_MAPPING. x1: VDEV, x2: base, x3: top, x4: PA, x5: flags (hints), x6 to x8: lock,
+ * measurement and report nonce. Out (at a later enter): how far, accepted or not. */
 RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .needs_da = true)
 {
     uint64_t base = call->x[2], top = call->x[3], pa = call->x[4];
@@ -58,20 +59,22 @@ RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .needs_da = true)
     REQUIRE(top <= realm_par_top(call->realm), RSI_ERROR_INPUT, "rgn_bound");
     REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "pa_align");
     REQUIRE(pa < BIT(RMM_PA_BITS) && top - base <= BIT(RMM_PA_BITS) - pa, RSI_ERROR_INPUT, "pa_bound");
-    REQUIRE((call->x[5] & ~(uint64_t)(MAP_COHERENT | MAP_LIMITED_ORDER)) == 0, RSI_ERROR_INPUT, "flags_valid");
+    REQUIRE((call->x[5] & ~(uint64_t)(MAP_COHERENT | MAP_LIMITED_ORDER)) == 0, RSI_ERROR_INPUT,
+            "flags_valid");
     return ask_host(call, RSI_FID_VDEV_VALIDATE_MAPPING,
                     (RecDevice){ .base = base, .top = top, .pa = pa, .lock_nonce = call->x[6],
                                  .meas_nonce = call->x[7], .report_nonce = call->x[8] });
 }
 
-/* RSI_VDEV_DMA_ENABLE. x1: VDEV, x2: flags, x3: plane for DMA without ATS, x4 to x6: lock, measurement and report nonce.
- * There are no flags and no planes but the first. */
+/* RSI_VDEV_DMA_ENABLE. x1: VDEV, x2: flags, x3: plane for DMA without ATS, x4 to x6: lock, measurement and
+ * report nonce. There are no flags and no planes but the first. */
 RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .needs_da = true)
 {
     REQUIRE(call->x[2] == 0, RSI_ERROR_INPUT, "flags_valid");
     REQUIRE(call->x[3] == 0, RSI_ERROR_INPUT, "plane_bound");
-    return ask_host(call, RSI_FID_VDEV_DMA_ENABLE,
-                    (RecDevice){ .lock_nonce = call->x[4], .meas_nonce = call->x[5], .report_nonce = call->x[6] });
+    return ask_host(
+        call, RSI_FID_VDEV_DMA_ENABLE,
+        (RecDevice){ .lock_nonce = call->x[4], .meas_nonce = call->x[5], .report_nonce = call->x[6] });
 }
 
 /* RSI_VDEV_DMA_DISABLE. x1: VDEV. */
@@ -117,8 +120,9 @@ static RecResume answer(const Finish *f, RsiStatus status)
 static void put_info(const Finish *f, uint8_t info[RSI_VDEV_INFO_SIZE])
 {
     static const uint8_t states[] = {
-        [RMI_VDEV_NEW] = RSI_VDEV_UNLOCKED, [RMI_VDEV_UNLOCKED] = RSI_VDEV_UNLOCKED, [RMI_VDEV_LOCKED] = RSI_VDEV_LOCKED,
-        [RMI_VDEV_STARTED] = RSI_VDEV_STARTED, [RMI_VDEV_ERROR] = RSI_VDEV_ERROR,
+        [RMI_VDEV_NEW] = RSI_VDEV_UNLOCKED,  [RMI_VDEV_UNLOCKED] = RSI_VDEV_UNLOCKED,
+        [RMI_VDEV_LOCKED] = RSI_VDEV_LOCKED, [RMI_VDEV_STARTED] = RSI_VDEV_STARTED,
+        [RMI_VDEV_ERROR] = RSI_VDEV_ERROR,
     };
     const Vdev *v = f->vdev;
     const Pdev *p = pdev_at(f->rmm, v->pdev);
@@ -164,7 +168,8 @@ static bool nonces_match(const Finish *f)
     const RecDevice *q = rec_device(f->rec);
     const Vdev      *v = f->vdev;
 
-    return v->lock_nonce != 0 && q->lock_nonce == v->lock_nonce && q->meas_nonce == v->meas_nonce && q->report_nonce == v->report_nonce;
+    return v->lock_nonce != 0 && q->lock_nonce == v->lock_nonce && q->meas_nonce == v->meas_nonce &&
+           q->report_nonce == v->report_nonce;
 }
 
 /* The second exit: the host maps, by VDEV_MAP and VDEV_VALIDATE_MAPPING, as much as it likes. */

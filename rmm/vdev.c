@@ -1,6 +1,6 @@
 /*
- * Virtual devices: one TDISP interface of a PDEV, assigned to a Realm, through its states. DEN0137 1.1-alp17, "Virtual
- * device", command pages RMI_VDEV_*. The commands queue a conversation; VDEV_COMMUNICATE holds it.
+ * Virtual devices: one TDISP interface of a PDEV, assigned to a Realm, through its states. DEN0137 1.1-alp17,
+ * "Virtual device", command pages RMI_VDEV_*. The commands queue a conversation; VDEV_COMMUNICATE holds it.
  */
 #include "rmm/dev_int.h"
 
@@ -93,7 +93,8 @@ static void conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
     }
 }
 
-/* A conversation that failed: the interface is in an unknown state; with the session the whole device is lost. */
+/* A conversation that failed: the interface is in an unknown state; with the session the whole device is
+ * lost. */
 static void conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev)
 {
     vdev_fail(rmm, vdev);
@@ -262,7 +263,8 @@ RMI(VDEV_START, .in = 3, .out = 0, .needs_da = true)
 RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_INPUT);
-    REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED, RMI_ERROR_DEVICE, "vdev_state");
+    REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED, RMI_ERROR_DEVICE,
+            "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
     dev_queue(&vdev->comm, DEV_REPORT);
@@ -279,8 +281,8 @@ static bool asks_something(const uint8_t indices[32])
     return any != 0;
 }
 
-/* RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 255 of the indices
- * asks for all in one message, as index 0xff does in SPDM; otherwise each is asked for by itself. */
+/* RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 255 of the
+ * indices asks for all in one message, as index 0xff does in SPDM; otherwise each is asked for by itself. */
 RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .needs_da = true)
 {
     uint8_t params[RMI_MEASURE_NONCE + 32];
@@ -308,7 +310,8 @@ RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .needs_da = true)
 RMI(VDEV_UNLOCK, .in = 3, .out = 0, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_DEVICE);
-    REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED || vdev->state == RMI_VDEV_ERROR,
+    REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED ||
+                vdev->state == RMI_VDEV_ERROR,
             RMI_ERROR_DEVICE, "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
     REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped");
@@ -347,7 +350,8 @@ RMI(VDEV_DESTROY, .in = 3, .out = 0, .needs_da = true)
     REQUIRE(vdev->state == RMI_VDEV_NEW || vdev->state == RMI_VDEV_UNLOCKED || vdev->state == RMI_VDEV_ERROR,
             RMI_ERROR_DEVICE, "vdev_state");
     REQUIRE(vdev->comm.state != DEV_COMM_ACTIVE, RMI_ERROR_DEVICE, "comm_state");
-    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped"); /* its pages could not be told from another's */
+    /* Its pages could not be told from another's. */
+    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped");
 
     psmmu_stream_detach(rmm, vdev->stream);
     leave_tables(rmm, realm_at(rmm, in->x[1]), pdev_at(rmm, in->x[2]), in->x[3]);

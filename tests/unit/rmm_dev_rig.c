@@ -1,0 +1,354 @@
+#include "tests/unit/rmm_dev_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SID_BITS = 12 };
+
+/* ---- hardware ---- */
+
+static bool root_is_ours(const DevRig *d, uint32_t root, unsigned stream)
+{
+    return root == D_ROOT && stream == PAIR_STREAM && !d->root.refuses;
+}
+
+static bool key_program(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub,
+                        const uint8_t key[32], uint64_t iv)
+{
+    DevRig *d = opaque;
+
+    if (!root_is_ours(d, root, stream) || iv != IDE_INITIAL_IFV || d->root.slot[set][tx][sub].go) {
+        return false;
+    }
+    d->root.slot[set][tx][sub].programmed = true;
+    memcpy(d->root.slot[set][tx][sub].key, key, IDE_KEY_LEN);
+    return true;
+}
+
+static bool key_go(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub)
+{
+    DevRig *d = opaque;
+
+    return root_is_ours(d, root, stream) && d->root.slot[set][tx][sub].programmed &&
+           (d->root.slot[set][tx][sub].go = true);
+}
+
+static bool key_stop(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub)
+{
+    DevRig *d = opaque;
+
+    if (!root_is_ours(d, root, stream)) {
+        return false;
+    }
+    memset(&d->root.slot[set][tx][sub], 0, sizeof(d->root.slot[set][tx][sub]));
+    return true;
+}
+
+static bool tdisp_enable(void *opaque, uint32_t root, unsigned stream, bool enable)
+{
+    DevRig *d = opaque;
+
+    if (!root_is_ours(d, root, stream)) {
+        return false;
+    }
+    d->root.tdisp = enable;
+    return true;
+}
+
+static uint32_t stream_id(void *opaque, uint32_t requester) { return requester; }
+
+/* Registers of the device: their offset, for a Realm only. */
+static MemResult bar_read(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value)
+{
+    *value = off;
+    return attrs.pas == PAS_REALM ? MEM_OK : MEM_SLAVE;
+}
+
+static MemResult bar_write(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value)
+{
+    return MEM_OK;
+}
+
+static const MmioOps bar_ops = { bar_read, bar_write };
+
+static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
+{
+    DevRig    *d = opaque;
+    SmmuConfig cfg = { .memory = rig->memory, .sid_bits = SID_BITS, .realm_offset = 0x20000 };
+
+    d->smmu = smmu_new(&cfg);
+    memory_add_mmio(rig->memory, "smmu-realm", D_SMMU, 0x20000, &smmu_realm_ops, d->smmu);
+    owners_set(rig->owners, D_SMMU, 0x20000, OWNER_REALM);
+    memory_add_mmio(rig->memory, "bar", D_BAR, 16 << 20, &bar_ops, NULL);
+    *platform = (RmmPlatform){
+        .opaque = d,
+        .ide_key_program = key_program,
+        .ide_key_go = key_go,
+        .ide_key_stop = key_stop,
+        .tdisp_enable = tdisp_enable,
+        .smmu_realm_base = D_SMMU,
+        .stream_id = stream_id,
+        .dev_base = {D_BAR},
+        .dev_size = {16 << 20},
+    };
+    rig->da = true;
+}
+
+DevRig *dev_rig_new(void)
+{
+    static const uint32_t code[] = { A64_SMC, A64_WFI, [64] = A64_LDR(2, 1), A64_WFI,
+                                     /* The vector of a fault, with vectors at 0x800. */
+                                     [0xa00 / 4] = A64_WFI };
+    DevRig               *d = g_new0(DevRig, 1);
+
+    d->rig = rig_new_with(plug, d);
+    d->pair = g_new0(SpdmPair, 1);
+    pair_init(d->pair, SPDM_RESPONDER_CAPS);
+    for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
+        d->object[i] = g_byte_array_new();
+    }
+    world_new(d->rig, code, ARRAY_LEN(code));
+    world_recs(d->rig);
+    rmi_ok(d->rig, RMI_FID_REALM_ACTIVATE, PAGE(W_RD));
+    rig_delegate(d->rig, PAGE(D_PDEV), D_PARAMS - D_PDEV);
+    dev_pdev_params(d, D_AUX);
+    return d;
+}
+
+void dev_rig_free(DevRig *d)
+{
+    smmu_free(d->smmu);
+    rig_free(d->rig);
+    for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
+        g_byte_array_free(d->object[i], TRUE);
+    }
+    g_free(d->pair);
+    g_free(d);
+}
+
+/* ---- parameters ---- */
+
+static uint8_t *params(DevRig *d)
+{
+    uint8_t *p = rig_bytes(d->rig, PAGE(D_PARAMS));
+
+    memset(p, 0, 4096);
+    return p;
+}
+
+void dev_pdev_params(DevRig *d, unsigned aux)
+{
+    uint8_t *p = params(d);
+
+    le64_put(p + RMI_PDEV_FLAGS, RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE);
+    le64_put(p + RMI_PDEV_ID, PAIR_FUNCTION);
+    le16_put(p + RMI_PDEV_ROOT_ID, D_ROOT);
+    le16_put(p + RMI_PDEV_RID_BASE, PAIR_FUNCTION);
+    le16_put(p + RMI_PDEV_RID_TOP, PAIR_FUNCTION + 2);
+    le64_put(p + RMI_PDEV_NUM_AUX, PDEV_N_AUX);
+    le64_put(p + RMI_PDEV_IDE_SID, PAIR_STREAM);
+    le64_put(p + RMI_PDEV_NCOH_NUM_ADDR, 1);
+    le64_put(p + RMI_PDEV_NCOH_ADDR, D_BAR);
+    le64_put(p + RMI_PDEV_NCOH_ADDR + 8, D_BAR + 0x4000);
+    for (unsigned i = 0; i < PDEV_N_AUX; i++) {
+        le64_put(p + RMI_PDEV_AUX + 8 * i, PAGE(aux + i));
+    }
+}
+
+void dev_vdev_params(DevRig *d)
+{
+    uint8_t *p = params(d);
+
+    le64_put(p + RMI_VDEV_ID, D_VDEV_ID);
+    le64_put(p + RMI_VDEV_TDI_ID, PAIR_FUNCTION);
+}
+
+void dev_key_params(DevRig *d)
+{
+    const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
+    uint8_t            *p = params(d);
+
+    assert_null(spdm_chain_check(id->chain + 52, id->chain_len - 52, NULL, 0, 1767225600, p + RMI_KEY_KEY));
+    le64_put(p + RMI_KEY_LEN, 97);
+    p[RMI_KEY_ALGO] = RMI_KEY_ECDSA_P384;
+}
+
+void dev_measure_params(DevRig *d, uint64_t flags, uint8_t index_byte)
+{
+    uint8_t *p = params(d);
+
+    le64_put(p + RMI_MEASURE_FLAGS, flags);
+    memset(p + RMI_MEASURE_INDICES, index_byte, 32);
+    memset(p + RMI_MEASURE_NONCE, 0xa5, 32);
+}
+
+/* ---- the host's relay ---- */
+
+static uint64_t comm_field(DevRig *d, unsigned off)
+{
+    return le64_get(rig_bytes(d->rig, PAGE(D_COMM)) + off);
+}
+
+static void keep(DevRig *d, unsigned page, uint64_t offset, uint64_t len)
+{
+    unsigned object = comm_field(d, RMI_COMM_CACHE_OBJ_ID) & 0xff;
+
+    assert_true(object < 4 && offset + len <= 4096);
+    g_byte_array_append(d->object[object], rig_bytes(d->rig, PAGE(page)) + offset, (guint)len);
+}
+
+/* To the device and back. Returns the next RmiCommStatus. */
+static unsigned relay(DevRig *d, uint64_t *resp_len)
+{
+    bool   secured = (comm_field(d, RMI_COMM_PROTOCOL) & 0xff) == RMI_PROTOCOL_SECURE_SPDM, secured_out;
+    size_t len = comm_field(d, RMI_COMM_REQ_LEN);
+    uint8_t rsp[SPDM_MSG_MAX] = { 0 };
+
+    assert_true(len != 0 && len <= DEV_KEEP_OFFSET);
+    len = spdm_responder_handle(&d->pair->responder, secured, rig_bytes(d->rig, PAGE(D_REQ)), len, rsp,
+                                sizeof(rsp), &secured_out);
+    if (d->spoil != NULL) {
+        len = d->spoil(d, rsp, len);
+    }
+    d->exchange++;
+    *resp_len = align_up(len, 4); /* a mailbox pads */
+    memcpy(rig_bytes(d->rig, PAGE(D_RSP)), rsp, *resp_len);
+    return len != 0 ? RMI_COMM_RESPONSE : RMI_COMM_ERROR;
+}
+
+uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
+{
+    uint8_t *comm = rig_bytes(d->rig, PAGE(D_COMM));
+    uint64_t x0, len;
+
+    comm[RMI_COMM_STATUS] = (uint8_t)*status;
+    le64_put(comm + RMI_COMM_REQ_ADDR, PAGE(D_REQ));
+    le64_put(comm + RMI_COMM_RESP_ADDR, PAGE(D_RSP));
+    x0 = vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
+              : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_COMM));
+    uint64_t flags = comm_field(d, RMI_COMM_EXIT_FLAGS);
+    *more = x0 == RMI_SUCCESS && (flags & RMI_COMM_SEND);
+    if (x0 != RMI_SUCCESS) {
+        return x0;
+    }
+    d->flags_seen |= flags;
+    if (flags & RMI_COMM_CACHE_REQ) {
+        keep(d, D_REQ, comm_field(d, RMI_COMM_CACHE_REQ_OFFSET), comm_field(d, RMI_COMM_CACHE_REQ_LEN));
+    }
+    if (flags & RMI_COMM_CACHE_RSP) {
+        keep(d, D_RSP, comm_field(d, RMI_COMM_CACHE_RSP_OFFSET), comm_field(d, RMI_COMM_CACHE_RSP_LEN));
+    }
+    if (*more) {
+        *status = relay(d, &len);
+        le64_put(comm + RMI_COMM_RESP_LEN, *status == RMI_COMM_RESPONSE ? len : 0);
+    }
+    return x0;
+}
+
+uint64_t dev_converse(DevRig *d, bool vdev)
+{
+    unsigned status = RMI_COMM_NONE;
+    bool     more = true;
+    uint64_t x0 = RMI_SUCCESS;
+
+    for (unsigned i = 0; more && i < 1000; i++) {
+        x0 = dev_communicate(d, vdev, &status, &more);
+    }
+    assert_false(more);
+    return x0;
+}
+
+/* ---- stages ---- */
+
+static void reach(DevRig *d, DevStage stage)
+{
+    Rig *rig = d->rig;
+
+    switch (stage) {
+    case STAGE_CREATED:
+        rmi_ok(rig, RMI_FID_PDEV_CREATE, PAGE(D_PDEV), PAGE(D_PARAMS));
+        break;
+    case STAGE_NEEDS_KEY:
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_NEEDS_KEY);
+        break;
+    case STAGE_HAS_KEY:
+        dev_key_params(d);
+        rmi_ok(rig, RMI_FID_PDEV_SET_PUBKEY, PAGE(D_PDEV), PAGE(D_PARAMS));
+        break;
+    case STAGE_READY:
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
+        break;
+    case STAGE_VDEV:
+        dev_vdev_params(d);
+        rmi_ok(rig, RMI_FID_VDEV_CREATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_PARAMS));
+        break;
+    case STAGE_UNLOCKED:
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
+        break;
+    case STAGE_LOCKED:
+        rmi_ok(rig, RMI_FID_VDEV_LOCK, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_LOCKED);
+        break;
+    case STAGE_STARTED:
+        rmi_ok(rig, RMI_FID_VDEV_START, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_STARTED);
+        break;
+    case STAGE_NONE:
+    case N_STAGES:
+        break;
+    }
+}
+
+void dev_go_to(DevRig *d, DevStage stage)
+{
+    for (DevStage s = STAGE_NONE; s <= stage; s++) {
+        reach(d, s);
+    }
+}
+
+/* ---- the Realm ---- */
+
+uint64_t dev_enter(DevRig *d, uint64_t flags)
+{
+    rig_enter(d->rig, W_RUN, RMI_ENTER_FLAGS, flags | RMI_ENTER_TRAP_WFI);
+    rmi_ok(d->rig, RMI_FID_REC_ENTER, PAGE(W_REC0), PAGE(W_RUN));
+    return rig_exit(d->rig, W_RUN, RMI_EXIT_REASON);
+}
+
+uint64_t dev_rsi(DevRig *d, const uint64_t *x, size_t n)
+{
+    Rec *rec = dev_rec(d);
+
+    memset(rec->x, 0, sizeof(rec->x));
+    memcpy(rec->x, x, 8 * n);
+    rec->pc = 0;
+    rec->spsr = 0x3c5;
+    return dev_enter(d, 0);
+}
+
+uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n)
+{
+    assert_int_equal(dev_rsi(d, x, n), RMI_EXIT_VDEV_REQUEST);
+    assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT_VDEV_ID_1), D_VDEV_ID);
+    rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), PAGE(D_VDEV));
+    assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
+    return dev_rec(d)->x[0];
+}
+
+DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)
+{
+    DmaRequest req = { .requester = PAIR_FUNCTION, .trusted = trusted, .iova = iova };
+    DmaTarget  to = { 0 };
+    DmaResult  r = smmu_translate(d->smmu, &req, &to);
+
+    *pa = to.pa;
+    return r;
+}

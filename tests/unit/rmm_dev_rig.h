@@ -1,0 +1,104 @@
+/*
+ * A machine with a device to assign: the rig of the firmware model, an SMMU, a root port that is a key store,
+ * and a TDISP device that answers in this process. The host is the test: it relays messages and keeps objects
+ * as a kernel does.
+ */
+#ifndef BAILEY_TESTS_RMM_DEV_RIG_H
+#define BAILEY_TESTS_RMM_DEV_RIG_H
+
+#include "iommu/smmuv3.h"
+#include "rmm/rec_dev.h"
+#include "tests/unit/rmm_rig.h"
+#include "tests/unit/spdm_pair.h"
+
+/* Pages of the devices' part, after those of world_new(). */
+enum {
+    D_PDEV = 128, D_AUX = 129, D_PDEV2 = 161, D_AUX2 = 162, D_VDEV = 194, D_VDEV2, D_L2, D_L3, D_SPARE,
+    D_PARAMS = 208, D_COMM, D_REQ, D_RSP, D_LAST
+};
+#define D_SMMU   0x0a000000ull
+#define D_BAR    0x10000000ull  /* device memory; 16 MiB */
+#define D_IPA    0x10000000ull  /* where it is mapped: at its own address */
+#define D_ROOT   0x0008u        /* the root port */
+#define D_VDEV_ID 0x77ull
+
+/* What the root port was told: by key set, direction as it sees it, sub-stream. */
+typedef struct RootKeys {
+    struct {
+        bool    programmed, go;
+        uint8_t key[IDE_KEY_LEN];
+    } slot[2][2][IDE_SUB_STREAMS];
+    bool tdisp, refuses;
+} RootKeys;
+
+/* How far a device is: each needs those before it. */
+typedef enum DevStage {
+    STAGE_NONE,      /* parameters are in their pages */
+    STAGE_CREATED,   /* a PDEV, NEW */
+    STAGE_NEEDS_KEY,
+    STAGE_HAS_KEY,
+    STAGE_READY,
+    STAGE_VDEV,      /* a VDEV, NEW */
+    STAGE_UNLOCKED,
+    STAGE_LOCKED,
+    STAGE_STARTED,
+    N_STAGES
+} DevStage;
+
+typedef struct DevRig {
+    Rig      *rig;
+    Smmu     *smmu;
+    SpdmPair *pair;      /* its device half */
+    RootKeys  root;
+    GByteArray *object[4]; /* kept by the host, by RmiCommObject */
+    unsigned  exchange;  /* relayed so far */
+    /* One spoilt exchange: returns the response's new length, 0 for none. NULL: nothing is spoilt. */
+    size_t  (*spoil)(struct DevRig *d, uint8_t *rsp, size_t len);
+    unsigned  spoil_at, spoil_how;
+    uint64_t  flags_seen; /* of RmiDevCommExit, all ORed */
+} DevRig;
+
+DevRig *dev_rig_new(void);
+void    dev_rig_free(DevRig *d);
+
+/* Fills the parameter page for PDEV_CREATE (with auxiliary granules from page @aux on), VDEV_CREATE,
+ * PDEV_SET_PUBKEY, VDEV_GET_MEASUREMENTS. */
+void dev_pdev_params(DevRig *d, unsigned aux);
+void dev_vdev_params(DevRig *d);
+void dev_key_params(DevRig *d);
+void dev_measure_params(DevRig *d, uint64_t flags, uint8_t index_byte);
+
+/* One RMI call of COMMUNICATE and what it asks for: the response is in its buffer afterwards. @vdev: of the
+ * VDEV. Returns x0; *more: the host has to call again. @status: RmiCommStatus for this call, the next one is
+ * left there. */
+uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more);
+
+/* The whole conversation; returns x0 of the last call. */
+uint64_t dev_converse(DevRig *d, bool vdev);
+
+/* From nothing to a stage, through the RMM's commands. */
+void dev_go_to(DevRig *d, DevStage stage);
+
+static inline Pdev *dev_pdev(DevRig *d) { return pdev_at(d->rig->rmm, PAGE(D_PDEV)); }
+static inline Vdev *dev_vdev(DevRig *d) { return vdev_at(d->rig->rmm, PAGE(D_VDEV)); }
+static inline Rec  *dev_rec(DevRig *d) { return rec_at(d->rig->rmm, PAGE(W_REC0)); }
+
+/* The Realm makes an RSI call with up to 9 registers; the host has it back then. Returns the reason of the
+ * exit. */
+uint64_t dev_rsi(DevRig *d, const uint64_t *x, size_t n);
+#define dev_rsi_call(d, fid, ...)                                                                      \
+    dev_rsi(d, (const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ },                                    \
+            sizeof((const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ }) / 8)
+/* The REC goes on; returns the reason of its next exit. After a call it waits for an interrupt:
+ * RMI_EXIT_SYNC. */
+uint64_t dev_enter(DevRig *d, uint64_t flags);
+/* A call that the host answers by VDEV_COMPLETE; returns the Realm's x0. */
+uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n);
+#define dev_rsi_done(d, fid, ...)                                                                      \
+    dev_rsi_complete(d, (const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ },                           \
+                     sizeof((const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ }) / 8)
+
+/* Where a DMA of the function at @iova goes. */
+DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa);
+
+#endif
