@@ -26,7 +26,7 @@ static gboolean on_timeout(gpointer machine)
 static gboolean on_signal(gpointer machine)
 {
     machine_stop(machine, EXIT_GUEST_OFF, "interrupted");
-    return G_SOURCE_REMOVE;
+    return G_SOURCE_CONTINUE;
 }
 
 static void on_quit(void *machine)
