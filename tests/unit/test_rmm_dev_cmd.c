@@ -688,11 +688,13 @@ static void any_rsi(void)
 static void any_enter(void)
 {
     dev_rec(d)->pc = 4;
-    rig_enter(d->rig, W_RUN, RMI_ENTER_FLAGS, RMI_ENTER_TRAP_WFI | (roll(2) != 0 ? RMI_ENTER_DEV_MEM_REJECT : 0));
+    rig_enter(d->rig, W_RUN, RMI_ENTER_FLAGS,
+              RMI_ENTER_TRAP_WFI | (roll(2) != 0 ? RMI_ENTER_DEV_MEM_REJECT : 0));
     rmi(d->rig, RMI_FID_REC_ENTER, PAGE(W_REC0), PAGE(W_RUN));
 }
 
-/* What must hold whatever the host does: a stream is valid only for a VDEV that is STARTED with keys in use. */
+/* What must hold whatever the host does: a stream is valid only for a VDEV that is STARTED with keys in
+ * use. */
 static void check_invariants(void)
 {
     unsigned n_dma = 0, n_vdevs = 0;
