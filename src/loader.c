@@ -16,6 +16,9 @@
 #define IMAGE_FLAG_BE      1u
 #define LAYOUT_ALIGN       (2ull << 20)
 #define DTB_MAX_SIZE       (2ull << 20)
+#define DTB_MAGIC          0xd00dfeedu
+#define DTB_HEADER_SIZE    40
+#define DTB_VERSION        17
 
 GBytes *loader_read_file(const char *path, const char *option, GError **error)
 {
@@ -32,6 +35,21 @@ GBytes *loader_read_file(const char *path, const char *option, GError **error)
     return g_bytes_new_take(data, len);
 }
 
+/* What a file without an Image header seems to be. */
+static const char *other_format(const uint8_t *p, gsize len)
+{
+    if (len >= 2 && p[0] == 0x1f && p[1] == 0x8b) {
+        return "it is gzip-compressed; unpack it first";
+    }
+    if (len >= 8 && memcmp(p, "MZ", 2) == 0 && memcmp(p + 4, "zimg", 4) == 0) {
+        return "it is a compressed EFI image; unpack the payload first";
+    }
+    if (len >= 4 && memcmp(p, "\x7f" "ELF", 4) == 0) {
+        return "it is an ELF file; use arch/arm64/boot/Image";
+    }
+    return "it has no arm64 Image header; use arch/arm64/boot/Image";
+}
+
 /* Size in memory (BSS included) and offset of a kernel image, or a sentence. */
 static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_size, GError **error)
 {
@@ -39,13 +57,7 @@ static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_s
     const uint8_t *p = g_bytes_get_data(kernel, &len);
 
     if (len < IMAGE_HEADER_SIZE || le32_get(p + 56) != IMAGE_MAGIC) {
-        const char *what = len >= 2 && p[0] == 0x1f && p[1] == 0x8b ? "it is gzip-compressed; unpack it first"
-                           : len >= 4 && memcmp(p, "\x7f"
-                                                   "ELF",
-                                                4) == 0
-                               ? "it is an ELF file; use arch/arm64/boot/Image"
-                               : "it has no arm64 Image header; use arch/arm64/boot/Image";
-        g_set_error(error, BAILEY_ERROR, 1, "cannot start the kernel image (from -kernel): %s", what);
+        g_set_error(error, BAILEY_ERROR, 1, "cannot start the kernel image (from -kernel): %s", other_format(p, len));
         return false;
     }
     *text_offset = le64_get(p + 8);
@@ -109,12 +121,25 @@ bool loader_place(BootLayout *l, GBytes *kernel, GBytes *initrd, uint64_t ram_ba
     return true;
 }
 
+/* "Devicetree Specification", "Header": both blocks lie inside. What they say is the guest's to judge. */
+static bool dtb_is_whole(const uint8_t *p, gsize len)
+{
+    if (len < DTB_HEADER_SIZE || be32_get(p) != DTB_MAGIC) {
+        return false;
+    }
+    uint64_t total = be32_get(p + 4), at_struct = be32_get(p + 8), at_strings = be32_get(p + 12);
+
+    return total >= DTB_HEADER_SIZE && total <= len && be32_get(p + 20) >= DTB_VERSION &&
+           be32_get(p + 24) <= DTB_VERSION && at_strings + be32_get(p + 32) <= total &&
+           at_struct + be32_get(p + 36) <= total;
+}
+
 bool loader_place_dtb(BootLayout *l, GBytes *dtb, uint64_t ram_base, uint64_t ram_size, GError **error)
 {
     gsize          len;
     const uint8_t *p = g_bytes_get_data(dtb, &len);
 
-    if (len < 40 || be32_get(p) != 0xd00dfeed || be32_get(p + 4) > len || len > DTB_MAX_SIZE) {
+    if (!dtb_is_whole(p, len) || len > DTB_MAX_SIZE) {
         g_set_error(error, BAILEY_ERROR, 1,
                     "the device tree (from -dtb) is damaged: it has no valid header, is cut off, or is larger than "
                     "2 MiB; make it with dtc");

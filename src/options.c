@@ -20,6 +20,7 @@
 #define DEFAULT_RAM_SIZE (1ull << 30)
 #define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
 #define MAX_CPUS         8
+#define MAX_SERIALS      2
 
 typedef struct Option Option;
 
@@ -124,7 +125,7 @@ bool option_parse_size(const char *text, unsigned unit_shift, uint64_t *bytes)
 
     errno = 0;
     uint64_t v = g_ascii_strtoull(text, &end, 0);
-    if (end == text || errno != 0 || *text == '-') {
+    if (!g_ascii_isdigit(*text) || errno != 0) { /* strtoull would take a sign */
         return false;
     }
     unsigned shift = unit_shift;
@@ -149,7 +150,16 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t 
 
     errno = 0;
     *out = g_ascii_strtoull(text, &end, 0);
-    return end != text && *end == '\0' && errno == 0 && *text != '-' && *out >= min && *out <= max;
+    return g_ascii_isdigit(*text) && *end == '\0' && errno == 0 && *out >= min && *out <= max;
+}
+
+/* A list that takes one value, bare or as @key=: its text, or NULL when there is anything else. */
+static const char *only_value(const OptionList *l, const char *key)
+{
+    if (l->keys->len == 0) {
+        return l->driver;
+    }
+    return *l->driver == '\0' && l->keys->len == 1 ? option_list_get(l, key) : NULL;
 }
 
 static void replace(char **dst, const char *value)
@@ -193,7 +203,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
 
         if (strcmp(key, "boot") == 0) {
             if (strcmp(v, "realm") != 0 && strcmp(v, "host") != 0) {
-                return fail(error, "-M: boot=%s is neither 'realm' nor 'host'", v);
+                return fail(error, "-M: there is no boot=%s; use boot=realm or boot=host", v);
             }
             o->boot = strcmp(v, "host") == 0 ? BOOT_HOST : BOOT_REALM;
         } else if (strcmp(key, "dumpdtb") == 0) {
@@ -228,13 +238,13 @@ static bool set_cpu(Options *o, const char *value, GError **error)
 static bool set_smp(Options *o, const char *value, GError **error)
 {
     OptionList *l = option_list_parse(value);
-    const char *n = option_list_get(l, "cpus");
+    const char *n = only_value(l, "cpus");
     uint64_t    v;
-    bool        ok = parse_number(n != NULL ? n : l->driver, 1, MAX_CPUS, &v);
+    bool        ok = n != NULL && parse_number(n, 1, MAX_CPUS, &v);
 
     option_list_free(l);
     if (!ok) {
-        return fail(error, "-smp: '%s' is not a number of CPUs from 1 to %d", value, MAX_CPUS);
+        return fail(error, "-smp: '%s' is not a number of CPUs from 1 to %d; for example -smp 2", value, MAX_CPUS);
     }
     o->smp = (unsigned)v;
     return true;
@@ -243,8 +253,8 @@ static bool set_smp(Options *o, const char *value, GError **error)
 static bool set_ram(Options *o, const char *value, GError **error)
 {
     OptionList *l = option_list_parse(value);
-    const char *s = option_list_get(l, "size");
-    bool        ok = option_parse_size(s != NULL ? s : l->driver, 20, &o->ram_size);
+    const char *s = only_value(l, "size");
+    bool        ok = s != NULL && option_parse_size(s, 20, &o->ram_size);
 
     option_list_free(l);
     if (!ok || o->ram_size < 64ull << 20 || o->ram_size > 64ull << 30 || o->ram_size % (2 << 20) != 0) {
@@ -258,15 +268,21 @@ static bool set_initrd(Options *o, const char *value, GError **error) { replace(
 static bool set_append(Options *o, const char *value, GError **error) { replace(&o->append, value); return true; }
 static bool set_dtb(Options *o, const char *value, GError **error) { replace(&o->dtb, value); return true; }
 static bool set_result(Options *o, const char *value, GError **error) { replace(&o->result, value); return true; }
-static bool set_expect(Options *o, const char *value, GError **error) { replace(&o->expect, value); return true; }
+
+static bool set_expect(Options *o, const char *value, GError **error)
+{
+    replace(&o->expect, value);
+    return *value != '\0' || fail(error, "-expect: the text is empty; name what the guest will print");
+}
 
 static bool set_fail_on(Options *o, const char *value, GError **error)
 {
     GError *bad = NULL;
-    GRegex *re = g_regex_new(value, 0, 0, &bad);
+    GRegex *re = g_regex_new(value, G_REGEX_RAW, 0, &bad); /* as the board compiles it: consoles print any bytes */
 
     if (re == NULL) {
-        fail(error, "-fail-on: '%s' is not a regular expression: %s", value, bad->message);
+        fail(error, "-fail-on: '%s' is not a regular expression (%s); a backslash makes a special character plain",
+             value, bad->message);
         g_error_free(bad);
         return false;
     }
@@ -330,6 +346,10 @@ static bool set_chardev(Options *o, const char *value, GError **error)
 
 static bool set_serial(Options *o, const char *value, GError **error)
 {
+    if (o->serials->len == MAX_SERIALS) {
+        return fail(error, "-serial: '%s' is one too many, the machine has %d serial ports; leave it out", value,
+                    MAX_SERIALS);
+    }
     g_ptr_array_add(o->serials, g_strdup(value));
     return true;
 }
@@ -355,7 +375,8 @@ static bool set_log(Options *o, const char *value, GError **error)
 
 static bool set_log_file(Options *o, const char *value, GError **error)
 {
-    return log_open(value) || fail(error, "-D: cannot write the trace file '%s': %s", value, g_strerror(errno));
+    return log_open(value) ||
+           fail(error, "-D: cannot write the trace file '%s': %s; name another", value, g_strerror(errno));
 }
 
 static bool set_accel(Options *o, const char *value, GError **error)
@@ -368,39 +389,45 @@ static bool set_clock(Options *o, const char *value, GError **error)
 {
     o->clock_host = strcmp(value, "host") == 0;
     return o->clock_host || strcmp(value, "virtual") == 0 ||
-           fail(error, "-clock: '%s' is neither 'virtual' (counted time, runs repeat) nor 'host'", value);
+           fail(error, "-clock: '%s' is not a clock; use virtual (counted time, runs repeat) or host", value);
+}
+
+/* ISO 8601, a bare date being its midnight, UTC unless it says otherwise; what the clock's 32-bit counter holds. */
+static bool parse_date(const char *text, int64_t *seconds)
+{
+    GTimeZone *utc = g_time_zone_new_utc();
+    char      *full = strchr(text, 'T') == NULL ? g_strconcat(text, "T00:00:00", NULL) : g_strdup(text);
+    GDateTime *t = g_date_time_new_from_iso8601(full, utc);
+
+    if (t != NULL) {
+        *seconds = g_date_time_to_unix(t);
+        g_date_time_unref(t);
+    }
+    g_free(full);
+    g_time_zone_unref(utc);
+    return t != NULL && *seconds >= 0 && *seconds <= UINT32_MAX;
 }
 
 static bool set_rtc(Options *o, const char *value, GError **error)
 {
     OptionList *l = option_list_parse(value);
-    const char *base = option_list_get(l, "base");
-    bool        ok = true;
+    const char *base = only_value(l, "base");
+    bool        ok = base != NULL && base != l->driver;
 
-    if (base == NULL) {
-        ok = fail(error, "-rtc: '%s' has no base=; for example -rtc base=2026-01-01T00:00:00 or base=utc", value);
-    } else if (strcmp(base, "utc") == 0) {
+    if (ok && strcmp(base, "utc") == 0) {
         o->rtc_base_s = g_get_real_time() / G_USEC_PER_SEC;
     } else {
-        GTimeZone *utc = g_time_zone_new_utc();
-        GDateTime *t = g_date_time_new_from_iso8601(base, utc);
-
-        if (t == NULL) {
-            ok = fail(error, "-rtc: base=%s is neither 'utc' nor a date such as 2026-01-01T00:00:00", base);
-        } else {
-            o->rtc_base_s = g_date_time_to_unix(t);
-            g_date_time_unref(t);
-        }
-        g_time_zone_unref(utc);
+        ok = ok && parse_date(base, &o->rtc_base_s);
     }
     option_list_free(l);
-    return ok;
+    return ok || fail(error, "-rtc: '%s' is neither base=utc nor a date from 1970 to 2106; for example "
+                             "-rtc base=2026-01-01T00:00:00", value);
 }
 
 static bool set_seed(Options *o, const char *value, GError **error)
 {
     return parse_number(value, 0, UINT64_MAX, &o->seed) ||
-           fail(error, "-seed: '%s' is not a number from 0 to 2^64 - 1", value);
+           fail(error, "-seed: '%s' is not a number from 0 to 2^64 - 1; for example -seed 1", value);
 }
 
 static bool set_gdb(Options *o, const char *value, GError **error) { replace(&o->gdb, value); return true; }
@@ -416,7 +443,8 @@ static bool set_timeout(Options *o, const char *value, GError **error)
     uint64_t v;
 
     if (!parse_number(value, 1, 1000000, &v)) {
-        return fail(error, "-timeout: '%s' is not a number of seconds from 1 to 1000000", value);
+        return fail(error, "-timeout: '%s' is not a number of seconds from 1 to 1000000; for example -timeout 60",
+                    value);
     }
     o->timeout_s = (unsigned)v;
     return true;
@@ -615,6 +643,9 @@ Options *options_parse(int argc, char **argv, GError **error)
         } else {
             ok = opt->set(o, opt->arg != NULL ? argv[++i] : NULL, error);
         }
+    }
+    if (ok && !o->help_only && o->start_stopped && o->gdb == NULL) {
+        ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
     }
     if (ok && !o->help_only && o->kernel == NULL && (o->dumpdtb == NULL || o->boot == BOOT_REALM)) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
