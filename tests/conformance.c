@@ -588,11 +588,13 @@ static void print_doe(void)
 static void print_smmu_item(void *opaque, const char *kind, const char *name)
 {
     char label[64];
-    Row row = {.number = "", .name = label, .implemented = true, .needs = "iommu/smmuv3"};
+    Row row = {.number = "", .name = label, .implemented = true, .needs = "smmu_"};
 
     g_snprintf(label, sizeof(label), "%s %s", kind, name);
     row.words[0] = g_strdup(name);
     row.words[1] = g_strdup_printf("SMMU_%s", name);
+    row.words[2] = g_str_has_prefix(name, "CMD_") ? g_strdup(name + 4) : g_strdup_printf("R_%s", name);
+    row.words[3] = g_strdup_printf("%s0", name); /* the first of several words */
     print_row(&row, false);
     free_words(&row);
 }
