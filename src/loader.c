@@ -13,6 +13,11 @@
 
 #define IMAGE_MAGIC        0x644d5241u /* "ARM\x64" at offset 56 */
 #define IMAGE_HEADER_SIZE  64
+#define PE_DOS_MAGIC       0x5a4du /* "MZ" */
+#define PE_OFFSET_AT       0x3c
+#define PE_MAGIC           0x4550u /* "PE", two zero bytes */
+#define PE_HEADER_SIZE     24      /* signature and file header; the optional header follows */
+#define PE_SECTION_SIZE    40
 #define IMAGE_FLAG_BE      1u
 #define LAYOUT_ALIGN       (2ull << 20)
 #define DTB_MAX_SIZE       (2ull << 20)
@@ -50,6 +55,23 @@ static const char *other_format(const uint8_t *p, gsize len)
     return "it has no arm64 Image header; use arch/arm64/boot/Image";
 }
 
+/* Bytes a file with an EFI stub must have: the end of its last PE section, or 0 when it has no PE header. Microsoft
+ * "PE Format", "File Headers", "Section Table". An Image's own header does not tell its size in the file. */
+static uint64_t pe_file_size(const uint8_t *p, gsize len)
+{
+    uint64_t pe = le32_get(p + PE_OFFSET_AT), end = 0;
+
+    if (le16_get(p) != PE_DOS_MAGIC || pe + PE_HEADER_SIZE > len || le32_get(p + pe) != PE_MAGIC) {
+        return 0;
+    }
+    uint64_t section = pe + PE_HEADER_SIZE + le16_get(p + pe + 20);
+    for (unsigned n = le16_get(p + pe + 6); n != 0 && section + PE_SECTION_SIZE <= len; n--) {
+        end = MAX(end, (uint64_t)le32_get(p + section + 20) + le32_get(p + section + 16));
+        section += PE_SECTION_SIZE;
+    }
+    return end;
+}
+
 /* Size in memory (BSS included) and offset of a kernel image, or a sentence. */
 static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_size, GError **error)
 {
@@ -66,6 +88,13 @@ static bool check_image(GBytes *kernel, uint64_t *text_offset, uint64_t *image_s
     if (flags & IMAGE_FLAG_BE) {
         g_set_error(error, BAILEY_ERROR, 1,
                     "cannot start the kernel image (from -kernel): it is big-endian; build a little-endian one");
+        return false;
+    }
+    if (pe_file_size(p, len) > len) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "cannot start the kernel image (from -kernel): it is cut off: the file has %zu of %" PRIu64
+                    " bytes; copy the file again",
+                    len, pe_file_size(p, len));
         return false;
     }
     if (*image_size == 0) { /* kernels before 3.17 */
