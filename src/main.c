@@ -16,6 +16,7 @@
 #include "netdev.h"
 #include "options.h"
 #include "result.h"
+#include "rmm/rmm.h"
 
 static gboolean on_timeout(gpointer machine)
 {
@@ -88,6 +89,11 @@ int main(int argc, char **argv)
         return EXIT_BAD_OPTION;
     }
     if (o->help_only) {
+        options_free(o);
+        return 0;
+    }
+    if (o->print_attest_root) {
+        fputs(rmm_attest_root_pem(), stdout);
         options_free(o);
         return 0;
     }

@@ -459,6 +459,12 @@ static bool set_version(Options *o, const char *value, GError **error)
     return true;
 }
 
+static bool set_attest_root(Options *o, const char *value, GError **error)
+{
+    o->print_attest_root = true;
+    return true;
+}
+
 static bool set_man(Options *o, const char *value, GError **error)
 {
     options_man();
@@ -498,6 +504,7 @@ static const Option option_table[] = {
     { "fail-on", "REGEX", "exit with status 5 when a line of the first serial port matches", set_fail_on },
     { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
+    { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
     { "help", NULL, "print this", set_help },
@@ -647,7 +654,7 @@ Options *options_parse(int argc, char **argv, GError **error)
     if (ok && !o->help_only && o->start_stopped && o->gdb == NULL) {
         ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
     }
-    if (ok && !o->help_only && o->kernel == NULL && (o->dumpdtb == NULL || o->boot == BOOT_REALM)) {
+    if (ok && !o->help_only && !o->print_attest_root && o->kernel == NULL && (o->dumpdtb == NULL || o->boot == BOOT_REALM)) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
     }
     if (!ok) {

@@ -39,6 +39,7 @@ typedef struct Options {
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */
     char       *result;         /* -result FILE.json */
+    bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */
 } Options;
 

@@ -259,6 +259,7 @@ static bool add_serials(Cca *c, GError **error)
 
         c->serial[i] = chardev_new(spec, true, error);
         if (c->serial[i] == NULL) {
+            g_prefix_error(error, "-serial: ");
             return false;
         }
     }
@@ -456,6 +457,7 @@ static bool add_backends(Cca *c, GError **error)
 
     for (guint i = 0; i < o->chardevs->len; i++) {
         if (chardev_new(((OptionList *)o->chardevs->pdata[i])->text, true, error) == NULL) {
+            g_prefix_error(error, "-chardev: ");
             return false;
         }
     }
@@ -485,6 +487,7 @@ static bool add_devices(Cca *c, GError **error)
     }
     for (guint i = 0; i < c->options->devices->len; i++) {
         if (!add_device(c, c->options->devices->pdata[i], error)) {
+            g_prefix_error(error, "-device: ");
             return false;
         }
     }
@@ -608,7 +611,9 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
     c->clock = machine_clock(m);
     c->drives = g_ptr_array_new();
     c->unnamed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    bool ok = add_memory(c, error);
+    unsigned faults;
+    bool     ok = (host_faults_parse(o->host_fault, &faults, error) || option_fail(bad_option)) &&
+              add_memory(c, error);
     if (ok) {
         add_cpus(c);
         add_gic(c);
@@ -616,7 +621,7 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
         add_pci(c);
         add_firmware(c);
         pvpanic_set_handler(on_panic, c);
-        ok = (add_serials(c, error) && add_backends(c, error)) || option_fail(bad_option);
+        ok = (add_backends(c, error) && add_serials(c, error)) || option_fail(bad_option);
     }
     if (ok) {
         add_small_devices(c);

@@ -61,6 +61,14 @@ typedef struct HostFault {
 } HostFault;
 extern const HostFault host_faults[];
 
+/**
+ * host_faults_parse - the names of host-fault=, joined by '+'.
+ * @names: may be NULL: none
+ * @faults: receives one bit for each entry of host_faults
+ * Returns false with a sentence that lists the names.
+ */
+bool host_faults_parse(const char *names, unsigned *faults, GError **error);
+
 /* host_report - RMI and RHI counts, DMA bytes and steps for -result: further members of the JSON object. */
 void host_report(const Host *h, GString *json);
 

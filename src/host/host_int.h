@@ -236,7 +236,6 @@ void        host_devices_drop(Host *h);
 
 /* ---- faults.c ---- */
 
-bool     host_faults_parse(const char *names, unsigned *faults, GError **error);
 uint64_t host_fault_call(Host *h, uint64_t fault, uint64_t arg); /* RSI_HOST_CALL with imm HOST_FAULT_IMM */
 void     host_fault_restore(Host *h, HostDevice *d);             /* undo bar-write */
 #define HOST_FAULT_IMM 0xb417
