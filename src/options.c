@@ -654,7 +654,8 @@ Options *options_parse(int argc, char **argv, GError **error)
     if (ok && !o->help_only && o->start_stopped && o->gdb == NULL) {
         ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
     }
-    if (ok && !o->help_only && !o->print_attest_root && o->kernel == NULL && (o->dumpdtb == NULL || o->boot == BOOT_REALM)) {
+    bool prints_only = o->help_only || o->print_attest_root || (o->dumpdtb != NULL && o->boot == BOOT_HOST);
+    if (ok && !prints_only && o->kernel == NULL) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
     }
     if (!ok) {

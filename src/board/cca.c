@@ -689,7 +689,8 @@ static void put_dma(PciDevice *pd, void *opaque)
     json_string(json, pd->dev.id);
     g_string_append_printf(json,
                            ",\n      \"realm_bytes_read\": %" PRIu64 ",\n      \"realm_bytes_written\": %" PRIu64
-                           ",\n      \"shared_bytes_read\": %" PRIu64 ",\n      \"shared_bytes_written\": %" PRIu64 " }",
+                           ",\n      \"shared_bytes_read\": %" PRIu64
+                           ",\n      \"shared_bytes_written\": %" PRIu64 " }",
                            dma->bytes_read[PAS_REALM], dma->bytes_written[PAS_REALM],
                            dma->bytes_read[PAS_NONSECURE], dma->bytes_written[PAS_NONSECURE]);
 }

@@ -108,7 +108,10 @@ void rig_delegate(Rig *rig, uint64_t pa, unsigned n)
     }
 }
 
-uint64_t rig_exit(const Rig *rig, unsigned page, unsigned offset) { return le64_get(rig_bytes(rig, PAGE(page)) + offset); }
+uint64_t rig_exit(const Rig *rig, unsigned page, unsigned offset)
+{
+    return le64_get(rig_bytes(rig, PAGE(page)) + offset);
+}
 
 void rig_enter(Rig *rig, unsigned page, unsigned offset, uint64_t value)
 {

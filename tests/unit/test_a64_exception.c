@@ -574,7 +574,8 @@ int main(void)
         cmocka_unit_test(test_interrupts),  cmocka_unit_test(test_other_kinds),    cmocka_unit_test(test_isr),
         cmocka_unit_test(test_synchronous), cmocka_unit_test(test_entry_state),    cmocka_unit_test(test_eret),
         cmocka_unit_test(test_firmware),    cmocka_unit_test(test_run_svc_eret),   cmocka_unit_test(test_run_wfi),
-        cmocka_unit_test(test_run_unmask),  cmocka_unit_test(test_run_step),       cmocka_unit_test(test_run_breakpoint),
+        cmocka_unit_test(test_run_unmask),  cmocka_unit_test(test_run_step),
+                  cmocka_unit_test(test_run_breakpoint),
         cmocka_unit_test(test_run_watchpoint),
     };
 

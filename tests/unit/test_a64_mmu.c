@@ -413,7 +413,8 @@ static uint64_t random_vtcr(void)
         }
         sl0 = g == 0 ? (level == 3 ? 3 : 2 - level) : 3 - level;
     }
-    return tsz | (sl0 & 3) << 6 | tg << 14 | (rnd() % 6 + 1) << 16 | (rnd() & (3ull << 21)) | (rnd() & rnd() & (3ull << 29));
+    return tsz | (sl0 & 3) << 6 | tg << 14 | (rnd() % 6 + 1) << 16 | (rnd() & (3ull << 21)) |
+           (rnd() & rnd() & (3ull << 29));
 }
 
 static void random_registers(A64Cpu *cpu)
@@ -616,7 +617,8 @@ static const FaultRow fault_rows[] = {
     { "stage 2 translation, strb w4", 1, NS, CPU_WRITE, 0x1010, .hcr = HCR_VM, .s2_l3[16] = 2, .insn = 0x39000024,
       .target = 2, .ec = 0x24, .iss = 0x07 | WNR | 1 << 24 | 0 << 22 | 4 << 16, .hpfar = IPA_HPFAR(DATA) },
     { "stage 2 translation, ldrsh x5", 1, NS, CPU_READ, 0x1010, .hcr = HCR_VM, .s2_l3[16] = 2, .insn = 0x79800025,
-      .target = 2, .ec = 0x24, .iss = 0x07 | 1 << 24 | 1 << 22 | 1 << 21 | 5 << 16 | 1 << 15, .hpfar = IPA_HPFAR(DATA) },
+      .target = 2, .ec = 0x24, .iss = 0x07 | 1 << 24 | 1 << 22 | 1 << 21 | 5 << 16 | 1 << 15,
+          .hpfar = IPA_HPFAR(DATA) },
     { "stage 2 translation, ldr x3, [x1], #8: no ISV", 1, NS, CPU_READ, 0x1010, .hcr = HCR_VM, .s2_l3[16] = 2,
       .insn = 0xf8408423, .target = 2, .ec = 0x24, .iss = 0x07, .hpfar = IPA_HPFAR(DATA) },
     { "stage 2 translation, ldp: no ISV", 1, NS, CPU_READ, 0x1010, .hcr = HCR_VM, .s2_l3[16] = 2, .insn = 0xa9400c22,

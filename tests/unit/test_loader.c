@@ -125,7 +125,8 @@ static void test_too_large(void **state)
     } rows[] = {
         { 62 * MIB, 0, NULL },
         { 63 * MIB, 0, NULL },
-        { 64 * MIB, 0, "the kernel does not fit into the guest's memory: 66 MiB are needed, -m gives 64 MiB; raise -m" },
+        { 64 * MIB, 0,
+          "the kernel does not fit into the guest's memory: 66 MiB are needed, -m gives 64 MiB; raise -m" },
         { 1ull << 40, 0, "the kernel does not fit into the guest's memory: 1048578 MiB are needed, -m gives 64 MiB; "
                          "raise -m" },
         { 3 * MIB, 60 * MIB, NULL },

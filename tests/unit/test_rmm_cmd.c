@@ -560,7 +560,8 @@ static void test_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_valid_twice), cmocka_unit_test(test_every_label_has_a_row),
+        cmocka_unit_test(test_failures), cmocka_unit_test(test_valid_twice),
+        cmocka_unit_test(test_every_label_has_a_row),
         cmocka_unit_test(test_call_counts), cmocka_unit_test(test_answers),
     };
 

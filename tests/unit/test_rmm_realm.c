@@ -121,21 +121,30 @@ static const struct CallRow {
     { "MEASUREMENT_EXTEND index 5", RSI_CALL(MEASUREMENT_EXTEND), { 5, 64 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "MEASUREMENT_EXTEND size_bound", RSI_CALL(MEASUREMENT_EXTEND), { 1, 65 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "MEASUREMENT_EXTEND", RSI_CALL(MEASUREMENT_EXTEND), { 1, 1, 0x61 }, 0, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE state", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 0, 4096 }, RSI_ERROR_STATE, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE addr_align", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7008, 0, 8 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE addr_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { PAR_TOP, 0, 8 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE offset_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 4096, 0 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE size_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 8, 4089 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE wraps", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 8, ~0ull }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
-    { "TOKEN_CONTINUE addr_empty", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x9000, 0, 8 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
+    { "TOKEN_CONTINUE state", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 0, 4096 }, RSI_ERROR_STATE, { 0 }, 0,
+        -1 },
+    { "TOKEN_CONTINUE addr_align", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7008, 0, 8 }, RSI_ERROR_INPUT, { 0 },
+        0, -1 },
+    { "TOKEN_CONTINUE addr_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { PAR_TOP, 0, 8 }, RSI_ERROR_INPUT, { 0 },
+        0, -1 },
+    { "TOKEN_CONTINUE offset_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 4096, 0 }, RSI_ERROR_INPUT,
+        { 0 }, 0, -1 },
+    { "TOKEN_CONTINUE size_bound", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 8, 4089 }, RSI_ERROR_INPUT,
+        { 0 }, 0, -1 },
+    { "TOKEN_CONTINUE wraps", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x7000, 8, ~0ull }, RSI_ERROR_INPUT, { 0 }, 0,
+        -1 },
+    { "TOKEN_CONTINUE addr_empty", RSI_CALL(ATTESTATION_TOKEN_CONTINUE), { 0x9000, 0, 8 }, RSI_ERROR_INPUT, { 0 },
+        0, -1 },
     { "REALM_CONFIG addr_align", RSI_CALL(REALM_CONFIG), { 0x7800 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "REALM_CONFIG addr_bound", RSI_CALL(REALM_CONFIG), { PAR_TOP }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "REALM_CONFIG addr_empty", RSI_CALL(REALM_CONFIG), { 0x100000 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "REALM_CONFIG", RSI_CALL(REALM_CONFIG), { 0x7000 }, 0, { 0 }, 0, -1 },
     { "IPA_STATE_GET RAM", RSI_CALL(IPA_STATE_GET), { 0, 0x100000 }, 0, { 0x8000, RIPAS_RAM }, 2, -1 },
     { "IPA_STATE_GET ends", RSI_CALL(IPA_STATE_GET), { 0x1000, 0x2000 }, 0, { 0x2000, RIPAS_RAM }, 2, -1 },
-    { "IPA_STATE_GET EMPTY, one table", RSI_CALL(IPA_STATE_GET), { 0x8000, 0x40000000 }, 0, { 0x200000, RIPAS_EMPTY }, 2, -1 },
-    { "IPA_STATE_GET at a block", RSI_CALL(IPA_STATE_GET), { 0x201000, 0x203000 }, 0, { 0x203000, RIPAS_EMPTY }, 2, -1 },
+    { "IPA_STATE_GET EMPTY, one table", RSI_CALL(IPA_STATE_GET), { 0x8000, 0x40000000 }, 0, { 0x200000,
+        RIPAS_EMPTY }, 2, -1 },
+    { "IPA_STATE_GET at a block", RSI_CALL(IPA_STATE_GET), { 0x201000, 0x203000 }, 0, { 0x203000, RIPAS_EMPTY }, 2,
+        -1 },
     { "IPA_STATE_GET base_align", RSI_CALL(IPA_STATE_GET), { 8, 0x1000 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "IPA_STATE_GET base_bound", RSI_CALL(IPA_STATE_GET), { PAR_TOP, PAR_TOP + 4096 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "IPA_STATE_GET end_align", RSI_CALL(IPA_STATE_GET), { 0, 0x1008 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
@@ -369,11 +378,14 @@ static const struct AbortRow {
     uint64_t    esr, far, hpfar, gpr0;
 } aborts[] = {
     /* EC 0x24, translation fault level 3 (7) or as far as tables go; ISV SAS WnR SF */
-    { "load at an unprotected address", STUB_MEM, WORLD_NS + 0x2018, true, 0x24ull << 26 | 1 << 24 | 3 << 22 | 1 << 15 | 7, 0x18,
+    { "load at an unprotected address", STUB_MEM, WORLD_NS + 0x2018, true,
+        0x24ull << 26 | 1 << 24 | 3 << 22 | 1 << 15 | 7, 0x18,
       (WORLD_NS + 0x2000) >> 8, 0 },
-    { "halfword store there", STUB_MEM + 0x20, WORLD_NS + 0x2010, true, 0x24ull << 26 | 1 << 24 | 1 << 22 | 1 << 6 | 7, 0x10,
+    { "halfword store there", STUB_MEM + 0x20, WORLD_NS + 0x2010, true,
+        0x24ull << 26 | 1 << 24 | 1 << 22 | 1 << 6 | 7, 0x10,
       (WORLD_NS + 0x2000) >> 8, 0x4321 },
-    { "store without syndrome", STUB_MEM + 0x60, WORLD_NS + 0x2010, true, 0x24ull << 26 | 7, 0x10, (WORLD_NS + 0x2000) >> 8, 0 },
+    { "store without syndrome", STUB_MEM + 0x60, WORLD_NS + 0x2010, true, 0x24ull << 26 | 7, 0x10,
+        (WORLD_NS + 0x2000) >> 8, 0 },
     { "load where RIPAS is EMPTY", STUB_MEM, 0x10000, false, 0, 0, 0, 0 },
     { "fetch from an unprotected address", STUB_MEM + 0x80, WORLD_NS + 0x2000, false, 0, 0, 0, 0 },
     { "fetch where RIPAS is EMPTY", STUB_MEM + 0x80, 0x10000, false, 0, 0, 0, 0 },
@@ -518,7 +530,8 @@ static void test_sysregs(void **state)
     rec0()->x[1] = 0x123;
     assert_int_equal(enter(0), RMI_SUCCESS);
     assert_int_equal(exit_ec(), 0x18);
-    assert_int_equal(exit_field(RMI_EXIT_ESR) & 0x3ffffe, ENC(0, 0, 0, 0, 0) | 3 << 20 | 5 << 17 | 12 << 10 | 1 << 5 | 11 << 1);
+    assert_int_equal(exit_field(RMI_EXIT_ESR) & 0x3ffffe,
+                     ENC(0, 0, 0, 0, 0) | 3 << 20 | 5 << 17 | 12 << 10 | 1 << 5 | 11 << 1);
     assert_int_equal(exit_field(RMI_EXIT_GPRS), 0x123);
     assert_int_equal(rec0()->pc, STUB_SYSREG + 4);
 

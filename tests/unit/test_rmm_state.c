@@ -128,13 +128,15 @@ static const struct {
     { "to RAM, ASSIGNED RAM", to_assigned_ram, ev_ram, 0, RTT_ASSIGNED, RIPAS_RAM },
     { "to RAM, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_ram, STOP, RTT_UNASSIGNED, RIPAS_DESTROYED },
     { "to RAM, ASSIGNED DESTROYED", to_assigned_destroyed, ev_ram, STOP, RTT_ASSIGNED, RIPAS_DESTROYED },
-    { "to RAM with flag, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_ram_destroyed, 0, RTT_UNASSIGNED, RIPAS_RAM },
+    { "to RAM with flag, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_ram_destroyed, 0, RTT_UNASSIGNED,
+        RIPAS_RAM },
     { "to RAM with flag, ASSIGNED DESTROYED", to_assigned_destroyed, ev_ram_destroyed, 0, RTT_ASSIGNED, RIPAS_RAM },
     { "to EMPTY, UNASSIGNED RAM", to_unassigned_ram, ev_empty, 0, RTT_UNASSIGNED, RIPAS_EMPTY },
     { "to EMPTY, ASSIGNED RAM", to_assigned_ram, ev_empty, 0, RTT_ASSIGNED, RIPAS_EMPTY },
     { "to EMPTY, UNASSIGNED EMPTY", to_unassigned_empty, ev_empty, 0, RTT_UNASSIGNED, RIPAS_EMPTY },
     { "to EMPTY, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_empty, STOP, RTT_UNASSIGNED, RIPAS_DESTROYED },
-    { "to EMPTY with flag, ASSIGNED DESTROYED", to_assigned_destroyed, ev_empty_destroyed, 0, RTT_ASSIGNED, RIPAS_EMPTY },
+    { "to EMPTY with flag, ASSIGNED DESTROYED", to_assigned_destroyed, ev_empty_destroyed, 0, RTT_ASSIGNED,
+        RIPAS_EMPTY },
 };
 
 static void test_transitions(void **state)
@@ -198,8 +200,8 @@ static void test_hardware_view(void **state)
     rmi_ok(rig, RMI_FID_RTT_MAP_UNPROTECTED, PAGE(W_RD), WORLD_NS + 0x3000, 3, PAGE(W_FREE) | 6 << 2 | 1 << 6);
     const Realm *realm = realm_at(rig->rmm, PAGE(W_RD));
     A64Walk      w = { 0 };
-    a64_stage2_walk(rig->memory, realm_vtcr(realm), realm_vttbr(realm), PAS_REALM, WORLD_NS + 0x3008, false, false, true,
-                    false, &w);
+    a64_stage2_walk(rig->memory, realm_vtcr(realm), realm_vttbr(realm), PAS_REALM, WORLD_NS + 0x3008, false, false,
+                    true, false, &w);
     assert_int_equal(w.fault, A64_FAULT_NONE);
     assert_int_equal(w.pas, PAS_NONSECURE);
     assert_int_equal(w.pa, PAGE(W_FREE) + 8);
@@ -495,13 +497,15 @@ static void test_rem(void **state)
         memset(&x[3], 0x31, 64);
         RsiCall call = { .cpu = &rig->rmm->cpu[0], .realm = realm_at(rig->rmm, PAGE(W_RD)), .rec = rec };
         memcpy(call.x, x, sizeof(x));
-        assert_int_equal(rig->rmm->rsi[RSI_FID_MEASUREMENT_EXTEND - RSI_FID_FIRST]->handler(rig->rmm, &call), RSI_SUCCESS);
+        assert_int_equal(rig->rmm->rsi[RSI_FID_MEASUREMENT_EXTEND - RSI_FID_FIRST]->handler(rig->rmm, &call),
+            RSI_SUCCESS);
         memcpy(text, rem, 32);
         memset(text + 32, 0x31, 64);
         memset(rem, 0, sizeof(rem));
         SHA256(text, 32 + lengths[i], rem);
         call.x[1] = 2;
-        assert_int_equal(rig->rmm->rsi[RSI_FID_MEASUREMENT_READ - RSI_FID_FIRST]->handler(rig->rmm, &call), RSI_SUCCESS);
+        assert_int_equal(rig->rmm->rsi[RSI_FID_MEASUREMENT_READ - RSI_FID_FIRST]->handler(rig->rmm, &call),
+            RSI_SUCCESS);
         assert_memory_equal(&call.out[1], rem, 64);
     }
 }

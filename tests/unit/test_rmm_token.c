@@ -138,7 +138,8 @@ static size_t put_bstr(uint8_t *p, const uint8_t *data, size_t len)
 static bool signature_holds(const cbor_item_t *sign1, EVP_PKEY *key)
 {
     cbor_item_t  **part = cbor_array_handle(sign1);
-    uint8_t        text[4096] = { 0x84, 0x6a, 'S', 'i', 'g', 'n', 'a', 't', 'u', 'r', 'e', '1', 0x44, 0xa1, 0x01, 0x38, 0x22, 0x40 };
+    uint8_t        text[4096] = { 0x84, 0x6a, 'S', 'i', 'g', 'n', 'a', 't', 'u', 'r', 'e', '1', 0x44, 0xa1, 0x01,
+        0x38, 0x22, 0x40 };
     size_t         n = 18;
     const uint8_t *sig = cbor_bytestring_handle(part[3]);
     uint8_t       *der = NULL;
@@ -323,7 +324,9 @@ static void test_with_rem(void **state)
     uint64_t x[10] = { 3, 64, 1, 2, 3, 4, 5, 6, 7, 8 };
 
     assert_int_equal(realm_call(SMC64_STD(RSI_FID_MEASUREMENT_EXTEND), x, 10), RSI_SUCCESS);
-    assert_int_not_equal(realm_at(rig->rmm, PAGE(W_RD))->measurement[3][0] | realm_at(rig->rmm, PAGE(W_RD))->measurement[3][1], 0);
+    const uint8_t *rem = realm_at(rig->rmm, PAGE(W_RD))->measurement[3];
+
+    assert_int_not_equal(rem[0] | rem[1], 0);
     get_token(4096, 0x44);
     check_token(0x44);
 }

@@ -170,7 +170,8 @@ static void test_disabled(void **state)
 
 #define VTCR48      (16ull | 2ull << 6 | 5ull << 16) /* level 0, 4 KiB, 48 bits */
 #define STE2(vtcr, vmid) ((uint64_t)(vtcr) << 32 | (vmid) | S2_AA64 | S2_R)
-#define CD0(asid)   (CD_V | CD_AA64 | CD_R | CD_A | CD_IPS48 | (uint64_t)(asid) << 48 | 16ull | 16ull << 16 | 2ull << 22)
+#define CD0(asid) \
+    (CD_V | CD_AA64 | CD_R | CD_A | CD_IPS48 | (uint64_t)(asid) << 48 | 16ull | 16ull << 16 | 2ull << 22)
 
 static void put_cd(SmmuRig *r, uint64_t at, uint64_t w0, uint64_t ttb0, uint64_t ttb1)
 {

@@ -69,7 +69,8 @@ enum {
     TOY_SYS_N,
 };
 
-#define TOY(op, d, a, imm) ((uint32_t)(op) << 24 | (uint32_t)(d) << 20 | (uint32_t)(a) << 16 | ((uint32_t)(imm) & 0xffff))
+#define TOY(op, d, a, imm) \
+    ((uint32_t)(op) << 24 | (uint32_t)(d) << 20 | (uint32_t)(a) << 16 | ((uint32_t)(imm) & 0xffff))
 
 typedef struct ToyMap {
     uint64_t va, pa, size;

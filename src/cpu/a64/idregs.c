@@ -19,7 +19,8 @@
 /* AES+PMULL, SHA1, SHA256+SHA512, CRC32, LSE, RDM, SHA3, DotProd, FHM, FlagM2, TLBIRANGE, RNG. */
 #define ISAR0 (F(2, 4) | F(1, 8) | F(2, 12) | F(1, 16) | F(2, 20) | F(1, 28) | F(1, 32) | F(1, 44) | F(1, 48) | \
                F(2, 52) | F(2, 56) | F(1, 60))
-/* DPB2, PAuth by our algorithm with PAuth2, FPAC and FPACCOMBINE, JSCVT, FCMA, LRCPC2, GPI, FRINTTS, SB, SPECRES, I8MM. */
+/* DPB2, PAuth by our algorithm with PAuth2, FPAC and FPACCOMBINE, JSCVT, FCMA, LRCPC2, GPI, FRINTTS, SB, SPECRES,
+ * I8MM. */
 #define ISAR1 (F(2, 0) | F(5, 8) | F(1, 12) | F(1, 16) | F(2, 20) | F(1, 28) | F(1, 32) | F(1, 36) | F(1, 40) | \
                F(1, 52))
 /* PARange 48 bits, 16-bit ASID, SNSMem, granules 16K, 64K, 4K at both stages; no mixed endian. */

@@ -127,8 +127,8 @@ static void     write_disr(A64Cpu *cpu, const A64Sysreg *r, uint64_t v) { *disr(
 /* What exists of HCR_EL2 and SCR_EL3. RW is read as one, there is no AArch32. */
 #define HCR_MASK (0x00d7ull << 48 | HCR_FWB | HCR_API | HCR_APK | BIT(38) | HCR_TEA | HCR_TERR | BIT(35) | HCR_E2H | \
                   BIT(33) | BIT(32) | HCR_TRVM | 0x1fffffffull)
-#define SCR_MASK (SCR_NSE | SCR_GPF | BIT(20) | BIT(19) | SCR_EEL2 | SCR_API | SCR_APK | SCR_TERR | BIT(14) | SCR_TWE | \
-                  SCR_TWI | SCR_ST | SCR_SIF | SCR_HCE | SCR_SMD | SCR_EA | SCR_FIQ | SCR_IRQ | SCR_NS)
+#define SCR_MASK (SCR_NSE | SCR_GPF | BIT(20) | BIT(19) | SCR_EEL2 | SCR_API | SCR_APK | SCR_TERR | BIT(14) | \
+                  SCR_TWE | SCR_TWI | SCR_ST | SCR_SIF | SCR_HCE | SCR_SMD | SCR_EA | SCR_FIQ | SCR_IRQ | SCR_NS)
 
 /* ---- rows ---- */
 

@@ -166,7 +166,8 @@ void a64_bank_sp(A64Cpu *cpu);
 
 /* ---- debug (debug.c) ---- */
 
-bool     a64_debug_enabled(const A64Cpu *cpu); /* debug exceptions from the current level, but for PSTATE.D of the same */
+/* Debug exceptions from the current level, but for PSTATE.D of the same. */
+bool     a64_debug_enabled(const A64Cpu *cpu);
 unsigned a64_debug_target(const A64Cpu *cpu);
 bool     a64_step_active(const A64Cpu *cpu);
 bool     a64_breakpoints_active(const A64Cpu *cpu);
