@@ -20,6 +20,7 @@
 #define MEMORY_MAX   ((PACKET_MAX - 8) / 2)
 #define N_CORE_REGS  34 /* x0..x30, sp, pc, cpsr */
 #define N_REGS       (N_CORE_REGS + 34)
+#define BREAKS_MAX   1024
 #define SIGNAL_INT   2
 #define SIGNAL_TRAP  5
 
@@ -30,8 +31,9 @@ struct Gdbstub {
     GSocketService    *service;
     GSocketConnection *connection;
     guint              in_source;
-    char              *unix_path;
-    unsigned           current; /* CPU of g, m and s commands */
+    char              *unix_path; /* ours to remove */
+    unsigned           current;   /* CPU of g, m and s commands */
+    GArray            *breaks;    /* of uint64_t: what is inserted, to be taken out when the debugger goes */
     bool               no_ack, in_packet, escaped;
     uint8_t            checksum_digits;
     GString           *packet;
@@ -165,6 +167,8 @@ static bool write_register(Gdbstub *g, unsigned n, const char *hex)
     } else {
         cpu->nzcv = le32_get(bytes) >> 28; /* the rest of PSTATE is not the debugger's to change */
     }
+    cpu->fpcr &= 0x07c80000; /* what "FPCR" and "FPSR" have */
+    cpu->fpsr &= 0x0800009f;
     return true;
 }
 
@@ -239,14 +243,7 @@ static void cmd_continue(Gdbstub *g)
 
 static void cmd_step(Gdbstub *g)
 {
-    Clock   *clock = machine_clock(g->machine);
-    uint64_t used = 0;
-    Cpu     *cpu = &g->cpus[g->current]->cpu;
-
-    if (!cpu->party) {
-        cpu_step(cpu, clock_now(clock), &used);
-        clock_advance(clock, clock_now(clock) + (int64_t)used);
-    }
+    machine_step(g->machine, &g->cpus[g->current]->cpu);
     send_stop(g, SIGNAL_TRAP);
 }
 
@@ -259,6 +256,33 @@ static void on_break(void *opaque, Cpu *cpu)
     if (g->connection != NULL) {
         send_stop(g, SIGNAL_TRAP);
     }
+}
+
+static bool insert_break(Gdbstub *g, uint64_t va)
+{
+    for (guint i = 0; i < g->breaks->len; i++) {
+        if (g_array_index(g->breaks, uint64_t, i) == va) {
+            return true;
+        }
+    }
+    if (g->breaks->len >= BREAKS_MAX) {
+        return false;
+    }
+    g_array_append_val(g->breaks, va);
+    cpu_break_insert(machine_engine(g->machine), va);
+    return true;
+}
+
+static bool remove_break(Gdbstub *g, uint64_t va)
+{
+    cpu_break_remove(machine_engine(g->machine), va);
+    for (guint i = 0; i < g->breaks->len; i++) {
+        if (g_array_index(g->breaks, uint64_t, i) == va) {
+            g_array_remove_index_fast(g->breaks, i);
+            break;
+        }
+    }
+    return true;
 }
 
 static void cmd_breakpoint(Gdbstub *g, const char *p, bool insert)
@@ -275,15 +299,44 @@ static void cmd_breakpoint(Gdbstub *g, const char *p, bool insert)
         send_packet(g, "E01");
         return;
     }
-    if (insert) {
-        cpu_break_insert(machine_engine(g->machine), addr);
-    } else {
-        cpu_break_remove(machine_engine(g->machine), addr);
-    }
-    send_packet(g, "OK");
+    send_packet(g, (insert ? insert_break(g, addr) : remove_break(g, addr)) ? "OK" : "E22");
 }
 
 /* ---- queries ---- */
+
+/* The views of a vector register that users know from gdb: $v0.d.f[0], $v0.s.u[3], $v0.q.u ... */
+static void put_vector_types(GString *s)
+{
+    static const struct {
+        char        view;
+        const char *type[3]; /* of the members f, u and s; NULL: none */
+        unsigned    n;
+    } views[] = {
+        { 'd', { "ieee_double", "uint64", "int64" }, 2 }, { 's', { "ieee_single", "uint32", "int32" }, 4 },
+        { 'h', { NULL, "uint16", "int16" }, 8 },          { 'b', { NULL, "uint8", "int8" }, 16 },
+        { 'q', { NULL, "uint128", "int128" }, 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        GString *fields = g_string_new(NULL);
+
+        for (size_t m = 0; m < 3; m++) {
+            if (views[i].type[m] != NULL) {
+                g_string_append_printf(s, "<vector id=\"v%c%c\" type=\"%s\" count=\"%u\"/>", views[i].view, "fus"[m],
+                                       views[i].type[m], views[i].n);
+                g_string_append_printf(fields, "<field name=\"%c\" type=\"v%c%c\"/>", "fus"[m], views[i].view,
+                                       "fus"[m]);
+            }
+        }
+        g_string_append_printf(s, "<union id=\"v%c\">%s</union>", views[i].view, fields->str);
+        g_string_free(fields, TRUE);
+    }
+    g_string_append(s, "<union id=\"v16\">");
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        g_string_append_printf(s, "<field name=\"%c\" type=\"v%c\"/>", views[i].view, views[i].view);
+    }
+    g_string_append(s, "</union>");
+}
 
 static char *target_xml(void)
 {
@@ -295,8 +348,8 @@ static char *target_xml(void)
     }
     g_string_append(s, "<reg name=\"sp\" bitsize=\"64\" type=\"data_ptr\"/>"
                        "<reg name=\"pc\" bitsize=\"64\" type=\"code_ptr\"/>"
-                       "<reg name=\"cpsr\" bitsize=\"32\"/></feature><feature name=\"org.gnu.gdb.aarch64.fpu\">"
-                       "<vector id=\"v16\" type=\"uint8\" count=\"16\"/>");
+                       "<reg name=\"cpsr\" bitsize=\"32\"/></feature><feature name=\"org.gnu.gdb.aarch64.fpu\">");
+    put_vector_types(s);
     for (int i = 0; i < 32; i++) {
         g_string_append_printf(s, "<reg name=\"v%d\" bitsize=\"128\" type=\"v16\"/>", i);
     }
@@ -355,23 +408,31 @@ static void cmd_query(Gdbstub *g, const char *p)
     }
 }
 
-static void cmd_thread(Gdbstub *g, const char *p)
+/* Makes the CPU of a thread ID current; -1 (all) and 0 (any) leave it. */
+static bool select_thread(Gdbstub *g, const char *p)
 {
     uint64_t id = 0;
 
-    p++; /* which commands it is for: one current CPU serves all */
-    if (strcmp(p, "-1") != 0 && !get_number(&p, &id)) {
-        send_packet(g, "E01");
-        return;
-    }
-    if (id > g->n_cpus) {
-        send_packet(g, "E01");
-        return;
+    if (strncmp(p, "-1", 2) != 0 && (!get_number(&p, &id) || id > g->n_cpus)) {
+        return false;
     }
     if (id != 0) {
         g->current = (unsigned)id - 1;
     }
-    send_packet(g, "OK");
+    return true;
+}
+
+static void cmd_thread(Gdbstub *g, const char *p)
+{
+    /* The first letter says for which commands: one current CPU serves all. */
+    send_packet(g, *p != '\0' && select_thread(g, p + 1) ? "OK" : "E01");
+}
+
+static void cmd_thread_alive(Gdbstub *g, const char *p)
+{
+    uint64_t id;
+
+    send_packet(g, get_number(&p, &id) && id >= 1 && id <= g->n_cpus ? "OK" : "E01");
 }
 
 static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
@@ -398,6 +459,9 @@ static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
 
 static void detach(Gdbstub *g)
 {
+    while (g->breaks->len != 0) {
+        remove_break(g, g_array_index(g->breaks, uint64_t, 0));
+    }
     if (g->in_source != 0) {
         g_source_remove(g->in_source);
         g->in_source = 0;
@@ -412,12 +476,19 @@ static void detach(Gdbstub *g)
     }
 }
 
+/* A step is of one CPU, the others wait for it; the first action decides. */
 static void handle_vcont(Gdbstub *g, const char *p)
 {
+    const char *thread = strchr(p, ':');
+
     if (strcmp(p, "Cont?") == 0) {
         send_packet(g, "vCont;c;C;s;S");
     } else if (g_str_has_prefix(p, "Cont;s") || g_str_has_prefix(p, "Cont;S")) {
-        cmd_step(g);
+        if (thread == NULL || select_thread(g, thread + 1)) {
+            cmd_step(g);
+        } else {
+            send_packet(g, "E01");
+        }
     } else if (g_str_has_prefix(p, "Cont;c") || g_str_has_prefix(p, "Cont;C")) {
         cmd_continue(g);
     } else {
@@ -443,13 +514,14 @@ static bool handle_packet(Gdbstub *g, const char *p)
     case 'z': cmd_breakpoint(g, p + 1, false); break;
     case 'q': cmd_query(g, p + 1); break;
     case 'H': cmd_thread(g, p + 1); break;
-    case 'T': send_packet(g, "OK"); break;
+    case 'T': cmd_thread_alive(g, p + 1); break;
     case 'D':
         send_packet(g, "OK");
         detach(g);
         return false;
     case 'k':
         machine_stop(g->machine, EXIT_GUEST_OFF, "killed by the debugger");
+        detach(g);
         return false;
     case 'Q':
         if (strcmp(p, "QStartNoAckMode") == 0) {
@@ -557,21 +629,22 @@ static gboolean on_connect(GSocketService *service, GSocketConnection *connectio
     return TRUE;
 }
 
-static GSocketAddress *parse_address(const char *text, char **unix_path)
+static GSocketAddress *parse_address(const char *text)
 {
-    if (g_str_has_prefix(text, "unix:")) {
-        *unix_path = g_strdup(text + 5);
-        return g_unix_socket_address_new(*unix_path);
+    if (g_str_has_prefix(text, "unix:") && text[5] != '\0') {
+        return g_unix_socket_address_new(text + 5);
     }
     if (!g_str_has_prefix(text, "tcp:")) {
         return NULL;
     }
     const char *host = text + 4, *colon = strrchr(host, ':');
-    if (colon == NULL) {
+    guint64     port;
+    if (colon == NULL || !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &port, NULL)) {
         return NULL;
     }
-    char          *name = colon == host ? g_strdup("127.0.0.1") : g_strndup(host, (gsize)(colon - host));
-    GSocketAddress *a = g_inet_socket_address_new_from_string(name, (guint)atoi(colon + 1));
+    char *name = g_strndup(host, (gsize)(colon - host));
+    bool  local = *name == '\0' || strcmp(name, "localhost") == 0;
+    GSocketAddress *a = g_inet_socket_address_new_from_string(local ? "127.0.0.1" : name, (guint)port);
     g_free(name);
     return a;
 }
@@ -579,13 +652,14 @@ static GSocketAddress *parse_address(const char *text, char **unix_path)
 Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *address, GError **error)
 {
     Gdbstub        *g = g_new0(Gdbstub, 1);
-    GSocketAddress *a = parse_address(address, &g->unix_path);
+    GSocketAddress *a = parse_address(address);
     GError         *cause = NULL;
 
     g->machine = m;
     g->cpus = cpus;
     g->n_cpus = n_cpus;
     g->packet = g_string_new(NULL);
+    g->breaks = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g->service = g_socket_service_new();
     if (a == NULL || !g_socket_listener_add_address(G_SOCKET_LISTENER(g->service), a, G_SOCKET_TYPE_STREAM,
                                                     G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, &cause)) {
@@ -598,6 +672,9 @@ Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *add
         return NULL;
     }
     g_object_unref(a);
+    if (g_str_has_prefix(address, "unix:")) {
+        g->unix_path = g_strdup(address + 5); /* only now: what was there before us is not ours */
+    }
     g_signal_connect(g->service, "incoming", G_CALLBACK(on_connect), g);
     g_socket_service_start(g->service);
     machine_on_break(m, on_break, g);
@@ -622,5 +699,6 @@ void gdbstub_free(Gdbstub *g)
         g_free(g->unix_path);
     }
     g_string_free(g->packet, TRUE);
+    g_array_free(g->breaks, TRUE);
     g_free(g);
 }

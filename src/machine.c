@@ -243,6 +243,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             t.now += (int64_t)used;
             clock_advance(m->clock, t.now);
             if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
+                m->running = NULL; /* it has stopped: a request to would hold until its next run */
                 m->on_break(m->on_break_opaque, cpu);
                 break;
             }
@@ -259,6 +260,38 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
     }
     m->running = NULL;
     return t;
+}
+
+static bool runs_guest_code(const Machine *m, const Cpu *cpu)
+{
+    for (guint i = 0; i < m->slots->len; i++) {
+        const Slot *s = &g_array_index(m->slots, Slot, i);
+
+        if (s->cpu == cpu) {
+            return !cpu->party && !s->is_off(cpu);
+        }
+    }
+    return false;
+}
+
+void machine_step(Machine *m, Cpu *cpu)
+{
+    int64_t  now = clock_now(m->clock);
+    uint64_t used = 0;
+
+    if (m->stopping || !runs_guest_code(m, cpu)) {
+        return;
+    }
+    m->running = cpu;
+    clock_set_runner(m->clock, runner_now, runner_recut, m);
+    CpuStop stop = cpu_step(cpu, now, &used);
+    clock_set_runner(m->clock, NULL, NULL, NULL);
+    m->running = NULL;
+    if (stop == CPU_STOP_WAIT && used == 0 && clock_next_deadline(m->clock) != INT64_MAX) {
+        clock_advance(m->clock, clock_next_deadline(m->clock));
+    } else {
+        clock_advance(m->clock, now + (int64_t)used);
+    }
 }
 
 /* The end of the next window: a single CPU goes on to its next deadline. */

@@ -57,6 +57,10 @@ void machine_stop(Machine *m, MachineExit status, const char *reason);
 void machine_pause(Machine *m, bool paused);
 bool machine_is_paused(const Machine *m);
 
+/* machine_step - one instruction of a paused machine, and the timers it makes due. A CPU that waits goes to its next
+ * deadline instead; nothing happens to one that is off or runs no guest code. */
+void machine_step(Machine *m, Cpu *cpu);
+
 /* The debugger hears of CPUs that stopped on a break. */
 void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque);
 

@@ -1,0 +1,48 @@
+/*
+ * Prints "hello" and ends, as HELLO_END says: OFF (power off), RESET, WFI (sleeps for good), SPIN. The debugger's
+ * test stops at `greet`, where x19 is 0x1234, and changes the text.
+ */
+#include "image.h"
+
+#define OFF   0
+#define RESET 1
+#define WFI   2
+#define SPIN  3
+
+    image_header
+
+    .global start, greet, done
+start:
+    load_address x4, stack_top
+    mov     sp, x4
+    mov     x19, #0x1234
+    bl      greet
+done:
+#if HELLO_END == OFF
+    psci    PSCI_OFF
+#elif HELLO_END == RESET
+    psci    PSCI_RESET
+#elif HELLO_END == WFI
+1:  wfi
+    b       1b
+#endif
+2:  b       2b
+
+greet:
+    mov     x20, x30
+    add     x19, x19, #1
+    load_address x0, text
+    bl      print
+    mov     x30, x20
+    ret
+
+    print_function
+    .ltorg
+
+    .global text
+text:
+    .asciz  "hello\n"
+    .balign 16
+    .skip   256
+stack_top:
+image_end:
