@@ -73,6 +73,7 @@ static int run(Machine *m, Cca *board, const Options *o)
     if (o->result != NULL && !result_write(o->result, m, board, o, &error)) {
         log_error("%s", error->message);
         g_error_free(error);
+        status = status == EXIT_GUEST_OFF ? EXIT_BAD_INPUT : status; /* a script must not read an older one */
     }
     return status;
 }

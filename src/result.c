@@ -10,9 +10,11 @@
 
 void json_string(GString *json, const char *s)
 {
+    char *valid = g_utf8_make_valid(s, -1); /* names come from the command line */
+
     g_string_append_c(json, '"');
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
+    for (const char *p = valid; *p != '\0'; p++) {
+        unsigned char c = (unsigned char)*p;
 
         if (c == '"' || c == '\\') {
             g_string_append_printf(json, "\\%c", c);
@@ -23,6 +25,7 @@ void json_string(GString *json, const char *s)
         }
     }
     g_string_append_c(json, '"');
+    g_free(valid);
 }
 
 static void put_hash(GString *json, const char *name, const char *path)
@@ -81,7 +84,7 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
 
     bool ok = g_file_set_contents(path, json->str, (gssize)json->len, &cause);
     if (!ok) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot write '%s' (from -result): %s", path,
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot write '%s' (from -result): %s; name another file", path,
                     cause->message);
         g_error_free(cause);
     }
