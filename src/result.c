@@ -84,8 +84,8 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
 
     bool ok = g_file_set_contents(path, json->str, (gssize)json->len, &cause);
     if (!ok) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot write '%s' (from -result): %s; name another file", path,
-                    cause->message);
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot write '%s' (from -result): %s; name another file",
+                    path, cause->message);
         g_error_free(cause);
     }
     g_string_free(json, TRUE);
