@@ -90,7 +90,9 @@ static void queue_event(Smmu *s, SmmuBank *b, const uint8_t record[SMMU_EVENT_SI
 void smmu_gpf(Smmu *s, Pas pas, uint64_t pa, SmmuGpf who)
 {
     /* ROOT_GPF_FAR keeps the first fault until Root software clears it. FPAS has the encoding of Pas. */
-    LOG(SMMU, "%s granule protection fault at pa 0x%llx", pas_name(pas), (unsigned long long)pa);
+    if (who != SMMU_GPF_TRANSACTION) { /* a client's is shown with its request */
+        LOG(SMMU, "%s granule protection fault at pa 0x%llx", pas_name(pas), (unsigned long long)pa);
+    }
     if (!(s->gpf_far & 1)) {
         s->gpf_far = (uint64_t)pas << 62 | (pa & FAR_FADDR) | (unsigned)who | 1;
     }
