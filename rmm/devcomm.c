@@ -392,7 +392,7 @@ static void put_exit(Rmm *rmm, const Talk *t, const DevEnter *enter, const Exit 
     uint8_t page[RMM_GRANULE_SIZE - RMI_COMM_EXIT_FLAGS] = { 0 };
     bool    sends = e->flags & RMI_COMM_SEND;
 
-#define FIELD(name) (page + RMI_COMM_##name - RMI_COMM_EXIT_FLAGS)
+#define FIELD(name) (page + (RMI_COMM_##name - RMI_COMM_EXIT_FLAGS))
     le64_put(FIELD(EXIT_FLAGS), e->flags);
     le64_put(FIELD(CACHE_REQ_OFFSET), e->flags & RMI_COMM_CACHE_REQ ? DEV_KEEP_OFFSET : 0);
     le64_put(FIELD(CACHE_REQ_LEN), e->keep.req.len);

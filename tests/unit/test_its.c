@@ -45,7 +45,7 @@ static void queue(GicBox *box, const Command *c)
     uint64_t at = gic_box_read(box, &gicv3_its_ops, 0x88, 8);
 
     for (unsigned i = 0; i < 4; i++) {
-        le64_put(box->ram + QUEUE - BOX_RAM + at + i * 8, c->dw[i]);
+        le64_put(box->ram + (QUEUE - BOX_RAM + at + i * 8), c->dw[i]);
     }
     gic_box_write(box, &gicv3_its_ops, 0x88, 8, (at + 32) % 0x1000);
 }
@@ -220,7 +220,7 @@ static void test_two_level_table(void **state)
 
     init(&box);
     gic_box_write(&box, &gicv3_its_ops, 0, 4, 0);
-    le64_put(box.ram + L2_DEVICES - BOX_RAM + 8, VALID | (L2_DEVICES + 0x1000)); /* devices 512 to 1023 */
+    le64_put(box.ram + (L2_DEVICES - BOX_RAM + 8), VALID | (L2_DEVICES + 0x1000)); /* devices 512 to 1023 */
     gic_box_write(&box, &gicv3_its_ops, 0x100, 8, VALID | BIT(62) | L2_DEVICES);
     gic_box_write(&box, &gicv3_its_ops, 0, 4, 1);
     expect_error("first page", run(&box, (Command)MAPD(5, 4, ITT)), "DEVICE_OOR");
@@ -236,15 +236,15 @@ static void test_scribbled_tables(void **state)
     static GicBox box;
 
     init(&box);
-    le64_put(box.ram + COLLECTIONS - BOX_RAM + 8, VALID | 0xffff);
+    le64_put(box.ram + (COLLECTIONS - BOX_RAM + 8), VALID | 0xffff);
     expect_error("collection of no CPU", run(&box, (Command)INT(5, 3)), "PROCNUM_OOR");
-    le64_put(box.ram + COLLECTIONS - BOX_RAM + 8, VALID);
-    le64_put(box.ram + ITT - BOX_RAM + 3 * 8, VALID | 1ull << 32 | 40);
+    le64_put(box.ram + (COLLECTIONS - BOX_RAM + 8), VALID);
+    le64_put(box.ram + (ITT - BOX_RAM + 3 * 8), VALID | 1ull << 32 | 40);
     expect_error("INTID of an SPI", run(&box, (Command)INT(5, 3)), "LPI_OOR");
     assert_int_equal(gic_box_read(&box, &gicv3_dist_ops, 0x204, 4), 0);
-    le64_put(box.ram + ITT - BOX_RAM + 3 * 8, VALID | 1ull << 32 | 0xffffff);
+    le64_put(box.ram + (ITT - BOX_RAM + 3 * 8), VALID | 1ull << 32 | 0xffffff);
     expect_error("INTID of 24 bits", run(&box, (Command)INT(5, 3)), "LPI_OOR");
-    le64_put(box.ram + DEVICES - BOX_RAM + 5 * 8, VALID | 0xfffffffffff00ull | 31);
+    le64_put(box.ram + (DEVICES - BOX_RAM + 5 * 8), VALID | 0xfffffffffff00ull | 31);
     expect_error("ITT is not memory", run(&box, (Command)INT(5, 3)), "UNMAPPED_INTERRUPT");
     gic_box_free(&box);
 }
