@@ -64,6 +64,16 @@ static uint64_t address(ByteReader *r)
     }
 }
 
+/* The driver's start, with the BARs where they were at first: handing out ever new addresses ends outside the window. */
+static void restart(VirtioRig *v, uint64_t features)
+{
+    v->pci->next_mem32 = RIG_MEM32;
+    v->pci->next_mem64 = RIG_MEM64;
+    rig_place(v->pci, &v->v->pci);
+    v->bar = v->v->pci.bars[4].base;
+    vr_start(v, features);
+}
+
 static void step(VirtioRig *v, ByteReader *r)
 {
     uint8_t  op = br_u8(r);
@@ -89,9 +99,7 @@ static void step(VirtioRig *v, ByteReader *r)
         (void)pci_host_config_read(v->pci->host, 8, (unsigned)align_down(at & 0xfff, size), size);
         break;
     case 5:
-        rig_place(v->pci, &v->v->pci);
-        v->bar = v->v->pci.bars[4].base;
-        vr_start(v, br_u64(r));
+        restart(v, br_u64(r));
         break;
     case 6:
         rig_run(v->pci, at);
@@ -130,11 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     VirtioRig *v = rigs[i];
 
     pci_host_reset(v->pci->host); /* each input starts from the same state */
-    v->pci->next_mem32 = RIG_MEM32;
-    v->pci->next_mem64 = RIG_MEM64;
-    rig_place(v->pci, &v->v->pci);
-    v->bar = v->v->pci.bars[4].base;
-    vr_start(v, br_u64(&r));
+    restart(v, br_u64(&r));
     for (unsigned n = 0; n < MAX_STEPS && br_left(&r) != 0; n++) {
         v->bar = v->v->pci.bars[4].mapped ? v->v->pci.bars[4].base : VR_BUFFERS;
         v->pci->n_msi = 0;
