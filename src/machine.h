@@ -23,6 +23,7 @@ typedef enum MachineExit {
     EXIT_TIMEOUT = 4,
     EXIT_FAIL_ON = 5,
     EXIT_PANIC = 6,
+    EXIT_RESTART = 256, /* not a status: the guest reset the machine, which is to start anew */
 } MachineExit;
 
 typedef struct Machine Machine;

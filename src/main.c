@@ -40,10 +40,11 @@ static void hold_live(void *opaque, int delta)
     machine_hold_live(opaque, delta);
 }
 
-/* Runs the machine that was built; returns the exit status. */
-static int run(Machine *m, Cca *board, const Options *o)
+/* Runs the machine that was built; returns the exit status, or EXIT_RESTART. @deadline_us: of -timeout, 0: none. */
+static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
 {
-    guint    timeout = o->timeout_s != 0 ? g_timeout_add_seconds(o->timeout_s, on_timeout, m) : 0;
+    int64_t  left_us = MAX(deadline_us - g_get_monotonic_time(), 0);
+    guint    timeout = deadline_us != 0 ? g_timeout_add((guint)(left_us / 1000), on_timeout, m) : 0;
     guint    sigint = g_unix_signal_add(SIGINT, on_signal, m), sigterm = g_unix_signal_add(SIGTERM, on_signal, m);
     GError  *error = NULL;
     Gdbstub *gdb = NULL;
@@ -78,11 +79,40 @@ static int run(Machine *m, Cca *board, const Options *o)
     return status;
 }
 
+/* From power on to power off or reset: a machine made anew from the options. */
+static int power_on(const Options *o, int64_t deadline_us)
+{
+    bool     bad_option = false;
+    GError  *error = NULL;
+    Machine *m = machine_new(o, &error);
+    Cca     *board = m != NULL ? cca_new(m, o, &bad_option, &error) : NULL;
+    int      status;
+
+    if (board == NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        status = bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT;
+    } else if (o->dumpdtb != NULL) {
+        status = 0; /* cca_new() wrote it */
+    } else {
+        status = run(m, board, o, deadline_us);
+    }
+    if (board != NULL) {
+        cca_free(board);
+    }
+    netdev_free_all(); /* while its clock exists */
+    if (m != NULL) {
+        machine_free(m);
+    }
+    blockdev_free_all();
+    chardev_free_all();
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     GError  *error = NULL;
     Options *o = options_parse(argc, argv, &error);
-    bool     bad_option = false;
 
     if (o == NULL) {
         log_error("%s", error->message);
@@ -98,27 +128,11 @@ int main(int argc, char **argv)
         options_free(o);
         return 0;
     }
-    Machine *m = machine_new(o, &error);
-    Cca     *board = m != NULL ? cca_new(m, o, &bad_option, &error) : NULL;
-    int      status;
-    if (board == NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-        status = bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT;
-    } else if (o->dumpdtb != NULL) {
-        status = 0; /* cca_new() wrote it */
-    } else {
-        status = run(m, board, o);
-    }
-    if (board != NULL) {
-        cca_free(board);
-    }
-    netdev_free_all(); /* while its clock exists */
-    if (m != NULL) {
-        machine_free(m);
-    }
-    blockdev_free_all();
-    chardev_free_all();
+    int64_t deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
+    int     status;
+    do {
+        status = power_on(o, deadline_us);
+    } while (status == EXIT_RESTART);
     options_free(o);
     return status;
 }

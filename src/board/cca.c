@@ -106,23 +106,22 @@ static void watch_start(Cca *c)
 }
 
 /* The guest went off by itself: success, unless some text was still expected. */
-static void guest_off(void *opaque, const char *reason)
+static void guest_off(void *opaque, bool reset)
 {
     Cca *c = opaque;
     bool missing = c->watch.expect != NULL && !c->watch.seen;
 
-    machine_stop(c->machine, missing ? EXIT_NO_EXPECT : EXIT_GUEST_OFF, reason);
+    if (reset && !c->options->no_reboot) {
+        machine_stop(c->machine, EXIT_RESTART, "guest reset");
+        return;
+    }
+
+    machine_stop(c->machine, missing ? EXIT_NO_EXPECT : EXIT_GUEST_OFF, reset ? "guest reset" : "guest power-off");
 }
 
 static void on_monitor_event(void *opaque, MonitorEvent ev)
 {
-    Cca *c = opaque;
-
-    if (ev == MONITOR_SYSTEM_OFF) {
-        guest_off(c, "guest power-off");
-    } else {
-        guest_off(c, "guest reset");
-    }
+    guest_off(opaque, ev == MONITOR_SYSTEM_RESET);
 }
 
 static void on_panic(void *opaque, unsigned bits)

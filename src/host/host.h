@@ -33,7 +33,7 @@ typedef struct HostConfig {
     PciHost       *pci;        /* configuration requests only, as through ECAM */
     uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
     Chardev       *serial;     /* of the Realm's first PL011 */
-    void         (*guest_off)(void *opaque, const char *reason); /* the Realm powered itself off or reset */
+    void         (*guest_off)(void *opaque, bool reset); /* the Realm powered itself off, or asked for a reset */
     void          *opaque;
 } HostConfig;
 
