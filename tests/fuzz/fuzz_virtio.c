@@ -64,7 +64,7 @@ static uint64_t address(ByteReader *r)
     }
 }
 
-/* The driver's start, with the BARs where they were at first: handing out ever new addresses ends outside the window. */
+/* The driver's start, with the BARs where they were at first: ever new addresses would end outside the window. */
 static void restart(VirtioRig *v, uint64_t features)
 {
     v->pci->next_mem32 = RIG_MEM32;
