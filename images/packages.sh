@@ -28,7 +28,8 @@ bailey_install() {
   fi
 }
 
-# bailey_build DIR CMAKE-OPTION... - configure and build the whole tree there, showing progress.
+# bailey_build DIR CMAKE-OPTION... - configure and build there (all, or the target that bailey_target names), showing
+# progress.
 bailey_build() {
   local dir=$1 top
   shift
@@ -39,7 +40,7 @@ bailey_build() {
     return 1
   fi
   rm -f "$dir.log"
-  if ! cmake --build "$dir"; then
+  if ! cmake --build "$dir" --target "${bailey_target:-all}"; then
     echo "FAIL: the build in $dir stopped; the compiler's messages are above" >&2
     return 1
   fi
