@@ -645,7 +645,9 @@ static void any_talk(bool vdev, unsigned *status)
 static size_t any_spoil(DevRig *rig, uint8_t *rsp, size_t len)
 {
     if (len != 0 && roll(100) == 0) {
-        rsp[roll((uint32_t)len)] ^= (uint8_t)(1u << roll(8));
+        unsigned at = roll((uint32_t)len);
+
+        rsp[at] ^= (uint8_t)(1u << roll(8));
     }
     return roll(200) == 0 ? roll((uint32_t)len + 1) : len;
 }
@@ -657,7 +659,9 @@ static void any_call(void)
 
     memcpy(x + 1, v->x, sizeof(v->x));
     if (roll(3) == 0) {
-        x[1 + roll(6)] = any_argument();
+        unsigned at = 1 + roll(6);
+
+        x[at] = any_argument();
     }
     if (v->fid == RMI_FID_PDEV_COMMUNICATE || v->fid == RMI_FID_VDEV_COMMUNICATE) {
         return; /* any_talk() does */
@@ -718,18 +722,20 @@ static void test_hostile_host(void **state)
     entropy_init(&dice, 1, "test");
     for (unsigned world = 0; world < 12; world++) {
         d = dev_rig_new();
-        d->spoil = world & 1 ? any_spoil : NULL;
         dev_go_to(d, world % 4 == 0 ? STAGE_NONE : world % 4 == 1 ? STAGE_READY : STAGE_STARTED);
+        d->spoil = world & 1 ? any_spoil : NULL; /* not before: the way there must succeed */
         ready_comm();
         ready_map();
         for (unsigned i = 0; i < 3000; i++) {
-            switch (roll(8)) {
+            unsigned what = roll(8), object = roll(2); /* one after the other: compilers order arguments differently */
+
+            switch (what) {
             case 0: any_params(); break;
             case 1: any_call(); break;
             case 2: any_rsi(); break;
             case 3: rmi(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), VDEV); break;
             case 4: any_enter(); break;
-            default: any_talk(roll(2), &status[roll(2)]); break;
+            default: any_talk(object, &status[roll(2)]); break;
             }
             check_invariants();
             seen_dma += dev_state(d->rig->rmm)->psmmu.n_valid;
