@@ -15,6 +15,9 @@
 #define WINDOW_SMP_NS 20000
 /* One CPU alone runs until its next deadline, but no longer than this between looks at the outside. */
 #define WINDOW_UP_NS 2000000
+/* Under -clock host guest time steps to the wall's after each of these; at least the minimum is run at a time. */
+#define WINDOW_HOST_NS 100000
+#define WINDOW_MIN_NS  1000
 /* Windows between two looks at file descriptors. */
 #define WINDOWS_PER_POLL 4
 /* Without any deadline a machine only waits for the outside: how often it looks. */
@@ -294,12 +297,14 @@ void machine_step(Machine *m, Cpu *cpu)
     }
 }
 
-/* The end of the next window: a single CPU goes on to its next deadline. */
+/* The end of the next window: a single CPU goes on to its next deadline; under -clock host nobody runs ahead of the
+ * wall. */
 static int64_t window_end(const Machine *m, int64_t now)
 {
-    int64_t end = now + (m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS);
-
-    return m->host_clock ? MIN(end, MAX(wall_now_ns(m), now + 1)) : end;
+    if (m->host_clock) {
+        return now + CLAMP(wall_now_ns(m) - now, WINDOW_MIN_NS, WINDOW_HOST_NS);
+    }
+    return now + (m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS);
 }
 
 /* One turn of every CPU. Returns false when all of them wait. */
@@ -317,6 +322,9 @@ static bool run_window(Machine *m)
             reached = MAX(reached, t.now);
             busy |= !t.waits;
         }
+    }
+    if (m->host_clock) {
+        reached = MAX(reached, wall_now_ns(m)); /* time passes while we compute */
     }
     clock_rewind(m->clock, start);
     clock_advance(m->clock, reached);
@@ -378,7 +386,7 @@ static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer op
 {
     Machine *m = ((MachineSource *)source)->machine;
 
-    if (m->slept && m->live > 0) {
+    if (m->slept && (m->host_clock || m->live > 0)) {
         /* What woke an idle machine arrives now, not at the time the machine fell asleep. */
         clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
     }
