@@ -250,7 +250,8 @@ static gint compare_failures(gconstpointer a, gconstpointer b)
 {
     const RmmFailure *x = *(RmmFailure *const *)a, *y = *(RmmFailure *const *)b;
 
-    return x->line < y->line ? -1 : x->line > y->line;
+    /* Checks of one macro stand on one line: by name then, so that the page does not depend on the linker. */
+    return x->line != y->line ? (x->line < y->line ? -1 : 1) : strcmp(x->label, y->label);
 }
 
 /* The labels of a command in the order of the source, which is that of the checks (parts come first). */
