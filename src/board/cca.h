@@ -14,8 +14,6 @@
 #include "machine.h"
 #include "options.h"
 
-#define CCA_FLASH_BASE     0x00000000ull
-#define CCA_FLASH_SIZE     0x08000000ull
 #define CCA_GICD_BASE      0x08000000ull
 #define CCA_GICD_SIZE      0x00010000ull
 #define CCA_ITS_BASE       0x08080000ull
@@ -61,7 +59,6 @@
 #define CCA_PPI_HVIRT_TIMER 28
 #define CCA_PPI_SEC_TIMER  29
 #define CCA_PPI_PHYS_TIMER 30
-#define CCA_PPI_PMU        23
 
 #define CCA_UART_CLOCK_HZ 24000000
 
