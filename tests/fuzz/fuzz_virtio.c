@@ -64,9 +64,15 @@ static uint64_t address(ByteReader *r)
     }
 }
 
-/* The driver's start, with the BARs where they were at first: ever new addresses would end outside the window. */
+/*
+ * The driver's start: in D0, as a device in D3hot answers nothing, and with the BARs where they were at first: ever
+ * new addresses would end outside the window.
+ */
 static void restart(VirtioRig *v, uint64_t features)
 {
+    const PciDevice *pd = &v->v->pci;
+
+    rig_cfg_write(v->pci, pci_bdf(pd), pd->pm_cap + 4u, 2, 0);
     v->pci->next_mem32 = RIG_MEM32;
     v->pci->next_mem64 = RIG_MEM64;
     rig_place(v->pci, &v->v->pci);
