@@ -145,7 +145,7 @@ struct Smmu {
     bool       busy;        /* inside an access of our own, see smmu_fetch() */
 };
 
-/* regs.c */
+/* smmuv3.c */
 void smmu_irq(Smmu *s, SmmuBank *b, SmmuIrq irq);
 void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error, SmmuGpf gpf);
 void smmu_tlb_clear(SmmuBank *b);
