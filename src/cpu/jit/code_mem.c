@@ -1,0 +1,141 @@
+/*
+ * Memory for generated code. Two mappings of one memfd keep writing and running apart at no cost; hosts that forbid
+ * mapping a file's written pages to run (some policies of SELinux do) may still let anonymous memory change from one to
+ * the other. The addresses are the kernel's choice: nothing in generated code depends on them.
+ */
+#define _GNU_SOURCE
+
+#include "cpu/jit/code_mem.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u
+#endif
+
+/* The file is never executed as a program; saying so satisfies kernels that insist (vm.memfd_noexec = 2). */
+static int open_memfd(void)
+{
+    int fd = memfd_create("code", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+    return fd >= 0 ? fd : memfd_create("code", MFD_CLOEXEC); /* kernels before 6.3 do not know the flag */
+}
+
+static uint8_t *map(size_t size, int prot, int flags, int fd)
+{
+    void *at = mmap(NULL, size, prot, flags | MAP_NORESERVE, fd, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static bool init_dual(CodeMem *m)
+{
+    int  fd = open_memfd();
+    bool ok;
+
+    if (fd < 0) {
+        return false;
+    }
+    ok = ftruncate(fd, (off_t)m->size) == 0;
+    m->write = ok ? map(m->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd) : NULL;
+    m->run = m->write != NULL ? map(m->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd) : NULL;
+    close(fd);
+    if (m->run == NULL && m->write != NULL) {
+        munmap(m->write, m->size);
+        m->write = NULL;
+    }
+    return m->run != NULL;
+}
+
+static bool init_toggling(CodeMem *m)
+{
+    uint8_t *at = map(m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+    if (at == NULL) {
+        return false;
+    }
+    if (mprotect(at, m->size, PROT_READ | PROT_EXEC) != 0) {
+        int error = errno;
+
+        munmap(at, m->size);
+        errno = error;
+        return false;
+    }
+    m->write = m->run = at;
+    m->toggles = true;
+    return true;
+}
+
+static CodeMem sized(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    return (CodeMem){ .size = (size + page - 1) / page * page };
+}
+
+bool code_mem_init_toggling(CodeMem *m, size_t size, char *why, size_t why_len)
+{
+    *m = sized(size);
+    if (init_toggling(m)) {
+        return true;
+    }
+    snprintf(why, why_len,
+             "cannot get %zu MiB of memory for generated code: %s; this host may forbid programs to make code; "
+             "use -accel interp, or allow it (SELinux: execmem)",
+             m->size >> 20, strerror(errno));
+    *m = (CodeMem){ 0 };
+    return false;
+}
+
+bool code_mem_init(CodeMem *m, size_t size, char *why, size_t why_len)
+{
+    *m = sized(size);
+    return init_dual(m) || code_mem_init_toggling(m, size, why, why_len);
+}
+
+void code_mem_free(CodeMem *m)
+{
+    if (m->write != NULL && m->write != m->run) {
+        munmap(m->write, m->size);
+    }
+    if (m->run != NULL) {
+        munmap(m->run, m->size);
+    }
+    *m = (CodeMem){ 0 };
+}
+
+/* Of the whole mapping, so it is never split, and both protections were granted before: it cannot fail later. */
+static void protect(CodeMem *m, int prot)
+{
+    if (m->toggles && mprotect(m->run, m->size, prot) != 0) {
+        g_error("cannot change the protection of generated code: %s", strerror(errno));
+    }
+}
+
+void code_mem_begin(CodeMem *m)
+{
+    if (m->open++ == 0) {
+        protect(m, PROT_READ | PROT_WRITE);
+    }
+}
+
+void code_mem_end(CodeMem *m)
+{
+    g_assert(m->open != 0);
+    if (--m->open == 0) {
+        protect(m, PROT_READ | PROT_EXEC);
+    }
+}
+
+void code_mem_reset(CodeMem *m)
+{
+    m->used = 0;
+    if (m->write != NULL) { /* advice: where the kernel does not take it, the pages stay until they are used again */
+        madvise(m->write, m->size, m->toggles ? MADV_DONTNEED : MADV_REMOVE);
+    }
+}
