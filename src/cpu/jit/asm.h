@@ -166,32 +166,51 @@ typedef struct X86Sse {
     uint8_t map;    /* 1: 0f, 2: 0f 38, 3: 0f 3a */
     uint8_t op;
     bool    w;      /* REX.W or VEX.W */
+    uint8_t flags;  /* X86_COMMUTES... */
 } X86Sse;
 
+enum {
+    X86_COMMUTES = 1,    /* its sources may change places */
+    X86_MERGES = 2,      /* of one source, but writes only the low element (or the one chosen): the rest of d remains */
+    X86_ONLY_VEX = 4,    /* exists with VEX alone */
+    X86_ONLY_LEGACY = 8, /* exists without VEX alone */
+};
+
 /* Moves of 16 bytes (unaligned), and of the low 8 or 4 bytes with the rest zero. */
-void asm_movx(Asm *a, X86Xmm d, X86Xmm s);
+void asm_movx(Asm *a, X86Xmm d, X86Xmm s);                        /* nothing when d == s */
 void asm_load_x(Asm *a, unsigned size_log2, X86Xmm d, X86Mem m);  /* 2, 3 or 4; upper bytes zero */
 void asm_store_x(Asm *a, unsigned size_log2, X86Mem m, X86Xmm s); /* 2, 3 or 4 */
 void asm_movq_xr(Asm *a, bool w, X86Xmm d, X86Reg s);             /* upper bytes zero */
 void asm_movq_rx(Asm *a, bool w, X86Reg d, X86Xmm s);
 void asm_movq_xx(Asm *a, X86Xmm d, X86Xmm s);                     /* low 8 bytes, upper zero */
 
-/* One source: d = op s (PABSB, SQRTPS, PSHUFD with imm, CVT...). */
+/*
+ * Memory operands of 16 bytes must be aligned unless the host has AVX (or the instruction is a move).
+ *
+ * One source: d = op s (PABSB, SQRTPS, PSHUFD with imm, CVT...). X86_MERGES ones (SQRTSD, CVTSD2SS, ROUNDSD...) keep
+ * the rest of d; asm_sse2() with them takes the rest from x.
+ */
 void asm_sse1(Asm *a, X86Sse op, X86Xmm d, X86Xmm s);
 void asm_sse1_m(Asm *a, X86Sse op, X86Xmm d, X86Mem m);
 void asm_sse1_i(Asm *a, X86Sse op, X86Xmm d, X86Xmm s, uint8_t imm);
+void asm_sse1_mi(Asm *a, X86Sse op, X86Xmm d, X86Mem m, uint8_t imm); /* PEXTR...: stores an element of d */
 /* Two sources: d = x op y. Without AVX: when d == y and d != x, the caller has a problem unless the operation
  * commutes; asm_sse2 asserts. */
 void asm_sse2(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Xmm y);
 void asm_sse2_m(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Mem m);
 void asm_sse2_i(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Xmm y, uint8_t imm);
-/* Shifts by an immediate: group 12 to 14, @ext is the /digit. */
+void asm_sse2_mi(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Mem m, uint8_t imm);
+/* PBLENDVB, BLENDVPS, BLENDVPD: d = elements of y where the mask's sign bits are set, else of x. Without AVX the mask
+ * must be in xmm0, and d elsewhere. */
+void asm_blendv(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Xmm y, X86Xmm mask);
+/* Shifts by an immediate: group 12 to 14, @ext is the /digit. X86_PSRLW_I and so on stand for @op and @ext. */
 void asm_sse_shift_i(Asm *a, uint8_t op, uint8_t ext, X86Xmm d, X86Xmm s, uint8_t imm);
 /* Between general and xmm registers (CVTSI2SD, PEXTRQ, PINSRB, PMOVMSKB...): d and s as numbers. */
 void asm_sse_gx(Asm *a, X86Sse op, uint8_t reg, uint8_t rm);
 void asm_sse_gx_i(Asm *a, X86Sse op, uint8_t reg, uint8_t rm, uint8_t imm);
 /* FMA3: d = +-(x * y) +- d: the 231 form; @op from asm_sse.h. */
 void asm_fma(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Xmm y);
+void asm_fma_m(Asm *a, X86Sse op, X86Xmm d, X86Xmm x, X86Mem m);
 void asm_ldmxcsr(Asm *a, X86Mem m);
 void asm_stmxcsr(Asm *a, X86Mem m);
 
