@@ -79,46 +79,47 @@ static MemResult begin_access(Smmu *s)
     return s->busy ? MEM_DECODE : MEM_OK;
 }
 
-static MemResult end_access(Smmu *s, const SmmuBank *b, uint64_t pa, MemResult r, SmmuGpf who)
+static MemResult end_access(Smmu *s, Pas pas, uint64_t pa, MemResult r, SmmuGpf who)
 {
     if (r == MEM_GPF) {
-        smmu_gpf(s, b->pas, pa, who);
+        smmu_gpf(s, pas, pa, who);
     }
     return r;
 }
 
-MemResult smmu_fetch(Smmu *s, const SmmuBank *b, uint64_t pa, void *dst, size_t len, SmmuGpf who)
+MemResult smmu_fetch(Smmu *s, Pas pas, uint64_t pa, void *dst, size_t len, SmmuGpf who)
 {
     MemResult r = begin_access(s);
 
     if (r == MEM_OK) {
         s->busy = true;
-        r = memory_read(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, dst, len);
+        r = memory_read(s->cfg.memory, pa, (MemAttrs){ .pas = pas, .is_device = true }, dst, len);
         s->busy = false;
     }
-    return end_access(s, b, pa, r, who);
+    return end_access(s, pas, pa, r, who);
 }
 
-MemResult smmu_post(Smmu *s, const SmmuBank *b, uint64_t pa, const void *src, size_t len, SmmuGpf who)
+MemResult smmu_post(Smmu *s, Pas pas, uint64_t pa, const void *src, size_t len, SmmuGpf who)
 {
     MemResult r = begin_access(s);
 
     if (r == MEM_OK) {
         s->busy = true;
-        r = memory_write(s->cfg.memory, pa, (MemAttrs){ .pas = b->pas, .is_device = true }, src, len);
+        r = memory_write(s->cfg.memory, pa, (MemAttrs){ .pas = pas, .is_device = true }, src, len);
         s->busy = false;
     }
-    return end_access(s, b, pa, r, who);
+    return end_access(s, pas, pa, r, who);
 }
 
 /* ---- interrupts ---- */
 
 void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error, SmmuGpf gpf)
 {
+    Pas     pas = msi->addr & SMMU_MSI_NS ? PAS_NONSECURE : b->pas;
     uint8_t data[4];
 
     le32_put(data, msi->data);
-    if (smmu_post(s, b, msi->addr, data, sizeof(data), gpf) != MEM_OK) {
+    if (smmu_post(s, pas, msi->addr & SMMU_MSI_ADDR, data, sizeof(data), gpf) != MEM_OK) {
         smmu_gerror(s, b, abort_error);
     }
 }
@@ -127,7 +128,7 @@ void smmu_irq(Smmu *s, SmmuBank *b, SmmuIrq irq)
 {
     const SmmuMsi *msi = irq == SMMU_IRQ_GERROR ? &b->gerror_msi : irq == SMMU_IRQ_EVTQ ? &b->evtq_msi : NULL;
 
-    if (msi != NULL && msi->addr != 0) {
+    if (msi != NULL && (msi->addr & SMMU_MSI_ADDR) != 0) {
         bool gerror = irq == SMMU_IRQ_GERROR;
 
         smmu_msi(s, b, msi, gerror ? GERROR_MSI_GERROR_ABT : GERROR_MSI_EVTQ_ABT,
@@ -144,29 +145,29 @@ static DmaResult refuse(Smmu *s, SmmuBank *b, const DmaRequest *req, const SmmuF
 {
     if (f->id == SMMU_EVT_NONE) {
         /* The output is another's: told to Root software only. "GPC for client-originated accesses". */
-        LOG(SMMU, "%s granule protection fault: stream 0x%x %s iova 0x%llx pa 0x%llx", pas_name(b->pas),
+        LOG(SMMU, "%s granule protection fault: stream 0x%x %s iova 0x%llx pa 0x%llx", pas_name(f->pas),
             req->requester, req->write ? "write" : "read", (unsigned long long)req->iova,
             (unsigned long long)f->ipa);
-        smmu_gpf(s, b->pas, f->ipa, SMMU_GPF_TRANSACTION);
+        smmu_gpf(s, f->pas, f->ipa, SMMU_GPF_TRANSACTION);
         return DMA_GPF;
     }
     smmu_event(s, b, req->requester, req, f);
     return DMA_FAULT;
 }
 
-static DmaResult bypass(Smmu *s, SmmuBank *b, const DmaRequest *req, DmaTarget *out)
+static DmaResult bypass(Smmu *s, SmmuBank *b, Pas pas, const DmaRequest *req, DmaTarget *out)
 {
-    if (!owners_fill(memory_owners(s->cfg.memory), req->iova, b->pas)) {
-        return refuse(s, b, req, &(SmmuFault){ .gpf = true, .ipa = req->iova });
+    if (!owners_fill(memory_owners(s->cfg.memory), req->iova, pas)) {
+        return refuse(s, b, req, &(SmmuFault){ .gpf = true, .pas = pas, .ipa = req->iova });
     }
-    *out = (DmaTarget){ .pa = req->iova, .len = 4096 - (req->iova & 4095), .pas = b->pas };
+    *out = (DmaTarget){ .pa = req->iova, .len = 4096 - (req->iova & 4095), .pas = pas };
     return DMA_OK;
 }
 
 /* SMMUEN clear: GBPA decides, and nothing is recorded. */
 static DmaResult disabled(Smmu *s, SmmuBank *b, const DmaRequest *req, DmaTarget *out)
 {
-    return b->gbpa & GBPA_ABORT || req->iova >> SMMU_OAS != 0 ? DMA_ABORT : bypass(s, b, req, out);
+    return b->gbpa & GBPA_ABORT || req->iova >> SMMU_OAS != 0 ? DMA_ABORT : bypass(s, b, b->pas, req, out);
 }
 
 /* Not in the TLB: configuration, tables. A translated page goes into @e. */
@@ -183,7 +184,7 @@ static DmaResult miss(Smmu *s, SmmuBank *b, const DmaRequest *req, SmmuTlbEntry 
         return DMA_ABORT; /* silently: "STE.Config == 0b000" */
     }
     if (st->bypass && req->iova >> SMMU_OAS == 0) {
-        return bypass(s, b, req, out);
+        return bypass(s, b, st->bypass_pas, req, out);
     }
     if (!smmu_walk(s, b, st, req->iova, req->write, &fresh, &f)) {
         return refuse(s, b, req, &f);
@@ -206,7 +207,7 @@ DmaResult smmu_translate(void *opaque, const DmaRequest *req, DmaTarget *out)
         return DMA_ABORT; /* an access of ours set off this one */
     }
     if (!(s->root_cr0 & ROOT_CR0_ACCESSEN)) {
-        return refuse(s, b, req, &(SmmuFault){ .gpf = true, .ipa = req->iova });
+        return refuse(s, b, req, &(SmmuFault){ .gpf = true, .pas = b->pas, .ipa = req->iova });
     }
     if (!(b->cr0 & CR0_SMMUEN)) {
         return disabled(s, b, req, out);
@@ -222,4 +223,11 @@ DmaResult smmu_translate(void *opaque, const DmaRequest *req, DmaTarget *out)
     }
     *out = (DmaTarget){ .pa = e->pa | (req->iova & 4095), .len = 4096 - (req->iova & 4095), .pas = e->pas };
     return DMA_OK;
+}
+
+void smmu_conformance(SmmuRow *fn, void *opaque)
+{
+    smmu_list_registers(fn, opaque);
+    smmu_list_commands(fn, opaque);
+    smmu_list_events(fn, opaque);
 }

@@ -39,7 +39,9 @@ DmaResult smmu_translate(void *smmu, const DmaRequest *req, DmaTarget *out);
 /* Events so far by interface, recorded or not (queue off or full, kind not asked for); for -result and tests. */
 uint64_t smmu_n_events(const Smmu *s, Pas pas);
 
-/* Rows for docs/conformance.md: "register", "command" or "event", its name. */
-void smmu_conformance(void (*fn)(void *opaque, const char *kind, const char *name), void *opaque);
+/* smmu_conformance - rows for docs/conformance.md: @kind "register", "command" or "event"; @number its offset in its
+ * page, opcode or event number. */
+typedef void SmmuRow(void *opaque, const char *kind, const char *name, unsigned number);
+void smmu_conformance(SmmuRow *fn, void *opaque);
 
 #endif

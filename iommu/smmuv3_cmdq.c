@@ -1,55 +1,43 @@
 /*
  * The command queue. IHI 0070, "Command queue", "Commands": what software caches in us is invalidated, CMD_SYNC
- * completes at once since nothing is ever left in flight. ATS, PRI and stall commands are not offered: illegal.
+ * completes at once since nothing is ever left in flight. ATS, PRI, stall and EL2 commands are not offered: illegal.
  */
-#include <string.h>
-
 #include "iommu/smmuv3_int.h"
 #include "log.h"
 
-enum {
-    CMD_PREFETCH_CFG = 0x01, CMD_PREFETCH_ADDR = 0x02, CMD_CFGI_STE = 0x03, CMD_CFGI_STE_RANGE = 0x04,
-    CMD_CFGI_CD = 0x05, CMD_CFGI_CD_ALL = 0x06, CMD_TLBI_NH_ALL = 0x10, CMD_TLBI_NH_ASID = 0x11,
-    CMD_TLBI_NH_VA = 0x12, CMD_TLBI_NH_VAA = 0x13, CMD_TLBI_S12_VMALL = 0x28, CMD_TLBI_S2_IPA = 0x2a,
-    CMD_TLBI_NSNH_ALL = 0x30, CMD_SYNC = 0x46,
-};
-
 #define CMD_SSEC (1u << 10)
 
-const char *const smmu_command_names[256] = {
-    [CMD_PREFETCH_CFG] = "CMD_PREFETCH_CONFIG",
-    [CMD_PREFETCH_ADDR] = "CMD_PREFETCH_ADDR",
-    [CMD_CFGI_STE] = "CMD_CFGI_STE",
-    [CMD_CFGI_STE_RANGE] = "CMD_CFGI_STE_RANGE",
-    [CMD_CFGI_CD] = "CMD_CFGI_CD",
-    [CMD_CFGI_CD_ALL] = "CMD_CFGI_CD_ALL",
-    [CMD_TLBI_NH_ALL] = "CMD_TLBI_NH_ALL",
-    [CMD_TLBI_NH_ASID] = "CMD_TLBI_NH_ASID",
-    [CMD_TLBI_NH_VA] = "CMD_TLBI_NH_VA",
-    [CMD_TLBI_NH_VAA] = "CMD_TLBI_NH_VAA",
-    [CMD_TLBI_S12_VMALL] = "CMD_TLBI_S12_VMALL",
-    [CMD_TLBI_S2_IPA] = "CMD_TLBI_S2_IPA",
-    [CMD_TLBI_NSNH_ALL] = "CMD_TLBI_NSNH_ALL",
-    [CMD_SYNC] = "CMD_SYNC",
+typedef struct Command Command;
+
+/* One command. TLBI commands say by columns which cached pages they drop. */
+struct Command {
+    uint8_t     opcode;
+    const char *name;
+    unsigned  (*execute)(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1); /* returns a CERROR code */
+    bool        stream;    /* names a stream: SSec must be clear */
+    unsigned    scope;     /* of TLBI: BY_*, or'ed; 0: everything */
 };
+
+enum { BY_STAGE1 = 1, BY_ASID = 2, BY_VMID = 4, BY_VA = 8, BY_IPA = 16 };
 
 /* Which cached pages a TLBI command drops. */
 typedef struct Scope {
-    bool     stage1_only, by_asid, by_vmid, by_address, by_ipa;
+    unsigned by;
     uint16_t asid, vmid;
     uint64_t base, len;
 } Scope;
 
 static bool in_scope(const Scope *sc, const SmmuTlbEntry *e)
 {
-    bool other_asid = e->asid != sc->asid && !(e->global && sc->by_address);
+    bool other_asid = e->asid != sc->asid && !(e->global && (sc->by & BY_VA));
 
-    if ((sc->stage1_only && !e->s1) || (sc->by_asid && other_asid) || (sc->by_vmid && e->vmid != sc->vmid)) {
+    if (((sc->by & BY_STAGE1) && !e->s1) || ((sc->by & BY_ASID) && other_asid) ||
+        ((sc->by & BY_VMID) && e->vmid != sc->vmid)) {
         return false;
     }
-    if (sc->by_address || sc->by_ipa) {
+    if (sc->by & (BY_VA | BY_IPA)) {
         /* A tag in the top byte (TBI) is part of neither address. */
-        uint64_t at = sc->by_ipa ? e->ipa : (uint64_t)sign_extend64(e->iova, 56);
+        uint64_t at = sc->by & BY_IPA ? e->ipa : (uint64_t)sign_extend64(e->iova, 56);
         uint64_t start = align_down(at, e->block);
 
         return start <= sc->base + (sc->len - 1) && sc->base <= start + (e->block - 1);
@@ -61,7 +49,9 @@ static void invalidate(SmmuBank *b, const Scope *sc)
 {
     /* One slot holds a page: a short range of pages from 4 KiB mappings needs no search. An IPA is the I/O address
      * unless stage 1 came first. */
-    if ((sc->by_address || (sc->by_ipa && !b->tlb_nested)) && !b->tlb_blocks && sc->len <= 64 * 4096) {
+    bool by_slot = (sc->by & BY_VA) || ((sc->by & BY_IPA) && !b->tlb_nested);
+
+    if (by_slot && !b->tlb_blocks && sc->len <= 64 * 4096) {
         for (uint64_t a = 0; a < sc->len; a += 4096) {
             SmmuTlbEntry *e = &b->tlb[((sc->base + a) >> 12) % SMMU_N_TLB];
 
@@ -76,9 +66,6 @@ static void invalidate(SmmuBank *b, const Scope *sc)
             e->valid = false;
         }
     }
-    if (!sc->by_address && !sc->by_ipa && !sc->by_asid && !sc->by_vmid) {
-        b->tlb_used = b->tlb_blocks = b->tlb_nested = false;
-    }
 }
 
 /* The address operand; with TG the range form ("Range-based invalidation and level hint"). False: reserved. */
@@ -91,7 +78,10 @@ static bool set_range(Scope *sc, uint64_t w0, uint64_t w1)
     if (tg == 0) {
         return true;
     }
-    if ((num == 0 && scale == 0 && ttl == 0) || (tg == 2 && ttl == 1)) {
+    if (tg == 2 && ttl == 1) {
+        ttl = 0; /* reserved, treated so */
+    }
+    if (num == 0 && scale == 0 && ttl == 0) {
         return false;
     }
     unsigned granule_log2 = tg == 1 ? 12 : tg == 2 ? 14 : 16;
@@ -103,23 +93,14 @@ static bool set_range(Scope *sc, uint64_t w0, uint64_t w1)
     return true;
 }
 
-static unsigned tlbi(SmmuBank *b, unsigned op, uint64_t w0, uint64_t w1)
+static unsigned tlbi(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1)
 {
-    Scope sc = { .vmid = (uint16_t)(w0 >> 32), .asid = (uint16_t)(w0 >> 48) };
+    Scope sc = { .by = c->scope, .vmid = (uint16_t)(w0 >> 32), .asid = (uint16_t)(w0 >> 48) };
 
-    switch (op) {
-    case CMD_TLBI_NH_ALL: sc.stage1_only = sc.by_vmid = true; break;
-    case CMD_TLBI_NH_ASID: sc.stage1_only = sc.by_vmid = sc.by_asid = true; break;
-    case CMD_TLBI_NH_VA: sc.stage1_only = sc.by_vmid = sc.by_asid = sc.by_address = true; break;
-    case CMD_TLBI_NH_VAA: sc.stage1_only = sc.by_vmid = sc.by_address = true; break;
-    case CMD_TLBI_S12_VMALL: sc.by_vmid = true; break;
-    case CMD_TLBI_S2_IPA: sc.by_vmid = sc.by_ipa = true; break;
-    default: break;
-    }
-    if ((sc.by_address || sc.by_ipa) && !set_range(&sc, w0, w1)) {
+    if ((sc.by & (BY_VA | BY_IPA)) && !set_range(&sc, w0, w1)) {
         return CERROR_ILL;
     }
-    if (sc.by_address || sc.by_ipa || sc.by_vmid) {
+    if (sc.by != 0) {
         invalidate(b, &sc);
     } else {
         smmu_tlb_clear(b);
@@ -127,16 +108,34 @@ static unsigned tlbi(SmmuBank *b, unsigned op, uint64_t w0, uint64_t w1)
     return CERROR_NONE;
 }
 
-static unsigned sync(Smmu *s, SmmuBank *b, uint64_t w0, uint64_t w1)
+/* A hint, which we do not take. "CMD_PREFETCH_ADDR": an implementation is not required to prefetch anything. */
+static unsigned prefetch(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1) { return CERROR_NONE; }
+
+/* The context descriptors of a stream are cached with its entry: CFGI_CD and CFGI_CD_ALL drop both. */
+static unsigned cfgi_stream(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1)
+{
+    smmu_config_invalidate(b, (uint32_t)(w0 >> 32), 0);
+    return CERROR_NONE;
+}
+
+/* 2^(Range + 1) streams; a Range of 31 is CMD_CFGI_ALL. */
+static unsigned cfgi_range(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1)
+{
+    smmu_config_invalidate(b, (uint32_t)(w0 >> 32), (w1 & 31) + 1);
+    return CERROR_NONE;
+}
+
+static unsigned sync(Smmu *s, SmmuBank *b, const Command *c, uint64_t w0, uint64_t w1)
 {
     enum { SIG_IRQ = 1, RESERVED = 3 };
-    SmmuMsi  msi = { .addr = w1 & 0x000ffffffffffffcull, .data = (uint32_t)(w0 >> 32) };
+    uint64_t ns = b->pas == PAS_REALM ? w1 & SMMU_MSI_NS : 0;
+    SmmuMsi  msi = { .addr = (w1 & SMMU_MSI_ADDR) | ns, .data = (uint32_t)(w0 >> 32) };
     unsigned signal = w0 >> 12 & 3;
 
     if (signal == RESERVED) {
         return CERROR_ILL;
     }
-    if (signal == SIG_IRQ && msi.addr != 0) {
+    if (signal == SIG_IRQ && (msi.addr & SMMU_MSI_ADDR) != 0) {
         smmu_msi(s, b, &msi, GERROR_MSI_CMDQ_ABT, SMMU_GPF_MSI_CMDQ);
     } else if (signal == SIG_IRQ) {
         smmu_irq(s, b, SMMU_IRQ_SYNC);
@@ -144,40 +143,39 @@ static unsigned sync(Smmu *s, SmmuBank *b, uint64_t w0, uint64_t w1)
     return CERROR_NONE; /* SIG_SEV is not offered (IDR0.SEV): as no signal */
 }
 
+/* All there are: any other opcode is illegal. */
+static const Command commands[] = {
+    /* opcode name                 execute      stream scope */
+    { 0x01, "CMD_PREFETCH_CONFIG", prefetch,    true },
+    { 0x02, "CMD_PREFETCH_ADDR",   prefetch,    true },
+    { 0x03, "CMD_CFGI_STE",        cfgi_stream, true },
+    { 0x04, "CMD_CFGI_STE_RANGE",  cfgi_range,  true },
+    { 0x05, "CMD_CFGI_CD",         cfgi_stream, true },
+    { 0x06, "CMD_CFGI_CD_ALL",     cfgi_stream, true },
+    { 0x10, "CMD_TLBI_NH_ALL",     tlbi,        false, BY_STAGE1 | BY_VMID },
+    { 0x11, "CMD_TLBI_NH_ASID",    tlbi,        false, BY_STAGE1 | BY_VMID | BY_ASID },
+    { 0x12, "CMD_TLBI_NH_VA",      tlbi,        false, BY_STAGE1 | BY_VMID | BY_ASID | BY_VA },
+    { 0x13, "CMD_TLBI_NH_VAA",     tlbi,        false, BY_STAGE1 | BY_VMID | BY_VA },
+    { 0x28, "CMD_TLBI_S12_VMALL",  tlbi,        false, BY_VMID },
+    { 0x2a, "CMD_TLBI_S2_IPA",     tlbi,        false, BY_VMID | BY_IPA },
+    { 0x30, "CMD_TLBI_NSNH_ALL",   tlbi,        false, 0 },
+    { 0x46, "CMD_SYNC",            sync,        false },
+};
+
 /* Returns a CERROR code. */
 static unsigned execute(Smmu *s, SmmuBank *b, uint64_t w0, uint64_t w1)
 {
-    unsigned op = w0 & 0xff;
-    bool     realm = b->pas == PAS_REALM;
+    const Command *c = NULL;
 
-    if (smmu_command_names[op] == NULL || (realm && op >= CMD_CFGI_CD && op <= CMD_TLBI_NH_VAA)) {
-        return CERROR_ILL; /* stage 1 commands need stage 1 */
+    for (size_t i = 0; i < ARRAY_LEN(commands) && c == NULL; i++) {
+        c = commands[i].opcode == (w0 & 0xff) ? &commands[i] : NULL;
     }
-    if (op <= CMD_CFGI_CD_ALL && (w0 & CMD_SSEC)) {
-        return CERROR_ILL; /* a Secure stream, and this is no Secure queue */
+    if (c == NULL || (c->stream && (w0 & CMD_SSEC))) {
+        return CERROR_ILL; /* no such command, or of a Secure stream, and this is no Secure queue */
     }
-    LOG(SMMU, "%s %s 0x%016llx 0x%016llx", pas_name(b->pas), smmu_command_names[op], (unsigned long long)w0,
+    LOG(SMMU, "%s %s 0x%016llx 0x%016llx", pas_name(b->pas), c->name, (unsigned long long)w0,
         (unsigned long long)w1);
-    switch (op) {
-    case CMD_PREFETCH_CFG:
-    case CMD_PREFETCH_ADDR:
-        break; /* hints */
-    case CMD_CFGI_STE:
-        smmu_config_invalidate(b, (uint32_t)(w0 >> 32), 0);
-        break;
-    case CMD_CFGI_STE_RANGE:
-        smmu_config_invalidate(b, (uint32_t)(w0 >> 32), (w1 & 31) + 1);
-        break;
-    case CMD_CFGI_CD:
-    case CMD_CFGI_CD_ALL:
-        smmu_config_invalidate(b, (uint32_t)(w0 >> 32), 0);
-        break;
-    case CMD_SYNC:
-        return sync(s, b, w0, w1);
-    default:
-        return tlbi(b, op, w0, w1);
-    }
-    return CERROR_NONE;
+    return c->execute(s, b, c, w0, w1);
 }
 
 void smmu_cmdq_run(Smmu *s, SmmuBank *b)
@@ -196,7 +194,7 @@ void smmu_cmdq_run(Smmu *s, SmmuBank *b)
         uint8_t  cmd[SMMU_CMD_SIZE];
         unsigned err = CERROR_ABT;
 
-        if (smmu_fetch(s, b, base + (uint64_t)(cons & index_mask) * SMMU_CMD_SIZE, cmd, sizeof(cmd),
+        if (smmu_fetch(s, b->pas, base + (uint64_t)(cons & index_mask) * SMMU_CMD_SIZE, cmd, sizeof(cmd),
                        SMMU_GPF_CMDQ) == MEM_OK) {
             err = execute(s, b, le64_get(cmd), le64_get(cmd + 8));
         }
@@ -209,5 +207,12 @@ void smmu_cmdq_run(Smmu *s, SmmuBank *b)
             return;
         }
         b->cmdq.cons = (cons + 1) & all;
+    }
+}
+
+void smmu_list_commands(SmmuRow *fn, void *opaque)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        fn(opaque, "command", commands[i].name, commands[i].opcode);
     }
 }

@@ -1,8 +1,8 @@
 /*
  * Stream configuration: stream table entry and context descriptor, fetched, checked and taken apart. IHI 0070,
  * "Stream Table Entry", "Context Descriptor", "Configuration structure errors". Not offered, so an error or ignored
- * when used, as the text of the field says: substreams, stalling, EL2 and EL3 stream worlds, stage 1 translation in
- * the Realm bank, small translation tables.
+ * when used, as the text of the field says: substreams, stalling, EL2 and EL3 stream worlds, small translation
+ * tables.
  */
 #include <string.h>
 
@@ -10,6 +10,8 @@
 #include "log.h"
 
 enum { STE_CFG_ABORT = 0, STE_CFG_BYPASS = 4, STE_CFG_S1 = 5, STE_CFG_S2 = 6, STE_CFG_NESTED = 7 };
+
+enum { STE_NSCFG_NS = 3 }; /* of Realm streams: override to Non-secure; a device here does not say, so it is Realm */
 
 enum { MIN_TSZ = 16, MAX_TSZ = 39 };
 
@@ -57,7 +59,7 @@ static bool ste_address(Smmu *s, SmmuBank *b, uint32_t sid, uint64_t *addr, Smmu
     }
     uint64_t l1_size = log2size > split ? 8ull << (log2size - split) : 8;
     uint64_t l1_addr = align_down(base, MAX(l1_size, 64)) + (uint64_t)(sid >> split) * 8;
-    r = smmu_fetch(s, b, l1_addr, l1, sizeof(l1), SMMU_GPF_STE);
+    r = smmu_fetch(s, b->pas, l1_addr, l1, sizeof(l1), SMMU_GPF_STE);
     if (r != MEM_OK) {
         return fail_fetch(f, SMMU_F_STE_FETCH, l1_addr, r);
     }
@@ -117,7 +119,7 @@ static bool load_cd(Smmu *s, SmmuBank *b, SmmuStream *st, uint64_t addr, SmmuFau
         }
         where.pa |= addr & 0xfff;
     }
-    r = smmu_fetch(s, b, where.pa, cd, sizeof(cd), SMMU_GPF_CD);
+    r = smmu_fetch(s, b->pas, where.pa, cd, sizeof(cd), SMMU_GPF_CD);
     if (r != MEM_OK) {
         return fail_fetch(f, SMMU_F_CD_FETCH, where.pa, r);
     }
@@ -168,9 +170,7 @@ static bool parse_ste(Smmu *s, SmmuBank *b, SmmuStream *st, const uint8_t ste[SM
     st->s1 = cfg == STE_CFG_S1 || cfg == STE_CFG_NESTED;
     st->s2 = cfg == STE_CFG_S2 || cfg == STE_CFG_NESTED;
     st->vmid = (uint16_t)le64_get(ste + 16); /* tags stage 1 translations too */
-    if (b->pas == PAS_REALM && (st->s1 || st->bypass)) {
-        return fail(f, SMMU_C_BAD_STE); /* the Realm bank offers stage 2 only (R_IDR0), and we no way around it */
-    }
+    st->bypass_pas = b->pas == PAS_REALM && (w1 >> 46 & 3) == STE_NSCFG_NS ? PAS_NONSECURE : b->pas;
     if (st->s2 && !parse_stage2(st, ste)) {
         return fail(f, SMMU_C_BAD_STE);
     }
@@ -201,7 +201,7 @@ bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault
     if (!ste_address(s, b, sid, &addr, f)) {
         return false;
     }
-    r = smmu_fetch(s, b, addr, ste, sizeof(ste), SMMU_GPF_STE);
+    r = smmu_fetch(s, b->pas, addr, ste, sizeof(ste), SMMU_GPF_STE);
     if (r != MEM_OK) {
         return fail_fetch(f, SMMU_F_STE_FETCH, addr, r);
     }

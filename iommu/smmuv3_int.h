@@ -22,34 +22,39 @@ enum {
 };
 
 /* CR0 and its kin. */
-enum { CR0_SMMUEN = 1, CR0_PRIQEN = 2, CR0_EVTQEN = 4, CR0_CMDQEN = 8, CR0_ATSCHK = 16 };
-enum { IRQ_CTRL_GERROR = 1, IRQ_CTRL_PRIQ = 2, IRQ_CTRL_EVTQ = 4 };
+enum { CR0_SMMUEN = 1, CR0_EVTQEN = 4, CR0_CMDQEN = 8 };
+enum { IRQ_CTRL_GERROR = 1, IRQ_CTRL_EVTQ = 4 };
 enum {
     GERROR_CMDQ = 1 << 0, GERROR_EVTQ_ABT = 1 << 2, GERROR_MSI_CMDQ_ABT = 1 << 4, GERROR_MSI_EVTQ_ABT = 1 << 5,
     GERROR_MSI_GERROR_ABT = 1 << 7,
     GERROR_ALL = 0xb5,
 };
 enum { CERROR_NONE = 0, CERROR_ILL = 1, CERROR_ABT = 2 };
-enum { CR2_RECINVSID = 2 };
+enum { CR2_E2H = 1, CR2_RECINVSID = 2 };
 enum { ROOT_CR0_ACCESSEN = 1, ROOT_CR0_GPCEN = 2 };
 #define GBPA_ABORT  (1u << 20)
 #define GBPA_UPDATE (1u << 31)
 
-/* Event numbers. IHI 0070, "Event records". */
+/* All events there are, by number; the last column is what a record has, see events.c. IHI 0070, "Event records".
+ * F_STREAM_DISABLED and C_BAD_SUBSTREAMID are about substreams, which IDR1.SSIDSIZE does not offer: S1CDMax and S1DSS
+ * are ignored then. F_UUT would be about transactions that no bus here can express. */
+#define SMMU_EVENTS(X)                                         \
+    X(C_BAD_STREAMID, 0x02, 0)                                 \
+    X(F_STE_FETCH,    0x03, HAS_FETCH)                         \
+    X(C_BAD_STE,      0x04, 0)                                 \
+    X(F_CD_FETCH,     0x09, HAS_FETCH)                         \
+    X(C_BAD_CD,       0x0a, 0)                                 \
+    X(F_WALK_EABT,    0x0b, HAS_INPUT | HAS_FETCH)             \
+    X(F_TRANSLATION,  0x10, HAS_INPUT)                         \
+    X(F_ADDR_SIZE,    0x11, HAS_INPUT)                         \
+    X(F_ACCESS,       0x12, HAS_INPUT)                         \
+    X(F_PERMISSION,   0x13, HAS_INPUT | HAS_TTRNW)
+
 typedef enum SmmuEventId {
     SMMU_EVT_NONE = 0,
-    SMMU_F_UUT = 0x01,
-    SMMU_C_BAD_STREAMID = 0x02,
-    SMMU_F_STE_FETCH = 0x03,
-    SMMU_C_BAD_STE = 0x04,
-    SMMU_F_STREAM_DISABLED = 0x06,
-    SMMU_F_CD_FETCH = 0x09,
-    SMMU_C_BAD_CD = 0x0a,
-    SMMU_F_WALK_EABT = 0x0b,
-    SMMU_F_TRANSLATION = 0x10,
-    SMMU_F_ADDR_SIZE = 0x11,
-    SMMU_F_ACCESS = 0x12,
-    SMMU_F_PERMISSION = 0x13,
+#define NUMBER(name, number, has) SMMU_##name = number,
+    SMMU_EVENTS(NUMBER)
+#undef NUMBER
 } SmmuEventId;
 
 /* What was being accessed when a stage 2 fault struck. */
@@ -60,7 +65,8 @@ typedef struct SmmuFault {
     bool        stage2, record; /* record: the stream asks for events of this kind */
     SmmuClass   class;
     uint64_t    ipa;            /* stage 2, or the address of a failed fetch */
-    bool        gpf;            /* the cause is a granule protection fault; of the output: id is SMMU_EVT_NONE */
+    bool        gpf;            /* the cause is a granule protection fault; of the output: id is SMMU_EVT_NONE, */
+    Pas         pas;            /* and this its address space */
 } SmmuFault;
 
 /* Who met a granule protection fault: FAULTCODE and REASON of ROOT_GPF_FAR. A global error's FAULTCODE is its bit
@@ -77,7 +83,9 @@ typedef enum SmmuGpf {
     SMMU_GPF_TRANSACTION = 3 << 1,
 } SmmuGpf;
 
-/* A message-signalled interrupt register triple. */
+/* A message-signalled interrupt register triple. Of the Realm interface: to Realm memory unless NS says otherwise. */
+#define SMMU_MSI_ADDR 0x000ffffffffffffcull
+#define SMMU_MSI_NS   (1ull << 63)
 typedef struct SmmuMsi {
     uint64_t addr;
     uint32_t data, attr;
@@ -93,6 +101,7 @@ typedef struct SmmuStream {
     bool     valid;         /* as a cache entry */
     uint32_t sid;
     bool     abort, bypass; /* neither: translated */
+    Pas      bypass_pas;    /* where a bypass leads: "Realm stream bypass" */
     bool     s1, s2;
     /* stage 1: one table for each half of the input range */
     struct {
@@ -150,9 +159,13 @@ void smmu_irq(Smmu *s, SmmuBank *b, SmmuIrq irq);
 void smmu_msi(Smmu *s, SmmuBank *b, const SmmuMsi *msi, uint32_t abort_error, SmmuGpf gpf);
 void smmu_tlb_clear(SmmuBank *b);
 
+/* regs.c, cmdq.c, events.c: rows for docs/conformance.md, from the tables that serve. */
+void smmu_list_registers(SmmuRow *fn, void *opaque);
+void smmu_list_commands(SmmuRow *fn, void *opaque);
+void smmu_list_events(SmmuRow *fn, void *opaque);
+
 /* cmdq.c: consume commands until the queue is empty or stopped by an error. */
 void smmu_cmdq_run(Smmu *s, SmmuBank *b);
-extern const char *const smmu_command_names[256];
 
 /* config.c: the configuration of a stream; false with @f filled. */
 bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault *f);
@@ -169,14 +182,13 @@ bool smmu_stage2(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t ipa, bool 
 void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f);
 void smmu_gerror(Smmu *s, SmmuBank *b, uint32_t bits);
 void smmu_gpf(Smmu *s, Pas pas, uint64_t pa, SmmuGpf who);
-const char *smmu_event_name(SmmuEventId id);
 
 /*
- * Memory accesses of the SMMU itself, in the bank's address space. A queue, table or MSI address may name a device's
+ * Memory accesses of the SMMU itself, in the address space @pas. A queue, table or MSI address may name a device's
  * registers, our own among them: what such an access sets off (a register write here, DMA there) must not start
  * another access of ours, or hostile software would have us call ourselves without end. The inner one is aborted.
  */
-MemResult smmu_fetch(Smmu *s, const SmmuBank *b, uint64_t pa, void *dst, size_t len, SmmuGpf who);
-MemResult smmu_post(Smmu *s, const SmmuBank *b, uint64_t pa, const void *src, size_t len, SmmuGpf who);
+MemResult smmu_fetch(Smmu *s, Pas pas, uint64_t pa, void *dst, size_t len, SmmuGpf who);
+MemResult smmu_post(Smmu *s, Pas pas, uint64_t pa, const void *src, size_t len, SmmuGpf who);
 
 #endif

@@ -54,7 +54,9 @@ bool smmu_stage2(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t ipa, bool 
     if (w.fault != A64_FAULT_NONE) {
         return fault(f, stage2_event(w.fault), true, st->s2_record, class, ipa);
     }
-    if (st->s2_ptw && w.device && class != SMMU_CLASS_IN) { /* S2PTW: no structures in Device memory */
+    bool structure = class != SMMU_CLASS_IN;
+    if (structure && ((st->s2_ptw && w.device) || w.pas != b->pas)) {
+        /* S2PTW: no structures in Device memory. "F_PERMISSION": none of a Realm's outside of its memory. */
         return fault(f, SMMU_F_PERMISSION, true, st->s2_record, class, ipa);
     }
     out->pa = w.pa & ~0xfffull;
@@ -76,7 +78,7 @@ static bool fetch_descriptor(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_
     if (st->s2 && !smmu_stage2(s, b, st, addr, false, SMMU_CLASS_TTD, &at, f)) {
         return false;
     }
-    MemResult r = smmu_fetch(s, b, at.pa | (addr & 0xfff), bytes, sizeof(bytes), SMMU_GPF_WALK);
+    MemResult r = smmu_fetch(s, b->pas, at.pa | (addr & 0xfff), bytes, sizeof(bytes), SMMU_GPF_WALK);
     if (r != MEM_OK) {
         fault(f, SMMU_F_WALK_EABT, false, true, SMMU_CLASS_TTD, at.pa | (addr & 0xfff));
         f->gpf = r == MEM_GPF;
@@ -209,7 +211,7 @@ bool smmu_walk(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t iova, bool w
     }
     /* The last check: who owns the page. The cache that now holds it is told when that changes. */
     if (!owners_fill(memory_owners(s->cfg.memory), out->pa, out->pas)) {
-        *f = (SmmuFault){ .gpf = true, .ipa = out->pa };
+        *f = (SmmuFault){ .gpf = true, .pas = out->pas, .ipa = out->pa };
         return false;
     }
     return true;

@@ -7,9 +7,10 @@
 
 #include <inttypes.h>
 
-/* Registers, from Realm page 0. */
+/* Registers, from Non-secure page 0, which speaks for all streams; and from Realm page 0. */
+enum { IDR0 = 0x00, IDR1 = 0x04, IDR3 = 0x0c };
 enum {
-    R_IDR0 = 0x00, R_IDR1 = 0x04, R_IDR3 = 0x0c, R_CR0 = 0x20, R_CR0ACK = 0x24, R_CR1 = 0x28, R_CR2 = 0x2c,
+    R_CR0 = 0x20, R_CR0ACK = 0x24, R_CR1 = 0x28, R_CR2 = 0x2c,
     R_GERROR = 0x60, R_GERRORN = 0x64, R_STRTAB_BASE = 0x80, R_STRTAB_BASE_CFG = 0x88, R_CMDQ_BASE = 0x90,
     R_CMDQ_PROD = 0x98, R_CMDQ_CONS = 0x9c, R_EVTQ_BASE = 0xa0, R_EVTQ_PROD = 0x100a8, R_EVTQ_CONS = 0x100ac,
 };
@@ -38,7 +39,7 @@ enum { MAX_SID_BITS = 16, MAX_RANGE = 32 };
 #define STE_S2AA64    BIT(51)
 #define STE_S2R       BIT(58)               /* faults are recorded */
 
-static const MemAttrs realm_attrs = { .pas = PAS_REALM };
+static const MemAttrs realm_attrs = { .pas = PAS_REALM }, ns_attrs = { .pas = PAS_NONSECURE };
 
 static Psmmu *psmmu(Rmm *rmm) { return &dev_state(rmm)->psmmu; }
 
@@ -124,14 +125,22 @@ static void sync(Rmm *rmm)
 
 /* ---- setting up ---- */
 
+static bool id_read(Rmm *rmm, unsigned reg, uint32_t *value)
+{
+    uint8_t b[4] = { 0 };
+    bool    ok = memory_read(rmm->memory, rmm->platform.smmu_base + reg, ns_attrs, b, sizeof(b)) == MEM_OK;
+
+    *value = le32_get(b);
+    return ok;
+}
+
 static bool identify(Rmm *rmm)
 {
     Psmmu   *s = psmmu(rmm);
     uint32_t idr0 = 0, idr1 = 0, idr3 = 0;
 
     s->base = rmm->platform.smmu_realm_base;
-    if (s->base == 0 || !reg_read(rmm, R_IDR0, &idr0) || !reg_read(rmm, R_IDR1, &idr1) ||
-        !reg_read(rmm, R_IDR3, &idr3)) {
+    if (s->base == 0 || !id_read(rmm, IDR0, &idr0) || !id_read(rmm, IDR1, &idr1) || !id_read(rmm, IDR3, &idr3)) {
         return false;
     }
     s->sid_bits = MIN(idr1 & 63, MAX_SID_BITS);

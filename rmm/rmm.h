@@ -38,9 +38,9 @@ typedef struct RmmPlatform {
      * control 1 and 2, which the host cannot write. False: no such port or stream. */
     bool (*tdisp_enable)(void *opaque, uint32_t root, unsigned stream, bool enable);
 
-    /* Realm programming interface of the SMMU in front of PCIe: base of its Realm register page (0: none) and the
-     * stream ID of a requester ID. The RMM programs it by register writes in the Realm space. */
-    uint64_t smmu_realm_base;
+    /* The SMMU in front of PCIe: bases of its Non-secure register page, which says what it can do, and of its Realm
+     * page (0: none), which the RMM programs by register writes in the Realm space; the stream ID of a requester. */
+    uint64_t smmu_base, smmu_realm_base;
     uint32_t (*stream_id)(void *opaque, uint32_t requester);
 
     /* The address ranges of device memory that may be delegated (BAR windows). */

@@ -585,16 +585,14 @@ static void print_doe(void)
 
 /* ---- SMMU ---- */
 
-static void print_smmu_item(void *opaque, const char *kind, const char *name)
+static void print_smmu_item(void *opaque, const char *kind, const char *name, unsigned number)
 {
-    char label[64];
-    Row row = {.number = "", .name = label, .implemented = true, .needs = "smmu_"};
+    char label[64], digits[16];
+    Row row = {.number = digits, .name = label, .implemented = true, .needs = "smmu_"};
 
     g_snprintf(label, sizeof(label), "%s %s", kind, name);
+    g_snprintf(digits, sizeof(digits), strcmp(kind, "register") == 0 ? "0x%05x" : "0x%02x", number);
     row.words[0] = g_strdup(name);
-    row.words[1] = g_strdup_printf("SMMU_%s", name);
-    row.words[2] = g_str_has_prefix(name, "CMD_") ? g_strdup(name + 4) : g_strdup_printf("R_%s", name);
-    row.words[3] = g_strdup_printf("%s0", name); /* the first of several words */
     print_row(&row, false);
     free_words(&row);
 }
@@ -666,7 +664,9 @@ static void print_page(void)
     print_messages("TDISP", "TDISP requests",
                    "PCI Express Base Specification 6.0, \"TDISP\", inside an SPDM session.");
     print_doe();
-    print_head("SMMUv3", "Arm IHI 0070: registers, commands and events that are there. The rest is not advertised.",
+    print_head("SMMUv3",
+               "Arm IHI 0070: registers (number: offset from page 0; R_ and ROOT_ have pages of their own), commands\n"
+               "(opcode) and events (event number) that are there. The rest is not advertised.",
                false);
     smmu_conformance(print_smmu_item, NULL);
     print_cpu();

@@ -370,6 +370,7 @@ static void add_firmware(Cca *c)
         .ide_key_go = platform_key_go,
         .ide_key_stop = platform_key_stop,
         .tdisp_enable = platform_tdisp_enable,
+        .smmu_base = CCA_SMMU_BASE,
         .smmu_realm_base = CCA_SMMU_REALM_BASE,
         .stream_id = platform_stream_id,
         .dev_base = { CCA_PCI_MMIO_BASE, CCA_PCI_HIGH_BASE },

@@ -26,8 +26,8 @@ static uint64_t address(ByteReader *r)
 static void set_register(SmmuRig *rig, ByteReader *r)
 {
     static const unsigned known[] = { CR0, CR2, GBPA, IRQ_CTRL, GERRORN, GERROR_IRQ_CFG0, GERROR_IRQ_CFG1, STRTAB_BASE,
-                                      STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD, CMDQ_CONS, EVTQ_BASE, EVTQ_IRQ_CFG0,
-                                      EVTQ_PROD, EVTQ_CONS };
+                                      STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD, CMDQ_CONS, EVENTQ_BASE, EVENTQ_IRQ_CFG0,
+                                      EVENTQ_PROD, EVENTQ_CONS };
     unsigned how = br_u8(r), size = 1u << (how >> 5 & 3);
     uint64_t off = how & 0x10 ? br_u24(r) % 0x20000 : known[br_u8(r) % ARRAY_LEN(known)];
     uint64_t value = how & 8 ? address(r) | (br_u8(r) & 31) : br_u24(r);
@@ -72,7 +72,9 @@ static void put_table(SmmuRig *rig, ByteReader *r)
 
 static void command(SmmuRig *rig, ByteReader *r)
 {
-    static const uint8_t ops[] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x28, 0x2a, 0x30, 0x46 };
+    static const uint8_t ops[] = { CMD_PREFETCH_CONFIG, CMD_PREFETCH_ADDR, CMD_CFGI_STE, CMD_CFGI_STE_RANGE,
+                                   CMD_CFGI_CD, CMD_CFGI_CD_ALL, CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_NH_VA,
+                                   CMD_TLBI_NH_VAA, CMD_TLBI_S12_VMALL, CMD_TLBI_S2_IPA, CMD_TLBI_NSNH_ALL, CMD_SYNC };
     unsigned             how = br_u8(r);
     uint64_t             op = how & 0x80 ? br_u8(r) : ops[(how >> 1) % ARRAY_LEN(ops)];
 

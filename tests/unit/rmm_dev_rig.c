@@ -80,6 +80,7 @@ static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
     SmmuConfig cfg = { .memory = rig->memory, .sid_bits = SID_BITS, .realm_offset = 0x20000 };
 
     d->smmu = smmu_new(&cfg);
+    memory_add_mmio(rig->memory, "smmu", D_SMMU - cfg.realm_offset, 0x20000, &smmu_ns_ops, d->smmu);
     memory_add_mmio(rig->memory, "smmu-realm", D_SMMU, 0x20000, &smmu_realm_ops, d->smmu);
     owners_set(rig->owners, D_SMMU, 0x20000, OWNER_REALM);
     memory_add_mmio(rig->memory, "bar", D_BAR, 16 << 20, &bar_ops, NULL);
@@ -89,6 +90,7 @@ static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
         .ide_key_go = key_go,
         .ide_key_stop = key_stop,
         .tdisp_enable = tdisp_enable,
+        .smmu_base = D_SMMU - cfg.realm_offset,
         .smmu_realm_base = D_SMMU,
         .stream_id = stream_id,
         .dev_base = {D_BAR},

@@ -16,7 +16,7 @@ enum {
     D_PDEV = 128, D_AUX = 129, D_PDEV2 = 161, D_AUX2 = 162, D_VDEV = 194, D_VDEV2, D_L2, D_L3, D_SPARE,
     D_PARAMS = 208, D_COMM, D_REQ, D_RSP, D_LAST
 };
-#define D_SMMU   0x0a000000ull
+#define D_SMMU   0x0a000000ull  /* Realm page 0; the Non-secure pages are below */
 #define D_BAR    0x10000000ull  /* device memory; 16 MiB */
 #define D_IPA    0x10000000ull  /* where it is mapped: at its own address */
 #define D_ROOT   0x0008u        /* the root port */

@@ -22,7 +22,7 @@ static void set_up(SmmuRig *r, bool realm, uint64_t strtab, uint64_t cmdq, uint6
     rig_set(r, realm, STRTAB_BASE, 8, strtab);
     rig_set(r, realm, STRTAB_BASE_CFG, 4, 6);
     rig_set(r, realm, CMDQ_BASE, 8, cmdq | RIG_QUEUE_LOG2);
-    rig_set(r, realm, EVTQ_BASE, 8, evtq | RIG_QUEUE_LOG2);
+    rig_set(r, realm, EVENTQ_BASE, 8, evtq | RIG_QUEUE_LOG2);
     rig_set(r, realm, IRQ_CTRL, 4, 5);
     rig_set(r, realm, CR0, 4, 0xd);
 }
