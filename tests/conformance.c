@@ -9,7 +9,7 @@
 
 #include "bits.h"
 #include "cpu/a64/decode.h"
-#include "hw/pci/doe.h"
+#include "hw/tdisp/tdisp_nic.h"
 #include "iommu/smmuv3.h"
 #include "rmm/rmi.h"
 #include "rmm/rmm.h"
@@ -166,43 +166,6 @@ static bool label_is_tested(const Row *row, const char *label)
         }
     }
     return false;
-}
-
-/* 1 to 3 for the conditions that REQUIRE_GRANULE and REQUIRE_NS check, in their order; 0 for any other. */
-static unsigned granule_check(const char *label)
-{
-    return g_str_has_suffix(label, "_align")                                      ? 1
-           : g_str_has_suffix(label, "_bound")                                    ? 2
-           : g_str_has_suffix(label, "_state") || g_str_has_suffix(label, "_pas") ? 3
-                                                                                  : 0;
-}
-
-static bool same_stem(const char *a, const char *b)
-{
-    size_t n = (size_t)(strrchr(a, '_') - a);
-
-    return (size_t)(strrchr(b, '_') - b) == n && strncmp(a, b, n) == 0;
-}
-
-/* The three checks of one granule stand on one source line, so the RMM's list has them in any order. */
-static void sort_granule_checks(const char **labels, size_t n)
-{
-    for (size_t i = 0; i + 2 < n; i++) {
-        const char *three[3] = {NULL};
-        bool all = true;
-
-        for (size_t k = i; all && k < i + 3; k++) {
-            unsigned place = granule_check(labels[k]);
-
-            all = place != 0 && three[place - 1] == NULL && same_stem(labels[i], labels[k]);
-            if (all) {
-                three[place - 1] = labels[k];
-            }
-        }
-        if (all) {
-            memcpy(&labels[i], three, sizeof(three));
-        }
-    }
 }
 
 static void print_failures(const Row *row)
@@ -458,7 +421,6 @@ static void print_calls(const char *iface, const Named *all, size_t n, const cha
         GPtrArray *failures = g_array_index(t.failures, GPtrArray *, i);
         char number[16];
 
-        sort_granule_checks((const char **)failures->pdata, failures->len);
         Row row = {.number = number,
                    .name = all[i].name,
                    .implemented = t.listed[i],
@@ -547,40 +509,25 @@ static void print_messages(const char *protocol, const char *title, const char *
 
 /* ---- DOE ---- */
 
-/* What hw/pci/doe.c serves; discovery is the mailbox's own, the others belong to the function behind it. */
-static const struct DoeItem {
-    unsigned number;
-    const char *name, *words[2];
-} doe_items[] = {
-    {DOE_TYPE_DISCOVERY, "object DOE Discovery", {"discovery", "DOE_TYPE_DISCOVERY"}},
-    {DOE_TYPE_SPDM, "object CMA/SPDM", {"DOE_TYPE_SPDM"}},
-    {DOE_TYPE_SECURED_SPDM, "object Secured CMA/SPDM", {"DOE_TYPE_SECURED_SPDM"}},
-    {0x08, "register DOE Control", {"CONTROL", "DOE_CONTROL"}},
-    {0x0c, "register DOE Status", {"STATUS", "DOE_STATUS"}},
-    {0x10, "register DOE Write Data Mailbox", {"WRITE", "DOE_WRITE"}},
-    {0x14, "register DOE Read Data Mailbox", {"READ", "DOE_READ"}},
-};
+static void print_doe_item(void *opaque, const char *kind, const char *name, unsigned number)
+{
+    char label[64], digits[8];
+    Row row = {.number = digits, .name = label, .implemented = true, .needs = "DOE"};
+
+    g_snprintf(label, sizeof(label), "%s %s", kind, name);
+    g_snprintf(digits, sizeof(digits), "0x%02x", number);
+    row.words[0] = g_strdup(name);
+    print_row(&row, false);
+    free_words(&row);
+}
 
 static void print_doe(void)
 {
     print_head("PCIe DOE",
                "PCI Express Base Specification 6.0, \"Data Object Exchange (DOE)\": data objects of the PCI-SIG\n"
-               "(number: type) and registers (number: offset in the extended capability). The mailbox answers\n"
-               "discovery itself; the other objects are those of tdisp-nic.",
+               "(number: type) and registers (number: offset in the extended capability), as tdisp-nic has them.",
                false);
-    for (size_t i = 0; i < ARRAY_LEN(doe_items); i++) {
-        char number[8];
-        Row row = {.number = number, .name = doe_items[i].name, .implemented = true};
-
-        if (g_str_has_prefix(row.name, "register")) {
-            row.needs = "0x80000000u"; /* Go: tests that use the registers themselves */
-        }
-        g_snprintf(number, sizeof(number), "0x%02x", doe_items[i].number);
-        row.words[0] = g_strdup(doe_items[i].words[0]);
-        row.words[1] = g_strdup(doe_items[i].words[1]);
-        print_row(&row, false);
-        free_words(&row);
-    }
+    doe_conformance(tdisp_nic_protocols, TDISP_NIC_N_PROTOCOLS, print_doe_item, NULL);
 }
 
 /* ---- SMMU ---- */

@@ -9,16 +9,7 @@
 #include "bytes.h"
 #include "log.h"
 
-enum {
-    REG_CAP = 0x04,
-    REG_CONTROL = 0x08,
-    REG_STATUS = 0x0c,
-    REG_WRITE = 0x10,
-    REG_READ = 0x14,
-    SIZE = 0x18,
-    HEADER_DW = 2,
-    DISCOVERY_DW = 3,
-};
+enum { REG_CAP = 0x04, SIZE = 0x18, HEADER_DW = 2, MAX_PAYLOAD = 4 * (DOE_MAX_DW - HEADER_DW) };
 
 #define CONTROL_ABORT      BIT(0)
 #define CONTROL_INT_ENABLE BIT(1)
@@ -67,46 +58,45 @@ static void reply(Doe *doe, const DoeProtocol *proto, size_t payload)
     interrupt(doe);
 }
 
-/* "DOE Discovery". Index 0 is discovery itself; one past the end names no protocol. */
-static void discover(Doe *doe)
+static const DoeProtocol *protocol_at(const Doe *doe, unsigned index);
+
+/* "DOE Discovery". Index 0 is discovery itself; one past the end names no protocol. The mailbox serves it, so it is
+ * @opaque. */
+static size_t discover(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                       size_t rsp_cap)
 {
-    static const DoeProtocol self = { DOE_VENDOR_PCISIG, DOE_TYPE_DISCOVERY };
-    unsigned                 index = doe->in[4 * HEADER_DW];
-    uint16_t                 vendor = 0xffff;
-    uint8_t                  type = 0xff;
+    Doe *doe = opaque;
 
-    if (doe->in_dw != DISCOVERY_DW) {
+    if (req_len != 4) {
         fail(doe, "discovery request of a wrong length");
-        return;
+        return 0;
     }
-    if (index <= doe->n_proto) {
-        const DoeProtocol *p = index == 0 ? &self : &doe->proto[index - 1];
+    unsigned           index = req[0];
+    const DoeProtocol *p = protocol_at(doe, index);
+    uint32_t           next = index < doe->n_proto ? index + 1 : 0;
 
-        vendor = p->vendor;
-        type = p->type;
-    }
-    uint32_t next = index < doe->n_proto ? index + 1 : 0;
+    le32_put(rsp, (p != NULL ? p->vendor | (uint32_t)p->type << 16 : 0xffffff) | next << 24);
+    return 4;
+}
 
-    le32_put(doe->out + 4 * HEADER_DW, vendor | (uint32_t)type << 16 | next << 24);
-    reply(doe, &self, 4);
+static const DoeProtocol discovery = { DOE_VENDOR_PCISIG, DOE_TYPE_DISCOVERY, "DOE Discovery", discover };
+
+static const DoeProtocol *protocol_at(const Doe *doe, unsigned index)
+{
+    return index == 0 ? &discovery : index <= doe->n_proto ? &doe->proto[index - 1] : NULL;
 }
 
 static void dispatch(Doe *doe, uint16_t vendor, uint8_t type)
 {
-    if (vendor == DOE_VENDOR_PCISIG && type == DOE_TYPE_DISCOVERY) {
-        discover(doe);
-        return;
-    }
-    for (unsigned i = 0; i < doe->n_proto; i++) {
-        const DoeProtocol *p = &doe->proto[i];
+    const DoeProtocol *p;
 
+    for (unsigned i = 0; (p = protocol_at(doe, i)) != NULL; i++) {
         if (p->vendor == vendor && p->type == type) {
-            size_t n =
-                doe->handler(doe->opaque, p, doe->in + 4 * HEADER_DW, 4 * (size_t)(doe->in_dw - HEADER_DW),
-                             doe->out + 4 * HEADER_DW, 4 * (size_t)(DOE_MAX_DW - HEADER_DW));
+            size_t n = p->handler(p == &discovery ? doe : doe->opaque, p, doe->in + 4 * HEADER_DW,
+                                  4 * (size_t)(doe->in_dw - HEADER_DW), doe->out + 4 * HEADER_DW, MAX_PAYLOAD);
 
             if (n != 0) {
-                reply(doe, p, MIN(n, 4 * (size_t)(DOE_MAX_DW - HEADER_DW)));
+                reply(doe, p, MIN(n, (size_t)MAX_PAYLOAD));
             }
             return;
         }
@@ -139,35 +129,12 @@ static void go(Doe *doe)
 static void abort_all(Doe *doe)
 {
     drop(doe);
-    doe->busy = doe->error = doe->int_status = false;
+    doe->error = doe->int_status = false;
 }
 
-static uint32_t read_register(const Doe *doe, unsigned reg, uint32_t stored)
-{
-    switch (reg) {
-    case REG_CONTROL:
-        return doe->int_enable ? CONTROL_INT_ENABLE : 0;
-    case REG_STATUS:
-        return (uint32_t)((doe->int_status ? STATUS_INT : 0) | (doe->error ? STATUS_ERROR : 0) |
-                          (doe->ready ? STATUS_READY : 0));
-    case REG_WRITE:
-        return 0;
-    case REG_READ:
-        return doe->ready ? le32_get(doe->out + 4 * (size_t)doe->out_pos) : 0;
-    default:
-        return stored;
-    }
-}
+static uint32_t read_control(const Doe *doe) { return doe->int_enable ? CONTROL_INT_ENABLE : 0; }
 
-static uint32_t doe_read(void *opaque, unsigned off, unsigned size, uint32_t value)
-{
-    unsigned shift = (off & 3) * 8;
-    uint32_t whole = read_register(opaque, off & ~3u, value << shift);
-
-    return (uint32_t)extract64(whole, shift, size * 8);
-}
-
-static void control_written(Doe *doe, const PciConfigWrite *w, uint32_t value)
+static void write_control(Doe *doe, const PciConfigWrite *w, uint32_t value)
 {
     if ((w->off & 3) == 0 && doe->vector != PCI_MSIX_NONE) {
         doe->int_enable = (value & CONTROL_INT_ENABLE) != 0;
@@ -179,9 +146,30 @@ static void control_written(Doe *doe, const PciConfigWrite *w, uint32_t value)
     }
 }
 
-static void mailbox_written(Doe *doe, uint32_t value)
+static uint32_t read_status(const Doe *doe)
 {
-    if (doe->error) {
+    return (uint32_t)((doe->int_status ? STATUS_INT : 0) | (doe->error ? STATUS_ERROR : 0) |
+                      (doe->ready ? STATUS_READY : 0));
+}
+
+static void write_status(Doe *doe, const PciConfigWrite *w, uint32_t value)
+{
+    doe->int_status &= (value & STATUS_INT) == 0;
+}
+
+static uint32_t read_nothing(const Doe *doe) { return 0; }
+
+static bool is_dword(Doe *doe, const PciConfigWrite *w)
+{
+    if (w->size != 4) {
+        fail(doe, "mailbox access that is not a double word");
+    }
+    return w->size == 4;
+}
+
+static void write_mailbox(Doe *doe, const PciConfigWrite *w, uint32_t value)
+{
+    if (!is_dword(doe, w) || doe->error) {
         return;
     }
     if (doe->in_dw == DOE_MAX_DW) {
@@ -191,9 +179,11 @@ static void mailbox_written(Doe *doe, uint32_t value)
     le32_put(doe->in + 4 * (size_t)doe->in_dw++, value);
 }
 
-static void pop(Doe *doe)
+static uint32_t read_front(const Doe *doe) { return doe->ready ? le32_get(doe->out + 4 * (size_t)doe->out_pos) : 0; }
+
+static void pop(Doe *doe, const PciConfigWrite *w, uint32_t value)
 {
-    if (doe->error) {
+    if (!is_dword(doe, w) || doe->error) {
         return;
     }
     if (!doe->ready) {
@@ -206,31 +196,43 @@ static void pop(Doe *doe)
     }
 }
 
+/* "DOE Extended Capability". The header is the bus's. */
+static const struct Register {
+    unsigned    off;
+    const char *name;
+    uint32_t  (*read)(const Doe *doe); /* NULL: what the space holds */
+    void      (*write)(Doe *doe, const PciConfigWrite *w, uint32_t value);
+} registers[] = {
+    { REG_CAP, "DOE Capabilities", NULL, NULL },
+    { 0x08, "DOE Control", read_control, write_control },
+    { 0x0c, "DOE Status", read_status, write_status },
+    { 0x10, "DOE Write Data Mailbox", read_nothing, write_mailbox },
+    { 0x14, "DOE Read Data Mailbox", read_front, pop },
+};
+
+static const struct Register *find_register(unsigned off)
+{
+    for (size_t i = 0; i < ARRAY_LEN(registers); i++) {
+        if (registers[i].off == (off & ~3u)) {
+            return &registers[i];
+        }
+    }
+    return NULL;
+}
+
+static uint32_t doe_read(void *opaque, unsigned off, unsigned size, uint32_t value)
+{
+    const struct Register *r = find_register(off);
+
+    return r == NULL || r->read == NULL ? value : (uint32_t)extract64(r->read(opaque), (off & 3) * 8, size * 8);
+}
+
 static void doe_written(void *opaque, const PciConfigWrite *w)
 {
-    Doe     *doe = opaque;
-    unsigned reg = w->off & ~3u;
-    uint32_t value = w->raw << ((w->off & 3) * 8);
+    const struct Register *r = find_register(w->off);
 
-    switch (reg) {
-    case REG_CONTROL:
-        control_written(doe, w, value);
-        break;
-    case REG_STATUS:
-        doe->int_status &= (value & STATUS_INT) == 0;
-        break;
-    case REG_WRITE:
-    case REG_READ:
-        if (w->size != 4) {
-            fail(doe, "mailbox access that is not a double word");
-        } else if (reg == REG_WRITE) {
-            mailbox_written(doe, value);
-        } else {
-            pop(doe);
-        }
-        break;
-    default:
-        break;
+    if (r != NULL && r->write != NULL) {
+        r->write(opaque, w, w->raw << ((w->off & 3) * 8));
     }
 }
 
@@ -245,14 +247,12 @@ static void doe_reset(void *opaque, PciResetKind kind)
 static const PciSpanOps doe_ops = { doe_read, doe_written, doe_reset };
 
 void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto,
-              unsigned vector, DoeHandler *handler, void *opaque)
+              unsigned vector, void *opaque)
 {
     unsigned off = pci_add_ext_cap(pd, PCI_EXT_CAP_DOE, version, SIZE);
 
-    g_assert(n_proto <= DOE_MAX_PROTOCOLS);
-    *doe = (Doe){ .pd = pd, .off = (uint16_t)off, .n_proto = n_proto, .vector = vector, .handler = handler,
+    *doe = (Doe){ .pd = pd, .off = (uint16_t)off, .proto = proto, .n_proto = n_proto, .vector = vector,
                   .opaque = opaque };
-    memcpy(doe->proto, proto, n_proto * sizeof(*proto));
     doe->in = g_malloc0(4 * (size_t)DOE_MAX_DW);
     doe->out = g_malloc0(4 * (size_t)DOE_MAX_DW);
     if (vector != PCI_MSIX_NONE) {
@@ -265,4 +265,19 @@ void doe_deinit(Doe *doe)
 {
     g_clear_pointer(&doe->in, g_free);
     g_clear_pointer(&doe->out, g_free);
+}
+
+void doe_conformance(const DoeProtocol *proto, unsigned n_proto,
+                     void (*fn)(void *opaque, const char *kind, const char *name, unsigned number),
+                     void *opaque)
+{
+    Doe                mailbox = { .proto = proto, .n_proto = n_proto };
+    const DoeProtocol *p;
+
+    for (unsigned i = 0; (p = protocol_at(&mailbox, i)) != NULL; i++) {
+        fn(opaque, "object", p->name, p->type);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(registers); i++) {
+        fn(opaque, "register", registers[i].name, registers[i].off);
+    }
 }

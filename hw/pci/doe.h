@@ -14,14 +14,9 @@ enum {
     DOE_TYPE_SPDM = 1,
     DOE_TYPE_SECURED_SPDM = 2,
     DOE_MAX_DW = 1 << 18,       /* of one object, header included */
-    DOE_MAX_PROTOCOLS = 4,
 };
 
-/* What a mailbox speaks besides discovery. */
-typedef struct DoeProtocol {
-    uint16_t vendor;
-    uint8_t  type;
-} DoeProtocol;
+typedef struct DoeProtocol DoeProtocol;
 
 /**
  * DoeHandler - answer one object.
@@ -32,28 +27,44 @@ typedef struct DoeProtocol {
 typedef size_t DoeHandler(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
                           uint8_t *rsp, size_t rsp_cap);
 
+/* What a mailbox speaks besides discovery. */
+struct DoeProtocol {
+    uint16_t    vendor;
+    uint8_t     type;
+    const char *name;
+    DoeHandler *handler;
+};
+
 typedef struct Doe {
     PciDevice  *pd;
     uint16_t    off; /* of the extended capability */
-    DoeProtocol proto[DOE_MAX_PROTOCOLS];
+    const DoeProtocol *proto;
     unsigned    n_proto;
     unsigned    vector; /* of interrupts; PCI_MSIX_NONE: not supported */
-    DoeHandler *handler;
     void       *opaque;
     uint8_t    *in, *out;            /* DOE_MAX_DW words each */
     uint32_t    in_dw, out_dw, out_pos; /* words written; in the reply; popped */
-    bool        busy, error, ready, int_status, int_enable;
+    bool        error, ready, int_status, int_enable;
 } Doe;
 
 /**
  * doe_init - add a mailbox to a function; from its realize().
  * @version: of the capability, 1 or 2
+ * @proto: must stay; discovery is not among them, but is served all the same
  * @vector: MSI-X vector for interrupts or PCI_MSIX_NONE
  */
 void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto,
-              unsigned vector, DoeHandler *handler, void *opaque);
+              unsigned vector, void *opaque);
 
 /* doe_deinit - from unrealize(). */
 void doe_deinit(Doe *doe);
+
+/**
+ * doe_conformance - rows for docs/conformance.md of a mailbox that speaks @proto.
+ * @fn: gets kind "register", its name and offset in the capability, or "object", its name and type
+ */
+void doe_conformance(const DoeProtocol *proto, unsigned n_proto,
+                     void (*fn)(void *opaque, const char *kind, const char *name, unsigned number),
+                     void *opaque);
 
 #endif

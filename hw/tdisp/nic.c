@@ -48,10 +48,14 @@ static void nic_reset(Device *dev)
     memset(&nic->net.v.chain, 0, sizeof(nic->net.v.chain));
 }
 
+/* "Component Measurement and Authentication (CMA-SPDM)": the two data objects. */
+const DoeProtocol tdisp_nic_protocols[TDISP_NIC_N_PROTOCOLS] = {
+    { DOE_VENDOR_PCISIG, DOE_TYPE_SPDM, "CMA/SPDM", dsm_object },
+    { DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM, "Secured CMA/SPDM", dsm_object },
+};
+
 static bool nic_realize(Device *dev, GError **error)
 {
-    static const DoeProtocol protocols[] = { { DOE_VENDOR_PCISIG, DOE_TYPE_SPDM },
-                                             { DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM } };
     static const IdeConfig   ide = {
           .n_sel = NIC_N_STREAMS, .n_addr = NIC_N_ADDR, .ide_km = true, .tee_limited = true,
           .cfg_requests = true,
@@ -73,7 +77,7 @@ static bool nic_realize(Device *dev, GError **error)
     guard_listen(nic);
     pci_add_bar(pd, TDISP_NIC_BAR_ENGINE, NIC_ENGINE_SIZE, PCI_BAR_MEM64 | PCI_BAR_PREFETCH, &engine_ops);
     pci_add_aer(pd);
-    doe_init(&nic->doe, pd, 2, protocols, ARRAY_LEN(protocols), PCI_MSIX_NONE, dsm_object, nic);
+    doe_init(&nic->doe, pd, 2, tdisp_nic_protocols, TDISP_NIC_N_PROTOCOLS, PCI_MSIX_NONE, nic);
     ide_init(&nic->ide, pd, &ide, &dsm_ide_ops, nic);
     root_port_set_endpoint_ide(pd, &nic->ide);
     dsm_init(nic);

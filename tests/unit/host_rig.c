@@ -329,8 +329,8 @@ static bool rig_device_realize(Device *dev, GError **error)
     static const PciHooks    hooks = { .config_written = config_written };
     static const MmioOps     ops = { bar_read, bar_write };
     static const PciIds      ids = { .vendor = 0x1234, .device = 1, .class_code = 0xff0000 };
-    static const DoeProtocol proto[] = {{DOE_VENDOR_PCISIG, DOE_TYPE_SPDM},
-                                        {DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM}};
+    static const DoeProtocol proto[] = { { DOE_VENDOR_PCISIG, DOE_TYPE_SPDM, "plain", echo },
+                                         { DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM, "secured", echo } };
     static const IdeConfig   ide = { .n_sel = 1, .n_addr = 1, .ide_km = true, .tee_limited = true };
     RigDevice               *d = (RigDevice *)dev;
     PciDevice               *pd = &d->pci;
@@ -342,7 +342,7 @@ static bool rig_device_realize(Device *dev, GError **error)
     pci_add_msix(pd, N_VECTORS, 2, 0, 2, 0x800);
     pci_add_exp(pd, PCI_EXP_ENDPOINT, PCI_EXP_DEVCAP_TEE_IO | PCI_EXP_DEVCAP_FLR);
     pd->hooks = &hooks;
-    doe_init(&d->doe, pd, 2, proto, d->talks_secured ? 2 : 1, PCI_MSIX_NONE, echo, d);
+    doe_init(&d->doe, pd, 2, proto, d->talks_secured ? 2 : 1, PCI_MSIX_NONE, d);
     ide_init(&d->ide, pd, &ide, NULL, d);
     root_port_set_endpoint_ide(pd, &d->ide);
     return true;

@@ -69,7 +69,7 @@ static const IdeOps ide_callbacks = { changed, reconfigured };
 static bool toy_realize(Device *dev, GError **error)
 {
     static const PciIds      ids = { .vendor = 0x1234, .device = 0x5678, .class_code = 0xff0000 };
-    static const DoeProtocol proto[] = { { DOE_VENDOR_PCISIG, TOY_PROTO }, { 0x1234, 1 } };
+    static const DoeProtocol proto[] = { { DOE_VENDOR_PCISIG, TOY_PROTO, "toy", echo }, { 0x1234, 1, "other", echo } };
     static const IdeConfig   ide = { .n_link = 1, .n_sel = 2, .n_addr = 1, .ide_km = true,
                                      .tee_limited = true };
     PciToy                  *t = (PciToy *)dev;
@@ -85,7 +85,7 @@ static bool toy_realize(Device *dev, GError **error)
                 PCI_EXP_DEVCAP_FLR | PCI_EXP_DEVCAP_TEE_IO);
     pci_add_pm(pd);
     pci_add_aer(pd);
-    doe_init(&t->doe, pd, 2, proto, ARRAY_LEN(proto), 3, echo, t);
+    doe_init(&t->doe, pd, 2, proto, ARRAY_LEN(proto), 3, t);
     ide_init(&t->ide, pd, &ide, &ide_callbacks, t);
     pd->hooks = &hooks;
     root_port_set_endpoint_ide(pd, &t->ide);

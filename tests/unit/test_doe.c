@@ -12,7 +12,7 @@
 #include "pci_rig.h"
 #include "pci_toy.h"
 
-enum { CONTROL = 8, STATUS = 12, WRITE = 16, READ = 20 };
+enum { CAPABILITIES = 4, CONTROL = 8, STATUS = 12, WRITE = 16, READ = 20 };
 
 #define READY 0x80000000u
 #define ERROR 0x4u
@@ -34,14 +34,14 @@ typedef struct DoeCase {
 #define SEND            { 'c', GO }
 
 static const DoeCase cases[] = {
-    { "discovery of index 0",
+    { "DOE Discovery of index 0",
       { HEAD(0, 3), { 'w', 0 }, SEND, { 's', READY }, { 'r', 1 }, { 'p' }, { 'r', 3 }, { 'p' },
                                 { 's', READY }, { 'r', 0x01000001 }, { 'p' }, { 's', 0 } } },
-    { "discovery of index 1, version 2",
+    { "DOE Discovery of index 1, version 2",
       { HEAD(0, 3), { 'w', 0x201 }, SEND, { 'p' }, { 'p' }, { 'r', 0x02070001 } } },
-    { "discovery of the last", { HEAD(0, 3), { 'w', 2 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00011234 } } },
-    { "discovery past the end", { HEAD(0, 3), { 'w', 3 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00ffffff } } },
-    { "discovery too long", { HEAD(0, 4), { 'w', 0 }, { 'w', 0 }, SEND, { 's', ERROR } } },
+    { "DOE Discovery of the last", { HEAD(0, 3), { 'w', 2 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00011234 } } },
+    { "DOE Discovery past the end", { HEAD(0, 3), { 'w', 3 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00ffffff } } },
+    { "DOE Discovery too long", { HEAD(0, 4), { 'w', 0 }, { 'w', 0 }, SEND, { 's', ERROR } } },
     { "echo",
       { HEAD(7, 3), { 'w', 0x44332211 }, SEND, { 's', READY }, { 'r', 0x00070001 }, { 'p' }, { 'r', 4 },
         { 'p' }, { 'r', 0x44332211 }, { 'p' }, { 'r', 0x44332211 }, { 's', READY }, { 'p' }, { 's', 0 },
@@ -105,6 +105,74 @@ static void test_scripts(void **state)
         }
         rig_free(r);
     }
+}
+
+/* ---- registers ---- */
+
+typedef struct RegisterCase {
+    const char *name;
+    unsigned    off;
+    uint32_t    write, expect; /* written as a whole to an idle mailbox; what it reads then */
+    uint32_t    status;        /* and DOE Status */
+} RegisterCase;
+
+static const RegisterCase registers[] = {
+    { "DOE Capabilities", CAPABILITIES, ~0u, 1 | 3 << 1, 0 }, /* interrupts, by vector 3; read-only */
+    { "DOE Control", CONTROL, 0x7ffffffc, 0, 0 },             /* reserved bits */
+    { "DOE Control, interrupt enable", CONTROL, 2, 2, 0 },
+    { "DOE Control, Abort", CONTROL, ABORT | 2, 2, 0 },
+    { "DOE Control, Go", CONTROL, GO, 0, ERROR },             /* with nothing to go */
+    { "DOE Status", STATUS, ~0u, 0, 0 },
+    { "DOE Write Data Mailbox", WRITE, 0x12345678, 0, 0 },
+    { "DOE Read Data Mailbox", READ, 0x12345678, 0, ERROR },  /* a pop, of nothing */
+};
+
+static void test_registers(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(registers); i++) {
+        const RegisterCase *c = &registers[i];
+        PciRig             *r = rig_new();
+        unsigned            off = ((PciToy *)rig_add(r, "pci-toy,id=t"))->doe.off;
+
+        print_message("%s\n", c->name);
+        rig_cfg_write(r, 8, off + c->off, 4, c->write);
+        assert_int_equal(rig_cfg_read(r, 8, off + c->off, 4), c->expect);
+        assert_int_equal(rig_cfg_read(r, 8, off + STATUS, 4), c->status);
+        rig_free(r);
+    }
+}
+
+/* Bytes and words of registers: reads give their part, writes act as their part. */
+static void test_narrow(void **state)
+{
+    static const struct {
+        unsigned off, size;
+        uint32_t expect;
+    } reads[] = {
+        { READ, 2, 0x0001 }, { READ + 2, 2, 0x0007 }, { READ + 2, 1, 0x07 }, { READ + 3, 1, 0 }, { STATUS, 1, 0 },
+        { STATUS + 3, 1, 0x80 }, { STATUS + 2, 2, 0x8000 }, { CONTROL, 1, 2 }, { CONTROL + 2, 2, 0 },
+    };
+    PciRig  *r = rig_new();
+    unsigned off = ((PciToy *)rig_add(r, "pci-toy,id=t"))->doe.off;
+    Step     ask[] = { HEAD(7, 2) };
+
+    for (unsigned i = 0; i < ARRAY_LEN(ask); i++) {
+        run(r, off, &ask[i]);
+    }
+    rig_cfg_write(r, 8, off + CONTROL, 1, 2);
+    rig_cfg_write(r, 8, off + CONTROL + 3, 1, 0x80); /* Go, which leaves the enable alone */
+    run(r, off, &(Step){ 's', READY | 2 });
+    rig_cfg_write(r, 8, off + STATUS + 1, 1, 0xff);
+    run(r, off, &(Step){ 's', READY | 2 });
+    rig_cfg_write(r, 8, off + STATUS, 1, 2); /* clears the interrupt */
+    for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
+        assert_int_equal(rig_cfg_read(r, 8, off + reads[i].off, reads[i].size), reads[i].expect);
+    }
+    rig_cfg_write(r, 8, off + READ, 2, 0); /* no pop */
+    run(r, off, &(Step){ 's', ERROR | 2 });
+    rig_cfg_write(r, 8, off + CONTROL, 1, ABORT);
+    run(r, off, &(Step){ 's', 0 });
+    rig_free(r);
 }
 
 static void test_padding_and_silence(void **state)
@@ -183,13 +251,48 @@ static void test_interrupt(void **state)
     rig_free(r);
 }
 
+typedef struct Listed {
+    unsigned n_objects, n_registers;
+} Listed;
+
+static void check_listed(void *opaque, const char *kind, const char *name, unsigned number)
+{
+    Listed *l = opaque;
+    bool    found = strcmp(kind, "object") == 0;
+
+    l->n_objects += found;
+    l->n_registers += !found;
+    for (size_t i = 0; i < ARRAY_LEN(registers) && !found; i++) {
+        found = strcmp(registers[i].name, name) == 0 && registers[i].off == number;
+    }
+    if (!found) {
+        fail_msg("%s is listed, and no row here has it", name);
+    }
+}
+
+/* Every register of the capability but its header, and every protocol. */
+static void test_conformance(void **state)
+{
+    PciRig *r = rig_new();
+    Doe    *doe = &((PciToy *)rig_add(r, "pci-toy,id=t"))->doe;
+    Listed  l = { 0 };
+
+    doe_conformance(doe->proto, doe->n_proto, check_listed, &l);
+    assert_int_equal(l.n_objects, 3);
+    assert_int_equal(l.n_registers, 5);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_narrow),
         cmocka_unit_test(test_padding_and_silence),
         cmocka_unit_test(test_maximum),
         cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_conformance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

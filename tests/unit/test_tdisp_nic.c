@@ -54,6 +54,32 @@ static void test_discovery(void **state)
     rig_free(r);
 }
 
+/* What each data object is answered with, before there is a session; 0: silence. */
+static void test_data_objects(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t     type, request[8], len;
+        uint8_t     code; /* of the SPDM response */
+    } rows[] = {
+        { "CMA/SPDM, GET_VERSION", DOE_TYPE_SPDM, { 0x10, 0x84 }, 4, 0x04 },
+        { "CMA/SPDM, GET_DIGESTS too early", DOE_TYPE_SPDM, { 0x10, 0x81 }, 4, 0x7f },
+        { "Secured CMA/SPDM, GET_VERSION", DOE_TYPE_SECURED_SPDM, { 0x10, 0x84 }, 4, 0 },
+        { "Secured CMA/SPDM of no session", DOE_TYPE_SECURED_SPDM, { 1, 0, 0, 0, 2 }, 8, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new(NULL);
+        uint8_t rsp[256] = { 0 };
+        size_t  n = rig_exchange(r, rows[i].type, rows[i].request, rows[i].len, rsp, sizeof(rsp));
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(n != 0, rows[i].code != 0);
+        assert_int_equal(rsp[1], rows[i].code);
+        rig_free(r);
+    }
+}
+
 /* ---- the whole way ---- */
 
 static void test_assignment(void **state)
@@ -984,6 +1010,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_discovery),
+        cmocka_unit_test(test_data_objects),
         cmocka_unit_test(test_assignment),
         cmocka_unit_test(test_function_id),
         cmocka_unit_test(test_report),
