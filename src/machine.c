@@ -20,6 +20,9 @@
 #define WINDOW_MIN_NS  1000
 /* Windows between two looks at file descriptors. */
 #define WINDOWS_PER_POLL 4
+/* An idle guest may be this far ahead of the wall, so that one sleep serves deadlines that lie close together. A
+ * kernel's come in pairs: after a timer its tick runs once more, 4 or 10 ms later, before it stops. */
+#define PACE_SLACK_NS 12000000
 /* Without any deadline a machine only waits for the outside: how often it looks. */
 #define IDLE_POLL_MS 100
 
@@ -93,12 +96,16 @@ Machine *machine_new(const Options *o, GError **error)
     m->clock = clock_new();
     m->owners = owners_new();
     m->memory = memory_new(m->owners);
-    m->engine = cpu_engine_new(m->memory, m->owners, CPU_ACCEL_INTERP);
+    m->engine = cpu_engine_new(m->memory, m->owners, o->accel, error);
     m->slots = g_array_new(FALSE, TRUE, sizeof(Slot));
     m->steps = g_array_new(FALSE, TRUE, sizeof(Step));
     m->loop = g_main_loop_new(NULL, FALSE);
     m->host_clock = o->clock_host;
     log_set_prefix(trace_prefix, m);
+    if (m->engine == NULL) {
+        machine_free(m);
+        return NULL;
+    }
     return m;
 }
 
@@ -331,7 +338,8 @@ static bool run_window(Machine *m)
     return busy;
 }
 
-/* Nothing to run: jump to the next deadline, at the pace of the wall while something outside is attached. */
+/* Nothing to run: jump to the next deadline, at the pace of the wall while something outside is attached. Returns
+ * how long to sleep first, in microseconds. */
 static int64_t idle_jump(Machine *m)
 {
     int64_t deadline = clock_next_deadline(m->clock);
@@ -340,10 +348,10 @@ static int64_t idle_jump(Machine *m)
         return (int64_t)IDLE_POLL_MS * 1000;
     }
     if (m->host_clock || m->live > 0) {
-        int64_t ahead_us = (deadline - wall_now_ns(m)) / 1000;
+        int64_t ahead_ns = deadline - wall_now_ns(m);
 
-        if (ahead_us > 0) {
-            return ahead_us;
+        if (ahead_ns > (m->host_clock ? 0 : PACE_SLACK_NS)) {
+            return (ahead_ns + 999) / 1000;
         }
     }
     clock_advance(m->clock, deadline);

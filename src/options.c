@@ -381,8 +381,9 @@ static bool set_log_file(Options *o, const char *value, GError **error)
 
 static bool set_accel(Options *o, const char *value, GError **error)
 {
-    return strcmp(value, "interp") == 0 ||
-           fail(error, "-accel: '%s' is not offered; use -accel interp, the portable executor", value);
+    o->accel = strcmp(value, "jit") == 0 ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP;
+    return o->accel == CPU_ACCEL_JIT || strcmp(value, "interp") == 0 ||
+           fail(error, "-accel: '%s' is not offered; use jit (machine code) or interp (the portable executor)", value);
 }
 
 static bool set_clock(Options *o, const char *value, GError **error)
@@ -491,7 +492,7 @@ static const Option option_table[] = {
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
-    { "accel", "interp", "how guest code runs: interp is the portable executor", set_accel },
+    { "accel", "interp", "how guest code runs: jit is machine code for x86-64 hosts, interp the portable executor", set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },
     { "rtc", "base=DATE|utc", "date at power on (default 2026-01-01T00:00:00)", set_rtc },
     { "seed", "N", "seed of every random generator in the machine (default 0)", set_seed },

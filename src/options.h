@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/cpu.h"
+
 /* "name,key=value,key=value": -device, -netdev, -drive, -chardev, -M. Kept as text until the part exists. */
 typedef struct OptionList {
     char      *driver;          /* the first word, when it has no '=' */
@@ -32,6 +34,7 @@ typedef struct Options {
     GPtrArray  *serials;        /* char * */
     bool        nographic, no_reboot;
     bool        clock_host;     /* -clock host */
+    CpuAccel    accel;          /* -accel */
     int64_t     rtc_base_s;     /* seconds since 1970 */
     uint64_t    seed;
     char       *gdb;            /* address, or NULL */

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "cpu/ir/block.h"
+#include "cpu/jit/jit.h"
 #include "log.h"
 
 enum { ARENA_SIZE = 64 << 20, ONCE_ARENA_SIZE = 1 << 20 };
@@ -65,6 +66,9 @@ void code_deinit(CpuEngine *e)
     g_hash_table_destroy(e->splits);
     g_array_free(e->breakpoints, TRUE);
     ir_block_free(e->ir);
+    for (unsigned i = 0; i < G_N_ELEMENTS(e->region_ir); i++) {
+        ir_block_free(e->region_ir[i]);
+    }
 }
 
 static unsigned bucket_of(uint64_t pa, uint64_t pc, uint64_t key)
@@ -84,15 +88,21 @@ static CpuBlock *lookup(const CpuEngine *e, uint64_t pa, uint64_t pc, uint64_t k
     return b;
 }
 
-static void replace_first_op(CpuBlock *b, XCode code)
+/* Who enters the block comes back to the run loop instead. */
+static void bar_entry(CpuEngine *e, CpuBlock *b, XCode code)
 {
     XOp op = { .code = code };
 
+    if (b->code != NULL) {
+        jit_kill(e->jit, b);
+        return;
+    }
     exec_bind(&op, 1);
     b->op[0].go = op.go; /* the rest stays: the operation may be running */
 }
 
-static void kill_block(CpuEngine *e, CpuBlock *b)
+/* Lookups do not find the block any more. */
+static void forget_block(CpuEngine *e, CpuBlock *b)
 {
     CpuBlock **p = &e->buckets[bucket_of(b->pa, b->pc, b->key)];
 
@@ -102,8 +112,13 @@ static void kill_block(CpuEngine *e, CpuBlock *b)
     if (*p != NULL) {
         *p = b->next_hash;
     }
+}
+
+static void kill_block(CpuEngine *e, CpuBlock *b)
+{
+    forget_block(e, b);
     b->dead = true;
-    replace_first_op(b, X_dead);
+    bar_entry(e, b, X_dead);
 }
 
 /* Every block is gone; nothing may lead to one. */
@@ -113,6 +128,9 @@ static void reset(CpuEngine *e)
     g_hash_table_remove_all(e->splits);
     memset(e->buckets, 0, sizeof(*e->buckets) * BLOCK_BUCKETS);
     e->arena.used = 0;
+    if (e->jit != NULL) {
+        jit_reset(e->jit);
+    }
     e->reset_wanted = false;
     e->resets++;
     e->stats.flushes++;
@@ -175,9 +193,9 @@ void code_written(void *opaque, uint64_t pa, uint64_t len)
     }
 }
 
-void code_split(CpuEngine *e, CpuBlock *b, unsigned insn)
+void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc)
 {
-    uint64_t pa = b->pa + b->pc_delta[insn];
+    uint64_t pa = b->pa + (pc - b->pc); /* a block and all parts of a region are in one page */
 
     if (!g_hash_table_contains(e->splits, &pa)) {
         g_hash_table_add(e->splits, g_memdup2(&pa, sizeof(pa)));
@@ -305,6 +323,8 @@ static void trace_block(const Cpu *cpu, const CpuBlock *b, LogCategory category)
     }
     if (category == LOG_IR) {
         ir_print(cpu->engine->ir, f);
+    } else if (b->code != NULL) {
+        jit_print(cpu->engine->jit, b, f);
     } else {
         exec_print(cpu->guest, b, f);
     }
@@ -334,6 +354,15 @@ static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
     }
 }
 
+/* What is kept becomes machine code when there is a generator for it. */
+static LowerResult lower(CpuEngine *e, const Source *s, Arena *arena, CpuBlock **b)
+{
+    const JitSource from = { s->pc, s->key, s->pa };
+
+    return e->jit != NULL && arena == &e->arena ? jit_compile(e->jit, e->ir, &from, arena, b)
+                                                : lower_block(e->ir, arena, b);
+}
+
 static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max)
 {
     CpuEngine *e = cpu->engine;
@@ -342,7 +371,7 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     for (;;) {
         emit_ir(cpu, s, max);
         ir_optimize(e->ir);
-        LowerResult res = lower_block(e->ir, arena, &b);
+        LowerResult res = lower(e, s, arena, &b);
         if (res == LOWER_OK) {
             break;
         }
@@ -387,11 +416,105 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
         b = translate(cpu, &s, &e->arena, e->max_block);
         add_block(e, b, s.host_page);
         if (code_is_breakpoint(e, pc)) {
-            replace_first_op(b, X_breakpoint);
+            bar_entry(e, b, X_breakpoint);
         }
     }
     *jump_slot(cpu->tlb[0], pc) = b;
     return b;
+}
+
+/* ---- regions ---- */
+
+enum { REGION_INSNS = 400 };
+
+typedef struct Region {
+    JitPart  part[CPU_REGION_PARTS];
+    unsigned n, insns;
+    Source   source; /* of the entry; all parts are in its page */
+} Region;
+
+static bool has_part(const Region *r, uint64_t pc)
+{
+    for (unsigned i = 0; i < r->n; i++) {
+        if (r->part[i].pc == pc) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the code at @pc when it is of the entry's page and has run before. */
+static void add_part(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
+{
+    CpuEngine *e = cpu->engine;
+    Source     s = r->source;
+
+    s.pc = pc;
+    s.key = key;
+    s.pa = (r->source.pa & PAGE_MASK) | (pc & ~PAGE_MASK);
+    if (((pc ^ r->source.pc) & PAGE_MASK) != 0 || r->n == CPU_REGION_PARTS || r->insns >= REGION_INSNS ||
+        has_part(r, pc) || (r->n > 0 && lookup(e, s.pa, pc, key) == NULL)) {
+        return;
+    }
+    emit_ir(cpu, &s, e->max_block);
+    ir_optimize(e->ir);
+    r->insns += e->ir->n_insns;
+    r->part[r->n++] = (JitPart){ e->ir, pc, key };
+    e->ir = e->region_ir[r->n - 1];
+    e->region_ir[r->n - 1] = (IrBlock *)r->part[r->n - 1].ir;
+}
+
+/* Depth first: what follows a part comes right behind it where that is possible. */
+static void grow(Cpu *cpu, Region *r, unsigned part)
+{
+    const IrBlock *ir = r->part[part].ir;
+    const IrNode  *x = &ir->node[ir->n - 1];
+    uint64_t       to[2] = { x->op == IR_exit_branch ? x->imm2 : x->imm, x->imm };
+    unsigned       n = ir->ends ? 0 : x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned before = r->n;
+
+        add_part(cpu, r, to[i], r->part[part].key);
+        if (r->n > before) {
+            grow(cpu, r, before);
+        }
+    }
+}
+
+void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
+{
+    CpuEngine *e = cpu->engine;
+    Region     r = { .n = 0 };
+    CpuBlock  *old, *b = NULL;
+
+    if (e->reset_wanted || !fetch(cpu, pc, key, &r.source)) {
+        return;
+    }
+    old = lookup(e, r.source.pa, pc, key);
+    for (unsigned i = 0; i < CPU_REGION_PARTS && e->region_ir[i] == NULL; i++) {
+        e->region_ir[i] = ir_block_new(NULL, 0);
+    }
+    jit_cool(cpu, r.source.pa, pc);
+    if (old == NULL || old->dead || old->region || code_is_breakpoint(e, pc)) {
+        return;
+    }
+    add_part(cpu, &r, pc, key);
+    grow(cpu, &r, 0);
+    if (jit_compile_region(e->jit, r.part, r.n, r.source.pa, &e->arena, &b) != LOWER_OK) {
+        return; /* the block stays as it is */
+    }
+    b->pc = pc;
+    b->key = key;
+    b->pa = r.source.pa;
+    b->region = true;
+    forget_block(e, old);
+    add_block(e, b, r.source.host_page);
+    jit_replace(e->jit, old, b);
+    *jump_slot(cpu->tlb[0], pc) = b;
+    if (log_on(LOG_OUT_ASM)) {
+        trace_block(cpu, b, LOG_OUT_ASM);
+    }
 }
 
 CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit)

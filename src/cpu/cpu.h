@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <glib.h>
+
 #include "clock.h"
 #include "cpu/ir/ir.h"
 #include "memory.h"
@@ -72,6 +74,9 @@ typedef struct CpuGuest {
     void (*unaligned)(Cpu *cpu, uint64_t va, CpuAccess access);
     void (*bus_error)(Cpu *cpu, uint64_t va, uint64_t pa, CpuAccess access, MemResult why);
 
+    /* Of *@key, the key after a register that is part of it was set to @value. False: ask key(). May be NULL. */
+    bool (*key_after)(uint64_t *key, unsigned reg, uint64_t value);
+
     /* Called between blocks when cpu->attention is set and before the first block of a run: takes a pending
      * interrupt when it is not masked. Returns false when the CPU waits. */
     bool (*attend)(Cpu *cpu);
@@ -80,12 +85,18 @@ typedef struct CpuGuest {
     void (*disassemble)(uint64_t pc, const uint8_t *code, char *dst, size_t cap);
 } CpuGuest;
 
-enum { CPU_SPACES = 2, CPU_TEMPS = 512 };
+enum { CPU_SPACES = 2, CPU_TEMPS = 512, CPU_HEAT = 4096 };
 
 /* Storage of one temporary of a block; wider values take several. */
 typedef struct CpuTemp {
     uint64_t q[2];
 } __attribute__((aligned(16))) CpuTemp;
+
+/* The host's registers while generated code calls C. */
+typedef struct CpuSaved {
+    uint64_t gpr[16];
+    uint8_t  xmm[16][16] __attribute__((aligned(16)));
+} CpuSaved;
 
 /* First member of a front end's CPU structure. Fields up to the mark are the engine's hot state. */
 struct Cpu {
@@ -95,6 +106,9 @@ struct Cpu {
     bool      fault;       /* a helper or access raised an exception: the block is left */
     struct CpuBlock *block; /* that runs, NULL between blocks */
     const void *op;        /* of the block: the operation that called out last */
+    const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */
+    uint64_t  next_pc;     /* generated code: where it wants to go on */
+    uint32_t  exit_id;     /* generated code: the exit that it took, 0 for none that could be linked */
     /* --- end of hot state --- */
     bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
     bool      waiting;     /* WFI or WFE without a wake-up */
@@ -107,12 +121,18 @@ struct Cpu {
     uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
     int64_t   slice_end_ns;
     struct CpuRun *run;    /* engine's own per-CPU state */
+    CpuSaved  saved;
+    uint32_t  heat[CPU_HEAT]; /* generated code: runs until blocks of a slot count as hot */
     CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
 };
 
-typedef enum CpuAccel { CPU_ACCEL_INTERP } CpuAccel;
+typedef enum CpuAccel { CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;
 
-CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel);
+/**
+ * cpu_engine_new - an engine whose CPUs access @memory.
+ * Returns NULL, with a sentence in @error, when this host cannot do @accel.
+ */
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel, GError **error);
 void       cpu_engine_free(CpuEngine *e);
 
 /* cpu_init - join a CPU (zeroed by the caller) to an engine; cpu_deinit undoes it. */

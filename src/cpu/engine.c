@@ -9,19 +9,18 @@
 #include "cpu/engine.h"
 
 #include "cpu/ir/block.h"
+#include "cpu/jit/jit.h"
 
 /* ---- exact counts in the middle of a block ---- */
 
-unsigned run_insn_index(const Cpu *cpu)
+/* Index of the instruction of the executor's block that the operation belongs to. */
+static unsigned insn_of(const CpuBlock *b, const XOp *op)
 {
-    const CpuBlock *b = cpu->block;
-    const XOp      *op = cpu->op;
-    unsigned        lo = 0, hi;
+    unsigned lo = 0, hi = b->n;
 
-    if (b == NULL || op < b->op || op >= b->op + b->n_ops) {
+    if (op < b->op || op >= b->op + b->n_ops) {
         return 0;
     }
-    hi = b->n;
     while (hi - lo > 1) { /* the last instruction that starts at or before the operation */
         unsigned mid = (lo + hi) / 2;
 
@@ -34,11 +33,28 @@ unsigned run_insn_index(const Cpu *cpu)
     return lo;
 }
 
+bool run_here(const Cpu *cpu, CpuSite *here)
+{
+    CpuBlock *b = cpu->block;
+
+    if (cpu->site != NULL) {
+        *here = *cpu->site;
+        return true;
+    }
+    if (b == NULL) {
+        return false;
+    }
+    unsigned i = insn_of(b, cpu->op);
+    *here = (CpuSite){ .pc = b->pc + b->pc_delta[i], .block = b, .after = b->n - i };
+    return true;
+}
+
 int64_t run_executed(const Cpu *cpu)
 {
     int64_t at_end = cpu->run->limit - cpu->left;
+    CpuSite here;
 
-    return cpu->block == NULL ? at_end : at_end - cpu->block->n + run_insn_index(cpu);
+    return run_here(cpu, &here) ? at_end - here.after : at_end;
 }
 
 int64_t cpu_now(const Cpu *cpu)
@@ -53,14 +69,17 @@ uint64_t cpu_insns(const Cpu *cpu)
 
 uint64_t cpu_current_pc(const Cpu *cpu)
 {
-    return cpu->block == NULL ? cpu->guest->pc(cpu)
-                              : cpu->block->pc + cpu->block->pc_delta[run_insn_index(cpu)];
+    CpuSite here;
+
+    return run_here(cpu, &here) ? here.pc : cpu->guest->pc(cpu);
 }
 
 void run_sync_pc(Cpu *cpu)
 {
-    if (cpu->block != NULL) {
-        cpu->guest->set_pc(cpu, cpu_current_pc(cpu));
+    CpuSite here;
+
+    if (run_here(cpu, &here)) {
+        cpu->guest->set_pc(cpu, here.pc);
     }
 }
 
@@ -116,7 +135,9 @@ void run_recheck(Cpu *cpu)
 
 bool run_must_be_last(Cpu *cpu)
 {
-    if (!cpu->run->active || cpu->block == NULL || run_insn_index(cpu) + 1 == cpu->block->n) {
+    CpuSite here;
+
+    if (!cpu->run->active || !run_here(cpu, &here) || here.after == 1) {
         return false;
     }
     cpu->run->unwind = true;
@@ -129,16 +150,18 @@ bool run_must_be_last(Cpu *cpu)
 /* After EXEC_FAULT: only the instructions up to the faulting one count. */
 static void settle_fault(Cpu *cpu)
 {
-    CpuBlock *b = cpu->block;
-    unsigned  insn = run_insn_index(cpu);
+    CpuSite here;
 
+    if (!run_here(cpu, &here)) {
+        g_assert_not_reached(); /* a fault has a place */
+    }
     if (cpu->run->unwind) {
-        cpu->left += b->n - insn;
+        cpu->left += here.after;
         run_sync_pc(cpu);
         cpu->run->unwind = false;
-        code_split(cpu->engine, b, insn);
+        code_split(cpu->engine, here.block, here.pc);
     } else {
-        cpu->left += b->n - insn - 1;
+        cpu->left += here.after - 1;
     }
     cpu->fault = false;
 }
@@ -167,9 +190,11 @@ static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
     return b;
 }
 
-static void link_blocks(const ExecLink *link, const CpuBlock *from, CpuBlock *to)
+static void link_blocks(const CpuEngine *e, const ExecLink *link, const CpuBlock *from, CpuBlock *to)
 {
-    if (link->exit != NULL && exec_may_link(from, to)) {
+    if (link->jit != NULL) {
+        jit_link(e->jit, link->jit, to);
+    } else if (link->exit != NULL && exec_may_link(from, to)) {
         link->exit->to[link->which] = to;
     }
 }
@@ -178,7 +203,7 @@ static void link_blocks(const ExecLink *link, const CpuBlock *from, CpuBlock *to
 static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
 {
     CpuEngine *e = cpu->engine;
-    ExecLink   link = { NULL, 0 };
+    ExecLink   link = { NULL, 0, NULL };
     CpuBlock  *from = NULL;
 
     for (;;) {
@@ -189,15 +214,20 @@ static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
             return;
         }
         if (resets == e->resets) {
-            link_blocks(&link, from, b);
+            link_blocks(e, &link, from, b);
         }
-        ExecExit how = exec_run(cpu, b, &link);
+        ExecExit how = b->code != NULL ? jit_run(e->jit, cpu, b, &link) : exec_run(cpu, b, &link);
         if (how == EXEC_FAULT) {
             settle_fault(cpu);
         }
         from = cpu->block;
         cpu->block = NULL;
         cpu->op = NULL;
+        cpu->site = NULL;
+        if (how == EXEC_HOT) {
+            code_promote(cpu, cpu->guest->pc(cpu), cpu->guest->key(cpu));
+            how = EXEC_FIND;
+        }
         if (how != EXEC_FIND || stepping || cpu->left <= 0) {
             return;
         }
@@ -297,10 +327,29 @@ static void flush_all(void *opaque, uint64_t pa, uint64_t len)
     }
 }
 
-CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel)
+/* Generated code, where the host has it. */
+static bool start_jit(CpuEngine *e, CpuAccel accel, GError **error)
+{
+    char why[200];
+
+    if (accel == CPU_ACCEL_INTERP) {
+        return true;
+    }
+    e->jit = jit_new(e, (size_t)CODE_CACHE_SIZE, why, sizeof(why));
+    if (e->jit == NULL) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "-accel jit: %s; use -accel interp", why);
+    }
+    return e->jit != NULL;
+}
+
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel, GError **error)
 {
     CpuEngine *e = g_new0(CpuEngine, 1);
 
+    if (!start_jit(e, accel, error)) {
+        g_free(e);
+        return NULL;
+    }
     e->memory = memory;
     e->owners = owners;
     e->cpus = g_ptr_array_new();
@@ -320,6 +369,7 @@ void cpu_engine_free(CpuEngine *e)
     memory_remove_cache(e->memory, flush_all, e);
     owners_remove_cache(e->owners, flush_pa, e);
     code_deinit(e);
+    jit_free(e->jit);
     g_ptr_array_free(e->cpus, TRUE);
     g_free(e);
 }
@@ -333,6 +383,9 @@ void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clo
     cpu->index = index;
     cpu->run = g_new0(CpuRun, 1);
     tlb_init(cpu);
+    for (unsigned i = 0; i < CPU_HEAT; i++) {
+        cpu->heat[i] = JIT_HOT;
+    }
     g_ptr_array_add(e->cpus, cpu);
 }
 

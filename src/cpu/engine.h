@@ -12,6 +12,9 @@
 #include "cpu/ir/exec.h"
 
 enum {
+    CPU_REGION_PARTS = 16,   /* blocks that become one region, at most */
+    CODE_CACHE_SIZE = 128 << 20,
+
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
 
@@ -105,13 +108,23 @@ bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value);
 
 /* ---- blocks (code.c) ---- */
 
+/* An instruction that calls C, with what the engine must know of its place. */
+typedef struct CpuSite {
+    uint64_t  pc;
+    CpuBlock *block;
+    uint32_t  after; /* instructions accounted for that are not done yet, this one included */
+} CpuSite;
+
 struct CpuBlock {
     uint64_t  pc, key;
+    const void *code;  /* generated code; NULL: the operations below */
+    struct JitCode *jit;
     uint64_t  pa;      /* of the first byte */
     uint32_t  n;       /* instructions */
     uint32_t  n_ops;
     bool      dead;    /* dropped; memory stays until the arena is reset */
     bool      once;    /* not in the cache */
+    bool      region;  /* generated from several blocks */
     CpuBlock *next_hash, *next_page;
     uint16_t *first_op; /* of each instruction */
     uint32_t *pc_delta; /* of each instruction, from pc */
@@ -133,6 +146,8 @@ struct CpuEngine {
     unsigned    resets;
     unsigned    max_block;
     IrBlock    *ir;
+    IrBlock    *region_ir[CPU_REGION_PARTS]; /* of the parts of the region being formed */
+    struct Jit *jit;         /* NULL: the portable executor runs everything */
     GArray     *breakpoints; /* uint64_t */
     CpuEngineStats stats;
 };
@@ -149,11 +164,14 @@ void code_deinit(CpuEngine *e);
  * raised an exception. */
 CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key);
 
+/* code_promote - the block at @pc has run often: it and what it leads to become a region. */
+void code_promote(Cpu *cpu, uint64_t pc, uint64_t key);
+
 /* code_once - a block of at most @limit instructions that is not kept; valid until the next call. */
 CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit);
 
-/* code_split - from now on blocks end after instruction @insn of @b; forgets @b. */
-void code_split(CpuEngine *e, CpuBlock *b, unsigned insn);
+/* code_split - from now on blocks end after the instruction at @pc of @b; forgets @b. */
+void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc);
 
 /* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks of its pages. */
 void code_written(void *engine, uint64_t pa, uint64_t len);
@@ -175,8 +193,8 @@ typedef struct CpuRun {
 /* Instructions executed in this run before the current one. */
 int64_t run_executed(const Cpu *cpu);
 
-/* Index of the current instruction in the running block. */
-unsigned run_insn_index(const Cpu *cpu);
+/* run_here - where the current instruction is. False: none is running. */
+bool run_here(const Cpu *cpu, CpuSite *here);
 
 /* run_must_be_last - an access that may change what the next instruction sees. True when the current
  * instruction is not the last of its block: the block is then left before it, to run it alone. */

@@ -16,6 +16,7 @@
 #include "cpu/ir/block.h"
 #include "cpu/ir/passes.h"
 #include "cpu/ir/wide.h"
+#include "tests/unit/accel.h"
 
 /* A guest whose only instruction is whatever a test builds. */
 typedef struct Lab {
@@ -380,7 +381,7 @@ static int setup(void **state)
     bench.memory = memory_new(bench.owners);
     bench.clock = clock_new();
     memory_add_ram(bench.memory, "ram", 0, 1 << 20, NULL);
-    bench.engine = cpu_engine_new(bench.memory, bench.owners, CPU_ACCEL_INTERP);
+    bench.engine = cpu_engine_new(bench.memory, bench.owners, test_accel(), NULL);
     bench.lab = g_aligned_alloc0(1, sizeof(Lab), 16);
     cpu_init(&bench.lab->cpu, bench.engine, &lab_guest, bench.memory, bench.clock, 0);
     return 0;

@@ -8,6 +8,7 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "tests/unit/accel.h"
 
 #define REG(n, ty, member) { n, ty, offsetof(ToyCpu, s.member), false }
 #define X4(a, b, c, d) \
@@ -542,7 +543,7 @@ ToyMachine *toy_machine_new(void)
     m->clock = clock_new();
     m->ram = memory_add_ram(m->memory, "ram", 0, TOY_RAM_SIZE, NULL);
     m->device = memory_add_mmio(m->memory, "device", TOY_DEVICE_PA, 4096, &device_ops, m);
-    m->engine = cpu_engine_new(m->memory, m->owners, CPU_ACCEL_INTERP);
+    m->engine = cpu_engine_new(m->memory, m->owners, test_accel(), NULL);
     m->cpu = g_aligned_alloc0(1, sizeof(ToyCpu), 16);
     cpu_init(&m->cpu->cpu, m->engine, &toy_guest, m->memory, m->clock, 0);
     cpu_select_context(&m->cpu->cpu, 0, 0);

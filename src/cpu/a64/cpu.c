@@ -463,6 +463,19 @@ static void guest_set_pc(Cpu *cpu, uint64_t pc)
     a64_from_cpu(cpu)->pc = a64_branch_addr(a64_from_cpu(cpu), pc);
 }
 
+/* BTYPE is the one part of the key that blocks write with a known value. */
+static bool guest_key_after(uint64_t *key, unsigned reg, uint64_t value)
+{
+    if (reg != A64_R_BTYPE) {
+        return false;
+    }
+    *key &= ~(uint64_t)(A64_KEY_BTYPE_SET | A64_KEY_BTYPE);
+    if (value != 0) {
+        *key |= A64_KEY_BTYPE_SET | value << A64_KEY_BTYPE_SHIFT;
+    }
+    return true;
+}
+
 static void guest_disassemble(uint64_t pc, const uint8_t *code, char *dst, size_t cap)
 {
     a64_disassemble(pc, le32_get(code), dst, cap);
@@ -475,6 +488,7 @@ const CpuGuest a64_guest = {
     .pc = guest_pc,
     .key = a64_block_key,
     .set_pc = guest_set_pc,
+    .key_after = guest_key_after,
     .translate = a64_translate,
     .fill = a64_fill,
     .unaligned = a64_unaligned,

@@ -80,12 +80,15 @@ typedef enum ExecExit {
     EXEC_LEFT,  /* cpu->left does not cover the next block; its pc is set */
     EXEC_FIND,  /* next block unknown; its pc is set. Came from cpu->block, by exit @link if not NULL */
     EXEC_STATE, /* through the run loop; pc is set */
-    EXEC_FAULT, /* an exception was raised, or run->unwind; cpu->op is where */
+    EXEC_FAULT, /* an exception was raised, or run->unwind; cpu->op or cpu->site is where */
+    EXEC_HOT,   /* generated code: the next block has run often; its pc is set */
+    EXEC_DONE,  /* generated code only, inside jit/: as EXEC_STATE, a helper has set the pc */
 } ExecExit;
 
 typedef struct ExecLink {
-    XExit   *exit;
-    unsigned which;
+    XExit          *exit;
+    unsigned        which;
+    struct JitExit *jit;
 } ExecLink;
 
 /* exec_may_link - whether an exit may lead to a block directly. Both lie in one page: such a link holds as

@@ -1,0 +1,161 @@
+/*
+ * How blocks and parts end: edges inside a region, direct links within a page, the jump cache for everything else.
+ */
+#include "cpu/jit/jit_int.h"
+
+/* A key that the code can compare with one instruction. */
+static bool key_fits(uint64_t key) { return fits_i32(key) && (int64_t)key >= 0; }
+
+static void store_state(Gen *g)
+{
+    gen_store_pins(g, g->region ? g->written : g->dirty);
+}
+
+/* rcx: the pc. Through the jump cache of the context, or to the engine. */
+static void emit_lookup(Gen *g, bool ask_key)
+{
+    AsmLabel miss = ASM_LABEL;
+
+    if (!ask_key && key_fits(g->key)) {
+        asm_mov_rr(&g->as, false, RDX, RCX);
+        asm_shift_ri(&g->as, SH_SHR, false, RDX, 2);
+        asm_alu_ri(&g->as, ALU_AND, false, RDX, JUMP_ENTRIES - 1);
+        asm_load(&g->as, 3, false, true, RAX, X86_INDEX(R14, RDX, 3, (int32_t)offsetof(CpuTlb, jump)));
+        asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(CpuBlock, pc)));
+        asm_jcc(&g->as, CC_NE, &miss);
+        asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(CpuBlock, key)), (int32_t)g->key);
+        asm_jcc(&g->as, CC_NE, &miss);
+        asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(CpuBlock, code)));
+        asm_bind(&g->as, &miss);
+    }
+    asm_mov_rr(&g->as, true, RAX, RCX);
+    asm_mov_ri(&g->as, RDX, 0);
+    asm_jmp_to(&g->as, g->j->leave_find);
+}
+
+static bool same_page(const Gen *g, uint64_t pc)
+{
+    return ((pc ^ g->parts[0].pc) & PAGE_MASK) == 0;
+}
+
+/* A jump that jit_link() may lead elsewhere; until then to the engine. */
+static void emit_linkable(Gen *g, uint64_t pc)
+{
+    Jit     *j = g->j;
+    uint32_t id = j->n_exits;
+    JitExit *e = &j->exit[id];
+
+    j->n_exits += j->n_exits < j->max_exits - 1;
+    g->failed |= g->arena_full |= j->n_exits == j->max_exits - 1;
+    *e = (JitExit){ .pc = pc, .key = g->key, .jump = g->as.p, .from = g->block };
+    asm_jmp_to(&g->as, (const uint8_t *)asm_here(&g->as) + 5);
+    asm_mov_ri(&g->as, RAX, pc);
+    asm_mov_ri(&g->as, RDX, id);
+    asm_jmp_to(&g->as, j->leave_find);
+}
+
+static int find_part(const Gen *g, uint64_t pc)
+{
+    for (unsigned p = 0; g->region && !g->ask_key && p < g->n_parts; p++) {
+        if (g->parts[p].pc == pc && g->parts[p].key == g->key) {
+            return (int)p;
+        }
+    }
+    return -1;
+}
+
+/* To a known pc. */
+static void emit_edge(Gen *g, uint64_t pc)
+{
+    int part = find_part(g, pc);
+
+    if (part >= 0) {
+        if ((unsigned)part != g->part + 1) { /* else it follows */
+            asm_jmp(&g->as, &g->part_state[part].label);
+        }
+        return;
+    }
+    store_state(g);
+    if (same_page(g, pc) && !g->ask_key) {
+        emit_linkable(g, pc);
+    } else {
+        asm_mov_ri(&g->as, RCX, pc);
+        emit_lookup(g, g->ask_key);
+    }
+}
+
+static void emit_state_exit(Gen *g, uint64_t pc)
+{
+    store_state(g);
+    asm_mov_ri(&g->as, RAX, pc);
+    asm_jmp_to(&g->as, g->j->leave_state);
+}
+
+static void emit_branch(Gen *g, const IrNode *n)
+{
+    X86Cond  cc = emit_condition(g, n->a);
+    AsmLabel taken = ASM_LABEL;
+    int      part = find_part(g, n->imm);
+
+    if (g->ir->ends) {
+        store_state(g); /* moves keep the host's flags */
+        asm_mov_ri(&g->as, RAX, n->imm2);
+        asm_mov_ri(&g->as, RDX, n->imm);
+        asm_cmov(&g->as, cc, true, RAX, RDX);
+        asm_jmp_to(&g->as, g->j->leave_state);
+        return;
+    }
+    if (part >= 0) {
+        asm_jcc(&g->as, cc, &g->part_state[part].label);
+        emit_edge(g, n->imm2);
+        return;
+    }
+    part = find_part(g, n->imm2);
+    if (part >= 0) {
+        asm_jcc(&g->as, x86_not(cc), &g->part_state[part].label);
+        emit_edge(g, n->imm);
+        return;
+    }
+    asm_jcc(&g->as, cc, &taken);
+    emit_edge(g, n->imm2);
+    asm_bind(&g->as, &taken);
+    emit_edge(g, n->imm);
+}
+
+static void emit_indirect(Gen *g, const IrNode *n)
+{
+    gen_gpr_into(g, n->a, RCX, false);
+    store_state(g);
+    if (g->ir->ends) {
+        asm_mov_rr(&g->as, true, RAX, RCX);
+        asm_jmp_to(&g->as, g->j->leave_state);
+    } else {
+        emit_lookup(g, g->ask_key);
+    }
+}
+
+void emit_exit(Gen *g, const IrNode *n)
+{
+    switch (n->op) {
+    case IR_exit_jump:
+        if (g->ir->ends) {
+            emit_state_exit(g, n->imm);
+        } else {
+            emit_edge(g, n->imm);
+        }
+        break;
+    case IR_exit_state:
+        emit_state_exit(g, n->imm);
+        break;
+    case IR_exit_branch:
+        emit_branch(g, n);
+        break;
+    case IR_exit_indirect:
+        emit_indirect(g, n);
+        break;
+    default:
+        store_state(g);
+        asm_jmp_to(&g->as, g->j->leave_done); /* the helper wrote the pc */
+        break;
+    }
+}

@@ -1,0 +1,665 @@
+/*
+ * Integer operations, conditions and flags. Values of 32 bits leave with zeroes above them; narrower ones may have
+ * anything there.
+ */
+#include "cpu/jit/jit_int.h"
+
+enum { LAHF = 0x9f };
+
+static bool is_64(const Gen *g, IrType ty) { return ty == IR_I64; }
+
+static unsigned type_size(IrType ty)
+{
+    return ty == IR_I8 ? 0 : ty == IR_I16 ? 1 : ty == IR_I64 ? 3 : 2;
+}
+
+static bool is_narrow(IrType ty) { return ty == IR_I8 || ty == IR_I16; }
+
+/* Anything not made inline: C evaluates it from its meaning. */
+static void emit_by_eval(Gen *g, const IrNode *n)
+{
+    uint32_t id;
+    X86Reg   d = gen_dest_gpr(g);
+    JitSite *s = gen_site(g, SITE_EVAL, &id);
+
+    s->a = gen_place(g, n->a);
+    s->b = gen_place(g, n->b);
+    s->c = gen_place(g, n->c);
+    s->shift = ir_op_class(n->op) == IR_CLASS_CMP ? n->kind : gen_node(g, n->a)->type; /* type of the operands */
+    s->d = gen_place_gpr(d, n->type);
+    gen_call(g, id);
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- arithmetic ---- */
+
+static void emit_alu_op(Gen *g, const IrNode *n, X86Alu op, bool commutes)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+    IrRef  a = n->a, b = n->b;
+
+    if (gen_uses_gpr(g, b, d) && !gen_uses_gpr(g, a, d) && commutes) {
+        a = n->b;
+        b = n->a;
+    }
+    if (gen_uses_gpr(g, b, d) && !gen_uses_gpr(g, a, d)) {
+        gen_gpr_into(g, a, RAX, false);
+        gen_alu(g, op, w, RAX, b);
+        asm_mov_rr(&g->as, w, d, RAX);
+    } else {
+        gen_gpr_into(g, a, d, false);
+        gen_alu(g, op, w, d, b);
+    }
+    gen_done_gpr(g, d, !is_narrow(n->type));
+}
+
+/* Sums of registers and small constants go to a third register by lea. */
+static void emit_add(Gen *g, const IrNode *n)
+{
+    const Value *a = gen_val(g, n->a), *b = gen_val(g, n->b);
+    bool         w = is_64(g, n->type), small = gen_is_const(g, n->b) && fits_i32(gen_const(g, n->b));
+    bool         a_reg = !gen_is_const(g, n->a) && a->kind == AT_GPR;
+    bool         b_reg = !gen_is_const(g, n->b) && b->kind == AT_GPR;
+
+    if (is_narrow(n->type) || !a_reg || !(b_reg || small) || (!w && gen_is_const(g, n->b))) {
+        emit_alu_op(g, n, ALU_ADD, true);
+        return;
+    }
+    X86Reg d = gen_dest_gpr(g);
+    if (small && d == (X86Reg)a->reg) {
+        asm_alu_ri(&g->as, ALU_ADD, w, d, (int32_t)gen_const(g, n->b));
+    } else if (small) {
+        asm_lea(&g->as, w, d, X86_AT((X86Reg)a->reg, (int32_t)gen_const(g, n->b)));
+    } else if (d == (X86Reg)a->reg || d == (X86Reg)b->reg) {
+        asm_alu_rr(&g->as, ALU_ADD, w, d, (X86Reg)(d == (X86Reg)a->reg ? b->reg : a->reg));
+    } else {
+        asm_lea(&g->as, w, d, X86_INDEX((X86Reg)a->reg, (X86Reg)b->reg, 0, 0));
+    }
+    gen_done_gpr(g, d, true);
+}
+
+/* a op ~b */
+static void emit_inverted(Gen *g, const IrNode *n, X86Alu op)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    if (gen_is_const(g, n->b)) {
+        asm_mov_ri(&g->as, RAX, ~gen_const(g, n->b));
+    } else {
+        gen_gpr_into(g, n->b, RAX, false);
+        asm_not(&g->as, w, RAX);
+    }
+    gen_alu(g, op, w, RAX, n->a);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, !is_narrow(n->type));
+}
+
+static void emit_mul(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    if (gen_is_const(g, n->b) && fits_i32(gen_const(g, n->b))) {
+        asm_imul_rri(&g->as, w, d, gen_gpr(g, n->a, RAX, false), (int32_t)gen_const(g, n->b));
+    } else {
+        gen_gpr_into(g, n->a, RAX, false);
+        asm_imul_rr(&g->as, w, RAX, gen_gpr(g, n->b, RDX, false));
+        asm_mov_rr(&g->as, w, d, RAX);
+    }
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_mul_high(Gen *g, const IrNode *n)
+{
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, RAX, false);
+    asm_mul(&g->as, true, n->op == IR_mulhs, gen_gpr(g, n->b, RCX, false));
+    asm_mov_rr(&g->as, true, d, RDX);
+    gen_done_gpr(g, d, true);
+}
+
+/* Division by zero gives 0; by -1 the negated dividend, where the host would trap: both are the product. */
+static void emit_div(Gen *g, const IrNode *n)
+{
+    bool     w = is_64(g, n->type), sign = n->op == IR_sdiv;
+    X86Reg   d = gen_dest_gpr(g);
+    AsmLabel special = ASM_LABEL, done = ASM_LABEL;
+
+    gen_gpr_into(g, n->b, RCX, false);
+    gen_gpr_into(g, n->a, RAX, false);
+    if (sign) {
+        asm_lea(&g->as, w, RDX, X86_AT(RCX, 1));
+        asm_alu_ri(&g->as, ALU_CMP, w, RDX, 1);
+        asm_jcc(&g->as, CC_BE, &special);
+        asm_cqo(&g->as, w);
+    } else {
+        asm_test_rr(&g->as, w, RCX, RCX);
+        asm_jcc(&g->as, CC_E, &special);
+        asm_mov_ri(&g->as, RDX, 0);
+    }
+    asm_div(&g->as, w, sign, RCX);
+    asm_jmp(&g->as, &done);
+    asm_bind(&g->as, &special);
+    asm_imul_rr(&g->as, w, RAX, RCX);
+    asm_bind(&g->as, &done);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- shifts ---- */
+
+/* Whether a count is surely below the width. */
+static bool count_in_range(const Gen *g, IrRef r, unsigned width)
+{
+    const IrNode *n = gen_node(g, r);
+
+    return n->op == IR_and && gen_is_const(g, n->b) && gen_const(g, n->b) < width;
+}
+
+static void emit_shift_const(Gen *g, const IrNode *n, X86Shift op, unsigned width)
+{
+    bool     w = width == 64;
+    uint64_t count = gen_const(g, n->b);
+    X86Reg   d = gen_dest_gpr(g);
+
+    if (op == SH_ROR) {
+        count %= width;
+    }
+    if (count >= width && op != SH_SAR) {
+        asm_mov_ri(&g->as, d, 0);
+    } else {
+        gen_gpr_into(g, n->a, d, false);
+        if (!w && count == 0) {
+            asm_mov_rr(&g->as, false, d, d);
+        }
+        asm_shift_ri(&g->as, op, w, d, (unsigned)MIN(count, width - 1));
+    }
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_shift(Gen *g, const IrNode *n, X86Shift op)
+{
+    unsigned width = ir_type_bits(n->type);
+    bool     w = width == 64;
+
+    if (is_narrow(n->type)) {
+        emit_by_eval(g, n);
+        return;
+    }
+    if (gen_is_const(g, n->b)) {
+        emit_shift_const(g, n, op, width);
+        return;
+    }
+    X86Reg d = gen_dest_gpr(g);
+    bool   exact = op == SH_ROR || count_in_range(g, n->b, width);
+    if (exact && op != SH_ROR && g->as.host.bmi2) {
+        X86Reg count = gen_gpr(g, n->b, RCX, false);
+
+        asm_shiftx(&g->as, op, w, d, gen_gpr(g, n->a, RAX, false), count);
+        gen_done_gpr(g, d, true);
+        return;
+    }
+    gen_gpr_into(g, n->b, RCX, true);
+    gen_gpr_into(g, n->a, RAX, false);
+    if (!exact && op == SH_SAR) { /* as far as the sign goes */
+        asm_mov_ri(&g->as, RDX, width - 1);
+        asm_alu_rr(&g->as, ALU_CMP, w, RCX, RDX);
+        asm_cmov(&g->as, CC_A, w, RCX, RDX);
+    }
+    asm_shift_cl(&g->as, op, w, RAX);
+    if (!exact && op != SH_SAR) {
+        asm_mov_ri(&g->as, RDX, 0);
+        asm_alu_ri(&g->as, ALU_CMP, w, RCX, (int32_t)width);
+        asm_cmov(&g->as, CC_AE, w, RAX, RDX);
+    }
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- bits ---- */
+
+static void emit_extr(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->b, RAX, false);
+    asm_shrd_ri(&g->as, w, RAX, gen_gpr(g, n->a, RDX, false), (unsigned)n->imm);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_field(Gen *g, const IrNode *n)
+{
+    unsigned lsb = n->imm & 63, len = (unsigned)(n->imm >> 8), width = ir_type_bits(n->type);
+    bool     w = width == 64, sign = n->op == IR_sbfx;
+    X86Reg   d = gen_dest_gpr(g);
+
+    if (lsb == 0 && (len == 8 || len == 16 || (len == 32 && w))) {
+        X86Reg   s = gen_gpr(g, n->a, RAX, false);
+        unsigned size = len == 8 ? 0 : len == 16 ? 1 : 2;
+
+        if (sign) {
+            asm_sext(&g->as, size, w, d, s);
+        } else {
+            asm_zext(&g->as, size, d, s);
+        }
+    } else if (!sign && lsb == 0 && len < 31) {
+        gen_gpr_into(g, n->a, d, false);
+        asm_alu_ri(&g->as, ALU_AND, w, d, (int32_t)mask64(len));
+    } else {
+        gen_gpr_into(g, n->a, d, false);
+        if (width != lsb + len) {
+            asm_shift_ri(&g->as, SH_SHL, w, d, width - lsb - len);
+        }
+        if (width != len) {
+            asm_shift_ri(&g->as, sign ? SH_SAR : SH_SHR, w, d, width - len);
+        } else if (!w) {
+            asm_mov_rr(&g->as, false, d, d);
+        }
+    }
+    gen_done_gpr(g, d, true);
+}
+
+/* a with len bits of b at lsb. */
+static void emit_insert(Gen *g, const IrNode *n)
+{
+    unsigned lsb = n->imm & 63, len = (unsigned)(n->imm >> 8);
+    bool     w = is_64(g, n->type);
+    uint64_t m = mask64(len) << lsb;
+    X86Reg   d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->b, RAX, false);
+    if (lsb != 0) {
+        asm_shift_ri(&g->as, SH_SHL, w, RAX, lsb);
+    }
+    gen_gpr_into(g, n->a, RCX, false);
+    asm_mov_ri(&g->as, RDX, w ? m : (uint32_t)m);
+    asm_alu_rr(&g->as, ALU_AND, w, RAX, RDX);
+    asm_not(&g->as, w, RDX);
+    asm_alu_rr(&g->as, ALU_AND, w, RCX, RDX);
+    asm_alu_rr(&g->as, ALU_OR, w, RAX, RCX);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_clz(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g), s = gen_gpr(g, n->a, RAX, false);
+
+    if (g->as.host.lzcnt) {
+        asm_lzcnt(&g->as, w, d, s);
+    } else { /* bsr of zero leaves the destination alone */
+        asm_mov_ri(&g->as, RDX, w ? 127 : 63);
+        asm_bsr(&g->as, w, RCX, s);
+        asm_cmov(&g->as, CC_E, w, RCX, RDX);
+        asm_alu_ri(&g->as, ALU_XOR, w, RCX, w ? 63 : 31);
+        asm_mov_rr(&g->as, w, d, RCX);
+    }
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_bytes(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, d, false);
+    asm_bswap(&g->as, w, d);
+    if (n->op == IR_rev32 && w) {
+        asm_shift_ri(&g->as, SH_ROR, true, d, 32);
+    }
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- width ---- */
+
+static void emit_extend(Gen *g, const IrNode *n)
+{
+    IrType from = gen_node(g, n->a)->type;
+    X86Reg d = gen_dest_gpr(g);
+
+    if (gen_is_const(g, n->a)) {
+        uint64_t k = gen_const(g, n->a);
+
+        k = n->op == IR_sext ? (uint64_t)sign_extend64(k, ir_type_bits(from)) : k;
+        asm_mov_ri(&g->as, d, k & mask64(ir_type_bits(n->type)));
+    } else if (n->op == IR_sext) {
+        asm_sext(&g->as, type_size(from), n->type == IR_I64, d, gen_gpr(g, n->a, RAX, false));
+    } else {
+        gen_gpr_into(g, n->a, d, true);
+    }
+    gen_done_gpr(g, d, !is_narrow(n->type));
+}
+
+/* ---- comparisons and selection ---- */
+
+static const struct {
+    uint8_t op, cc;
+} compare_codes[] = {
+    { IR_cmpeq, CC_E },   { IR_cmpne, CC_NE },  { IR_cmpult, CC_B },  { IR_cmpule, CC_BE }, { IR_cmpslt, CC_L },
+    { IR_cmpsle, CC_LE }, { IR_cmpuge, CC_AE }, { IR_cmpugt, CC_A },  { IR_cmpsge, CC_GE }, { IR_cmpsgt, CC_G },
+};
+
+static X86Cond compare_code(unsigned op)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(compare_codes); i++) {
+        if (compare_codes[i].op == op) {
+            return (X86Cond)compare_codes[i].cc;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static X86Cond emit_compare(Gen *g, const IrNode *n)
+{
+    bool    w = n->kind == IR_I64;
+    X86Cond cc = compare_code(n->op);
+
+    if (is_narrow(n->kind)) {
+        unsigned size = type_size(n->kind);
+
+        gen_gpr_into(g, n->a, RAX, false);
+        gen_gpr_into(g, n->b, RCX, false);
+        asm_sext(&g->as, size, true, RAX, RAX); /* keeps both orders among sign-extended values */
+        asm_sext(&g->as, size, true, RCX, RCX);
+        asm_alu_rr(&g->as, ALU_CMP, true, RAX, RCX);
+        return cc;
+    }
+    if (gen_is_const(g, n->a)) {
+        gen_gpr_into(g, n->a, RAX, false);
+        gen_alu(g, ALU_CMP, w, RAX, n->b);
+        return cc;
+    }
+    X86Reg a = gen_gpr(g, n->a, RAX, false);
+    if (gen_is_const(g, n->b) && gen_const(g, n->b) == 0) {
+        asm_test_rr(&g->as, w, a, a);
+    } else {
+        gen_alu(g, ALU_CMP, w, a, n->b);
+    }
+    return cc;
+}
+
+/* A condition over packed flags: one bit, or a bit of a table. */
+static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
+{
+    static const uint8_t bit[] = { IR_PACK_Z, IR_PACK_Z, IR_PACK_C, IR_PACK_C,
+                                   IR_PACK_N, IR_PACK_N, IR_PACK_V, IR_PACK_V };
+    uint32_t table = 0;
+
+    if (n->kind < G_N_ELEMENTS(bit)) {
+        asm_test_ri(&g->as, false, gen_gpr(g, n->a, RAX, false), bit[n->kind]);
+        return n->kind & 1 ? CC_E : CC_NE;
+    }
+    for (unsigned packed = 0; packed < 16; packed++) {
+        table |= (uint32_t)ir_eval_cond((IrCond)n->kind, packed) << packed;
+    }
+    gen_gpr_into(g, n->a, RCX, false);
+    asm_mov_ri(&g->as, RAX, table);
+    asm_shift_cl(&g->as, SH_SHR, false, RAX);
+    asm_test_ri(&g->as, false, RAX, 1);
+    return CC_NE;
+}
+
+X86Cond emit_condition(Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+
+    if (g->mode[r] == MODE_FUSED) {
+        return n->op == IR_flags_cond ? emit_flags_condition(g, n) : emit_compare(g, n);
+    }
+    X86Reg c = gen_gpr(g, r, RAX, false);
+    asm_test_rr(&g->as, false, c, c);
+    return CC_NE;
+}
+
+static void emit_set(Gen *g, X86Cond cc)
+{
+    X86Reg d = gen_dest_gpr(g);
+
+    asm_setcc(&g->as, cc, RAX);
+    asm_zext(&g->as, 0, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+/* Vectors are chosen by a branch around a move. */
+static void select_vector(Gen *g, const IrNode *n)
+{
+    AsmLabel done = ASM_LABEL;
+    X86Xmm   d = gen_dest_xmm(g), x;
+    X86Cond  cc;
+
+    asm_movx(&g->as, 1, gen_xmm(g, n->b, 1));
+    cc = emit_condition(g, n->a);
+    asm_jcc(&g->as, cc, &done);
+    x = gen_xmm(g, n->c, 1);
+    if (x != 1) {
+        asm_movx(&g->as, 1, x);
+    }
+    asm_bind(&g->as, &done);
+    asm_movx(&g->as, d, 1);
+    gen_done_xmm(g, d);
+}
+
+void emit_select(Gen *g, const IrNode *n)
+{
+    bool    w = n->type == IR_I64;
+    X86Cond cc;
+
+    if (gen_is_vector(n->type)) {
+        select_vector(g, n);
+        return;
+    }
+    cc = emit_condition(g, n->a);
+    if (gen_is_const(g, n->b) && gen_is_const(g, n->c) && gen_const(g, n->b) + gen_const(g, n->c) == 1 &&
+        gen_const(g, n->b) <= 1) {
+        emit_set(g, gen_const(g, n->b) == 1 ? cc : x86_not(cc));
+        return;
+    }
+    X86Reg d = gen_dest_gpr(g);
+    gen_gpr_into(g, n->c, RAX, true); /* moves keep the host's flags */
+    asm_cmov(&g->as, cc, w, RAX, gen_gpr(g, n->b, RDX, true));
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, !is_narrow(n->type));
+}
+
+static void emit_min_max(Gen *g, const IrNode *n)
+{
+    bool    w = is_64(g, n->type);
+    X86Cond cc = n->op == IR_umin ? CC_B : n->op == IR_umax ? CC_A : n->op == IR_smin ? CC_L : CC_G;
+    X86Reg  d = gen_dest_gpr(g), b;
+
+    gen_gpr_into(g, n->a, RAX, false);
+    b = gen_gpr(g, n->b, RDX, false);
+    asm_alu_rr(&g->as, ALU_CMP, w, b, RAX);
+    asm_cmov(&g->as, cc, w, RAX, b);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- flags ---- */
+
+/* The host's flags, C in Arm's sense, as packed bits in @d; rax is lost. */
+static void emit_pack(Gen *g, X86Reg d)
+{
+    asm_u8(&g->as, LAHF);
+    asm_setcc(&g->as, CC_O, RAX);
+    asm_alu_ri(&g->as, ALU_AND, false, RAX, 0xc101); /* N 15, Z 14, C 8, V 0 */
+    asm_imul_rri(&g->as, false, RAX, RAX, 0x1021);   /* to 15, 14, 13, 12 */
+    asm_shift_ri(&g->as, SH_SHR, false, RAX, 12);
+    asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+    asm_mov_rr(&g->as, false, d, RAX);
+}
+
+static void emit_flags_of(Gen *g, const IrNode *n)
+{
+    bool w = gen_is_64(g, n->a);
+
+    if (n->c != 0) { /* carry in: as the host's, for a subtraction inverted */
+        gen_gpr_into(g, n->c, RCX, false);
+        gen_gpr_into(g, n->a, RAX, false);
+        if (n->kind == IR_FLAGS_ADD) {
+            asm_alu_ri(&g->as, ALU_ADD, false, RCX, -1); /* carry out when it was not 0 */
+            gen_alu(g, ALU_ADC, w, RAX, n->b);
+        } else {
+            asm_alu_ri(&g->as, ALU_CMP, false, RCX, 1);
+            gen_alu(g, ALU_SBB, w, RAX, n->b);
+            asm_cmc(&g->as);
+        }
+    } else if (n->kind == IR_FLAGS_LOGIC) {
+        X86Reg a = gen_gpr(g, n->a, RAX, false);
+
+        asm_test_rr(&g->as, w, a, a);
+    } else if (n->kind == IR_FLAGS_ADD) {
+        gen_gpr_into(g, n->a, RAX, false);
+        gen_alu(g, ALU_ADD, w, RAX, n->b);
+    } else {
+        gen_alu(g, ALU_CMP, w, gen_gpr(g, n->a, RAX, false), n->b);
+        asm_cmc(&g->as);
+    }
+}
+
+void emit_flags(Gen *g, const IrNode *n)
+{
+    X86Reg d;
+
+    switch (n->op) {
+    case IR_flags:
+        emit_flags_of(g, n);
+        d = gen_dest_gpr(g); /* may spill: moves keep the host's flags */
+        emit_pack(g, d);
+        break;
+    case IR_flags_cond: {
+        X86Cond cc = emit_flags_condition(g, n);
+
+        emit_set(g, cc);
+        return;
+    }
+    default: /* IR_flags_unpack */
+        d = gen_dest_gpr(g);
+        gen_gpr_into(g, n->a, RAX, false);
+        asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+        asm_mov_rr(&g->as, false, d, RAX);
+        break;
+    }
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- all of them ---- */
+
+void emit_integer(Gen *g, const IrNode *n)
+{
+    X86Reg d;
+    bool   w = is_64(g, n->type);
+
+    if (ir_op_class(n->op) == IR_CLASS_CMP) {
+        emit_set(g, emit_compare(g, n));
+        return;
+    }
+    switch (n->op) {
+    case IR_add:
+        emit_add(g, n);
+        return;
+    case IR_sub:
+        emit_alu_op(g, n, ALU_SUB, false);
+        return;
+    case IR_and:
+        emit_alu_op(g, n, ALU_AND, true);
+        return;
+    case IR_or:
+        emit_alu_op(g, n, ALU_OR, true);
+        return;
+    case IR_xor:
+        emit_alu_op(g, n, ALU_XOR, true);
+        return;
+    case IR_andn:
+        emit_inverted(g, n, ALU_AND);
+        return;
+    case IR_orn:
+        emit_inverted(g, n, ALU_OR);
+        return;
+    case IR_xorn:
+        emit_inverted(g, n, ALU_XOR);
+        return;
+    case IR_not:
+    case IR_neg:
+        d = gen_dest_gpr(g);
+        gen_gpr_into(g, n->a, d, false);
+        if (n->op == IR_not) {
+            asm_not(&g->as, w, d);
+        } else {
+            asm_neg(&g->as, w, d);
+        }
+        gen_done_gpr(g, d, !is_narrow(n->type));
+        return;
+    case IR_zext:
+    case IR_sext:
+    case IR_trunc: /* of a constant; else an alias */
+        emit_extend(g, n);
+        return;
+    case IR_shl:
+        emit_shift(g, n, SH_SHL);
+        return;
+    case IR_shr:
+        emit_shift(g, n, SH_SHR);
+        return;
+    case IR_sar:
+        emit_shift(g, n, SH_SAR);
+        return;
+    case IR_ror:
+        emit_shift(g, n, SH_ROR);
+        return;
+    default:
+        break;
+    }
+    if (is_narrow(n->type)) {
+        emit_by_eval(g, n);
+        return;
+    }
+    switch (n->op) {
+    case IR_mul:
+        emit_mul(g, n);
+        return;
+    case IR_mulhu:
+    case IR_mulhs:
+        if (w) {
+            emit_mul_high(g, n);
+            return;
+        }
+        break;
+    case IR_udiv:
+    case IR_sdiv:
+        emit_div(g, n);
+        return;
+    case IR_extr:
+        emit_extr(g, n);
+        return;
+    case IR_bfx:
+    case IR_sbfx:
+        emit_field(g, n);
+        return;
+    case IR_bfi:
+        emit_insert(g, n);
+        return;
+    case IR_clz:
+        emit_clz(g, n);
+        return;
+    case IR_bswap:
+    case IR_rev32:
+        emit_bytes(g, n);
+        return;
+    case IR_umin:
+    case IR_umax:
+    case IR_smin:
+    case IR_smax:
+        emit_min_max(g, n);
+        return;
+    default:
+        break;
+    }
+    emit_by_eval(g, n);
+}

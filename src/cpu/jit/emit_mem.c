@@ -1,0 +1,286 @@
+/*
+ * Memory accesses, with the TLB's hit path inline; guards; and calls of helpers. The check is one compare: address minus
+ * the entry's tag must not be above 4096 minus the bytes accessed, which refuses another page, an empty entry and an
+ * access that leaves the page alike.
+ */
+#include "cpu/jit/jit_int.h"
+
+enum { MAX_DISP = 1024 };
+
+_Static_assert(sizeof(TlbEntry) == 16, "the index is scaled by a shift");
+
+/* The address in a register plus a small offset; the register is rax when it had to be made. */
+static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, int32_t *disp)
+{
+    const Address *a = &g->addr[i];
+    uint64_t       off = a->offset;
+
+    *disp = 0;
+    if (gen_is_const(g, a->base)) {
+        asm_mov_ri(&g->as, RAX, gen_const(g, a->base) + off);
+        return RAX;
+    }
+    X86Reg base = gen_gpr(g, a->base, RAX, false);
+    if (a->index != 0) {
+        if (gen_is_const(g, a->index)) {
+            asm_mov_ri(&g->as, RCX, gen_const(g, a->index));
+        }
+        X86Reg index = gen_is_const(g, a->index) ? RCX : gen_gpr(g, a->index, RCX, false);
+
+        asm_lea(&g->as, true, RAX, X86_INDEX(base, index, a->shift, 0));
+        return RAX;
+    }
+    if (off <= MAX_DISP - bytes) {
+        *disp = (int32_t)off;
+        return base;
+    }
+    if (fits_i32(off)) {
+        asm_lea(&g->as, true, RAX, X86_AT(base, (int32_t)off));
+    } else {
+        asm_mov_ri(&g->as, RDX, off);
+        asm_lea(&g->as, true, RAX, X86_INDEX(base, RDX, 0, 0));
+    }
+    return RAX;
+}
+
+/* Leaves the host address of @base in rdi + @base; rdx is lost, and rcx for another space than 0. */
+static void emit_check(Gen *g, IrMem m, X86Reg base, int32_t end, bool write, Cold *cold)
+{
+    int32_t table = write ? (int32_t)offsetof(CpuTlb, write) : (int32_t)offsetof(CpuTlb, read);
+    X86Reg  tlb = R14;
+
+    if (m.space != 0) {
+        tlb = RCX;
+        asm_load(&g->as, 3, false, true, RCX, gen_mem((int32_t)(offsetof(Cpu, tlb) + m.space * sizeof(CpuTlb *))));
+    }
+    asm_mov_rr(&g->as, false, RDI, base);
+    asm_mov_rr(&g->as, true, RDX, base);
+    asm_shift_ri(&g->as, SH_SHR, false, RDI, PAGE_BITS - 4);
+    asm_alu_ri(&g->as, ALU_AND, false, RDI, (TLB_ENTRIES - 1) << 4);
+    asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_INDEX(tlb, RDI, 0, table));
+    asm_alu_ri(&g->as, ALU_CMP, true, RDX, PAGE_SIZE - end);
+    asm_jcc(&g->as, CC_A, &cold->from);
+    asm_load(&g->as, 3, false, true, RDI, X86_INDEX(tlb, RDI, 0, table + (int32_t)offsetof(TlbEntry, addend)));
+}
+
+static JitSite *access_site(Gen *g, const IrNode *n, unsigned first, uint32_t *id)
+{
+    const Address *a = &g->addr[first];
+    JitSite       *s = gen_site(g, n->op == IR_load ? SITE_LOAD : SITE_STORE, id);
+
+    s->mem = n->mem;
+    s->offset = a->offset;
+    s->shift = a->shift;
+    s->a = gen_place(g, a->base);
+    s->b = gen_place(g, a->index);
+    s->type = n->op == IR_load ? n->type : n->kind;
+    return s;
+}
+
+static void emit_alignment(Gen *g, IrMem m, X86Reg base, Cold *cold)
+{
+    if (m.align && m.size_log2 != 0) {
+        asm_test_ri(&g->as, false, base, (1 << m.size_log2) - 1);
+        asm_jcc(&g->as, CC_NE, &cold->from);
+    }
+}
+
+/* ---- loads ---- */
+
+static void load_vector(Gen *g, const IrNode *n, X86Xmm d, X86Mem m)
+{
+    if (n->mem.size_log2 >= 2) {
+        asm_load_x(&g->as, n->mem.size_log2, d, m);
+    } else {
+        asm_load(&g->as, n->mem.size_log2, false, true, RDX, m);
+        asm_movq_xr(&g->as, true, d, RDX);
+    }
+}
+
+static void emit_load(Gen *g, const IrNode *n)
+{
+    bool     vector = gen_is_vector(n->type);
+    X86Reg   d = vector ? RAX : gen_dest_gpr(g);
+    X86Xmm   x = vector ? gen_dest_xmm(g) : 0;
+    unsigned bytes = 1u << n->mem.size_log2;
+    int32_t  disp;
+    uint32_t id;
+    JitSite *s = access_site(g, n, g->at, &id);
+
+    s->d = vector ? gen_place_xmm(x, n->type) : gen_place_gpr(d, n->type);
+    if (n->mem.big) {
+        gen_call(g, id);
+    } else {
+        Cold  *cold = gen_cold(g, id);
+        X86Reg base = emit_address(g, g->at, n->mem.align ? MAX_DISP : bytes, &disp);
+
+        emit_alignment(g, n->mem, base, cold);
+        emit_check(g, n->mem, base, disp + (int32_t)bytes, n->mem.write_intent, cold);
+        if (vector) {
+            load_vector(g, n, x, X86_INDEX(base, RDI, 0, disp));
+        } else {
+            asm_load(&g->as, n->mem.size_log2, n->mem.sign, n->type == IR_I64, d, X86_INDEX(base, RDI, 0, disp));
+        }
+        asm_bind(&g->as, &cold->back);
+    }
+    if (vector) {
+        gen_done_xmm(g, x);
+    } else {
+        gen_done_gpr(g, d, true);
+    }
+}
+
+/* Two loads side by side, one check. */
+static void emit_load_pair(Gen *g, const IrNode *n)
+{
+    unsigned first = g->partner[g->at];
+    X86Reg   d1 = gen_dest_gpr_of(g, (IrRef)first), d2 = gen_dest_gpr(g);
+    int32_t  disp;
+    uint32_t id;
+    JitSite *s = access_site(g, n, first, &id);
+    Cold    *cold = gen_cold(g, id);
+    X86Reg   base;
+
+    s->pair = true;
+    s->d = gen_place_gpr(d1, IR_I64);
+    s->d2 = gen_place_gpr(d2, IR_I64);
+    base = emit_address(g, first, 16, &disp);
+    emit_check(g, n->mem, base, disp + 16, false, cold);
+    asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
+    asm_load(&g->as, 3, false, true, d1, X86_AT(RDI, disp));
+    asm_load(&g->as, 3, false, true, d2, X86_AT(RDI, disp + 8));
+    asm_bind(&g->as, &cold->back);
+    gen_done_gpr_of(g, (IrRef)first, d1, true);
+    gen_done_gpr(g, d2, true);
+}
+
+/* ---- stores ---- */
+
+static void store_value(Gen *g, IrRef v, unsigned size_log2, X86Mem m)
+{
+    if (gen_is_vector(gen_node(g, v)->type)) {
+        X86Xmm x = gen_xmm(g, v, 1);
+
+        if (size_log2 >= 2) {
+            asm_store_x(&g->as, size_log2, m, x);
+        } else {
+            asm_movq_rx(&g->as, true, RDX, x);
+            asm_store(&g->as, size_log2, m, RDX);
+        }
+    } else if (gen_is_const(g, v) && fits_i32(gen_const(g, v))) {
+        asm_store_i(&g->as, size_log2, m, (int32_t)gen_const(g, v));
+    } else {
+        asm_store(&g->as, size_log2, m, gen_gpr(g, v, RDX, false));
+    }
+}
+
+static void emit_store(Gen *g, const IrNode *n)
+{
+    unsigned bytes = 1u << n->mem.size_log2;
+    int32_t  disp;
+    uint32_t id;
+    JitSite *s = access_site(g, n, g->at, &id);
+
+    s->c = gen_place(g, n->b);
+    if (n->mem.big) {
+        gen_call(g, id);
+        return;
+    }
+    Cold  *cold = gen_cold(g, id);
+    X86Reg base = emit_address(g, g->at, n->mem.align ? MAX_DISP : bytes, &disp);
+
+    emit_alignment(g, n->mem, base, cold);
+    emit_check(g, n->mem, base, disp + (int32_t)bytes, true, cold);
+    store_value(g, n->b, n->mem.size_log2, X86_INDEX(base, RDI, 0, disp));
+    asm_bind(&g->as, &cold->back);
+}
+
+static void emit_store_pair(Gen *g, const IrNode *n)
+{
+    unsigned first = g->partner[g->at];
+    int32_t  disp;
+    uint32_t id;
+    JitSite *s = access_site(g, n, first, &id);
+    Cold    *cold = gen_cold(g, id);
+    X86Reg   base;
+
+    s->pair = true;
+    s->c = gen_place(g, gen_node(g, (IrRef)first)->b);
+    s->d2 = gen_place(g, n->b);
+    base = emit_address(g, first, 16, &disp);
+    emit_check(g, n->mem, base, disp + 16, true, cold);
+    store_value(g, gen_node(g, (IrRef)first)->b, 3, X86_INDEX(base, RDI, 0, disp));
+    store_value(g, n->b, 3, X86_INDEX(base, RDI, 0, disp + 8));
+    asm_bind(&g->as, &cold->back);
+}
+
+void emit_access(Gen *g, const IrNode *n)
+{
+    bool pair = g->partner[g->at] != 0;
+
+    if (n->op == IR_load) {
+        (pair ? emit_load_pair : emit_load)(g, n);
+    } else {
+        (pair ? emit_store_pair : emit_store)(g, n);
+    }
+}
+
+/* ---- guards and calls ---- */
+
+void emit_guard(Gen *g, const IrNode *n)
+{
+    uint32_t id;
+    JitSite *s = gen_site(g, SITE_GUARD, &id);
+    Cold    *cold = gen_cold(g, id);
+
+    s->helper = n->helper;
+    s->a = gen_place(g, n->a);
+    if (fits_i32(n->imm)) {
+        asm_test_ri(&g->as, true, gen_gpr(g, n->a, RAX, false), (int32_t)n->imm);
+    } else {
+        gen_gpr_into(g, n->a, RAX, false);
+        asm_mov_ri(&g->as, RDX, n->imm);
+        asm_test_rr(&g->as, true, RAX, RDX);
+    }
+    asm_jcc(&g->as, CC_NE, &cold->from);
+    asm_bind(&g->as, &cold->back);
+}
+
+static bool has_result(const IrNode *n) { return n->type != IR_VOID; }
+
+void emit_call(Gen *g, const IrNode *n)
+{
+    bool     wide = n->op != IR_call, vector = gen_is_vector(n->type);
+    unsigned effects = wide ? IR_PURE : n->helper->effects;
+    X86Reg   d = RAX;
+    X86Xmm   x = 0;
+    uint32_t id;
+
+    if (effects & IR_WRITES) {
+        gen_evacuate_all(g);
+    }
+    if (has_result(n) && vector) {
+        x = gen_dest_xmm(g);
+    } else if (has_result(n)) {
+        d = gen_dest_gpr(g);
+    }
+    JitSite *s = gen_site(g, wide ? SITE_WIDE : SITE_CALL, &id);
+    if (!wide) {
+        s->helper = n->helper;
+    }
+    s->a = gen_place(g, n->a);
+    s->b = gen_place(g, n->b);
+    s->c = gen_place(g, n->c);
+    if (has_result(n)) {
+        s->d = vector ? gen_place_xmm(x, n->type) : gen_place_gpr(d, n->type);
+    }
+    gen_call(g, id);
+    if (!wide && !g->region) {
+        g->dirty = 0; /* C wrote them back */
+    }
+    if (has_result(n) && vector) {
+        gen_done_xmm(g, x);
+    } else if (has_result(n)) {
+        gen_done_gpr(g, d, true);
+    }
+}

@@ -1,0 +1,1304 @@
+/*
+ * From IR to machine code, one pass over the nodes of each part after three small analyses: addresses and uses, last
+ * uses, and which values are computed right into a pinned guest register. Values are in registers, in their guest
+ * register (an alias, as long as nobody writes that), or spilled to temporaries of the Cpu.
+ */
+#include <string.h>
+
+#include "cpu/jit/jit_int.h"
+
+/* Given out to values and pins, those that C keeps first. */
+static const X86Reg gpr_order[] = { RBX, R12, R13, R15, RSI, R8, R9, R10, R11 };
+enum { N_GPR = 9, FIRST_XMM = 3, N_XMM = 16, PIN_GPR = 6, PIN_XMM = 8 };
+
+/* ---- analysis: addresses ---- */
+
+static bool add_of_constant(const Gen *g, IrRef r, uint64_t *k)
+{
+    const IrNode *n = gen_node(g, r);
+
+    if ((n->op != IR_add && n->op != IR_sub) || n->type != IR_I64 || !gen_is_const(g, n->b)) {
+        return false;
+    }
+    *k = n->op == IR_add ? gen_const(g, n->b) : 0 - gen_const(g, n->b);
+    return true;
+}
+
+static void find_address(Gen *g, unsigned i)
+{
+    Address  a = { .base = gen_node(g, (IrRef)i)->a };
+    uint64_t k;
+
+    while (add_of_constant(g, a.base, &k)) {
+        a.offset += k;
+        a.base = gen_node(g, a.base)->a;
+    }
+    const IrNode *sum = gen_node(g, a.base);
+    if (a.offset == 0 && sum->op == IR_add && !gen_is_const(g, sum->a)) {
+        a.index = sum->b;
+        a.base = sum->a;
+        const IrNode *x = gen_node(g, a.index);
+        if (x->op == IR_shl && gen_is_const(g, x->b) && gen_const(g, x->b) <= 3) {
+            a.shift = (uint8_t)gen_const(g, x->b);
+            a.index = x->a;
+        }
+    }
+    g->addr[i] = a;
+}
+
+static bool is_memory(const IrNode *n) { return n->op == IR_load || n->op == IR_store; }
+
+/* ---- analysis: uses ---- */
+
+static unsigned operands(const Gen *g, unsigned i, IrRef out[3])
+{
+    const IrNode *n = gen_node(g, (IrRef)i);
+    IrRef         refs[3] = { n->a, n->b, n->c };
+    unsigned      count = 0;
+
+    if (is_memory(n)) {
+        refs[0] = g->addr[i].base;
+        refs[1] = g->addr[i].index;
+        refs[2] = n->b;
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        if (refs[k] != 0) {
+            out[count++] = refs[k];
+        }
+    }
+    return count;
+}
+
+static bool has_effect(const IrNode *n)
+{
+    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn || n->op == IR_guard ||
+           ir_is_exit(n->op) || (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
+}
+
+static void count_uses(Gen *g)
+{
+    for (unsigned i = g->ir->n; i-- > 1;) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+        IrRef         refs[3];
+
+        if (n->op == IR_NOP || (g->uses[i] == 0 && !has_effect(n))) {
+            g->mode[i] = MODE_DEAD;
+            continue;
+        }
+        for (unsigned k = operands(g, i, refs); k-- > 0;) {
+            g->uses[refs[k]]++;
+        }
+    }
+}
+
+/* ---- analysis: aliases and fusion ---- */
+
+/* Whether 32-bit and narrower values of the node have zeroes above them. */
+static bool makes_canonical(const Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+
+    switch (n->op) {
+    case IR_trunc:
+        return false;
+    case IR_get:
+        return true; /* narrow registers are loaded with zero extension */
+    default:
+        return n->type == IR_I64 || n->type == IR_I32;
+    }
+}
+
+static bool is_alias(const Gen *g, unsigned i)
+{
+    const IrNode *n = gen_node(g, (IrRef)i);
+
+    if (n->a == 0 || gen_is_const(g, n->a)) {
+        return false;
+    }
+    switch (n->op) {
+    case IR_trunc:
+    case IR_flags_pack:
+        return true;
+    case IR_zext: {
+        IrRef a = n->a;
+
+        while (g->mode[a] == MODE_ALIAS && gen_node(g, a)->op == IR_zext) {
+            a = gen_node(g, a)->a;
+        }
+        return g->mode[a] != MODE_ALIAS && makes_canonical(g, a);
+    }
+    default:
+        return false;
+    }
+}
+
+static bool is_comparison(const IrNode *n)
+{
+    return ir_op_class(n->op) == IR_CLASS_CMP && (n->kind == IR_I64 || n->kind == IR_I32);
+}
+
+/* A condition with one user that can do the comparison itself. */
+static void fuse_condition(Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+
+    if (g->uses[r] == 1 && g->mode[r] == MODE_NORMAL && (is_comparison(n) || n->op == IR_flags_cond)) {
+        g->mode[r] = MODE_FUSED;
+    }
+}
+
+static bool is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
+
+/* The access at @i does the one just before it too (LDP, STP). */
+static void join_access(Gen *g, unsigned i)
+{
+    const IrNode *n = gen_node(g, (IrRef)i);
+
+    for (unsigned j = i - 1; j > 0 && gen_node(g, (IrRef)j)->op != IR_insn; j--) {
+        const IrNode  *m = gen_node(g, (IrRef)j);
+        const Address *a = &g->addr[i], *b = &g->addr[j];
+
+        if (g->mode[j] != MODE_NORMAL || m->op == IR_const || m->op == IR_get) {
+            continue;
+        }
+        if (m->op == n->op && is_plain(m->mem) && is_plain(n->mem) && n->mem.size_log2 == 3 &&
+            m->mem.size_log2 == 3 && n->type != IR_V64 && m->type != IR_V64 &&
+            (n->op == IR_load || (n->kind == IR_I64 && m->kind == IR_I64)) && g->partner[j] == 0 &&
+            a->index == 0 && b->index == 0 && a->base == b->base && a->offset == b->offset + 8 && a->base != j) {
+            g->mode[j] = MODE_PAIRED;
+            g->partner[i] = (uint16_t)j;
+            g->partner[j] = (uint16_t)i;
+        }
+        return;
+    }
+}
+
+static void choose_modes(Gen *g)
+{
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        g->root[i] = (uint16_t)i;
+        if (g->mode[i] != MODE_NORMAL) {
+            continue;
+        }
+        if (is_alias(g, i)) {
+            g->mode[i] = MODE_ALIAS;
+            g->root[i] = g->root[n->a];
+        } else if (n->op == IR_exit_branch) {
+            fuse_condition(g, n->a);
+        } else if (n->op == IR_select && !gen_is_vector(n->type)) {
+            fuse_condition(g, n->a);
+        } else if (is_memory(n)) {
+            join_access(g, i);
+        }
+    }
+}
+
+static void use_at(Gen *g, IrRef r, unsigned i)
+{
+    if (g->mode[r] == MODE_FUSED) {
+        const IrNode *n = gen_node(g, r);
+
+        use_at(g, n->a, i);
+        if (n->b != 0) {
+            use_at(g, n->b, i);
+        }
+        return;
+    }
+    g->last_use[g->root[r]] = (uint16_t)i;
+}
+
+/* Calls @f for each value that the operation emitted at @i reads. */
+static void each_operand(Gen *g, unsigned i, void (*f)(Gen *g, IrRef r, unsigned i))
+{
+    IrRef refs[3];
+
+    for (unsigned k = operands(g, i, refs); k-- > 0;) {
+        f(g, refs[k], i);
+    }
+    if (g->partner[i] != 0) {
+        for (unsigned k = operands(g, g->partner[i], refs); k-- > 0;) {
+            f(g, refs[k], i);
+        }
+    }
+}
+
+static bool is_emitted(const Gen *g, unsigned i)
+{
+    unsigned op = gen_node(g, (IrRef)i)->op;
+
+    return g->mode[i] == MODE_NORMAL && op != IR_const && op != IR_insn;
+}
+
+static void find_last_uses(Gen *g)
+{
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        if (is_emitted(g, i)) {
+            each_operand(g, i, use_at);
+        }
+    }
+}
+
+/* ---- analysis: values computed into their guest register ---- */
+
+/* Whether anything between two nodes may look at guest registers. */
+static bool quiet_between(const Gen *g, unsigned from, unsigned to, unsigned reg)
+{
+    for (unsigned i = from + 1; i < to; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->mode[i] == MODE_DEAD) {
+            continue;
+        }
+        if (ir_node_effects(n) != IR_PURE || ((n->op == IR_get || n->op == IR_put) && n->imm == reg)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool may_hint(const Gen *g, IrRef r, unsigned reg)
+{
+    const IrNode *n = gen_node(g, r);
+    IrType        ty = g->ir->regs[reg].type;
+
+    if ((g->mode[r] != MODE_NORMAL && g->mode[r] != MODE_PAIRED) || n->op == IR_const || n->op == IR_get || g->hint[r] != 0) {
+        return false;
+    }
+    return ty == IR_I64 ? makes_canonical(g, r) : ty == IR_V128 && n->type == IR_V128;
+}
+
+static void find_hints(Gen *g)
+{
+    uint16_t current[IR_MAX_REGS]; /* the value that lies in each pinned register now */
+
+    memset(current, 0, g->ir->n_regs * sizeof(current[0]));
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->mode[i] == MODE_DEAD) {
+            continue;
+        }
+        if (n->op == IR_get && g->pin_of[n->imm] >= 0) {
+            current[n->imm] = (uint16_t)i;
+        } else if (n->op == IR_put && g->pin_of[n->imm] >= 0) {
+            unsigned reg = (unsigned)n->imm;
+            IrRef    r = g->root[n->a], old = current[reg];
+            unsigned at = g->partner[r] > r ? g->partner[r] : r;
+
+            current[reg] = 0;
+            if (may_hint(g, r, reg) && (old == 0 || g->last_use[old] <= r) && quiet_between(g, at, i, reg)) {
+                g->hint[r] = (uint16_t)(reg + 1);
+                g->vanished[i] = true;
+                current[reg] = r;
+            }
+        } else if (n->op == IR_call && (n->helper->effects & IR_WRITES) != 0) {
+            memset(current, 0, g->ir->n_regs * sizeof(current[0]));
+        }
+    }
+}
+
+/* ---- registers and temporaries ---- */
+
+static int32_t temp_take(Gen *g)
+{
+    for (unsigned w = 0; w < CPU_TEMPS / 64; w++) {
+        if (~g->temp_busy[w] != 0) {
+            unsigned t = w * 64 + (unsigned)__builtin_ctzll(~g->temp_busy[w]);
+
+            g->temp_busy[w] |= 1ull << (t % 64);
+            return (int32_t)(offsetof(Cpu, temp) + t * sizeof(CpuTemp));
+        }
+    }
+    g->failed = true;
+    return (int32_t)offsetof(Cpu, temp);
+}
+
+static void temp_give(Gen *g, int32_t off)
+{
+    unsigned t = (unsigned)((size_t)off - offsetof(Cpu, temp)) / sizeof(CpuTemp);
+
+    g->temp_busy[t / 64] &= ~(1ull << (t % 64));
+}
+
+/* Move a value out of the register it owns. */
+static void spill(Gen *g, IrRef r)
+{
+    Value *v = &g->val[r];
+    int32_t t = temp_take(g);
+
+    if (v->kind == AT_GPR) {
+        asm_store(&g->as, 3, gen_mem(t), (X86Reg)v->reg);
+        g->gpr[v->reg] = REG_FREE;
+    } else {
+        asm_store_x(&g->as, 4, gen_mem(t), v->reg);
+        g->xmm[v->reg] = REG_FREE;
+    }
+    v->kind = AT_MEM;
+    v->mem = t;
+    v->own = true;
+}
+
+/* The value whose next use is farthest, of those in @users; 0: none may go. */
+static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
+{
+    IrRef best = 0;
+
+    for (unsigned r = 0; r < 16; r++) {
+        if (users[r] != REG_FREE && users[r] < REG_NEVER && !(locked >> r & 1) &&
+            (best == 0 || g->last_use[users[r]] > g->last_use[best])) {
+            best = users[r];
+        }
+    }
+    return best;
+}
+
+static X86Reg free_gpr(const Gen *g)
+{
+    for (unsigned i = N_GPR; i-- > 0;) {
+        if (g->gpr[gpr_order[i]] == REG_FREE) {
+            return gpr_order[i];
+        }
+    }
+    return X86_NO_REG;
+}
+
+static X86Reg take_gpr(Gen *g)
+{
+    X86Reg r = free_gpr(g);
+
+    if (r == X86_NO_REG) {
+        IrRef v = victim(g, g->gpr, g->lock_gpr);
+
+        if (v != 0) {
+            r = (X86Reg)g->val[v].reg;
+            spill(g, v);
+        }
+    }
+    return r;
+}
+
+static X86Xmm take_xmm(Gen *g)
+{
+    for (unsigned r = N_XMM; r-- > FIRST_XMM;) {
+        if (g->xmm[r] == REG_FREE) {
+            return (X86Xmm)r;
+        }
+    }
+    IrRef v = victim(g, g->xmm, g->lock_xmm);
+    if (v == 0) {
+        return 0xff;
+    }
+    X86Xmm r = g->val[v].reg;
+    spill(g, v);
+    return r;
+}
+
+static void set_value(Gen *g, IrRef r, Value v)
+{
+    g->val[r] = v;
+    if (v.own && v.kind == AT_GPR) {
+        g->gpr[v.reg] = r;
+    } else if (v.own && v.kind == AT_XMM) {
+        g->xmm[v.reg] = r;
+    }
+}
+
+static void release(Gen *g, IrRef r)
+{
+    Value *v = &g->val[r];
+
+    if (v->own && v->kind == AT_GPR) {
+        g->gpr[v->reg] = REG_FREE;
+    } else if (v->own && v->kind == AT_XMM) {
+        g->xmm[v->reg] = REG_FREE;
+    } else if (v->own && v->kind == AT_MEM) {
+        temp_give(g, v->mem);
+    }
+    v->own = false;
+}
+
+static void release_if_last(Gen *g, IrRef ref, unsigned i)
+{
+    if (g->mode[ref] == MODE_FUSED) {
+        const IrNode *n = gen_node(g, ref);
+
+        release_if_last(g, n->a, i);
+        if (n->b != 0) {
+            release_if_last(g, n->b, i);
+        }
+        return;
+    }
+    IrRef r = g->root[ref];
+    if (g->last_use[r] == i) {
+        release(g, r);
+    }
+}
+
+static void lock_operand(Gen *g, IrRef ref, unsigned i)
+{
+    if (g->mode[ref] == MODE_FUSED) {
+        const IrNode *n = gen_node(g, ref);
+
+        lock_operand(g, n->a, i);
+        if (n->b != 0) {
+            lock_operand(g, n->b, i);
+        }
+        return;
+    }
+    const Value *v = gen_val(g, ref);
+    if (v->kind == AT_GPR) {
+        g->lock_gpr |= 1u << v->reg;
+    } else if (v->kind == AT_XMM) {
+        g->lock_xmm |= 1u << v->reg;
+    }
+}
+
+/* ---- aliases of guest registers ---- */
+
+static void add_alias(Gen *g, unsigned reg, IrRef r)
+{
+    g->alias_next[r] = g->alias_head[reg];
+    g->alias_head[reg] = r;
+}
+
+static int32_t guest_offset(const Gen *g, unsigned reg) { return (int32_t)g->ir->regs[reg].offset; }
+
+/* Give an alias that is needed after the current node a place of its own. */
+static void move_out(Gen *g, IrRef r)
+{
+    Value *v = &g->val[r];
+    Value  to = { .own = true, .canon = v->canon };
+    IrType ty = gen_node(g, r)->type;
+
+    if (gen_is_vector(ty)) {
+        X86Xmm x = take_xmm(g), from = v->kind == AT_XMM ? v->reg : 0;
+
+        if (v->kind == AT_MEM) {
+            asm_load_x(&g->as, 4, 0, gen_mem(v->mem));
+        }
+        if (x == 0xff) {
+            to.kind = AT_MEM;
+            to.mem = temp_take(g);
+            asm_store_x(&g->as, 4, gen_mem(to.mem), from);
+        } else {
+            to.kind = AT_XMM;
+            to.reg = x;
+            asm_movx(&g->as, x, from);
+        }
+    } else {
+        X86Reg d = take_gpr(g), from = v->kind == AT_GPR ? (X86Reg)v->reg : RAX;
+
+        if (v->kind == AT_MEM) {
+            gen_gpr_into(g, r, RAX, true);
+            to.canon = true;
+        }
+        if (d == X86_NO_REG) {
+            to.kind = AT_MEM;
+            to.mem = temp_take(g);
+            asm_store(&g->as, 3, gen_mem(to.mem), from);
+        } else {
+            to.kind = AT_GPR;
+            to.reg = d;
+            asm_mov_rr(&g->as, true, d, from);
+        }
+    }
+    set_value(g, r, to);
+}
+
+/* The register is about to be written: values that still need it move out. */
+static void evacuate(Gen *g, unsigned reg)
+{
+    for (IrRef r = g->alias_head[reg]; r != 0; r = g->alias_next[r]) {
+        if (g->last_use[r] > g->at) {
+            move_out(g, r);
+        }
+    }
+    g->alias_head[reg] = 0;
+}
+
+void gen_evacuate_all(Gen *g)
+{
+    for (size_t reg = 0; reg < g->ir->n_regs; reg++) {
+        if (g->alias_head[reg] != 0) {
+            evacuate(g, (unsigned)reg);
+        }
+    }
+}
+
+/* ---- operands ---- */
+
+static unsigned width_log2(IrType ty)
+{
+    return ty == IR_I8 ? 0 : ty == IR_I16 ? 1 : ty == IR_I64 ? 3 : 2;
+}
+
+void gen_gpr_into(Gen *g, IrRef r, X86Reg d, bool canon)
+{
+    const Value *v = gen_val(g, r);
+    IrType       ty = gen_node(g, r)->type;
+    unsigned     size = width_log2(ty);
+
+    if (gen_is_const(g, r)) {
+        asm_mov_ri(&g->as, d, gen_const(g, r));
+    } else if (v->kind == AT_MEM) {
+        asm_load(&g->as, MIN(size, width_log2(gen_node(g, g->root[r])->type)), false, true, d, gen_mem(v->mem));
+    } else if (size == 3 || (!canon && d != v->reg)) {
+        if (d != (X86Reg)v->reg) {
+            asm_mov_rr(&g->as, true, d, (X86Reg)v->reg);
+        }
+    } else if (canon && !(v->canon && gen_node(g, g->root[r])->type == ty)) {
+        asm_zext(&g->as, size, d, (X86Reg)v->reg);
+    } else if (d != (X86Reg)v->reg) {
+        asm_mov_rr(&g->as, true, d, (X86Reg)v->reg);
+    }
+}
+
+X86Reg gen_gpr(Gen *g, IrRef r, X86Reg scratch, bool canon)
+{
+    const Value *v = gen_val(g, r);
+    bool         fits = !canon || gen_node(g, r)->type == IR_I64 ||
+                (v->canon && gen_node(g, g->root[r])->type == gen_node(g, r)->type);
+
+    if (!gen_is_const(g, r) && v->kind == AT_GPR && fits) {
+        return (X86Reg)v->reg;
+    }
+    gen_gpr_into(g, r, scratch, canon);
+    return scratch;
+}
+
+void gen_alu(Gen *g, X86Alu op, bool w, X86Reg d, IrRef r)
+{
+    const Value *v = gen_val(g, r);
+
+    if (gen_is_const(g, r)) {
+        uint64_t k = gen_const(g, r);
+
+        if (!w || fits_i32(k)) {
+            asm_alu_ri(&g->as, op, w, d, (int32_t)k);
+        } else {
+            asm_mov_ri(&g->as, RDX, k);
+            asm_alu_rr(&g->as, op, w, d, RDX);
+        }
+    } else if (v->kind == AT_MEM && width_log2(gen_node(g, g->root[r])->type) >= (w ? 3u : 2u)) {
+        asm_alu_rm(&g->as, op, w, d, gen_mem(v->mem));
+    } else if (v->kind == AT_MEM) {
+        gen_gpr_into(g, r, RDX, true);
+        asm_alu_rr(&g->as, op, w, d, RDX);
+    } else {
+        asm_alu_rr(&g->as, op, w, d, (X86Reg)v->reg);
+    }
+}
+
+bool gen_uses_gpr(Gen *g, IrRef r, X86Reg reg)
+{
+    return r != 0 && !gen_is_const(g, r) && gen_val(g, r)->kind == AT_GPR && gen_val(g, r)->reg == reg;
+}
+
+bool gen_uses_xmm(Gen *g, IrRef r, X86Xmm reg)
+{
+    return r != 0 && !gen_is_const(g, r) && gen_val(g, r)->kind == AT_XMM && gen_val(g, r)->reg == reg;
+}
+
+X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch)
+{
+    const Value *v = gen_val(g, r);
+
+    if (gen_is_const(g, r)) { /* of 64 bits at most, the rest zero */
+        asm_mov_ri(&g->as, RDX, gen_const(g, r));
+        asm_movq_xr(&g->as, true, scratch, RDX);
+        return scratch;
+    }
+    if (v->kind == AT_MEM) {
+        asm_load_x(&g->as, 4, scratch, gen_mem(v->mem));
+        return scratch;
+    }
+    return v->reg;
+}
+
+/* ---- destinations ---- */
+
+X86Reg gen_dest_gpr_of(Gen *g, IrRef r)
+{
+    if (g->hint[r] != 0) {
+        return (X86Reg)g->code->pin[g->pin_of[g->hint[r] - 1]].host;
+    }
+    X86Reg d = take_gpr(g);
+    if (d == X86_NO_REG) {
+        return RAX;
+    }
+    g->gpr[d] = r; /* not for anyone else */
+    g->lock_gpr |= 1u << d;
+    return d;
+}
+
+void gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon)
+{
+    Value v = { .kind = AT_GPR, .reg = d, .own = true, .canon = canon };
+
+    if (g->hint[r] != 0) {
+        unsigned reg = g->hint[r] - 1u;
+
+        g->dirty |= 1u << g->pin_of[reg];
+        v.own = false;
+        g->alias_head[reg] = 0;
+        add_alias(g, reg, r);
+    } else if (d == RAX) {
+        v.kind = AT_MEM;
+        v.mem = temp_take(g);
+        asm_store(&g->as, 3, gen_mem(v.mem), RAX);
+    }
+    set_value(g, r, v);
+    if (v.own && g->last_use[r] <= g->at && g->last_use[r] != g->at) {
+        release(g, r); /* nobody wants it */
+    }
+}
+
+X86Reg gen_dest_gpr(Gen *g) { return gen_dest_gpr_of(g, (IrRef)g->at); }
+void   gen_done_gpr(Gen *g, X86Reg d, bool canon) { gen_done_gpr_of(g, (IrRef)g->at, d, canon); }
+
+X86Xmm gen_dest_xmm(Gen *g)
+{
+    if (g->hint[g->at] != 0) {
+        return g->code->pin[g->pin_of[g->hint[g->at] - 1]].host;
+    }
+    X86Xmm d = take_xmm(g);
+    if (d == 0xff) {
+        return 0;
+    }
+    g->xmm[d] = (uint16_t)g->at;
+    g->lock_xmm |= 1u << d;
+    return d;
+}
+
+void gen_done_xmm(Gen *g, X86Xmm d)
+{
+    IrRef r = (IrRef)g->at;
+    Value v = { .kind = AT_XMM, .reg = d, .own = true };
+
+    if (g->hint[r] != 0) {
+        unsigned reg = g->hint[r] - 1u;
+
+        g->dirty |= 1u << g->pin_of[reg];
+        v.own = false;
+        g->alias_head[reg] = 0;
+        add_alias(g, reg, r);
+    } else if (d == 0) {
+        v.kind = AT_MEM;
+        v.mem = temp_take(g);
+        asm_store_x(&g->as, 4, gen_mem(v.mem), 0);
+    }
+    set_value(g, r, v);
+    if (v.own && g->last_use[r] < g->at) {
+        release(g, r);
+    }
+}
+
+/* ---- calls of C ---- */
+
+JitPlace gen_place_gpr(X86Reg r, IrType ty) { return (JitPlace){ .kind = AT_GPR, .reg = (uint8_t)r, .type = ty }; }
+JitPlace gen_place_xmm(X86Xmm r, IrType ty) { return (JitPlace){ .kind = AT_XMM, .reg = r, .type = ty }; }
+
+JitPlace gen_place(Gen *g, IrRef r)
+{
+    if (r == 0) {
+        return (JitPlace){ 0 };
+    }
+    const Value *v = gen_val(g, r);
+    JitPlace     p = { .kind = v->kind, .reg = v->reg, .type = gen_node(g, r)->type, .v = v->mem };
+
+    if (p.kind == AT_MEM && ir_type_is_int(p.type) &&
+        width_log2(gen_node(g, g->root[r])->type) < width_log2(p.type)) {
+        p.type = gen_node(g, g->root[r])->type;
+    }
+    if (gen_is_const(g, r)) {
+        uint64_t k = gen_const(g, r);
+
+        p.kind = AT_CONST;
+        p.reg = 0;
+        p.v = (int32_t)k;
+        if (!fits_i32(k)) {
+            Jit *j = g->j;
+
+            p.reg = 1;
+            p.v = (int32_t)j->n_pool;
+            j->pool[j->n_pool] = k;
+            j->n_pool += j->n_pool < j->max_pool - 1;
+            g->failed |= g->arena_full |= j->n_pool == j->max_pool - 1;
+        }
+    }
+    return p;
+}
+
+JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
+{
+    Jit          *j = g->j;
+    const IrNode *n = gen_node(g, (IrRef)g->at);
+
+    *id = j->n_sites;
+    j->n_sites += j->n_sites < j->max_sites - 1;
+    g->failed |= g->arena_full |= j->n_sites == j->max_sites - 1;
+
+    JitSite *s = &j->site[*id];
+    *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
+                    .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
+                    .op = n->op, .type = n->type, .imm = n->imm };
+    return s;
+}
+
+Cold *gen_cold(Gen *g, uint32_t id)
+{
+    Cold *c = &g->cold[g->n_cold];
+
+    if (g->n_cold < G_N_ELEMENTS(g->cold) - 1) {
+        g->n_cold++;
+    } else {
+        g->failed = true;
+    }
+
+    *c = (Cold){ ASM_LABEL, ASM_LABEL, id };
+    return c;
+}
+
+void gen_call(Gen *g, uint32_t id)
+{
+    asm_call_to(&g->as, g->j->slow);
+    asm_u32(&g->as, id);
+}
+
+/* Slow paths of all parts, after the last one. */
+static void emit_cold(Gen *g)
+{
+    for (unsigned i = 0; i < g->n_cold; i++) {
+        Cold *c = &g->cold[i];
+
+        asm_bind(&g->as, &c->from);
+        gen_call(g, c->site);
+        asm_jmp(&g->as, &c->back);
+    }
+    g->n_cold = 0;
+}
+
+/* ---- guest registers ---- */
+
+static void load_pin(Gen *g, const JitPin *p)
+{
+    if (p->vector) {
+        asm_load_x(&g->as, 4, p->host, gen_mem(p->offset));
+    } else {
+        asm_load(&g->as, 3, false, true, (X86Reg)p->host, gen_mem(p->offset));
+    }
+}
+
+void gen_store_pins(Gen *g, uint32_t mask)
+{
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        const JitPin *p = &g->code->pin[i];
+
+        if (!(mask >> i & 1)) {
+            continue;
+        }
+        if (p->vector) {
+            asm_store_x(&g->as, 4, gen_mem(p->offset), p->host);
+        } else {
+            asm_store(&g->as, 3, gen_mem(p->offset), (X86Reg)p->host);
+        }
+    }
+}
+
+static void emit_get(Gen *g, const IrNode *n)
+{
+    unsigned reg = (unsigned)n->imm;
+    IrRef    r = (IrRef)g->at;
+    Value    v = { .kind = AT_MEM, .mem = guest_offset(g, reg) };
+
+    if (g->pin_of[reg] >= 0) {
+        const JitPin *p = &g->code->pin[g->pin_of[reg]];
+
+        v = (Value){ .kind = p->vector ? AT_XMM : AT_GPR, .reg = p->host };
+    } else if (g->uses[r] > 1 && ir_type_is_int(n->type) && free_gpr(g) != X86_NO_REG) {
+        v = (Value){ .kind = AT_GPR, .reg = free_gpr(g), .own = true, .canon = true };
+        asm_load(&g->as, width_log2(n->type), false, true, (X86Reg)v.reg, gen_mem(guest_offset(g, reg)));
+        set_value(g, r, v);
+        return;
+    }
+    g->val[r] = v;
+    add_alias(g, reg, r);
+}
+
+static void put_constant(Gen *g, IrType ty, X86Mem m, uint64_t k)
+{
+    if (ty == IR_I64 && !fits_i32(k)) {
+        asm_mov_ri(&g->as, RAX, k);
+        asm_store(&g->as, 3, m, RAX);
+    } else {
+        asm_store_i(&g->as, width_log2(ty), m, (int32_t)k);
+    }
+}
+
+static void put_to_memory(Gen *g, unsigned reg, IrRef v)
+{
+    IrType ty = g->ir->regs[reg].type;
+    X86Mem m = gen_mem(guest_offset(g, reg));
+
+    if (gen_is_vector(ty)) {
+        asm_store_x(&g->as, ty == IR_V64 ? 3 : 4, m, gen_xmm(g, v, 0));
+    } else if (gen_is_const(g, v)) {
+        put_constant(g, ty, m, gen_const(g, v));
+    } else {
+        asm_store(&g->as, width_log2(ty), m, gen_gpr(g, v, RAX, false));
+    }
+}
+
+/* Whether the key may be another after this put; changes with a known effect change the key of the exits. */
+static void note_key(Gen *g, const IrNode *n)
+{
+    const IrReg    *reg = &g->ir->regs[n->imm];
+    const CpuGuest *guest = g->j->engine->cpus->len > 0 ? ((Cpu *)g->j->engine->cpus->pdata[0])->guest : NULL;
+
+    if (reg->type < IR_I8 || reg->type > IR_I32 || reg->not_key) {
+        return;
+    }
+    if (guest == NULL || guest->key_after == NULL || !gen_is_const(g, n->a) ||
+        !guest->key_after(&g->key, (unsigned)n->imm, gen_const(g, n->a))) {
+        g->ask_key = true;
+    }
+}
+
+static void emit_put(Gen *g, const IrNode *n)
+{
+    unsigned reg = (unsigned)n->imm;
+
+    note_key(g, n);
+    if (g->vanished[g->at]) {
+        return;
+    }
+    if (g->alias_head[reg] != 0) {
+        evacuate(g, reg);
+    }
+    if (g->pin_of[reg] < 0) {
+        put_to_memory(g, reg, n->a);
+        return;
+    }
+    const JitPin *p = &g->code->pin[g->pin_of[reg]];
+    if (p->vector) {
+        X86Xmm x = gen_xmm(g, n->a, p->host);
+
+        if (x != p->host) {
+            asm_movx(&g->as, p->host, x);
+        }
+    } else {
+        gen_gpr_into(g, n->a, (X86Reg)p->host, false);
+    }
+    g->dirty |= 1u << g->pin_of[reg];
+}
+
+/* ---- nodes ---- */
+
+static void emit_pure(Gen *g, const IrNode *n)
+{
+    switch (ir_op_class(n->op)) {
+    case IR_CLASS_WIDE:
+        if (!emit_wide(g, n)) {
+            emit_call(g, n);
+        }
+        break;
+    case IR_CLASS_TYPED:
+        if (n->op == IR_select) {
+            emit_select(g, n);
+            break;
+        }
+        /* fall through */
+    default:
+        emit_integer(g, n);
+        break;
+    }
+}
+
+static void emit_node(Gen *g, const IrNode *n)
+{
+    switch (n->op) {
+    case IR_get:
+        emit_get(g, n);
+        break;
+    case IR_put:
+        emit_put(g, n);
+        break;
+    case IR_flags:
+    case IR_flags_cond:
+    case IR_flags_unpack:
+        emit_flags(g, n);
+        break;
+    case IR_flags_select:
+        emit_select(g, n);
+        break;
+    case IR_load:
+    case IR_store:
+        emit_access(g, n);
+        break;
+    case IR_call:
+        if (!emit_helper(g, n)) {
+            emit_call(g, n);
+        }
+        break;
+    case IR_guard:
+        emit_guard(g, n);
+        break;
+    default:
+        if (ir_is_exit(n->op)) {
+            emit_exit(g, n);
+        } else {
+            emit_pure(g, n);
+        }
+        break;
+    }
+}
+
+/* Registers of operands that die here are free for the result, except where the node needs them until its end. */
+static bool frees_early(const IrNode *n)
+{
+    return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op);
+}
+
+static void emit_nodes(Gen *g)
+{
+    for (unsigned i = 1; i < g->ir->n && !g->failed; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        g->at = i;
+        if (n->op == IR_insn) {
+            g->insn++;
+            g->insn_pc = n->imm;
+        } else if (is_emitted(g, i)) {
+            g->lock_gpr = g->lock_xmm = 0;
+            each_operand(g, i, lock_operand);
+            if (frees_early(n)) {
+                each_operand(g, i, release_if_last);
+                emit_node(g, n);
+            } else {
+                emit_node(g, n);
+                each_operand(g, i, release_if_last);
+            }
+        }
+    }
+}
+
+/* ---- parts ---- */
+
+static void begin_part(Gen *g, unsigned part)
+{
+    const IrBlock *ir = g->parts[part].ir;
+    size_t         n = ir->n;
+
+    g->part = part;
+    g->ir = ir;
+    g->pc = g->parts[part].pc;
+    g->key = g->parts[part].key;
+    g->ask_key = false;
+    g->insn = UINT_MAX; /* none yet */
+    g->insn_pc = 0;
+    memset(g->mode, 0, n);
+    memset(g->vanished, 0, n);
+    memset(g->uses, 0, n * sizeof(g->uses[0]));
+    memset(g->last_use, 0, n * sizeof(g->last_use[0]));
+    memset(g->hint, 0, n * sizeof(g->hint[0]));
+    memset(g->partner, 0, n * sizeof(g->partner[0]));
+    memset(g->val, 0, n * sizeof(g->val[0]));
+    memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
+    memset(g->temp_busy, 0, sizeof(g->temp_busy));
+    g->temp_busy[0] = 1; /* temp[0] is always zero */
+    for (unsigned i = 1; i < n; i++) {
+        if (is_memory(gen_node(g, (IrRef)i))) {
+            find_address(g, i);
+        }
+    }
+    count_uses(g);
+    choose_modes(g);
+    find_last_uses(g);
+    find_hints(g);
+}
+
+static void init_registers(Gen *g)
+{
+    for (unsigned r = 0; r < 16; r++) {
+        g->gpr[r] = REG_NEVER;
+        g->xmm[r] = r < FIRST_XMM ? REG_NEVER : REG_FREE;
+    }
+    for (unsigned i = 0; i < N_GPR; i++) {
+        g->gpr[gpr_order[i]] = REG_FREE;
+    }
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        const JitPin *p = &g->code->pin[i];
+
+        (p->vector ? g->xmm : g->gpr)[p->host] = REG_PINNED;
+    }
+}
+
+/* ---- pins ---- */
+
+typedef struct Weight {
+    unsigned weight;
+    uint16_t reg;
+    bool     written;
+} Weight;
+
+static void weigh_part(const Gen *g, const IrBlock *ir, unsigned factor, Weight *w)
+{
+    for (unsigned i = 1; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if (n->op == IR_get || n->op == IR_put) {
+            w[n->imm].weight += factor;
+            w[n->imm].written |= n->op == IR_put;
+        }
+    }
+}
+
+static int heavier(const void *a, const void *b)
+{
+    const Weight *x = a, *y = b;
+
+    return x->weight != y->weight ? (x->weight < y->weight ? 1 : -1) : (int)x->reg - (int)y->reg;
+}
+
+static void choose_pins(Gen *g)
+{
+    const IrBlock *ir = g->parts[0].ir;
+    Weight         w[IR_MAX_REGS];
+    unsigned       n_gpr = 0, n_xmm = 0, least = g->region ? 2 : 3;
+
+    for (size_t r = 0; r < ir->n_regs; r++) {
+        w[r] = (Weight){ .reg = (uint16_t)r };
+        g->pin_of[r] = -1;
+    }
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        weigh_part(g, g->parts[p].ir, g->part_state[p].loops ? 8 : 1, w);
+    }
+    qsort(w, ir->n_regs, sizeof(w[0]), heavier);
+    g->written = 0;
+    g->code->n_pins = 0;
+    for (size_t i = 0; i < ir->n_regs && w[i].weight >= least; i++) {
+        const IrReg *reg = &ir->regs[w[i].reg];
+        bool         vector = reg->type == IR_V128;
+
+        if ((!vector && reg->type != IR_I64) || (vector ? n_xmm >= PIN_XMM : n_gpr >= PIN_GPR)) {
+            continue;
+        }
+        JitPin *p = &g->code->pin[g->code->n_pins];
+        p->guest = w[i].reg;
+        p->offset = (uint16_t)reg->offset;
+        p->vector = vector;
+        p->host = (uint8_t)(vector ? FIRST_XMM + n_xmm++ : (unsigned)gpr_order[n_gpr++]);
+        g->pin_of[p->guest] = (int8_t)g->code->n_pins;
+        g->written |= (uint32_t)w[i].written << g->code->n_pins;
+        g->code->n_pins++;
+    }
+}
+
+/* Of a single block: pins that are written before anyone reads them need no load. */
+static uint32_t first_reads(const Gen *g)
+{
+    const IrBlock *ir = g->parts[0].ir;
+    uint32_t       reads = 0, seen = 0;
+
+    for (unsigned i = 1; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
+            uint32_t bit = 1u << g->pin_of[n->imm];
+
+            reads |= n->op == IR_get && !(seen & bit) ? bit : 0;
+            seen |= bit;
+        }
+    }
+    return reads;
+}
+
+/* ---- entries ---- */
+
+static void count_time(Gen *g, unsigned n, AsmLabel *out)
+{
+    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)n);
+    asm_jcc(&g->as, CC_S, out);
+}
+
+/* No time for the part: come back to it by its pc. */
+static void emit_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
+{
+    if (out->pos >= 0 || out->fixup < 0) {
+        return;
+    }
+    asm_bind(&g->as, out);
+    asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
+    gen_store_pins(g, dirty);
+    asm_mov_ri(&g->as, RAX, g->parts[part].pc);
+    asm_jmp_to(&g->as, g->j->leave_time);
+}
+
+/* ---- the whole ---- */
+
+static unsigned heat_slot(uint64_t pa, uint64_t pc)
+{
+    return (unsigned)((pa ^ pc) >> 2) & (CPU_HEAT - 1);
+}
+
+void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc)
+{
+    cpu->heat[heat_slot(pa, pc)] = JIT_HOT;
+}
+
+static void emit_body(Gen *g, unsigned part)
+{
+    begin_part(g, part);
+    init_registers(g);
+    asm_bind(&g->as, &g->part_state[part].body);
+    emit_nodes(g);
+}
+
+static void emit_entry(Gen *g, uint64_t pa)
+{
+    PartState *first = &g->part_state[0];
+    AsmLabel   out = ASM_LABEL, hot = ASM_LABEL;
+    uint32_t   loads = g->region ? UINT32_MAX : first_reads(g);
+
+    count_time(g, first->n_insns, &out);
+    if (!g->region) {
+        int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(pa, g->parts[0].pc) * sizeof(uint32_t));
+
+        asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
+        asm_jcc(&g->as, CC_S, &hot);
+    }
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        if (loads >> i & 1) {
+            load_pin(g, &g->code->pin[i]);
+        }
+    }
+    asm_jmp(&g->as, &first->body);
+    emit_out_of_time(g, 0, &out, 0);
+    g->code->gone = asm_here(&g->as);
+    asm_mov_ri(&g->as, RAX, g->parts[0].pc);
+    asm_mov_ri(&g->as, RDX, 0);
+    asm_jmp_to(&g->as, g->j->leave_find);
+    if (!g->region) {
+        asm_bind(&g->as, &hot);
+        asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)first->n_insns);
+        asm_mov_ri(&g->as, RAX, g->parts[0].pc);
+        asm_jmp_to(&g->as, g->j->leave_hot);
+    }
+}
+
+/* Successors by pc alone and loops: a hint for weights and alignment. */
+static void find_shape(Gen *g)
+{
+    uint32_t reach[JIT_MAX_PARTS];
+
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        const IrNode *x = &g->parts[p].ir->node[g->parts[p].ir->n - 1];
+        uint64_t      to[2] = { x->imm, x->imm2 };
+        unsigned      n = x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
+
+        g->part_state[p] = (PartState){ ASM_LABEL, ASM_LABEL, ASM_LABEL, .n_insns = g->parts[p].ir->n_insns };
+        reach[p] = 0;
+        for (unsigned k = 0; k < n; k++) {
+            for (unsigned q = 0; q < g->n_parts; q++) {
+                reach[p] |= g->parts[q].pc == to[k] ? 1u << q : 0;
+            }
+        }
+    }
+    for (unsigned round = 0; round < g->n_parts; round++) {
+        for (unsigned p = 0; p < g->n_parts; p++) {
+            for (unsigned q = 0; q < g->n_parts; q++) {
+                reach[p] |= reach[p] >> q & 1 ? reach[q] : 0;
+            }
+        }
+    }
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        g->part_state[p].loops = reach[p] >> p & 1;
+    }
+}
+
+static void emit_part(Gen *g, unsigned part)
+{
+    PartState *s = &g->part_state[part];
+
+    if (g->region) {
+        if (s->loops) {
+            asm_align(&g->as, 32);
+        }
+        asm_bind(&g->as, &s->label);
+        count_time(g, s->n_insns, &s->out);
+    }
+    emit_body(g, part);
+}
+
+static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
+{
+    Jit     *j = g->j;
+    Arena    before = *g->arena;
+    uint32_t n_sites = j->n_sites, n_exits = j->n_exits, n_pool = j->n_pool;
+
+    g->block = arena_alloc(g->arena, sizeof(CpuBlock));
+    g->code = arena_alloc(g->arena, sizeof(JitCode));
+    g->failed = g->arena_full = g->block == NULL || g->code == NULL;
+    if (!g->failed) {
+        find_shape(g);
+        choose_pins(g);
+        g->dirty = 0;
+        g->n_cold = 0;
+        asm_align(&g->as, 16);
+        g->code->entry = g->as.p;
+        emit_entry(g, pa);
+        for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
+            emit_part(g, p);
+        }
+        for (unsigned p = 0; p < g->n_parts; p++) {
+            emit_out_of_time(g, p, &g->part_state[p].out, g->written);
+        }
+        emit_cold(g);
+        g->arena_full |= g->as.full;
+        g->failed |= g->as.full;
+    }
+    if (g->failed) {
+        *g->arena = before;
+        j->n_sites = n_sites;
+        j->n_exits = n_exits;
+        j->n_pool = n_pool;
+        return g->arena_full ? LOWER_FULL : LOWER_TOO_COMPLEX;
+    }
+    g->code->size = (size_t)(g->as.p - g->code->entry);
+    j->mem.used = (size_t)(g->as.p - j->mem.write);
+    *g->block = (CpuBlock){ .n = g->part_state[0].n_insns, .code = g->code->entry + g->as.to_run, .jit = g->code };
+    *out = g->block;
+    return LOWER_OK;
+}
+
+static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, uint64_t pa, Arena *arena,
+                           CpuBlock **out)
+{
+    Gen        *g = j->gen;
+    LowerResult res;
+
+    g->j = j;
+    g->arena = arena;
+    g->parts = parts;
+    g->n_parts = n;
+    g->region = region;
+    code_mem_begin(&j->mem);
+    asm_init(&g->as, j->mem.write + j->mem.used, j->mem.size - j->mem.used, j->mem.run - j->mem.write);
+    res = generate(g, pa, out);
+    code_mem_end(&j->mem);
+    return res;
+}
+
+LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *arena, CpuBlock **out)
+{
+    JitPart part = { ir, s->pc, s->key };
+
+    return compile(j, &part, 1, false, s->pa, arena, out);
+}
+
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out)
+{
+    return compile(j, parts, n, true, pa, arena, out);
+}

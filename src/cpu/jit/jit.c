@@ -1,0 +1,244 @@
+/*
+ * Life of generated code: the routines that all code shares, the way in and out, links, removal.
+ */
+#include "cpu/jit/jit.h"
+
+#include <capstone/capstone.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "cpu/jit/jit_int.h"
+
+enum { MAX_SITES = 4 << 20, MAX_EXITS = 2 << 20, MAX_POOL = 1 << 20 };
+
+/* ---- the shared routines ---- */
+
+static const X86Reg kept[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static int32_t saved_gpr(unsigned r) { return (int32_t)(offsetof(Cpu, saved.gpr) + r * 8); }
+static int32_t saved_xmm(unsigned r) { return (int32_t)(offsetof(Cpu, saved.xmm) + r * 16); }
+
+/* int enter(Cpu *cpu, const void *code) */
+static void make_enter(Jit *j, Asm *as)
+{
+    j->enter = (int (*)(Cpu *, const void *))(uintptr_t)asm_here(as);
+    for (size_t i = 0; i < G_N_ELEMENTS(kept); i++) {
+        asm_push(as, kept[i]);
+    }
+    asm_alu_ri(as, ALU_SUB, true, RSP, 8); /* aligned to 16 inside */
+    asm_mov_rr(as, true, RBP, RDI);
+    asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
+    asm_jmp_r(as, RSI);
+}
+
+static void make_leave(Asm *as, ExecExit how)
+{
+    asm_mov_ri(as, RAX, how);
+    asm_alu_ri(as, ALU_ADD, true, RSP, 8);
+    for (size_t i = G_N_ELEMENTS(kept); i-- > 0;) {
+        asm_pop(as, kept[i]);
+    }
+    asm_ret(as);
+}
+
+/* The next pc is in rax, an exit's number in edx. */
+static const void *make_leave_with_pc(Asm *as, ExecExit how)
+{
+    const void *here = asm_here(as);
+
+    asm_store(as, 3, gen_mem(offsetof(Cpu, next_pc)), RAX);
+    if (how == EXEC_FIND) {
+        asm_store(as, 2, gen_mem(offsetof(Cpu, exit_id)), RDX);
+    }
+    make_leave(as, how);
+    return here;
+}
+
+/* Calls jit_slow() for the site whose number follows the call, with all registers in Cpu.saved. */
+static void make_slow(Jit *j, Asm *as)
+{
+    AsmLabel fault = ASM_LABEL;
+
+    j->slow = asm_here(as);
+    for (unsigned r = 0; r < 16; r++) {
+        if (r != RSP && r != RBP) {
+            asm_store(as, 3, gen_mem(saved_gpr(r)), (X86Reg)r);
+        }
+        asm_store_x(as, 4, gen_mem(saved_xmm(r)), (X86Xmm)r);
+    }
+    asm_load(as, 3, false, true, RAX, X86_AT(RSP, 0));
+    asm_load(as, 2, false, false, RSI, X86_AT(RAX, 0));
+    asm_alu_mi(as, ALU_ADD, true, X86_AT(RSP, 0), 4);
+    asm_mov_rr(as, true, RDI, RBP);
+    asm_mov_ri(as, RAX, (uintptr_t)jit_slow);
+    asm_alu_ri(as, ALU_SUB, true, RSP, 8);
+    asm_call_r(as, RAX);
+    asm_alu_ri(as, ALU_ADD, true, RSP, 8);
+    asm_test_rr(as, false, RAX, RAX);
+    asm_jcc(as, CC_NE, &fault);
+    for (unsigned r = 0; r < 16; r++) {
+        if (r != RSP && r != RBP && r != R14) {
+            asm_load(as, 3, false, true, (X86Reg)r, gen_mem(saved_gpr(r)));
+        }
+        asm_load_x(as, 4, (X86Xmm)r, gen_mem(saved_xmm(r)));
+    }
+    asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
+    asm_ret(as);
+    asm_bind(as, &fault);
+    asm_alu_ri(as, ALU_ADD, true, RSP, 8); /* the return address */
+    make_leave(as, EXEC_FAULT);
+}
+
+static void make_routines(Jit *j)
+{
+    Asm as;
+
+    code_mem_begin(&j->mem);
+    asm_init(&as, j->mem.write, j->mem.size, j->mem.run - j->mem.write);
+    j->host = as.host;
+    make_enter(j, &as);
+    make_slow(j, &as);
+    j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
+    j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
+    j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
+    j->leave_hot = make_leave_with_pc(&as, EXEC_HOT);
+    j->leave_done = asm_here(&as);
+    make_leave(&as, EXEC_DONE);
+    j->fixed = j->mem.used = asm_size(&as);
+    code_mem_end(&j->mem);
+}
+
+/* ---- life ---- */
+
+static void *reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
+{
+    Jit *j = g_new0(Jit, 1);
+
+    j->engine = e;
+    j->max_sites = MAX_SITES;
+    j->max_exits = MAX_EXITS;
+    j->max_pool = MAX_POOL;
+    j->n_exits = 1; /* 0: none */
+    if (!asm_host_ok()) {
+        g_snprintf(why, why_len, "this processor has no SSE4.2 and POPCNT (x86-64-v2)");
+    } else if (code_mem_init(&j->mem, size, why, why_len)) {
+        j->site = reserve(MAX_SITES * sizeof(JitSite));
+        j->exit = reserve(MAX_EXITS * sizeof(JitExit));
+        j->pool = reserve(MAX_POOL * sizeof(uint64_t));
+        if (j->site != NULL && j->exit != NULL && j->pool != NULL) {
+            j->gen = g_new0(Gen, 1);
+            make_routines(j);
+            return j;
+        }
+        g_snprintf(why, why_len, "there is no address space for the tables of generated code");
+    }
+    jit_free(j);
+    return NULL;
+}
+
+static void release(void *p, size_t size)
+{
+    if (p != NULL) {
+        munmap(p, size);
+    }
+}
+
+void jit_free(Jit *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    release(j->site, MAX_SITES * sizeof(JitSite));
+    release(j->exit, MAX_EXITS * sizeof(JitExit));
+    release(j->pool, MAX_POOL * sizeof(uint64_t));
+    code_mem_free(&j->mem);
+    g_free(j->gen);
+    g_free(j);
+}
+
+void jit_reset(Jit *j)
+{
+    j->n_sites = j->n_pool = 0;
+    j->n_exits = 1;
+    code_mem_reset(&j->mem);
+    make_routines(j);
+}
+
+/* ---- running ---- */
+
+ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
+{
+    cpu->exit_id = 0;
+    ExecExit how = (ExecExit)j->enter(cpu, b->code);
+
+    *link = (ExecLink){ NULL, 0, NULL };
+    if (how == EXEC_DONE) {
+        return EXEC_STATE;
+    }
+    if (how != EXEC_FAULT) {
+        cpu->guest->set_pc(cpu, cpu->next_pc);
+    }
+    if (how == EXEC_FIND && cpu->exit_id != 0) {
+        link->jit = &j->exit[cpu->exit_id];
+    }
+    return how;
+}
+
+/* ---- links and removal ---- */
+
+void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
+{
+    const CpuBlock *from = exit->from;
+
+    if (to->code == NULL || from->dead || to->dead || to->once || to->pc != exit->pc || to->key != exit->key ||
+        ((from->pc ^ to->pc) & PAGE_MASK) != 0 || ((from->pa ^ to->pa) & PAGE_MASK) != 0) {
+        return;
+    }
+    code_mem_begin(&j->mem);
+    asm_patch_jump(exit->jump, j->mem.run - j->mem.write, to->code);
+    code_mem_end(&j->mem);
+}
+
+static void lead_entry(Jit *j, CpuBlock *b, const void *to)
+{
+    code_mem_begin(&j->mem);
+    asm_patch_entry(b->jit->entry, j->mem.run - j->mem.write, to);
+    code_mem_end(&j->mem);
+}
+
+void jit_kill(Jit *j, CpuBlock *b) { lead_entry(j, b, b->jit->gone); }
+
+void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
+{
+    lead_entry(j, b, by->code);
+    b->code = by->code;
+}
+
+/* ---- text ---- */
+
+void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
+{
+    const uint8_t *code = b->code;
+    cs_insn       *insn;
+    csh            cs;
+
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
+        return;
+    }
+    size_t n = cs_disasm(cs, code, b->jit->size, 0, 0, &insn);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "    %4" PRIx64 ": %s %s\n", insn[i].address, insn[i].mnemonic, insn[i].op_str);
+    }
+    if (n > 0) {
+        cs_free(insn, n);
+    }
+    cs_close(&cs);
+}

@@ -1,0 +1,59 @@
+/*
+ * The x86-64 code generator as the engine sees it: blocks of IR become machine code behind the same CpuBlock that the
+ * portable executor uses, and regions of hot blocks replace them.
+ */
+#ifndef BAILEY_CPU_JIT_JIT_H
+#define BAILEY_CPU_JIT_JIT_H
+
+#include "cpu/engine.h"
+
+typedef struct Jit     Jit;
+typedef struct JitExit JitExit;
+
+/**
+ * jit_new - a code cache of @size bytes.
+ * Returns NULL, with a sentence in @why, when the host cannot run generated code.
+ */
+Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len);
+void jit_free(Jit *j);
+
+/* What to translate: guest code at @pc, with the key. */
+typedef struct JitSource {
+    uint64_t pc, key, pa;
+} JitSource;
+
+/* jit_compile - machine code for one block of IR. As lower_block(). */
+LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *arena, CpuBlock **out);
+
+/* A part of a region: a block of IR that others of the region lead to. */
+typedef struct JitPart {
+    const IrBlock *ir;
+    uint64_t       pc, key;
+} JitPart;
+
+/* jit_compile_region - machine code for several blocks of one page; execution enters at the first. */
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out);
+
+/* jit_run - run @b and what follows it. */
+ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link);
+
+/* jit_link - let an exit that was followed lead to @to directly, when that holds as long as both live. */
+void jit_link(Jit *j, JitExit *exit, CpuBlock *to);
+
+/* jit_kill - whoever enters @b comes back to the engine. jit_replace - whoever enters @b goes to @by instead. */
+void jit_kill(Jit *j, CpuBlock *b);
+void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by);
+
+/* jit_cool - start counting anew until the blocks that share a counter with this one are hot. */
+void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc);
+
+/* jit_reset - all code is gone. */
+void jit_reset(Jit *j);
+
+/* Blocks that run as often as this become part of a region; counted per CPU, by the guest's execution alone. */
+enum { JIT_HOT = 200 };
+
+/* jit_print - the machine code of a block, disassembled. */
+void jit_print(const Jit *j, const CpuBlock *b, FILE *out);
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * The inside of the code generator. Registers of generated code:
+ *
+ *   rbp        the Cpu: guest registers and temporaries at fixed offsets
+ *   r14        the current translation context (CpuTlb)
+ *   rax rcx rdx rdi, xmm0 to xmm2   scratch within one operation
+ *   the others values of the block, and guest registers that are pinned for a whole region
+ *
+ * Whatever calls C from generated code goes through one routine that saves every register to Cpu.saved and hands C a
+ * JitSite, which says where the operands are; so C is the only place that knows slow paths, and code for them is a
+ * call and a number.
+ */
+#ifndef BAILEY_CPU_JIT_JIT_INT_H
+#define BAILEY_CPU_JIT_JIT_INT_H
+
+#include "cpu/ir/block.h"
+#include "cpu/jit/asm.h"
+#include "cpu/jit/code_mem.h"
+#include "cpu/jit/jit.h"
+
+/* ---- where values are ---- */
+
+typedef enum JitPlaceKind {
+    AT_NONE,
+    AT_CONST, /* v: sign-extended; or with reg = 1 an index into Jit.pool */
+    AT_GPR,
+    AT_XMM,
+    AT_MEM,   /* v: offset from the Cpu */
+} JitPlaceKind;
+
+typedef struct JitPlace {
+    uint8_t kind;
+    uint8_t reg;
+    uint8_t type; /* IrType: how much of it is the value */
+    int32_t v;
+} JitPlace;
+
+/* A guest register that lives in a host register throughout a block or region. */
+typedef struct JitPin {
+    uint16_t guest;  /* index of the guest register */
+    uint16_t offset; /* its place in the Cpu */
+    uint8_t  host;
+    bool     vector;
+} JitPin;
+
+enum { JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
+
+/* What C needs of a block while its code runs. Follows the CpuBlock in the arena. */
+typedef struct JitCode {
+    unsigned n_pins;
+    JitPin   pin[JIT_MAX_PINS];
+    uint8_t *entry; /* writable address of the first instruction */
+    const void *gone; /* where the entry leads when the block is removed */
+    size_t   size;
+} JitCode;
+
+typedef enum JitSiteKind { SITE_LOAD, SITE_STORE, SITE_CALL, SITE_GUARD, SITE_WIDE, SITE_EVAL } JitSiteKind;
+
+/* Where generated code calls C. */
+typedef struct JitSite {
+    CpuSite         at;     /* first: the engine asks for it while C runs */
+    const JitCode  *code;
+    union {
+        const IrHelper *helper;
+        uint64_t        offset; /* of a load or store: added to a and b << shift */
+    };
+    uint64_t imm;
+    JitPlace d, d2, a, b, c;    /* store: the value is c. Two accesses side by side: d2 is the second value */
+    uint32_t dirty;             /* pins that memory does not hold: bit per pin */
+    uint8_t  kind, op, type, shift;
+    IrMem    mem;
+    bool     pair;
+} JitSite;
+
+/* An exit to a known pc. */
+struct JitExit {
+    uint64_t  pc, key;
+    uint8_t  *jump;  /* writable address of the 5-byte jump to patch */
+    CpuBlock *from;
+};
+
+struct Jit {
+    CpuEngine *engine;
+    CodeMem    mem;
+    X86Host    host;
+    size_t     fixed;   /* bytes at the start that stay: the routines below */
+    const void *slow, *leave_time, *leave_find, *leave_state, *leave_done, *leave_hot;
+    int (*enter)(Cpu *cpu, const void *code);
+    JitSite   *site;
+    uint32_t   n_sites, max_sites;
+    JitExit   *exit;
+    uint32_t   n_exits, max_exits;
+    uint64_t  *pool;
+    uint32_t   n_pool, max_pool;
+    struct Gen *gen;
+};
+
+/* jit_slow - the C side of every call from generated code. 0: go on; 1: leave the block, an exception was raised. */
+int jit_slow(Cpu *cpu, uint32_t site);
+
+/* ---- generation (gen.c drives emit_*.c) ---- */
+
+typedef struct Value {
+    uint8_t  kind;  /* JitPlaceKind; of the root node */
+    uint8_t  reg;
+    bool     own;   /* the register or temporary is given back after the last use */
+    bool     canon; /* bits above the type, up to 64, are zero */
+    int32_t  mem;
+} Value;
+
+typedef struct Address {
+    IrRef    base, index; /* index: 0 for none */
+    uint8_t  shift;
+    uint64_t offset;
+} Address;
+
+enum { REG_FREE = 0, REG_PINNED = 0xffff, REG_NEVER = 0xfffe };
+
+/* Code that is emitted after the hot path. */
+typedef struct Cold {
+    AsmLabel from, back;
+    uint32_t site;
+} Cold;
+
+typedef enum FuseMode { MODE_NORMAL, MODE_DEAD, MODE_ALIAS, MODE_FUSED, MODE_PAIRED } FuseMode;
+
+typedef struct PartState {
+    AsmLabel label, body;
+    AsmLabel out; /* no time left at its start */
+    bool     has_pred, loops;
+    uint8_t  succ[2], n_succ;
+    unsigned n_insns;
+} PartState;
+
+typedef struct Gen {
+    Jit     *j;
+    Asm      as;
+    Arena   *arena;
+    CpuBlock *block;
+    JitCode *code;
+    bool     failed, arena_full;
+    const JitPart *parts;
+    PartState part_state[JIT_MAX_PARTS];
+    unsigned n_parts, part;
+    bool     region;
+
+    /* pins */
+    int8_t   pin_of[IR_MAX_REGS]; /* -1: none */
+    uint32_t dirty;   /* pins that may differ from memory here */
+    uint32_t written; /* pins that the region writes */
+
+    /* the part */
+    const IrBlock *ir;
+    uint64_t pc, key;
+    bool     ask_key;
+    unsigned insn;     /* index of the current instruction */
+    uint64_t insn_pc;
+    uint8_t  mode[IR_MAX_NODES];
+    uint16_t uses[IR_MAX_NODES];
+    uint16_t last_use[IR_MAX_NODES]; /* by root */
+    uint16_t root[IR_MAX_NODES];     /* whose place a value is in */
+    uint16_t hint[IR_MAX_NODES];     /* 1 + guest register that the value is computed into */
+    uint16_t partner[IR_MAX_NODES];  /* of a paired access */
+    bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
+    Value    val[IR_MAX_NODES];
+    Address  addr[IR_MAX_NODES];
+    uint16_t alias_head[IR_MAX_REGS], alias_next[IR_MAX_NODES]; /* values that lie in a guest register */
+    uint16_t gpr[16], xmm[16]; /* root that owns it, or REG_ */
+    uint64_t temp_busy[CPU_TEMPS / 64];
+    uint32_t lock_gpr, lock_xmm; /* operands of the current node */
+    unsigned at; /* the current node */
+
+    Cold     cold[IR_MAX_NODES];
+    unsigned n_cold;
+} Gen;
+
+static inline const IrNode *gen_node(const Gen *g, IrRef r) { return &g->ir->node[r]; }
+static inline bool gen_is_const(const Gen *g, IrRef r) { return gen_node(g, r)->op == IR_const; }
+static inline uint64_t gen_const(const Gen *g, IrRef r) { return gen_node(g, r)->imm; }
+static inline bool gen_is_64(const Gen *g, IrRef r) { return gen_node(g, r)->type == IR_I64; }
+static inline bool fits_i32(uint64_t v) { return (uint64_t)(int64_t)(int32_t)v == v; }
+static inline X86Mem gen_mem(int32_t off) { return X86_AT(RBP, off); }
+
+static inline bool gen_is_vector(IrType ty) { return ty == IR_I128 || ty == IR_V64 || ty == IR_V128; }
+
+/* The value's place; roots resolved. */
+static inline Value *gen_val(Gen *g, IrRef r) { return &g->val[g->root[r]]; }
+
+/* gen_gpr - a register that holds the value; @scratch when it was not in one. Bits above the type are anything
+ * unless @canon. */
+X86Reg gen_gpr(Gen *g, IrRef r, X86Reg scratch, bool canon);
+/* gen_gpr_into - the value in @d, canonical if asked; constants keep the host's flags. */
+void gen_gpr_into(Gen *g, IrRef r, X86Reg d, bool canon);
+/* gen_alu - d = d op value; @d is not rdx when the value is a constant of 64 bits. */
+void gen_alu(Gen *g, X86Alu op, bool w, X86Reg d, IrRef r);
+bool gen_uses_gpr(Gen *g, IrRef r, X86Reg reg);
+
+/* gen_xmm - likewise for vectors: a register that holds it, @scratch when it was not in one. */
+X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch);
+bool   gen_uses_xmm(Gen *g, IrRef r, X86Xmm reg);
+
+/*
+ * The destination of the current node: gen_dest_gpr() and gen_dest_xmm() give a register, and gen_done_*() must follow
+ * with the same register once the value is in it. It may be the register of an operand that dies here. @canon: bits
+ * above the type are zero.
+ */
+X86Reg gen_dest_gpr(Gen *g);
+void   gen_done_gpr(Gen *g, X86Reg d, bool canon);
+X86Xmm gen_dest_xmm(Gen *g);
+void   gen_done_xmm(Gen *g, X86Xmm d);
+/* The same for another node than the current one (the first of a pair). */
+X86Reg gen_dest_gpr_of(Gen *g, IrRef r);
+void   gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon);
+
+/* gen_site - a new site for the current node with the operands' places as they are now. */
+JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id);
+JitPlace gen_place(Gen *g, IrRef r);
+JitPlace gen_place_gpr(X86Reg r, IrType ty);
+JitPlace gen_place_xmm(X86Xmm r, IrType ty);
+/* gen_cold - a jump target out of line that calls C for site @id and comes back to cold->back, which the caller
+ * binds. */
+Cold *gen_cold(Gen *g, uint32_t id);
+/* gen_call - call C for a site here. */
+void gen_call(Gen *g, uint32_t id);
+/* Put aliases of guest registers that are needed after the current node out of the way of a write. */
+void gen_evacuate_all(Gen *g);
+
+/* ---- emission: true when the node was handled ---- */
+void emit_integer(Gen *g, const IrNode *n);
+void emit_select(Gen *g, const IrNode *n);
+void emit_flags(Gen *g, const IrNode *n);
+/* emit_condition - set the host's flags so that @cc of them tells whether the I32 @r is not 0; changes no value. */
+X86Cond emit_condition(Gen *g, IrRef r);
+void emit_access(Gen *g, const IrNode *n);
+void emit_call(Gen *g, const IrNode *n);
+void emit_guard(Gen *g, const IrNode *n);
+bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
+bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
+void emit_exit(Gen *g, const IrNode *n);
+
+/* gen_store_pins - write pins of @mask to memory. */
+void gen_store_pins(Gen *g, uint32_t mask);
+
+#endif

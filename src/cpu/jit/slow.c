@@ -1,0 +1,235 @@
+/*
+ * The C side of calls from generated code: slow accesses, helpers, and operations that are not made inline. Registers are
+ * in Cpu.saved; what is written there is in the registers when the code goes on.
+ */
+#include <string.h>
+
+#include "cpu/ir/wide.h"
+#include "cpu/jit/jit_int.h"
+
+/* ---- places ---- */
+
+static void *place_of(Cpu *cpu, const JitPlace *p)
+{
+    switch (p->kind) {
+    case AT_GPR:
+        return &cpu->saved.gpr[p->reg];
+    case AT_XMM:
+        return cpu->saved.xmm[p->reg];
+    case AT_MEM:
+        return (uint8_t *)cpu + p->v;
+    default:
+        return NULL;
+    }
+}
+
+static unsigned type_bytes(IrType ty) { return ty == IR_FLAGS ? 4 : ir_type_bits(ty) / 8; }
+
+/* A value of up to 64 bits, zero-extended. */
+static uint64_t get(const Jit *j, Cpu *cpu, const JitPlace *p)
+{
+    uint64_t v = 0;
+
+    if (p->kind == AT_CONST) {
+        v = p->reg == 1 ? j->pool[p->v] : (uint64_t)(int64_t)p->v;
+        return v & mask64(MIN(type_bytes(p->type) * 8, 64));
+    }
+    if (p->kind != AT_NONE) {
+        memcpy(&v, place_of(cpu, p), MIN(type_bytes(p->type), 8));
+    }
+    return v;
+}
+
+static void set(Cpu *cpu, const JitPlace *p, uint64_t v)
+{
+    if (p->kind != AT_NONE) {
+        memcpy(place_of(cpu, p), &v, 8);
+    }
+}
+
+/* Storage of an operand for functions that take pointers; constants and integers in @tmp, zero-extended. */
+static const void *pointer(const Jit *j, Cpu *cpu, const JitPlace *p, uint64_t tmp[2])
+{
+    if (p->kind == AT_NONE) {
+        return NULL;
+    }
+    if (p->kind == AT_CONST || p->kind == AT_GPR) {
+        tmp[0] = get(j, cpu, p);
+        tmp[1] = 0;
+        return tmp;
+    }
+    return place_of(cpu, p);
+}
+
+/* A result that was delivered through a pointer. */
+static void set_wide(Cpu *cpu, const JitPlace *p, const uint64_t v[2])
+{
+    if (p->kind == AT_GPR) {
+        set(cpu, p, v[0] & mask64(MIN(type_bytes(p->type) * 8, 64)));
+    } else if (p->kind != AT_NONE) {
+        memcpy(place_of(cpu, p), v, 16);
+    }
+}
+
+/* ---- pinned guest registers ---- */
+
+static void write_back(Cpu *cpu, const JitSite *s)
+{
+    for (unsigned i = 0; i < s->code->n_pins; i++) {
+        const JitPin *p = &s->code->pin[i];
+
+        if (!(s->dirty >> i & 1)) {
+            continue;
+        }
+        if (p->vector) {
+            memcpy((uint8_t *)cpu + p->offset, cpu->saved.xmm[p->host], 16);
+        } else {
+            memcpy((uint8_t *)cpu + p->offset, &cpu->saved.gpr[p->host], 8);
+        }
+    }
+}
+
+static void reload(Cpu *cpu, const JitSite *s)
+{
+    for (unsigned i = 0; i < s->code->n_pins; i++) {
+        const JitPin *p = &s->code->pin[i];
+
+        if (p->vector) {
+            memcpy(cpu->saved.xmm[p->host], (uint8_t *)cpu + p->offset, 16);
+        } else {
+            memcpy(&cpu->saved.gpr[p->host], (uint8_t *)cpu + p->offset, 8);
+        }
+    }
+}
+
+/* ---- accesses ---- */
+
+static uint64_t address(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    return get(j, cpu, &s->a) + (get(j, cpu, &s->b) << s->shift) + s->offset;
+}
+
+static bool load_one(Cpu *cpu, const JitSite *s, uint64_t va, const JitPlace *d)
+{
+    unsigned size = 1u << s->mem.size_log2, bits = ir_type_bits(s->type);
+    uint64_t v[2] = { 0 };
+
+    if (!cpu_load_slow(cpu, va, s->mem, v)) {
+        return false;
+    }
+    if (s->mem.sign && size < 8) {
+        v[0] = (uint64_t)sign_extend64(v[0], size * 8) & mask64(MIN(bits, 64));
+    }
+    if (d->kind == AT_XMM) {
+        memset(cpu->saved.xmm[d->reg], 0, 16);
+        memcpy(cpu->saved.xmm[d->reg], v, size);
+    } else {
+        set(cpu, d, size < 8 && !s->mem.sign ? v[0] & mask64(size * 8) : v[0]);
+    }
+    return true;
+}
+
+static bool store_one(const Jit *j, Cpu *cpu, const JitSite *s, uint64_t va, const JitPlace *from)
+{
+    uint64_t tmp[2];
+
+    return cpu_store_slow(cpu, va, s->mem, pointer(j, cpu, from, tmp));
+}
+
+static bool slow_access(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    uint64_t va = address(j, cpu, s);
+
+    if (s->kind == SITE_STORE) {
+        return store_one(j, cpu, s, va, &s->c) && (!s->pair || store_one(j, cpu, s, va + 8, &s->d2));
+    }
+    return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, va + 8, &s->d2));
+}
+
+/* ---- helpers ---- */
+
+static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    const IrHelper *h = s->helper;
+    uint64_t        tmp[3][2], r[2] = { 0 };
+
+    if (h->vector) {
+        h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]), pointer(j, cpu, &s->c, tmp[2]),
+                  s->imm);
+    } else {
+        r[0] = h->fn.scalar(cpu, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c), s->imm);
+        r[0] &= h->ret == IR_FLAGS ? 15 : mask64(MIN(ir_type_bits(h->ret), 64));
+    }
+    if (!cpu->fault && (h->effects & IR_WRITES)) {
+        reload(cpu, s);
+    }
+    if (!cpu->fault) {
+        set_wide(cpu, &s->d, r);
+    }
+}
+
+/* ---- operations ---- */
+
+typedef void WideFn(void *d, const void *a, const void *b, const void *c, uint32_t imm, unsigned bytes,
+                    unsigned src_bytes);
+
+static WideFn *const wide_fns[IR_N_OPS] = {
+#define FN_PURE(name)
+#define FN_CMP(name)
+#define FN_TYPED(name)
+#define FN_WIDE(name) [IR_##name] = ir_wide_##name,
+#define IR_OP(name, args, flags, meaning) FN_##flags(name)
+#include "cpu/ir/ops.h"
+#undef IR_OP
+};
+
+static void wide(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    uint64_t tmp[3][2], r[2] = { 0 };
+
+    wide_fns[s->op](r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]), pointer(j, cpu, &s->c, tmp[2]),
+                    (uint32_t)s->imm, ir_type_bits(s->type) / 8, ir_type_bits(s->a.type) / 8);
+    set_wide(cpu, &s->d, r);
+}
+
+static void evaluate(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    set(cpu, &s->d, ir_eval(s->op, (IrType)s->shift, s->type, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c),
+                            s->imm));
+}
+
+int jit_slow(Cpu *cpu, uint32_t site)
+{
+    Jit           *j = cpu->engine->jit;
+    const JitSite *s = &j->site[site];
+
+    if (s->kind == SITE_WIDE) {
+        wide(j, cpu, s);
+        return 0;
+    }
+    if (s->kind == SITE_EVAL) {
+        evaluate(j, cpu, s);
+        return 0;
+    }
+    cpu->site = &s->at;
+    write_back(cpu, s);
+    switch (s->kind) {
+    case SITE_LOAD:
+    case SITE_STORE:
+        if (!slow_access(j, cpu, s)) {
+            return 1;
+        }
+        break;
+    case SITE_GUARD:
+        s->helper->fn.scalar(cpu, get(j, cpu, &s->a), 0, 0, 0);
+        break;
+    default:
+        call_helper(j, cpu, s);
+        break;
+    }
+    if (cpu->fault) {
+        return 1;
+    }
+    cpu->site = NULL;
+    return 0;
+}
