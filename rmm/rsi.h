@@ -96,6 +96,9 @@ typedef enum RhiTdiState { RHI_TDI_UNLOCKED = 0, RHI_TDI_LOCKED = 1, RHI_TDI_RUN
 #define RHI_FEATURE_P2P_UNBIND           (1ull << 6)
 #define RHI_FEATURE_ABORT                (1ull << 7)
 
+/* Of HOSTCONF_FEATURES. */
+#define RHI_FEATURE_GET_IPA_CHANGE_ALIGNMENT (1ull << 0)
+
 /* The device as guest and host name it to each other: PCI domain << 16 | routing ID. */
 #define RHI_VDEV_ID(domain, rid) ((uint64_t)(domain) << 16 | (rid))
 

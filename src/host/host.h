@@ -69,6 +69,9 @@ extern const HostFault host_faults[];
  */
 bool host_faults_parse(const char *names, unsigned *faults, GError **error);
 
+/* host_rhi_conformance - rows for docs/conformance.md: each RHI function that is served. */
+void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name), void *opaque);
+
 /* host_report - RMI and RHI counts, DMA bytes and steps for -result: further members of the JSON object. */
 void host_report(const Host *h, GString *json);
 

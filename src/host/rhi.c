@@ -3,14 +3,13 @@
  * kernels use them. Arguments come from a Realm that may be hostile. Calls that need the device start a job
  * and keep the REC out until it is over, so none answers RHI_INCOMPLETE and DA_VDEV_CONTINUE is not offered.
  */
+#include <inttypes.h>
+
 #include "host/host_int.h"
 #include "log.h"
 
 #define RHI_HOSTCONF_VERSION_1_0 0x10000
 #define RHI_DA_VERSION_1_0       0x10000
-#define DA_FEATURES                                                                                          \
-    (RHI_FEATURE_OBJECT_SIZE | RHI_FEATURE_OBJECT_READ | RHI_FEATURE_GET_MEASUREMENTS |                      \
-     RHI_FEATURE_GET_INTERFACE_REPORT | RHI_FEATURE_SET_TDI_STATE | RHI_FEATURE_ABORT)
 
 /* One call: gprs[0] function and result, arguments from gprs[1]. */
 typedef struct Call {
@@ -167,54 +166,102 @@ static uint64_t abort_job(const Call *c)
     return RHI_SUCCESS;
 }
 
+/* ---- versions and features ---- */
+
+static uint64_t hostconf_version(const Call *c) { return RHI_HOSTCONF_VERSION_1_0; }
+static uint64_t da_version(const Call *c) { return RHI_DA_VERSION_1_0; }
+static uint64_t ipa_change_alignment(const Call *c) { return PAGE_SIZE; }
+
+static uint64_t hostconf_features(const Call *c);
+static uint64_t da_features(const Call *c);
+
 /* ---- dispatch ---- */
 
-/* Calls about devices; @known is cleared for any other. */
-static uint64_t device_call(const Call *c, bool *known)
+typedef enum Group { HOSTCONF, DA } Group; /* DA: while a device is assigned */
+
+static const struct Function {
+    uint8_t     number;  /* low part of the function ID */
+    const char *name;
+    Group       group;
+    uint8_t     n_args;
+    uint64_t    feature; /* what the FEATURES call of its group says of it; 0: it is always there */
+    uint64_t  (*serve)(const Call *c);
+} functions[] = {
+#define FN(name, ...) { RHI_FID_##name, #name, __VA_ARGS__ }
+    FN(DA_VERSION, DA, 0, 0, da_version),
+    FN(DA_FEATURES, DA, 0, 0, da_features),
+    FN(DA_OBJECT_SIZE, DA, 2, RHI_FEATURE_OBJECT_SIZE, object_size),
+    FN(DA_OBJECT_READ, DA, 5, RHI_FEATURE_OBJECT_READ, object_read),
+    FN(HOSTCONF_VERSION, HOSTCONF, 0, 0, hostconf_version),
+    FN(HOSTCONF_FEATURES, HOSTCONF, 0, 0, hostconf_features),
+    FN(HOSTCONF_GET_IPA_CHANGE_ALIGNMENT, HOSTCONF, 0, RHI_FEATURE_GET_IPA_CHANGE_ALIGNMENT, ipa_change_alignment),
+    FN(DA_VDEV_GET_INTERFACE_REPORT, DA, 1, RHI_FEATURE_GET_INTERFACE_REPORT, get_interface_report),
+    FN(DA_VDEV_GET_MEASUREMENTS, DA, 2, RHI_FEATURE_GET_MEASUREMENTS, get_measurements),
+    FN(DA_VDEV_SET_TDI_STATE, DA, 2, RHI_FEATURE_SET_TDI_STATE, set_tdi_state),
+    FN(DA_VDEV_ABORT, DA, 1, RHI_FEATURE_ABORT, abort_job),
+#undef FN
+};
+
+static uint64_t features_of(Group group)
 {
-    if (c->h->n_devices == 0) {
-        *known = false;
-        return 0;
+    uint64_t mask = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        mask |= functions[i].group == group ? functions[i].feature : 0;
     }
-    switch (c->gprs[0]) {
-    case RHI_FID(RHI_FID_DA_VERSION): return RHI_DA_VERSION_1_0;
-    case RHI_FID(RHI_FID_DA_FEATURES): return DA_FEATURES;
-    case RHI_FID(RHI_FID_DA_OBJECT_SIZE): return object_size(c);
-    case RHI_FID(RHI_FID_DA_OBJECT_READ): return object_read(c);
-    case RHI_FID(RHI_FID_DA_VDEV_GET_INTERFACE_REPORT): return get_interface_report(c);
-    case RHI_FID(RHI_FID_DA_VDEV_GET_MEASUREMENTS): return get_measurements(c);
-    case RHI_FID(RHI_FID_DA_VDEV_SET_TDI_STATE): return set_tdi_state(c);
-    case RHI_FID(RHI_FID_DA_VDEV_ABORT): return abort_job(c);
-    default: *known = false; return 0;
+    return mask;
+}
+
+static uint64_t hostconf_features(const Call *c) { return features_of(HOSTCONF); }
+static uint64_t da_features(const Call *c) { return features_of(DA); }
+
+static const struct Function *find_function(const Host *h, uint64_t fid)
+{
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        if (fid == RHI_FID(functions[i].number)) {
+            return functions[i].group != DA || h->n_devices != 0 ? &functions[i] : NULL;
+        }
     }
+    return NULL;
+}
+
+static void log_call(const struct Function *f, const uint64_t gprs[31])
+{
+    g_autoptr(GString) line = g_string_new(f->name);
+
+    for (unsigned i = 1; i <= f->n_args; i++) {
+        g_string_append_printf(line, "%s0x%" PRIx64, i == 1 ? "(" : ", ", gprs[i]);
+    }
+    LOG(RHI, "%s%s", line->str, f->n_args != 0 ? ")" : "");
 }
 
 static uint64_t rhi_call(const Call *c)
 {
-    bool     known = true;
-    uint64_t result;
+    const struct Function *f = find_function(c->h, c->gprs[0]);
 
-    switch (c->gprs[0]) {
-    case RHI_FID(RHI_FID_HOSTCONF_VERSION): return RHI_HOSTCONF_VERSION_1_0;
-    case RHI_FID(RHI_FID_HOSTCONF_FEATURES): return 1;
-    case RHI_FID(RHI_FID_HOSTCONF_GET_IPA_CHANGE_ALIGNMENT): return PAGE_SIZE;
-    default: break;
+    if (f == NULL) {
+        LOG(RHI, "unknown function 0x%" PRIx64, c->gprs[0]);
+        return SMC_UNKNOWN;
     }
-    result = device_call(c, &known);
-    return known ? result : SMC_UNKNOWN;
+    c->h->rhi_counts[f->number]++;
+    if (log_on(LOG_RHI)) {
+        log_call(f, c->gprs);
+    }
+    return f->serve(c);
 }
 
 void host_call(Host *h, HostCpu *hc, uint16_t imm, uint64_t gprs[31])
 {
-    Call     c = { h, hc, gprs };
-    uint64_t fid = gprs[0];
+    Call c = { h, hc, gprs };
 
-    if (imm == 0 && (fid & ~0xffull) == RHI_FID(0)) {
-        h->rhi_counts[fid & 0xff]++;
-    }
-    LOG(RHI, "call imm 0x%x function 0x%llx args 0x%llx 0x%llx 0x%llx", imm, (unsigned long long)fid,
-        (unsigned long long)gprs[1], (unsigned long long)gprs[2], (unsigned long long)gprs[3]);
     gprs[0] = imm == 0                ? rhi_call(&c)
               : imm == HOST_FAULT_IMM ? host_fault_call(h, gprs[0], gprs[1])
                                       : SMC_UNKNOWN;
+}
+
+void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name), void *opaque)
+{
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        fn(opaque, RHI_FID(functions[i].number), functions[i].name);
+    }
 }

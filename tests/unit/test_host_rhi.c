@@ -219,8 +219,13 @@ typedef struct CallCase {
 #define CERT RHI_CERTIFICATE
 #define GOOD (SHARED_PAGE | SHARED_BIT)
 static const CallCase call_cases[] = {
+    {"host configuration version", 0, RHI_FID_HOSTCONF_VERSION, {0}, 0x10000},
+    {"host configuration features", 0, RHI_FID_HOSTCONF_FEATURES, {0}, 1},
+    {"alignment of RIPAS changes", 0, RHI_FID_HOSTCONF_GET_IPA_CHANGE_ALIGNMENT, {0}, 4096},
     {"version", 0, RHI_FID_DA_VERSION, {0}, 0x10000},
     {"features", 0, RHI_FID_DA_FEATURES, {0}, 0xbb},
+    {"attestation sessions are not offered", 0, 0x40, {0}, SMC_UNKNOWN},
+    {"the firmware activation log is not offered", 0, 0x46, {0}, SMC_UNKNOWN},
     {"continue is not offered", 0, RHI_FID_DA_VDEV_CONTINUE, {RIG_VDEV, 1}, SMC_UNKNOWN},
     {"unbind is not offered", 0, RHI_FID_DA_VDEV_P2P_UNBIND, {RIG_VDEV}, SMC_UNKNOWN},
     {"no such call", 0, 0xff, {0}, SMC_UNKNOWN},
@@ -305,6 +310,71 @@ static void test_calls(void **state)
         assert_null(r->rmm.stopped);
         teardown(state);
     }
+}
+
+/* The same number by another road is no RHI call: DEN0028, "Function Identifiers"; RSI_HOST_CALL, imm. */
+static void test_function_ids(void **state)
+{
+    static const struct {
+        const char *name;
+        uint16_t    imm;
+        uint64_t    fid, expect;
+    } rows[] = {
+        { "as it is", 0, 0xc500004e, 0x10000 },
+        { "SMC32 form", 0, 0x8500004e, SMC_UNKNOWN },
+        { "another owner", 0, 0xc400004e, SMC_UNKNOWN },
+        { "yielding call", 0, 0x4500004e, SMC_UNKNOWN },
+        { "high half", 0, 0x1c500004e, SMC_UNKNOWN },
+        { "number of 16 bits", 0, 0xc500014e, SMC_UNKNOWN },
+        { "imm", 1, 0xc500004e, SMC_UNKNOWN },
+    };
+    HostRig *r = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t gprs[31] = { rows[i].fid };
+        uint64_t before = r->h->rhi_counts[0x4e];
+
+        print_message("%s\n", rows[i].name);
+        assert_true(host_rig_call(r, rows[i].imm, gprs) == rows[i].expect);
+        assert_int_equal(r->h->rhi_counts[0x4e] - before, rows[i].expect != SMC_UNKNOWN);
+    }
+}
+
+/* A Realm without an assigned device finds no such functions, the others stay. */
+static void test_no_device(void **state)
+{
+    HostRig *r = *state;
+
+    r->h->n_devices = 0;
+    for (size_t i = 0; i < ARRAY_LEN(call_cases); i++) {
+        uint64_t gprs[31] = { RHI_FID(call_cases[i].fn) };
+        bool     hostconf = call_cases[i].fn >= RHI_FID_HOSTCONF_VERSION &&
+                        call_cases[i].fn <= RHI_FID_HOSTCONF_GET_IPA_CHANGE_ALIGNMENT;
+
+        memcpy(gprs + 1, call_cases[i].a, sizeof(call_cases[i].a));
+        assert_true(host_rig_call(r, 0, gprs) == (hostconf ? call_cases[i].expect : SMC_UNKNOWN));
+    }
+}
+
+static void check_listed(void *opaque, uint32_t fid, const char *name)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(call_cases); i++) {
+        found |= fid == RHI_FID(call_cases[i].fn) && call_cases[i].expect != SMC_UNKNOWN;
+    }
+    if (!found) {
+        fail_msg("%s is listed, and no row here has it", name);
+    }
+    ++*(unsigned *)opaque;
+}
+
+static void test_conformance(void **state)
+{
+    unsigned n = 0;
+
+    host_rhi_conformance(check_listed, &n);
+    assert_int_equal(n, 11);
 }
 
 /* A device that falls silent costs its VDEV, not the run; the next lock works again. */
@@ -655,6 +725,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_objects, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_measurement_parameters, setup_connected, teardown),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test_setup_teardown(test_function_ids, setup_connected, teardown),
+        cmocka_unit_test_setup_teardown(test_no_device, setup_connected, teardown),
+        cmocka_unit_test(test_conformance),
         cmocka_unit_test_setup_teardown(test_device_fails, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup_connected, teardown),
         cmocka_unit_test(test_map),
