@@ -8,16 +8,7 @@
 
 #include <inttypes.h>
 
-#define SMC_FAST     BIT(31)
 #define SMC_SVE_HINT BIT(16)
-#define PSCI_SMC64   BIT(30)
-
-enum {
-    SMCCC_VERSION = 0x80000000, SMCCC_ARCH_FEATURES = 0x80000001, PSCI_VERSION = 0x84000000,
-    PSCI_CPU_SUSPEND = 0x84000001, PSCI_CPU_OFF = 0x84000002, PSCI_CPU_ON = 0x84000003,
-    PSCI_AFFINITY_INFO = 0x84000004, PSCI_MIGRATE_INFO_TYPE = 0x84000006, PSCI_SYSTEM_OFF = 0x84000008,
-    PSCI_SYSTEM_RESET = 0x84000009, PSCI_FEATURES = 0x8400000a, PSCI_SYSTEM_RESET2 = 0x84000012,
-};
 
 enum { SMCCC_1_2 = 0x10002, PSCI_1_1 = 0x10001 };
 enum {
@@ -141,53 +132,61 @@ static int64_t system_reset2(Monitor *m, A64Cpu *cpu, const uint64_t *x)
 static int64_t smccc_version(Monitor *m, A64Cpu *cpu, const uint64_t *x) { return SMCCC_1_2; }
 static int64_t psci_version(Monitor *m, A64Cpu *cpu, const uint64_t *x) { return PSCI_1_1; }
 static int64_t migrate_info_type(Monitor *m, A64Cpu *cpu, const uint64_t *x) { return NO_TRUSTED_OS; }
-static int64_t arch_features(Monitor *m, A64Cpu *cpu, const uint64_t *x);
-static int64_t psci_features(Monitor *m, A64Cpu *cpu, const uint64_t *x);
+
+/* @x: the registers; those that are no arguments are zero. */
+typedef int64_t ServiceHandler(Monitor *m, A64Cpu *cpu, const uint64_t x[1 + SMC_MAX_ARGS]);
+
+static ServiceHandler arch_features, psci_features;
 
 static const struct Service {
-    uint32_t    fid;
-    bool        smc64; /* has an SMC64 form, too */
-    int64_t   (*fn)(Monitor *m, A64Cpu *cpu, const uint64_t *x);
-    const char *name;
+    SmcFunction     f;
+    ServiceHandler *serve;
 } services[] = {
-    { SMCCC_VERSION, false, smccc_version, "SMCCC_VERSION" },
-    { SMCCC_ARCH_FEATURES, false, arch_features, "SMCCC_ARCH_FEATURES" },
-    { PSCI_VERSION, false, psci_version, "PSCI_VERSION" },
-    { PSCI_CPU_SUSPEND, true, cpu_suspend, "CPU_SUSPEND" },
-    { PSCI_CPU_OFF, false, cpu_off, "CPU_OFF" },
-    { PSCI_CPU_ON, true, cpu_on, "CPU_ON" },
-    { PSCI_AFFINITY_INFO, true, affinity_info, "AFFINITY_INFO" },
-    { PSCI_MIGRATE_INFO_TYPE, false, migrate_info_type, "MIGRATE_INFO_TYPE" },
-    { PSCI_SYSTEM_OFF, false, system_off, "SYSTEM_OFF" },
-    { PSCI_SYSTEM_RESET, false, system_reset, "SYSTEM_RESET" },
-    { PSCI_SYSTEM_RESET2, true, system_reset2, "SYSTEM_RESET2" },
-    { PSCI_FEATURES, false, psci_features, "PSCI_FEATURES" },
+    /*  number      SMC64  args name */
+    { { 0x80000000, false, 0, "SMCCC_VERSION" }, smccc_version },
+    { { 0x80000001, false, 1, "SMCCC_ARCH_FEATURES" }, arch_features },
+    { { 0x84000000, false, 0, "PSCI_VERSION" }, psci_version },
+    { { 0x84000001, true,  3, "CPU_SUSPEND" }, cpu_suspend },
+    { { 0x84000002, false, 0, "CPU_OFF" }, cpu_off },
+    { { 0x84000003, true,  3, "CPU_ON" }, cpu_on },
+    { { 0x84000004, true,  2, "AFFINITY_INFO" }, affinity_info },
+    { { 0x84000006, false, 0, "MIGRATE_INFO_TYPE" }, migrate_info_type },
+    { { 0x84000008, false, 0, "SYSTEM_OFF" }, system_off },
+    { { 0x84000009, false, 0, "SYSTEM_RESET" }, system_reset },
+    { { 0x8400000a, false, 1, "PSCI_FEATURES" }, psci_features },
+    { { 0x84000012, true,  2, "SYSTEM_RESET2" }, system_reset2 },
 };
 
 static const struct Service *find_service(uint32_t fid)
 {
     for (size_t i = 0; i < ARRAY_LEN(services); i++) {
-        if (services[i].fid == fid || (services[i].smc64 && (services[i].fid | PSCI_SMC64) == fid)) {
+        if (smc_function_is(&services[i].f, fid)) {
             return &services[i];
         }
     }
     return NULL;
 }
 
+const SmcFunction *monitor_function(size_t n) { return n < ARRAY_LEN(services) ? &services[n].f : NULL; }
+
+/* DEN0028 "Function Identifier Ranges": calls of the Arm architecture. */
+static bool is_arch_call(uint32_t fid) { return (fid & 0xbf000000u) == 0x80000000u; }
+
 /* DEN0028, "SMCCC_ARCH_FEATURES": only of Arm architecture calls. */
 static int64_t arch_features(Monitor *m, A64Cpu *cpu, const uint64_t *x)
 {
     uint32_t fid = (uint32_t)x[1];
 
-    return fid == SMCCC_VERSION || fid == SMCCC_ARCH_FEATURES ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+    return is_arch_call(fid) && find_service(fid) != NULL ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
+/* DEN0022, "PSCI_FEATURES": of PSCI functions, and of SMCCC_VERSION, by which the caller learns that there is more. */
 static int64_t psci_features(Monitor *m, A64Cpu *cpu, const uint64_t *x)
 {
-    uint32_t fid = (uint32_t)x[1];
-    bool     psci = find_service(fid) != NULL && fid != SMCCC_ARCH_FEATURES;
+    const struct Service *s = find_service((uint32_t)x[1]);
+    bool                  known = s != NULL && (!is_arch_call(s->f.fid) || s->serve == smccc_version);
 
-    return psci ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+    return known ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
 /* ---- SMC ---- */
@@ -214,7 +213,7 @@ static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
 {
     uint32_t              fid = (uint32_t)cpu->x[0] & ~(uint32_t)SMC_SVE_HINT;
     const struct Service *s = find_service(fid);
-    uint64_t              x[4];
+    uint64_t              x[1 + SMC_MAX_ARGS] = { 0 };
 
     LOG(SMC, "normal world EL%u 0x%" PRIx32, el, fid);
     if (is_rmi(fid) && el == 2) {
@@ -225,11 +224,11 @@ static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
         cpu->x[0] = SMC_UNKNOWN;
         return false;
     }
-    for (unsigned i = 0; i < ARRAY_LEN(x); i++) {
-        x[i] = fid & PSCI_SMC64 ? cpu->x[i] : (uint32_t)cpu->x[i];
+    for (unsigned i = 1; i <= s->f.n_args; i++) {
+        x[i] = smc_argument(fid, cpu->x[i]);
     }
-    int64_t result = s->fn(m, cpu, x);
-    LOG(PSCI, "%s(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ") = %" PRId64, s->name, x[1], x[2], x[3],
+    int64_t result = s->serve(m, cpu, x);
+    LOG(PSCI, "%s(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ") = %" PRId64, s->f.name, x[1], x[2], x[3],
         result);
     cpu->x[0] = (uint64_t)result;
     return false;

@@ -260,7 +260,7 @@ static GPtrArray *failures_of(const char *prefix, const char *name)
     GPtrArray *list = g_ptr_array_new();
 
     for (const RmmFailure *const *f = __start_bailey_rmm_failures; f < __stop_bailey_rmm_failures; f++) {
-        if (failure_is_of(*f, prefix, name)) {
+        if (prefix != NULL && failure_is_of(*f, prefix, name)) {
             g_ptr_array_add(list, (gpointer)*f);
         }
     }
@@ -273,8 +273,17 @@ static GPtrArray *failures_of(const char *prefix, const char *name)
 
 typedef struct Listing {
     uint32_t    fid;
-    const char *iface, *prefix, *name;
+    const char *iface, *prefix, *name; /* prefix: of the functions that check; NULL: none has labels */
 } Listing;
+
+/* What their functions check has no labels: PSCI's error codes are names enough. */
+static void list_functions(GArray *rows, const char *iface, const SmcFunction *(*function)(size_t n))
+{
+    for (size_t i = 0; function(i) != NULL; i++) {
+        Listing row = { function(i)->fid, iface, NULL, function(i)->name };
+        g_array_append_val(rows, row);
+    }
+}
 
 static gint compare_listings(gconstpointer a, gconstpointer b)
 {
@@ -298,10 +307,8 @@ void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, c
         Listing row = { SMC64_STD((*c)->fid), "RSI", "rsi_", (*c)->name };
         g_array_append_val(rows, row);
     }
-    for (size_t i = 0; i < realm_n_psci_rows; i++) {
-        Listing row = { realm_psci_rows[i].fid, "PSCI", "psci_", realm_psci_rows[i].name };
-        g_array_append_val(rows, row);
-    }
+    list_functions(rows, "PSCI", realm_psci_function);
+    list_functions(rows, "SMC", monitor_function);
     g_array_sort(rows, compare_listings);
     for (guint i = 0; i < rows->len; i++) {
         const Listing *row = &g_array_index(rows, Listing, i);

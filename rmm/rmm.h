@@ -100,8 +100,8 @@ const char *rmm_attest_root_pem(void);
 /* The certificate of the platform's attestation key. */
 const char *rmm_attest_platform_pem(void);
 
-/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI", "PSCI"), function number, name, and the labels of
- * the failure conditions that are checked, in their order. */
+/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI"; "PSCI" of a Realm, "SMC" of the Normal world),
+ * function number, name, and the labels of the failure conditions that are checked, in their order. */
 void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
                                 const char *const *failures, size_t n_failures),
                      void *opaque);

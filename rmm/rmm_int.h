@@ -457,11 +457,29 @@ void realm_smc(Rmm *rmm, RmmCpu *cpu);
  * unknown. */
 bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action);
 
-extern const struct PsciRow {
+/* A function of SMCCC or PSCI; first member of the rows that Realms (psci.c) and the Normal world (monitor.c) are
+ * served from. */
+typedef struct SmcFunction {
     uint32_t    fid;
+    bool        smc64;  /* has an SMC64 form, too */
+    uint8_t     n_args; /* from x1, at most SMC_MAX_ARGS */
     const char *name;
-} realm_psci_rows[];
-extern const size_t realm_n_psci_rows;
+} SmcFunction;
+
+enum { SMC_MAX_ARGS = 3 };
+#define SMC_SMC64 BIT(30)
+
+static inline bool smc_function_is(const SmcFunction *f, uint32_t fid)
+{
+    return f->fid == fid || (f->smc64 && (f->fid | SMC_SMC64) == fid);
+}
+
+/* DEN0028: an SMC32 call has 32-bit arguments. */
+static inline uint64_t smc_argument(uint32_t fid, uint64_t x) { return fid & SMC_SMC64 ? x : (uint32_t)x; }
+
+/* The @n-th function that is served, NULL past the last. */
+const SmcFunction *realm_psci_function(size_t n);
+const SmcFunction *monitor_function(size_t n);
 
 /* The answer of realm_map(). */
 typedef enum RealmMap {

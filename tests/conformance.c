@@ -1,17 +1,19 @@
 /*
  * Writes docs/conformance.md: what of each interface is implemented, asked of the tables that the code itself
- * dispatches from, and which test sources name it. "Named" is a plain search, comments left out: it shows where
- * to look and what nobody looked at, not how well. Usage: conformance TESTS_DIRECTORY > docs/conformance.md
+ * dispatches from, and which test sources name it. A specification's list here only adds what is not there.
+ * "Named" is a plain search, comments left out: it shows where to look and what nobody looked at, not how well.
+ * Usage: conformance TESTS_DIRECTORY > docs/conformance.md
  */
 #include <glib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bits.h"
 #include "cpu/a64/decode.h"
+#include "host/host.h"
 #include "hw/tdisp/tdisp_nic.h"
 #include "iommu/smmuv3.h"
-#include "rmm/rmi.h"
 #include "rmm/rmm.h"
 #include "spdm/spdm.h"
 
@@ -222,15 +224,15 @@ static void free_words(Row *row)
     }
 }
 
-/* ---- RMI, RSI, PSCI ---- */
+/* ---- calls: RMI, RSI, PSCI, SMCCC, RHI ---- */
 
 typedef struct Named {
     uint32_t fid;
     const char *name;
 } Named;
 
-/* DEN0137 1.0 and 1.1-alp17, the commands of an interface; numbers as in rmi.h and rsi.h or, where we have no
- * such command, from the specification. */
+/* The commands of an interface by its specification: those that no table has are shown as not implemented.
+ * DEN0137 1.0 and 1.1-alp17; numbers are the low part of the function ID. */
 static const Named rmi_commands[] = {
     {0x150, "VERSION"},
     {0x151, "GRANULE_DELEGATE"},
@@ -326,8 +328,7 @@ static const Named rsi_commands[] = {
 
 /* DEN0022, "Function IDs", without those of the 64-bit form. */
 static const Named psci_functions[] = {
-    {0x80000000, "SMCCC_VERSION"},
-    {0x84000000, "VERSION"},
+    {0x84000000, "PSCI_VERSION"},
     {0x84000001, "CPU_SUSPEND"},
     {0x84000002, "CPU_OFF"},
     {0x84000003, "CPU_ON"},
@@ -337,115 +338,210 @@ static const Named psci_functions[] = {
     {0x84000007, "MIGRATE_INFO_UP_CPU"},
     {0x84000008, "SYSTEM_OFF"},
     {0x84000009, "SYSTEM_RESET"},
-    {0x8400000a, "FEATURES"},
+    {0x8400000a, "PSCI_FEATURES"},
     {0x8400000b, "CPU_FREEZE"},
     {0x8400000c, "CPU_DEFAULT_SUSPEND"},
     {0x8400000d, "NODE_HW_STATE"},
     {0x8400000e, "SYSTEM_SUSPEND"},
-    {0x8400000f, "SET_SUSPEND_MODE"},
-    {0x84000010, "STAT_RESIDENCY"},
-    {0x84000011, "STAT_COUNT"},
+    {0x8400000f, "PSCI_SET_SUSPEND_MODE"},
+    {0x84000010, "PSCI_STAT_RESIDENCY"},
+    {0x84000011, "PSCI_STAT_COUNT"},
     {0x84000012, "SYSTEM_RESET2"},
     {0x84000013, "MEM_PROTECT"},
     {0x84000014, "MEM_PROTECT_CHECK_RANGE"},
 };
 
-/* The commands of one interface, as the RMM lists them. */
-typedef struct Table {
-    const char *iface;
-    const Named *all;
-    size_t n;
-    bool *listed;     /* [n] */
-    GArray *failures; /* of GPtrArray *, [n] */
-} Table;
+/* DEN0028, "Arm Architecture Calls". */
+static const Named smccc_functions[] = {
+    {0x80000000, "SMCCC_VERSION"},
+    {0x80000001, "SMCCC_ARCH_FEATURES"},
+    {0x80000002, "SMCCC_ARCH_SOC_ID"},
+    {0x80003fff, "SMCCC_ARCH_WORKAROUND_3"},
+    {0x80007fff, "SMCCC_ARCH_WORKAROUND_2"},
+    {0x80008000, "SMCCC_ARCH_WORKAROUND_1"},
+};
 
-static size_t find_named(const Table *t, uint32_t fid, const char *name)
+/* DEN0148, as kernels number them. */
+static const Named rhi_functions[] = {
+    {0xc5000040, "SESSION_VERSION"},
+    {0xc5000041, "SESSION_FEATURES"},
+    {0xc5000042, "SESSION_OPEN"},
+    {0xc5000043, "SESSION_CLOSE"},
+    {0xc5000044, "SESSION_SEND"},
+    {0xc5000045, "SESSION_RECEIVE"},
+    {0xc5000046, "FAL_VERSION"},
+    {0xc5000047, "FAL_FEATURES"},
+    {0xc5000048, "FAL_GET_SIZE"},
+    {0xc5000049, "FAL_READ"},
+    {0xc5000051, "DA_VDEV_CONTINUE"},
+    {0xc5000055, "DA_VDEV_P2P_UNBIND"},
+};
+
+/* One interface of calls. */
+typedef struct Calls {
+    const char *iface; /* as rmm_conformance() names it; NULL: RHI */
+    const char *title, *text, *needs;
+    const char *words[3]; /* how tests call an item: %s is its name */
+    bool failures, short_numbers;
+    struct {
+        const Named *rows;
+        size_t n;
+    } specification[2];
+} Calls;
+
+#define ALL(table) {table, ARRAY_LEN(table)}
+
+static const Calls calls[] = {
+    {"RMI",
+     "Realm Management Interface",
+     "Arm DEN0137, RMM specification 1.0, with the device assignment commands of 1.1-alp17.\n"
+     "Numbers are the low part of the SMC64 function ID. A command that is not implemented is\n"
+     "answered as an unknown function. Failure conditions are in the order of their checks, but\n"
+     "that those in a part of a command (its parameter structure) stand first.",
+     "RMI_FID_",
+     {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
+     true,
+     true,
+     {ALL(rmi_commands)}},
+    {"RSI",
+     "Realm Services Interface",
+     "As above, for calls of a Realm.",
+     "RSI_FID_",
+     {"RSI_FID_%s", "RSI_CALL(%s)", "RSI_%s"},
+     true,
+     true,
+     {ALL(rsi_commands)}},
+    {"PSCI",
+     "PSCI in a Realm",
+     "Arm DEN0022 as restricted by DEN0137. 64-bit forms, where they exist, have bit 30 set too.",
+     "W_REC0",
+     {"%s"},
+     false,
+     false,
+     {ALL(psci_functions)}},
+    {"SMC",
+     "SMCCC and PSCI of the Normal world",
+     "Arm DEN0028, DEN0022: what the monitor answers at EL1 and EL2, besides forwarding RMI from EL2.",
+     "monitor_start(",
+     {"%s"},
+     false,
+     false,
+     {ALL(smccc_functions), ALL(psci_functions)}},
+    {NULL,
+     "Realm Host Interface",
+     "Arm DEN0148, version 1.0, with the numbers of kernels: what the built-in host answers to RSI_HOST_CALL. Calls\n"
+     "about devices (DA) are there while a device is assigned.",
+     "RHI_FID_",
+     {"RHI_FID_%s"},
+     false,
+     false,
+     {ALL(rhi_functions)}},
+};
+
+typedef struct CallRow {
+    uint32_t fid;
+    const char *name;
+    bool implemented;
+    GPtrArray *failures;
+} CallRow;
+
+/* What one interface's dispatch table has. */
+typedef struct Listing {
+    const Calls *calls;
+    GArray *rows; /* of CallRow */
+} Listing;
+
+static void add_row(Listing *l, uint32_t fid, const char *name, bool implemented)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        bool same_number = t->all[i].fid == fid || SMC64_STD(t->all[i].fid) == fid;
+    CallRow row = {l->calls->short_numbers ? fid & 0xffff : fid, name, implemented, g_ptr_array_new()};
 
-        if (same_number && strcmp(t->all[i].name, name) == 0) {
-            return i;
+    g_array_append_val(l->rows, row);
+}
+
+static void note_command(void *opaque, const char *iface, uint32_t fid, const char *name,
+                         const char *const *failures, size_t n_failures)
+{
+    Listing *l = opaque;
+
+    if (strcmp(iface, l->calls->iface) == 0) {
+        add_row(l, fid, name, true);
+        for (size_t i = 0; i < n_failures; i++) {
+            g_ptr_array_add(g_array_index(l->rows, CallRow, l->rows->len - 1).failures, (gpointer)failures[i]);
         }
     }
-    return t->n;
 }
 
-static void note_listed(void *opaque, const char *iface, uint32_t fid, const char *name,
-                        const char *const *failures, size_t n_failures)
-{
-    Table *t = opaque;
-    size_t i = strcmp(iface, t->iface) == 0 ? find_named(t, fid, name) : t->n;
+static void note_function(void *opaque, uint32_t fid, const char *name) { add_row(opaque, fid, name, true); }
 
-    if (strcmp(iface, t->iface) == 0 && i == t->n) {
-        fprintf(stderr, "conformance: %s_%s (0x%x) is implemented but not in this program's list\n", iface,
-                name, fid);
-    }
-    if (i < t->n) {
-        t->listed[i] = true;
-        for (size_t k = 0; k < n_failures; k++) {
-            g_ptr_array_add(g_array_index(t->failures, GPtrArray *, i), (gpointer)failures[k]);
+/* What the specification has and the table has not. One number is one name, or one of the two is wrong. */
+static void add_missing(Listing *l, const Named *item)
+{
+    for (guint i = 0; i < l->rows->len; i++) {
+        const CallRow *row = &g_array_index(l->rows, CallRow, i);
+
+        if (row->fid == item->fid) {
+            if (strcmp(row->name, item->name) != 0) {
+                fprintf(stderr, "conformance: 0x%x is '%s' in the code and '%s' by the specification\n", row->fid,
+                        row->name, item->name);
+                exit(1);
+            }
+            return;
         }
     }
+    add_row(l, item->fid, item->name, false);
 }
 
-static void table_fill(Table *t)
+static gint by_number(gconstpointer a, gconstpointer b)
 {
-    t->listed = g_new0(bool, t->n);
-    t->failures = g_array_new(FALSE, TRUE, sizeof(GPtrArray *));
-    for (size_t i = 0; i < t->n; i++) {
-        GPtrArray *none = g_ptr_array_new();
+    uint32_t x = ((const CallRow *)a)->fid, y = ((const CallRow *)b)->fid;
 
-        g_array_append_val(t->failures, none);
+    return x < y ? -1 : x > y;
+}
+
+static void print_call(const Calls *c, const CallRow *call)
+{
+    char number[16];
+    Row row = {.number = number,
+               .name = call->name,
+               .implemented = call->implemented,
+               .needs = c->needs,
+               .failures = (const char *const *)call->failures->pdata,
+               .n_failures = call->failures->len};
+
+    g_snprintf(number, sizeof(number), c->short_numbers ? "0x%x" : "0x%08x", call->fid);
+    for (size_t i = 0; i < ARRAY_LEN(c->words) && c->words[i] != NULL; i++) {
+        char **around = g_strsplit(c->words[i], "%s", 2);
+
+        row.words[i] = g_strconcat(around[0], call->name, around[1], NULL);
+        g_strfreev(around);
     }
-    rmm_conformance(note_listed, t);
+    print_row(&row, c->failures);
+    free_words(&row);
 }
 
-static void table_free(Table *t)
+static void print_calls(const Calls *c)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        g_ptr_array_free(g_array_index(t->failures, GPtrArray *, i), TRUE);
+    Listing l = {c, g_array_new(FALSE, FALSE, sizeof(CallRow))};
+
+    if (c->iface != NULL) {
+        rmm_conformance(note_command, &l);
+    } else {
+        host_rhi_conformance(note_function, &l);
     }
-    g_array_free(t->failures, TRUE);
-    g_free(t->listed);
-}
-
-static void print_calls(const char *iface, const Named *all, size_t n, const char *title, const char *text)
-{
-    Table t = {.iface = iface, .all = all, .n = n};
-    bool is_psci = strcmp(iface, "PSCI") == 0, is_rmi = strcmp(iface, "RMI") == 0;
-
-    table_fill(&t);
-    print_head(title, text, !is_psci);
-    for (size_t i = 0; i < n; i++) {
-        GPtrArray *failures = g_array_index(t.failures, GPtrArray *, i);
-        char number[16];
-
-        Row row = {.number = number,
-                   .name = all[i].name,
-                   .implemented = t.listed[i],
-                   .failures = (const char *const *)failures->pdata,
-                   .n_failures = failures->len};
-
-        g_snprintf(number, sizeof(number), is_psci ? "0x%08x" : "0x%x", all[i].fid);
-        if (is_psci) {
-            /* The names of rows; FEATURES and VERSION alone could be anybody's. */
-            bool plain = strcmp(row.name, "VERSION") != 0 && strcmp(row.name, "FEATURES") != 0;
-
-            row.needs = "0x8400000";
-            row.words[0] = g_strdup_printf("PSCI_%s", row.name);
-            row.words[1] = plain ? g_strdup(row.name) : NULL;
-        } else {
-            row.needs = is_rmi ? "RMI_FID_" : "RSI_FID_";
-            row.words[0] = g_strdup_printf("%s_FID_%s", iface, row.name);
-            row.words[1] =
-                g_strdup_printf(is_rmi ? "(%s," : "RSI_CALL(%s)", row.name); /* rows made by macros */
-            row.words[2] = g_strdup_printf("%s_%s", iface, row.name);
+    for (size_t k = 0; k < ARRAY_LEN(c->specification); k++) {
+        for (size_t i = 0; i < c->specification[k].n; i++) {
+            add_missing(&l, &c->specification[k].rows[i]);
         }
-        print_row(&row, !is_psci);
-        free_words(&row);
     }
-    table_free(&t);
+    g_array_sort(l.rows, by_number);
+    print_head(c->title, c->text, c->failures);
+    for (guint i = 0; i < l.rows->len; i++) {
+        CallRow *row = &g_array_index(l.rows, CallRow, i);
+
+        print_call(c, row);
+        g_ptr_array_free(row->failures, TRUE);
+    }
+    g_array_free(l.rows, TRUE);
 }
 
 /* ---- SPDM, IDE_KM, TDISP ---- */
@@ -595,15 +691,9 @@ static void print_page(void)
            "Generated by `cmake --build build --target docs` from the tables of the program; do not edit.\n"
            "\"Tested by\" lists the files below `tests/` whose code names the item, helpers of tests included.\n"
            "\"(no test)\" after a failure condition: no file that names the command names the condition.\n");
-    print_calls("RMI", rmi_commands, ARRAY_LEN(rmi_commands), "Realm Management Interface",
-                "Arm DEN0137, RMM specification 1.0, with the device assignment commands of 1.1-alp17.\n"
-                "Numbers are the low part of the SMC64 function ID. A command that is not implemented is\n"
-                "answered as an unknown function. Failure conditions are in the order of their checks, but\n"
-                "that those in a part of a command (its parameter structure) stand first.");
-    print_calls("RSI", rsi_commands, ARRAY_LEN(rsi_commands), "Realm Services Interface",
-                "As above, for calls of a Realm.");
-    print_calls("PSCI", psci_functions, ARRAY_LEN(psci_functions), "PSCI in a Realm",
-                "Arm DEN0022 as restricted by DEN0137. 64-bit forms, where they exist, have bit 30 set too.");
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        print_calls(&calls[i]);
+    }
     print_messages("SPDM", "SPDM requests",
                    "DMTF DSP0274, version 1.2; the responder in the device and the requester in the RMM.");
     print_messages("IDE_KM", "IDE_KM messages",

@@ -111,7 +111,7 @@ static const struct CallRow {
 } calls[] = {
     { "VERSION 1.0", RSI_CALL(VERSION), { 0x10000 }, 0, { 0x10000, 0x10001 }, 2, -1 },
     { "VERSION 1.1", RSI_CALL(VERSION), { 0x10001 }, 0, { 0x10001, 0x10001 }, 2, -1 },
-    { "VERSION 2.0", RSI_CALL(VERSION), { 0x20000 }, RSI_ERROR_INPUT, { 0x10001, 0x10001 }, 2, -1 },
+    { "VERSION 2.0, req_version", RSI_CALL(VERSION), { 0x20000 }, RSI_ERROR_INPUT, { 0x10001, 0x10001 }, 2, -1 },
     { "VERSION 0.9", RSI_CALL(VERSION), { 0x9 }, RSI_ERROR_INPUT, { 0x10000, 0x10001 }, 2, -1 },
     { "FEATURES 0", RSI_CALL(FEATURES), { 0 }, 0, { 0 }, 1, -1 },
     { "FEATURES 99", RSI_CALL(FEATURES), { 99 }, 0, { 0 }, 1, -1 },
@@ -760,84 +760,6 @@ static void test_run_page_lost(void **state)
     a64_set_line(rig->cpu[0], A64_LINE_IRQ, false);
 }
 
-/* ---- the Normal world's SMCs, by code at NS-EL2 and NS-EL1 ---- */
-
-static void test_normal_world_smc(void **state)
-{
-    static const struct { const char *name; uint64_t x[4], x0; unsigned el; } rows[] = {
-        { "SMCCC_VERSION", { 0x80000000 }, 0x10002, 2 },
-        { "ARCH_FEATURES of itself", { 0x80000001, 0x80000001 }, 0, 2 },
-        { "ARCH_FEATURES of a workaround", { 0x80000001, 0x80008000 }, ~0ull, 2 },
-        { "PSCI_VERSION", { 0x84000000 }, 0x10001, 2 },
-        { "PSCI_VERSION at EL1", { 0x84000000 }, 0x10001, 1 },
-        { "FEATURES of CPU_ON", { 0x8400000a, 0xc4000003 }, 0, 2 },
-        { "FEATURES of SMCCC_VERSION", { 0x8400000a, 0x80000000 }, 0, 2 },
-        { "FEATURES of MIGRATE", { 0x8400000a, 0x84000005 }, ~0ull, 2 },
-        { "MIGRATE_INFO_TYPE", { 0x84000006 }, 2, 2 },
-        { "AFFINITY_INFO of the other", { 0xc4000004, 1, 0 }, 1, 2 },
-        { "AFFINITY_INFO of itself", { 0xc4000004, 0, 0 }, 0, 2 },
-        { "AFFINITY_INFO of none", { 0xc4000004, 9, 0 }, (uint64_t)-2, 2 },
-        { "AFFINITY_INFO level 1", { 0xc4000004, 0, 1 }, (uint64_t)-2, 2 },
-        { "CPU_ON of none", { 0xc4000003, 9, 0, 0 }, (uint64_t)-2, 2 },
-        { "CPU_ON of itself", { 0xc4000003, 0, 0, 0 }, (uint64_t)-4, 2 },
-        { "CPU_ON", { 0xc4000003, 1, 0x1000, 55 }, 0, 2 },
-        { "RMI_VERSION", { SMC64_STD(RMI_FID_VERSION), 0x10000 }, 0, 2 },
-        { "RMI_VERSION at EL1", { SMC64_STD(RMI_FID_VERSION), 0x10000 }, ~0ull, 1 },
-        { "RSI at NS-EL2", { SMC64_STD(RSI_FID_VERSION), 0x10000 }, ~0ull, 2 },
-        { "RMI that is not there", { SMC64_STD(0x18E) }, ~0ull, 2 },
-        { "SMC32 of an RMI number", { 0x84000150, 0x10000 }, ~0ull, 2 },
-        { "unknown", { 0x12345678 }, ~0ull, 2 },
-    };
-    A64Cpu *cpu = rig->cpu[0];
-
-    le32_put(rig_bytes(rig, PAGE(W_FREE)), A64_SMC);
-    le32_put(rig_bytes(rig, PAGE(W_FREE)) + 4, A64_B_SELF);
-    memory_dirty(rig->memory, PAGE(W_FREE), 8);
-    rig->cpu[1]->off = true;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        print_message("%s\n", rows[i].name);
-        monitor_start(rig->monitor, cpu, PAGE(W_FREE), 0);
-        cpu->el2.hcr = BIT(31); /* RW */
-        a64_enter(cpu, PAS_NONSECURE, PAGE(W_FREE), rows[i].el == 2 ? 0x3c9 : 0x3c5);
-        memcpy(cpu->x, rows[i].x, sizeof(rows[i].x));
-        cpu->cpu.party = false;
-        uint64_t used;
-        cpu_run(&cpu->cpu, clock_now(rig->clock), 3, &used);
-        assert_int_equal(cpu->x[0], rows[i].x0);
-        assert_int_equal(cpu->pc, PAGE(W_FREE) + 4);
-        assert_int_equal(cpu->el, rows[i].el);
-    }
-    assert_false(rig->cpu[1]->off);
-    assert_int_equal(rig->cpu[1]->pc, 0x1000);
-    assert_int_equal(rig->cpu[1]->x[0], 55);
-}
-
-static MonitorEvent last_event;
-static unsigned     n_events;
-
-static void note_event(void *opaque, MonitorEvent ev)
-{
-    last_event = ev;
-    n_events++;
-}
-
-static void test_system_events(void **state)
-{
-    static const struct { uint64_t x0, x1; MonitorEvent ev; bool happens; } rows[] = {
-        { 0x84000008, 0, MONITOR_SYSTEM_OFF, true },    { 0x84000009, 0, MONITOR_SYSTEM_RESET, true },
-        { 0x84000012, 0, MONITOR_SYSTEM_RESET, true },  { 0xc4000012, 0, MONITOR_SYSTEM_RESET, true },
-        { 0xc4000012, 5, MONITOR_SYSTEM_RESET, false },
-    };
-
-    monitor_on_event(rig->monitor, note_event, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        n_events = 0;
-        rig_smc(rig, 0, (const uint64_t[]){ rows[i].x0, rows[i].x1 }, 2);
-        assert_int_equal(n_events, rows[i].happens);
-        assert_true(!rows[i].happens || last_event == rows[i].ev);
-    }
-}
-
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -846,7 +768,6 @@ int main(void)
         T(test_aborts), T(test_protected_fault), T(test_mmio), T(test_shared_page), T(test_ripas_flush),
         T(test_undefined), T(test_sysregs), T(test_wfi_untrapped), T(test_host_interrupt), T(test_gic_checks),
         T(test_cpu_on), T(test_cpu_on_denied), T(test_ends), T(test_world_switch), T(test_run_page_lost),
-        T(test_normal_world_smc), T(test_system_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
