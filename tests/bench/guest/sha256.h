@@ -31,14 +31,16 @@ static inline void sha256_block(uint32_t h[8], const uint8_t *p)
     for (unsigned i = 16; i < 64; i++) {
         uint32_t a = w[i - 15], b = w[i - 2];
 
-        w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[i - 7] + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+        w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3);
+        w[i] += w[i - 7] + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
     }
     for (unsigned i = 0; i < 8; i++) {
         v[i] = h[i];
     }
     for (unsigned i = 0; i < 64; i++) {
         uint32_t e = v[4], a = v[0];
-        uint32_t t1 = v[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + sha256_k[i] + w[i];
+        uint32_t t1 = v[7] + sha256_k[i] + w[i] + ((e & v[5]) ^ (~e & v[6])) +
+                      (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25));
         uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
 
         v[7] = v[6];
