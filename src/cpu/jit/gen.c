@@ -354,19 +354,20 @@ static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
     return best;
 }
 
-static X86Reg free_gpr(const Gen *g)
+static X86Reg free_gpr(const Gen *g, uint32_t but)
 {
     for (unsigned i = N_GPR; i-- > 0;) {
-        if (g->gpr[gpr_order[i]] == REG_FREE) {
+        if (g->gpr[gpr_order[i]] == REG_FREE && !(but >> gpr_order[i] & 1)) {
             return gpr_order[i];
         }
     }
     return X86_NO_REG;
 }
 
-static X86Reg take_gpr(Gen *g)
+/* @but: registers that must keep their contents. */
+static X86Reg take_gpr(Gen *g, uint32_t but)
 {
-    X86Reg r = free_gpr(g);
+    X86Reg r = free_gpr(g, but);
 
     if (r == X86_NO_REG) {
         IrRef v = victim(g, g->gpr, g->lock_gpr);
@@ -379,10 +380,10 @@ static X86Reg take_gpr(Gen *g)
     return r;
 }
 
-static X86Xmm take_xmm(Gen *g)
+static X86Xmm take_xmm(Gen *g, uint32_t but)
 {
     for (unsigned r = N_XMM; r-- > FIRST_XMM;) {
-        if (g->xmm[r] == REG_FREE) {
+        if (g->xmm[r] == REG_FREE && !(but >> r & 1)) {
             return (X86Xmm)r;
         }
     }
@@ -436,6 +437,21 @@ static void release_if_last(Gen *g, IrRef ref, unsigned i)
     }
 }
 
+/* Before the result has its place: a register may be taken for it, a temporary could be overwritten too early. */
+static void release_register_if_last(Gen *g, IrRef ref, unsigned i)
+{
+    if (g->mode[ref] == MODE_FUSED) {
+        const IrNode *n = gen_node(g, ref);
+
+        release_register_if_last(g, n->a, i);
+        if (n->b != 0) {
+            release_register_if_last(g, n->b, i);
+        }
+    } else if (gen_val(g, ref)->kind != AT_MEM) {
+        release_if_last(g, ref, i);
+    }
+}
+
 static void lock_operand(Gen *g, IrRef ref, unsigned i)
 {
     if (g->mode[ref] == MODE_FUSED) {
@@ -473,7 +489,7 @@ static void move_out(Gen *g, IrRef r)
     IrType ty = gen_node(g, r)->type;
 
     if (gen_is_vector(ty)) {
-        X86Xmm x = take_xmm(g), from = v->kind == AT_XMM ? v->reg : 0;
+        X86Xmm x = take_xmm(g, g->lock_xmm), from = v->kind == AT_XMM ? v->reg : 0;
 
         if (v->kind == AT_MEM) {
             asm_load_x(&g->as, 4, 0, gen_mem(v->mem));
@@ -488,7 +504,7 @@ static void move_out(Gen *g, IrRef r)
             asm_movx(&g->as, x, from);
         }
     } else {
-        X86Reg d = take_gpr(g), from = v->kind == AT_GPR ? (X86Reg)v->reg : RAX;
+        X86Reg d = take_gpr(g, g->lock_gpr), from = v->kind == AT_GPR ? (X86Reg)v->reg : RAX;
 
         if (v->kind == AT_MEM) {
             gen_gpr_into(g, r, RAX, true);
@@ -624,7 +640,7 @@ X86Reg gen_dest_gpr_of(Gen *g, IrRef r)
     if (g->hint[r] != 0) {
         return (X86Reg)g->code->pin[g->pin_of[g->hint[r] - 1]].host;
     }
-    X86Reg d = take_gpr(g);
+    X86Reg d = take_gpr(g, 0); /* an operand that dies here may give its place */
     if (d == X86_NO_REG) {
         return RAX;
     }
@@ -663,7 +679,7 @@ X86Xmm gen_dest_xmm(Gen *g)
     if (g->hint[g->at] != 0) {
         return g->code->pin[g->pin_of[g->hint[g->at] - 1]].host;
     }
-    X86Xmm d = take_xmm(g);
+    X86Xmm d = take_xmm(g, 0);
     if (d == 0xff) {
         return 0;
     }
@@ -817,8 +833,8 @@ static void emit_get(Gen *g, const IrNode *n)
         const JitPin *p = &g->code->pin[g->pin_of[reg]];
 
         v = (Value){ .kind = p->vector ? AT_XMM : AT_GPR, .reg = p->host };
-    } else if (g->uses[r] > 1 && ir_type_is_int(n->type) && free_gpr(g) != X86_NO_REG) {
-        v = (Value){ .kind = AT_GPR, .reg = free_gpr(g), .own = true, .canon = true };
+    } else if (g->uses[r] > 1 && ir_type_is_int(n->type) && free_gpr(g, 0) != X86_NO_REG) {
+        v = (Value){ .kind = AT_GPR, .reg = free_gpr(g, 0), .own = true, .canon = true };
         asm_load(&g->as, width_log2(n->type), false, true, (X86Reg)v.reg, gen_mem(guest_offset(g, reg)));
         set_value(g, r, v);
         return;
@@ -974,12 +990,10 @@ static void emit_nodes(Gen *g)
             g->lock_gpr = g->lock_xmm = 0;
             each_operand(g, i, lock_operand);
             if (frees_early(n)) {
-                each_operand(g, i, release_if_last);
-                emit_node(g, n);
-            } else {
-                emit_node(g, n);
-                each_operand(g, i, release_if_last);
+                each_operand(g, i, release_register_if_last);
             }
+            emit_node(g, n);
+            each_operand(g, i, release_if_last);
         }
     }
 }

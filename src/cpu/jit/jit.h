@@ -51,7 +51,7 @@ void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc);
 void jit_reset(Jit *j);
 
 /* Blocks that run as often as this become part of a region; counted per CPU, by the guest's execution alone. */
-enum { JIT_HOT = 200 };
+enum { JIT_HOT = 2000 };
 
 /* jit_print - the machine code of a block, disassembled. */
 void jit_print(const Jit *j, const CpuBlock *b, FILE *out);
