@@ -248,7 +248,119 @@ void emit_guard(Gen *g, const IrNode *n)
 
 static bool has_result(const IrNode *n) { return n->type != IR_VOID; }
 
-void emit_call(Gen *g, const IrNode *n)
+/* ---- direct calls ---- */
+
+static int32_t saved_gpr(X86Reg r) { return (int32_t)(offsetof(Cpu, saved.gpr) + r * 8); }
+static int32_t saved_xmm(X86Xmm x) { return (int32_t)(offsetof(Cpu, saved.xmm) + x * 16); }
+
+/* Registers in use that C does not keep, but for the result's: to Cpu.saved, or back. @pins: pinned ones too. */
+static void keep_registers(Gen *g, X86Reg result, bool pins, bool back)
+{
+    static const X86Reg lost[] = { RSI, R8, R9, R10, R11 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lost); i++) {
+        X86Reg r = lost[i];
+
+        if (g->gpr[r] == REG_FREE || r == result || (g->gpr[r] == REG_PINNED && !pins)) {
+            continue;
+        }
+        if (back) {
+            asm_load(&g->as, 3, false, true, r, gen_mem(saved_gpr(r)));
+        } else {
+            asm_store(&g->as, 3, gen_mem(saved_gpr(r)), r);
+        }
+    }
+    for (X86Xmm x = 3; x < 16; x++) {
+        if (g->xmm[x] == REG_FREE || (g->xmm[x] == REG_PINNED && !pins)) {
+            continue;
+        }
+        if (back) {
+            asm_load_x(&g->as, 4, x, gen_mem(saved_xmm(x)));
+        } else {
+            asm_store_x(&g->as, 4, gen_mem(saved_xmm(x)), x);
+        }
+    }
+}
+
+static void zero_above(Gen *g, IrType ty, X86Reg d)
+{
+    switch (ty) {
+    case IR_I8:
+        asm_zext(&g->as, 0, d, RAX);
+        break;
+    case IR_I16:
+        asm_zext(&g->as, 1, d, RAX);
+        break;
+    case IR_I32:
+        asm_mov_rr(&g->as, false, d, RAX);
+        break;
+    case IR_FLAGS:
+        asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+        asm_mov_rr(&g->as, false, d, RAX);
+        break;
+    default:
+        asm_mov_rr(&g->as, true, d, RAX);
+        break;
+    }
+}
+
+/* A helper of scalars: C's calling convention, with only what is in use kept. */
+static void emit_direct_call(Gen *g, const IrNode *n)
+{
+    const IrHelper *h = n->helper;
+    bool            pure = (h->effects & ~IR_READS) == 0, writes = (h->effects & IR_WRITES) != 0;
+    X86Reg          d = X86_NO_REG;
+
+    if (writes) {
+        gen_evacuate_all(g);
+    }
+    if (h->effects != IR_PURE) {
+        gen_store_pins(g, g->region ? g->written : g->dirty);
+    }
+    if (!pure) {
+        uint32_t id;
+
+        (void)gen_site(g, SITE_CALL, &id);
+        asm_mov_ri(&g->as, RAX, (uintptr_t)&g->j->site[id].at);
+        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, site)), RAX);
+    }
+    if (has_result(n)) {
+        d = gen_dest_gpr(g);
+    }
+    keep_registers(g, d, !writes, false);
+    if (n->c != 0) {
+        gen_gpr_into(g, n->c, RCX, true);
+    }
+    if (n->b != 0) {
+        gen_gpr_into(g, n->b, RDX, true);
+    }
+    if (n->a != 0) {
+        gen_gpr_into(g, n->a, RSI, true);
+    }
+    asm_mov_ri(&g->as, R8, n->imm);
+    asm_mov_rr(&g->as, true, RDI, RBP);
+    asm_mov_ri(&g->as, RAX, (uintptr_t)h->fn.scalar);
+    asm_call_r(&g->as, RAX);
+    if (!pure) {
+        asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fault)), 1);
+        asm_jcc_to(&g->as, CC_NE, g->j->leave_fault);
+    }
+    if (writes) {
+        asm_load(&g->as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
+        gen_load_pins(g);
+    }
+    keep_registers(g, d, !writes, true);
+    if (!g->region) {
+        g->dirty = h->effects != IR_PURE ? 0 : g->dirty;
+    }
+    if (has_result(n)) {
+        zero_above(g, h->ret, d);
+        gen_done_gpr(g, d, true);
+    }
+}
+
+/* A vector helper, or an operation that C does: operands where they are. */
+static void emit_call_by_site(Gen *g, const IrNode *n)
 {
     bool     wide = n->op != IR_call, vector = gen_is_vector(n->type);
     unsigned effects = wide ? IR_PURE : n->helper->effects;
@@ -282,5 +394,14 @@ void emit_call(Gen *g, const IrNode *n)
         gen_done_xmm(g, x);
     } else if (has_result(n)) {
         gen_done_gpr(g, d, true);
+    }
+}
+
+void emit_call(Gen *g, const IrNode *n)
+{
+    if (n->op == IR_call && !n->helper->vector) {
+        emit_direct_call(g, n);
+    } else {
+        emit_call_by_site(g, n);
     }
 }

@@ -807,6 +807,13 @@ static void load_pin(Gen *g, const JitPin *p)
     }
 }
 
+void gen_load_pins(Gen *g)
+{
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        load_pin(g, &g->code->pin[i]);
+    }
+}
+
 void gen_store_pins(Gen *g, uint32_t mask)
 {
     for (unsigned i = 0; i < g->code->n_pins; i++) {
@@ -1051,62 +1058,71 @@ static void init_registers(Gen *g)
 
 /* ---- pins ---- */
 
-typedef struct Weight {
-    unsigned weight;
-    uint16_t reg;
-    bool     written;
-} Weight;
-
-static void weigh_part(const Gen *g, const IrBlock *ir, unsigned factor, Weight *w)
+/* How much each guest register is used; a part in a loop counts eightfold. */
+static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
 {
     for (unsigned i = 1; i < ir->n; i++) {
         const IrNode *n = &ir->node[i];
 
         if (n->op == IR_get || n->op == IR_put) {
-            w[n->imm].weight += factor;
-            w[n->imm].written |= n->op == IR_put;
+            if (g->weight[n->imm] == 0) {
+                g->used_reg[g->n_used_regs++] = (uint16_t)n->imm;
+            }
+            g->weight[n->imm] += factor;
+            g->reg_written[n->imm] |= n->op == IR_put;
         }
     }
 }
 
-static int heavier(const void *a, const void *b)
+/* The heaviest register of a class that has no pin yet and weighs at least @least; -1: none. */
+static int heaviest(const Gen *g, bool vector, unsigned least)
 {
-    const Weight *x = a, *y = b;
+    int best = -1;
 
-    return x->weight != y->weight ? (x->weight < y->weight ? 1 : -1) : (int)x->reg - (int)y->reg;
+    for (unsigned i = 0; i < g->n_used_regs; i++) {
+        unsigned r = g->used_reg[i];
+        IrType   ty = g->parts[0].ir->regs[r].type;
+
+        if (g->pin_of[r] < 0 && ty == (vector ? IR_V128 : IR_I64) && g->weight[r] >= least &&
+            (best < 0 || g->weight[r] > g->weight[best])) {
+            best = (int)r;
+        }
+    }
+    return best;
+}
+
+static void add_pin(Gen *g, unsigned reg, bool vector, unsigned host)
+{
+    JitPin *p = &g->code->pin[g->code->n_pins];
+
+    *p = (JitPin){ .guest = (uint16_t)reg, .offset = (uint16_t)g->parts[0].ir->regs[reg].offset,
+                   .vector = vector, .host = (uint8_t)host };
+    g->pin_of[reg] = (int8_t)g->code->n_pins;
+    g->written |= (uint32_t)g->reg_written[reg] << g->code->n_pins;
+    g->code->n_pins++;
 }
 
 static void choose_pins(Gen *g)
 {
-    const IrBlock *ir = g->parts[0].ir;
-    Weight         w[IR_MAX_REGS];
-    unsigned       n_gpr = 0, n_xmm = 0, least = g->region ? 2 : 3;
+    unsigned least = g->region ? 2 : 3;
+    int      reg;
 
-    for (size_t r = 0; r < ir->n_regs; r++) {
-        w[r] = (Weight){ .reg = (uint16_t)r };
-        g->pin_of[r] = -1;
+    for (unsigned i = 0; i < g->n_used_regs; i++) { /* of the block before */
+        g->weight[g->used_reg[i]] = 0;
+        g->reg_written[g->used_reg[i]] = false;
+        g->pin_of[g->used_reg[i]] = -1;
     }
-    for (unsigned p = 0; p < g->n_parts; p++) {
-        weigh_part(g, g->parts[p].ir, g->part_state[p].loops ? 8 : 1, w);
-    }
-    qsort(w, ir->n_regs, sizeof(w[0]), heavier);
+    g->n_used_regs = 0;
     g->written = 0;
     g->code->n_pins = 0;
-    for (size_t i = 0; i < ir->n_regs && w[i].weight >= least; i++) {
-        const IrReg *reg = &ir->regs[w[i].reg];
-        bool         vector = reg->type == IR_V128;
-
-        if ((!vector && reg->type != IR_I64) || (vector ? n_xmm >= PIN_XMM : n_gpr >= PIN_GPR)) {
-            continue;
-        }
-        JitPin *p = &g->code->pin[g->code->n_pins];
-        p->guest = w[i].reg;
-        p->offset = (uint16_t)reg->offset;
-        p->vector = vector;
-        p->host = (uint8_t)(vector ? FIRST_XMM + n_xmm++ : (unsigned)gpr_order[n_gpr++]);
-        g->pin_of[p->guest] = (int8_t)g->code->n_pins;
-        g->written |= (uint32_t)w[i].written << g->code->n_pins;
-        g->code->n_pins++;
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        weigh_part(g, g->parts[p].ir, g->part_state[p].loops ? 8 : 1);
+    }
+    for (unsigned i = 0; i < PIN_GPR && (reg = heaviest(g, false, least)) >= 0; i++) {
+        add_pin(g, (unsigned)reg, false, gpr_order[i]);
+    }
+    for (unsigned i = 0; i < PIN_XMM && (reg = heaviest(g, true, least)) >= 0; i++) {
+        add_pin(g, (unsigned)reg, true, FIRST_XMM + i);
     }
 }
 
@@ -1285,6 +1301,14 @@ static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
     *g->block = (CpuBlock){ .n = g->part_state[0].n_insns, .code = g->code->entry + g->as.to_run, .jit = g->code };
     *out = g->block;
     return LOWER_OK;
+}
+
+Gen *gen_new(void)
+{
+    Gen *g = g_new0(Gen, 1);
+
+    memset(g->pin_of, -1, sizeof(g->pin_of));
+    return g;
 }
 
 static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, uint64_t pa, Arena *arena,

@@ -103,6 +103,8 @@ static void make_routines(Jit *j)
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
     j->leave_hot = make_leave_with_pc(&as, EXEC_HOT);
+    j->leave_fault = asm_here(&as);
+    make_leave(&as, EXEC_FAULT);
     j->leave_done = asm_here(&as);
     make_leave(&as, EXEC_DONE);
     j->fixed = j->mem.used = asm_size(&as);
@@ -134,7 +136,7 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
         j->exit = reserve(MAX_EXITS * sizeof(JitExit));
         j->pool = reserve(MAX_POOL * sizeof(uint64_t));
         if (j->site != NULL && j->exit != NULL && j->pool != NULL) {
-            j->gen = g_new0(Gen, 1);
+            j->gen = gen_new();
             make_routines(j);
             return j;
         }

@@ -84,7 +84,7 @@ struct Jit {
     CodeMem    mem;
     X86Host    host;
     size_t     fixed;   /* bytes at the start that stay: the routines below */
-    const void *slow, *leave_time, *leave_find, *leave_state, *leave_done, *leave_hot;
+    const void *slow, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault, *leave_hot;
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
     uint32_t   n_sites, max_sites;
@@ -146,6 +146,10 @@ typedef struct Gen {
 
     /* pins */
     int8_t   pin_of[IR_MAX_REGS]; /* -1: none */
+    unsigned weight[IR_MAX_REGS];
+    bool     reg_written[IR_MAX_REGS];
+    uint16_t used_reg[IR_MAX_REGS]; /* registers with a weight */
+    unsigned n_used_regs;
     uint32_t dirty;   /* pins that may differ from memory here */
     uint32_t written; /* pins that the region writes */
 
@@ -238,7 +242,12 @@ bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: lea
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
 void emit_exit(Gen *g, const IrNode *n);
 
+/* A generator's working state. */
+Gen *gen_new(void);
+
 /* gen_store_pins - write pins of @mask to memory. */
 void gen_store_pins(Gen *g, uint32_t mask);
+/* gen_load_pins - all pins from memory, after C may have written guest registers. */
+void gen_load_pins(Gen *g);
 
 #endif
