@@ -96,7 +96,7 @@ Machine *machine_new(const Options *o, GError **error)
     m->clock = clock_new();
     m->owners = owners_new();
     m->memory = memory_new(m->owners);
-    m->engine = cpu_engine_new(m->memory, m->owners, o->accel, error);
+    m->engine = cpu_engine_new(m->memory, m->owners, &o->cpu, error);
     m->slots = g_array_new(FALSE, TRUE, sizeof(Slot));
     m->steps = g_array_new(FALSE, TRUE, sizeof(Step));
     m->loop = g_main_loop_new(NULL, FALSE);

@@ -379,11 +379,49 @@ static bool set_log_file(Options *o, const char *value, GError **error)
            fail(error, "-D: cannot write the trace file '%s': %s; name another", value, g_strerror(errno));
 }
 
+static void accel_help(void)
+{
+    printf("How guest code runs (-accel NAME[,key=value...]); what the guest sees is the same:\n"
+           "  jit        machine code, on x86-64 hosts with SSE4.2 (the default there)\n"
+           "  interp     the portable executor (the default elsewhere)\n"
+           "  lockstep   both, as two processes; stops where they first differ, with status 1\n"
+           "Keys:\n"
+           "  cache-size=SIZE   machine code that is kept, 1M to 1G (default 128M)\n");
+}
+
+static bool set_accel_key(Options *o, const char *key, const char *value, GError **error)
+{
+    uint64_t size;
+
+    if (strcmp(key, "cache-size") != 0) {
+        return fail(error, "-accel: there is no key '%s'; '-accel help' lists them", key);
+    }
+    if (!option_parse_size(value, 20, &size) || size < CPU_CACHE_MIN || size > CPU_CACHE_MAX) {
+        return fail(error, "-accel: cache-size=%s is not a size from 1M to 1G; for example cache-size=64M", value);
+    }
+    o->cpu.cache_size = (size_t)size;
+    return true;
+}
+
 static bool set_accel(Options *o, const char *value, GError **error)
 {
-    o->accel = strcmp(value, "jit") == 0 ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP;
-    return o->accel == CPU_ACCEL_JIT || strcmp(value, "interp") == 0 ||
-           fail(error, "-accel: '%s' is not offered; use jit (machine code) or interp (the portable executor)", value);
+    OptionList *l = option_list_parse(value);
+    bool        jit = strcmp(l->driver, "jit") == 0, interp = strcmp(l->driver, "interp") == 0, ok = true;
+
+    o->cpu = (CpuConfig){ .accel = jit ? CPU_ACCEL_JIT : interp ? CPU_ACCEL_INTERP : CPU_ACCEL_AUTO };
+    o->lockstep = strcmp(l->driver, "lockstep") == 0;
+    if (strcmp(l->driver, "help") == 0) {
+        accel_help();
+        o->help_only = true;
+    } else if (!jit && !interp && !o->lockstep) {
+        ok = fail(error, "-accel: '%s' is not offered; use jit (machine code), interp (the portable executor) or "
+                         "lockstep (both, compared)", l->driver);
+    }
+    for (guint i = 0; ok && i < l->keys->len; i++) {
+        ok = set_accel_key(o, l->keys->pdata[i], l->values->pdata[i], error);
+    }
+    option_list_free(l);
+    return ok;
 }
 
 static bool set_clock(Options *o, const char *value, GError **error)
@@ -492,7 +530,8 @@ static const Option option_table[] = {
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
-    { "accel", "interp", "how guest code runs: jit is machine code for x86-64 hosts, interp the portable executor", set_accel },
+    { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
+      set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },
     { "rtc", "base=DATE|utc", "date at power on (default 2026-01-01T00:00:00)", set_rtc },
     { "seed", "N", "seed of every random generator in the machine (default 0)", set_seed },

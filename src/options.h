@@ -34,7 +34,8 @@ typedef struct Options {
     GPtrArray  *serials;        /* char * */
     bool        nographic, no_reboot;
     bool        clock_host;     /* -clock host */
-    CpuAccel    accel;          /* -accel */
+    CpuConfig   cpu;            /* -accel */
+    bool        lockstep;       /* -accel lockstep: both ways, compared; cpu.accel is for neither */
     int64_t     rtc_base_s;     /* seconds since 1970 */
     uint64_t    seed;
     char       *gdb;            /* address, or NULL */

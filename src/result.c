@@ -69,9 +69,12 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
                                usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
     cpu_engine_stats(machine_engine(m), &stats);
     g_string_append_printf(json,
-                           ",\n  \"engine\": { \"blocks\": %" PRIu64 ", \"translated_instructions\": %" PRIu64
-                           ", \"fills\": %" PRIu64 ", \"flushes\": %" PRIu64 " }",
-                           stats.blocks, stats.translated_insns, stats.fills, stats.flushes);
+                           ",\n  \"accel\": \"%s\",\n  \"engine\": { \"blocks\": %" PRIu64
+                           ", \"translated_instructions\": %" PRIu64 ", \"fills\": %" PRIu64 ", \"flushes\": %" PRIu64
+                           ", \"regions\": %" PRIu64 ", \"entries\": %" PRIu64 ", \"code_bytes\": %" PRIu64 " }",
+                           cpu_engine_accel(machine_engine(m)) == CPU_ACCEL_JIT ? "jit" : "interp", stats.blocks,
+                           stats.translated_insns, stats.fills, stats.flushes, stats.regions, stats.entries,
+                           stats.code_bytes);
     g_string_append(json, ",\n  \"inputs\": {");
     put_hash(json, "kernel", o->kernel);
     put_hash(json, "initrd", o->initrd);

@@ -16,7 +16,7 @@
 #include "cpu/jit/jit.h"
 #include "log.h"
 
-enum { ARENA_SIZE = 64 << 20, ONCE_ARENA_SIZE = 1 << 20 };
+enum { ONCE_ARENA_SIZE = 1 << 20 };
 
 CpuBlock code_no_block = { .pc = UINT64_MAX, .key = UINT64_MAX };
 
@@ -34,7 +34,7 @@ static void arena_init(Arena *a, size_t size)
 
 void code_init(CpuEngine *e)
 {
-    arena_init(&e->arena, ARENA_SIZE);
+    arena_init(&e->arena, e->cache_size / 2);
     arena_init(&e->once_arena, ONCE_ARENA_SIZE);
     e->buckets = g_new0(CpuBlock *, BLOCK_BUCKETS);
     e->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -508,6 +508,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     b->key = key;
     b->pa = r.source.pa;
     b->region = true;
+    e->stats.regions++;
     forget_block(e, old);
     add_block(e, b, r.source.host_page);
     jit_replace(e->jit, old, b);

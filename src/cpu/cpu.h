@@ -126,14 +126,26 @@ struct Cpu {
     CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
 };
 
-typedef enum CpuAccel { CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;
+/* How guest code runs. AUTO: machine code where the host can run it, else the portable executor. */
+typedef enum CpuAccel { CPU_ACCEL_AUTO, CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;
+
+enum { CPU_CACHE_MIN = 1 << 20, CPU_CACHE_DEFAULT = 128 << 20, CPU_CACHE_MAX = 1 << 30 };
+
+typedef struct CpuConfig {
+    CpuAccel accel;
+    size_t   cache_size; /* bytes of machine code, CPU_CACHE_MIN to CPU_CACHE_MAX; what describes it takes memory in
+                            proportion. 0: CPU_CACHE_DEFAULT */
+} CpuConfig;
 
 /**
  * cpu_engine_new - an engine whose CPUs access @memory.
- * Returns NULL, with a sentence in @error, when this host cannot do @accel.
+ * Returns NULL, with a sentence in @error, when this host cannot do what @config asks for.
  */
-CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel, GError **error);
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, const CpuConfig *config, GError **error);
 void       cpu_engine_free(CpuEngine *e);
+
+/* cpu_engine_accel - what guest code runs by: CPU_ACCEL_INTERP or CPU_ACCEL_JIT. */
+CpuAccel cpu_engine_accel(const CpuEngine *e);
 
 /* cpu_init - join a CPU (zeroed by the caller) to an engine; cpu_deinit undoes it. */
 void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index);
@@ -202,6 +214,9 @@ void cpu_engine_set_max_block(CpuEngine *e, unsigned n);
 /* Counts for -result and benchmarks. */
 typedef struct CpuEngineStats {
     uint64_t blocks, translated_insns, lookups, fills, flushes;
+    uint64_t regions;    /* made of hot blocks */
+    uint64_t entries;    /* from the run loop into translated code: each is an exit to it as well */
+    uint64_t code_bytes; /* of machine code since the cache was last emptied */
 } CpuEngineStats;
 void cpu_engine_stats(const CpuEngine *e, CpuEngineStats *out);
 

@@ -216,6 +216,7 @@ static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
         if (resets == e->resets) {
             link_blocks(e, &link, from, b);
         }
+        e->stats.entries++;
         ExecExit how = b->code != NULL ? jit_run(e->jit, cpu, b, &link) : exec_run(cpu, b, &link);
         if (how == EXEC_FAULT) {
             settle_fault(cpu);
@@ -335,18 +336,20 @@ static bool start_jit(CpuEngine *e, CpuAccel accel, GError **error)
     if (accel == CPU_ACCEL_INTERP) {
         return true;
     }
-    e->jit = jit_new(e, (size_t)CODE_CACHE_SIZE, why, sizeof(why));
-    if (e->jit == NULL) {
+    e->jit = jit_new(e, e->cache_size, why, sizeof(why));
+    if (e->jit == NULL && accel == CPU_ACCEL_JIT) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "-accel jit: %s; use -accel interp", why);
+        return false;
     }
-    return e->jit != NULL;
+    return true;
 }
 
-CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, CpuAccel accel, GError **error)
+CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, const CpuConfig *config, GError **error)
 {
     CpuEngine *e = g_new0(CpuEngine, 1);
 
-    if (!start_jit(e, accel, error)) {
+    e->cache_size = config->cache_size != 0 ? config->cache_size : CPU_CACHE_DEFAULT;
+    if (!start_jit(e, config->accel, error)) {
         g_free(e);
         return NULL;
     }
@@ -405,4 +408,10 @@ void cpu_engine_set_max_block(CpuEngine *e, unsigned n)
     cpu_flush_code(e);
 }
 
-void cpu_engine_stats(const CpuEngine *e, CpuEngineStats *out) { *out = e->stats; }
+CpuAccel cpu_engine_accel(const CpuEngine *e) { return e->jit != NULL ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP; }
+
+void cpu_engine_stats(const CpuEngine *e, CpuEngineStats *out)
+{
+    *out = e->stats;
+    out->code_bytes = e->jit != NULL ? jit_code_bytes(e->jit) : 0;
+}

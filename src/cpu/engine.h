@@ -13,7 +13,6 @@
 
 enum {
     CPU_REGION_PARTS = 16,   /* blocks that become one region, at most */
-    CODE_CACHE_SIZE = 128 << 20,
 
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
@@ -137,6 +136,7 @@ struct CpuEngine {
     Memory     *memory;
     Owners     *owners;
     GPtrArray  *cpus;       /* Cpu * */
+    size_t      cache_size; /* of machine code; the arena is in proportion */
     Arena       arena;
     Arena       once_arena; /* of the last code_once() */
     CpuBlock  **buckets;

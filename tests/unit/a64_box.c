@@ -58,7 +58,7 @@ A64Box *a64_box_new(void)
     box->clock = clock_new();
     box->code = memory_add_ram(box->memory, "code", BOX_CODE, 0x200000, NULL)->host;
     box->data = memory_add_ram(box->memory, "data", BOX_DATA, BOX_DATA_SIZE, NULL)->host;
-    box->engine = cpu_engine_new(box->memory, box->owners, test_accel(), NULL);
+    box->engine = test_engine_new(box->memory, box->owners);
     box->cpu = a64_cpu_new(box->engine, box->memory, box->clock, 0, 0, NULL);
     box->cpu->firmware.exception = catch_exception;
     box->cpu->firmware.opaque = box;

@@ -24,7 +24,7 @@ static inline void test_machine_init(TestMachine *t)
     t->owners = owners_new();
     t->memory = memory_new(t->owners);
     t->clock = clock_new();
-    t->engine = cpu_engine_new(t->memory, t->owners, test_accel(), NULL);
+    t->engine = test_engine_new(t->memory, t->owners);
     entropy_init(&t->entropy, 1, "test");
     if (memory_add_ram(t->memory, "ram", TEST_RAM, TEST_RAM_SIZE, &error) == NULL) {
         g_error("%s", error->message);

@@ -1,4 +1,7 @@
-/* Which back end the tests that run guest code use: BAILEY_TEST_ACCEL=jit asks for generated code. */
+/*
+ * How the tests that run guest code run it: BAILEY_TEST_ACCEL=jit asks for generated code, BAILEY_TEST_CACHE=BYTES for
+ * another size of the code cache. CTest runs each of them both ways (tests/CMakeLists.txt).
+ */
 #ifndef BAILEY_TESTS_UNIT_ACCEL_H
 #define BAILEY_TESTS_UNIT_ACCEL_H
 
@@ -6,9 +9,28 @@
 
 #include "cpu/cpu.h"
 
-static inline CpuAccel test_accel(void)
+static inline CpuConfig test_config(void)
 {
-    return g_strcmp0(g_getenv("BAILEY_TEST_ACCEL"), "jit") == 0 ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP;
+    const char *cache = g_getenv("BAILEY_TEST_CACHE");
+    bool        jit = g_strcmp0(g_getenv("BAILEY_TEST_ACCEL"), "jit") == 0;
+
+    return (CpuConfig){
+        .accel = jit ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP,
+        .cache_size = cache != NULL ? (size_t)g_ascii_strtoull(cache, NULL, 0) : 0,
+    };
+}
+
+/* An engine of that configuration. It ends the test when there is none. */
+static inline CpuEngine *test_engine_new(Memory *memory, Owners *owners)
+{
+    CpuConfig  config = test_config();
+    GError    *error = NULL;
+    CpuEngine *e = cpu_engine_new(memory, owners, &config, &error);
+
+    if (e == NULL) {
+        g_error("%s", error->message);
+    }
+    return e;
 }
 
 #endif

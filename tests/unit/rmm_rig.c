@@ -32,7 +32,7 @@ Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), v
     rig->owners = owners_new();
     rig->memory = memory_new(rig->owners);
     rig->clock = clock_new();
-    rig->engine = cpu_engine_new(rig->memory, rig->owners, test_accel(), NULL);
+    rig->engine = test_engine_new(rig->memory, rig->owners);
     rig->ram = memory_add_ram(rig->memory, "ram", RIG_RAM, RIG_RAM_SIZE, NULL)->host;
     entropy_init(&rig->entropy, RIG_SEED, "cpu");
     GicConfig gic = { .n_cpus = RIG_CPUS, .n_spis = 32, .memory = rig->memory, .pas = PAS_NONSECURE };

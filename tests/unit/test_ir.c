@@ -381,7 +381,7 @@ static int setup(void **state)
     bench.memory = memory_new(bench.owners);
     bench.clock = clock_new();
     memory_add_ram(bench.memory, "ram", 0, 1 << 20, NULL);
-    bench.engine = cpu_engine_new(bench.memory, bench.owners, test_accel(), NULL);
+    bench.engine = test_engine_new(bench.memory, bench.owners);
     bench.lab = g_aligned_alloc0(1, sizeof(Lab), 16);
     cpu_init(&bench.lab->cpu, bench.engine, &lab_guest, bench.memory, bench.clock, 0);
     return 0;

@@ -543,7 +543,7 @@ ToyMachine *toy_machine_new(void)
     m->clock = clock_new();
     m->ram = memory_add_ram(m->memory, "ram", 0, TOY_RAM_SIZE, NULL);
     m->device = memory_add_mmio(m->memory, "device", TOY_DEVICE_PA, 4096, &device_ops, m);
-    m->engine = cpu_engine_new(m->memory, m->owners, test_accel(), NULL);
+    m->engine = test_engine_new(m->memory, m->owners);
     m->cpu = g_aligned_alloc0(1, sizeof(ToyCpu), 16);
     cpu_init(&m->cpu->cpu, m->engine, &toy_guest, m->memory, m->clock, 0);
     cpu_select_context(&m->cpu->cpu, 0, 0);

@@ -10,7 +10,8 @@
 
 #include "cpu/jit/jit_int.h"
 
-enum { MAX_SITES = 4 << 20, MAX_EXITS = 2 << 20, MAX_POOL = 1 << 20 };
+/* Bytes of code for each entry of the tables: so many more than generated code has that code runs out first. */
+enum { BYTES_PER_SITE = 32, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128 };
 
 /* ---- the shared routines ---- */
 
@@ -125,16 +126,16 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
     Jit *j = g_new0(Jit, 1);
 
     j->engine = e;
-    j->max_sites = MAX_SITES;
-    j->max_exits = MAX_EXITS;
-    j->max_pool = MAX_POOL;
+    j->max_sites = (uint32_t)(size / BYTES_PER_SITE);
+    j->max_exits = (uint32_t)(size / BYTES_PER_EXIT);
+    j->max_pool = (uint32_t)(size / BYTES_PER_CONSTANT);
     j->n_exits = 1; /* 0: none */
     if (!asm_host_ok()) {
         g_snprintf(why, why_len, "this processor has no SSE4.2 and POPCNT (x86-64-v2)");
     } else if (code_mem_init(&j->mem, size, why, why_len)) {
-        j->site = reserve(MAX_SITES * sizeof(JitSite));
-        j->exit = reserve(MAX_EXITS * sizeof(JitExit));
-        j->pool = reserve(MAX_POOL * sizeof(uint64_t));
+        j->site = reserve(j->max_sites * sizeof(JitSite));
+        j->exit = reserve(j->max_exits * sizeof(JitExit));
+        j->pool = reserve(j->max_pool * sizeof(uint64_t));
         if (j->site != NULL && j->exit != NULL && j->pool != NULL) {
             j->gen = gen_new();
             make_routines(j);
@@ -158,13 +159,15 @@ void jit_free(Jit *j)
     if (j == NULL) {
         return;
     }
-    release(j->site, MAX_SITES * sizeof(JitSite));
-    release(j->exit, MAX_EXITS * sizeof(JitExit));
-    release(j->pool, MAX_POOL * sizeof(uint64_t));
+    release(j->site, j->max_sites * sizeof(JitSite));
+    release(j->exit, j->max_exits * sizeof(JitExit));
+    release(j->pool, j->max_pool * sizeof(uint64_t));
     code_mem_free(&j->mem);
     g_free(j->gen);
     g_free(j);
 }
+
+size_t jit_code_bytes(const Jit *j) { return j->mem.used; }
 
 void jit_reset(Jit *j)
 {

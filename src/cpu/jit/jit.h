@@ -50,6 +50,9 @@ void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc);
 /* jit_reset - all code is gone. */
 void jit_reset(Jit *j);
 
+/* jit_code_bytes - how much there is. */
+size_t jit_code_bytes(const Jit *j);
+
 /* Blocks that run as often as this become part of a region; counted per CPU, by the guest's execution alone. */
 enum { JIT_HOT = 2000 };
 

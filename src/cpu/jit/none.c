@@ -26,4 +26,5 @@ void     jit_kill(Jit *j, CpuBlock *b) { g_assert_not_reached(); }
 void     jit_replace(Jit *j, CpuBlock *b, CpuBlock *by) { g_assert_not_reached(); }
 void     jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc) { g_assert_not_reached(); }
 void     jit_reset(Jit *j) { g_assert_not_reached(); }
+size_t   jit_code_bytes(const Jit *j) { return 0; }
 void     jit_print(const Jit *j, const CpuBlock *b, FILE *out) { g_assert_not_reached(); }
