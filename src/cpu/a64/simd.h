@@ -112,44 +112,60 @@ static inline void simd_set(SimdVec *v, unsigned size_log2, unsigned lane, uint6
 enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_READS | IR_WRITES };
 
 #define SIMD_HELPER(name, args, effects)                                                                   \
-    const IrHelper simd_##name = { #name, IR_V128, args, effects, true, .fn.vec = do_##name }
+    const IrHelper simd_##name = { #name, IR_V128, args, effects, true, (IrInline)SIMD_INLINE_##name,      \
+                                   .fn.vec = do_##name }
 
 /*
  * Every helper that an instruction file names. Operands: (n), (n, m) or (n, m, d); those of narrowing take
- * (n, d) or (n, m, d) and keep the low half of d when Q is set.
+ * (n, d) or (n, m, d) and keep the low half of d when Q is set. With each its IrInline.
  */
 #define SIMD_HELPERS(X)                                                                                    \
     /* integers, lane by lane */                                                                           \
-    X(shadd) X(uhadd) X(srhadd) X(urhadd) X(shsub) X(uhsub) X(sqadd) X(uqadd) X(sqsub) X(uqsub)            \
-    X(sshl) X(ushl) X(srshl) X(urshl) X(sqshl) X(uqshl) X(sqrshl) X(uqrshl)                                \
-    X(pmul) X(sqdmulh) X(sqrdmulh) X(sqrdmlah) X(sqrdmlsh) X(suqadd) X(usqadd) X(sqabs) X(sqneg)           \
-    X(cls) X(clz) X(cnt) X(rbit) X(rev) X(urecpe) X(ursqrte)                                               \
-    X(srshr) X(urshr) X(sri) X(sli) X(sqshlu) X(sqshl_imm) X(uqshl_imm)                                    \
+    X(shadd, HADD_S) X(uhadd, HADD_U) X(srhadd, RHADD_S) X(urhadd, RHADD_U) X(shsub, HSUB_S)               \
+    X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
+    X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, NONE) X(uqshl, NONE) X(sqrshl, NONE)         \
+    X(uqrshl, NONE) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, NONE)                  \
+    X(sqrdmlsh, NONE) X(suqadd, NONE) X(usqadd, NONE) X(sqabs, NONE) X(sqneg, NONE) X(cls, CLS)            \
+    X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
+    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, NONE) X(sqshl_imm, NONE)           \
+    X(uqshl_imm, NONE)                                                                                     \
     /* wider results */                                                                                    \
-    X(saddl) X(uaddl) X(saddw) X(uaddw) X(ssubl) X(usubl) X(ssubw) X(usubw) X(sabal) X(uabal)              \
-    X(sabdl) X(uabdl) X(smlal) X(umlal) X(smlsl) X(umlsl) X(smull) X(umull) X(sqdmlal) X(sqdmlsl)          \
-    X(sqdmull) X(pmull) X(pmull64) X(sshll) X(ushll) X(saddlp) X(uaddlp) X(sadalp) X(uadalp)               \
+    X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                   \
+    X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                   \
+    X(sabdl, ABDL_S) X(uabdl, ABDL_U) X(smlal, MLAL_S) X(umlal, MLAL_U) X(smlsl, MLSL_S)                   \
+    X(umlsl, MLSL_U) X(smull, MULL_S) X(umull, MULL_U) X(sqdmlal, NONE) X(sqdmlsl, NONE)                   \
+    X(sqdmull, NONE) X(pmull, NONE) X(pmull64, CLMUL64) X(sshll, SHLL_S) X(ushll, SHLL_U)                  \
+    X(saddlp, PAIRL_S) X(uaddlp, PAIRL_U) X(sadalp, PAIRAL_S) X(uadalp, PAIRAL_U)                          \
     /* narrower results */                                                                                 \
-    X(addhn) X(raddhn) X(subhn) X(rsubhn) X(sqxtn) X(uqxtn) X(sqxtun) X(rshrn) X(sqshrn) X(uqshrn)         \
-    X(sqshrun) X(sqrshrn) X(uqrshrn) X(sqrshrun)                                                           \
+    X(addhn, ADDHN) X(raddhn, RADDHN) X(subhn, SUBHN) X(rsubhn, RSUBHN) X(sqxtn, QXTN_S)                   \
+    X(uqxtn, QXTN_U) X(sqxtun, QXTUN) X(rshrn, RSHRN) X(sqshrn, QSHRN_S) X(uqshrn, QSHRN_U)                \
+    X(sqshrun, QSHRUN) X(sqrshrn, QRSHRN_S) X(uqrshrn, QRSHRN_U) X(sqrshrun, QRSHRUN)                      \
     /* across lanes, dot products, matrices */                                                             \
-    X(saddlv) X(uaddlv) X(smaxv) X(umaxv) X(sminv) X(uminv) X(addv) X(sdot) X(udot) X(usdot) X(sudot)      \
-    X(smmla) X(ummla) X(usmmla)                                                                            \
+    X(saddlv, SUML_S) X(uaddlv, SUML_U) X(smaxv, MAXV_S) X(umaxv, MAXV_U) X(sminv, MINV_S)                 \
+    X(uminv, MINV_U) X(addv, SUM) X(sdot, DOT_S) X(udot, DOT_U) X(usdot, DOT_US) X(sudot, DOT_SU)          \
+    X(smmla, NONE) X(ummla, NONE) X(usmmla, NONE)                                                          \
     /* tables and structures */                                                                            \
-    X(tbl1) X(tbx1) X(tbl_regs) X(tbx_regs) X(gather3) X(scatter3)                                         \
+    X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl_regs, NONE) X(tbx_regs, NONE) X(gather3, GATHER3)             \
+    X(scatter3, SCATTER3)                                                                                  \
     /* floating point */                                                                                   \
-    X(fadd) X(fsub) X(fmul) X(fdiv) X(fmla) X(fmls) X(fmulx) X(fmax) X(fmin) X(fmaxnm) X(fminnm) X(fabd)   \
-    X(frecps) X(frsqrts) X(fcmeq) X(fcmge) X(fcmgt) X(facge) X(facgt) X(fcmeq0) X(fcmge0) X(fcmgt0)        \
-    X(fcmle0) X(fcmlt0) X(fsqrt) X(frecpe) X(frsqrte) X(frecpx) X(frint) X(frint_n) X(fcvt_int) X(cvtf)    \
-    X(fcvtl) X(fcvtn) X(fcvtxn) X(fmaxv) X(fminv) X(fmaxnmv) X(fminnmv) X(fcmla) X(fcadd) X(fmlal)         \
-    X(fnmul) X(fnmadd) X(fnmsub) X(fcvt)                                                                   \
-    X(fadd_s) X(fsub_s) X(fmul_s) X(fdiv_s) X(fmla_s) X(fmls_s) X(fsqrt_s)                                 \
-    X(fadd_d) X(fsub_d) X(fmul_d) X(fdiv_d) X(fmla_d) X(fmls_d) X(fsqrt_d)                                 \
+    X(fadd, NONE) X(fsub, NONE) X(fmul, NONE) X(fdiv, NONE) X(fmla, NONE) X(fmls, NONE) X(fmulx, NONE)     \
+    X(fmax, NONE) X(fmin, NONE) X(fmaxnm, NONE) X(fminnm, NONE) X(fabd, NONE) X(frecps, NONE)              \
+    X(frsqrts, NONE) X(fcmeq, NONE) X(fcmge, NONE) X(fcmgt, NONE) X(facge, NONE) X(facgt, NONE)            \
+    X(fcmeq0, NONE) X(fcmge0, NONE) X(fcmgt0, NONE) X(fcmle0, NONE) X(fcmlt0, NONE) X(fsqrt, NONE)         \
+    X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, NONE) X(frint_n, NONE) X(fcvt_int, NONE)     \
+    X(cvtf, NONE) X(fcvtl, NONE) X(fcvtn, NONE) X(fcvtxn, NONE) X(fmaxv, NONE) X(fminv, NONE)              \
+    X(fmaxnmv, NONE) X(fminnmv, NONE) X(fcmla, NONE) X(fcadd, NONE) X(fmlal, NONE) X(fnmul, NONE)          \
+    X(fnmadd, NONE) X(fnmsub, NONE) X(fcvt, NONE) X(fadd_s, NONE) X(fsub_s, NONE) X(fmul_s, NONE)          \
+    X(fdiv_s, NONE) X(fmla_s, NONE) X(fmls_s, NONE) X(fsqrt_s, NONE) X(fadd_d, NONE) X(fsub_d, NONE)       \
+    X(fmul_d, NONE) X(fdiv_d, NONE) X(fmla_d, NONE) X(fmls_d, NONE) X(fsqrt_d, NONE)                       \
     /* cryptography */                                                                                     \
-    X(aese) X(aesd) X(aesmc) X(aesimc) X(sha1c) X(sha1p) X(sha1m) X(sha1h) X(sha1su0) X(sha1su1)           \
-    X(sha256h) X(sha256h2) X(sha256su0) X(sha256su1) X(sha512h) X(sha512h2) X(sha512su0) X(sha512su1)
+    X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)       \
+    X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \
+    X(sha1su1, SHA1_SCHEDULE1) X(sha256h, SHA256_FIRST) X(sha256h2, SHA256_SECOND)                         \
+    X(sha256su0, SHA256_SCHEDULE0) X(sha256su1, SHA256_SCHEDULE1) X(sha512h, NONE) X(sha512h2, NONE)       \
+    X(sha512su0, NONE) X(sha512su1, NONE)
 
-#define X(name) extern const IrHelper simd_##name;
+#define X(name, form) extern const IrHelper simd_##name; enum { SIMD_INLINE_##name = IR_INLINE_##form };
 SIMD_HELPERS(X)
 #undef X
 

@@ -102,6 +102,89 @@ enum {
     IR_MEM = 32,   /* reads or writes guest memory */
 };
 
+/*
+ * What a helper with @vector set computes, for code generators that make it without a call. x, y and z are lanes of
+ * the operands a, b and c; _S and _U tell how they extend to exact numbers. The immediate says which lanes:
+ *
+ *   bits 1:0    log2 of the bytes of a lane; of the narrow one where sizes differ
+ *   bit 2       all of the register, else its low half; where sizes differ, the upper half of the narrow side
+ *   bit 3       the lowest lane only
+ *   bits 39:8   an argument ("count")
+ *
+ * Lanes of the result that are not covered are zero. SATURATING ones have IR_WRITES: a lane that does not fit becomes
+ * the nearest number that does, and the helper notes it in a guest register; when all fit they write none.
+ */
+typedef enum IrInline {
+    IR_INLINE_NONE,
+
+    /* lanes of one size */
+    IR_INLINE_HADD_S, IR_INLINE_HADD_U,   /* (x + y) >> 1 */
+    IR_INLINE_RHADD_S, IR_INLINE_RHADD_U, /* (x + y + 1) >> 1 */
+    IR_INLINE_HSUB_S, IR_INLINE_HSUB_U,   /* (x - y) >> 1 */
+    IR_INLINE_QADD_S, IR_INLINE_QADD_U,   /* x + y, SATURATING */
+    IR_INLINE_QSUB_S, IR_INLINE_QSUB_U,   /* x - y, SATURATING */
+    IR_INLINE_QMULH, IR_INLINE_QRMULH,    /* upper half of 2 x y, signed, SATURATING; R: rounded */
+    IR_INLINE_SHL_S, IR_INLINE_SHL_U,     /* x << n, n being the signed low byte of y: negative to the right */
+    IR_INLINE_RSHL_S, IR_INLINE_RSHL_U,   /* and rounded to the right */
+    IR_INLINE_RSHR_S, IR_INLINE_RSHR_U,   /* (x + (1 << count >> 1)) >> count, count not 0 */
+    IR_INLINE_INSERT_RIGHT,               /* x >> count, unsigned; bits shifted in are those of y */
+    IR_INLINE_INSERT_LEFT,                /* x << count; likewise */
+    IR_INLINE_CLZ, IR_INLINE_CLS, IR_INLINE_CNT, /* zeroes above the highest one; copies of the sign below it; ones */
+    IR_INLINE_RBIT,                       /* bits reversed */
+    IR_INLINE_REV,                        /* lane i ^ ((1 << count) - 1) of a */
+
+    /* lanes of twice the size from x and y; wx and z are wide */
+    IR_INLINE_ADDL_S, IR_INLINE_ADDL_U,   /* x + y */
+    IR_INLINE_SUBL_S, IR_INLINE_SUBL_U,   /* x - y */
+    IR_INLINE_ADDW_S, IR_INLINE_ADDW_U,   /* wx + y */
+    IR_INLINE_SUBW_S, IR_INLINE_SUBW_U,   /* wx - y */
+    IR_INLINE_ABDL_S, IR_INLINE_ABDL_U,   /* |x - y| */
+    IR_INLINE_ABAL_S, IR_INLINE_ABAL_U,   /* z + |x - y| */
+    IR_INLINE_MULL_S, IR_INLINE_MULL_U,   /* x * y */
+    IR_INLINE_MLAL_S, IR_INLINE_MLAL_U,   /* z + x * y */
+    IR_INLINE_MLSL_S, IR_INLINE_MLSL_U,   /* z - x * y */
+    IR_INLINE_SHLL_S, IR_INLINE_SHLL_U,   /* x << count */
+    IR_INLINE_PAIRL_S, IR_INLINE_PAIRL_U, /* x[2 i] + x[2 i + 1]; bit 2 as for lanes of one size */
+    IR_INLINE_PAIRAL_S, IR_INLINE_PAIRAL_U, /* y + x[2 i] + x[2 i + 1], y wide */
+    IR_INLINE_CLMUL64,                    /* carry-less product of 64-bit lanes; bit 2: of the upper ones */
+
+    /* lanes of half the size from wide x and y. With bit 2 the low half of the result is that of the last operand */
+    IR_INLINE_ADDHN, IR_INLINE_RADDHN,    /* upper half of x + y; R: rounded */
+    IR_INLINE_SUBHN, IR_INLINE_RSUBHN,    /* upper half of x - y */
+    IR_INLINE_RSHRN,                      /* (x + (1 << count >> 1)) >> count, truncated; count not 0 */
+    IR_INLINE_QXTN_S, IR_INLINE_QXTN_U, IR_INLINE_QXTUN,    /* x, SATURATING; UN: signed to unsigned */
+    IR_INLINE_QSHRN_S, IR_INLINE_QSHRN_U, IR_INLINE_QSHRUN, /* x >> count, SATURATING */
+    IR_INLINE_QRSHRN_S, IR_INLINE_QRSHRN_U, IR_INLINE_QRSHRUN, /* and rounded */
+
+    /* one lane from all: of one size, or (L) twice as wide */
+    IR_INLINE_SUM, IR_INLINE_SUML_S, IR_INLINE_SUML_U,
+    IR_INLINE_MAXV_S, IR_INLINE_MAXV_U, IR_INLINE_MINV_S, IR_INLINE_MINV_U,
+
+    /* z + the sum of four products of bytes, lanes of 32 bits; SU: x signed, y unsigned */
+    IR_INLINE_DOT_S, IR_INLINE_DOT_U, IR_INLINE_DOT_US, IR_INLINE_DOT_SU,
+
+    /* bytes looked up: index y in a, of 16 or more: 0 or z. TABLE2: index z in a (low) and b, of 32 or more: 0 */
+    IR_INLINE_TABLE, IR_INLINE_TABLE_KEEP, IR_INLINE_TABLE2,
+
+    /* of a:b:c (a lowest) as structures of three lanes: lane number count of each; and the other way round, the
+     * register's worth number count of the structures whose members are lanes of a, b and c */
+    IR_INLINE_GATHER3, IR_INLINE_SCATTER3,
+
+    /* FIPS 197 on the state a ^ b: ShiftRows and SubBytes, or their inverses; on a: MixColumns, or its inverse */
+    IR_INLINE_AES_SUB, IR_INLINE_AES_INV_SUB, IR_INLINE_AES_MIX, IR_INLINE_AES_INV_MIX,
+
+    /* FIPS 180-4, words from lane 0 on. SHA-1: four rounds of Ch, Parity, Maj on c = A B C D, E in a[0], b = W + K;
+     * rotation of a[0] left by 30; the schedule's first and second step */
+    IR_INLINE_SHA1_CH, IR_INLINE_SHA1_PARITY, IR_INLINE_SHA1_MAJ, IR_INLINE_SHA1_ROTATE,
+    IR_INLINE_SHA1_SCHEDULE0, /* c ^ (c[2] c[3] a[0] a[1]) ^ b */
+    IR_INLINE_SHA1_SCHEDULE1, /* t = b ^ (a[1] a[2] a[3] 0): t rotated by 1, the last lane ^ t[0] rotated by 2 */
+    /* SHA-256: four rounds, b = W + K. First half: A B C D after them from c = A B C D, a = E F G H; second half:
+     * E F G H from c = E F G H, a = A B C D */
+    IR_INLINE_SHA256_FIRST, IR_INLINE_SHA256_SECOND,
+    IR_INLINE_SHA256_SCHEDULE0, /* b + sigma0(b[1] b[2] b[3] a[0]) */
+    IR_INLINE_SHA256_SCHEDULE1, /* c + (a[1] a[2] a[3] b[0]) + sigma1(b[2] b[3], the first two of the result) */
+} IrInline;
+
 /* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every
  * operand and the result go by pointer to their storage (16 bytes and up, in guest byte order of lanes)
  * and may overlap. */
@@ -111,6 +194,7 @@ typedef struct IrHelper {
     uint8_t     n_args; /* 0 to 3 */
     uint8_t     effects;
     bool        vector;
+    IrInline    inline_op; /* of a vector helper: what it computes, where that is of the list above */
     union {
         uint64_t (*scalar)(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
         void (*vec)(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm);
