@@ -225,10 +225,11 @@ bool machine_is_paused(const Machine *m) { return m->paused; }
 /* How a CPU's turn ended. */
 typedef struct Turn {
     int64_t now;    /* its local time */
-    bool    waits;  /* nothing to do before the next deadline, which is not in this window */
+    bool    worked; /* did anything at all: it may have woken a CPU whose turn was before */
 } Turn;
 
-/* Run one CPU from @start to @end; timers fire at their instruction, a waiting CPU skips to them. */
+/* Run one CPU from @start to @end; timers fire at their instruction, a waiting CPU skips to them. It ends early when
+ * the CPU waits and no deadline is left in the window. */
 static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
 {
     Turn t = { .now = start };
@@ -242,16 +243,19 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
 
         if (deadline <= t.now) {
             clock_advance(m->clock, t.now);
+            t.worked = true;
             continue;
         }
         if (cpu->party) {
             waits = !m->party(m->party_opaque, cpu);
+            t.worked |= !waits;
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
             CpuStop stop = cpu_run(cpu, t.now, (uint64_t)(MIN(end, deadline) - t.now), &used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             t.now += (int64_t)used;
             clock_advance(m->clock, t.now);
+            t.worked |= used != 0;
             if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
                 m->running = NULL; /* it has stopped: a request to would hold until its next run */
                 m->on_break(m->on_break_opaque, cpu);
@@ -262,7 +266,6 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
         if (waits) {
             deadline = clock_next_deadline(m->clock);
             if (deadline >= end) {
-                t.waits = true;
                 break;
             }
             t.now = MAX(t.now, deadline);
@@ -314,7 +317,8 @@ static int64_t window_end(const Machine *m, int64_t now)
     return now + (m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS);
 }
 
-/* One turn of every CPU. Returns false when all of them wait. */
+/* One turn of every CPU. Returns false when none of them had anything to do: they wait, and no turn has ended the wait
+ * of a CPU before it. */
 static bool run_window(Machine *m)
 {
     int64_t start = clock_now(m->clock), end = window_end(m, start), reached = start;
@@ -327,7 +331,7 @@ static bool run_window(Machine *m)
             Turn t = run_cpu(m, s->cpu, start, end);
 
             reached = MAX(reached, t.now);
-            busy |= !t.waits;
+            busy |= t.worked;
         }
     }
     if (m->host_clock) {
