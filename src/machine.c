@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cpu/a64/a64.h"
+#include "cpu/lockstep.h"
 #include "log.h"
 
 /* Several CPUs share a window so that they see each other's stores within this time. */
@@ -46,6 +47,7 @@ struct Machine {
     GArray       *steps;        /* of Step */
     GMainLoop    *loop;
     Cpu          *running;
+    struct Lockstep *lockstep;  /* told of every turn of a CPU; NULL: nobody is */
     MachineParty *party;
     void         *party_opaque;
     int           live;
@@ -144,6 +146,7 @@ void machine_set_party(Machine *m, MachineParty *step, void *opaque)
     m->party_opaque = opaque;
 }
 
+void machine_set_lockstep(Machine *m, struct Lockstep *l) { m->lockstep = l; }
 void machine_hold_live(Machine *m, int delta) { m->live += delta; }
 void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque)
 {
@@ -251,7 +254,9 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             t.worked |= !waits;
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
-            CpuStop stop = cpu_run(cpu, t.now, (uint64_t)(MIN(end, deadline) - t.now), &used);
+            uint64_t budget = lockstep_before(m->lockstep, cpu, (uint64_t)(MIN(end, deadline) - t.now));
+            CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
+            lockstep_after(m->lockstep, cpu, stop, used, t.now + (int64_t)used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             t.now += (int64_t)used;
             clock_advance(m->clock, t.now);

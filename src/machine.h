@@ -65,6 +65,10 @@ void machine_step(Machine *m, Cpu *cpu);
 /* The debugger hears of CPUs that stopped on a break. */
 void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque);
 
+/* machine_set_lockstep - report the CPUs' turns (cpu/lockstep.h). */
+struct Lockstep;
+void machine_set_lockstep(Machine *m, struct Lockstep *l);
+
 /* machine_run - the main loop until machine_stop(); returns the status. */
 MachineExit machine_run(Machine *m);
 

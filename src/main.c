@@ -10,7 +10,9 @@
 #include "blockdev.h"
 #include "board/cca.h"
 #include "chardev.h"
+#include "cpu/lockstep.h"
 #include "gdbstub.h"
+#include "lockstep.h"
 #include "log.h"
 #include "machine.h"
 #include "netdev.h"
@@ -24,8 +26,11 @@ static gboolean on_timeout(gpointer machine)
     return G_SOURCE_REMOVE;
 }
 
+static bool interrupted;
+
 static gboolean on_signal(gpointer machine)
 {
+    interrupted = true;
     machine_stop(machine, EXIT_GUEST_OFF, "interrupted");
     return G_SOURCE_CONTINUE;
 }
@@ -62,7 +67,9 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     chardev_set_live_hook(hold_live, m);
     netdev_set_live_hook(hold_live, m);
     machine_pause(m, o->start_stopped);
+    machine_set_lockstep(m, o->side);
     status = machine_run(m);
+    lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
     chardev_set_live_hook(NULL, NULL);
     netdev_set_live_hook(NULL, NULL);
     gdbstub_free(gdb);
@@ -109,6 +116,31 @@ static int power_on(const Options *o, int64_t deadline_us)
     return status;
 }
 
+/* The machine, and each that follows it when the guest resets it. */
+static int run_all(const Options *o)
+{
+    int64_t deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
+    int     status;
+
+    do {
+        status = power_on(o, deadline_us);
+    } while (status == EXIT_RESTART);
+    return status;
+}
+
+/* -accel lockstep, where it is possible. */
+static int run_lockstep(Options *o)
+{
+    GError *error = NULL;
+
+    if (!lockstep_allowed(o, &error)) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        return EXIT_BAD_OPTION;
+    }
+    return lockstep_main(o, run_all);
+}
+
 int main(int argc, char **argv)
 {
     GError  *error = NULL;
@@ -128,11 +160,7 @@ int main(int argc, char **argv)
         options_free(o);
         return 0;
     }
-    int64_t deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
-    int     status;
-    do {
-        status = power_on(o, deadline_us);
-    } while (status == EXIT_RESTART);
+    int status = o->lockstep && o->dumpdtb == NULL ? run_lockstep(o) : run_all(o);
     options_free(o);
     return status;
 }

@@ -20,6 +20,7 @@ enum { PAGE = 4096 };
 typedef struct Region {
     MemRegion r;    /* first member: a MemRegion * is also a Region * */
     uint64_t *code; /* one bit per page that holds translated code; NULL: no page does */
+    uint64_t  at;   /* RAM: where it begins in the memfd */
 } Region;
 
 /* [base, end) shows @region; sorted, without overlap. */
@@ -244,12 +245,16 @@ static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
 MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
 {
     g_assert(is_aligned(base | size, PAGE) && size != 0);
+    uint64_t at = m->ram_size;
     uint8_t *host = map_ram(m, size, error);
 
-    return host == NULL
-               ? NULL
-               : add_region(
-                     m, (MemRegion){.name = name, .base = base, .size = size, .kind = MEM_RAM, .host = host});
+    if (host == NULL) {
+        return NULL;
+    }
+    MemRegion *r =
+        add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM, .host = host });
+    ((Region *)r)->at = at;
+    return r;
 }
 
 MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
@@ -324,6 +329,73 @@ void memory_remove_cache(Memory *m, OwnersFlush *flush, void *opaque)
 }
 
 uint64_t memory_ram_size(const Memory *m) { return m->ram_size; }
+
+/* ---- contents ---- */
+
+static bool page_is_zero(const uint8_t *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
+}
+
+/* Four independent sums, so that the host overlaps their multiplications. Not for adversaries. */
+static uint64_t page_hash(const uint8_t *page)
+{
+    uint64_t h[4] = { 1, 2, 3, 4 };
+
+    for (unsigned i = 0; i < PAGE; i += 32) {
+        for (unsigned k = 0; k < 4; k++) {
+            h[k] = (h[k] ^ le64_get(page + i + 8 * k)) * 0x9e3779b97f4a7c15ull;
+            h[k] ^= h[k] >> 29;
+        }
+    }
+    return ((h[0] * 31 + h[1]) * 31 + h[2]) * 31 + h[3];
+}
+
+/* Pages of [@start, @end) of the memfd, all of region @r. */
+static void visit_pages(const Region *r, uint64_t start, uint64_t end,
+                        void (*fn)(void *opaque, uint64_t pa, uint64_t hash), void *opaque)
+{
+    for (uint64_t at = start; at < end; at += PAGE) {
+        const uint8_t *page = r->r.host + (at - r->at);
+
+        if (!page_is_zero(page)) {
+            fn(opaque, r->r.base + (at - r->at), page_hash(page));
+        }
+    }
+}
+
+void memory_foreach_page(const Memory *m, void (*fn)(void *opaque, uint64_t pa, uint64_t hash), void *opaque)
+{
+    for (guint i = 0; i < m->regions->len; i++) {
+        const Region *r = m->regions->pdata[i];
+        uint64_t      end = r->at + r->r.size;
+        off_t         start = r->r.kind == MEM_RAM ? lseek(m->fd, (off_t)r->at, SEEK_DATA) : -1;
+
+        while (start >= 0 && (uint64_t)start < end) { /* holes would take memory if they were looked at */
+            off_t hole = lseek(m->fd, start, SEEK_HOLE);
+
+            visit_pages(r, (uint64_t)start, MIN((uint64_t)hole, end), fn, opaque);
+            start = lseek(m->fd, hole, SEEK_DATA);
+        }
+    }
+}
+
+static void mix_page(void *opaque, uint64_t pa, uint64_t hash)
+{
+    uint64_t *h = opaque;
+
+    *h = (*h ^ pa) * 0x9e3779b97f4a7c15ull;
+    *h = ((*h ^ *h >> 32) + hash) * 0xbf58476d1ce4e5b9ull;
+    *h ^= *h >> 29;
+}
+
+uint64_t memory_hash(const Memory *m)
+{
+    uint64_t h = 0;
+
+    memory_foreach_page(m, mix_page, &h);
+    return h;
+}
 
 /* ---- translated code ---- */
 

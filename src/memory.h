@@ -107,4 +107,11 @@ void memory_remove_cache(Memory *m, OwnersFlush *flush, void *opaque);
 /* Bytes of RAM in use by the host for the guest, for -result. */
 uint64_t memory_ram_size(const Memory *m);
 
+/* memory_foreach_page - every 4 KiB page of RAM that is not all zeros, with a hash of its bytes: for comparing the
+ * outcome of runs, not against people who look for equal hashes. */
+void memory_foreach_page(const Memory *m, void (*fn)(void *opaque, uint64_t pa, uint64_t hash), void *opaque);
+
+/* memory_hash - of all of them and where they are. */
+uint64_t memory_hash(const Memory *m);
+
 #endif

@@ -354,6 +354,7 @@ static bool set_serial(Options *o, const char *value, GError **error)
     return true;
 }
 
+static bool set_memory_hash(Options *o, const char *value, GError **error) { o->memory_hash = true; return true; }
 static bool set_nographic(Options *o, const char *value, GError **error) { o->nographic = true; return true; }
 static bool set_no_reboot(Options *o, const char *value, GError **error) { o->no_reboot = true; return true; }
 static bool set_stopped(Options *o, const char *value, GError **error) { o->start_stopped = true; return true; }
@@ -544,6 +545,7 @@ static const Option option_table[] = {
     { "fail-on", "REGEX", "exit with status 5 when a line of the first serial port matches", set_fail_on },
     { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
+    { "memory-hash", NULL, "-result has a hash of the guest's memory at the end, to compare runs by", set_memory_hash },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
@@ -563,7 +565,8 @@ static const char example_text[] =
 
 static const char status_text[] =
     "Exit status: 0 guest power-off or -expect seen, 1 an image is missing or damaged, 2 command line,\n"
-    "3 guest stopped before -expect, 4 -timeout, 5 -fail-on matched, 6 guest panic.\n";
+    "3 guest stopped before -expect, 4 -timeout, 5 -fail-on matched, 6 guest panic. With -accel lockstep\n"
+    "1 may also be a difference.\n";
 
 static bool set_help(Options *o, const char *value, GError **error)
 {

@@ -35,7 +35,9 @@ typedef struct Options {
     bool        nographic, no_reboot;
     bool        clock_host;     /* -clock host */
     CpuConfig   cpu;            /* -accel */
-    bool        lockstep;       /* -accel lockstep: both ways, compared; cpu.accel is for neither */
+    bool        lockstep;       /* -accel lockstep: both ways, compared */
+    struct Lockstep *side;      /* of such a run: where this process reports; else NULL */
+    bool        memory_hash;    /* -memory-hash: -result has one */
     int64_t     rtc_base_s;     /* seconds since 1970 */
     uint64_t    seed;
     char       *gdb;            /* address, or NULL */

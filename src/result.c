@@ -75,6 +75,9 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
                            cpu_engine_accel(machine_engine(m)) == CPU_ACCEL_JIT ? "jit" : "interp", stats.blocks,
                            stats.translated_insns, stats.fills, stats.flushes, stats.regions, stats.entries,
                            stats.code_bytes);
+    if (o->memory_hash) {
+        g_string_append_printf(json, ",\n  \"memory_hash\": \"%016" PRIx64 "\"", memory_hash(machine_memory(m)));
+    }
     g_string_append(json, ",\n  \"inputs\": {");
     put_hash(json, "kernel", o->kernel);
     put_hash(json, "initrd", o->initrd);

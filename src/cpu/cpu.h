@@ -83,6 +83,9 @@ typedef struct CpuGuest {
 
     /* Disassembly for traces, from the front end's pattern table. */
     void (*disassemble)(uint64_t pc, const uint8_t *code, char *dst, size_t cap);
+
+    /* Names and values of state that @regs does not have, always the same names; for comparing runs. May be NULL. */
+    void (*other_state)(const Cpu *cpu, void (*fn)(void *opaque, const char *name, uint64_t value), void *opaque);
 } CpuGuest;
 
 enum { CPU_SPACES = 2, CPU_TEMPS = 512, CPU_HEAT = 4096 };

@@ -295,6 +295,48 @@ static void test_owner_spans(void **state)
     assert_false(owners_allow(f->o, whole, PAS_SECURE));
 }
 
+typedef struct Pages {
+    unsigned n;
+    uint64_t pa[4], hash[4];
+} Pages;
+
+static void see_page(void *opaque, uint64_t pa, uint64_t hash)
+{
+    Pages *p = opaque;
+
+    assert_true(p->n < ARRAY_LEN(p->pa));
+    p->pa[p->n] = pa;
+    p->hash[p->n++] = hash;
+}
+
+/* Pages that were written and are zero again count as those that never were. */
+static void test_hash(void **state)
+{
+    Fixture   *f = *state;
+    MemRegion *other = memory_add_ram(f->m, "other", 1ull << 40, 8 * PAGE, NULL);
+    uint64_t   before = memory_hash(f->m);
+    Pages      p = { 0 };
+
+    assert_int_equal(memory_write(f->m, f->ram->base + 3 * PAGE + 8, ns, "a", 1), MEM_OK);
+    assert_int_equal(memory_write(f->m, other->base + 7 * PAGE + 8, ns, "a", 1), MEM_OK);
+    assert_int_equal(memory_write(f->m, other->base + PAGE - 1, ns, "a", 1), MEM_OK);
+    assert_int_equal(memory_write(f->m, other->base + 5 * PAGE, ns, "", 1), MEM_OK);
+    memory_foreach_page(f->m, see_page, &p);
+    assert_int_equal(p.n, 3);
+    assert_int_equal(p.pa[0], f->ram->base + 3 * PAGE);
+    assert_int_equal(p.pa[1], other->base);
+    assert_int_equal(p.pa[2], other->base + 7 * PAGE);
+    assert_true(p.hash[0] == p.hash[2] && p.hash[0] != p.hash[1]);
+    uint64_t with = memory_hash(f->m);
+    assert_true(with != before);
+    assert_int_equal(memory_write(f->m, other->base + 7 * PAGE + 8, ns, "", 1), MEM_OK);
+    assert_int_equal(memory_write(f->m, other->base + 6 * PAGE + 8, ns, "a", 1), MEM_OK);
+    assert_true(memory_hash(f->m) != with); /* the same bytes elsewhere */
+    assert_int_equal(memory_zero(f->m, other->base, ns, 8 * PAGE), MEM_OK);
+    assert_int_equal(memory_zero(f->m, f->ram->base + 3 * PAGE, ns, PAGE), MEM_OK);
+    assert_true(memory_hash(f->m) == before);
+}
+
 static void test_owner_flush(void **state)
 {
     Fixture *f = *state;
@@ -322,6 +364,7 @@ int main(void)
         TEST(test_ram),          TEST(test_two_rams),     TEST(test_owner_of_whole_span), TEST(test_nothing_there),
         TEST(test_device_pieces), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
         TEST(test_code_pages),   TEST(test_owner_values), TEST(test_owner_spans),         TEST(test_owner_flush),
+        TEST(test_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -481,6 +481,34 @@ static void guest_disassemble(uint64_t pc, const uint8_t *code, char *dst, size_
     a64_disassemble(pc, le32_get(code), dst, cap);
 }
 
+typedef struct StateVisit {
+    const Cpu *cpu;
+    void     (*fn)(void *opaque, const char *name, uint64_t value);
+    void      *opaque;
+} StateVisit;
+
+static void visit_sysreg(const A64Sysreg *r, void *opaque)
+{
+    const StateVisit *v = opaque;
+    uint64_t          value;
+
+    if (r->offset >= 0) {
+        memcpy(&value, (const uint8_t *)v->cpu + r->offset, sizeof(value));
+        v->fn(v->opaque, r->name, value);
+    }
+}
+
+static void guest_other_state(const Cpu *cpu, void (*fn)(void *opaque, const char *name, uint64_t value), void *opaque)
+{
+    const A64Cpu *a64 = CONTAINER_OF(cpu, A64Cpu, cpu);
+    StateVisit    v = { cpu, fn, opaque };
+
+    fn(opaque, "pstate", a64_get_spsr(a64));
+    fn(opaque, "security", a64->security);
+    fn(opaque, "event", a64->event);
+    a64_sysreg_foreach(visit_sysreg, &v);
+}
+
 const CpuGuest a64_guest = {
     .name = "a64",
     .regs = a64_regs,
@@ -495,4 +523,5 @@ const CpuGuest a64_guest = {
     .bus_error = a64_bus_error,
     .attend = a64_attend,
     .disassemble = guest_disassemble,
+    .other_state = guest_other_state,
 };
