@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cpu/a64/a64.h"
 #include "cpu/lockstep.h"
@@ -16,9 +17,9 @@
 #define WINDOW_SMP_NS 20000
 /* One CPU alone runs until its next deadline, but no longer than this between looks at the outside. */
 #define WINDOW_UP_NS 2000000
-/* Under -clock host guest time steps to the wall's after each of these; at least the minimum is run at a time. */
-#define WINDOW_HOST_NS 100000
-#define WINDOW_MIN_NS  1000
+/* Under -clock host time is the wall's, and a turn is so many instructions, or fewer when a deadline is nearer. */
+#define TURN_HOST_INSNS 100000
+#define TURN_MIN_INSNS  1000
 /* Windows between two looks at file descriptors. */
 #define WINDOWS_PER_POLL 4
 /* An idle guest may be this far ahead of the wall, so that one sleep serves deadlines that lie close together. A
@@ -52,7 +53,7 @@ struct Machine {
     void         *party_opaque;
     int           live;
     bool          host_clock, paused, stopping;
-    int64_t       wall_start_us; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
+    int64_t       wall_start_ns; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
     MachineExit   status;
     char         *reason;
     GSource      *source;
@@ -62,11 +63,25 @@ struct Machine {
     void         *on_break_opaque;
 };
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* Guest time by the wall: what -clock host follows and what pacing aims at. */
+static int64_t wall_now_ns(const Machine *m)
+{
+    return monotonic_ns() - m->wall_start_ns;
+}
+
 static int64_t runner_now(void *opaque)
 {
     Machine *m = opaque;
 
-    return cpu_now(m->running);
+    return m->host_clock ? wall_now_ns(m) : cpu_now(m->running);
 }
 
 static void runner_recut(void *opaque)
@@ -137,6 +152,7 @@ void machine_add_cpu(Machine *m, Cpu *cpu, bool (*is_off)(const Cpu *cpu))
 {
     Slot s = { cpu, is_off };
 
+    cpu_follow_clock(cpu, m->host_clock);
     g_array_append_val(m->slots, s);
 }
 
@@ -200,12 +216,6 @@ void machine_stop(Machine *m, MachineExit status, const char *reason)
 
 /* ---- slices ---- */
 
-/* Guest time by the wall: what -clock host follows and what pacing aims at. */
-static int64_t wall_now_ns(const Machine *m)
-{
-    return (g_get_monotonic_time() - m->wall_start_us) * 1000;
-}
-
 void machine_wake(Machine *m)
 {
     m->delay_us = 0;
@@ -218,28 +228,59 @@ void machine_pause(Machine *m, bool paused)
         cpu_request_stop(m->running);
     }
     if (!paused) {
-        m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
+        m->wall_start_ns = monotonic_ns() - clock_now(m->clock);
         m->delay_us = 0;
     }
 }
 
 bool machine_is_paused(const Machine *m) { return m->paused; }
 
-/* How a CPU's turn ended. */
+/* A CPU's turn. */
 typedef struct Turn {
     int64_t now;    /* its local time */
+    int64_t left;   /* instructions, or nanoseconds to skip, that it may still take */
     bool    worked; /* did anything at all: it may have woken a CPU whose turn was before */
 } Turn;
 
-/* Run one CPU from @start to @end; timers fire at their instruction, a waiting CPU skips to them. It ends early when
- * the CPU waits and no deadline is left in the window. */
-static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
+/* How long the CPU may run before a timer is due. Under -clock host so many instructions are a guess, and what is too
+ * short to be worth it is made longer: a timer may be late, not early. */
+static uint64_t turn_budget(const Machine *m, const Turn *t, int64_t deadline)
 {
-    Turn t = { .now = start };
+    int64_t n = MIN(t->left, deadline - t->now);
+
+    return (uint64_t)(m->host_clock ? MAX(n, TURN_MIN_INSNS) : n);
+}
+
+static void turn_used(const Machine *m, Turn *t, uint64_t insns)
+{
+    t->left -= (int64_t)insns;
+    t->now = m->host_clock ? MAX(t->now, wall_now_ns(m)) : t->now + (int64_t)insns;
+}
+
+/* The CPU waits: on to the next deadline. False when that is not in this turn. */
+static bool turn_skip(const Machine *m, Turn *t)
+{
+    int64_t skip = clock_next_deadline(m->clock) - t->now;
+
+    if (skip >= (m->host_clock ? 1 : t->left)) {
+        return false;
+    }
+    if (skip > 0) {
+        t->now += skip;
+        t->left -= skip;
+    }
+    return true;
+}
+
+/* Run one CPU for a turn from @start; timers fire at their instruction, a waiting CPU skips to them. It ends
+ * early when the CPU waits and no deadline is left in the turn. */
+static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
+{
+    Turn t = { .now = start, .left = length };
 
     m->running = cpu;
     clock_rewind(m->clock, start);
-    while (t.now < end && !m->stopping && !m->paused) {
+    while (t.left > 0 && !m->stopping && !m->paused) {
         int64_t  deadline = clock_next_deadline(m->clock);
         uint64_t used = 0;
         bool     waits = false;
@@ -254,11 +295,11 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             t.worked |= !waits;
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
-            uint64_t budget = lockstep_before(m->lockstep, cpu, (uint64_t)(MIN(end, deadline) - t.now));
+            uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, &t, deadline));
             CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
             lockstep_after(m->lockstep, cpu, stop, used, t.now + (int64_t)used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
-            t.now += (int64_t)used;
+            turn_used(m, &t, used);
             clock_advance(m->clock, t.now);
             t.worked |= used != 0;
             if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
@@ -268,12 +309,8 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t end)
             }
             waits = stop == CPU_STOP_WAIT && used == 0;
         }
-        if (waits) {
-            deadline = clock_next_deadline(m->clock);
-            if (deadline >= end) {
-                break;
-            }
-            t.now = MAX(t.now, deadline);
+        if (waits && !turn_skip(m, &t)) {
+            break;
         }
     }
     m->running = NULL;
@@ -312,35 +349,34 @@ void machine_step(Machine *m, Cpu *cpu)
     }
 }
 
-/* The end of the next window: a single CPU goes on to its next deadline; under -clock host nobody runs ahead of the
- * wall. */
-static int64_t window_end(const Machine *m, int64_t now)
+/* How much every CPU may do in the next window; a single one goes on to its next deadline. */
+static int64_t window_length(const Machine *m)
 {
     if (m->host_clock) {
-        return now + CLAMP(wall_now_ns(m) - now, WINDOW_MIN_NS, WINDOW_HOST_NS);
+        return TURN_HOST_INSNS;
     }
-    return now + (m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS);
+    return m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS;
 }
 
 /* One turn of every CPU. Returns false when none of them had anything to do: they wait, and no turn has ended the wait
  * of a CPU before it. */
 static bool run_window(Machine *m)
 {
-    int64_t start = clock_now(m->clock), end = window_end(m, start), reached = start;
+    int64_t start = clock_now(m->clock), reached = start;
     bool    busy = false;
 
+    if (m->host_clock) {
+        start = reached = MAX(start, wall_now_ns(m));
+    }
     for (guint i = 0; i < m->slots->len && !m->stopping && !m->paused; i++) {
         Slot *s = &g_array_index(m->slots, Slot, i);
 
         if (!s->is_off(s->cpu)) {
-            Turn t = run_cpu(m, s->cpu, start, end);
+            Turn t = run_cpu(m, s->cpu, m->host_clock ? reached : start, window_length(m));
 
             reached = MAX(reached, t.now);
             busy |= t.worked;
         }
-    }
-    if (m->host_clock) {
-        reached = MAX(reached, wall_now_ns(m)); /* time passes while we compute */
     }
     clock_rewind(m->clock, start);
     clock_advance(m->clock, reached);
@@ -419,7 +455,7 @@ static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer op
     }
     if (!m->host_clock) {
         /* Pacing counts from here: time spent computing is not made up for by rushing through idle time. */
-        m->wall_start_us = MAX(m->wall_start_us, g_get_monotonic_time() - clock_now(m->clock) / 1000);
+        m->wall_start_ns = MAX(m->wall_start_ns, monotonic_ns() - clock_now(m->clock));
     }
     return G_SOURCE_CONTINUE;
 }
@@ -436,7 +472,7 @@ static void source_start(Machine *m)
 
 MachineExit machine_run(Machine *m)
 {
-    m->wall_start_us = g_get_monotonic_time() - clock_now(m->clock) / 1000;
+    m->wall_start_ns = monotonic_ns() - clock_now(m->clock);
     source_start(m);
     if (!m->stopping) {
         g_main_loop_run(m->loop);

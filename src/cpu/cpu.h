@@ -161,6 +161,10 @@ void cpu_deinit(Cpu *cpu);
  */
 CpuStop cpu_run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used);
 
+/* cpu_follow_clock - time is what the clock says during a run, too. Budgets and deadlines are approximate then: a run
+ * ends with a block, before what was asked or after. */
+void cpu_follow_clock(Cpu *cpu, bool follow);
+
 /* Exact in the middle of a block, for helpers with IR_TIME and device accesses. */
 int64_t  cpu_now(const Cpu *cpu);
 uint64_t cpu_insns(const Cpu *cpu);

@@ -59,7 +59,9 @@ int64_t run_executed(const Cpu *cpu)
 
 int64_t cpu_now(const Cpu *cpu)
 {
-    return cpu->run->active ? cpu->run->start_ns + run_executed(cpu) : clock_now(cpu->clock);
+    const CpuRun *r = cpu->run;
+
+    return r->active && !r->follow_clock ? r->start_ns + run_executed(cpu) : clock_now(cpu->clock);
 }
 
 uint64_t cpu_insns(const Cpu *cpu)
@@ -166,7 +168,7 @@ static void settle_fault(Cpu *cpu)
     cpu->fault = false;
 }
 
-/* The block to run next, by jump cache or lookup; NULL when the fetch faulted, which counts as an
+/* The block to run next, by jump cache or lookup. NULL: look up why; when the fetch faulted, it counts as an
  * instruction. */
 static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
 {
@@ -181,6 +183,10 @@ static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
         return NULL; /* looking it up changed translations (write protection of a code page): look again */
     }
     if (b != NULL && b->n > cpu->left) { /* the budget or a deadline falls inside it */
+        if (cpu->run->follow_clock && !stepping) {
+            cpu->run->spent = true;
+            return NULL;
+        }
         b = code_once(cpu, pc, key, (unsigned)cpu->left);
     }
     if (b == NULL) {
@@ -274,6 +280,9 @@ static CpuStop loop(Cpu *cpu, bool stepping)
             return CPU_STOP_BREAK;
         }
         run_blocks(cpu, pc, cpu->guest->key(cpu), stepping);
+        if (cpu->run->spent) {
+            return CPU_STOP_TIME;
+        }
     }
 }
 
@@ -286,7 +295,7 @@ static CpuStop run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used, 
     r->budget = (int64_t)MIN(budget, (uint64_t)INT64_MAX / 4);
     r->deadline_ns = INT64_MAX;
     r->limit = cpu->left = 0;
-    r->unwind = cpu->fault = false;
+    r->unwind = r->spent = cpu->fault = false;
     r->active = true;
     stop = loop(cpu, stepping);
     *used = (uint64_t)run_executed(cpu);
@@ -299,6 +308,8 @@ CpuStop cpu_run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used)
 {
     return run(cpu, start_ns, budget, used, false);
 }
+
+void cpu_follow_clock(Cpu *cpu, bool follow) { cpu->run->follow_clock = follow; }
 
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used)
 {

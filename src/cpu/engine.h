@@ -185,6 +185,8 @@ typedef struct CpuRun {
     int64_t   deadline_ns;
     uint64_t  selections;
     bool      active;      /* inside cpu_run() */
+    bool      follow_clock; /* time is the clock's; no block is cut for a budget or deadline */
+    bool      spent;       /* with that: the next block does not fit into what is left */
     bool      unwind;      /* the instruction must run again as the last of a block */
     bool      recheck;     /* translations changed: leave the chain of blocks */
     CpuTlb    context[CONTEXTS];

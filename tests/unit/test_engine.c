@@ -75,6 +75,27 @@ static void test_exact_budget(void **state)
     }
 }
 
+/* With the clock's time, a run ends with a block: nothing is cut, nothing is done twice. */
+static void test_follow_clock(void **state)
+{
+    ToyMachine *m = MACHINE(loop_code);
+    uint64_t    sum = 0;
+
+    cpu_follow_clock(&m->cpu->cpu, true);
+    assert_int_equal(run(m, 3, CPU_STOP_TIME), 0); /* the block has four instructions */
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t used = run(m, 10, CPU_STOP_TIME);
+
+        assert_in_range(used, 4, 10);
+        assert_int_equal(used % 4, 0);
+        sum += used;
+    }
+    assert_int_equal(m->cpu->s.x[1], sum / 4);
+    assert_int_equal(cpu_insns(&m->cpu->cpu), sum);
+    assert_int_equal(cpu_now(&m->cpu->cpu), clock_now(m->clock));
+    toy_machine_free(m);
+}
+
 static void test_wait(void **state)
 {
     ToyMachine *m = MACHINE(loop_code);
@@ -649,6 +670,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_budget),
+        cmocka_unit_test(test_follow_clock),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_request_stop),
         cmocka_unit_test(test_time_inside_block),
