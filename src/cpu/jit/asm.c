@@ -477,6 +477,13 @@ void asm_bzhi(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg n)
     op_vex_gpr(a, MAP_0F38 | 0xf5, w, d, n, s);
 }
 
+void asm_pext(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg mask)
+{
+    op_vex_gpr(a, P_F3 | MAP_0F38 | 0xf5, w, d, s, mask);
+}
+
+void asm_lahf(Asm *a) { asm_u8(a, 0x9f); }
+
 void asm_mulx(Asm *a, bool w, X86Reg high, X86Reg low, X86Reg s)
 {
     op_vex_gpr(a, P_F2 | MAP_0F38 | 0xf6, w, high, low, s);

@@ -117,6 +117,8 @@ void asm_andn(Asm *a, bool w, X86Reg d, X86Reg inverted, X86Reg s);         /* B
 void asm_bextr(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg control);         /* BMI1: control is start | length << 8 */
 void asm_bzhi(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg n);                /* BMI2: the low n bits of s */
 void asm_mulx(Asm *a, bool w, X86Reg high, X86Reg low, X86Reg s);           /* BMI2: rdx * s; keeps the flags */
+void asm_pext(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg mask);             /* BMI2 */
+void asm_lahf(Asm *a);                                                      /* S, Z, A, P and C into ah */
 void asm_bswap(Asm *a, bool w, X86Reg d);
 void asm_bsr(Asm *a, bool w, X86Reg d, X86Reg s);
 void asm_bsf(Asm *a, bool w, X86Reg d, X86Reg s);

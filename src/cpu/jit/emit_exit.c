@@ -6,8 +6,10 @@
 /* A key that the code can compare with one instruction. */
 static bool key_fits(uint64_t key) { return fits_i32(key) && (int64_t)key >= 0; }
 
+/* The guest's registers are in memory. rax, rcx and rdx are lost. */
 static void store_state(Gen *g)
 {
+    gen_put_pending(g);
     gen_store_pins(g, g->region ? g->written : g->dirty);
 }
 
@@ -64,15 +66,36 @@ static int find_part(const Gen *g, uint64_t pc)
     return -1;
 }
 
+/*
+ * To a part of the region; @last: nothing of this part follows. Flags that it does not want stay where they are, except when there is no time to enter it.
+ */
+static void emit_inner_edge(Gen *g, unsigned part, bool last)
+{
+    PartState *to = &g->part_state[part];
+
+    if (g->pending == 0 || to->wants_flags) {
+        gen_put_pending(g);
+        gen_count_time(g, part, &to->out);
+        if (!last || part != g->part + 1) { /* else it follows */
+            asm_jmp(&g->as, &to->body);
+        }
+        return;
+    }
+    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
+    asm_jcc(&g->as, CC_NS, &to->body);
+    asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
+    store_state(g);
+    asm_mov_ri(&g->as, RAX, g->parts[part].pc);
+    asm_jmp_to(&g->as, g->j->leave_time);
+}
+
 /* To a known pc. */
-static void emit_edge(Gen *g, uint64_t pc)
+static void emit_edge(Gen *g, uint64_t pc, bool last)
 {
     int part = find_part(g, pc);
 
     if (part >= 0) {
-        if ((unsigned)part != g->part + 1) { /* else it follows */
-            asm_jmp(&g->as, &g->part_state[part].label);
-        }
+        emit_inner_edge(g, (unsigned)part, last);
         return;
     }
     store_state(g);
@@ -91,41 +114,34 @@ static void emit_state_exit(Gen *g, uint64_t pc)
     asm_jmp_to(&g->as, g->j->leave_state);
 }
 
+/* The way back into a loop comes right behind the branch. */
 static void emit_branch(Gen *g, const IrNode *n)
 {
+    int      taken = find_part(g, n->imm), other = find_part(g, n->imm2);
+    bool     falls = (unsigned)other == g->part + 1; /* into the code of the next part */
+    bool     taken_first = falls || (taken >= 0 && (unsigned)taken <= g->part);
+    AsmLabel second = ASM_LABEL;
     X86Cond  cc = emit_condition(g, n->a);
-    AsmLabel taken = ASM_LABEL;
-    int      part = find_part(g, n->imm);
 
     if (g->ir->ends) {
-        store_state(g); /* moves keep the host's flags */
-        asm_mov_ri(&g->as, RAX, n->imm2);
+        asm_mov_ri(&g->as, RDI, n->imm2); /* moves keep the host's flags */
         asm_mov_ri(&g->as, RDX, n->imm);
-        asm_cmov(&g->as, cc, true, RAX, RDX);
+        asm_cmov(&g->as, cc, true, RDI, RDX);
+        store_state(g);
+        asm_mov_rr(&g->as, true, RAX, RDI);
         asm_jmp_to(&g->as, g->j->leave_state);
         return;
     }
-    if (part >= 0) {
-        asm_jcc(&g->as, cc, &g->part_state[part].label);
-        emit_edge(g, n->imm2);
-        return;
-    }
-    part = find_part(g, n->imm2);
-    if (part >= 0) {
-        asm_jcc(&g->as, x86_not(cc), &g->part_state[part].label);
-        emit_edge(g, n->imm);
-        return;
-    }
-    asm_jcc(&g->as, cc, &taken);
-    emit_edge(g, n->imm2);
-    asm_bind(&g->as, &taken);
-    emit_edge(g, n->imm);
+    asm_jcc(&g->as, taken_first ? x86_not(cc) : cc, &second);
+    emit_edge(g, taken_first ? n->imm : n->imm2, false);
+    asm_bind(&g->as, &second);
+    emit_edge(g, taken_first ? n->imm2 : n->imm, true);
 }
 
 static void emit_indirect(Gen *g, const IrNode *n)
 {
-    gen_gpr_into(g, n->a, RCX, false);
     store_state(g);
+    gen_gpr_into(g, n->a, RCX, false);
     if (g->ir->ends) {
         asm_mov_rr(&g->as, true, RAX, RCX);
         asm_jmp_to(&g->as, g->j->leave_state);
@@ -141,7 +157,7 @@ void emit_exit(Gen *g, const IrNode *n)
         if (g->ir->ends) {
             emit_state_exit(g, n->imm);
         } else {
-            emit_edge(g, n->imm);
+            emit_edge(g, n->imm, true);
         }
         break;
     case IR_exit_state:

@@ -4,8 +4,6 @@
  */
 #include "cpu/jit/jit_int.h"
 
-enum { LAHF = 0x9f };
-
 static bool is_64(const Gen *g, IrType ty) { return ty == IR_I64; }
 
 static unsigned type_size(IrType ty)
@@ -384,21 +382,60 @@ static X86Cond emit_compare(Gen *g, const IrNode *n)
     return cc;
 }
 
-/* A condition over packed flags: one bit, or a bit of a table. */
+static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry);
+
+/* The host's condition for one over the flags of a producer right after emit_host_flags(); -1: there is none. */
+static int host_condition(const IrNode *f, IrCond cond)
+{
+    static const uint8_t plain[] = {
+        [IR_COND_Z] = CC_E,  [IR_COND_NZ] = CC_NE, [IR_COND_N] = CC_S,   [IR_COND_NN] = CC_NS, [IR_COND_V] = CC_O,
+        [IR_COND_NV] = CC_NO, [IR_COND_GE] = CC_GE, [IR_COND_LT] = CC_L, [IR_COND_GT] = CC_G, [IR_COND_LE] = CC_LE,
+    };
+    bool sub = f->kind == IR_FLAGS_SUB; /* the host's carry is then the borrow */
+
+    switch (cond) {
+    case IR_COND_C:
+        return sub ? CC_AE : CC_B;
+    case IR_COND_NC:
+        return sub ? CC_B : CC_AE;
+    case IR_COND_C_AND_NZ:
+        return sub ? CC_A : -1;
+    case IR_COND_NC_OR_Z:
+        return sub ? CC_BE : -1;
+    default:
+        return plain[cond];
+    }
+}
+
+/* A condition over flags: of their producer when that can be repeated; else one bit, or a bit of a table. */
 static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
 {
     static const uint8_t bit[] = { IR_PACK_Z, IR_PACK_Z, IR_PACK_C, IR_PACK_C,
                                    IR_PACK_N, IR_PACK_N, IR_PACK_V, IR_PACK_V };
     uint32_t table = 0;
+    bool     lazy = g->mode[n->a] == MODE_LAZY;
 
+    if (lazy) {
+        int cc = host_condition(gen_node(g, n->a), (IrCond)n->kind);
+
+        if (cc >= 0) {
+            emit_host_flags(g, n->a, false);
+            return (X86Cond)cc;
+        }
+        gen_pack_flags(g, n->a);
+    }
     if (n->kind < G_N_ELEMENTS(bit)) {
-        asm_test_ri(&g->as, false, gen_gpr(g, n->a, RAX, false), bit[n->kind]);
+        asm_test_ri(&g->as, false, lazy ? RAX : gen_gpr(g, n->a, RAX, false), bit[n->kind]);
         return n->kind & 1 ? CC_E : CC_NE;
     }
     for (unsigned packed = 0; packed < 16; packed++) {
         table |= (uint32_t)ir_eval_cond((IrCond)n->kind, packed) << packed;
     }
-    gen_gpr_into(g, n->a, RCX, false);
+    if (lazy) {
+        asm_mov_rr(&g->as, false, RCX, RAX);
+    } else {
+        gen_gpr_into(g, n->a, RCX, false);
+    }
     asm_mov_ri(&g->as, RAX, table);
     asm_shift_cl(&g->as, SH_SHR, false, RAX);
     asm_test_ri(&g->as, false, RAX, 1);
@@ -483,23 +520,23 @@ static void emit_min_max(Gen *g, const IrNode *n)
 
 /* ---- flags ---- */
 
-/* The host's flags, C in Arm's sense, as packed bits in @d; rax is lost. */
-static void emit_pack(Gen *g, X86Reg d)
+/*
+ * The host's flags as the producer @flags makes them. A subtraction leaves the host's carry, the borrow, unless
+ * @arm_carry. rax and rdx are lost.
+ */
+static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry)
 {
-    asm_u8(&g->as, LAHF);
-    asm_setcc(&g->as, CC_O, RAX);
-    asm_alu_ri(&g->as, ALU_AND, false, RAX, 0xc101); /* N 15, Z 14, C 8, V 0 */
-    asm_imul_rri(&g->as, false, RAX, RAX, 0x1021);   /* to 15, 14, 13, 12 */
-    asm_shift_ri(&g->as, SH_SHR, false, RAX, 12);
-    asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
-    asm_mov_rr(&g->as, false, d, RAX);
-}
+    const IrNode *n = gen_node(g, flags);
+    bool          w = gen_is_64(g, n->a);
+    IrRef         result = g->lazy_result[flags];
 
-static void emit_flags_of(Gen *g, const IrNode *n)
-{
-    bool w = gen_is_64(g, n->a);
+    if (result != 0) { /* the first operand is gone; it is the result minus or plus the constant */
+        int32_t k = (int32_t)gen_const(g, n->b);
 
-    if (n->c != 0) { /* carry in: as the host's, for a subtraction inverted */
+        gen_gpr_into(g, result, RAX, false);
+        asm_lea(&g->as, w, RAX, X86_AT(RAX, n->kind == IR_FLAGS_SUB ? k : -k));
+        asm_alu_ri(&g->as, n->kind == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD, w, RAX, k);
+    } else if (n->c != 0) { /* carry in: as the host's, for a subtraction inverted */
         gen_gpr_into(g, n->c, RCX, false);
         gen_gpr_into(g, n->a, RAX, false);
         if (n->kind == IR_FLAGS_ADD) {
@@ -508,7 +545,6 @@ static void emit_flags_of(Gen *g, const IrNode *n)
         } else {
             asm_alu_ri(&g->as, ALU_CMP, false, RCX, 1);
             gen_alu(g, ALU_SBB, w, RAX, n->b);
-            asm_cmc(&g->as);
         }
     } else if (n->kind == IR_FLAGS_LOGIC) {
         X86Reg a = gen_gpr(g, n->a, RAX, false);
@@ -519,8 +555,26 @@ static void emit_flags_of(Gen *g, const IrNode *n)
         gen_alu(g, ALU_ADD, w, RAX, n->b);
     } else {
         gen_alu(g, ALU_CMP, w, gen_gpr(g, n->a, RAX, false), n->b);
+    }
+    if (arm_carry && n->kind == IR_FLAGS_SUB) {
         asm_cmc(&g->as);
     }
+}
+
+void gen_pack_flags(Gen *g, IrRef flags)
+{
+    emit_host_flags(g, flags, true);
+    asm_lahf(&g->as);
+    asm_setcc(&g->as, CC_O, RAX); /* N 15, Z 14, C 8, V 0 */
+    if (g->as.host.bmi2) {
+        asm_mov_ri(&g->as, RDX, 0xc101);
+        asm_pext(&g->as, false, RAX, RAX, RDX);
+        return;
+    }
+    asm_alu_ri(&g->as, ALU_AND, false, RAX, 0xc101);
+    asm_imul_rri(&g->as, false, RAX, RAX, 0x1021); /* to 15, 14, 13, 12 */
+    asm_shift_ri(&g->as, SH_SHR, false, RAX, 12);
+    asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
 }
 
 void emit_flags(Gen *g, const IrNode *n)
@@ -529,23 +583,19 @@ void emit_flags(Gen *g, const IrNode *n)
 
     switch (n->op) {
     case IR_flags:
-        emit_flags_of(g, n);
-        d = gen_dest_gpr(g); /* may spill: moves keep the host's flags */
-        emit_pack(g, d);
+        gen_pack_flags(g, (IrRef)g->at);
+        d = gen_dest_gpr(g);
         break;
-    case IR_flags_cond: {
-        X86Cond cc = emit_flags_condition(g, n);
-
-        emit_set(g, cc);
+    case IR_flags_cond:
+        emit_set(g, emit_flags_condition(g, n));
         return;
-    }
     default: /* IR_flags_unpack */
         d = gen_dest_gpr(g);
         gen_gpr_into(g, n->a, RAX, false);
         asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
-        asm_mov_rr(&g->as, false, d, RAX);
         break;
     }
+    asm_mov_rr(&g->as, false, d, RAX);
     gen_done_gpr(g, d, true);
 }
 

@@ -173,8 +173,103 @@ static void join_access(Gen *g, unsigned i)
     }
 }
 
+/* ---- analysis: flags ---- */
+
+static int find_flags_reg(const IrBlock *ir)
+{
+    for (size_t r = 0; r < ir->n_regs; r++) {
+        if (ir->regs[r].type == IR_FLAGS) {
+            return (int)r;
+        }
+    }
+    return -1;
+}
+
+/* The sum or difference that an instruction computes beside its flags, with a small constant. */
+static IrRef result_beside(const Gen *g, unsigned i)
+{
+    const IrNode *f = gen_node(g, (IrRef)i);
+    unsigned      op = f->kind == IR_FLAGS_SUB ? IR_sub : IR_add;
+
+    if (f->kind == IR_FLAGS_LOGIC || f->c != 0 || !gen_is_const(g, f->b) || gen_is_const(g, f->a) ||
+        gen_const(g, f->b) > 0xffffff) {
+        return 0;
+    }
+    for (unsigned k = i - 1; k > 0 && gen_node(g, (IrRef)k)->op != IR_insn; k--) {
+        const IrNode *n = gen_node(g, (IrRef)k);
+
+        if (g->mode[k] != MODE_DEAD && n->op == op && n->a == f->a && gen_is_const(g, n->b) &&
+            gen_const(g, n->b) == gen_const(g, f->b)) {
+            return (IrRef)k;
+        }
+    }
+    return 0;
+}
+
+/* Flags that only the flags register and conditions take are computed where they are wanted. */
+static void find_lazy_flags(Gen *g)
+{
+    memset(g->lazy_uses, 0, g->ir->n * sizeof(g->lazy_uses[0]));
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->mode[i] != MODE_DEAD && ((n->op == IR_put && (int)n->imm == g->flags_reg) || n->op == IR_flags_cond)) {
+            g->lazy_uses[n->a]++;
+        }
+    }
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        if (gen_node(g, (IrRef)i)->op == IR_flags && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i]) {
+            g->mode[i] = MODE_LAZY;
+            g->lazy_result[i] = result_beside(g, i);
+        }
+    }
+}
+
+/* The last put of lazy flags is put off when nobody looks at the register before the exit. */
+static void find_pending(Gen *g)
+{
+    g->pending = 0;
+    for (unsigned i = g->ir->n - 1; i > 0; i--) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->mode[i] == MODE_DEAD) {
+            continue;
+        }
+        if (ir_node_effects(n) != IR_PURE || (n->op == IR_get && (int)n->imm == g->flags_reg)) {
+            return;
+        }
+        if (n->op == IR_put && (int)n->imm == g->flags_reg) {
+            if (g->mode[n->a] == MODE_LAZY) {
+                g->pending = n->a;
+                g->vanished[i] = true;
+            }
+            return;
+        }
+    }
+}
+
+/*
+ * Whether a part may look at the flags register before it writes it. One that does neither may look: it may be left for
+ * want of time at its end.
+ */
+static bool wants_flags(const IrBlock *ir, int reg)
+{
+    for (unsigned i = 1; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if (ir_node_effects(n) != IR_PURE || (n->op == IR_get && (int)n->imm == reg)) {
+            return true;
+        }
+        if (n->op == IR_put && (int)n->imm == reg) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void choose_modes(Gen *g)
 {
+    find_lazy_flags(g);
     for (unsigned i = 1; i < g->ir->n; i++) {
         const IrNode *n = gen_node(g, (IrRef)i);
 
@@ -195,18 +290,42 @@ static void choose_modes(Gen *g)
     }
 }
 
+/* A value that is computed where it is used, from others: those; returns how many. 0: it has a place. */
+static unsigned parts_of(const Gen *g, IrRef r, IrRef out[3])
+{
+    const IrNode *n = gen_node(g, r);
+    unsigned      count = 0;
+
+    if (g->mode[r] != MODE_FUSED && g->mode[r] != MODE_LAZY) {
+        return 0;
+    }
+    if (g->lazy_result[r] != 0) {
+        out[0] = g->lazy_result[r];
+        out[1] = n->b;
+        return 2;
+    }
+    out[count++] = n->a;
+    if (n->b != 0) {
+        out[count++] = n->b;
+    }
+    if (n->c != 0) {
+        out[count++] = n->c;
+    }
+    return count;
+}
+
 static void use_at(Gen *g, IrRef r, unsigned i)
 {
-    if (g->mode[r] == MODE_FUSED) {
-        const IrNode *n = gen_node(g, r);
+    IrRef    parts[3];
+    unsigned n = parts_of(g, r, parts);
 
-        use_at(g, n->a, i);
-        if (n->b != 0) {
-            use_at(g, n->b, i);
+    if (n > 0) {
+        while (n-- > 0) {
+            use_at(g, parts[n], i);
         }
         return;
     }
-    g->last_use[g->root[r]] = (uint16_t)i;
+    g->last_use[g->root[r]] = MAX(g->last_use[g->root[r]], (uint16_t)i);
 }
 
 /* Calls @f for each value that the operation emitted at @i reads. */
@@ -233,6 +352,9 @@ static bool is_emitted(const Gen *g, unsigned i)
 
 static void find_last_uses(Gen *g)
 {
+    if (g->pending != 0) {
+        use_at(g, g->pending, g->ir->n - 1);
+    }
     for (unsigned i = 1; i < g->ir->n; i++) {
         if (is_emitted(g, i)) {
             each_operand(g, i, use_at);
@@ -422,12 +544,12 @@ static void release(Gen *g, IrRef r)
 
 static void release_if_last(Gen *g, IrRef ref, unsigned i)
 {
-    if (g->mode[ref] == MODE_FUSED) {
-        const IrNode *n = gen_node(g, ref);
+    IrRef    parts[3];
+    unsigned n = parts_of(g, ref, parts);
 
-        release_if_last(g, n->a, i);
-        if (n->b != 0) {
-            release_if_last(g, n->b, i);
+    if (n > 0) {
+        while (n-- > 0) {
+            release_if_last(g, parts[n], i);
         }
         return;
     }
@@ -440,12 +562,12 @@ static void release_if_last(Gen *g, IrRef ref, unsigned i)
 /* Before the result has its place: a register may be taken for it, a temporary could be overwritten too early. */
 static void release_register_if_last(Gen *g, IrRef ref, unsigned i)
 {
-    if (g->mode[ref] == MODE_FUSED) {
-        const IrNode *n = gen_node(g, ref);
+    IrRef    parts[3];
+    unsigned n = parts_of(g, ref, parts);
 
-        release_register_if_last(g, n->a, i);
-        if (n->b != 0) {
-            release_register_if_last(g, n->b, i);
+    if (n > 0) {
+        while (n-- > 0) {
+            release_register_if_last(g, parts[n], i);
         }
     } else if (gen_val(g, ref)->kind != AT_MEM) {
         release_if_last(g, ref, i);
@@ -454,12 +576,12 @@ static void release_register_if_last(Gen *g, IrRef ref, unsigned i)
 
 static void lock_operand(Gen *g, IrRef ref, unsigned i)
 {
-    if (g->mode[ref] == MODE_FUSED) {
-        const IrNode *n = gen_node(g, ref);
+    IrRef    parts[3];
+    unsigned n = parts_of(g, ref, parts);
 
-        lock_operand(g, n->a, i);
-        if (n->b != 0) {
-            lock_operand(g, n->b, i);
+    if (n > 0) {
+        while (n-- > 0) {
+            lock_operand(g, parts[n], i);
         }
         return;
     }
@@ -865,12 +987,23 @@ static void put_to_memory(Gen *g, unsigned reg, IrRef v)
     IrType ty = g->ir->regs[reg].type;
     X86Mem m = gen_mem(guest_offset(g, reg));
 
-    if (gen_is_vector(ty)) {
+    if (g->mode[v] == MODE_LAZY) {
+        gen_pack_flags(g, v);
+        asm_store(&g->as, 2, m, RAX);
+    } else if (gen_is_vector(ty)) {
         asm_store_x(&g->as, ty == IR_V64 ? 3 : 4, m, gen_xmm(g, v, 0));
     } else if (gen_is_const(g, v)) {
         put_constant(g, ty, m, gen_const(g, v));
     } else {
         asm_store(&g->as, width_log2(ty), m, gen_gpr(g, v, RAX, false));
+    }
+}
+
+void gen_put_pending(Gen *g)
+{
+    if (g->pending != 0) {
+        gen_pack_flags(g, g->pending);
+        asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
     }
 }
 
@@ -1025,6 +1158,7 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->last_use, 0, n * sizeof(g->last_use[0]));
     memset(g->hint, 0, n * sizeof(g->hint[0]));
     memset(g->partner, 0, n * sizeof(g->partner[0]));
+    memset(g->lazy_result, 0, n * sizeof(g->lazy_result[0]));
     memset(g->val, 0, n * sizeof(g->val[0]));
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
@@ -1036,6 +1170,7 @@ static void begin_part(Gen *g, unsigned part)
     }
     count_uses(g);
     choose_modes(g);
+    find_pending(g);
     find_last_uses(g);
     find_hints(g);
 }
@@ -1147,17 +1282,16 @@ static uint32_t first_reads(const Gen *g)
 
 /* ---- entries ---- */
 
-static void count_time(Gen *g, unsigned n, AsmLabel *out)
+void gen_count_time(Gen *g, unsigned part, AsmLabel *out)
 {
-    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)n);
+    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
     asm_jcc(&g->as, CC_S, out);
 }
 
-/* No time for the part: come back to it by its pc. */
-static void emit_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
+void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
 {
-    if (out->pos >= 0 || out->fixup < 0) {
-        return;
+    if (out->fixup < 0) {
+        return; /* nobody goes there */
     }
     asm_bind(&g->as, out);
     asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
@@ -1182,59 +1316,73 @@ static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
     init_registers(g);
+    if (g->part_state[part].loops && part > 0) {
+        asm_align(&g->as, 32);
+    }
     asm_bind(&g->as, &g->part_state[part].body);
     emit_nodes(g);
 }
 
 static void emit_entry(Gen *g, uint64_t pa)
 {
-    PartState *first = &g->part_state[0];
-    AsmLabel   out = ASM_LABEL, hot = ASM_LABEL;
-    uint32_t   loads = g->region ? UINT32_MAX : first_reads(g);
+    uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
 
-    count_time(g, first->n_insns, &out);
+    gen_count_time(g, 0, &g->entry_out);
     if (!g->region) {
         int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(pa, g->parts[0].pc) * sizeof(uint32_t));
 
         asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
-        asm_jcc(&g->as, CC_S, &hot);
+        asm_jcc(&g->as, CC_S, &g->entry_hot);
     }
     for (unsigned i = 0; i < g->code->n_pins; i++) {
         if (loads >> i & 1) {
             load_pin(g, &g->code->pin[i]);
         }
     }
-    asm_jmp(&g->as, &first->body);
-    emit_out_of_time(g, 0, &out, 0);
+}
+
+/* The entry's rare ways. */
+static void emit_entry_exits(Gen *g)
+{
+    gen_out_of_time(g, 0, &g->entry_out, 0);
     g->code->gone = asm_here(&g->as);
     asm_mov_ri(&g->as, RAX, g->parts[0].pc);
     asm_mov_ri(&g->as, RDX, 0);
     asm_jmp_to(&g->as, g->j->leave_find);
     if (!g->region) {
-        asm_bind(&g->as, &hot);
-        asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)first->n_insns);
+        asm_bind(&g->as, &g->entry_hot);
+        asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[0].n_insns);
         asm_mov_ri(&g->as, RAX, g->parts[0].pc);
         asm_jmp_to(&g->as, g->j->leave_hot);
     }
 }
 
-/* Successors by pc alone and loops: a hint for weights and alignment. */
+/* Parts that a part may lead to, as bits, by pc alone. */
+static uint32_t successors(const Gen *g, unsigned p)
+{
+    const IrNode *x = &g->parts[p].ir->node[g->parts[p].ir->n - 1];
+    uint64_t      to[2] = { x->imm, x->imm2 };
+    unsigned      n = x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
+    uint32_t      set = 0;
+
+    for (unsigned k = 0; k < n; k++) {
+        for (unsigned q = 0; g->region && q < g->n_parts; q++) {
+            set |= g->parts[q].pc == to[k] ? 1u << q : 0;
+        }
+    }
+    return set;
+}
+
+/* Loops, for weights and alignment; and which parts want the flags register at their start. */
 static void find_shape(Gen *g)
 {
     uint32_t reach[JIT_MAX_PARTS];
 
+    g->flags_reg = find_flags_reg(g->parts[0].ir);
     for (unsigned p = 0; p < g->n_parts; p++) {
-        const IrNode *x = &g->parts[p].ir->node[g->parts[p].ir->n - 1];
-        uint64_t      to[2] = { x->imm, x->imm2 };
-        unsigned      n = x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
-
-        g->part_state[p] = (PartState){ ASM_LABEL, ASM_LABEL, ASM_LABEL, .n_insns = g->parts[p].ir->n_insns };
-        reach[p] = 0;
-        for (unsigned k = 0; k < n; k++) {
-            for (unsigned q = 0; q < g->n_parts; q++) {
-                reach[p] |= g->parts[q].pc == to[k] ? 1u << q : 0;
-            }
-        }
+        g->part_state[p] = (PartState){ ASM_LABEL, ASM_LABEL, .n_insns = g->parts[p].ir->n_insns };
+        reach[p] = successors(g, p);
+        g->part_state[p].wants_flags = wants_flags(g->parts[p].ir, g->flags_reg);
     }
     for (unsigned round = 0; round < g->n_parts; round++) {
         for (unsigned p = 0; p < g->n_parts; p++) {
@@ -1246,20 +1394,6 @@ static void find_shape(Gen *g)
     for (unsigned p = 0; p < g->n_parts; p++) {
         g->part_state[p].loops = reach[p] >> p & 1;
     }
-}
-
-static void emit_part(Gen *g, unsigned part)
-{
-    PartState *s = &g->part_state[part];
-
-    if (g->region) {
-        if (s->loops) {
-            asm_align(&g->as, 32);
-        }
-        asm_bind(&g->as, &s->label);
-        count_time(g, s->n_insns, &s->out);
-    }
-    emit_body(g, part);
 }
 
 static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
@@ -1278,13 +1412,15 @@ static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
         g->n_cold = 0;
         asm_align(&g->as, 16);
         g->code->entry = g->as.p;
+        g->entry_out = g->entry_hot = ASM_LABEL;
         emit_entry(g, pa);
         for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
-            emit_part(g, p);
+            emit_body(g, p);
         }
         for (unsigned p = 0; p < g->n_parts; p++) {
-            emit_out_of_time(g, p, &g->part_state[p].out, g->written);
+            gen_out_of_time(g, p, &g->part_state[p].out, g->written);
         }
+        emit_entry_exits(g);
         emit_cold(g);
         g->arena_full |= g->as.full;
         g->failed |= g->as.full;

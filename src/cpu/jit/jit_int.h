@@ -116,19 +116,26 @@ typedef struct Address {
 
 enum { REG_FREE = 0, REG_PINNED = 0xffff, REG_NEVER = 0xfffe };
 
-/* Code that is emitted after the hot path. */
+/* Code that is emitted after the hot path: a call of C. */
 typedef struct Cold {
     AsmLabel from, back;
     uint32_t site;
 } Cold;
 
-typedef enum FuseMode { MODE_NORMAL, MODE_DEAD, MODE_ALIAS, MODE_FUSED, MODE_PAIRED } FuseMode;
+typedef enum FuseMode {
+    MODE_NORMAL,
+    MODE_DEAD,   /* no uses left */
+    MODE_ALIAS,  /* its value lies in its operand's place */
+    MODE_FUSED,  /* a condition that its only user computes */
+    MODE_PAIRED, /* an access that the next one does too */
+    MODE_LAZY,   /* flags that are computed from their operands where someone looks */
+} FuseMode;
 
 typedef struct PartState {
-    AsmLabel label, body;
-    AsmLabel out; /* no time left at its start */
-    bool     has_pred, loops;
-    uint8_t  succ[2], n_succ;
+    AsmLabel body; /* its time is accounted for */
+    AsmLabel out;  /* there is no time for it, and the flags register is in memory */
+    bool     loops;
+    bool     wants_flags; /* someone may look at the flags register before it is written */
     unsigned n_insns;
 } PartState;
 
@@ -165,6 +172,9 @@ typedef struct Gen {
     uint16_t root[IR_MAX_NODES];     /* whose place a value is in */
     uint16_t hint[IR_MAX_NODES];     /* 1 + guest register that the value is computed into */
     uint16_t partner[IR_MAX_NODES];  /* of a paired access */
+    uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
+    int      flags_reg;  /* the guest's flags register; -1: none */
+    IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
     Value    val[IR_MAX_NODES];
     Address  addr[IR_MAX_NODES];
@@ -174,6 +184,8 @@ typedef struct Gen {
     uint32_t lock_gpr, lock_xmm; /* operands of the current node */
     unsigned at; /* the current node */
 
+    AsmLabel entry_out, entry_hot;
+    uint16_t lazy_uses[IR_MAX_NODES];
     Cold     cold[IR_MAX_NODES];
     unsigned n_cold;
 } Gen;
@@ -224,6 +236,14 @@ JitPlace gen_place_xmm(X86Xmm r, IrType ty);
 /* gen_cold - a jump target out of line that calls C for site @id and comes back to cold->back, which the caller
  * binds. */
 Cold *gen_cold(Gen *g, uint32_t id);
+/* gen_pack_flags - packed flags of a producer in rax; rdx is lost. */
+void gen_pack_flags(Gen *g, IrRef flags);
+/* gen_put_pending - the flags register in memory, if that was put off. */
+void gen_put_pending(Gen *g);
+/* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
+void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
+/* gen_out_of_time - the code for @out: come back to the part by its pc. */
+void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty);
 /* gen_call - call C for a site here. */
 void gen_call(Gen *g, uint32_t id);
 /* Put aliases of guest registers that are needed after the current node out of the way of a write. */
