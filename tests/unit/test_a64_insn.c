@@ -12,6 +12,7 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "cpu/a64/crypto.h"
 #include "cpu/a64/decode.h"
 #include "tests/unit/a64_box.h"
 
@@ -546,6 +547,67 @@ static void test_pointer_authentication(void **state)
     a64_box_free(box);
 }
 
+/* AddPAC() of the specification's text, with key A of instructions or data. */
+static uint64_t add_pac(const A64Cpu *cpu, bool data, uint64_t ptr, uint64_t modifier)
+{
+    uint64_t tcr = cpu->el2.tcr;
+    bool     tbi[2];
+
+    for (unsigned n = 0; n < 2; n++) {
+        tbi[n] = (tcr & BIT(37 + n)) && (data || !(tcr & BIT(51 + n)));
+    }
+    bool     upper = tbi[0] || tbi[1] ? ptr >> 55 & 1 : ptr >> 63, top = tbi[ptr >> 55 & 1];
+    unsigned tsz = tcr >> (upper ? 16 : 0) & 63, bottom = 64 - (tsz < 16 ? 16 : tsz > 48 ? 48 : tsz);
+    uint64_t field = (top ? mask64(56) : ~0ull) & ~mask64(bottom);
+    uint64_t extended = upper ? ptr | field : ptr & ~field;
+    unsigned key = data ? 2 : 0;
+    uint64_t code = pac_compute(cpu->el1.apkey[key][0], cpu->el1.apkey[key][1], extended, modifier);
+
+    return deposit64(ptr ^ (code & field), 55, 1, upper);
+}
+
+/* Where codes sit follows TCR; after as many layouts as the block key has numbers, helpers do the same. */
+static void test_pac_layouts(void **state)
+{
+    static const uint64_t tbis[] = { 0, BIT(37), BIT(38), BIT(37) | BIT(38), BIT(37) | BIT(51),
+                                     BIT(37) | BIT(38) | BIT(52) };
+    static const uint64_t ptrs[] = { 0x0000123456789abc, 0xffff923456789abc, 0x5a00123456789abc, 0xa5ff923456789abc,
+                                     0x0080000000001000, 0x8000000000001000, 0xffffffff00001000 };
+    A64Box *box = a64_box_new();
+    A64Cpu *cpu = box->cpu;
+
+    for (unsigned key = 0; key < 4; key++) {
+        cpu->el1.apkey[key][0] = 0x0123456789abcdef * (key + 1);
+        cpu->el1.apkey[key][1] = 0xfedcba9876543210 + key;
+    }
+    for (unsigned i = 0; i < 4 * ARRAY_LEN(tbis); i++) {
+        cpu->el2.tcr = tbis[i / 4] | (i & 1 ? 16 : 25) | (i & 2 ? 16 : 40) << 16;
+        cpu->el2.sctlr = BIT(31) | BIT(27); /* EnIA, EnDA; the MMU off */
+        for (unsigned n = 0; n < 2 * ARRAY_LEN(ptrs); n++) {
+            bool     data = n & 1;
+            uint32_t aut[MAX_WORDS] = { data ? 0xdac11820 : 0xdac11020 };
+            uint64_t ptr = ptrs[n / 2], want = add_pac(cpu, data, ptr, 99);
+
+            cpu->x[0] = ptr;
+            cpu->x[1] = 99;
+            assert_int_equal(run_to_brk(box, 0, (const uint32_t[MAX_WORDS]){ data ? 0xdac10820 : 0xdac10020 }), want);
+            cpu->x[0] = want;
+            uint64_t stripped = run_to_brk(box, 0, (const uint32_t[MAX_WORDS]){ data ? 0xdac147e0 : 0xdac143e0 });
+            if (stripped == ptr) { /* it was canonical: the code is good */
+                cpu->x[0] = want;
+                assert_int_equal(run_to_brk(box, 0, aut), ptr);
+            }
+            cpu->x[0] = want ^ BIT(53);
+            put_code(box, aut);
+            a64_box_enter(box, 0, BOX_CODE);
+            assert_true(a64_box_run(box, 10));
+            assert_int_equal(a64_box_ec(box), 0x1c);
+            assert_int_equal(box->exc.esr & 0x1ffffff, data ? 2 : 0);
+        }
+    }
+    a64_box_free(box);
+}
+
 /* The page's GP bit is what makes BTYPE matter. */
 static void test_branch_targets(void **state)
 {
@@ -623,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_software_step),
         cmocka_unit_test(test_tagged_target),
         cmocka_unit_test(test_pointer_authentication),
+        cmocka_unit_test(test_pac_layouts),
         cmocka_unit_test(test_branch_targets),
         cmocka_unit_test(test_access_syndrome),
     };

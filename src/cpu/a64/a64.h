@@ -96,6 +96,7 @@ struct A64Cpu {
     bool     key_valid;      /* block_key is that of the current state but for BTYPE */
     uint64_t block_key;
 
+    uint8_t  pac_layout;    /* the last answer of a64_pac_layout() but 0 */
     uint8_t  step_iss;      /* of a software step exception about to be taken: bit 0 ISV, bit 1 EX */
 
     bool     event;          /* WFE event register */

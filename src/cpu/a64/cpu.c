@@ -341,7 +341,7 @@ static uint64_t key_of_sctlr(const A64Cpu *cpu)
     return key;
 }
 
-static uint64_t key_but_btype(const A64Cpu *cpu)
+static uint64_t key_but_btype(A64Cpu *cpu)
 {
     uint64_t key = cpu->el | (uint64_t)cpu->security << A64_KEY_SECURITY_SHIFT | key_of_sctlr(cpu);
 
@@ -356,6 +356,7 @@ static uint64_t key_but_btype(const A64Cpu *cpu)
     }
     key |= cpu->il ? A64_KEY_IL : 0;
     key |= cpu->sp_sel ? A64_KEY_SPSEL : 0;
+    key |= (uint64_t)a64_pac_layout(cpu) << A64_KEY_PAC_SHIFT;
     return key;
 }
 

@@ -362,42 +362,12 @@ uint32_t crypto_crc32c(uint32_t acc, uint64_t value, unsigned bytes)
 
 /* ---- Pointer authentication ---- */
 
-static inline uint64_t rol64(uint64_t v, unsigned n)
-{
-    return v << n | v >> (64 - n);
-}
-
-/* SipRound of Aumasson and Bernstein, "SipHash: a fast short-input PRF". */
-static inline void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1]  = rol64(v[1], 13) ^ v[0];
-    v[3]  = rol64(v[3], 16) ^ v[2];
-    v[0]  = rol64(v[0], 32) + v[3];
-    v[2] += v[1];
-    v[1]  = rol64(v[1], 17) ^ v[2];
-    v[3]  = rol64(v[3], 21) ^ v[0];
-    v[2]  = rol64(v[2], 32);
-}
-
-/* IMPLEMENTATION DEFINED: we use SipHash with one round per word and three at the end. The message always is
- * two words, so its length is not hashed. As a keyed PRF it does not let a guest derive one code from others,
- * and it takes a few nanoseconds where QARMA in software takes hundreds. */
+/* IMPLEMENTATION DEFINED: we multiply data and modifier, each hidden by half of the key, fold the product, and spread
+ * it into the high bits, where codes are. Code in blocks computes it too (pauth.c), so that a function that signs its
+ * return address costs a few instructions; it resists guessing, not analysis. */
 uint64_t pac_compute(uint64_t key_lo, uint64_t key_hi, uint64_t data, uint64_t modifier)
 {
-    const uint64_t message[] = { data, modifier };
-    uint64_t       v[]       = { key_lo ^ 0x736f6d6570736575, key_hi ^ 0x646f72616e646f6d,
-                                 key_lo ^ 0x6c7967656e657261, key_hi ^ 0x7465646279746573 };
+    unsigned __int128 p = (unsigned __int128)(data ^ key_lo ^ PAC_DATA) * (modifier ^ key_hi ^ PAC_MODIFIER);
 
-    for (unsigned i = 0; i < ARRAY_LEN(message); i++) {
-        v[3] ^= message[i];
-        sip_round(v);
-        v[0] ^= message[i];
-    }
-    v[2] ^= 0xff;
-    for (unsigned i = 0; i < 3; i++) {
-        sip_round(v);
-    }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return ((uint64_t)p ^ (uint64_t)(p >> 64)) * PAC_SPREAD;
 }

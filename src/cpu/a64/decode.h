@@ -54,8 +54,10 @@ enum A64Key {
     A64_KEY_SPSEL = 1 << 20, /* PSTATE.SP */
     A64_KEY_ZVA_SLOW = 1 << 21, /* DC ZVA may trap (HCR_EL2.TDZ, SCTLR_ELx.DZE, FGT): go through the table */
     A64_KEY_NAA = 1 << 22,      /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
+    A64_KEY_PAC_SHIFT = 23,
+    A64_KEY_PAC_LAYOUT = 7 << A64_KEY_PAC_SHIFT, /* a64_pac_layout() */
 };
-enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 23 };
+enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 26 };
 
 /* What a pattern function gets: the block being built and what the block key says of the CPU's state. */
 typedef struct A64Trans {
@@ -139,7 +141,8 @@ enum {
     A64_R_EXCL_LO,
     A64_R_EXCL_HI,
     A64_R_STEP_ISS,
-    A64_N_REGS
+    A64_R_PAC_KEYS, /* low and high half of the keys IA, IB, DA, DB */
+    A64_N_REGS = A64_R_PAC_KEYS + 8
 };
 
 extern const IrReg a64_regs[A64_N_REGS];
@@ -216,5 +219,9 @@ typedef enum A64PacKey { A64_PAC_IA, A64_PAC_IB, A64_PAC_DA, A64_PAC_DB } A64Pac
 IrRef a64_authenticate(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
 IrRef a64_sign(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key);
 IrRef a64_strip(A64Trans *t, IrRef ptr, bool data);
+
+/* a64_pac_layout - the number by which blocks know where codes sit in pointers of the current regime; 0: they do not,
+ * or the instructions trap. */
+unsigned a64_pac_layout(A64Cpu *cpu);
 
 #endif

@@ -10,67 +10,98 @@
 
 enum { KEY_GA = 4 };
 
-/* What of the translation regime decides where the code sits in a pointer. */
+/* Where codes sit in pointers of one translation regime, for instructions or for data. */
 typedef struct PacLayout {
-    bool     tbi;    /* the top byte is not part of the address, and of no code */
-    bool     high;   /* the upper address range: extension bits are ones */
-    unsigned bottom; /* lowest bit of the code */
+    uint64_t mask[2];    /* of the lower and the upper range: the bits of the code, and bit 55 */
+    bool     sign_by_63; /* AddPAC(): bit 63 chooses the range, not bit 55 */
 } PacLayout;
 
-/* Whether the regime has two address ranges (EL1&0, EL2&0), and its TCR. */
-static bool two_ranges(const A64Cpu *cpu, uint64_t *tcr)
+/* The layouts that translated code was made for; their number is part of the block key, 0 for none. */
+typedef struct PacSpace {
+    uint64_t  signature; /* what of the regime and its TCR decides, not 0 */
+    PacLayout of[2];     /* instructions, data */
+} PacSpace;
+
+enum { N_SPACES = 1 + (A64_KEY_PAC_LAYOUT >> A64_KEY_PAC_SHIFT) };
+
+static PacSpace spaces[N_SPACES];
+
+#define TWO_RANGES   BIT(63)
+#define IS_SIGNATURE BIT(62)
+
+/* T0SZ, T1SZ, TBI0, TBI1, TBID0, TBID1; or T0SZ, TBI, TBID of a regime with one range. */
+#define TCR_TWO_RANGES (0x3full | 0x3full << 16 | BIT(37) | BIT(38) | BIT(51) | BIT(52))
+#define TCR_ONE_RANGE  (0x3full | BIT(20) | BIT(29))
+
+static uint64_t signature_of(const A64Cpu *cpu)
 {
     A64Regime regime = a64_regime(cpu);
+    uint64_t  tcr = regime == A64_REGIME_EL10 ? cpu->el1.tcr : regime == A64_REGIME_EL3 ? cpu->el3.tcr : cpu->el2.tcr;
 
-    *tcr = regime == A64_REGIME_EL10 ? cpu->el1.tcr : regime == A64_REGIME_EL3 ? cpu->el3.tcr : cpu->el2.tcr;
-    return regime == A64_REGIME_EL10 || regime == A64_REGIME_EL20;
+    if (regime == A64_REGIME_EL10 || regime == A64_REGIME_EL20) {
+        return (tcr & TCR_TWO_RANGES) | TWO_RANGES | IS_SIGNATURE;
+    }
+    return (tcr & TCR_ONE_RANGE) | IS_SIGNATURE;
 }
 
 /* Effective top byte ignore of one range: TBIn, and for code not TBIDn. @range 0 or 1. */
-static bool tbi_of(uint64_t tcr, unsigned range, bool data)
+static bool tbi_of(uint64_t sig, unsigned range, bool data)
 {
-    return (tcr & BIT(37 + range)) && (data || !(tcr & BIT(51 + range)));
+    if (!(sig & TWO_RANGES)) {
+        return (sig & BIT(20)) && (data || !(sig & BIT(29)));
+    }
+    return (sig & BIT(37 + range)) && (data || !(sig & BIT(51 + range)));
 }
 
-/* EffectiveTBI() and CalculateBottomPACBit(); @signing as AddPAC() chooses the range bit. */
-static PacLayout layout_of(const A64Cpu *cpu, uint64_t ptr, bool data, bool signing)
+/* EffectiveTBI() and CalculateBottomPACBit(). */
+static PacLayout layout_of(uint64_t sig, bool data)
 {
-    PacLayout l = { .high = ptr & BIT(55) };
-    uint64_t  tcr;
+    PacLayout l = { .sign_by_63 = !tbi_of(sig, 0, data) && !tbi_of(sig, 1, data) };
 
-    if (two_ranges(cpu, &tcr)) {
-        bool any_tbi = tbi_of(tcr, 0, data) || tbi_of(tcr, 1, data);
+    for (unsigned range = 0; range < 2; range++) {
+        unsigned size = (unsigned)extract64(sig, range == 1 && (sig & TWO_RANGES) ? 16 : 0, 6);
+        unsigned bottom = 64 - (size < 16 ? 16 : size > 48 ? 48 : size);
 
-        l.tbi = tbi_of(tcr, l.high, data);
-        if (signing && !any_tbi) {
-            l.high = ptr >> 63;
-        }
-        unsigned size = (unsigned)extract64(tcr, l.high ? 16 : 0, 6);
-        l.bottom = 64 - (size < 16 ? 16 : size > 48 ? 48 : size);
-    } else {
-        unsigned size = (unsigned)extract64(tcr, 0, 6);
-
-        l.tbi = (tcr & BIT(20)) && (data || !(tcr & BIT(29)));
-        l.high = signing && !l.tbi ? ptr >> 63 : l.high;
-        l.bottom = 64 - (size < 16 ? 16 : size > 48 ? 48 : size);
+        l.mask[range] = (tbi_of(sig, range, data) ? mask64(56) : ~0ull) & ~mask64(bottom);
     }
     return l;
 }
 
-/* The bits that hold the code: from the bottom up without bit 55, and without the top byte under TBI. */
-static uint64_t code_mask(PacLayout l)
+/* HCR_EL2.API and SCR_EL3.API trap what signs and authenticates. */
+static bool is_trapped(const A64Cpu *cpu)
 {
-    uint64_t mask = mask64(55) & ~mask64(l.bottom);
-
-    return l.tbi ? mask : mask | 0xffull << 56;
+    return (cpu->el < 2 && a64_el2_enabled(cpu) && !(a64_hcr(cpu) & HCR_API)) ||
+           (cpu->el < 3 && !(cpu->el3.scr & SCR_API));
 }
 
-/* The pointer with code bits and bit 55 replaced by its extension. */
-static uint64_t canonical(PacLayout l, uint64_t ptr)
+unsigned a64_pac_layout(A64Cpu *cpu)
 {
-    uint64_t mask = code_mask(l) | BIT(55);
+    uint64_t sig = is_trapped(cpu) ? 0 : signature_of(cpu);
+    unsigned n = cpu->pac_layout;
 
-    return l.high ? ptr | mask : ptr & ~mask;
+    if (sig == 0 || spaces[n].signature == sig) {
+        return sig == 0 ? 0 : n;
+    }
+    for (n = 1; n < N_SPACES && spaces[n].signature != 0 && spaces[n].signature != sig; n++) {
+    }
+    if (n == N_SPACES) {
+        return 0; /* more regimes than numbers: left to the helpers */
+    }
+    spaces[n] = (PacSpace){ sig, { layout_of(sig, false), layout_of(sig, true) } };
+    return cpu->pac_layout = (uint8_t)n;
+}
+
+/* ---- the operations ---- */
+
+static unsigned range_of(const PacLayout *l, uint64_t ptr, bool signing)
+{
+    return ptr >> (signing && l->sign_by_63 ? 63 : 55) & 1;
+}
+
+/* The pointer with code bits and bit 55 replaced by the extension of its range. */
+static uint64_t canonical(const PacLayout *l, uint64_t ptr, unsigned range)
+{
+    return range == 1 ? ptr | l->mask[1] : ptr & ~l->mask[0];
 }
 
 static uint64_t code_of(const A64Cpu *cpu, unsigned key, uint64_t ptr, uint64_t modifier)
@@ -86,10 +117,15 @@ static uint64_t do_sign(void *opaque, uint64_t ptr, uint64_t modifier, uint64_t 
     if (!a64_pauth_trap(cpu)) {
         return 0;
     }
-    PacLayout l = layout_of(cpu, ptr, key >= A64_PAC_DA, true);
-    uint64_t  code = code_of(cpu, (unsigned)key, canonical(l, ptr), modifier);
-    uint64_t  r = ptr ^ (code & code_mask(l));
-    return l.high ? r | BIT(55) : r & ~BIT(55);
+    PacLayout l = layout_of(signature_of(cpu), key >= A64_PAC_DA);
+    unsigned  range = range_of(&l, ptr, true);
+    uint64_t  code = code_of(cpu, (unsigned)key, canonical(&l, ptr, range), modifier);
+    return deposit64(ptr ^ (code & l.mask[range]), 55, 1, range);
+}
+
+static void fail(void *cpu, A64PacKey key)
+{
+    a64_pac_fail(cpu, key >= A64_PAC_DA, key & 1);
 }
 
 /* Auth() with FEAT_FPAC: a wrong code raises an exception. */
@@ -100,11 +136,12 @@ static uint64_t do_authenticate(void *opaque, uint64_t ptr, uint64_t modifier, u
     if (!a64_pauth_trap(cpu)) {
         return 0;
     }
-    PacLayout l = layout_of(cpu, ptr, key >= A64_PAC_DA, false);
-    uint64_t  good = canonical(l, ptr);
+    PacLayout l = layout_of(signature_of(cpu), key >= A64_PAC_DA);
+    unsigned  range = range_of(&l, ptr, false);
+    uint64_t  good = canonical(&l, ptr, range);
     uint64_t  code = code_of(cpu, (unsigned)key, good, modifier);
-    if ((ptr ^ (code & code_mask(l))) != good) {
-        a64_pac_fail(cpu, key >= A64_PAC_DA, key & 1);
+    if ((ptr ^ (code & l.mask[range] & ~BIT(55))) != good) {
+        fail(cpu, (A64PacKey)key);
         return 0;
     }
     return good;
@@ -112,7 +149,9 @@ static uint64_t do_authenticate(void *opaque, uint64_t ptr, uint64_t modifier, u
 
 static uint64_t do_strip(void *opaque, uint64_t ptr, uint64_t b, uint64_t c, uint64_t data)
 {
-    return canonical(layout_of(opaque, ptr, data, false), ptr);
+    PacLayout l = layout_of(signature_of(opaque), data);
+
+    return canonical(&l, ptr, range_of(&l, ptr, false));
 }
 
 static uint64_t do_pacga(void *opaque, uint64_t value, uint64_t modifier, uint64_t c, uint64_t imm)
@@ -128,6 +167,91 @@ static const IrHelper pac_strip = { "pac_strip", IR_I64, 1, IR_READS, .fn.scalar
 static const IrHelper pac_generic = {"pacga", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
                                      .fn.scalar = do_pacga};
 
+/* The same for a wrong code that a block has found. */
+#define FAIL_HELPER(key)                                                                          \
+    static uint64_t fail_##key(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)       \
+    {                                                                                             \
+        fail(cpu, A64_PAC_##key);                                                                 \
+        return 0;                                                                                 \
+    }
+
+FAIL_HELPER(IA)
+FAIL_HELPER(IB)
+FAIL_HELPER(DA)
+FAIL_HELPER(DB)
+
+static const IrHelper pac_fail[] = {
+    { "pac_fail_ia", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_IA },
+    { "pac_fail_ib", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_IB },
+    { "pac_fail_da", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_DA },
+    { "pac_fail_db", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_DB },
+};
+
+/* ---- the same in blocks, for a layout that the key knows ---- */
+
+static IrRef op2(A64Trans *t, IrOp op, IrRef a, IrRef b) { return ir_op2(t->ir, op, IR_I64, a, b); }
+static IrRef constant(A64Trans *t, uint64_t v) { return ir_const(t->ir, IR_I64, v); }
+
+static const PacLayout *layout_in_key(const A64Trans *t, bool data)
+{
+    unsigned n = (unsigned)((t->key & A64_KEY_PAC_LAYOUT) >> A64_KEY_PAC_SHIFT);
+
+    return n == 0 ? NULL : &spaces[n].of[data];
+}
+
+/* All ones when @ptr is of the upper range, else 0. */
+static IrRef upper_range(A64Trans *t, const PacLayout *l, IrRef ptr, bool signing)
+{
+    bool by_63 = signing && l->sign_by_63;
+
+    return op2(t, IR_sar, by_63 ? ptr : op2(t, IR_shl, ptr, constant(t, 8)), constant(t, 63));
+}
+
+static IrRef mask_of(A64Trans *t, const PacLayout *l, IrRef upper)
+{
+    IrRef lower = constant(t, l->mask[0]);
+
+    return l->mask[0] == l->mask[1]
+               ? lower : op2(t, IR_xor, lower, op2(t, IR_and, upper, constant(t, l->mask[0] ^ l->mask[1])));
+}
+
+/* The bits in which the pointer differs from its canonical form. */
+static IrRef beyond_canonical(A64Trans *t, IrRef ptr, IrRef upper, IrRef mask)
+{
+    return op2(t, IR_and, op2(t, IR_xor, ptr, upper), mask);
+}
+
+/* pac_compute(). */
+static IrRef emit_code(A64Trans *t, A64PacKey key, IrRef ptr, IrRef modifier)
+{
+    IrRef x = op2(t, IR_xor, ptr, ir_get(t->ir, A64_R_PAC_KEYS + 2 * key));
+    IrRef y = op2(t, IR_xor, modifier, ir_get(t->ir, A64_R_PAC_KEYS + 2 * key + 1));
+
+    x = op2(t, IR_xor, x, constant(t, PAC_DATA));
+    y = op2(t, IR_xor, y, constant(t, PAC_MODIFIER));
+    return op2(t, IR_mul, op2(t, IR_xor, op2(t, IR_mul, x, y), op2(t, IR_mulhu, x, y)), constant(t, PAC_SPREAD));
+}
+
+static IrRef emit_sign(A64Trans *t, const PacLayout *l, IrRef ptr, IrRef modifier, A64PacKey key)
+{
+    IrRef upper = upper_range(t, l, ptr, true), mask = mask_of(t, l, upper);
+    IrRef good = op2(t, IR_xor, ptr, beyond_canonical(t, ptr, upper, mask));
+    IrRef code = op2(t, IR_and, emit_code(t, key, good, modifier), op2(t, IR_and, mask, constant(t, ~BIT(55))));
+    IrRef r = op2(t, IR_xor, ptr, code);
+
+    return l->sign_by_63 ? ir_opi(t->ir, IR_bfi, IR_I64, r, upper, 55 | 1 << 8) : r;
+}
+
+static IrRef emit_authenticate(A64Trans *t, const PacLayout *l, IrRef ptr, IrRef modifier, A64PacKey key)
+{
+    IrRef upper = upper_range(t, l, ptr, false), mask = mask_of(t, l, upper);
+    IrRef extra = beyond_canonical(t, ptr, upper, mask), good = op2(t, IR_xor, ptr, extra);
+    IrRef code = op2(t, IR_and, emit_code(t, key, good, modifier), op2(t, IR_and, mask, constant(t, ~BIT(55))));
+
+    ir_guard(t->ir, op2(t, IR_xor, extra, code), ~0ull, &pac_fail[key]);
+    return good;
+}
+
 static bool key_enabled(const A64Trans *t, A64PacKey key)
 {
     return t->key & (uint64_t)A64_KEY_PAC_IA << key;
@@ -135,17 +259,34 @@ static bool key_enabled(const A64Trans *t, A64PacKey key)
 
 IrRef a64_sign(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key)
 {
-    return key_enabled(t, key) ? ir_call(t->ir, &pac_sign, ptr, modifier, 0, key) : ptr;
+    const PacLayout *l = layout_in_key(t, key >= A64_PAC_DA);
+
+    if (!key_enabled(t, key)) {
+        return ptr;
+    }
+    return l != NULL ? emit_sign(t, l, ptr, modifier, key) : ir_call(t->ir, &pac_sign, ptr, modifier, 0, key);
 }
 
 IrRef a64_authenticate(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key)
 {
-    return key_enabled(t, key) ? ir_call(t->ir, &pac_auth, ptr, modifier, 0, key) : ptr;
+    const PacLayout *l = layout_in_key(t, key >= A64_PAC_DA);
+
+    if (!key_enabled(t, key)) {
+        return ptr;
+    }
+    return l != NULL ? emit_authenticate(t, l, ptr, modifier, key)
+                     : ir_call(t->ir, &pac_auth, ptr, modifier, 0, key);
 }
 
 IrRef a64_strip(A64Trans *t, IrRef ptr, bool data)
 {
-    return ir_call(t->ir, &pac_strip, ptr, 0, 0, data);
+    const PacLayout *l = layout_in_key(t, data);
+
+    if (l == NULL) {
+        return ir_call(t->ir, &pac_strip, ptr, 0, 0, data);
+    }
+    IrRef upper = upper_range(t, l, ptr, false);
+    return op2(t, IR_xor, ptr, beyond_canonical(t, ptr, upper, mask_of(t, l, upper)));
 }
 
 /* ---- instructions with registers; those in the hint space are in insn_system.c, branches in insn_branch.c

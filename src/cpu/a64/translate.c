@@ -11,6 +11,7 @@
 
 #define REG_X(n)  { "x" #n, IR_I64, offsetof(A64Cpu, x[n]) }
 #define REG_V(n)  { "v" #n, IR_V128, offsetof(A64Cpu, v[n]) }
+#define REG_PAC(name, n, half) { "apkey_" #name "_" #half, IR_I64, offsetof(A64Cpu, el1.apkey[n][half]), true }
 #define REG_4(R, a, b, c, d) R(a), R(b), R(c), R(d)
 #define FIELD(name, type, member) { name, type, offsetof(A64Cpu, member), false }
 /* State that never decides how code is translated: writing it does not make the engine ask for the key again. */
@@ -56,6 +57,8 @@ const IrReg a64_regs[A64_N_REGS] = {
     [A64_R_EXCL_VA] = FIELD("excl_va", IR_I64, excl_va),
     [A64_R_EXCL_LO] = FIELD("excl_lo", IR_I64, excl_value[0]),
     [A64_R_EXCL_HI] = FIELD("excl_hi", IR_I64, excl_value[1]),
+    [A64_R_PAC_KEYS] = REG_PAC(IA, 0, 0), REG_PAC(IA, 0, 1), REG_PAC(IB, 1, 0), REG_PAC(IB, 1, 1),
+    REG_PAC(DA, 2, 0), REG_PAC(DA, 2, 1), REG_PAC(DB, 3, 0), REG_PAC(DB, 3, 1),
     [A64_R_STEP_ISS] = FIELD_NOT_KEY("step_iss", IR_I8, step_iss),
 };
 
