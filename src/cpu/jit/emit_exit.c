@@ -13,16 +13,22 @@ static void store_state(Gen *g)
     gen_store_pins(g, g->region ? g->written : g->dirty);
 }
 
-/* rcx: the pc. Through the jump cache of the context, or to the engine. */
-static void emit_lookup(Gen *g, bool ask_key)
+/* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
+static void emit_lookup(Gen *g, const uint64_t *known)
 {
     AsmLabel miss = ASM_LABEL;
 
-    if (!ask_key && key_fits(g->key)) {
-        asm_mov_rr(&g->as, false, RDX, RCX);
-        asm_shift_ri(&g->as, SH_SHR, false, RDX, 2);
-        asm_alu_ri(&g->as, ALU_AND, false, RDX, JUMP_ENTRIES - 1);
-        asm_load(&g->as, 3, false, true, RAX, X86_INDEX(R14, RDX, 3, (int32_t)offsetof(CpuTlb, jump)));
+    if (!g->ask_key && key_fits(g->key)) {
+        if (known != NULL) {
+            int32_t slot = (int32_t)(*known >> 2 & (JUMP_ENTRIES - 1)) * 8;
+
+            asm_load(&g->as, 3, false, true, RAX, X86_AT(R14, (int32_t)offsetof(CpuTlb, jump) + slot));
+        } else {
+            asm_mov_rr(&g->as, false, RDX, RCX);
+            asm_shift_ri(&g->as, SH_SHR, false, RDX, 2);
+            asm_alu_ri(&g->as, ALU_AND, false, RDX, JUMP_ENTRIES - 1);
+            asm_load(&g->as, 3, false, true, RAX, X86_INDEX(R14, RDX, 3, (int32_t)offsetof(CpuTlb, jump)));
+        }
         asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(CpuBlock, pc)));
         asm_jcc(&g->as, CC_NE, &miss);
         asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(CpuBlock, key)), (int32_t)g->key);
@@ -103,7 +109,7 @@ static void emit_edge(Gen *g, uint64_t pc, bool last)
         emit_linkable(g, pc);
     } else {
         asm_mov_ri(&g->as, RCX, pc);
-        emit_lookup(g, g->ask_key);
+        emit_lookup(g, &pc);
     }
 }
 
@@ -146,7 +152,7 @@ static void emit_indirect(Gen *g, const IrNode *n)
         asm_mov_rr(&g->as, true, RAX, RCX);
         asm_jmp_to(&g->as, g->j->leave_state);
     } else {
-        emit_lookup(g, g->ask_key);
+        emit_lookup(g, NULL);
     }
 }
 

@@ -497,10 +497,12 @@ void emit_select(Gen *g, const IrNode *n)
         emit_set(g, gen_const(g, n->b) == 1 ? cc : x86_not(cc));
         return;
     }
-    X86Reg d = gen_dest_gpr(g);
-    gen_gpr_into(g, n->c, RAX, true); /* moves keep the host's flags */
-    asm_cmov(&g->as, cc, w, RAX, gen_gpr(g, n->b, RDX, true));
-    asm_mov_rr(&g->as, w, d, RAX);
+    X86Reg d = gen_dest_gpr(g), into = gen_uses_gpr(g, n->b, d) ? RAX : d;
+    gen_gpr_into(g, n->c, into, false); /* moves keep the host's flags */
+    asm_cmov(&g->as, cc, w, into, gen_gpr(g, n->b, RDX, false));
+    if (into != d) {
+        asm_mov_rr(&g->as, w, d, into);
+    }
     gen_done_gpr(g, d, !is_narrow(n->type));
 }
 
