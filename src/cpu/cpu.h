@@ -42,6 +42,15 @@ typedef enum CpuStop {
     CPU_STOP_REQUEST, /* cpu_request_stop() */
 } CpuStop;
 
+/* Exceptions of IEEE 754. */
+enum {
+    CPU_FP_INVALID = 1,
+    CPU_FP_DIVISION_BY_ZERO = 2,
+    CPU_FP_OVERFLOW = 4,
+    CPU_FP_UNDERFLOW = 8,
+    CPU_FP_INEXACT = 16,
+};
+
 /* One guest architecture. */
 typedef struct CpuGuest {
     const char  *name;
@@ -77,6 +86,10 @@ typedef struct CpuGuest {
     /* Of *@key, the key after a register that is part of it was set to @value. False: ask key(). May be NULL. */
     bool (*key_after)(uint64_t *key, unsigned reg, uint64_t value);
 
+    /* Floating-point exceptions (CPU_FP_*) that operations made inline raised since the last call. NULL: the front end
+     * uses none. */
+    void (*fp_raised)(Cpu *cpu, unsigned raised);
+
     /* Called between blocks when cpu->attention is set and before the first block of a run: takes a pending
      * interrupt when it is not masked. Returns false when the CPU waits. */
     bool (*attend)(Cpu *cpu);
@@ -88,7 +101,7 @@ typedef struct CpuGuest {
     void (*other_state)(const Cpu *cpu, void (*fn)(void *opaque, const char *name, uint64_t value), void *opaque);
 } CpuGuest;
 
-enum { CPU_SPACES = 2, CPU_TEMPS = 512, CPU_HEAT = 4096 };
+enum { CPU_SPACES = 2, CPU_TEMPS = 512, CPU_HEAT = 4096, CPU_CONSTANTS = 512 };
 
 /* Storage of one temporary of a block; wider values take several. */
 typedef struct CpuTemp {
@@ -125,6 +138,8 @@ struct Cpu {
     int64_t   slice_end_ns;
     struct CpuRun *run;    /* engine's own per-CPU state */
     CpuSaved  saved;
+    uint32_t  constants_version; /* of the generator's constants: those that follow are a copy */
+    CpuTemp   constant[CPU_CONSTANTS]; /* what generated code reads as operands in memory */
     uint32_t  heat[CPU_HEAT]; /* generated code: runs until blocks of a slot count as hot */
     CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
 };
@@ -174,6 +189,10 @@ uint64_t cpu_current_pc(const Cpu *cpu);
 
 /* The CPU looks at interrupts before its next instruction (from a helper: after this instruction). */
 void cpu_attend(Cpu *cpu);
+
+/* cpu_settle - CpuGuest.fp_raised() has been called for everything that was raised so far: for whoever looks at the
+ * guest's state from within a helper. */
+void cpu_settle(Cpu *cpu);
 
 /* cpu_run() returns CPU_STOP_REQUEST before the next instruction. */
 void cpu_request_stop(Cpu *cpu);

@@ -413,6 +413,13 @@ void cpu_deinit(Cpu *cpu)
     }
 }
 
+void cpu_settle(Cpu *cpu)
+{
+    if (cpu->site != NULL) { /* generated code called */
+        jit_settle(cpu);
+    }
+}
+
 void cpu_engine_set_max_block(CpuEngine *e, unsigned n)
 {
     e->max_block = CLAMP(n, 1, IR_MAX_INSNS);

@@ -99,7 +99,7 @@ static uint32_t rnd_fpcr(void)
 {
     uint64_t r = insn_rnd();
 
-    return r & 3 ? (uint32_t)(r >> 8) & 0x07c80000 : 0;
+    return r & 1 ? (uint32_t)(r >> 8) & 0x07c80000 : 0;
 }
 
 static void rnd_state(InsnCase *c, unsigned n)

@@ -4,10 +4,12 @@
  * "The AArch64 Application Level Programmers' Model" and "The AArch64 System Level Programmers' Model".
  */
 #include "bytes.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu/a64/decode.h"
+#include "cpu/a64/fp.h"
 #include "cpu/a64/system.h"
 #include "entropy.h"
 
@@ -360,7 +362,7 @@ static uint64_t key_but_btype(A64Cpu *cpu)
     return key;
 }
 
-/* Asked after every block that does not know its successor: BTYPE is what blocks change by themselves, the
+/* Asked after every block that does not know its successor: BTYPE and FPCR are what blocks change by themselves, the
  * rest is kept until a64_select_contexts(), a64_switch_sp() or a register with SYSREG_KEY says otherwise. */
 uint64_t a64_block_key(const Cpu *c)
 {
@@ -370,10 +372,11 @@ uint64_t a64_block_key(const Cpu *c)
         cpu->block_key = key_but_btype(cpu);
         cpu->key_valid = true;
     }
+    uint64_t key = cpu->block_key | (cpu->fpcr & (FPCR_RMODE | FPCR_FZ) ? A64_KEY_FP_MODE : 0);
     if (cpu->btype == 0) {
-        return cpu->block_key;
+        return key;
     }
-    return cpu->block_key | A64_KEY_BTYPE_SET | (uint64_t)cpu->btype << A64_KEY_BTYPE_SHIFT;
+    return key | A64_KEY_BTYPE_SET | (uint64_t)cpu->btype << A64_KEY_BTYPE_SHIFT;
 }
 
 /* ---- life ---- */
@@ -464,6 +467,14 @@ static void guest_set_pc(Cpu *cpu, uint64_t pc)
     a64_from_cpu(cpu)->pc = a64_branch_addr(a64_from_cpu(cpu), pc);
 }
 
+/* The exceptions in the order of FPSR's cumulative flags. */
+static void guest_fp_raised(Cpu *c, unsigned raised)
+{
+    static_assert(CPU_FP_INVALID == FPSR_IOC && CPU_FP_DIVISION_BY_ZERO == FPSR_DZC && CPU_FP_OVERFLOW == FPSR_OFC &&
+                      CPU_FP_UNDERFLOW == FPSR_UFC && CPU_FP_INEXACT == FPSR_IXC, "FPSR");
+    a64_from_cpu(c)->fpsr |= raised;
+}
+
 /* BTYPE is the one part of the key that blocks write with a known value. */
 static bool guest_key_after(uint64_t *key, unsigned reg, uint64_t value)
 {
@@ -518,6 +529,7 @@ const CpuGuest a64_guest = {
     .key = a64_block_key,
     .set_pc = guest_set_pc,
     .key_after = guest_key_after,
+    .fp_raised = guest_fp_raised,
     .translate = a64_translate,
     .fill = a64_fill,
     .unaligned = a64_unaligned,

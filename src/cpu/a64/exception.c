@@ -104,10 +104,12 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
     cpu->cpu.fault = true;
     cpu->cpu.waiting = false;
     a64_bank_sp(cpu);
-    if (exc->target >= 2 && cpu->firmware.exception != NULL &&
-        cpu->firmware.exception(cpu->firmware.opaque, cpu, exc)) {
-        cpu_attend(&cpu->cpu);
-        return;
+    if (exc->target >= 2 && cpu->firmware.exception != NULL) {
+        cpu_settle(&cpu->cpu); /* it may put FPSR away */
+        if (cpu->firmware.exception(cpu->firmware.opaque, cpu, exc)) {
+            cpu_attend(&cpu->cpu);
+            return;
+        }
     }
     enter_vector(cpu, exc, a64_get_spsr(cpu)); /* masks only: no interrupt becomes takeable */
     a64_select_contexts(cpu);

@@ -3,21 +3,19 @@
  * Arm DDI 0487, "Conversion between floating-point and integer" and "Conversion between floating-point and
  * fixed-point".
  */
+#include <string.h>
+
 #include "bits.h"
 #include "cpu/a64/fp_fast.h"
 #include "cpu/a64/simd.h"
 
 static const uint8_t sizes[4] = { 2, 3, 0, 1 }; /* log2 of the bytes of ftype's format; 0: reserved */
 
-/* The helpers' immediate: size of the format, then as SIMD_ROUND, SIMD_UNSIGNED and SIMD_FBITS_SHIFT, and
- * sf. */
-enum { CVT_ARG_SHIFT = 2, CVT_SF = 1 << 16 };
-
 static uint64_t make_imm(const A64Fields *f, unsigned size, unsigned mode, bool is_unsigned, unsigned fbits)
 {
     unsigned arg = mode | (is_unsigned ? SIMD_UNSIGNED : 0) | fbits << SIMD_FBITS_SHIFT;
 
-    return size | arg << CVT_ARG_SHIFT | (f->sf ? CVT_SF : 0);
+    return simd_with(simd_one(size), arg) | (f->sf ? IR_FP_X64 : 0);
 }
 
 typedef struct Conversion {
@@ -29,41 +27,49 @@ typedef struct Conversion {
 
 static inline Conversion take_imm(const FpEnv *env, uint64_t imm)
 {
-    unsigned arg = (unsigned)(imm & (CVT_SF - 1)) >> CVT_ARG_SHIFT, mode = arg & SIMD_ROUND;
+    unsigned arg = simd_arg(imm), mode = arg & SIMD_ROUND;
 
     return (Conversion){
         .fmt = (FpFmt)((imm & 3) - 1),
-        .width = imm & CVT_SF ? 64 : 32,
-        .fbits = arg >> SIMD_FBITS_SHIFT,
+        .width = imm & IR_FP_X64 ? 64 : 32,
+        .fbits = arg >> SIMD_FBITS_SHIFT & 0x7f,
         .is_unsigned = arg & SIMD_UNSIGNED,
         .rounding = mode == SIMD_ROUND_CURRENT ? fp_rounding(env) : (FpRounding)mode,
     };
 }
 
-static uint64_t do_fcvt_to_x(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+static void do_fcvt_to_x(void *opaque, void *d, const void *a, const void *b, const void *c, uint64_t imm)
 {
     A64Cpu          *cpu = opaque;
     FpEnv            env = { cpu->fpcr, cpu->fpsr };
     const Conversion v = take_imm(&env, imm);
-    uint64_t         r = fast_to_int(&env, v.fmt, a, v.width, v.fbits, v.is_unsigned, v.rounding);
+    uint64_t         x;
 
+    memcpy(&x, a, sizeof(x));
+    x = fast_to_int(&env, v.fmt, x, v.width, v.fbits, v.is_unsigned, v.rounding);
     cpu->fpsr = env.fpsr;
-    return r;
+    memcpy(d, &x, sizeof(x));
 }
 
-static uint64_t do_cvtf_from_x(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+static void do_cvtf_from_x(void *opaque, void *d, const void *a, const void *b, const void *c, uint64_t imm)
 {
     A64Cpu          *cpu = opaque;
     FpEnv            env = { cpu->fpcr, cpu->fpsr };
     const Conversion v = take_imm(&env, imm);
-    uint64_t         r = fast_from_int(&env, v.fmt, a, v.width, v.fbits, v.is_unsigned);
+    uint64_t         r[2] = { 0 };
 
+    memcpy(&r[0], a, sizeof(r[0]));
+    r[0] = fast_from_int(&env, v.fmt, r[0], v.width, v.fbits, v.is_unsigned);
     cpu->fpsr = env.fpsr;
-    return r;
+    memcpy(d, r, sizeof(r));
 }
 
-static const IrHelper fcvt_to_x = { "fcvt_to_x", IR_I64, 1, SIMD_FPSR, .fn.scalar = do_fcvt_to_x };
-static const IrHelper cvtf_from_x = { "cvtf_from_x", IR_I64, 1, SIMD_FPSR, .fn.scalar = do_cvtf_from_x };
+static const IrHelper fcvt_to_x = {
+    "fcvt_to_x", IR_I64, 1, SIMD_FPSR, true, IR_INLINE_F_TO_X, .fn.vec = do_fcvt_to_x
+};
+static const IrHelper cvtf_from_x = {
+    "cvtf_from_x", IR_V128, 1, SIMD_FPSR, true, IR_INLINE_X_TO_F, .fn.vec = do_cvtf_from_x
+};
 
 static void emit_to_x(A64Trans *t, const A64Fields *f, unsigned mode, bool is_unsigned, unsigned fbits)
 {
@@ -71,7 +77,7 @@ static void emit_to_x(A64Trans *t, const A64Fields *f, unsigned mode, bool is_un
 
     if (simd_begin_any(t, size, SIMD_HS | SIMD_D)) {
         uint64_t imm = make_imm(f, size, mode, is_unsigned, fbits);
-        a64_set_x(t, IR_I64, f->Rd, ir_call(t->ir, &fcvt_to_x, a64_v(t, IR_I64, f->Rn), 0, 0, imm));
+        a64_set_x(t, IR_I64, f->Rd, simd_call(t, &fcvt_to_x, a64_v(t, IR_V128, f->Rn), 0, 0, imm));
     }
 }
 
@@ -81,7 +87,7 @@ static void emit_from_x(A64Trans *t, const A64Fields *f, bool is_unsigned, unsig
 
     if (simd_begin_any(t, size, SIMD_HS | SIMD_D)) {
         uint64_t imm = make_imm(f, size, SIMD_ROUND_CURRENT, is_unsigned, fbits);
-        a64_set_v(t, IR_I64, f->Rd, ir_call(t->ir, &cvtf_from_x, a64_x(t, IR_I64, f->Rn), 0, 0, imm));
+        a64_set_v(t, IR_V128, f->Rd, simd_call(t, &cvtf_from_x, a64_x(t, IR_I64, f->Rn), 0, 0, imm));
     }
 }
 

@@ -4,6 +4,8 @@
  * conditional compare", "... conditional select", "... immediate". The arithmetic is in simd_fp.c. Left out:
  * FEAT_BF16.
  */
+#include <string.h>
+
 #include "bits.h"
 #include "cpu/a64/fp_fast.h"
 #include "cpu/a64/simd.h"
@@ -85,7 +87,7 @@ static void multiply_add(A64Trans *t, const A64Fields *f, const IrHelper *h, uns
 {
     IrRef n = a64_v(t, IR_V128, f->Rn), m = a64_v(t, IR_V128, f->Rm), a = a64_v(t, IR_V128, f->Ra);
 
-    a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, h, n, m, a, simd_one(size)));
+    a64_set_v(t, IR_V128, f->Rd, simd_call(t, h, n, m, a, simd_one(size)));
 }
 
 #define MULTIPLY_ADD(o1_bit, o0_bit, ident, helper)                                                        \
@@ -118,17 +120,12 @@ A64("00011110 ftype 1 000000 10000 Rn Rd", fmov_register)
     }
 }
 
-static IrRef masked(A64Trans *t, IrOp op, unsigned n, uint64_t mask)
-{
-    return ir_op2(t->ir, op, IR_I64, a64_v(t, IR_I64, n), ir_const(t->ir, IR_I64, mask));
-}
-
 A64("00011110 ftype 1 000001 10000 Rn Rd", fabs)
 {
     unsigned size;
 
     if (begin(t, f, &size)) {
-        a64_set_v(t, IR_I64, f->Rd, masked(t, IR_and, f->Rn, mask64((8u << size) - 1)));
+        simd_emit(t, f, &simd_fabs, simd_one(size));
     }
 }
 
@@ -137,8 +134,7 @@ A64("00011110 ftype 1 000010 10000 Rn Rd", fneg)
     unsigned size;
 
     if (begin(t, f, &size)) {
-        IrRef v = masked(t, IR_xor, f->Rn, BIT((8u << size) - 1));
-        a64_set_v(t, int_type(size), f->Rd, ir_trunc(t->ir, int_type(size), v));
+        simd_emit(t, f, &simd_fneg, simd_one(size));
     }
 }
 
@@ -166,31 +162,52 @@ A64("00011110 ftype 1 Rm cond 11 Rn Rd", fcsel)
 
 /* ---- comparison ---- */
 
-/* What the helpers' immediate says besides the size. */
-enum { CMP_SIGNAL = 1 << 2, CMP_NZCV_SHIFT = 4 };
-
-static uint64_t compare(A64Cpu *cpu, uint64_t a, uint64_t b, uint64_t imm)
+static void compare(A64Cpu *cpu, void *d, uint64_t a, uint64_t b, uint64_t imm)
 {
     FpEnv    env = { cpu->fpcr, cpu->fpsr };
-    uint32_t nzcv = fast_compare(&env, (FpFmt)((imm & 3) - 1), a, b, imm & CMP_SIGNAL);
+    uint32_t nzcv = fast_compare(&env, (FpFmt)((imm & 3) - 1), a, b, imm & IR_FP_SIGNAL_NAN);
 
     cpu->fpsr = env.fpsr;
-    return nzcv;
+    memcpy(d, &nzcv, sizeof(nzcv));
 }
 
-static uint64_t do_fcmp(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+static uint64_t lane(const void *v)
 {
-    return compare(cpu, a, b, imm);
+    uint64_t x;
+
+    memcpy(&x, v, sizeof(x));
+    return x;
+}
+
+static void do_fcmp(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm)
+{
+    compare(cpu, d, lane(a), lane(b), imm);
+}
+
+static void do_fcmp0(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm)
+{
+    compare(cpu, d, lane(a), 0, imm);
 }
 
 /* FCCMP: @c tells whether the condition holds. */
-static uint64_t do_fccmp(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+static void do_fccmp(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm)
 {
-    return c ? compare(cpu, a, b, imm) : imm >> CMP_NZCV_SHIFT;
+    uint32_t holds, nzcv = (uint32_t)(imm >> IR_FP_ELSE_SHIFT);
+
+    memcpy(&holds, c, sizeof(holds));
+    if (holds) {
+        compare(cpu, d, lane(a), lane(b), imm);
+    } else {
+        memcpy(d, &nzcv, sizeof(nzcv));
+    }
 }
 
-static const IrHelper fcmp = { "fcmp", IR_I32, 2, SIMD_FPSR, .fn.scalar = do_fcmp };
-static const IrHelper fccmp = { "fccmp", IR_I32, 3, SIMD_FPSR, .fn.scalar = do_fccmp };
+#define COMPARE(ident, args) \
+    static const IrHelper ident = { #ident, IR_I32, args, SIMD_FPSR, true, IR_INLINE_FCMP, .fn.vec = do_##ident }
+
+COMPARE(fcmp, 2);
+COMPARE(fcmp0, 1);
+COMPARE(fccmp, 3);
 
 static void emit_compare(A64Trans *t, const A64Fields *f, bool with_zero, bool signal)
 {
@@ -199,9 +216,9 @@ static void emit_compare(A64Trans *t, const A64Fields *f, bool with_zero, bool s
     if (!begin(t, f, &size)) {
         return;
     }
-    IrRef a = a64_v(t, IR_I64, f->Rn);
-    IrRef b = with_zero ? ir_const(t->ir, IR_I64, 0) : a64_v(t, IR_I64, f->Rm);
-    IrRef nzcv = ir_call(t->ir, &fcmp, a, b, 0, size | (signal ? CMP_SIGNAL : 0));
+    IrRef a = a64_v(t, IR_V128, f->Rn);
+    IrRef b = with_zero ? 0 : a64_v(t, IR_V128, f->Rm);
+    IrRef nzcv = simd_call(t, with_zero ? &fcmp0 : &fcmp, a, b, 0, simd_one(size) | (signal ? IR_FP_SIGNAL_NAN : 0));
     a64_set_nzcv(t, ir_flags_unpack(t->ir, nzcv));
 }
 
@@ -222,9 +239,9 @@ A64("00011110 ftype 1 Rm cond 01 Rn op nzcv", fccmp)
     unsigned size;
 
     if (begin(t, f, &size)) {
-        uint64_t imm = size | (f->op ? CMP_SIGNAL : 0) | f->nzcv << CMP_NZCV_SHIFT;
+        uint64_t imm = simd_one(size) | (f->op ? IR_FP_SIGNAL_NAN : 0) | f->nzcv << IR_FP_ELSE_SHIFT;
         IrRef    cond = a64_cond(t, f->cond);
-        IrRef    v = ir_call(t->ir, &fccmp, a64_v(t, IR_I64, f->Rn), a64_v(t, IR_I64, f->Rm), cond, imm);
+        IrRef    v = simd_call(t, &fccmp, a64_v(t, IR_V128, f->Rn), a64_v(t, IR_V128, f->Rm), cond, imm);
         a64_set_nzcv(t, ir_flags_unpack(t->ir, v));
     }
 }

@@ -286,6 +286,21 @@ static uint64_t do_read_daif(void *opaque, uint64_t a, uint64_t b, uint64_t c, u
 
 static const IrHelper read_daif = { "read_daif", IR_I64, 0, IR_READS, .fn.scalar = do_read_daif };
 
+/* FPSR through helpers: what inline operations raised is in it only then. */
+static uint64_t do_read_fpsr(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    return ((A64Cpu *)cpu)->fpsr;
+}
+
+static uint64_t do_write_fpsr(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    ((A64Cpu *)cpu)->fpsr = (uint32_t)a & FPSR_BITS;
+    return 0;
+}
+
+static const IrHelper read_fpsr = { "read_fpsr", IR_I32, 0, IR_STATUS, .fn.scalar = do_read_fpsr };
+static const IrHelper write_fpsr = { "write_fpsr", IR_VOID, 1, IR_STATUS, .fn.scalar = do_write_fpsr };
+
 /* MRS of PSTATE fields and FP registers; false: not one of those. */
 static bool mrs_inline(A64Trans *t, uint32_t enc, unsigned Rt)
 {
@@ -296,7 +311,8 @@ static bool mrs_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         a64_set_x(t, IR_I64, Rt, a64_shift(t, IR_I64, bits, A64_LSL, 28));
     } else if (enc == ENC_FPCR || enc == ENC_FPSR) {
         if (a64_fp_check(t)) {
-            a64_set_x(t, IR_I32, Rt, ir_get(t->ir, enc == ENC_FPCR ? A64_R_FPCR : A64_R_FPSR));
+            a64_set_x(t, IR_I32, Rt,
+                      enc == ENC_FPCR ? ir_get(t->ir, A64_R_FPCR) : ir_call(t->ir, &read_fpsr, 0, 0, 0, 0));
         }
     } else if (enc == ENC_DAIF && t->el != 0) {
         a64_set_x(t, IR_I64, Rt, ir_call(t->ir, &read_daif, 0, 0, 0, 0));
@@ -317,11 +333,15 @@ static bool msr_inline(A64Trans *t, uint32_t enc, unsigned Rt)
     if (enc == ENC_NZCV) {
         IrRef bits = ir_opi(t->ir, IR_bfx, IR_I32, a64_x(t, IR_I32, Rt), 0, 28 | 4 << 8);
         a64_set_nzcv(t, ir_flags_unpack(t->ir, bits));
-    } else if (enc == ENC_FPCR || enc == ENC_FPSR) {
+    } else if (enc == ENC_FPCR) {
         if (a64_fp_check(t)) {
-            IrRef mask = ir_const(t->ir, IR_I32, enc == ENC_FPCR ? FPCR_BITS : FPSR_BITS);
-            ir_put(t->ir, enc == ENC_FPCR ? A64_R_FPCR : A64_R_FPSR,
-                   ir_op2(t->ir, IR_and, IR_I32, a64_x(t, IR_I32, Rt), mask));
+            IrRef v = ir_op2(t->ir, IR_and, IR_I32, a64_x(t, IR_I32, Rt), ir_const(t->ir, IR_I32, FPCR_BITS));
+            ir_put(t->ir, A64_R_FPCR, v);
+            a64_leave(t); /* it may change A64_KEY_FP_MODE */
+        }
+    } else if (enc == ENC_FPSR) {
+        if (a64_fp_check(t)) {
+            ir_call(t->ir, &write_fpsr, a64_x(t, IR_I32, Rt), 0, 0, 0);
         }
     } else if (direct_register(t, enc, true, &reg)) {
         ir_put(t->ir, reg, a64_x(t, IR_I64, Rt));

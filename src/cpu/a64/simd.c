@@ -4,6 +4,8 @@
  */
 #include "cpu/a64/simd.h"
 
+#include <assert.h>
+
 bool simd_begin_any(A64Trans *t, unsigned size, unsigned sizes)
 {
     if (!(sizes >> size & 1)) {
@@ -18,12 +20,26 @@ bool simd_begin(A64Trans *t, unsigned size, unsigned Q, unsigned sizes)
     return simd_begin_any(t, size, Q ? sizes : sizes & ~(unsigned)SIMD_D);
 }
 
+static_assert((int)IR_FP_TO_ZERO == FP_TOZERO << SIMD_ARG_SHIFT && (int)IR_FP_UP == FP_POSINF << SIMD_ARG_SHIFT &&
+                  (int)IR_FP_DOWN == FP_NEGINF << SIMD_ARG_SHIFT && (int)IR_FP_AWAY == FP_TIEAWAY << SIMD_ARG_SHIFT &&
+                  (int)IR_FP_CURRENT == SIMD_ROUND_CURRENT << SIMD_ARG_SHIFT &&
+                  (int)IR_FP_UNSIGNED == SIMD_UNSIGNED << SIMD_ARG_SHIFT &&
+                  (int)IR_FP_SIGNAL_INEXACT == SIMD_ROUND_EXACT << SIMD_ARG_SHIFT &&
+                  (int)IR_FP_FRACTION_SHIFT == SIMD_FBITS_SHIFT + SIMD_ARG_SHIFT, "the immediate that both know");
+
+IrRef simd_call(A64Trans *t, const IrHelper *h, IrRef a, IrRef b, IrRef c, uint64_t imm)
+{
+    bool plain = (h->effects & IR_STATUS) == 0 || (t->key & A64_KEY_FP_MODE) == 0;
+
+    return ir_call(t->ir, h, a, b, c, imm | (plain ? 0 : IR_INLINE_NOT));
+}
+
 void simd_emit_m(A64Trans *t, const A64Fields *f, const IrHelper *h, SimdShape shape, IrRef m)
 {
     IrRef n = a64_v(t, IR_V128, f->Rn);
     IrRef d = h->n_args == 3 ? a64_v(t, IR_V128, f->Rd) : 0;
 
-    a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, h, n, m, d, shape));
+    a64_set_v(t, IR_V128, f->Rd, simd_call(t, h, n, m, d, shape));
 }
 
 void simd_emit(A64Trans *t, const A64Fields *f, const IrHelper *h, SimdShape shape)

@@ -109,7 +109,7 @@ static inline void simd_set(SimdVec *v, unsigned size_log2, unsigned lane, uint6
     memcpy(&vc, c, sizeof(vc));
 
 /* Floating-point and saturating helpers read FPCR and write FPSR. */
-enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_READS | IR_WRITES };
+enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
 
 #define SIMD_HELPER(name, args, effects)                                                                   \
     const IrHelper simd_##name = { #name, IR_V128, args, effects, true, (IrInline)SIMD_INLINE_##name,      \
@@ -148,16 +148,17 @@ enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_READS | IR_WRITES };
     X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl_regs, NONE) X(tbx_regs, NONE) X(gather3, GATHER3)             \
     X(scatter3, SCATTER3)                                                                                  \
     /* floating point */                                                                                   \
-    X(fadd, NONE) X(fsub, NONE) X(fmul, NONE) X(fdiv, NONE) X(fmla, NONE) X(fmls, NONE) X(fmulx, NONE)     \
-    X(fmax, NONE) X(fmin, NONE) X(fmaxnm, NONE) X(fminnm, NONE) X(fabd, NONE) X(frecps, NONE)              \
-    X(frsqrts, NONE) X(fcmeq, NONE) X(fcmge, NONE) X(fcmgt, NONE) X(facge, NONE) X(facgt, NONE)            \
-    X(fcmeq0, NONE) X(fcmge0, NONE) X(fcmgt0, NONE) X(fcmle0, NONE) X(fcmlt0, NONE) X(fsqrt, NONE)         \
-    X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, NONE) X(frint_n, NONE) X(fcvt_int, NONE)     \
-    X(cvtf, NONE) X(fcvtl, NONE) X(fcvtn, NONE) X(fcvtxn, NONE) X(fmaxv, NONE) X(fminv, NONE)              \
-    X(fmaxnmv, NONE) X(fminnmv, NONE) X(fcmla, NONE) X(fcadd, NONE) X(fmlal, NONE) X(fnmul, NONE)          \
-    X(fnmadd, NONE) X(fnmsub, NONE) X(fcvt, NONE) X(fadd_s, NONE) X(fsub_s, NONE) X(fmul_s, NONE)          \
-    X(fdiv_s, NONE) X(fmla_s, NONE) X(fmls_s, NONE) X(fsqrt_s, NONE) X(fadd_d, NONE) X(fsub_d, NONE)       \
-    X(fmul_d, NONE) X(fdiv_d, NONE) X(fmla_d, NONE) X(fmls_d, NONE) X(fsqrt_d, NONE)                       \
+    X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, NONE)     \
+    X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, NONE)              \
+    X(frsqrts, NONE) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
+    X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
+    X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, FROUND) X(frint_n, NONE)     \
+    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, NONE) X(fcvtn, NONE) X(fcvtxn, NONE) X(fmaxv, NONE)       \
+    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fcmla, NONE) X(fcadd, NONE) X(fmlal, NONE)          \
+    X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \
+    X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)      \
+    X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)      \
+    X(fabs, FABS) X(fneg, FNEG)                                                                            \
     /* cryptography */                                                                                     \
     X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)       \
     X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \
@@ -192,6 +193,9 @@ bool simd_begin(A64Trans *t, unsigned size, unsigned Q, unsigned sizes);
 
 /* The same for scalar forms and for widening and narrowing ones, where no size needs Q. */
 bool simd_begin_any(A64Trans *t, unsigned size, unsigned sizes);
+
+/* simd_call - as ir_call(); not inline where FPCR asks for what inline operations do not do. */
+IrRef simd_call(A64Trans *t, const IrHelper *h, IrRef a, IrRef b, IrRef c, uint64_t imm);
 
 /* V64 or V128. */
 static inline IrType simd_type(unsigned Q) { return Q ? IR_V128 : IR_V64; }

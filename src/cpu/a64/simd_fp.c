@@ -118,6 +118,25 @@ FP(fcmgt0, 1, ONES(fp_compare_gt(e, fmt, x, 0)))
 FP(fcmle0, 1, ONES(fp_compare_ge(e, fmt, 0, x)))
 FP(fcmlt0, 1, ONES(fp_compare_gt(e, fmt, 0, x)))
 
+/* FABS and FNEG (scalar): no lane is a number to them. */
+SIMD_FN(fabs)
+{
+    SimdVec r = { { 0 } };
+    memcpy(&r.u64[0], a, 8);
+    r.u64[0] &= mask64((8u << simd_size(imm)) - 1);
+    memcpy(d, &r, sizeof(r));
+}
+SIMD_HELPER(fabs, 1, SIMD_PURE);
+
+SIMD_FN(fneg)
+{
+    SimdVec r = { { 0 } };
+    memcpy(&r.u64[0], a, 8);
+    r.u64[0] = fp_neg(fmt_of(imm), r.u64[0]) & mask64(8u << simd_size(imm));
+    memcpy(d, &r, sizeof(r));
+}
+SIMD_HELPER(fneg, 1, SIMD_PURE);
+
 /* ---- conversions ---- */
 
 static FpRounding rounding_of(const FpEnv *e, unsigned arg)

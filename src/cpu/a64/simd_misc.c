@@ -375,7 +375,7 @@ static void fp_pair(A64Trans *t, const A64Fields *f, unsigned size, const IrHelp
     if (a64_fp_check(t)) {
         IrRef n = a64_v(t, IR_V128, f->Rn);
         IrRef second = ir_opi(t->ir, IR_vext, IR_V128, n, n, 1u << size);
-        a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, h, n, second, 0, simd_one(size)));
+        a64_set_v(t, IR_V128, f->Rd, simd_call(t, h, n, second, 0, simd_one(size)));
     }
 }
 

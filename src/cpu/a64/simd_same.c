@@ -253,7 +253,7 @@ static void fp_pairs(A64Trans *t, const A64Fields *f, unsigned size, const IrHel
         even = ir_op1(t->ir, IR_vlow, IR_V128, even);
         odd = ir_op1(t->ir, IR_vlow, IR_V128, odd);
     }
-    a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, h, even, odd, 0, simd_shape(size, f->Q)));
+    a64_set_v(t, IR_V128, f->Rd, simd_call(t, h, even, odd, 0, simd_shape(size, f->Q)));
 }
 
 /* The encodings of single and double, and of half precision; @a is bit 23, which with U and opcode

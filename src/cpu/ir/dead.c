@@ -2,9 +2,15 @@
  * Removal of what nobody sees: puts that are overwritten before a get, a fault, a reading helper or the exit;
  * and values without uses.
  */
-#include <string.h>
-
 #include "cpu/ir/passes.h"
+
+/* Someone may look at guest registers. */
+static void forget(const IrBlock *b, bool *overwritten, unsigned effects)
+{
+    for (size_t r = 0; r < b->n_regs; r++) {
+        overwritten[r] &= effects == IR_STATUS && !b->regs[r].status;
+    }
+}
 
 void ir_pass_dead_puts(IrBlock *b)
 {
@@ -21,7 +27,7 @@ void ir_pass_dead_puts(IrBlock *b)
         } else if (n->op == IR_get) {
             overwritten[n->imm] = false;
         } else if (ir_node_effects(n) != IR_PURE) {
-            memset(overwritten, 0, sizeof(overwritten));
+            forget(b, overwritten, ir_node_effects(n));
         }
     }
 }

@@ -120,8 +120,12 @@ static void call_vector(Cpu *cpu, const XOp *op)
     const XCall *call = op->call;
     uint8_t     *s = (uint8_t *)cpu;
 
-    if (call->mask != 0 && call->helper->ret <= IR_I64) {
-        SET_64(op->d, 0); /* a scalar result is written in its own width */
+    if (call->mask != 0 && call->helper->ret <= IR_I64) { /* written in its own width, perhaps over an operand */
+        uint64_t r[2] = { 0 };
+
+        call->helper->fn.vec(cpu, r, P(op->a), P(op->b), P(op->c), call->imm);
+        SET_64(op->d, r[0]);
+        return;
     }
     call->helper->fn.vec(cpu, P(op->d), P(op->a), P(op->b), P(op->c), call->imm);
 }

@@ -1,9 +1,17 @@
 /*
- * Store-to-load forwarding over guest registers. A helper that writes registers makes all of them unknown.
+ * Store-to-load forwarding over guest registers. A helper that writes registers makes all of them unknown, one with
+ * IR_STATUS those that are so marked.
  */
-#include <string.h>
-
 #include "cpu/ir/passes.h"
+
+static void forget(const IrBlock *b, IrRef *known, unsigned effects)
+{
+    for (size_t r = 0; r < b->n_regs; r++) {
+        if ((effects & IR_WRITES) != 0 || b->regs[r].status) {
+            known[r] = 0;
+        }
+    }
+}
 
 void ir_pass_forward(IrBlock *b)
 {
@@ -26,8 +34,8 @@ void ir_pass_forward(IrBlock *b)
             n->op = IR_NOP;
         } else if (n->op == IR_put) {
             known[n->imm] = n->a;
-        } else if (n->op == IR_call && (n->helper->effects & IR_WRITES) != 0) {
-            memset(known, 0, sizeof(known));
+        } else if (n->op == IR_call && (n->helper->effects & (IR_WRITES | IR_STATUS)) != 0) {
+            forget(b, known, n->helper->effects);
         }
     }
 }

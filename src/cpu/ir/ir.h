@@ -43,6 +43,8 @@ typedef struct IrReg {
     uint32_t    offset; /* bytes from the start of the guest's CPU structure; below 64 KiB */
     bool        not_key; /* never part of CpuGuest.key(). Without it a put of a register of type I8 to I32
                             makes the engine ask for the key again at the block's exit (slower, no link) */
+    bool        status;  /* helpers with IR_STATUS read and write it. One that CpuGuest.fp_raised() writes is read
+                            by such helpers only */
 } IrReg;
 
 /* Operations with a pure meaning; the list, types and meanings are in ops.h. */
@@ -100,6 +102,7 @@ enum {
                       instruction; the block is left after that instruction */
     IR_TIME = 16,  /* needs the exact instruction count and program counter */
     IR_MEM = 32,   /* reads or writes guest memory */
+    IR_STATUS = 64, /* reads and writes guest registers that IrReg calls status, and no others */
 };
 
 /*
@@ -109,10 +112,14 @@ enum {
  *   bits 1:0    log2 of the bytes of a lane; of the narrow one where sizes differ
  *   bit 2       all of the register, else its low half; where sizes differ, the upper half of the narrow side
  *   bit 3       the lowest lane only
+ *   bit 4       not inline: what is said here does not hold; call the helper
  *   bits 39:8   an argument ("count")
  *
- * Lanes of the result that are not covered are zero. SATURATING ones have IR_WRITES: a lane that does not fit becomes
+ * Lanes of the result that are not covered are zero. SATURATING ones have IR_STATUS: a lane that does not fit becomes
  * the nearest number that does, and the helper notes it in a guest register; when all fit they write none.
+ *
+ * Floating point: lanes of 32 and 64 bits, IEEE 754, rounded to nearest even, nothing flushed to zero. Exceptions are
+ * collected for CpuGuest.fp_raised(). What becomes of NaNs is the helper's affair; comparisons with a NaN are false.
  */
 typedef enum IrInline {
     IR_INLINE_NONE,
@@ -183,7 +190,43 @@ typedef enum IrInline {
     IR_INLINE_SHA256_FIRST, IR_INLINE_SHA256_SECOND,
     IR_INLINE_SHA256_SCHEDULE0, /* b + sigma0(b[1] b[2] b[3] a[0]) */
     IR_INLINE_SHA256_SCHEDULE1, /* c + (a[1] a[2] a[3] b[0]) + sigma1(b[2] b[3], the first two of the result) */
+
+    /* floating point */
+    IR_INLINE_FADD, IR_INLINE_FSUB, IR_INLINE_FMUL, IR_INLINE_FDIV, IR_INLINE_FSQRT,
+    IR_INLINE_FNMUL,                      /* -(x * y) */
+    IR_INLINE_FABD,                       /* |x - y| */
+    IR_INLINE_FMLA, IR_INLINE_FMLS,       /* z + x * y, z - x * y, rounded once */
+    IR_INLINE_FNMLA, IR_INLINE_FNMLS,     /* -z - x * y, -z + x * y */
+    IR_INLINE_FMAX, IR_INLINE_FMIN,       /* of numbers: +0 is above -0 */
+    IR_INLINE_FABS, IR_INLINE_FNEG,       /* the sign alone: these are PURE */
+    IR_INLINE_FCMEQ, IR_INLINE_FCMGE, IR_INLINE_FCMGT, /* all ones or zero. GE, GT: invalid for any NaN, not only */
+    IR_INLINE_FACGE, IR_INLINE_FACGT,     /* a signalling one. FAC..: of absolute values */
+    IR_INLINE_FCMEQ0, IR_INLINE_FCMGE0, IR_INLINE_FCMGT0, IR_INLINE_FCMLE0, IR_INLINE_FCMLT0, /* with zero */
+    IR_INLINE_FROUND,                     /* to an integral value. From here on IR_FP_... in the argument */
+    IR_INLINE_FCVT,                       /* one lane to the size log2 in the argument's low bits */
+    IR_INLINE_F_TO_I, IR_INLINE_I_TO_F,   /* to and from integers of the same size */
+    IR_INLINE_F_TO_X, IR_INLINE_X_TO_F,   /* the lowest lane to I64, and back, from its low bits; zero above */
+    IR_INLINE_FCMP,                       /* I32, IR_PACK_...: less N, equal Z C, greater C, unordered C V; of x and y,
+                                           * or of x and 0 without b; the argument's upper bits when c is 0 */
 } IrInline;
+
+/* Arguments of floating-point conversions: bits of the immediate. */
+enum {
+    IR_FP_ROUND = 7 << 8,
+    IR_FP_NEAREST = 0 << 8,       /* to even */
+    IR_FP_UP = 1 << 8,
+    IR_FP_DOWN = 2 << 8,
+    IR_FP_TO_ZERO = 3 << 8,
+    IR_FP_AWAY = 4 << 8,          /* to nearest, ties away from zero */
+    IR_FP_CURRENT = 7 << 8,       /* to even, see above */
+    IR_FP_SIGNAL_INEXACT = 1 << 11, /* FROUND: else it does not */
+    IR_FP_UNSIGNED = 1 << 11,     /* the integer */
+    IR_FP_FRACTION_SHIFT = 12,    /* the integer's fraction bits: 7 bits */
+    IR_FP_X64 = 1 << 20,          /* F_TO_X, X_TO_F: an integer of 64 bits, else 32 */
+    IR_FP_SIGNAL_NAN = 1 << 8,    /* FCMP: invalid for any NaN */
+    IR_FP_ELSE_SHIFT = 12,        /* FCMP: what it is when c is 0 */
+    IR_INLINE_NOT = 1 << 4,
+};
 
 /* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every
  * operand and the result go by pointer to their storage (16 bytes and up, in guest byte order of lanes)

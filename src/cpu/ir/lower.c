@@ -474,9 +474,11 @@ static void find_writes(Lower *l)
         }
         if (n->op == IR_put) {
             next[n->imm] = (uint16_t)i;
-        } else if (n->op == IR_call && (n->helper->effects & IR_WRITES) != 0) {
+        } else if (n->op == IR_call && (n->helper->effects & (IR_WRITES | IR_STATUS)) != 0) {
             for (size_t r = 0; r < l->ir->n_regs; r++) {
-                next[r] = (uint16_t)i;
+                if ((n->helper->effects & IR_WRITES) != 0 || l->ir->regs[r].status) {
+                    next[r] = (uint16_t)i;
+                }
             }
         }
     }
@@ -566,7 +568,9 @@ static bool may_write_early(Lower *l, unsigned from, unsigned to, unsigned reg)
         if (!is_emitted(l, i)) {
             continue;
         }
-        if (ir_node_effects(n) != IR_PURE || ((n->op == IR_get || n->op == IR_put) && n->imm == reg) ||
+        unsigned effects = ir_node_effects(n) & (l->ir->regs[reg].status ? ~0u : ~(unsigned)IR_STATUS);
+
+        if (effects != IR_PURE || ((n->op == IR_get || n->op == IR_put) && n->imm == reg) ||
             reads_register(l, i, reg)) {
             return false;
         }

@@ -155,7 +155,7 @@ static bool check_call(Verifier *v, const IrNode *n)
     const IrHelper *h = n->helper;
 
     if (h == NULL || n->type != h->ret ||
-        (h->effects & ~(IR_READS | IR_WRITES | IR_FAULTS | IR_ENDS | IR_TIME | IR_MEM))) {
+        (h->effects & ~(IR_READS | IR_WRITES | IR_FAULTS | IR_ENDS | IR_TIME | IR_MEM | IR_STATUS))) {
         return fail(v, "not as the helper is declared");
     }
     if (h->effects & IR_ENDS) {

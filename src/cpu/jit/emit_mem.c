@@ -312,7 +312,7 @@ static void emit_direct_call(Gen *g, const IrNode *n)
     X86Reg          d = X86_NO_REG;
 
     if (writes) {
-        gen_evacuate_all(g);
+        gen_evacuate(g, h->effects);
     }
     if (h->effects != IR_PURE) {
         gen_store_pins(g, g->region ? g->written : g->dirty);
@@ -368,8 +368,8 @@ static void emit_call_by_site(Gen *g, const IrNode *n)
     X86Xmm   x = 0;
     uint32_t id;
 
-    if (effects & IR_WRITES) {
-        gen_evacuate_all(g);
+    if (effects & (IR_WRITES | IR_STATUS)) {
+        gen_evacuate(g, effects);
     }
     if (has_result(n) && vector) {
         x = gen_dest_xmm(g);
@@ -387,7 +387,7 @@ static void emit_call_by_site(Gen *g, const IrNode *n)
         s->d = vector ? gen_place_xmm(x, n->type) : gen_place_gpr(d, n->type);
     }
     gen_call(g, id);
-    if (!wide && !g->region) {
+    if ((effects & ~IR_STATUS) != 0 && !g->region) {
         g->dirty = 0; /* C wrote them back */
     }
     if (has_result(n) && vector) {
@@ -399,7 +399,7 @@ static void emit_call_by_site(Gen *g, const IrNode *n)
 
 void emit_call(Gen *g, const IrNode *n)
 {
-    if (n->op == IR_call && !n->helper->vector) {
+    if (n->op == IR_call && !n->helper->vector && (n->helper->effects & IR_STATUS) == 0) {
         emit_direct_call(g, n);
     } else {
         emit_call_by_site(g, n);

@@ -373,7 +373,8 @@ static bool quiet_between(const Gen *g, unsigned from, unsigned to, unsigned reg
         if (g->mode[i] == MODE_DEAD) {
             continue;
         }
-        if (ir_node_effects(n) != IR_PURE || ((n->op == IR_get || n->op == IR_put) && n->imm == reg)) {
+        if ((ir_node_effects(n) & ~IR_STATUS) != IR_PURE ||
+            ((n->op == IR_get || n->op == IR_put) && n->imm == reg)) {
             return false;
         }
     }
@@ -656,10 +657,10 @@ static void evacuate(Gen *g, unsigned reg)
     g->alias_head[reg] = 0;
 }
 
-void gen_evacuate_all(Gen *g)
+void gen_evacuate(Gen *g, unsigned effects)
 {
     for (size_t reg = 0; reg < g->ir->n_regs; reg++) {
-        if (g->alias_head[reg] != 0) {
+        if (g->alias_head[reg] != 0 && ((effects & IR_WRITES) != 0 || g->ir->regs[reg].status)) {
             evacuate(g, (unsigned)reg);
         }
     }
@@ -753,6 +754,34 @@ X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch)
         return scratch;
     }
     return v->reg;
+}
+
+/* Constants live as long as the code: all of it goes when there are too many. */
+X86Mem gen_constant(Gen *g, uint64_t high, uint64_t low)
+{
+    Jit     *j = g->j;
+    uint32_t i = 0;
+
+    while (i < j->n_constants && (j->constant[i].q[0] != low || j->constant[i].q[1] != high)) {
+        i++;
+    }
+    if (i == CPU_CONSTANTS) {
+        g->failed = g->arena_full = true;
+        i = 0;
+    } else if (i == j->n_constants) {
+        j->constant[i] = (CpuTemp){ { low, high } };
+        j->n_constants++;
+        j->constants_version++;
+    }
+    return gen_mem((int32_t)(offsetof(Cpu, constant) + i * sizeof(CpuTemp)));
+}
+
+X86Mem gen_constant_lanes(Gen *g, unsigned size_log2, uint64_t v)
+{
+    for (unsigned size = size_log2; size < 3; size++) {
+        v = (v & mask64(8u << size)) | v << (8u << size);
+    }
+    return gen_constant(g, v, v);
 }
 
 /* ---- destinations ---- */
@@ -895,7 +924,7 @@ Cold *gen_cold(Gen *g, uint32_t id)
         g->failed = true;
     }
 
-    *c = (Cold){ ASM_LABEL, ASM_LABEL, id };
+    *c = (Cold){ .from = ASM_LABEL, .back = ASM_LABEL, .resume = ASM_LABEL, .site = id };
     return c;
 }
 
@@ -912,6 +941,9 @@ static void emit_cold(Gen *g)
         Cold *c = &g->cold[i];
 
         asm_bind(&g->as, &c->from);
+        if (c->first != NULL) {
+            c->first(g, c);
+        }
         gen_call(g, c->site);
         asm_jmp(&g->as, &c->back);
     }
@@ -1114,7 +1146,9 @@ static void emit_node(Gen *g, const IrNode *n)
 /* Registers of operands that die here are free for the result, except where the node needs them until its end. */
 static bool frees_early(const IrNode *n)
 {
-    return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op);
+    bool redone = n->op == IR_call && (n->helper->effects & IR_STATUS) != 0; /* by C, when inline will not do */
+
+    return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op) && !redone;
 }
 
 static void emit_nodes(Gen *g)

@@ -4,6 +4,7 @@
 #include "cpu/jit/jit.h"
 
 #include <capstone/capstone.h>
+#include <immintrin.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -171,7 +172,8 @@ size_t jit_code_bytes(const Jit *j) { return j->mem.used; }
 
 void jit_reset(Jit *j)
 {
-    j->n_sites = j->n_pool = 0;
+    j->n_sites = j->n_pool = j->n_constants = 0;
+    j->constants_version++;
     j->n_exits = 1;
     code_mem_reset(&j->mem);
     make_routines(j);
@@ -179,10 +181,41 @@ void jit_reset(Jit *j)
 
 /* ---- running ---- */
 
+/*
+ * The host's exception flags collect what inline floating point raises; nothing clears them while generated code runs,
+ * and C that computes with floating point does so between jit_settle() and the next clearing. All are masked.
+ */
+enum { MXCSR_CLEAN = 0x1f80 };
+
+void jit_clear_flags(void) { _mm_setcsr(MXCSR_CLEAN); }
+
+void jit_settle(Cpu *cpu)
+{
+    unsigned csr = _mm_getcsr(), raised = (csr & 1) | (csr >> 1 & 0x1e); /* bit 1: denormal operand */
+
+    if (raised != 0) {
+        if (cpu->guest->fp_raised != NULL) {
+            cpu->guest->fp_raised(cpu, raised);
+        }
+        jit_clear_flags();
+    }
+}
+
+static void bring_constants(const Jit *j, Cpu *cpu)
+{
+    memcpy(cpu->constant, j->constant, j->n_constants * sizeof(j->constant[0]));
+    cpu->constants_version = j->constants_version;
+}
+
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
 {
+    if (cpu->constants_version != j->constants_version) {
+        bring_constants(j, cpu);
+    }
     cpu->exit_id = 0;
+    jit_clear_flags();
     ExecExit how = (ExecExit)j->enter(cpu, b->code);
+    jit_settle(cpu);
 
     *link = (ExecLink){ NULL, 0, NULL };
     if (how == EXEC_DONE) {

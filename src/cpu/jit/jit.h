@@ -34,6 +34,9 @@ typedef struct JitPart {
 /* jit_compile_region - machine code for several blocks of one page; execution enters at the first. */
 LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out);
 
+/* jit_settle - report the floating-point exceptions that generated code raised. */
+void jit_settle(Cpu *cpu);
+
 /* jit_run - run @b and what follows it. */
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link);
 

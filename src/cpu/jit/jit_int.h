@@ -92,8 +92,13 @@ struct Jit {
     uint32_t   n_exits, max_exits;
     uint64_t  *pool;
     uint32_t   n_pool, max_pool;
+    CpuTemp    constant[CPU_CONSTANTS]; /* copied to a CPU when it enters code and its copy is an older version */
+    uint32_t   n_constants, constants_version;
     struct Gen *gen;
 };
+
+/* jit_clear_flags - floating point raised nothing so far, whatever C did. */
+void jit_clear_flags(void);
 
 /* jit_slow - the C side of every call from generated code. 0: go on; 1: leave the block, an exception was raised. */
 int jit_slow(Cpu *cpu, uint32_t site);
@@ -120,6 +125,10 @@ enum { REG_FREE = 0, REG_PINNED = 0xffff, REG_NEVER = 0xfffe };
 typedef struct Cold {
     AsmLabel from, back;
     uint32_t site;
+    void   (*first)(struct Gen *g, struct Cold *c); /* emits what comes before the call; NULL: nothing */
+    AsmLabel resume; /* where that may lead instead */
+    X86Xmm   value;
+    uint8_t  shape;
 } Cold;
 
 typedef enum FuseMode {
@@ -215,6 +224,11 @@ bool gen_uses_gpr(Gen *g, IrRef r, X86Reg reg);
 X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch);
 bool   gen_uses_xmm(Gen *g, IrRef r, X86Xmm reg);
 
+/* gen_constant - 16 bytes in memory, aligned, that hold @high:@low. */
+X86Mem gen_constant(Gen *g, uint64_t high, uint64_t low);
+/* The same with every lane of 8 << @size_log2 bits being @v. */
+X86Mem gen_constant_lanes(Gen *g, unsigned size_log2, uint64_t v);
+
 /*
  * The destination of the current node: gen_dest_gpr() and gen_dest_xmm() give a register, and gen_done_*() must follow
  * with the same register once the value is in it. It may be the register of an operand that dies here. @canon: bits
@@ -246,8 +260,8 @@ void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
 void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty);
 /* gen_call - call C for a site here. */
 void gen_call(Gen *g, uint32_t id);
-/* Put aliases of guest registers that are needed after the current node out of the way of a write. */
-void gen_evacuate_all(Gen *g);
+/* Put aliases of guest registers that are needed after the current node out of the way of a helper's writes. */
+void gen_evacuate(Gen *g, unsigned effects);
 
 /* ---- emission: true when the node was handled ---- */
 void emit_integer(Gen *g, const IrNode *n);
@@ -260,6 +274,7 @@ void emit_call(Gen *g, const IrNode *n);
 void emit_guard(Gen *g, const IrNode *n);
 bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
+bool emit_fp_helper(Gen *g, const IrNode *n); /* one of floating point */
 void emit_exit(Gen *g, const IrNode *n);
 
 /* A generator's working state. */

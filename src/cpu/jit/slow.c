@@ -153,12 +153,18 @@ static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
     const IrHelper *h = s->helper;
     uint64_t        tmp[3][2], r[2] = { 0 };
 
+    if (h->effects & IR_STATUS) {
+        jit_settle(cpu);
+    }
     if (h->vector) {
         h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]), pointer(j, cpu, &s->c, tmp[2]),
                   s->imm);
     } else {
         r[0] = h->fn.scalar(cpu, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c), s->imm);
         r[0] &= h->ret == IR_FLAGS ? 15 : mask64(MIN(ir_type_bits(h->ret), 64));
+    }
+    if (h->effects & IR_STATUS) {
+        jit_clear_flags(); /* it may have used the host's floating point */
     }
     if (!cpu->fault && (h->effects & IR_WRITES)) {
         reload(cpu, s);
@@ -209,6 +215,10 @@ int jit_slow(Cpu *cpu, uint32_t site)
     }
     if (s->kind == SITE_EVAL) {
         evaluate(j, cpu, s);
+        return 0;
+    }
+    if (s->kind == SITE_CALL && (s->helper->effects & ~IR_STATUS) == 0) {
+        call_helper(j, cpu, s); /* sees no pinned register and does not fault */
         return 0;
     }
     cpu->site = &s->at;

@@ -1,0 +1,788 @@
+/*
+ * Floating point inline: scalars and vectors of single and double precision. IEEE 754 leaves little to differ: an
+ * operation of the host gives the guest's result and raises its exceptions, which collect in MXCSR until jit_settle(),
+ * except where
+ *
+ *   - the result is a NaN: which one is the guest's affair;
+ *   - the result is the smallest normal number: the guest may detect tininess before rounding, the host does so after;
+ *   - a number does not fit the integer it is converted to.
+ *
+ * So the host does the operation, a test of the result finds these cases, and C does the operation anew. What the
+ * operands raised on the host up to there must be a part of what the guest raises: hence the order of some tests.
+ */
+#include "cpu/jit/asm_sse.h"
+#include "cpu/jit/jit_int.h"
+
+enum { CMP_EQ = 0, CMP_LT = 1, CMP_LE = 2, CMP_UNORDERED = 3 }; /* Intel SDM, "CMPPS": predicates */
+enum { TO_NEAREST = 0, DOWN = 1, UP = 2, TO_ZERO = 3, QUIET = 8 }; /* "ROUNDPS": QUIET does not raise inexact */
+
+typedef struct Fp {
+    Gen          *g;
+    const IrNode *n;
+    unsigned      size;  /* log2 of a lane's bytes */
+    bool          one, wide;
+    unsigned      bytes; /* of the lanes; above them the result is zero */
+    X86Xmm        d, t;  /* the destination; where the result is made: no operand's register */
+    Cold         *cold;
+} Fp;
+
+/* A second source, in memory perhaps. */
+typedef struct Src {
+    bool   mem;
+    X86Xmm x;
+    X86Mem m;
+} Src;
+
+/* ---- forms of instructions ---- */
+
+/* Of the four forms of an instruction, PS, PD, SS and SD, the one for these lanes. */
+static X86Sse form(const Fp *p, X86Sse ps)
+{
+    static const uint8_t prefix[2][2] = { { 0x00, 0x66 }, { 0xf3, 0xf2 } };
+
+    ps.prefix = prefix[p->one][p->size == 3];
+    ps.flags &= (uint8_t)~X86_MERGES;
+    return ps;
+}
+
+/* The same for integers in place of the lanes: D or Q. */
+static X86Sse lanes(const Fp *p, X86Sse d, X86Sse q) { return p->size == 3 ? q : d; }
+
+static void put2(const Fp *p, X86Sse op, X86Xmm d, X86Xmm x, Src y)
+{
+    if (y.mem) {
+        asm_sse2_m(&p->g->as, op, d, x, y.m);
+    } else {
+        asm_sse2(&p->g->as, op, d, x, y.x);
+    }
+}
+
+static void clear(const Fp *p, X86Xmm x) { asm_sse2(&p->g->as, X86_XORPS, x, x, x); }
+
+/* A constant that is zero above the lanes. */
+static X86Mem constant(const Fp *p, uint64_t lane)
+{
+    uint64_t low = p->one || p->size == 3 ? lane : lane << 32 | lane;
+
+    return gen_constant(p->g, p->wide ? low : 0, low);
+}
+
+static uint64_t sign_bit(const Fp *p) { return 1ull << ((8u << p->size) - 1); }
+static unsigned fraction_bits(const Fp *p) { return p->size == 3 ? 52 : 23; }
+static unsigned exponent_max(const Fp *p) { return p->size == 3 ? 0x7ff : 0xff; }
+
+/* ---- operands ---- */
+
+/* Bytes of a vector above which it is known to be zero. */
+static unsigned bytes_of(Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+    unsigned      size = 1u << (n->imm & 3);
+
+    switch (n->op) {
+    case IR_const:
+        return 8;
+    case IR_load:
+        return 1u << n->mem.size_log2;
+    case IR_vzext:
+        return ir_type_bits(gen_node(g, n->a)->type) / 8;
+    case IR_vlow:
+        return 8;
+    case IR_call:
+        if (n->helper->inline_op < IR_INLINE_FADD) {
+            return 16;
+        }
+        size = n->helper->inline_op == IR_INLINE_FCVT ? 1u << (n->imm >> 8 & 3) : size;
+        return n->imm & 8 ? size : n->imm & 4 ? 16 : 8;
+    default:
+        return 16;
+    }
+}
+
+static void zero_above(const Fp *p, X86Xmm d, X86Xmm s)
+{
+    if (p->bytes == 8) {
+        asm_movq_xx(&p->g->as, d, s);
+    } else if (p->bytes == 4) {
+        asm_sse2_i(&p->g->as, X86_INSERTPS, d, s, s, 0x0e); /* clears lanes 1 to 3 */
+    }
+}
+
+static bool in_memory(const Fp *p, IrRef r)
+{
+    return !gen_is_const(p->g, r) && gen_val(p->g, r)->kind == AT_MEM;
+}
+
+/* An operand with zeroes above its lanes. */
+static X86Xmm zeroed(const Fp *p, IrRef r, X86Xmm scratch)
+{
+    if (bytes_of(p->g, r) <= p->bytes) {
+        return gen_xmm(p->g, r, scratch);
+    }
+    if (in_memory(p, r)) {
+        asm_load_x(&p->g->as, p->bytes == 16 ? 4 : p->bytes == 8 ? 3 : 2, scratch, gen_mem(gen_val(p->g, r)->mem));
+    } else {
+        zero_above(p, scratch, gen_xmm(p->g, r, scratch));
+    }
+    return scratch;
+}
+
+/* An operand where what lies above one lane does not matter. */
+static X86Xmm operand(const Fp *p, IrRef r, X86Xmm scratch)
+{
+    return p->one ? gen_xmm(p->g, r, scratch) : zeroed(p, r, scratch);
+}
+
+static Src second(const Fp *p, IrRef r, X86Xmm scratch)
+{
+    if (in_memory(p, r) && (p->one || p->wide)) {
+        return (Src){ .mem = true, .m = gen_mem(gen_val(p->g, r)->mem) };
+    }
+    return (Src){ .x = operand(p, r, scratch) };
+}
+
+/* ---- results ---- */
+
+static void begin(Fp *p, bool may_redo)
+{
+    Gen          *g = p->g;
+    const IrNode *n = p->n;
+    uint32_t      id;
+
+    p->d = gen_dest_xmm(g);
+    p->t = gen_uses_xmm(g, n->a, p->d) || gen_uses_xmm(g, n->b, p->d) || gen_uses_xmm(g, n->c, p->d) ? 0 : p->d;
+    if (may_redo) {
+        JitSite *s = gen_site(g, SITE_CALL, &id);
+
+        s->helper = n->helper;
+        s->a = gen_place(g, n->a);
+        s->b = gen_place(g, n->b);
+        s->c = gen_place(g, n->c);
+        s->d = gen_place_xmm(p->d, n->type);
+        p->cold = gen_cold(g, id);
+    }
+}
+
+static void end(const Fp *p)
+{
+    asm_movx(&p->g->as, p->d, p->t);
+    if (p->cold != NULL) {
+        asm_bind(&p->g->as, &p->cold->back);
+    }
+    gen_done_xmm(p->g, p->d);
+}
+
+/* NaNs go to C. */
+static void check_nan(const Fp *p)
+{
+    Asm *as = &p->g->as;
+
+    if (p->one) {
+        asm_sse1(as, p->size == 3 ? X86_UCOMISD : X86_UCOMISS, p->t, p->t);
+        asm_jcc(as, CC_P, &p->cold->from);
+    } else {
+        asm_sse2_i(as, form(p, X86_CMPPS), 1, p->t, p->t, CMP_UNORDERED);
+        asm_sse1(as, X86_PTEST, 1, 1);
+        asm_jcc(as, CC_NE, &p->cold->from);
+    }
+}
+
+/* Out of line, of results with an unusual exponent: all but NaNs and those with the least exponent are right. */
+static void recheck(Gen *g, Cold *c)
+{
+    Fp       p = { .g = g, .size = c->shape & 3, .one = c->shape & 8, .wide = c->shape & 4, .t = c->value, .cold = c };
+    AsmLabel redo = ASM_LABEL;
+    Asm     *as = &g->as;
+
+    if (p.one) {
+        bool w = p.size == 3;
+
+        asm_sse1(as, w ? X86_UCOMISD : X86_UCOMISS, p.t, p.t);
+        asm_jcc(as, CC_P, &redo);
+        asm_movq_rx(as, w, RAX, p.t);
+        asm_shift_ri(as, SH_SHR, w, RAX, fraction_bits(&p));
+        asm_alu_ri(as, ALU_AND, false, RAX, (int32_t)exponent_max(&p));
+        asm_alu_ri(as, ALU_CMP, false, RAX, 1);
+    } else {
+        uint64_t least = 1ull << fraction_bits(&p);
+
+        asm_sse2_i(as, form(&p, X86_CMPPS), 1, p.t, p.t, CMP_UNORDERED);
+        asm_sse2_m(as, X86_PAND, 2, p.t, gen_constant_lanes(g, p.size, exponent_max(&p) * least));
+        asm_sse2_m(as, lanes(&p, X86_PCMPEQD, X86_PCMPEQQ), 2, 2, gen_constant_lanes(g, p.size, least));
+        asm_sse2(as, X86_POR, 1, 1, 2);
+        asm_sse1(as, X86_PTEST, 1, 1);
+        asm_jcc(as, CC_NE, &redo);
+        asm_jmp(as, &c->resume);
+        asm_bind(as, &redo);
+        return;
+    }
+    asm_jcc(as, CC_NE, &c->resume);
+    asm_bind(as, &redo);
+}
+
+/*
+ * Results that are NaNs or may be the smallest normal number go to C: those whose exponent is among the two least or
+ * the two greatest, or in vectors the lowest or highest quarter, are looked at again out of line.
+ */
+static void check_range(const Fp *p)
+{
+    Asm     *as = &p->g->as;
+    unsigned f = fraction_bits(p);
+
+    p->cold->first = recheck;
+    p->cold->value = p->t;
+    p->cold->shape = (uint8_t)(p->size | (p->one ? 8 : 0) | (p->wide ? 4 : 0));
+    if (p->one) { /* all of the exponent but its lowest bit: zeroes (ZF) or ones (CF) */
+        asm_sse1_m(as, X86_PTEST, p->t, constant(p, (uint64_t)(exponent_max(p) - 1) << f));
+        asm_jcc(as, CC_BE, &p->cold->from);
+    } else { /* plus three quarters of the range: the highest bit of the exponent is set for the outer quarters */
+        uint64_t quarter = (uint64_t)(exponent_max(p) + 1) / 4 << f;
+
+        asm_sse2_m(as, lanes(p, X86_PADDD, X86_PADDQ), 1, p->t, constant(p, 3 * quarter));
+        asm_sse1_m(as, X86_PTEST, 1, constant(p, 2 * quarter));
+        asm_jcc(as, CC_NE, &p->cold->from);
+    }
+    asm_bind(as, &p->cold->resume);
+}
+
+/* ---- arithmetic ---- */
+
+static void calculate(const Fp *p, X86Sse ps, bool commutes)
+{
+    IrRef a = p->n->a, b = p->n->b;
+
+    if (p->one && commutes && bytes_of(p->g, a) > p->bytes && bytes_of(p->g, b) <= p->bytes) {
+        a = p->n->b;
+        b = p->n->a;
+    }
+    X86Xmm x = zeroed(p, a, 1);
+    put2(p, form(p, ps), p->t, x, second(p, b, 2));
+}
+
+static void emit_sum(Fp *p, IrInline op)
+{
+    begin(p, true);
+    calculate(p, op == IR_INLINE_FADD ? X86_ADDPS : X86_SUBPS, op == IR_INLINE_FADD);
+    check_nan(p);
+    if (op == IR_INLINE_FABD) {
+        asm_sse2_m(&p->g->as, X86_ANDPS, p->t, p->t, constant(p, sign_bit(p) - 1));
+    }
+    end(p);
+}
+
+static void emit_product(Fp *p, IrInline op)
+{
+    begin(p, true);
+    calculate(p, X86_MULPS, true);
+    check_range(p);
+    if (op == IR_INLINE_FNMUL) {
+        asm_sse2_m(&p->g->as, X86_XORPS, p->t, p->t, constant(p, sign_bit(p)));
+    }
+    end(p);
+}
+
+/* Above the lanes of short vectors nothing must be divided by zero: they are there twice. */
+static void emit_quotient(Fp *p)
+{
+    bool doubled = !p->one && !p->wide;
+
+    begin(p, true);
+    if (doubled) {
+        asm_sse1(&p->g->as, X86_MOVDDUP, 1, gen_xmm(p->g, p->n->a, 1));
+        asm_sse1(&p->g->as, X86_MOVDDUP, 2, gen_xmm(p->g, p->n->b, 2));
+        asm_sse2(&p->g->as, form(p, X86_DIVPS), p->t, 1, 2);
+    } else {
+        calculate(p, X86_DIVPS, false);
+    }
+    check_range(p);
+    if (doubled) {
+        zero_above(p, p->t, p->t);
+    }
+    end(p);
+}
+
+static void emit_root(Fp *p)
+{
+    begin(p, true);
+    if (p->one) {
+        Src s = second(p, p->n->a, 1);
+
+        clear(p, p->t);
+        put2(p, form(p, X86_SQRTPS), p->t, p->t, s);
+    } else {
+        asm_sse1(&p->g->as, form(p, X86_SQRTPS), p->t, zeroed(p, p->n->a, 1));
+    }
+    check_nan(p);
+    end(p);
+}
+
+/* z +- x * y and so on: the 231 form adds to its destination, the 213 form multiplies it. */
+static X86Sse fused(const Fp *p, IrInline op, bool multiplies)
+{
+    X86Sse i = op == IR_INLINE_FMLA    ? X86_VFMADD231PS
+               : op == IR_INLINE_FMLS  ? X86_VFNMADD231PS
+               : op == IR_INLINE_FNMLA ? X86_VFNMSUB231PS
+                                       : X86_VFMSUB231PS;
+
+    i.op = (uint8_t)(i.op - (multiplies ? 0x10 : 0) + (p->one ? 1 : 0));
+    i.w = p->size == 3;
+    return i;
+}
+
+static void put_fma(const Fp *p, X86Sse op, X86Xmm d, X86Xmm x, Src y)
+{
+    if (y.mem) {
+        asm_fma_m(&p->g->as, op, d, x, y.m);
+    } else {
+        asm_fma(&p->g->as, op, d, x, y.x);
+    }
+}
+
+/* Starts from the operand that is zero above its lanes. */
+static void emit_fused(Fp *p, IrInline op)
+{
+    IrRef x = p->n->a, y = p->n->b, z = p->n->c;
+    bool  by_product = p->one && bytes_of(p->g, z) > p->bytes;
+
+    begin(p, true);
+    if (by_product && bytes_of(p->g, x) > p->bytes) {
+        x = p->n->b;
+        y = p->n->a;
+    }
+    if (by_product && bytes_of(p->g, x) <= p->bytes) {
+        asm_movx(&p->g->as, p->t, gen_xmm(p->g, x, p->t));
+        X86Xmm r = operand(p, y, 1);
+        put_fma(p, fused(p, op, true), p->t, r, second(p, z, 2));
+    } else {
+        asm_movx(&p->g->as, p->t, zeroed(p, z, p->t));
+        X86Xmm r = operand(p, x, 1);
+        put_fma(p, fused(p, op, false), p->t, r, second(p, y, 2));
+    }
+    check_range(p);
+    end(p);
+}
+
+/* ---- selection, comparison, signs ---- */
+
+/* Of two zeroes the host gives the second: do it both ways, and take the sign from both. */
+static void emit_extreme(Fp *p, bool max)
+{
+    Asm   *as = &p->g->as;
+    X86Sse op = form(p, max ? X86_MAXPS : X86_MINPS);
+
+    begin(p, true);
+    X86Xmm x = operand(p, p->n->a, 1), y = operand(p, p->n->b, 2);
+    if (p->one) {
+        asm_sse1(as, p->size == 3 ? X86_UCOMISD : X86_UCOMISS, x, y);
+        asm_jcc(as, CC_P, &p->cold->from);
+    } else {
+        asm_sse2_i(as, form(p, X86_CMPPS), p->t, x, y, CMP_UNORDERED);
+        asm_sse1(as, X86_PTEST, p->t, p->t);
+        asm_jcc(as, CC_NE, &p->cold->from);
+    }
+    asm_sse2(as, op, p->t, x, y);
+    asm_sse2(as, op, 2, y, x);
+    asm_sse2(as, max ? X86_ANDPS : X86_ORPS, p->t, p->t, 2);
+    if (p->one) {
+        zero_above(p, p->t, p->t);
+    }
+    end(p);
+}
+
+static const struct {
+    bool    zero, swap, absolute;
+    uint8_t predicate;
+} comparisons[] = {
+    [IR_INLINE_FCMEQ - IR_INLINE_FCMEQ] = { .predicate = CMP_EQ },
+    [IR_INLINE_FCMGE - IR_INLINE_FCMEQ] = { .predicate = CMP_LE, .swap = true },
+    [IR_INLINE_FCMGT - IR_INLINE_FCMEQ] = { .predicate = CMP_LT, .swap = true },
+    [IR_INLINE_FACGE - IR_INLINE_FCMEQ] = { .predicate = CMP_LE, .swap = true, .absolute = true },
+    [IR_INLINE_FACGT - IR_INLINE_FCMEQ] = { .predicate = CMP_LT, .swap = true, .absolute = true },
+    [IR_INLINE_FCMEQ0 - IR_INLINE_FCMEQ] = { .predicate = CMP_EQ, .zero = true },
+    [IR_INLINE_FCMGE0 - IR_INLINE_FCMEQ] = { .predicate = CMP_LE, .zero = true, .swap = true },
+    [IR_INLINE_FCMGT0 - IR_INLINE_FCMEQ] = { .predicate = CMP_LT, .zero = true, .swap = true },
+    [IR_INLINE_FCMLE0 - IR_INLINE_FCMEQ] = { .predicate = CMP_LE, .zero = true },
+    [IR_INLINE_FCMLT0 - IR_INLINE_FCMEQ] = { .predicate = CMP_LT, .zero = true },
+};
+
+/* EQ is quiet, LE and LT raise invalid for any NaN: as asked. */
+static void emit_comparison(Fp *p, IrInline op)
+{
+    unsigned i = op - IR_INLINE_FCMEQ;
+    Asm     *as = &p->g->as;
+
+    begin(p, false);
+    X86Xmm x = operand(p, p->n->a, 1), y = 2;
+    if (comparisons[i].zero) {
+        clear(p, y);
+    } else {
+        y = operand(p, p->n->b, 2);
+    }
+    if (comparisons[i].absolute) {
+        asm_sse2_m(as, X86_ANDPS, 1, x, constant(p, sign_bit(p) - 1));
+        asm_sse2_m(as, X86_ANDPS, 2, y, constant(p, sign_bit(p) - 1));
+        x = 1;
+        y = 2;
+    }
+    if (comparisons[i].swap) {
+        asm_sse2_i(as, form(p, X86_CMPPS), p->t, y, x, comparisons[i].predicate);
+    } else {
+        asm_sse2_i(as, form(p, X86_CMPPS), p->t, x, y, comparisons[i].predicate);
+    }
+    zero_above(p, p->t, p->t);
+    end(p);
+}
+
+static void emit_sign(Fp *p, IrInline op)
+{
+    Asm *as = &p->g->as;
+
+    begin(p, false);
+    if (op == IR_INLINE_FABS) {
+        asm_sse2_m(as, X86_ANDPS, p->d, gen_xmm(p->g, p->n->a, p->d), constant(p, sign_bit(p) - 1));
+    } else {
+        asm_sse2_m(as, X86_XORPS, p->d, zeroed(p, p->n->a, p->d), constant(p, sign_bit(p)));
+    }
+    p->t = p->d;
+    end(p);
+}
+
+/* Packed flags: greater is what remains. */
+static void emit_flags_of(Fp *p)
+{
+    Gen          *g = p->g;
+    const IrNode *n = p->n;
+    X86Reg        d = gen_dest_gpr(g);
+    X86Mem        k = gen_constant(g, IR_PACK_C | IR_PACK_V, (uint64_t)(IR_PACK_Z | IR_PACK_C) << 32 | IR_PACK_N);
+    X86Sse        op = n->imm & IR_FP_SIGNAL_NAN ? X86_COMISS : X86_UCOMISS;
+    AsmLabel      done = ASM_LABEL;
+    Asm          *as = &g->as;
+
+    op.prefix = p->size == 3 ? 0x66 : 0;
+    if (n->c != 0) {
+        X86Reg holds = gen_gpr(g, n->c, RCX, false);
+
+        asm_mov_ri(as, d, n->imm >> IR_FP_ELSE_SHIFT & 15);
+        asm_test_rr(as, false, holds, holds);
+        asm_jcc(as, CC_E, &done);
+    }
+    X86Xmm x = gen_xmm(g, n->a, 1);
+    if (n->b == 0) {
+        clear(p, 2);
+        asm_sse1(as, op, x, 2);
+    } else if (in_memory(p, n->b)) {
+        asm_sse1_m(as, op, x, gen_mem(gen_val(g, n->b)->mem));
+    } else {
+        asm_sse1(as, op, x, gen_xmm(g, n->b, 2));
+    }
+    asm_mov_ri(as, d, IR_PACK_C);
+    asm_cmov_m(as, CC_B, false, d, k);
+    k.disp += 4;
+    asm_cmov_m(as, CC_E, false, d, k);
+    k.disp += 4;
+    asm_cmov_m(as, CC_P, false, d, k); /* which comes with the other two */
+    asm_bind(as, &done);
+    gen_done_gpr(g, d, true);
+}
+
+/* ---- rounding and conversion ---- */
+
+/* Immediate of ROUNDPS; false: to nearest, ties away is not among them. */
+static bool rounding(uint64_t imm, uint8_t *mode)
+{
+    switch (imm & IR_FP_ROUND) {
+    case IR_FP_NEAREST:
+    case IR_FP_CURRENT:
+        *mode = TO_NEAREST;
+        return true;
+    case IR_FP_UP:
+        *mode = UP;
+        return true;
+    case IR_FP_DOWN:
+        *mode = DOWN;
+        return true;
+    case IR_FP_TO_ZERO:
+        *mode = TO_ZERO;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool emit_round(Fp *p)
+{
+    uint8_t mode;
+
+    if (!rounding(p->n->imm, &mode)) {
+        return false;
+    }
+    mode |= p->n->imm & IR_FP_SIGNAL_INEXACT ? 0 : QUIET;
+    begin(p, true);
+    if (p->one) {
+        X86Xmm x = gen_xmm(p->g, p->n->a, 1);
+
+        clear(p, p->t);
+        asm_sse2_i(&p->g->as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, p->t, p->t, x, mode);
+    } else {
+        asm_sse1_i(&p->g->as, p->size == 3 ? X86_ROUNDPD : X86_ROUNDPS, p->t, zeroed(p, p->n->a, 1), mode);
+    }
+    check_nan(p);
+    end(p);
+    return true;
+}
+
+/* Between single and double precision. */
+static bool emit_convert(Fp *p)
+{
+    unsigned to = p->n->imm >> 8 & 3;
+
+    if (to < 2) {
+        return false;
+    }
+    begin(p, true);
+    X86Xmm x = gen_xmm(p->g, p->n->a, 1);
+    clear(p, p->t);
+    asm_sse2(&p->g->as, to == 3 ? X86_CVTSS2SD : X86_CVTSD2SS, p->t, p->t, x);
+    p->size = to;
+    if (to == 3) {
+        check_nan(p);
+    } else {
+        check_range(p);
+    }
+    end(p);
+    return true;
+}
+
+static X86Sse with(X86Sse op, const Fp *p, bool w)
+{
+    op.prefix = p->size == 3 ? 0xf2 : 0xf3;
+    op.w = w;
+    return op;
+}
+
+/* Two to the power of -n. */
+static uint64_t power(const Fp *p, unsigned n)
+{
+    return (uint64_t)(exponent_max(p) / 2 - n) << fraction_bits(p);
+}
+
+/* From a general register. Numbers with the highest of 64 bits set go to C. */
+static bool emit_from_x(Fp *p)
+{
+    const IrNode *n = p->n;
+    bool          w = n->imm & IR_FP_X64, is_unsigned = n->imm & IR_FP_UNSIGNED;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    Asm          *as = &p->g->as;
+
+    begin(p, w && is_unsigned);
+    X86Reg r = gen_gpr(p->g, n->a, RAX, false);
+    if (w && is_unsigned) {
+        asm_test_rr(as, true, r, r);
+        asm_jcc(as, CC_S, &p->cold->from);
+    } else if (is_unsigned) {
+        asm_mov_rr(as, false, RAX, r);
+        r = RAX;
+    }
+    clear(p, p->t);
+    asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), p->t, (uint8_t)r);
+    if (fraction != 0) {
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, fraction)));
+    }
+    end(p);
+    return true;
+}
+
+/* A number of at least 0 and below two to the power of @limit, or to C: before the host raises inexact for it. */
+static void check_unsigned(const Fp *p, X86Xmm x, unsigned limit, Cold *cold)
+{
+    bool w = p->size == 3;
+
+    asm_movq_rx(&p->g->as, w, RAX, x);
+    asm_shift_ri(&p->g->as, SH_SHR, w, RAX, fraction_bits(p));
+    asm_alu_ri(&p->g->as, ALU_CMP, false, RAX, (int32_t)(exponent_max(p) / 2 + limit));
+    asm_jcc(&p->g->as, CC_AE, &cold->from);
+}
+
+/* To a general register: the host's answer to what does not fit is the least number. */
+static bool emit_to_x(Fp *p)
+{
+    Gen          *g = p->g;
+    const IrNode *n = p->n;
+    bool          w = n->imm & IR_FP_X64, is_unsigned = n->imm & IR_FP_UNSIGNED;
+    Asm          *as = &g->as;
+    uint8_t       mode;
+    uint32_t      id;
+
+    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode)) {
+        return false;
+    }
+    X86Reg   d = gen_dest_gpr(g);
+    JitSite *s = gen_site(g, SITE_CALL, &id);
+    s->helper = n->helper;
+    s->a = gen_place(g, n->a);
+    s->d = gen_place_gpr(d, n->type);
+    Cold  *cold = gen_cold(g, id);
+    X86Xmm x = gen_xmm(g, n->a, 1), from = x;
+
+    if (is_unsigned) {
+        check_unsigned(p, x, (w ? 63 : 32) - (mode == TO_ZERO ? 0 : 1), cold);
+    }
+    if (mode == UP || mode == DOWN) {
+        from = 0;
+        asm_sse2_i(as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, from, from, x, mode | QUIET);
+    }
+    w |= is_unsigned;
+    asm_sse_gx(as, with(mode == TO_NEAREST ? X86_CVTSS2SI : X86_CVTTSS2SI, p, w), d, from);
+    if (!is_unsigned) {
+        asm_alu_ri(as, ALU_CMP, w, d, 1);
+        asm_jcc(as, CC_O, &cold->from);
+    }
+    if (from != x) { /* it fits, so it may be inexact */
+        asm_sse2_i(as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, from, from, x, mode);
+    }
+    asm_bind(as, &cold->back);
+    gen_done_gpr(g, d, true);
+    return true;
+}
+
+/* Lanes: the same through general registers, or four at once. */
+static bool emit_from_lanes(Fp *p)
+{
+    const IrNode *n = p->n;
+    bool          is_unsigned = n->imm & IR_FP_UNSIGNED;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    Asm          *as = &p->g->as;
+
+    begin(p, is_unsigned);
+    X86Xmm x = zeroed(p, n->a, 1);
+    if (is_unsigned) { /* numbers with the highest bit set go to C */
+        asm_sse1_m(as, X86_PTEST, x, constant(p, sign_bit(p)));
+        asm_jcc(as, CC_NE, &p->cold->from);
+    }
+    if (p->size == 2) {
+        asm_sse1(as, X86_CVTDQ2PS, p->t, x);
+    } else {
+        asm_movq_rx(as, true, RAX, x);
+        if (p->wide) {
+            asm_sse_gx_i(as, X86_PEXTRQ, x, RDX, 1);
+            clear(p, 2);
+            asm_sse_gx(as, X86_CVTSI2SD_Q, 2, RDX);
+        }
+        clear(p, p->t);
+        asm_sse_gx(as, X86_CVTSI2SD_Q, p->t, RAX);
+        if (p->wide) {
+            asm_sse2(as, X86_UNPCKLPD, p->t, p->t, 2);
+        }
+    }
+    if (fraction != 0) {
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, fraction)));
+    }
+    end(p);
+    return true;
+}
+
+/* Signed ones that are rounded to nearest or toward zero. */
+static bool emit_to_lanes(Fp *p)
+{
+    const IrNode *n = p->n;
+    Asm          *as = &p->g->as;
+    uint8_t       mode;
+
+    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode) || n->imm & IR_FP_UNSIGNED ||
+        mode == UP || mode == DOWN) {
+        return false;
+    }
+    begin(p, true);
+    X86Xmm x = zeroed(p, n->a, 1);
+    if (p->size == 2) {
+        asm_sse1(as, mode == TO_NEAREST ? X86_CVTPS2DQ : X86_CVTTPS2DQ, p->t, x);
+        asm_sse2_m(as, X86_PCMPEQD, 2, p->t, constant(p, sign_bit(p)));
+        if (!p->wide) {
+            zero_above(p, 2, 2); /* there the constant is zero, too */
+        }
+        asm_sse1(as, X86_PTEST, 2, 2);
+        asm_jcc(as, CC_NE, &p->cold->from);
+    } else {
+        X86Sse op = mode == TO_NEAREST ? X86_CVTSD2SI_Q : X86_CVTTSD2SI_Q;
+
+        asm_sse_gx(as, op, RAX, x);
+        asm_alu_ri(as, ALU_CMP, true, RAX, 1);
+        asm_jcc(as, CC_O, &p->cold->from);
+        if (p->wide) {
+            asm_sse2(as, X86_UNPCKHPD, 2, x, x);
+            asm_sse_gx(as, op, RDX, 2);
+            asm_alu_ri(as, ALU_CMP, true, RDX, 1);
+            asm_jcc(as, CC_O, &p->cold->from);
+        }
+        asm_movq_xr(as, true, p->t, RAX);
+        if (p->wide) {
+            asm_sse_gx_i(as, X86_PINSRQ, p->t, RDX, 1);
+        }
+    }
+    end(p);
+    return true;
+}
+
+/* ---- all of them ---- */
+
+bool emit_fp_helper(Gen *g, const IrNode *n)
+{
+    IrInline op = n->helper->inline_op;
+    Fp       p = { .g = g, .n = n, .size = n->imm & 3, .one = n->imm & 8, .wide = (n->imm & 12) == 4 };
+
+    if (op < IR_INLINE_FADD || op > IR_INLINE_FCMP || p.size < 2 || (n->imm & IR_INLINE_NOT) != 0) {
+        return false;
+    }
+    p.bytes = p.one ? 1u << p.size : p.wide ? 16 : 8;
+    switch (op) {
+    case IR_INLINE_FADD:
+    case IR_INLINE_FSUB:
+    case IR_INLINE_FABD:
+        emit_sum(&p, op);
+        return true;
+    case IR_INLINE_FMUL:
+    case IR_INLINE_FNMUL:
+        emit_product(&p, op);
+        return true;
+    case IR_INLINE_FDIV:
+        emit_quotient(&p);
+        return true;
+    case IR_INLINE_FSQRT:
+        emit_root(&p);
+        return true;
+    case IR_INLINE_FMLA:
+    case IR_INLINE_FMLS:
+    case IR_INLINE_FNMLA:
+    case IR_INLINE_FNMLS:
+        if (g->as.host.fma) {
+            emit_fused(&p, op);
+        }
+        return g->as.host.fma;
+    case IR_INLINE_FMAX:
+    case IR_INLINE_FMIN:
+        emit_extreme(&p, op == IR_INLINE_FMAX);
+        return true;
+    case IR_INLINE_FABS:
+    case IR_INLINE_FNEG:
+        emit_sign(&p, op);
+        return true;
+    case IR_INLINE_FROUND:
+        return emit_round(&p);
+    case IR_INLINE_FCVT:
+        return emit_convert(&p);
+    case IR_INLINE_F_TO_I:
+        return emit_to_lanes(&p);
+    case IR_INLINE_I_TO_F:
+        return emit_from_lanes(&p);
+    case IR_INLINE_F_TO_X:
+        return emit_to_x(&p);
+    case IR_INLINE_X_TO_F:
+        return emit_from_x(&p);
+    case IR_INLINE_FCMP:
+        emit_flags_of(&p);
+        return true;
+    default:
+        emit_comparison(&p, op);
+        return true;
+    }
+}
