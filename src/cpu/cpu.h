@@ -90,6 +90,11 @@ typedef struct CpuGuest {
      * uses none. */
     void (*fp_raised)(Cpu *cpu, unsigned raised);
 
+    /* The register (I32, no part of the key) in which helpers whose IrInline is SATURATING note it, and the bits that
+     * they set there; no bits: such helpers are never made inline. */
+    unsigned sticky_reg;
+    uint32_t sticky_bits;
+
     /* Called between blocks when cpu->attention is set and before the first block of a run: takes a pending
      * interrupt when it is not masked. Returns false when the CPU waits. */
     bool (*attend)(Cpu *cpu);

@@ -1,6 +1,6 @@
 /*
  * How the tests that run guest code run it: BAILEY_TEST_ACCEL=jit asks for generated code, BAILEY_TEST_CACHE=BYTES for
- * another size of the code cache. CTest runs each of them both ways (tests/CMakeLists.txt).
+ * another size of the code cache, BAILEY_TEST_HOST=baseline for code that every host can run. CTest runs each of them both ways (tests/CMakeLists.txt).
  */
 #ifndef BAILEY_TESTS_UNIT_ACCEL_H
 #define BAILEY_TESTS_UNIT_ACCEL_H
@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#ifdef BAILEY_HAVE_JIT
+#include "cpu/jit/asm.h"
+#endif
 
 static inline CpuConfig test_config(void)
 {
@@ -25,6 +28,12 @@ static inline CpuEngine *test_engine_new(Memory *memory, Owners *owners)
 {
     CpuConfig  config = test_config();
     GError    *error = NULL;
+
+#ifdef BAILEY_HAVE_JIT
+    if (g_strcmp0(g_getenv("BAILEY_TEST_HOST"), "baseline") == 0) {
+        asm_limit_host();
+    }
+#endif
     CpuEngine *e = cpu_engine_new(memory, owners, &config, &error);
 
     if (e == NULL) {

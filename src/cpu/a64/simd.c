@@ -65,8 +65,7 @@ void simd_op1(A64Trans *t, const A64Fields *f, IrOp op, IrType ty, unsigned size
 void simd_set_half(A64Trans *t, unsigned Rd, unsigned Q, IrRef narrow)
 {
     if (Q) {
-        IrRef half = ir_opi(t->ir, IR_vget, IR_I64, narrow, 0, 3);
-        a64_set_v(t, IR_V128, Rd, ir_opi(t->ir, IR_vset, IR_V128, a64_v(t, IR_V128, Rd), half, 1 << 4 | 3));
+        a64_set_v(t, IR_V128, Rd, ir_opi(t->ir, IR_vins, IR_V128, a64_v(t, IR_V128, Rd), narrow, 1 << 4 | 3));
     } else {
         a64_set_v(t, IR_V64, Rd, ir_op1(t->ir, IR_vlow, IR_V64, narrow));
     }
@@ -74,7 +73,5 @@ void simd_set_half(A64Trans *t, unsigned Rd, unsigned Q, IrRef narrow)
 
 IrRef simd_dup_lane(A64Trans *t, unsigned Rm, unsigned size, unsigned index)
 {
-    IrRef lane = ir_opi(t->ir, IR_vget, IR_I64, a64_v(t, IR_V128, Rm), 0, index << 4 | size);
-
-    return ir_opi(t->ir, IR_vdup, IR_V128, lane, 0, size);
+    return ir_opi(t->ir, IR_vdupl, IR_V128, a64_v(t, IR_V128, Rm), 0, index << 4 | size);
 }

@@ -36,8 +36,8 @@ A64("0 Q 0 01110000 imm5 0 0000 1 Rn Rd", dup_element)
     unsigned size, index;
 
     if (begin_copy(t, f, sizes_for(f), &size, &index)) {
-        IrRef lane = get_lane(t, f->Rn, size, index);
-        a64_set_v(t, simd_type(f->Q), f->Rd, ir_opi(t->ir, IR_vdup, simd_type(f->Q), lane, 0, size));
+        IrRef n = a64_v(t, IR_V128, f->Rn);
+        a64_set_v(t, simd_type(f->Q), f->Rd, ir_opi(t->ir, IR_vdupl, simd_type(f->Q), n, 0, index << 4 | size));
     }
 }
 
@@ -96,7 +96,9 @@ A64("0 1 1 01110000 imm5 0 imm4 1 Rn Rd", ins_element)
     unsigned size, index;
 
     if (begin_copy(t, f, SIMD_ALL, &size, &index)) {
-        set_lane(t, f->Rd, size, index, get_lane(t, f->Rn, size, f->imm4 >> size));
+        IrRef d = a64_v(t, IR_V128, f->Rd), n = a64_v(t, IR_V128, f->Rn);
+        unsigned imm = (f->imm4 >> size) << 8 | index << 4 | size;
+        a64_set_v(t, IR_V128, f->Rd, ir_opi(t->ir, IR_vins, IR_V128, d, n, imm));
     }
 }
 

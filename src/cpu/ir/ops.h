@@ -64,6 +64,8 @@ IR_OP(vlow,     1, WIDE, 0)  /* V64 from V128; or V128 from V64 with the top zer
 IR_OP(vdup,     1, WIDE, 0)  /* every lane of 8 << imm bits = a (I64 or I32) */
 IR_OP(vget,     1, WIDE, 0)  /* I64, lane imm >> 4, of 8 << (imm & 3) bits, zero-extended */
 IR_OP(vset,     2, WIDE, 0)  /* a with lane imm >> 4 of 8 << (imm & 3) bits = b (I64) */
+IR_OP(vdupl,    1, WIDE, 0)  /* every lane of 8 << (imm & 3) bits = lane imm >> 4 of the vector a, of any type */
+IR_OP(vins,     2, WIDE, 0)  /* a with lane imm >> 4 & 15 of 8 << (imm & 3) bits = lane imm >> 8 of b */
 IR_OP(vand,     2, WIDE, 0)
 IR_OP(vor,      2, WIDE, 0)
 IR_OP(vxor,     2, WIDE, 0)

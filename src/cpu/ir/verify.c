@@ -90,6 +90,7 @@ static bool check_wide(Verifier *v, const IrNode *n)
         return ((ir_type_is_int(a) || a == IR_I128) && ir_type_is_wide(n->type)) ||
                fail(v, "not from an integer");
     case IR_vlow:
+    case IR_vdupl:
         return (ir_type_is_wide(a) && ir_type_is_wide(n->type)) || fail(v, "not vectors");
     case IR_vdup:
         return ((a == IR_I64 || a == IR_I32) && ir_type_is_wide(n->type)) || fail(v, "not from I32 or I64");

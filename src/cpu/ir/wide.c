@@ -92,27 +92,54 @@ WIDE(vdup)
     deliver(d, &r, bytes);
 }
 
-/* A lane number beyond the vector cannot come from a front end that decodes; it reads zero. */
+/* A lane number beyond the vector cannot come from a front end that decodes; it reads zero and writes nothing. */
+static bool has_lane(unsigned bytes, unsigned lane, unsigned size_log2)
+{
+    return (lane + 1) << size_log2 <= bytes;
+}
+
+static uint64_t read_lane(const void *a, unsigned bytes, unsigned lane, unsigned size_log2)
+{
+    Wide x = fetch(a, bytes);
+
+    return has_lane(bytes, lane, size_log2) ? lane_get(&x, lane, size_log2) : 0;
+}
+
+static void write_lane(void *d, const void *a, unsigned bytes, unsigned lane, unsigned size_log2, uint64_t v)
+{
+    Wide r = fetch(a, bytes);
+
+    if (has_lane(bytes, lane, size_log2)) {
+        lane_put(&r, lane, size_log2, v);
+    }
+    deliver(d, &r, bytes);
+}
+
 WIDE(vget)
 {
-    Wide     x = fetch(a, src_bytes);
-    unsigned size_log2 = imm & 3, lane = imm >> 4;
-    uint64_t v = (lane + 1) << size_log2 <= src_bytes ? lane_get(&x, lane, size_log2) : 0;
+    uint64_t v = read_lane(a, src_bytes, imm >> 4, imm & 3);
 
     memcpy(d, &v, 8);
 }
 
 WIDE(vset)
 {
-    Wide     r = fetch(a, bytes);
-    unsigned size_log2 = imm & 3, lane = imm >> 4;
     uint64_t v;
 
     memcpy(&v, b, 8);
-    if ((lane + 1) << size_log2 <= bytes) {
-        lane_put(&r, lane, size_log2, v);
-    }
-    deliver(d, &r, bytes);
+    write_lane(d, a, bytes, imm >> 4, imm & 3, v);
+}
+
+WIDE(vdupl)
+{
+    uint64_t v = read_lane(a, src_bytes, imm >> 4, imm & 3);
+
+    ir_wide_vdup(d, &v, NULL, NULL, imm & 3, bytes, 8);
+}
+
+WIDE(vins)
+{
+    write_lane(d, a, bytes, imm >> 4 & 15, imm & 3, read_lane(b, bytes, imm >> 8, imm & 3));
 }
 
 /* ---- bitwise ---- */

@@ -51,7 +51,7 @@ static HostInfo host_ask(void)
 }
 
 /* CPUID is asked once: in a virtual machine each costs microseconds. */
-static const HostInfo *host_info(void)
+static HostInfo *host_info(void)
 {
     static HostInfo info;
     static gsize    known;
@@ -66,6 +66,11 @@ static const HostInfo *host_info(void)
 bool asm_host_ok(void)
 {
     return host_info()->ok;
+}
+
+void asm_limit_host(void)
+{
+    host_info()->can = (X86Host){ 0 };
 }
 
 void asm_init(Asm *a, uint8_t *start, size_t size, intptr_t to_run)

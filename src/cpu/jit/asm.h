@@ -71,6 +71,9 @@ void asm_init(Asm *a, uint8_t *start, size_t size, intptr_t to_run);
 /* Whether the host has what generated code needs everywhere (SSE4.2, POPCNT: x86-64-v2). */
 bool asm_host_ok(void);
 
+/* asm_limit_host - code made from now on uses nothing but what is required, whatever the host has: for tests. */
+void asm_limit_host(void);
+
 static inline size_t asm_size(const Asm *a) { return (size_t)(a->p - a->start); }
 
 /* The running address of the next instruction. */

@@ -119,6 +119,8 @@ static bool is_alias(const Gen *g, unsigned i)
     case IR_trunc:
     case IR_flags_pack:
         return true;
+    case IR_vlow:
+        return n->type == IR_V64;
     case IR_zext: {
         IrRef a = n->a;
 
@@ -144,6 +146,14 @@ static void fuse_condition(Gen *g, IrRef r)
 
     if (g->uses[r] == 1 && g->mode[r] == MODE_NORMAL && (is_comparison(n) || n->op == IR_flags_cond)) {
         g->mode[r] = MODE_FUSED;
+    }
+}
+
+/* An operand of one user that can do its part at no cost. */
+static void fuse_rounds(Gen *g, const IrNode *n)
+{
+    if (n->a != 0 && g->uses[n->a] == 1 && g->mode[n->a] == MODE_NORMAL && emit_fuses_rounds(g, n, gen_node(g, n->a))) {
+        g->mode[n->a] = MODE_FUSED;
     }
 }
 
@@ -284,6 +294,8 @@ static void choose_modes(Gen *g)
             fuse_condition(g, n->a);
         } else if (n->op == IR_select && !gen_is_vector(n->type)) {
             fuse_condition(g, n->a);
+        } else if (n->op == IR_call) {
+            fuse_rounds(g, n);
         } else if (is_memory(n)) {
             join_access(g, i);
         }

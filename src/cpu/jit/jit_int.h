@@ -220,7 +220,12 @@ void gen_gpr_into(Gen *g, IrRef r, X86Reg d, bool canon);
 void gen_alu(Gen *g, X86Alu op, bool w, X86Reg d, IrRef r);
 bool gen_uses_gpr(Gen *g, IrRef r, X86Reg reg);
 
-/* gen_xmm - likewise for vectors: a register that holds it, @scratch when it was not in one. */
+/*
+ * gen_xmm - likewise for vectors: a register that holds it, @scratch when it was not in one. Above a V64 there may be
+ * anything in its register or temporary: a V64 made of a V128 is that value itself. Operations of V64s look at the low 8
+ * bytes of their operands only, as C does (ir/wide.c), and leave anything above; vlow and vzext to V128 make zeroes, and
+ * guest registers of 128 bits are put from nothing else. Helpers take and give V128s, which are whole.
+ */
 X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch);
 bool   gen_uses_xmm(Gen *g, IrRef r, X86Xmm reg);
 
@@ -275,6 +280,8 @@ void emit_guard(Gen *g, const IrNode *n);
 bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
 bool emit_fp_helper(Gen *g, const IrNode *n); /* one of floating point */
+/* Whether the helper @mix computes what its first operand @sub, used by nothing else, leaves to it: MODE_FUSED. */
+bool emit_fuses_rounds(const Gen *g, const IrNode *mix, const IrNode *sub);
 void emit_exit(Gen *g, const IrNode *n);
 
 /* A generator's working state. */
