@@ -136,15 +136,19 @@ static void make_quiet(Options *o)
 
 static void run_side(Compare *c, const Side *s, const LockstepPass *pass, int fd)
 {
-    Options *o = c->options;
+    Options     *o = c->options;
+    LockstepPass own = *pass;
 
+    if (s == &c->side[0]) {
+        own.trace_to = own.trace_from; /* one of them tells */
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     redirect(STDIN_FILENO, O_RDONLY);
     if (s != &c->side[0] || !c->loud) {
         make_quiet(o);
     }
     o->cpu.accel = s->accel;
-    o->side = lockstep_new(fd, pass);
+    o->side = lockstep_new(fd, &own);
     int status = c->run(o);
     lockstep_free(o->side);
     exit(status);
@@ -233,7 +237,8 @@ static bool records_same(const Side *a, const Side *b)
     return memcmp(&x, &y, sizeof(x)) == 0 && memcmp(a->data->data, b->data->data, a->data->len) == 0;
 }
 
-static Outcome compare(Compare *c, const LockstepPass *pass)
+/* Both sides in one pass, up to the end or to a state after @last_run. */
+static Outcome compare(Compare *c, const LockstepPass *pass, uint64_t last_run)
 {
     Side *a = &c->side[0], *b = &c->side[1];
 
@@ -256,7 +261,7 @@ static Outcome compare(Compare *c, const LockstepPass *pass)
         if (a->r.kind == LOCKSTEP_END && a->r.stop != EXIT_RESTART) {
             return SAME;
         }
-        if (pass->run != LOCKSTEP_WHOLE && a->r.run > pass->run) {
+        if (a->r.run > last_run) {
             return SAME;
         }
         c->n_states += a->r.kind == LOCKSTEP_STATE;
@@ -272,12 +277,13 @@ static void stop_both(Compare *c)
 
 /* ---- narrowing ---- */
 
-/* Where a difference is: in the instructions from @lo to @hi of a cpu_run(). */
+/* Where a difference is: in the instructions from @lo to @hi of a cpu_run(), when run as @pass says. */
 typedef struct Place {
-    uint64_t run, lo, hi;
+    uint64_t     run, lo, hi;
+    LockstepPass pass;
 } Place;
 
-/* Records of both sides, one of which may be lost. */
+/* The last record; one side's may be lost. */
 static const LockstepRecord *known(const Compare *c)
 {
     return &c->side[c->side[0].lost ? 1 : 0].r;
@@ -288,40 +294,79 @@ static bool is_state(const Compare *c)
     return known(c)->kind == LOCKSTEP_STATE;
 }
 
-/* One more pass: true when the difference shows in the same cpu_run(); it is then in a piece of it. */
-static bool narrows(Compare *c, Place *p, const LockstepPass *pass)
+/* Instructions of the run until the last record, of the side that got further. */
+static uint64_t reached(const Compare *c)
 {
-    bool again = compare(c, pass) == DIFFERENT && is_state(c) && known(c)->run == p->run;
-
-    if (again) {
-        p->lo = c->before.run == p->run ? MAX(p->lo, c->before.at) : p->lo;
-        p->hi = MAX(c->side[0].lost ? 0 : c->side[0].r.at, c->side[1].lost ? 0 : c->side[1].r.at);
-        p->hi = MAX(p->hi, p->lo + 1);
-    }
-    return again;
+    return MAX(c->side[0].lost ? 0 : c->side[0].r.at, c->side[1].lost ? 0 : c->side[1].r.at);
 }
 
-static void narrow(Compare *c, Place *p)
+/* A difference may lie in memory for long before a register shows it: the first run after which memory differs. False
+ * when none was found. */
+static bool find_run(Compare *c, Place *p)
 {
-    LockstepPass pass = { .run = p->run };
-    Place        last;
+    uint64_t first = 0, every;
+    bool     found = false;
 
     do {
-        last = *p;
-        pass.from = p->lo;
-        pass.window = MAX((p->hi - p->lo) / PIECES, 1);
-        say("looking at instructions %" PRIu64 " to %" PRIu64 " of that run, %" PRIu64 " at a time", p->lo, p->hi,
-            pass.window);
-        bool again = narrows(c, p, &pass);
+        LockstepPass pass = { .run = LOCKSTEP_WHOLE, .hash_from = first };
+
+        pass.hash_every = every = MAX((p->run - first) / PIECES, 1);
+        say("looking at memory after runs %" PRIu64 " to %" PRIu64 ", every %" PRIu64, first, p->run, every);
+        bool again = compare(c, &pass, p->run) == DIFFERENT && is_state(c);
+        if (again) {
+            p->run = known(c)->run;
+            p->hi = reached(c);
+            p->pass = pass;
+            found = true;
+            first = p->run > first + every ? p->run - every + 1 : first;
+        }
         stop_both(c);
         if (!again) {
             break;
         }
-    } while (p->hi - p->lo > 1 && p->hi - p->lo < last.hi - last.lo);
+    } while (every > 1);
+    return found;
+}
+
+/* One more pass: true when the difference shows in a piece of the same place, and that is the place then. */
+static bool narrows(Compare *c, Place *p, const LockstepPass *pass)
+{
+    bool     again = compare(c, pass, p->run) == DIFFERENT && is_state(c) && known(c)->run == p->run;
+    uint64_t lo = c->before.run == p->run && c->before.kind == LOCKSTEP_STATE ? c->before.at : 0;
+
+    stop_both(c);
+    if (!again || lo >= p->hi) { /* not at all, or elsewhere: the executor ran what was wrong */
+        return false;
+    }
+    p->lo = lo;
+    p->hi = MAX(reached(c), lo + 1);
+    p->pass = *pass;
+    return true;
+}
+
+static void narrow(Compare *c, Place *p)
+{
+    LockstepPass pass = { .run = p->run, .hash_from = p->run, .hash_every = 1 };
+    uint64_t     before;
+
+    do {
+        before = p->hi - p->lo;
+        pass.from = p->lo;
+        pass.to = p->hi;
+        pass.window = MAX(before / PIECES, 1);
+        say("looking at instructions %" PRIu64 " to %" PRIu64 " of run %" PRIu64 ", every %" PRIu64, p->lo, p->hi,
+            p->run, pass.window);
+        if (!narrows(c, p, &pass)) {
+            break;
+        }
+    } while (p->hi - p->lo > 1 && p->hi - p->lo < before);
     if (p->hi - p->lo > 1 && p->hi - p->lo <= MAX_SINGLE) {
-        pass = (LockstepPass){ .run = p->run, .from = p->lo, .window = 1, .single = true };
+        pass.from = p->lo;
+        pass.to = p->hi;
+        pass.window = 1;
+        pass.single = true;
+        say("looking at the same with blocks of one instruction");
         narrows(c, p, &pass);
-        stop_both(c);
     }
 }
 
@@ -354,24 +399,25 @@ static void say_values(const Compare *c, GString *first, GString *others)
     }
 }
 
-/* The last pass: the instructions of the piece, and the states after it. */
+/* The pass that showed it best once more, with the instructions of the piece. */
 static void report_state(Compare *c, const Place *p)
 {
-    LockstepPass  pass = { .run = p->run, .from = p->lo, .window = p->hi - p->lo };
+    LockstepPass  pass = p->pass;
     GString      *first = g_string_new(NULL), *others = g_string_new(NULL);
-    uint64_t      before = known(c)->insns - known(c)->at + p->lo;
 
-    pass.trace = pass.window <= MAX_TRACED;
-    if (compare(c, &pass) != DIFFERENT) {
-        g_string_append(first, "it did not show again when run in pieces");
+    pass.trace_from = p->lo;
+    pass.trace_to = p->hi - p->lo <= MAX_TRACED ? p->hi : p->lo;
+    if (compare(c, &pass, p->run) != DIFFERENT) {
+        g_string_append(first, "it did not show in another run, so one of them does not repeat");
     } else if (c->side[0].lost || c->side[1].lost) {
         g_string_append_printf(first, "%s died", c->side[c->side[0].lost ? 0 : 1].name);
     } else {
         say_values(c, first, others);
     }
-    say("first difference after %" PRIu64 " instructions of CPU %u at pc 0x%" PRIx64
-              " (within the next %" PRIu64 "): %s", before, known(c)->cpu, c->side[0].lost ? c->before.pc : c->side[0].r.from_pc,
-        p->hi - p->lo, first->str);
+    const LockstepRecord *r = known(c);
+    say("first difference after %" PRIu64 " instructions of CPU %u at pc 0x%" PRIx64 " (the next %" PRIu64 "): %s",
+        r->insns - (r->at - MIN(p->lo, r->at)), r->cpu, c->side[0].lost ? c->before.pc : r->from_pc, p->hi - p->lo,
+        first->str);
     fputs(others->str, stderr);
     if (c->trace->len > 0) {
         fputs("  the instructions:\n", stderr);
@@ -392,8 +438,8 @@ static void report_end(const Compare *c)
     guint       len = MIN(a->data->len, b->data->len), i = 0;
 
     if (a->r.kind != b->r.kind || a->r.stop != b->r.stop || a->r.insns != b->r.insns) {
-        say("%s ended with status %u after %" PRIu64 " instructions, %s with status %u after %" PRIu64,
-                  a->name, a->r.stop, a->r.insns, b->name, b->r.stop, b->r.insns);
+        say("%s ended with status %u after %" PRIu64 " instructions, %s with status %u after %" PRIu64, a->name,
+            a->r.stop, a->r.insns, b->name, b->r.stop, b->r.insns);
         return;
     }
     while (i < len && memcmp(a->data->data + i, b->data->data + i, sizeof(x)) == 0) {
@@ -402,7 +448,7 @@ static void report_end(const Compare *c)
     memcpy(x, a->data->data + i, i < a->data->len ? sizeof(x) : 0);
     memcpy(y, b->data->data + i, i < b->data->len ? sizeof(y) : 0);
     say("registers never differed in %" PRIu64 " instructions, but memory does, first at 0x%" PRIx64,
-              a->r.insns, x[0] == 0 ? y[0] : y[0] == 0 ? x[0] : MIN(x[0], y[0]));
+        a->r.insns, x[0] == 0 ? y[0] : y[0] == 0 ? x[0] : MIN(x[0], y[0]));
 }
 
 static void say_death(const Side *s, int status)
@@ -417,7 +463,7 @@ static void say_death(const Side *s, int status)
 static int report(Compare *c)
 {
     const LockstepRecord *r = known(c);
-    Place                 p = { .run = r->run, .hi = r->at };
+    Place                 p = { .run = r->run, .hi = reached(c), .pass = { .run = LOCKSTEP_WHOLE } };
     bool                  state = is_state(c);
 
     for (unsigned i = 0; i < 2; i++) {
@@ -425,19 +471,20 @@ static int report(Compare *c)
 
         if (c->side[i].lost) {
             say_death(&c->side[i], status);
-        } else if (state) {
-            p.hi = MAX(p.hi, c->side[i].r.at);
         }
     }
-    if (!state) {
+    if (state) {
+        say("the states after run %" PRIu64 " differ, %" PRIu64 " instructions of CPU %u; running again", p.run, p.hi,
+            r->cpu);
+    } else {
         report_end(c);
-        return EXIT_BAD_INPUT;
+        p.run = c->before.run;
     }
-    say("the states after run %" PRIu64 " differ, %" PRIu64 " instructions of CPU %u; running again",
-              r->run, p.hi, r->cpu);
     c->loud = false;
-    narrow(c, &p);
-    report_state(c, &p);
+    if (find_run(c, &p) || state) {
+        narrow(c, &p);
+        report_state(c, &p);
+    }
     return EXIT_BAD_INPUT;
 }
 
@@ -491,7 +538,7 @@ int lockstep_main(Options *o, int (*run)(const Options *o))
     c.trace = g_ptr_array_new_with_free_func(g_free);
     c.side[0].data = g_byte_array_new();
     c.side[1].data = g_byte_array_new();
-    status = finish(&c, compare(&c, &whole));
+    status = finish(&c, compare(&c, &whole, UINT64_MAX));
     stop_both(&c);
     g_byte_array_free(c.side[0].data, TRUE);
     g_byte_array_free(c.side[1].data, TRUE);

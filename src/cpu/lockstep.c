@@ -113,9 +113,18 @@ static void collect(Lockstep *l, const Cpu *cpu)
     }
 }
 
+static bool wants_hash(const Lockstep *l)
+{
+    const LockstepPass *p = &l->pass;
+
+    return p->hash_every != 0 &&
+           (l->run == p->run || (l->run >= p->hash_from && (l->run - p->hash_from) % p->hash_every == 0));
+}
+
 static void put_state(Lockstep *l, const Cpu *cpu, CpuStop stop, int64_t now_ns)
 {
     collect(l, cpu);
+    add_value(l, "the hash of memory", wants_hash(l) ? memory_hash(cpu->memory) : 0);
     if (l->named == NULL) {
         l->named = cpu->guest;
         put_record(l, (LockstepRecord){ .kind = LOCKSTEP_NAMES }, l->names->str, l->names->len);
@@ -154,7 +163,7 @@ static void put_trace(Lockstep *l, const Cpu *cpu)
 
 static bool in_traced(const Lockstep *l)
 {
-    return l->run == l->pass.run && l->pass.trace && l->at >= l->pass.from && l->at < l->pass.from + l->pass.window;
+    return l->run == l->pass.run && l->at >= l->pass.trace_from && l->at < l->pass.trace_to;
 }
 
 /* Instructions of the run that is cut until the next cut. */
@@ -162,10 +171,15 @@ static uint64_t to_cut(const Lockstep *l)
 {
     const LockstepPass *p = &l->pass;
 
-    if (in_traced(l)) {
-        return 1;
+    if (l->at >= p->to) {
+        return UINT64_MAX;
     }
     return l->at < p->from ? p->from - l->at : p->window - (l->at - p->from) % p->window;
+}
+
+static bool at_cut(const Lockstep *l)
+{
+    return l->at >= l->pass.from && (l->at - l->pass.from) % l->pass.window == 0;
 }
 
 uint64_t lockstep_before(Lockstep *l, Cpu *cpu, uint64_t budget)
@@ -178,7 +192,7 @@ uint64_t lockstep_before(Lockstep *l, Cpu *cpu, uint64_t budget)
     }
     l->from_pc = cpu->guest->pc(cpu);
     l->uncut = budget;
-    l->asked = l->run == l->pass.run ? MIN(budget, to_cut(l)) : budget;
+    l->asked = in_traced(l) ? 1 : l->run == l->pass.run ? MIN(budget, to_cut(l)) : budget;
     return l->asked;
 }
 
@@ -193,7 +207,7 @@ void lockstep_after(Lockstep *l, Cpu *cpu, CpuStop stop, uint64_t used, int64_t 
         put_trace(l, cpu);
     }
     l->at += used;
-    if (!in_traced(l) || !piece) {
+    if (!piece || at_cut(l)) {
         put_state(l, cpu, stop, now_ns);
     }
     if (!piece) {

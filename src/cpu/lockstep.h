@@ -9,12 +9,14 @@
 
 #include "cpu/cpu.h"
 
-/* How to cut one cpu_run(): after @from instructions, and after every @window from there on. */
+/* How closely to look. */
 typedef struct LockstepPass {
-    uint64_t run;     /* its number, from 0; LOCKSTEP_WHOLE: cut none */
-    uint64_t from, window;
-    bool     single;  /* from the start of that run, blocks hold one instruction: cuts are within no generated code */
-    bool     trace;   /* tell the instructions of the first window one by one */
+    uint64_t run;          /* number, from 0, of the cpu_run() to cut; LOCKSTEP_WHOLE: none */
+    uint64_t from, window; /* after @from instructions, and after every @window from there on, */
+    uint64_t to;           /* up to these */
+    bool     single;       /* from the start of that run, blocks hold one instruction: cuts are in no generated code */
+    uint64_t trace_from, trace_to; /* instructions of that run to tell one by one; equal: none */
+    uint64_t hash_from, hash_every; /* states of these runs, and of all pieces, have a hash of memory; 0: none has */
 } LockstepPass;
 
 #define LOCKSTEP_WHOLE UINT64_MAX
