@@ -77,9 +77,14 @@ static int find_part(const Gen *g, uint64_t pc)
  */
 static void emit_inner_edge(Gen *g, unsigned part, bool last)
 {
-    PartState *to = &g->part_state[part];
+    PartState       *to = &g->part_state[part];
+    const JitRecipe *known = &g->code->recipe[part];
+    bool             lazy = g->pending != 0 && gen_same_recipe(known, &g->recipe_out[g->part]);
 
-    if (g->pending == 0 || to->wants_flags) {
+    if (known->valid) {
+        asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, flags_lazy)), lazy);
+    }
+    if (g->pending == 0 || (to->wants_flags && !lazy)) {
         gen_put_pending(g);
         gen_count_time(g, part, &to->out);
         if (!last || part != g->part + 1) { /* else it follows */

@@ -277,6 +277,85 @@ static bool wants_flags(const IrBlock *ir, int reg)
     return true;
 }
 
+/* ---- analysis: flags that stay unwritten across a loop's edge ---- */
+
+/* The pin that holds a value at the end of the part; -1: none. */
+static int8_t pin_of_value(const Gen *g, const uint16_t *at_end, IrRef r)
+{
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        const JitPin *p = &g->code->pin[i];
+
+        if (!p->vector && at_end[i] != 0 && at_end[i] == g->root[r]) {
+            return (int8_t)i;
+        }
+    }
+    return -1;
+}
+
+/* How the pending flags follow from pins at the end of the part. */
+static JitRecipe make_recipe(const Gen *g)
+{
+    uint16_t      at_end[JIT_MAX_PINS] = { 0 }; /* roots */
+    JitRecipe     r = { .pin_a = -1, .pin_b = -1 };
+    const IrNode *f = gen_node(g, g->pending);
+
+    if (g->pending == 0 || f->c != 0) {
+        return r;
+    }
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
+            at_end[g->pin_of[n->imm]] = n->op == IR_get ? (uint16_t)i : g->root[n->a];
+        } else if (n->op == IR_call && (n->helper->effects & IR_WRITES)) {
+            memset(at_end, 0, sizeof(at_end));
+        }
+    }
+    r.kind = f->kind;
+    r.wide = gen_is_64(g, f->a);
+    if (g->lazy_result[g->pending] != 0) {
+        r.from_result = true;
+        r.pin_a = pin_of_value(g, at_end, g->lazy_result[g->pending]);
+        r.k = (int32_t)gen_const(g, f->b);
+        r.valid = r.pin_a >= 0;
+        return r;
+    }
+    r.pin_a = gen_is_const(g, f->a) ? -1 : pin_of_value(g, at_end, f->a);
+    r.valid = r.pin_a >= 0;
+    if (f->kind != IR_FLAGS_LOGIC && gen_is_const(g, f->b)) {
+        r.k = (int32_t)gen_const(g, f->b);
+        r.valid &= fits_i32(gen_const(g, f->b));
+    } else if (f->kind != IR_FLAGS_LOGIC) {
+        r.pin_b = pin_of_value(g, at_end, f->b);
+        r.valid &= r.pin_b >= 0;
+    }
+    return r;
+}
+
+/* Whether all that may look at the flags at the start of a part are accesses that find the recipe's pins unchanged. */
+static bool recipe_holds(const Gen *g, const IrBlock *ir, const JitRecipe *r)
+{
+    bool changed = false;
+
+    for (unsigned i = 1; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if (n->op == IR_put && (int)n->imm == g->flags_reg) {
+            return true;
+        }
+        if (n->op == IR_put) {
+            int8_t pin = g->pin_of[n->imm];
+
+            changed |= pin >= 0 && (pin == r->pin_a || pin == r->pin_b);
+        } else if (n->op == IR_get && (int)n->imm == g->flags_reg) {
+            return false;
+        } else if (ir_node_effects(n) != IR_PURE && (n->op == IR_call || changed)) {
+            return false;
+        }
+    }
+    return false;
+}
+
 static void choose_modes(Gen *g)
 {
     find_lazy_flags(g);
@@ -922,7 +1001,7 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
     JitSite *s = &j->site[*id];
     *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
                     .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
-                    .op = n->op, .type = n->type, .imm = n->imm };
+                    .op = n->op, .type = n->type, .imm = n->imm, .recipe = (uint8_t)g->recipe_in };
     return s;
 }
 
@@ -1071,6 +1150,9 @@ static void emit_put(Gen *g, const IrNode *n)
     unsigned reg = (unsigned)n->imm;
 
     note_key(g, n);
+    if ((int)reg == g->flags_reg) {
+        g->recipe_in = 0;
+    }
     if (g->vanished[g->at]) {
         return;
     }
@@ -1362,6 +1444,7 @@ static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
     init_registers(g);
+    g->recipe_in = g->code->recipe[part].valid ? part + 1 : 0;
     if (g->part_state[part].loops && part > 0) {
         asm_align(&g->as, 32);
     }
@@ -1369,11 +1452,36 @@ static void emit_body(Gen *g, unsigned part)
     emit_nodes(g);
 }
 
+static uint32_t successors(const Gen *g, unsigned p);
+
+/* Loops whose flags are looked at only by faults leave them unwritten. */
+static void find_recipes(Gen *g)
+{
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        g->code->recipe[p].valid = false;
+    }
+    for (unsigned p = 0; g->region && p < g->n_parts; p++) {
+        uint32_t next = successors(g, p);
+
+        begin_part(g, p);
+        g->recipe_out[p] = make_recipe(g);
+        for (unsigned q = 0; g->recipe_out[p].valid && q < g->n_parts; q++) {
+            if ((next >> q & 1) && q <= p && g->part_state[q].wants_flags && !g->code->recipe[q].valid &&
+                recipe_holds(g, g->parts[q].ir, &g->recipe_out[p])) {
+                g->code->recipe[q] = g->recipe_out[p];
+            }
+        }
+    }
+}
+
 static void emit_entry(Gen *g, uint64_t pa)
 {
     uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
 
     gen_count_time(g, 0, &g->entry_out);
+    if (g->code->recipe[0].valid) {
+        asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, flags_lazy)), 0);
+    }
     if (!g->region) {
         int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(pa, g->parts[0].pc) * sizeof(uint32_t));
 
@@ -1454,6 +1562,8 @@ static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
     if (!g->failed) {
         find_shape(g);
         choose_pins(g);
+        find_recipes(g);
+        g->code->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
         g->dirty = 0;
         g->n_cold = 0;
         asm_align(&g->as, 16);

@@ -43,12 +43,23 @@ typedef struct JitPin {
     bool     vector;
 } JitPin;
 
+/* How the flags at the start of a part follow from pinned registers, while Cpu.flags_lazy is set. */
+typedef struct JitRecipe {
+    uint8_t kind;        /* IrFlagsKind */
+    bool    valid, wide; /* wide: 64 bits */
+    bool    from_result; /* pin_a holds the result; the first operand follows from it and k */
+    int8_t  pin_a, pin_b; /* pin_b < 0: k */
+    int32_t k;
+} JitRecipe;
+
 enum { JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 
 /* What C needs of a block while its code runs. Follows the CpuBlock in the arena. */
 typedef struct JitCode {
     unsigned n_pins;
     JitPin   pin[JIT_MAX_PINS];
+    JitRecipe recipe[JIT_MAX_PARTS];
+    uint16_t flags_offset; /* of the flags register, from the Cpu */
     uint8_t *entry; /* writable address of the first instruction */
     const void *gone; /* where the entry leads when the block is removed */
     size_t   size;
@@ -70,6 +81,7 @@ typedef struct JitSite {
     uint8_t  kind, op, type, shift;
     IrMem    mem;
     bool     pair;
+    uint8_t  recipe; /* 1 + index in JitCode.recipe; 0: the flags register is in memory */
 } JitSite;
 
 /* An exit to a known pc. */
@@ -183,6 +195,8 @@ typedef struct Gen {
     uint16_t partner[IR_MAX_NODES];  /* of a paired access */
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
     int      flags_reg;  /* the guest's flags register; -1: none */
+    JitRecipe recipe_out[JIT_MAX_PARTS]; /* how the pending flags of each part follow from pins at its end */
+    unsigned recipe_in;  /* 1 + the recipe by which the flags are known here; 0: they are in memory */
     IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
     Value    val[IR_MAX_NODES];
@@ -259,6 +273,12 @@ Cold *gen_cold(Gen *g, uint32_t id);
 void gen_pack_flags(Gen *g, IrRef flags);
 /* gen_put_pending - the flags register in memory, if that was put off. */
 void gen_put_pending(Gen *g);
+static inline bool gen_same_recipe(const JitRecipe *x, const JitRecipe *y)
+{
+    return x->valid && y->valid && x->kind == y->kind && x->wide == y->wide && x->from_result == y->from_result &&
+           x->pin_a == y->pin_a && x->pin_b == y->pin_b && x->k == y->k;
+}
+
 /* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
 /* gen_out_of_time - the code for @out: come back to the part by its pc. */

@@ -73,8 +73,26 @@ static void set_wide(Cpu *cpu, const JitPlace *p, const uint64_t v[2])
 
 /* ---- pinned guest registers ---- */
 
+/* The flags register, which no one wrote since the pins of the recipe were. */
+static void write_flags(Cpu *cpu, const JitCode *code, const JitRecipe *r)
+{
+    unsigned width = r->wide ? 64 : 32;
+    uint64_t a = cpu->saved.gpr[code->pin[r->pin_a].host];
+    uint64_t b = r->pin_b >= 0 ? cpu->saved.gpr[code->pin[r->pin_b].host] : (uint64_t)(int64_t)r->k;
+    uint32_t packed;
+
+    if (r->from_result) {
+        a = r->kind == IR_FLAGS_SUB ? a + b : a - b;
+    }
+    packed = ir_eval_flags((IrFlagsKind)r->kind, width, a & mask64(width), b & mask64(width), r->kind == IR_FLAGS_SUB);
+    memcpy((uint8_t *)cpu + code->flags_offset, &packed, sizeof(packed));
+}
+
 static void write_back(Cpu *cpu, const JitSite *s)
 {
+    if (s->recipe != 0 && cpu->flags_lazy) {
+        write_flags(cpu, s->code, &s->code->recipe[s->recipe - 1]);
+    }
     for (unsigned i = 0; i < s->code->n_pins; i++) {
         const JitPin *p = &s->code->pin[i];
 
