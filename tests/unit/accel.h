@@ -1,6 +1,7 @@
 /*
  * How the tests that run guest code run it: BAILEY_TEST_ACCEL=jit asks for generated code, BAILEY_TEST_CACHE=BYTES for
- * another size of the code cache, BAILEY_TEST_HOST=baseline for code that every host can run. CTest runs each of them both ways (tests/CMakeLists.txt).
+ * another size of the code cache, BAILEY_TEST_HOST=baseline for code that every host can run. CTest runs each of them
+ * both ways (tests/CMakeLists.txt).
  */
 #ifndef BAILEY_TESTS_UNIT_ACCEL_H
 #define BAILEY_TESTS_UNIT_ACCEL_H

@@ -194,12 +194,14 @@ static bool saturating(Gen *g, const IrNode *n, bool sign, bool subtract)
  */
 static void saturate_product(Gen *g, Shape s)
 {
-    asm_sse2_m(&g->as, s.size == 1 ? X86_PCMPEQW : X86_PCMPEQD, T1, T0, gen_constant_lanes(g, s.size, vec_sign(s.size)));
+    X86Mem smallest = gen_constant_lanes(g, s.size, vec_sign(s.size));
+
+    asm_sse2_m(&g->as, s.size == 1 ? X86_PCMPEQW : X86_PCMPEQD, T1, T0, smallest);
     asm_sse2(&g->as, X86_PXOR, T0, T0, T1);
     note_covered(g, s, UINT64_MAX);
 }
 
-/* Halfwords, in T0. The host's rounding product is just this; without rounding the bit below comes from the low half. */
+/* Halfwords, in T0. The host's rounding product is just this; else the lowest bit comes from the low half. */
 static void multiply_high_words(Gen *g, X86Xmm a, X86Xmm b, bool round)
 {
     Asm *as = &g->as;
@@ -708,7 +710,9 @@ static void saturate_lanes(Gen *g, unsigned size, Narrowing how)
     X86Sse to_unsigned = size == 0 ? X86_PACKUSWB : X86_PACKUSDW; /* from signed */
 
     if (how == U_TO_U) {
-        asm_sse2_m(as, size == 0 ? X86_PMINUW : X86_PMINUD, T2, T1, gen_constant_lanes(g, size + 1, mask64(8u << size)));
+        X86Mem largest = gen_constant_lanes(g, size + 1, mask64(8u << size));
+
+        asm_sse2_m(as, size == 0 ? X86_PMINUW : X86_PMINUD, T2, T1, largest);
         asm_sse2(as, to_unsigned, T0, T2, T2);
     } else {
         asm_sse2(as, how == S_TO_S ? to_signed : to_unsigned, T0, T1, T1);

@@ -219,7 +219,7 @@ static void emit_dup(Gen *g, const IrNode *n)
     if (gen_is_const(g, n->a)) {
         emit_dup_const(g, d, gen_const(g, n->a), (unsigned)n->imm & 3);
     } else {
-        X86Reg r = gen_gpr(g, n->a, RDX, false);
+        X86Reg r = gen_gpr(g, n->a, RDX, n->imm == 3 && gen_node(g, n->a)->type != IR_I64);
 
         asm_movq_xr(&g->as, n->imm == 3, d, r);
         spread(g, d, (unsigned)n->imm & 3);

@@ -236,9 +236,9 @@ bool gen_uses_gpr(Gen *g, IrRef r, X86Reg reg);
 
 /*
  * gen_xmm - likewise for vectors: a register that holds it, @scratch when it was not in one. Above a V64 there may be
- * anything in its register or temporary: a V64 made of a V128 is that value itself. Operations of V64s look at the low 8
- * bytes of their operands only, as C does (ir/wide.c), and leave anything above; vlow and vzext to V128 make zeroes, and
- * guest registers of 128 bits are put from nothing else. Helpers take and give V128s, which are whole.
+ * anything in its register or temporary: a V64 made of a V128 is that value itself. Operations of V64s look at the
+ * low 8 bytes of their operands only, as C does (ir/wide.c), and leave anything above; vlow and vzext to V128 make
+ * zeroes, and guest registers of 128 bits are put from nothing else. Helpers take and give V128s, which are whole.
  */
 X86Xmm gen_xmm(Gen *g, IrRef r, X86Xmm scratch);
 bool   gen_uses_xmm(Gen *g, IrRef r, X86Xmm reg);
