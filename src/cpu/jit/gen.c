@@ -228,16 +228,23 @@ static void find_lazy_flags(Gen *g)
         }
     }
     for (unsigned i = 1; i < g->ir->n; i++) {
-        if (gen_node(g, (IrRef)i)->op == IR_flags && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i]) {
+        if (gen_node(g, (IrRef)i)->op == IR_flags && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i] &&
+            gen_node(g, (IrRef)i)->c == 0) {
             g->mode[i] = MODE_LAZY;
             g->lazy_result[i] = result_beside(g, i);
         }
     }
 }
 
-/* The last put of lazy flags is put off when nobody looks at the register before the exit. */
-static void find_pending(Gen *g)
+/*
+ * Puts of lazy flags that need no write: nobody but accesses, whose sites say what the flags follow from, looks at the
+ * register before the next put; the last one of a part is then pending at its exit.
+ */
+static void find_unwritten_flags(Gen *g)
 {
+    unsigned last_site = 0; /* of those after the node */
+    bool     looked_at = false, at_exit = true;
+
     g->pending = 0;
     for (unsigned i = g->ir->n - 1; i > 0; i--) {
         const IrNode *n = gen_node(g, (IrRef)i);
@@ -245,15 +252,19 @@ static void find_pending(Gen *g)
         if (g->mode[i] == MODE_DEAD) {
             continue;
         }
-        if (ir_node_effects(n) != IR_PURE || (n->op == IR_get && (int)n->imm == g->flags_reg)) {
-            return;
-        }
         if (n->op == IR_put && (int)n->imm == g->flags_reg) {
-            if (g->mode[n->a] == MODE_LAZY) {
-                g->pending = n->a;
+            if (g->mode[n->a] == MODE_LAZY && !looked_at) {
                 g->vanished[i] = true;
+                g->pending = at_exit ? n->a : g->pending;
+                g->flags_needed[i] = (uint16_t)(at_exit ? g->ir->n - 1 : last_site);
             }
-            return;
+            last_site = 0;
+            looked_at = at_exit = false;
+        } else if ((n->op == IR_get && (int)n->imm == g->flags_reg) ||
+                   (n->op == IR_call && n->helper->effects != IR_PURE)) {
+            looked_at = true;
+        } else if (ir_node_effects(n) != IR_PURE && last_site == 0) {
+            last_site = i;
         }
     }
 }
@@ -299,7 +310,7 @@ static JitRecipe make_recipe(const Gen *g)
     JitRecipe     r = { .pin_a = -1, .pin_b = -1 };
     const IrNode *f = gen_node(g, g->pending);
 
-    if (g->pending == 0 || f->c != 0) {
+    if (g->pending == 0) {
         return r;
     }
     for (unsigned i = 1; i < g->ir->n; i++) {
@@ -443,8 +454,10 @@ static bool is_emitted(const Gen *g, unsigned i)
 
 static void find_last_uses(Gen *g)
 {
-    if (g->pending != 0) {
-        use_at(g, g->pending, g->ir->n - 1);
+    for (unsigned i = 1; i < g->ir->n; i++) {
+        if (g->vanished[i]) { /* flags: the hints come later */
+            use_at(g, gen_node(g, (IrRef)i)->a, g->flags_needed[i]);
+        }
     }
     for (unsigned i = 1; i < g->ir->n; i++) {
         if (is_emitted(g, i)) {
@@ -1002,6 +1015,17 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
     *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
                     .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
                     .op = n->op, .type = n->type, .imm = n->imm, .recipe = (uint8_t)g->recipe_in };
+    if (g->flags_now != 0) {
+        const IrNode *f = gen_node(g, g->flags_now);
+        IrRef         result = g->lazy_result[g->flags_now];
+
+        s->flags.valid = true;
+        s->flags.kind = f->kind;
+        s->flags.wide = gen_is_64(g, f->a);
+        s->flags.from_result = result != 0;
+        s->flags.a = gen_place(g, result != 0 ? result : f->a);
+        s->flags.b = gen_place(g, f->b);
+    }
     return s;
 }
 
@@ -1152,6 +1176,7 @@ static void emit_put(Gen *g, const IrNode *n)
     note_key(g, n);
     if ((int)reg == g->flags_reg) {
         g->recipe_in = 0;
+        g->flags_now = g->vanished[g->at] ? n->a : 0;
     }
     if (g->vanished[g->at]) {
         return;
@@ -1262,6 +1287,9 @@ static void emit_nodes(Gen *g)
             }
             emit_node(g, n);
             each_operand(g, i, release_if_last);
+            if (g->flags_now != 0) {
+                release_if_last(g, g->flags_now, i);
+            }
         }
     }
 }
@@ -1298,7 +1326,7 @@ static void begin_part(Gen *g, unsigned part)
     }
     count_uses(g);
     choose_modes(g);
-    find_pending(g);
+    find_unwritten_flags(g);
     find_last_uses(g);
     find_hints(g);
 }
@@ -1444,6 +1472,7 @@ static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
     init_registers(g);
+    g->flags_now = 0;
     g->recipe_in = g->code->recipe[part].valid ? part + 1 : 0;
     if (g->part_state[part].loops && part > 0) {
         asm_align(&g->as, 32);

@@ -81,7 +81,12 @@ typedef struct JitSite {
     uint8_t  kind, op, type, shift;
     IrMem    mem;
     bool     pair;
-    uint8_t  recipe; /* 1 + index in JitCode.recipe; 0: the flags register is in memory */
+    uint8_t  recipe; /* 1 + index in JitCode.recipe; 0: the flags register is in memory, or: */
+    struct {
+        JitPlace a, b;
+        uint8_t  kind;
+        bool     valid, wide, from_result; /* as in JitRecipe */
+    } flags; /* what the flags register follows from here */
 } JitSite;
 
 /* An exit to a known pc. */
@@ -197,6 +202,7 @@ typedef struct Gen {
     int      flags_reg;  /* the guest's flags register; -1: none */
     JitRecipe recipe_out[JIT_MAX_PARTS]; /* how the pending flags of each part follow from pins at its end */
     unsigned recipe_in;  /* 1 + the recipe by which the flags are known here; 0: they are in memory */
+    IrRef    flags_now;  /* lazy flags that were put but not written; 0: none */
     IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
     Value    val[IR_MAX_NODES];
@@ -209,6 +215,7 @@ typedef struct Gen {
 
     AsmLabel entry_out, entry_hot;
     uint16_t lazy_uses[IR_MAX_NODES];
+    uint16_t flags_needed[IR_MAX_NODES]; /* of a put of flags that is not written: the last node that may look */
     Cold     cold[IR_MAX_NODES];
     unsigned n_cold;
 } Gen;

@@ -73,26 +73,35 @@ static void set_wide(Cpu *cpu, const JitPlace *p, const uint64_t v[2])
 
 /* ---- pinned guest registers ---- */
 
-/* The flags register, which no one wrote since the pins of the recipe were. */
-static void write_flags(Cpu *cpu, const JitCode *code, const JitRecipe *r)
+/* The flags register, where generated code has not written it. */
+static void put_flags(Cpu *cpu, const JitSite *s, IrFlagsKind kind, bool wide, bool from_result, uint64_t a, uint64_t b)
 {
-    unsigned width = r->wide ? 64 : 32;
-    uint64_t a = cpu->saved.gpr[code->pin[r->pin_a].host];
-    uint64_t b = r->pin_b >= 0 ? cpu->saved.gpr[code->pin[r->pin_b].host] : (uint64_t)(int64_t)r->k;
+    unsigned width = wide ? 64 : 32;
     uint32_t packed;
 
-    if (r->from_result) {
-        a = r->kind == IR_FLAGS_SUB ? a + b : a - b;
+    if (from_result) {
+        a = kind == IR_FLAGS_SUB ? a + b : a - b;
     }
-    packed = ir_eval_flags((IrFlagsKind)r->kind, width, a & mask64(width), b & mask64(width), r->kind == IR_FLAGS_SUB);
-    memcpy((uint8_t *)cpu + code->flags_offset, &packed, sizeof(packed));
+    packed = ir_eval_flags(kind, width, a & mask64(width), b & mask64(width), kind == IR_FLAGS_SUB);
+    memcpy((uint8_t *)cpu + s->code->flags_offset, &packed, sizeof(packed));
+}
+
+static void write_flags(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    if (s->flags.valid) {
+        put_flags(cpu, s, (IrFlagsKind)s->flags.kind, s->flags.wide, s->flags.from_result, get(j, cpu, &s->flags.a),
+                  get(j, cpu, &s->flags.b));
+    } else if (s->recipe != 0 && cpu->flags_lazy) {
+        const JitRecipe *r = &s->code->recipe[s->recipe - 1];
+        const uint64_t  *gpr = cpu->saved.gpr;
+
+        put_flags(cpu, s, (IrFlagsKind)r->kind, r->wide, r->from_result, gpr[s->code->pin[r->pin_a].host],
+                  r->pin_b >= 0 ? gpr[s->code->pin[r->pin_b].host] : (uint64_t)(int64_t)r->k);
+    }
 }
 
 static void write_back(Cpu *cpu, const JitSite *s)
 {
-    if (s->recipe != 0 && cpu->flags_lazy) {
-        write_flags(cpu, s->code, &s->code->recipe[s->recipe - 1]);
-    }
     for (unsigned i = 0; i < s->code->n_pins; i++) {
         const JitPin *p = &s->code->pin[i];
 
@@ -241,6 +250,7 @@ int jit_slow(Cpu *cpu, uint32_t site)
     }
     cpu->site = &s->at;
     write_back(cpu, s);
+    write_flags(j, cpu, s);
     switch (s->kind) {
     case SITE_LOAD:
     case SITE_STORE:
