@@ -377,6 +377,12 @@ static void say_values(const Compare *c, GString *first, GString *others)
     const Side *a = &c->side[0], *b = &c->side[1];
     unsigned    n = 0, n_values = (unsigned)(MIN(a->r.len, b->r.len) / sizeof(uint64_t));
 
+    if (a->r.at != b->r.at || a->r.stop != b->r.stop) {
+        g_string_append_printf(first, "%s ended its run after %" PRIu64 " instructions at 0x%" PRIx64
+                                      " (reason %u), %s after %" PRIu64 " at 0x%" PRIx64 " (reason %u)",
+                               a->name, a->r.at, a->r.pc, a->r.stop, b->name, b->r.at, b->r.pc, b->r.stop);
+        n++;
+    }
     for (unsigned i = 0; i < n_values; i++) {
         uint64_t x, y;
 
@@ -393,9 +399,8 @@ static void say_values(const Compare *c, GString *first, GString *others)
         g_string_append_printf(others, "  and %u more values\n", n - MAX_SHOWN);
     }
     if (n == 0) {
-        g_string_append_printf(first, "%s ended its run after %" PRIu64 " instructions at 0x%" PRIx64
-                                      " (reason %u), %s after %" PRIu64 " at 0x%" PRIx64 " (reason %u)",
-                               a->name, a->r.at, a->r.pc, a->r.stop, b->name, b->r.at, b->r.pc, b->r.stop);
+        g_string_append_printf(first, "the time is %" PRId64 " ns with %s, %" PRId64 " ns with %s", a->r.now_ns,
+                               a->name, b->r.now_ns, b->name);
     }
 }
 

@@ -30,6 +30,14 @@ boot() {
 
 member() { sed -n "s/.*\"$2\": \([0-9][0-9]*\).*/\1/p" "$work/$1.json" | head -n 1; } # RUN NAME
 
+# same_runs RUN RUN - console byte for byte, instructions, guest time and memory.
+same_runs() {
+  cmp "$work/$1" "$work/$2" || fail "the runs '$1' and '$2' printed different consoles"
+  diff <(grep -E '"(exit|guest_ns|instructions|memory_hash)"' "$work/$1.json") \
+    <(grep -E '"(exit|guest_ns|instructions|memory_hash)"' "$work/$2.json") ||
+    fail "the runs '$1' and '$2' are not the same"
+}
+
 expect() { # RUN PATTERN
   grep -qE "$2" "$work/$1" || { cp "$work/$1" "$work/console"; fail "the console of '$1' has no line like: $2"; }
 }

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 bailey=$1 images=$2
+accel=() # CTest runs most of them both ways
+[ -z "${BAILEY_TEST_ACCEL:-}" ] || accel=(-accel "$BAILEY_TEST_ACCEL")
 work=$(mktemp -d)
 jobs_started=()
 cleanup() {
@@ -29,7 +31,7 @@ skip() {
 run() {
   local name=$1 want=$2 status=0
   shift 2
-  "$bailey" -M cca,boot=host -m 64M "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
+  "$bailey" -M cca,boot=host -m 64M ${accel[@]+"${accel[@]}"} "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
   [ $status -eq "$want" ] ||
     fail "$name: status $status, not $want; it said: $(cat "$work/$name.err" "$work/$name.out")"
 }
