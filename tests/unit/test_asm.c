@@ -293,6 +293,8 @@ static void check_three_regs(bool w, X86Reg d, X86Reg s, X86Reg n)
     check(64, "bextr %s, %s, %s", r(w, d), r(w, s), r(w, n));
     asm_bzhi(&a, w, d, s, n);
     check(64, "bzhi %s, %s, %s", r(w, d), r(w, s), r(w, n));
+    asm_pext(&a, w, d, s, n);
+    check(64, "pext %s, %s, %s", r(w, d), r(w, s), r(w, n));
     asm_andn(&a, w, d, s, n);
     check(64, "andn %s, %s, %s", r(w, d), r(w, s), r(w, n));
     asm_mulx(&a, w, d, s, n);
@@ -412,7 +414,7 @@ static void test_no_operands(void **state)
     static const struct {
         void (*emit)(Asm *a);
         const char *text;
-    } rows[] = { { asm_cmc, "cmc" }, { asm_stc, "stc" }, { asm_clc, "clc" }, { asm_ret, "ret" }, { asm_ud2, "ud2" } };
+    } rows[] = { { asm_cmc, "cmc" }, { asm_stc, "stc" }, { asm_clc, "clc" }, { asm_lahf, "lahf" }, { asm_ret, "ret" }, { asm_ud2, "ud2" } };
 
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         rows[i].emit(&a);

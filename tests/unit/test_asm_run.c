@@ -276,6 +276,8 @@ static void divide(bool w, bool sign, X86Reg result)
     X(andn, asm_andn(&a, true, RAX, RSI, RCX), ~y & z) \
     X(bextr, asm_mov_ri(&a, R9, 0x1405); asm_bextr(&a, true, RAX, RSI, R9), y >> 5 & 0xfffff) \
     X(bzhi, asm_alu_ri(&a, ALU_AND, false, RCX, 63); asm_bzhi(&a, true, RAX, RSI, RCX), below(y, z & 63)) \
+    X(pext, asm_mov_ri(&a, R9, 0xc101); asm_pext(&a, false, RAX, RSI, R9), \
+      (y & 1) | (y >> 8 & 1) << 1 | (y >> 14 & 3) << 2) \
     X(mulx, asm_mulx(&a, true, R10, R9, RSI); asm_lea(&a, true, RAX, X86_INDEX(R9, R10, 0, 0)), z * y + high(z, y)) \
     X(lzcnt, asm_lzcnt(&a, true, RAX, RSI), y != 0 ? (uint64_t)__builtin_clzll(y) : 64) \
     X(tzcnt32, asm_tzcnt(&a, false, RAX, RSI), (y & M32) != 0 ? (uint64_t)__builtin_ctzll(y & M32) : 32)

@@ -73,7 +73,8 @@ static int find_part(const Gen *g, uint64_t pc)
 }
 
 /*
- * To a part of the region; @last: nothing of this part follows. Flags that it does not want stay where they are, except when there is no time to enter it.
+ * To a part of the region; @last: nothing of this part follows. Flags that it does not want stay where they are, except
+ * when there is no time to enter it.
  */
 static void emit_inner_edge(Gen *g, unsigned part, bool last)
 {

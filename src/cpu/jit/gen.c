@@ -490,7 +490,8 @@ static bool may_hint(const Gen *g, IrRef r, unsigned reg)
     const IrNode *n = gen_node(g, r);
     IrType        ty = g->ir->regs[reg].type;
 
-    if ((g->mode[r] != MODE_NORMAL && g->mode[r] != MODE_PAIRED) || n->op == IR_const || n->op == IR_get || g->hint[r] != 0) {
+    if ((g->mode[r] != MODE_NORMAL && g->mode[r] != MODE_PAIRED) || n->op == IR_const || n->op == IR_get ||
+        g->hint[r] != 0) {
         return false;
     }
     return ty == IR_I64 ? makes_canonical(g, r) : ty == IR_V128 && n->type == IR_V128;

@@ -1,6 +1,6 @@
 /*
- * The C side of calls from generated code: slow accesses, helpers, and operations that are not made inline. Registers are
- * in Cpu.saved; what is written there is in the registers when the code goes on.
+ * The C side of calls from generated code: slow accesses, helpers, and operations that are not made inline. Registers
+ * are in Cpu.saved; what is written there is in the registers when the code goes on.
  */
 #include <string.h>
 
@@ -184,8 +184,8 @@ static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
         jit_settle(cpu);
     }
     if (h->vector) {
-        h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]), pointer(j, cpu, &s->c, tmp[2]),
-                  s->imm);
+        h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]),
+                  pointer(j, cpu, &s->c, tmp[2]), s->imm);
     } else {
         r[0] = h->fn.scalar(cpu, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c), s->imm);
         r[0] &= h->ret == IR_FLAGS ? 15 : mask64(MIN(ir_type_bits(h->ret), 64));
@@ -227,8 +227,8 @@ static void wide(const Jit *j, Cpu *cpu, const JitSite *s)
 
 static void evaluate(const Jit *j, Cpu *cpu, const JitSite *s)
 {
-    set(cpu, &s->d, ir_eval(s->op, (IrType)s->shift, s->type, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c),
-                            s->imm));
+    set(cpu, &s->d, ir_eval(s->op, (IrType)s->shift, s->type, get(j, cpu, &s->a), get(j, cpu, &s->b),
+                            get(j, cpu, &s->c), s->imm));
 }
 
 int jit_slow(Cpu *cpu, uint32_t site)
