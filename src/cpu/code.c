@@ -419,7 +419,7 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
             bar_entry(e, b, X_breakpoint);
         }
     }
-    *jump_slot(cpu->tlb[0], pc) = b;
+    jump_set(cpu->tlb[0], pc, b);
     return b;
 }
 
@@ -512,7 +512,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     forget_block(e, old);
     add_block(e, b, r.source.host_page);
     jit_replace(e->jit, old, b);
-    *jump_slot(cpu->tlb[0], pc) = b;
+    jump_set(cpu->tlb[0], pc, b);
     if (log_on(LOG_OUT_ASM)) {
         trace_block(cpu, b, LOG_OUT_ASM);
     }

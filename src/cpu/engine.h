@@ -17,12 +17,16 @@ enum {
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
 
-    TLB_ENTRIES = 1024,  /* of each of the read and write tables */
-    JUMP_ENTRIES = 4096, /* slots of the jump cache, by pc / 4 */
+    TLB_ENTRIES = 8192,   /* of each of the read and write tables */
+    JUMP_ENTRIES = 16384, /* slots of the jump cache, by pc / 4 */
     SLOW_ENTRIES = 64,
-    FETCH_ENTRIES = 128,
-    LARGE_ENTRIES = 16,
+    FETCH_ENTRIES = 1024,
+    LARGE_ENTRIES = 32,
     CONTEXTS = 16,
+
+    PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take */
+    JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
+    TOUCHED = 1024, /* slots that are remembered one by one */
 };
 
 #define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
@@ -54,19 +58,27 @@ typedef struct FetchEntry {
     bool     guarded;
 } FetchEntry;
 
+/* Slots of a table that are not empty, so that emptying it takes no longer than filling it did. */
+typedef struct Touched {
+    unsigned n;      /* TOUCHED + 1: any */
+    uint16_t slot[TOUCHED];
+} Touched;
+
 struct CpuTlb {
     TlbEntry   read[TLB_ENTRIES];
     TlbEntry   write[TLB_ENTRIES];
     CpuBlock  *jump[JUMP_ENTRIES];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
+    Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
+    uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
     struct {
         uint64_t base, size;
     } large[LARGE_ENTRIES];  /* mappings above 4 KiB that entries came from */
     unsigned   n_large;
-    bool       many_large;   /* more than that: any invalidation by address empties the context */
+    uint64_t   other_large;  /* 0, or the size of the largest that is not in the table */
     bool       valid;        /* has a tag */
-    bool       data_used, code_used; /* something was entered since it was emptied */
+    bool       slow_used;
     uint64_t   tag;
     uint64_t   selected;     /* sequence number of the last selection */
 };
@@ -80,6 +92,24 @@ static inline CpuBlock **jump_slot(CpuTlb *t, uint64_t pc)
 {
     return &t->jump[pc >> 2 & (JUMP_ENTRIES - 1)];
 }
+
+static inline void touch(Touched *t, size_t slot)
+{
+    if (t->n < TOUCHED) {
+        t->slot[t->n++] = (uint16_t)slot;
+    } else {
+        t->n = TOUCHED + 1;
+    }
+}
+
+/* The bit of jump_pages for a page, in its group. */
+static inline unsigned jump_page_bit(uint64_t pc)
+{
+    return (unsigned)((pc << 8 >> (8 + PAGE_BITS)) * 0x9e3779b97f4a7c15ull >> 54); /* but for a tag in the top byte */
+}
+
+/* jump_set - @b is at @pc. */
+void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b);
 
 void tlb_init(Cpu *cpu);
 

@@ -7,44 +7,89 @@
 
 #include "cpu/engine.h"
 
+static void empty_entry(TlbEntry *table, size_t slot)
+{
+    table[slot].tag = slot == 0 ? PAGE_SIZE : 0;
+}
+
 static void empty_data(CpuTlb *t)
 {
-    memset(t->read, 0, sizeof(t->read));
-    memset(t->write, 0, sizeof(t->write));
-    t->read[0].tag = t->write[0].tag = PAGE_SIZE;
-    for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
+    Touched *w = &t->data_touched;
+
+    if (w->n <= TOUCHED) {
+        for (unsigned i = 0; i < w->n; i++) {
+            empty_entry(t->read, w->slot[i]);
+            empty_entry(t->write, w->slot[i]);
+        }
+    } else {
+        memset(t->read, 0, sizeof(t->read));
+        memset(t->write, 0, sizeof(t->write));
+        empty_entry(t->read, 0);
+        empty_entry(t->write, 0);
+    }
+    w->n = 0;
+    for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {
         t->slow[i].page = 1;
     }
-    t->data_used = false;
+    t->slow_used = false;
 }
 
 static void empty_jumps(CpuTlb *t)
 {
-    for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-        t->jump[i] = &code_no_block;
+    Touched *w = &t->jump_touched;
+
+    if (w->n <= TOUCHED) {
+        for (unsigned i = 0; i < w->n; i++) {
+            t->jump[w->slot[i]] = &code_no_block;
+        }
+    } else {
+        for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
+            t->jump[i] = &code_no_block;
+        }
     }
+    if (w->n != 0) {
+        memset(t->jump_pages, 0, sizeof(t->jump_pages));
+    }
+    w->n = 0;
 }
 
-static void empty_code(CpuTlb *t)
+static void empty_fetches(CpuTlb *t)
 {
-    empty_jumps(t);
-    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
-        t->fetch[i].page = 1;
+    Touched *w = &t->fetch_touched;
+
+    if (w->n <= TOUCHED) {
+        for (unsigned i = 0; i < w->n; i++) {
+            t->fetch[w->slot[i]].page = 1;
+        }
+    } else {
+        for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+            t->fetch[i].page = 1;
+        }
     }
-    t->code_used = false;
+    w->n = 0;
 }
 
 static void empty(CpuTlb *t)
 {
-    if (t->data_used) {
-        empty_data(t);
-    }
-    if (t->code_used) {
-        empty_code(t);
-    }
+    empty_data(t);
+    empty_jumps(t);
+    empty_fetches(t);
     t->n_large = 0;
-    t->many_large = false;
+    t->other_large = 0;
 }
+
+static bool is_current(const Cpu *cpu, const CpuTlb *t)
+{
+    for (unsigned s = 0; s < CPU_SPACES; s++) {
+        if (cpu->tlb[s] == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Others hold nothing, not even what says so. */
+static bool in_use(const Cpu *cpu, const CpuTlb *t) { return t->valid || is_current(cpu, t); }
 
 static CpuTlb *least_recent(Cpu *cpu)
 {
@@ -52,12 +97,8 @@ static CpuTlb *least_recent(Cpu *cpu)
 
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb *t = &cpu->run->context[i];
-        bool    current = false;
 
-        for (unsigned s = 0; s < CPU_SPACES; s++) {
-            current |= cpu->tlb[s] == t;
-        }
-        if (!current && (oldest == NULL || t->selected < oldest->selected)) {
+        if (!is_current(cpu, t) && (oldest == NULL || t->selected < oldest->selected)) {
             oldest = t;
         }
     }
@@ -91,12 +132,15 @@ void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 
 void tlb_init(Cpu *cpu)
 {
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        empty_data(&cpu->run->context[i]);
-        empty_code(&cpu->run->context[i]);
+    for (unsigned i = 0; i < CONTEXTS; i++) { /* filled with what empty means when first selected */
+        CpuTlb *t = &cpu->run->context[i];
+
+        t->data_touched.n = t->jump_touched.n = t->fetch_touched.n = TOUCHED + 1;
+        t->slow_used = true;
     }
     for (unsigned s = 0; s < CPU_SPACES; s++) { /* until the guest selects: two that no tag names */
         cpu->tlb[s] = &cpu->run->context[s];
+        empty(cpu->tlb[s]);
     }
 }
 
@@ -112,7 +156,7 @@ static void remember_large(CpuTlb *t, uint64_t va, uint64_t size)
         }
     }
     if (t->n_large == LARGE_ENTRIES) {
-        t->many_large = true;
+        t->other_large = MAX(t->other_large, size);
         return;
     }
     t->large[t->n_large].base = base;
@@ -142,7 +186,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     if (f->slow) {
         return;
     }
-    t->data_used = true;
+    touch(&t->data_touched, va >> PAGE_BITS & (TLB_ENTRIES - 1));
     if (f->page_size > PAGE_SIZE) {
         remember_large(t, va, f->page_size);
     }
@@ -153,6 +197,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
         *tlb_slot(t->write, va) = (TlbEntry){ page, (uintptr_t)host - page };
     }
     if (host == NULL || (f->writable && !fast_write)) {
+        t->slow_used = true;
         *slow_slot(t, va) = (SlowEntry){.page = page,
                                         .pa = f->pa & PAGE_MASK,
                                         .pas = f->pas,
@@ -178,12 +223,24 @@ FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f)
 {
     FetchEntry *e = fetch_slot(t, va);
 
-    t->code_used = true;
+    touch(&t->fetch_touched, (size_t)(e - t->fetch));
     if (f->page_size > PAGE_SIZE) {
         remember_large(t, va, f->page_size);
     }
     *e = (FetchEntry){ va & PAGE_MASK, f->pa & PAGE_MASK, f->fetch_guarded };
     return e;
+}
+
+void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b)
+{
+    CpuBlock **slot = jump_slot(t, pc);
+    unsigned   bit = jump_page_bit(pc);
+
+    if (*slot == &code_no_block) {
+        touch(&t->jump_touched, (size_t)(slot - t->jump));
+    }
+    *slot = b;
+    t->jump_pages[(pc >> PAGE_BITS) % JUMP_GROUPS][bit / 64] |= BIT(bit % 64);
 }
 
 /* ---- invalidation by virtual address ---- */
@@ -200,7 +257,7 @@ static void drop_tags(TlbEntry *table, uint64_t va, uint64_t len)
 {
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         if (in_range(table[i].tag, va, len)) {
-            table[i].tag = i == 0 ? PAGE_SIZE : 0;
+            empty_entry(table, i);
         }
     }
 }
@@ -210,51 +267,52 @@ static void drop_tag(TlbEntry *table, uint64_t va)
     TlbEntry *e = tlb_slot(table, va);
 
     if (in_range(e->tag, va, PAGE_SIZE)) {
-        e->tag = e == table ? PAGE_SIZE : 0;
+        empty_entry(table, (size_t)(e - table));
     }
 }
 
-/* The slots of a page's instructions follow one another. */
+/* Slots of a page's instructions follow one another: pages that share them go as a group. */
 static void drop_jumps(CpuTlb *t, uint64_t page)
 {
-    CpuBlock **slot = jump_slot(t, page);
+    unsigned group = (page >> PAGE_BITS) % JUMP_GROUPS, bit = jump_page_bit(page);
 
-    for (unsigned i = 0; i < PAGE_SIZE / 4; i++) {
-        slot[i] = &code_no_block;
+    if ((t->jump_pages[group][bit / 64] & BIT(bit % 64)) == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < PAGE_JUMPS; i++) {
+        t->jump[group * PAGE_JUMPS + i] = &code_no_block;
+    }
+    memset(t->jump_pages[group], 0, sizeof(t->jump_pages[group]));
+}
+
+_Static_assert(sizeof((CpuTlb){ 0 }.jump_pages[0]) * 8 == 1 << 10, "jump_page_bit() gives ten bits");
+
+static void drop_page(CpuTlb *t, uint64_t va)
+{
+    SlowEntry  *slow = slow_slot(t, va);
+    FetchEntry *fetch = fetch_slot(t, va);
+
+    drop_tag(t->read, va);
+    drop_tag(t->write, va);
+    if (in_range(slow->page & PAGE_MASK, va, PAGE_SIZE)) {
+        slow->page = 1;
+    }
+    drop_jumps(t, va);
+    if (in_range(fetch->page & PAGE_MASK, va, PAGE_SIZE)) {
+        fetch->page = 1;
     }
 }
 
-_Static_assert(JUMP_ENTRIES % (PAGE_SIZE / 4) == 0, "drop_jumps() stays inside the table");
-
-static void drop_data(CpuTlb *t, uint64_t va, uint64_t len)
+static void drop_many(CpuTlb *t, uint64_t va, uint64_t len)
 {
-    if (!t->data_used) {
-        return;
-    }
-    if (len == PAGE_SIZE) {
-        drop_tag(t->read, va);
-        drop_tag(t->write, va);
-    } else {
-        drop_tags(t->read, va, len);
-        drop_tags(t->write, va, len);
-    }
+    drop_tags(t->read, va, len);
+    drop_tags(t->write, va, len);
     for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
         if (in_range(t->slow[i].page & PAGE_MASK, va, len)) {
             t->slow[i].page = 1;
         }
     }
-}
-
-static void drop_code(CpuTlb *t, uint64_t va, uint64_t len)
-{
-    if (!t->code_used) {
-        return;
-    }
-    if (len == PAGE_SIZE) {
-        drop_jumps(t, va);
-    } else {
-        empty_jumps(t);
-    }
+    empty_jumps(t);
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
         if (in_range(t->fetch[i].page & PAGE_MASK, va, len)) {
             t->fetch[i].page = 1;
@@ -262,10 +320,17 @@ static void drop_code(CpuTlb *t, uint64_t va, uint64_t len)
     }
 }
 
+enum { PAGES_ONE_BY_ONE = 64 };
+
 static void drop_range(CpuTlb *t, uint64_t va, uint64_t len)
 {
-    drop_data(t, va, len);
-    drop_code(t, va, len);
+    if (len > PAGES_ONE_BY_ONE * PAGE_SIZE) {
+        drop_many(t, va, len);
+        return;
+    }
+    for (uint64_t at = 0; at < len; at += PAGE_SIZE) {
+        drop_page(t, va + at);
+    }
 }
 
 static bool touches(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
@@ -275,11 +340,13 @@ static bool touches(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 
 static void flush_va(CpuTlb *t, uint64_t va, uint64_t len)
 {
-    if (t->many_large || len > ADDRESS_MASK / 2) {
+    uint64_t unit = MAX(t->other_large, (uint64_t)PAGE_SIZE), base = align_down(va, unit);
+
+    if (len > ADDRESS_MASK / 2) {
         empty(t);
         return;
     }
-    drop_range(t, va, len);
+    drop_range(t, base, align_up(len + (va - base), unit));
     for (unsigned i = 0; i < t->n_large;) {
         if (touches(t->large[i].base, t->large[i].size, va, len)) {
             drop_range(t, t->large[i].base, t->large[i].size);
@@ -295,7 +362,7 @@ void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb *t = &cpu->run->context[i];
 
-        if (match == NULL || (t->valid && match(t->tag, opaque))) {
+        if (match == NULL ? in_use(cpu, t) : t->valid && match(t->tag, opaque)) {
             empty(t);
         }
     }
@@ -311,7 +378,7 @@ void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), con
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb *t = &cpu->run->context[i];
 
-        if (match == NULL || (t->valid && match(t->tag, opaque))) {
+        if (match == NULL ? in_use(cpu, t) : t->valid && match(t->tag, opaque)) {
             flush_va(t, base, span < len ? UINT64_MAX : span);
         }
     }
@@ -320,36 +387,47 @@ void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), con
 
 /* ---- invalidation by what an entry leads to ---- */
 
-static void drop_host(TlbEntry *table, uintptr_t host, uint64_t len)
+static void drop_host_at(TlbEntry *table, unsigned slot, uintptr_t host, uint64_t len)
 {
-    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-        if (table[i].tag + table[i].addend - host < len) {
-            table[i].tag = i == 0 ? PAGE_SIZE : 0;
+    if (table[slot].tag + table[slot].addend - host < len) {
+        empty_entry(table, slot);
+    }
+}
+
+static void drop_host(const Touched *w, TlbEntry *table, uintptr_t host, uint64_t len)
+{
+    if (w->n <= TOUCHED) {
+        for (unsigned i = 0; i < w->n; i++) {
+            drop_host_at(table, w->slot[i], host, len);
         }
+        return;
+    }
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        drop_host_at(table, i, host, len);
     }
 }
 
 void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        if (cpu->run->context[i].data_used) {
-            drop_host(cpu->run->context[i].write, (uintptr_t)host_page, PAGE_SIZE);
+        CpuTlb *t = &cpu->run->context[i];
+
+        if (in_use(cpu, t)) {
+            drop_host(&t->data_touched, t->write, (uintptr_t)host_page, PAGE_SIZE);
         }
     }
 }
 
 static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
 {
-    if (t->data_used) {
-        drop_host(t->read, host, len);
-        drop_host(t->write, host, len);
-        for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
-            if (t->slow[i].pa - pa < len) {
-                t->slow[i].page = 1;
-            }
+    drop_host(&t->data_touched, t->read, host, len);
+    drop_host(&t->data_touched, t->write, host, len);
+    for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {
+        if (t->slow[i].pa - pa < len) {
+            t->slow[i].page = 1;
         }
     }
-    for (unsigned i = 0; t->code_used && i < FETCH_ENTRIES; i++) {
+    for (unsigned i = 0; t->fetch_touched.n != 0 && i < FETCH_ENTRIES; i++) {
         if (t->fetch[i].pa - pa < len) {
             t->fetch[i].page = 1;
         }
@@ -365,7 +443,9 @@ void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len)
         return;
     }
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        drop_pa(&cpu->run->context[i], pa, len, (uintptr_t)r->host + (pa - r->base));
+        if (in_use(cpu, &cpu->run->context[i])) {
+            drop_pa(&cpu->run->context[i], pa, len, (uintptr_t)r->host + (pa - r->base));
+        }
     }
     for (uint64_t p = pa; p - pa < len; p += PAGE_SIZE) {
         if (memory_has_code(cpu->memory, p)) {
@@ -379,7 +459,7 @@ void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len)
 void tlb_forget_code(Cpu *cpu)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        if (cpu->run->context[i].code_used) {
+        if (in_use(cpu, &cpu->run->context[i])) {
             empty_jumps(&cpu->run->context[i]);
         }
     }

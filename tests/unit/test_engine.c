@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "bits.h"
+#include "cpu/engine.h"
 #include "toy_guest.h"
 
 enum { CODE = 0x10000, VECTOR = 0x18000, DATA = 0x20000, DEVICE_VA = 0x50000 };
@@ -393,6 +394,100 @@ static void test_contexts(void **state)
     toy_machine_free(m);
 }
 
+/* ---- the tables of one context against a list of what was entered ---- */
+
+enum { SHADOWS = 4000 };
+
+typedef struct Shadow {
+    uint64_t page, base, size; /* of the mapping that the page was filled from */
+    bool     live;
+} Shadow;
+
+static bool overlaps(const Shadow *s, uint64_t va, uint64_t len)
+{
+    return s->base - va < len || va - s->base < s->size;
+}
+
+static bool is_live(const Shadow *s, unsigned n, uint64_t va)
+{
+    for (unsigned i = n; i-- > 0;) {
+        if (s[i].page == (va & PAGE_MASK) && s[i].live) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing may be there that an invalidation covered. */
+static void check_tables(const CpuTlb *t, const Shadow *s, unsigned n)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        uint64_t empty = i == 0 ? PAGE_SIZE : 0;
+
+        assert_true(t->read[i].tag == empty || is_live(s, n, t->read[i].tag));
+        assert_true(t->write[i].tag == empty || is_live(s, n, t->write[i].tag));
+    }
+    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+        assert_true(t->fetch[i].page == 1 || is_live(s, n, t->fetch[i].page));
+    }
+    for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
+        assert_true(t->jump[i] == &code_no_block || is_live(s, n, t->jump[i]->pc));
+    }
+}
+
+static void enter_page(ToyMachine *m, Shadow *s, CpuBlock *b, unsigned random)
+{
+    static const uint64_t sizes[] = { 1 << 12, 1 << 12, 1 << 16, 1 << 21, 1 << 25 };
+    Cpu    *cpu = &m->cpu->cpu;
+    CpuFill f = { .pa = DATA, .page_size = sizes[random % 5], .readable = true, .writable = true };
+
+    s->page = 0xffff800000000000 + ((uint64_t)(random >> 4) % 0x40000 << 12);
+    s->base = align_down(s->page, f.page_size);
+    s->size = f.page_size;
+    s->live = true;
+    tlb_fill(cpu, 0, s->page + 8, &f);
+    tlb_fill_fetch(cpu->tlb[0], s->page + 8, &f);
+    b->pc = s->page + (random >> 8 & 0xffc);
+    jump_set(cpu->tlb[0], b->pc, b);
+}
+
+static void test_invalidation(void **state)
+{
+    static Shadow   shadow[SHADOWS];
+    static CpuBlock block[SHADOWS];
+    ToyMachine     *m = MACHINE(read_code);
+    Cpu            *cpu = &m->cpu->cpu;
+    GRand          *r = g_rand_new_with_seed(5);
+
+    for (unsigned n = 0; n < SHADOWS; n++) {
+        uint64_t len = PAGE_SIZE << g_rand_int_range(r, 0, 9), va;
+
+        enter_page(m, &shadow[n], &block[n], g_rand_int(r));
+        if (g_rand_int_range(r, 0, 40) != 0) {
+            continue;
+        }
+        va = shadow[g_rand_int_range(r, 0, (gint32)n + 1)].page;
+        if (n % 16 == 0) {
+            cpu_flush_contexts(cpu, NULL, NULL);
+            va = 0;
+            len = UINT64_MAX;
+        } else {
+            cpu_flush_va(cpu, NULL, NULL, va, len);
+        }
+        for (unsigned i = 0; i <= n; i++) {
+            shadow[i].live &= !overlaps(&shadow[i], va, len);
+        }
+        check_tables(cpu->tlb[0], shadow, n + 1);
+    }
+    bool writable;
+    tlb_write_protect(cpu, memory_host_page(m->memory, DATA, &writable));
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        assert_int_equal(cpu->tlb[0]->write[i].tag, i == 0 ? PAGE_SIZE : 0);
+    }
+    g_rand_free(r);
+    toy_machine_free(m);
+}
+
 static void test_owner_change(void **state)
 {
     ToyMachine *m = MACHINE(read_code);
@@ -685,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_interrupt_points),
         cmocka_unit_test(test_flush_va),
         cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_invalidation),
         cmocka_unit_test(test_owner_change),
         cmocka_unit_test(test_owner_change_of_code),
         cmocka_unit_test(test_region_moves),
