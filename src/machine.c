@@ -25,8 +25,10 @@
 /* An idle guest may be this far ahead of the wall, so that one sleep serves deadlines that lie close together. A
  * kernel's come in pairs: after a timer its tick runs once more, 4 or 10 ms later, before it stops. */
 #define PACE_SLACK_NS 12000000
-/* Without any deadline a machine only waits for the outside: how often it looks. */
-#define IDLE_POLL_MS 100
+/* ... but not this soon after something from outside ended a sleep: a peer is to find the guest at the wall's time. */
+#define CONVERSATION_US 1000000
+/* A sleep that only something from outside ends. */
+#define SLEEP_FOREVER INT64_MAX
 
 typedef struct Slot {
     Cpu  *cpu;
@@ -57,7 +59,9 @@ struct Machine {
     MachineExit   status;
     char         *reason;
     GSource      *source;
-    int64_t       delay_us;  /* how long to sleep before the next window; 0: not at all */
+    int64_t       delay_us;  /* how long to sleep before the next window; 0: not at all; or SLEEP_FOREVER */
+    int64_t       wake_us;   /* when that ends, in monotonic time */
+    int64_t       heard_us;  /* when something from outside last ended it early */
     bool          slept;
     void        (*on_break)(void *opaque, Cpu *cpu);
     void         *on_break_opaque;
@@ -383,19 +387,27 @@ static bool run_window(Machine *m)
     return busy;
 }
 
+/* How far guest time may lead the wall's. */
+static int64_t pace_slack_ns(const Machine *m)
+{
+    bool conversation = g_get_monotonic_time() - m->heard_us < CONVERSATION_US;
+
+    return m->host_clock || conversation ? 0 : PACE_SLACK_NS;
+}
+
 /* Nothing to run: jump to the next deadline, at the pace of the wall while something outside is attached. Returns
- * how long to sleep first, in microseconds. */
+ * how long to sleep before that, in microseconds. */
 static int64_t idle_jump(Machine *m)
 {
     int64_t deadline = clock_next_deadline(m->clock);
 
     if (deadline == INT64_MAX) {
-        return (int64_t)IDLE_POLL_MS * 1000;
+        return SLEEP_FOREVER;
     }
     if (m->host_clock || m->live > 0) {
         int64_t ahead_ns = deadline - wall_now_ns(m);
 
-        if (ahead_ns > (m->host_clock ? 0 : PACE_SLACK_NS)) {
+        if (ahead_ns > pace_slack_ns(m)) {
             return (ahead_ns + 999) / 1000;
         }
     }
@@ -424,7 +436,8 @@ static gboolean source_prepare(GSource *source, gint *timeout_ms)
         return TRUE;
     }
     m->slept = true;
-    *timeout_ms = (gint)MIN((m->delay_us + 999) / 1000, 1000);
+    *timeout_ms = m->delay_us > (int64_t)G_MAXINT * 1000 ? -1 : (gint)((m->delay_us + 999) / 1000);
+    m->wake_us = *timeout_ms < 0 ? SLEEP_FOREVER : g_get_monotonic_time() + m->delay_us;
     return FALSE;
 }
 
@@ -439,6 +452,9 @@ static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer op
 {
     Machine *m = ((MachineSource *)source)->machine;
 
+    if (m->slept && g_get_monotonic_time() < m->wake_us) {
+        m->heard_us = g_get_monotonic_time();
+    }
     if (m->slept && (m->host_clock || m->live > 0)) {
         /* What woke an idle machine arrives now, not at the time the machine fell asleep. */
         clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
