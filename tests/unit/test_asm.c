@@ -414,7 +414,8 @@ static void test_no_operands(void **state)
     static const struct {
         void (*emit)(Asm *a);
         const char *text;
-    } rows[] = { { asm_cmc, "cmc" }, { asm_stc, "stc" }, { asm_clc, "clc" }, { asm_lahf, "lahf" }, { asm_ret, "ret" }, { asm_ud2, "ud2" } };
+    } rows[] = { { asm_cmc, "cmc" },   { asm_stc, "stc" }, { asm_clc, "clc" },
+                 { asm_lahf, "lahf" }, { asm_ret, "ret" }, { asm_ud2, "ud2" } };
 
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         rows[i].emit(&a);

@@ -1,7 +1,7 @@
 /*
  * Memory accesses, with the TLB's hit path inline; guards; and calls of helpers. The check is one compare: address
- * minus the entry's tag must not be above 4096 minus the bytes accessed, which refuses another page, an empty entry and an
- * access that leaves the page alike.
+ * minus the entry's tag must not be above 4096 minus the bytes accessed, which refuses another page, an empty entry and
+ * an access that leaves the page alike.
  */
 #include "cpu/jit/jit_int.h"
 
