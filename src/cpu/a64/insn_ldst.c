@@ -170,22 +170,15 @@ A64("opc 101 0 0 idx L imm7 Rt2 Rn Rt", ldst_pair)
 
 /* ---- SIMD&FP registers ---- */
 
-/* One access of 1 << @size_log2 bytes; a load's value has the type it is written with. */
+/* One access of 1 << @size_log2 bytes. */
 static IrRef vector_load(A64Trans *t, IrMem mem, IrRef addr)
 {
-    return ir_load(t->ir, mem.size_log2 == 4 ? IR_V128 : IR_I64, mem, addr);
+    return ir_load(t->ir, IR_V128, mem, addr);
 }
 
 static void vector_store(A64Trans *t, IrMem mem, IrRef addr, unsigned Rt)
 {
-    IrType ty = mem.size_log2 == 4 ? IR_V128 : IR_I64;
-
-    ir_store(t->ir, ty, mem, addr, a64_v(t, ty, Rt));
-}
-
-static void set_vector(A64Trans *t, IrMem mem, unsigned Rt, IrRef v)
-{
-    a64_set_v(t, mem.size_log2 == 4 ? IR_V128 : IR_I64, Rt, v);
+    ir_store(t->ir, IR_V128, mem, addr, a64_v(t, IR_V128, Rt));
 }
 
 /* Bytes as a power of two: size, or 16 by opc bit 1. */
@@ -206,7 +199,7 @@ static IrRef vector_transfer(A64Trans *t, const A64Fields *f, IrMem mem, IrRef a
 static void finish_vector(A64Trans *t, const A64Fields *f, IrMem mem, IrRef loaded)
 {
     if (loaded != 0) {
-        set_vector(t, mem, f->Rt, loaded);
+        a64_set_v(t, IR_V128, f->Rt, loaded);
     }
 }
 
@@ -270,7 +263,7 @@ A64("opc 011 1 00 imm19 Rt", ldr_literal_v)
     }
     if (a64_fp_check(t)) {
         IrRef addr = ir_const(t->ir, IR_I64, t->pc + (uint64_t)(sign_extend64(f->imm19, 19) * 4));
-        set_vector(t, mem, f->Rt, vector_load(t, mem, addr));
+        a64_set_v(t, IR_V128, f->Rt, vector_load(t, mem, addr));
     }
 }
 
@@ -294,8 +287,8 @@ static void pair_v(A64Trans *t, const A64Fields *f)
         write_back(t, f->Rn, f->idx == PAIR_POST ? a64_plus(t, addr, offset) : addr, offset);
     }
     if (f->L) {
-        set_vector(t, mem, f->Rt, v1);
-        set_vector(t, mem, f->Rt2, v2);
+        a64_set_v(t, IR_V128, f->Rt, v1);
+        a64_set_v(t, IR_V128, f->Rt2, v2);
     }
 }
 

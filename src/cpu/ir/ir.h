@@ -281,7 +281,8 @@ IrRef ir_flags_pack(IrBlock *b, IrRef flags);               /* I32: IR_PACK_* bi
 IrRef ir_flags_unpack(IrBlock *b, IrRef packed);
 IrRef ir_flags_select(IrBlock *b, IrRef cond, IrRef if_true, IrRef if_false);
 
-/* Memory; the value has type @ty: I8..I64 (extended), I128 or V128 for 16 bytes, V64 for 8. */
+/* Memory; the value has type @ty: I8..I64 (extended), I128 for 16 bytes, V64 for 8; V128: loads are extended with
+ * zeroes, stores take the low bytes. */
 IrRef ir_load(IrBlock *b, IrType ty, IrMem mem, IrRef addr);
 void  ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value);
 

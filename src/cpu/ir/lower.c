@@ -1066,6 +1066,17 @@ static XCode load_code(const IrNode *n, bool indexed)
     return n->type == IR_I64 ? to_64[indexed][size] : n->type == IR_I32 ? to_32[indexed][size] : X_ld_any;
 }
 
+/* A vector of fewer bytes than its place has. */
+static void clear_above(Lower *l, const IrNode *n, uint16_t d)
+{
+    if (n->type == IR_V128 && n->mem.size_log2 < 4) {
+        XOp *op = emit(l, X_movi_64);
+
+        op->d = (uint16_t)(d + 8);
+        op->imm = 0;
+    }
+}
+
 /* Two loads: d and c; two stores: b and d. */
 static void emit_pair(Lower *l, unsigned i, const IrNode *n)
 {
@@ -1080,6 +1091,12 @@ static void emit_pair(Lower *l, unsigned i, const IrNode *n)
     op->b = v;
     op->d = load ? define(l, first) : w;
     op->c = load ? define(l, i) : 0;
+    if (load) {
+        uint16_t second = op->c;
+
+        clear_above(l, &l->ir->node[first], op->d);
+        clear_above(l, n, second);
+    }
 }
 
 static void emit_load(Lower *l, unsigned i, const IrNode *n)
@@ -1103,6 +1120,7 @@ static void emit_load(Lower *l, unsigned i, const IrNode *n)
     op->c = mem_bits(n->mem);
     op->imm = ad->index != 0 ? (code == X_ld_any ? 0 : ad->shift) : ad->offset;
     op->d = define(l, i);
+    clear_above(l, n, op->d);
 }
 
 static void emit_store(Lower *l, unsigned i, const IrNode *n)

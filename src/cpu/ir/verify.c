@@ -139,7 +139,8 @@ static bool check_mem(Verifier *v, const IrNode *n, IrType ty)
         return false;
     }
     if (n->mem.size_log2 > 4 || ir_type_bits(ty) < bits || (bits == 128 && ir_type_bits(ty) != 128) ||
-        (bits < 64 && !ir_type_is_int(ty))) {
+        (ty == IR_V128 && n->mem.sign) ||
+        (bits < 64 && !ir_type_is_int(ty) && ty != IR_V128)) {
         return fail(v, "%u bits of memory do not make a %s", bits, ir_type_name(ty));
     }
     return true;

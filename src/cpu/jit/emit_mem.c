@@ -87,9 +87,12 @@ static void emit_alignment(Gen *g, IrMem m, X86Reg base, Cold *cold)
 
 /* ---- loads ---- */
 
-static void load_vector(Gen *g, const IrNode *n, X86Xmm d, X86Mem m)
+/* Into the general or vector register @d. */
+static void load_one(Gen *g, const IrNode *n, uint8_t d, X86Mem m)
 {
-    if (n->mem.size_log2 >= 2) {
+    if (!gen_is_vector(n->type)) {
+        asm_load(&g->as, n->mem.size_log2, n->mem.sign, n->type == IR_I64, (X86Reg)d, m);
+    } else if (n->mem.size_log2 >= 2) {
         asm_load_x(&g->as, n->mem.size_log2, d, m);
     } else {
         asm_load(&g->as, n->mem.size_log2, false, true, RDX, m);
@@ -116,11 +119,7 @@ static void emit_load(Gen *g, const IrNode *n)
 
         emit_alignment(g, n->mem, base, cold);
         emit_check(g, n->mem, base, disp + (int32_t)bytes, n->mem.write_intent, cold);
-        if (vector) {
-            load_vector(g, n, x, X86_INDEX(base, RDI, 0, disp));
-        } else {
-            asm_load(&g->as, n->mem.size_log2, n->mem.sign, n->type == IR_I64, d, X86_INDEX(base, RDI, 0, disp));
-        }
+        load_one(g, n, vector ? x : (uint8_t)d, X86_INDEX(base, RDI, 0, disp));
         asm_bind(&g->as, &cold->back);
     }
     if (vector) {
@@ -133,25 +132,33 @@ static void emit_load(Gen *g, const IrNode *n)
 /* Two loads side by side, one check. */
 static void emit_load_pair(Gen *g, const IrNode *n)
 {
-    unsigned first = g->partner[g->at];
-    X86Reg   d1 = gen_dest_gpr_of(g, (IrRef)first), d2 = gen_dest_gpr(g);
+    bool     vector = gen_is_vector(n->type);
+    IrRef    first = g->partner[g->at];
+    unsigned bytes = 1u << n->mem.size_log2;
+    uint8_t  d1 = vector ? gen_dest_xmm_of(g, first) : (uint8_t)gen_dest_gpr_of(g, first);
+    uint8_t  d2 = vector ? gen_dest_xmm(g) : (uint8_t)gen_dest_gpr(g);
     int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, first, &id);
     Cold    *cold = gen_cold(g, id);
-    X86Reg   base;
 
+    g->failed |= d1 == d2; /* no registers at all: does not happen */
     s->pair = true;
-    s->d = gen_place_gpr(d1, IR_I64);
-    s->d2 = gen_place_gpr(d2, IR_I64);
-    base = emit_address(g, first, 16, &disp);
-    emit_check(g, n->mem, base, disp + 16, false, cold);
+    s->d = vector ? gen_place_xmm(d1, n->type) : gen_place_gpr((X86Reg)d1, n->type);
+    s->d2 = vector ? gen_place_xmm(d2, n->type) : gen_place_gpr((X86Reg)d2, n->type);
+    X86Reg base = emit_address(g, first, 2 * bytes, &disp);
+    emit_check(g, n->mem, base, disp + 2 * (int32_t)bytes, false, cold);
     asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
-    asm_load(&g->as, 3, false, true, d1, X86_AT(RDI, disp));
-    asm_load(&g->as, 3, false, true, d2, X86_AT(RDI, disp + 8));
+    load_one(g, n, d1, X86_AT(RDI, disp));
+    load_one(g, n, d2, X86_AT(RDI, disp + (int32_t)bytes));
     asm_bind(&g->as, &cold->back);
-    gen_done_gpr_of(g, (IrRef)first, d1, true);
-    gen_done_gpr(g, d2, true);
+    if (vector) {
+        gen_done_xmm_of(g, first, d1);
+        gen_done_xmm(g, d2);
+    } else {
+        gen_done_gpr_of(g, first, (X86Reg)d1, true);
+        gen_done_gpr(g, (X86Reg)d2, true);
+    }
 }
 
 /* ---- stores ---- */
@@ -197,7 +204,7 @@ static void emit_store(Gen *g, const IrNode *n)
 
 static void emit_store_pair(Gen *g, const IrNode *n)
 {
-    unsigned first = g->partner[g->at];
+    unsigned first = g->partner[g->at], size = n->mem.size_log2;
     int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, first, &id);
@@ -207,10 +214,10 @@ static void emit_store_pair(Gen *g, const IrNode *n)
     s->pair = true;
     s->c = gen_place(g, gen_node(g, (IrRef)first)->b);
     s->d2 = gen_place(g, n->b);
-    base = emit_address(g, first, 16, &disp);
-    emit_check(g, n->mem, base, disp + 16, true, cold);
-    store_value(g, gen_node(g, (IrRef)first)->b, 3, X86_INDEX(base, RDI, 0, disp));
-    store_value(g, n->b, 3, X86_INDEX(base, RDI, 0, disp + 8));
+    base = emit_address(g, first, 2u << size, &disp);
+    emit_check(g, n->mem, base, disp + (2 << size), true, cold);
+    store_value(g, gen_node(g, (IrRef)first)->b, size, X86_INDEX(base, RDI, 0, disp));
+    store_value(g, n->b, size, X86_INDEX(base, RDI, 0, disp + (1 << size)));
     asm_bind(&g->as, &cold->back);
 }
 

@@ -159,22 +159,29 @@ static void fuse_rounds(Gen *g, const IrNode *n)
 
 static bool is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
 
+/* Two plain accesses of one kind and size, the second right above the first. */
+static bool is_pair(const Gen *g, unsigned i, unsigned j)
+{
+    const IrNode  *n = gen_node(g, (IrRef)i), *m = gen_node(g, (IrRef)j);
+    const Address *a = &g->addr[i], *b = &g->addr[j];
+    unsigned       ty = n->op == IR_load ? n->type : n->kind;
+
+    return m->op == n->op && m->type == n->type && m->kind == n->kind && (ty == IR_I64 || ty == IR_V128) &&
+           is_plain(m->mem) && is_plain(n->mem) && m->mem.sign == n->mem.sign && n->mem.size_log2 >= 2 &&
+           m->mem.size_log2 == n->mem.size_log2 && a->index == 0 && b->index == 0 && a->base == b->base &&
+           a->offset == b->offset + (1u << n->mem.size_log2) && a->base != j;
+}
+
 /* The access at @i does the one just before it too (LDP, STP). */
 static void join_access(Gen *g, unsigned i)
 {
-    const IrNode *n = gen_node(g, (IrRef)i);
-
     for (unsigned j = i - 1; j > 0 && gen_node(g, (IrRef)j)->op != IR_insn; j--) {
-        const IrNode  *m = gen_node(g, (IrRef)j);
-        const Address *a = &g->addr[i], *b = &g->addr[j];
+        const IrNode *m = gen_node(g, (IrRef)j);
 
         if (g->mode[j] != MODE_NORMAL || m->op == IR_const || m->op == IR_get) {
             continue;
         }
-        if (m->op == n->op && is_plain(m->mem) && is_plain(n->mem) && n->mem.size_log2 == 3 &&
-            m->mem.size_log2 == 3 && n->type != IR_V64 && m->type != IR_V64 &&
-            (n->op == IR_load || (n->kind == IR_I64 && m->kind == IR_I64)) && g->partner[j] == 0 &&
-            a->index == 0 && b->index == 0 && a->base == b->base && a->offset == b->offset + 8 && a->base != j) {
+        if (is_memory(m) && g->partner[j] == 0 && is_pair(g, i, j)) {
             g->mode[j] = MODE_PAIRED;
             g->partner[i] = (uint16_t)j;
             g->partner[j] = (uint16_t)i;
@@ -930,23 +937,22 @@ void gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon)
 X86Reg gen_dest_gpr(Gen *g) { return gen_dest_gpr_of(g, (IrRef)g->at); }
 void   gen_done_gpr(Gen *g, X86Reg d, bool canon) { gen_done_gpr_of(g, (IrRef)g->at, d, canon); }
 
-X86Xmm gen_dest_xmm(Gen *g)
+X86Xmm gen_dest_xmm_of(Gen *g, IrRef r)
 {
-    if (g->hint[g->at] != 0) {
-        return g->code->pin[g->pin_of[g->hint[g->at] - 1]].host;
+    if (g->hint[r] != 0) {
+        return g->code->pin[g->pin_of[g->hint[r] - 1]].host;
     }
     X86Xmm d = take_xmm(g, 0);
     if (d == 0xff) {
         return 0;
     }
-    g->xmm[d] = (uint16_t)g->at;
+    g->xmm[d] = (uint16_t)r;
     g->lock_xmm |= 1u << d;
     return d;
 }
 
-void gen_done_xmm(Gen *g, X86Xmm d)
+void gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d)
 {
-    IrRef r = (IrRef)g->at;
     Value v = { .kind = AT_XMM, .reg = d, .own = true };
 
     if (g->hint[r] != 0) {
@@ -966,6 +972,9 @@ void gen_done_xmm(Gen *g, X86Xmm d)
         release(g, r);
     }
 }
+
+X86Xmm gen_dest_xmm(Gen *g) { return gen_dest_xmm_of(g, (IrRef)g->at); }
+void   gen_done_xmm(Gen *g, X86Xmm d) { gen_done_xmm_of(g, (IrRef)g->at, d); }
 
 /* ---- calls of C ---- */
 

@@ -267,6 +267,8 @@ void   gen_done_xmm(Gen *g, X86Xmm d);
 /* The same for another node than the current one (the first of a pair). */
 X86Reg gen_dest_gpr_of(Gen *g, IrRef r);
 void   gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon);
+X86Xmm gen_dest_xmm_of(Gen *g, IrRef r);
+void   gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d);
 
 /* gen_site - a new site for the current node with the operands' places as they are now. */
 JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id);

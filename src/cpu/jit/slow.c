@@ -165,12 +165,12 @@ static bool store_one(const Jit *j, Cpu *cpu, const JitSite *s, uint64_t va, con
 
 static bool slow_access(const Jit *j, Cpu *cpu, const JitSite *s)
 {
-    uint64_t va = address(j, cpu, s);
+    uint64_t va = address(j, cpu, s), second = va + (1u << s->mem.size_log2);
 
     if (s->kind == SITE_STORE) {
-        return store_one(j, cpu, s, va, &s->c) && (!s->pair || store_one(j, cpu, s, va + 8, &s->d2));
+        return store_one(j, cpu, s, va, &s->c) && (!s->pair || store_one(j, cpu, s, second, &s->d2));
     }
-    return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, va + 8, &s->d2));
+    return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, second, &s->d2));
 }
 
 /* ---- helpers ---- */
