@@ -25,12 +25,26 @@
 #define DTB_HEADER_SIZE    40
 #define DTB_VERSION        17
 
+/* The host's copy of a plain file, without one of our own; NULL for anything else. */
+static GBytes *map_file(const char *path)
+{
+    GMappedFile *f = g_mapped_file_new(path, FALSE, NULL);
+    GBytes      *b = f == NULL || g_mapped_file_get_length(f) == 0 ? NULL : g_mapped_file_get_bytes(f);
+
+    g_clear_pointer(&f, g_mapped_file_unref);
+    return b;
+}
+
 GBytes *loader_read_file(const char *path, const char *option, GError **error)
 {
     char  *data;
     gsize  len;
     GError *cause = NULL;
+    GBytes *mapped = map_file(path);
 
+    if (mapped != NULL) {
+        return mapped;
+    }
     if (!g_file_get_contents(path, &data, &len, &cause)) {
         g_set_error(error, BAILEY_ERROR, 1, "cannot read '%s' (from %s): %s; name a readable file", path,
                     option, cause->message);

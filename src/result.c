@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include <openssl/evp.h>
+
+#include "loader.h"
+
 void json_string(GString *json, const char *s)
 {
     char *valid = g_utf8_make_valid(s, -1); /* names come from the command line */
@@ -30,18 +34,25 @@ void json_string(GString *json, const char *s)
 
 static void put_hash(GString *json, const char *name, const char *path)
 {
-    gchar *data, *hex;
-    gsize  len;
+    GBytes        *file = path == NULL ? NULL : loader_read_file(path, "", NULL);
+    unsigned char  hash[EVP_MAX_MD_SIZE];
+    unsigned       hash_len = 0;
+    gsize          len;
 
-    if (path == NULL || !g_file_get_contents(path, &data, &len, NULL)) {
+    if (file == NULL) {
         return;
     }
-    hex = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)data, len);
-    g_string_append_printf(json, "%s\n    ", json->str[json->len - 1] == '{' ? "" : ",");
-    json_string(json, name);
-    g_string_append_printf(json, ": \"%s\"", hex);
-    g_free(hex);
-    g_free(data);
+    const void *data = g_bytes_get_data(file, &len);
+    if (EVP_Digest(data, len, hash, &hash_len, EVP_sha256(), NULL) == 1) {
+        g_string_append_printf(json, "%s\n    ", json->str[json->len - 1] == '{' ? "" : ",");
+        json_string(json, name);
+        g_string_append(json, ": \"");
+        for (unsigned i = 0; i < hash_len; i++) {
+            g_string_append_printf(json, "%02x", hash[i]);
+        }
+        g_string_append_c(json, '"');
+    }
+    g_bytes_unref(file);
 }
 
 static void put_step(void *opaque, const char *name, int64_t ns, uint64_t insns)
