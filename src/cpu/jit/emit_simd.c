@@ -531,32 +531,32 @@ static void long_distance(Gen *g, const IrNode *n, bool sign, bool accumulate)
     gen_done_xmm(g, d);
 }
 
-/* In T0: products of bytes in lanes of 16 bits. */
-static void long_product_bytes(Gen *g, const IrNode *n, Shape s, bool sign)
+/* In d, T0 or the result's register: products of bytes in lanes of 16 bits. */
+static void long_product_bytes(Gen *g, const IrNode *n, X86Xmm d, Shape s, bool sign)
 {
     widen_in(g, T1, n->a, s, sign);
     widen_in(g, T2, n->b, s, sign);
-    asm_sse2(&g->as, X86_PMULLW, T0, T1, T2);
+    asm_sse2(&g->as, X86_PMULLW, d, T1, T2);
 }
 
 /* Of halfwords: low and high halves interleaved. */
-static void long_product_words(Gen *g, const IrNode *n, Shape s, bool sign)
+static void long_product_words(Gen *g, const IrNode *n, X86Xmm d, Shape s, bool sign)
 {
     X86Xmm a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
 
     asm_sse2(&g->as, X86_PMULLW, T0, a, b);
     asm_sse2(&g->as, sign ? X86_PMULHW : X86_PMULHUW, T1, a, b);
-    asm_sse2(&g->as, s.upper ? X86_PUNPCKHWD : X86_PUNPCKLWD, T0, T0, T1);
+    asm_sse2(&g->as, s.upper ? X86_PUNPCKHWD : X86_PUNPCKLWD, d, T0, T1);
 }
 
 /* Of words: the host multiplies every other lane. */
-static void long_product_longs(Gen *g, const IrNode *n, Shape s, bool sign)
+static void long_product_longs(Gen *g, const IrNode *n, X86Xmm d, Shape s, bool sign)
 {
     uint8_t lanes = s.upper ? 0x32 : 0x10;
 
     asm_sse1_i(&g->as, X86_PSHUFD, T1, vec_in(g, n->a, T1), lanes);
     asm_sse1_i(&g->as, X86_PSHUFD, T2, vec_in(g, n->b, T2), lanes);
-    asm_sse2(&g->as, sign ? X86_PMULDQ : X86_PMULUDQ, T0, T1, T2);
+    asm_sse2(&g->as, sign ? X86_PMULDQ : X86_PMULUDQ, d, T1, T2);
 }
 
 typedef enum Accumulate { ALONE, ADDED, SUBTRACTED } Accumulate;
@@ -566,12 +566,11 @@ static bool long_product(Gen *g, const IrNode *n, bool sign, Accumulate how)
     Shape  s = shape_of(n);
     X86Xmm d = gen_dest_xmm(g);
 
-    (s.size == 0 ? long_product_bytes : s.size == 1 ? long_product_words : long_product_longs)(g, n, s, sign);
-    if (how == ALONE) {
-        asm_movx(&g->as, d, T0);
-    } else if (how == ADDED) {
+    (s.size == 0 ? long_product_bytes : s.size == 1 ? long_product_words : long_product_longs)(
+        g, n, how == ALONE ? d : T0, s, sign);
+    if (how == ADDED) {
         vec_op_in(g, vec_add(s.size + 1), d, T0, n->c, T1);
-    } else {
+    } else if (how == SUBTRACTED) {
         vec_op(g, vec_sub(s.size + 1), d, vec_in(g, n->c, T1), T0);
     }
     gen_done_xmm(g, d);

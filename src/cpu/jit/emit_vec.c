@@ -260,11 +260,12 @@ static void emit_insert_lane(Gen *g, const IrNode *n)
     unsigned size = n->imm & 3, to = n->imm >> 4 & 15, from = (unsigned)(n->imm >> 8);
     X86Xmm   d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
 
-    if (size == 3) { /* SHUFPD takes the low half from its first source */
-        bool into_low = to == 0;
-
-        vec_op_i(g, X86_SHUFPD, d, into_low ? b : a, into_low ? a : b,
-                 (uint8_t)(into_low ? from | 2 : from << 1));
+    if (size == 3 && to == 0) { /* SHUFPD takes the low half from its first source */
+        vec_op_i(g, X86_SHUFPD, d, b, a, (uint8_t)(from | 2));
+    } else if (size == 3 && from == 0) {
+        vec_op(g, X86_PUNPCKLQDQ, d, a, b);
+    } else if (size == 3) {
+        vec_op_i(g, X86_SHUFPD, d, a, b, 2);
     } else if (size == 2) {
         vec_op_i(g, X86_INSERTPS, d, a, b, (uint8_t)(from << 6 | to << 4));
     } else {
@@ -622,8 +623,7 @@ static void unzip_narrow(Gen *g, X86Xmm d, X86Xmm a, X86Xmm b, unsigned size, bo
         asm_sse2_m(as, X86_PAND, T0, a, k);
         asm_sse2_m(as, X86_PAND, T2, b, k);
     }
-    asm_sse2(as, pack, T0, T0, T2);
-    asm_movx(as, d, T0);
+    asm_sse2(as, pack, d, T0, T2);
 }
 
 static void emit_unzip(Gen *g, const IrNode *n, bool odd)
