@@ -125,7 +125,7 @@ enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
     X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
     X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, NONE) X(uqshl, NONE) X(sqrshl, NONE)         \
     X(uqrshl, NONE) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, NONE)                  \
-    X(sqrdmlsh, NONE) X(suqadd, NONE) X(usqadd, NONE) X(sqabs, NONE) X(sqneg, NONE) X(cls, CLS)            \
+    X(sqrdmlsh, NONE) X(suqadd, NONE) X(usqadd, NONE) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)            \
     X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
     X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, NONE) X(sqshl_imm, NONE)           \
     X(uqshl_imm, NONE)                                                                                     \
@@ -133,8 +133,8 @@ enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
     X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                   \
     X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                   \
     X(sabdl, ABDL_S) X(uabdl, ABDL_U) X(smlal, MLAL_S) X(umlal, MLAL_U) X(smlsl, MLSL_S)                   \
-    X(umlsl, MLSL_U) X(smull, MULL_S) X(umull, MULL_U) X(sqdmlal, NONE) X(sqdmlsl, NONE)                   \
-    X(sqdmull, NONE) X(pmull, NONE) X(pmull64, CLMUL64) X(sshll, SHLL_S) X(ushll, SHLL_U)                  \
+    X(umlsl, MLSL_U) X(smull, MULL_S) X(umull, MULL_U) X(sqdmlal, QMLAL) X(sqdmlsl, QMLSL)                 \
+    X(sqdmull, QMULL) X(pmull, NONE) X(pmull64, CLMUL64) X(sshll, SHLL_S) X(ushll, SHLL_U)                 \
     X(saddlp, PAIRL_S) X(uaddlp, PAIRL_U) X(sadalp, PAIRAL_S) X(uadalp, PAIRAL_U)                          \
     /* narrower results */                                                                                 \
     X(addhn, ADDHN) X(raddhn, RADDHN) X(subhn, SUBHN) X(rsubhn, RSUBHN) X(sqxtn, QXTN_S)                   \
@@ -145,8 +145,7 @@ enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
     X(uminv, MINV_U) X(addv, SUM) X(sdot, DOT_S) X(udot, DOT_U) X(usdot, DOT_US) X(sudot, DOT_SU)          \
     X(smmla, NONE) X(ummla, NONE) X(usmmla, NONE)                                                          \
     /* tables and structures */                                                                            \
-    X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl_regs, NONE) X(tbx_regs, NONE) X(gather3, GATHER3)             \
-    X(scatter3, SCATTER3)                                                                                  \
+    X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl2, TABLE2) X(gather3, GATHER3) X(scatter3, SCATTER3)           \
     /* floating point */                                                                                   \
     X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, NONE)     \
     X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, NONE)              \

@@ -132,36 +132,55 @@ A64("0 Q 101110 00 0 Rm 0 imm4 0 Rn Rd", ext)
 
 /* ---- table lookup ---- */
 
-A64("0 Q 001110 00 0 Rm 0 len 0 00 Rn Rd", tbl)
+static IrRef bytes_of(A64Trans *t, uint64_t v)
+{
+    return ir_opi(t->ir, IR_vdup, IR_V128, ir_const(t->ir, IR_I64, v), 0, 0);
+}
+
+/* One or two registers from Rn + @first on, bytes that no index chooses being zero. */
+static IrRef look_up(A64Trans *t, const A64Fields *f, unsigned first, IrRef index)
 {
     SimdShape shape = simd_shape(0, f->Q);
+    IrRef     table = a64_v(t, IR_V128, (f->Rn + first) % 32);
 
-    if (!a64_fp_check(t)) {
-        return;
+    if (f->len == first) {
+        return ir_call(t->ir, &simd_tbl1, table, index, 0, shape);
     }
-    if (f->len == 0) {
-        simd_emit(t, f, &simd_tbl1, shape);
-    } else {
-        IrRef index = a64_v(t, IR_V128, f->Rm);
-        shape = simd_with(shape, f->Rn | (f->len + 1) << 8);
-        a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, &simd_tbl_regs, index, 0, 0, shape));
+    return ir_call(t->ir, &simd_tbl2, table, a64_v(t, IR_V128, (f->Rn + first + 1) % 32), index, shape);
+}
+
+/* Up to four registers: an index below 32 is below 0, and so out of range, for the second pair. */
+static IrRef look_up_all(A64Trans *t, const A64Fields *f, IrRef index)
+{
+    IrRef v = look_up(t, f, 0, index);
+
+    if (f->len >= 2) {
+        index = ir_opi(t->ir, IR_vsub, IR_V128, index, bytes_of(t, 32), 0);
+        v = ir_op2(t->ir, IR_vor, IR_V128, v, look_up(t, f, 2, index));
+    }
+    return v;
+}
+
+A64("0 Q 001110 00 0 Rm 0 len 0 00 Rn Rd", tbl)
+{
+    if (a64_fp_check(t)) {
+        a64_set_v(t, IR_V128, f->Rd, look_up_all(t, f, a64_v(t, IR_V128, f->Rm)));
     }
 }
 
 A64("0 Q 001110 00 0 Rm 0 len 1 00 Rn Rd", tbx)
 {
-    SimdShape shape = simd_shape(0, f->Q);
-
     if (!a64_fp_check(t)) {
         return;
     }
     if (f->len == 0) {
-        simd_emit(t, f, &simd_tbx1, shape);
-    } else {
-        IrRef index = a64_v(t, IR_V128, f->Rm), old = a64_v(t, IR_V128, f->Rd);
-        shape = simd_with(shape, f->Rn | (f->len + 1) << 8);
-        a64_set_v(t, IR_V128, f->Rd, ir_call(t->ir, &simd_tbx_regs, index, old, 0, shape));
+        simd_emit(t, f, &simd_tbx1, simd_shape(0, f->Q));
+        return;
     }
+    IrRef index = a64_v(t, IR_V128, f->Rm), v = look_up_all(t, f, index);
+    IrRef beyond = ir_opi(t->ir, IR_vcmpgtu, IR_V128, index, bytes_of(t, 16u * f->len + 15), 0);
+    v = ir_op3(t->ir, IR_vbsl, IR_V128, beyond, a64_v(t, IR_V128, f->Rd), v);
+    a64_set_v(t, simd_type(f->Q), f->Rd, f->Q ? v : ir_op1(t->ir, IR_vlow, IR_V64, v));
 }
 
 /* ---- modified immediate ---- */

@@ -450,37 +450,17 @@ SIMD_FN(tbx1)
 }
 SIMD_HELPER(tbx1, 3, SIMD_PURE);
 
-/* Tables of several registers, read from the CPU: the argument is the first register and, from bit 8,
- * their number. Operands: (index) and (index, d). */
-static unsigned table_of(const A64Cpu *cpu, SimdShape imm, uint8_t table[64])
+/* Two registers: operands (first, second, index). */
+SIMD_FN(tbl2)
 {
-    const unsigned first = simd_arg(imm) & 31, n_regs = simd_arg(imm) >> 8 & 7;
+    SIMD_OPERANDS_3
+    uint8_t table[32];
 
-    for (unsigned i = 0; i < n_regs; i++) {
-        memcpy(table + 16 * i, cpu->v[(first + i) % 32], 16);
-    }
-    return 16 * n_regs;
+    memcpy(table, &va, 16);
+    memcpy(table + 16, &vb, 16);
+    look_up(d, table, 32, &vc, &zero_vector, imm);
 }
-
-SIMD_FN(tbl_regs)
-{
-    SIMD_OPERANDS_1
-    uint8_t        table[64];
-    const unsigned len = table_of(cpu, imm, table);
-
-    look_up(d, table, len, &va, &zero_vector, imm);
-}
-SIMD_HELPER(tbl_regs, 1, IR_READS);
-
-SIMD_FN(tbx_regs)
-{
-    SIMD_OPERANDS_2
-    uint8_t        table[64];
-    const unsigned len = table_of(cpu, imm, table);
-
-    look_up(d, table, len, &va, &vb, imm);
-}
-SIMD_HELPER(tbx_regs, 2, IR_READS);
+SIMD_HELPER(tbl2, 3, SIMD_PURE);
 
 /* ---- structures of three elements (LD3, ST3) ---- */
 

@@ -131,6 +131,7 @@ typedef enum IrInline {
     IR_INLINE_QADD_S, IR_INLINE_QADD_U,   /* x + y, SATURATING */
     IR_INLINE_QSUB_S, IR_INLINE_QSUB_U,   /* x - y, SATURATING */
     IR_INLINE_QMULH, IR_INLINE_QRMULH,    /* upper half of 2 x y, signed, SATURATING; R: rounded */
+    IR_INLINE_QNEG, IR_INLINE_QABS,       /* -x, |x|, signed, SATURATING */
     IR_INLINE_SHL_S, IR_INLINE_SHL_U,     /* x << n, n being the signed low byte of y: negative to the right */
     IR_INLINE_RSHL_S, IR_INLINE_RSHL_U,   /* and rounded to the right */
     IR_INLINE_RSHR_S, IR_INLINE_RSHR_U,   /* (x + (1 << count >> 1)) >> count, count not 0 */
@@ -150,6 +151,8 @@ typedef enum IrInline {
     IR_INLINE_MULL_S, IR_INLINE_MULL_U,   /* x * y */
     IR_INLINE_MLAL_S, IR_INLINE_MLAL_U,   /* z + x * y */
     IR_INLINE_MLSL_S, IR_INLINE_MLSL_U,   /* z - x * y */
+    IR_INLINE_QMULL,                      /* 2 x y, signed, SATURATING */
+    IR_INLINE_QMLAL, IR_INLINE_QMLSL,     /* z plus or minus that, SATURATING again */
     IR_INLINE_SHLL_S, IR_INLINE_SHLL_U,   /* x << count */
     IR_INLINE_PAIRL_S, IR_INLINE_PAIRL_U, /* x[2 i] + x[2 i + 1]; bit 2 as for lanes of one size */
     IR_INLINE_PAIRAL_S, IR_INLINE_PAIRAL_U, /* y + x[2 i] + x[2 i + 1], y wide */

@@ -44,6 +44,44 @@ static void clear_above(Gen *g, X86Xmm d, X86Xmm s, unsigned bytes)
     }
 }
 
+/* ---- pieces of several ---- */
+
+/* A table of 16 bytes in @d. */
+static void load_table(Gen *g, X86Xmm d, const uint8_t table[16])
+{
+    uint64_t v[2] = { 0 };
+
+    for (unsigned i = 0; i < 16; i++) {
+        v[i / 8] |= (uint64_t)table[i] << i % 8 * 8;
+    }
+    asm_load_x(&g->as, 4, d, gen_constant(g, v[1], v[0]));
+}
+
+static X86Sse widening(unsigned size, bool sign)
+{
+    return sign ? vec_pick(size, X86_PMOVSXBW, X86_PMOVSXWD, X86_PMOVSXDQ, X86_PMOVSXDQ)
+                : vec_pick(size, X86_PMOVZXBW, X86_PMOVZXWD, X86_PMOVZXDQ, X86_PMOVZXDQ);
+}
+
+static X86Sse unpack_high(unsigned size)
+{
+    return vec_pick(size, X86_PUNPCKHBW, X86_PUNPCKHWD, X86_PUNPCKHDQ, X86_PUNPCKHQDQ);
+}
+
+/* d = half of s, widened. */
+static void widen(Gen *g, X86Xmm d, X86Xmm s, unsigned size, bool sign, bool upper)
+{
+    if (upper && !sign) {
+        asm_sse2_m(&g->as, unpack_high(size), d, s, gen_constant(g, 0, 0));
+        return;
+    }
+    if (upper) {
+        asm_sse1_i(&g->as, X86_PSHUFD, d, s, 0xee);
+        s = d;
+    }
+    asm_sse1(&g->as, widening(size, sign), d, s);
+}
+
 /* ---- saturation is noted ---- */
 
 static const CpuGuest *guest_of(const Gen *g)
@@ -252,33 +290,143 @@ static bool multiply_high(Gen *g, const IrNode *n, bool round)
     return true;
 }
 
+/* ---- absolute values and negatives, saturating ---- */
+
+static bool negate_saturating(Gen *g, const IrNode *n)
+{
+    Shape s = shape_of(n);
+
+    if (s.size == 3 || !begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T2);
+    vec_zero(g, T1);
+    if (s.size < 2) {
+        saturate_narrow(g, s, T1, a, true, true);
+    } else {
+        saturate_words_s(g, s, T1, a, true);
+    }
+    clear_above(g, d, T0, covered(s));
+    gen_done_xmm(g, d);
+    return true;
+}
+
+/* The host's result for the smallest number is that number: unsigned, it is above the largest one. */
+static bool absolute_saturating(Gen *g, const IrNode *n)
+{
+    Shape s = shape_of(n);
+
+    if (s.size == 3 || !begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g);
+    asm_sse1(&g->as, vec_pick(s.size, X86_PABSB, X86_PABSW, X86_PABSD, X86_PABSD), T1, vec_in(g, n->a, T1));
+    asm_sse2_m(&g->as, vec_min(false, s.size), T0, T1, gen_constant_lanes(g, s.size, vec_sign(s.size) - 1));
+    asm_sse2(&g->as, X86_PXOR, T1, T1, T0);
+    note_covered(g, s, UINT64_MAX);
+    clear_above(g, d, T0, covered(s));
+    gen_done_xmm(g, d);
+    return true;
+}
+
 /* ---- shifts ---- */
 
 /*
- * Each lane by its own count, on AVX2: counts from the width on give 0, so both directions are made and joined. A
- * negative count's low byte is above 127 when it is taken for one to the left. Signed, the right one is chosen.
+ * Each lane by its own count. Bytes: their product with 1 << (count + 8) has the result in its upper byte, whichever way
+ * it goes; counts below -8 are as -8, those of 8 and more have 0 for the factor.
  */
-static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign)
+static void shift_bytes_by_lanes(Gen *g, const IrNode *n, bool sign)
 {
-    Asm  *as = &g->as;
-    Shape s = shape_of(n);
+    static const uint8_t low[16] = { 1, 2, 4, 8, 16, 32, 64, 128 };
+    static const uint8_t high[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128 };
+    Asm *as = &g->as;
 
-    if (s.size < 2 || (s.size == 3 && sign) || !as->host.avx2) {
-        return false;
-    }
-    X86Mem low_byte = gen_constant_lanes(g, s.size, 0xff);
-    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
+    asm_sse2_m(as, X86_PMAXSB, T0, vec_in(g, n->b, T0), gen_constant_lanes(g, 0, 0xf8));
+    asm_sse2_m(as, X86_PADDB, T0, T0, gen_constant_lanes(g, 0, 8));
+    asm_sse2_m(as, X86_PADDUSB, T0, T0, gen_constant_lanes(g, 0, 0x70));
+    load_table(g, T1, low);
+    asm_sse2(as, X86_PSHUFB, T1, T1, T0);
+    load_table(g, T2, high);
+    asm_sse2(as, X86_PSHUFB, T2, T2, T0);
+    asm_sse2(as, X86_PUNPCKLBW, T0, T1, T2);
+    asm_sse2(as, X86_PUNPCKHBW, T1, T1, T2);
+    widen(g, T2, vec_in(g, n->a, T2), 0, sign, false);
+    asm_sse2(as, X86_PMULLW, T0, T0, T2);
+    widen(g, T2, vec_in(g, n->a, T2), 0, sign, true);
+    asm_sse2(as, X86_PMULLW, T1, T1, T2);
+    asm_sse_shift_i(as, X86_PSRLW_I, T0, T0, 8);
+    asm_sse_shift_i(as, X86_PSRLW_I, T1, T1, 8);
+    asm_sse2(as, X86_PACKUSWB, T0, T0, T1);
+}
+
+/* Halfwords: likewise, shifted left by count + 16 in lanes of 32 bits; from 32 on that gives 0. AVX2. */
+static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign)
+{
+    Asm *as = &g->as;
+
+    asm_sse_shift_i(as, X86_PSLLW_I, T0, vec_in(g, n->b, T0), 8);
+    asm_sse_shift_i(as, X86_PSRAW_I, T0, T0, 8);
+    asm_sse2_m(as, X86_PMAXSW, T0, T0, gen_constant_lanes(g, 1, 0xfff0));
+    asm_sse2_m(as, X86_PADDW, T0, T0, gen_constant_lanes(g, 1, 16));
+    widen(g, T1, T0, 1, false, false);
+    widen(g, T0, T0, 1, false, true);
+    widen(g, T2, vec_in(g, n->a, T2), 1, sign, false);
+    asm_sse2(as, X86_VPSLLVD, T1, T2, T1);
+    widen(g, T2, vec_in(g, n->a, T2), 1, sign, true);
+    asm_sse2(as, X86_VPSLLVD, T0, T2, T0);
+    asm_sse_shift_i(as, X86_PSRLD_I, T1, T1, 16);
+    asm_sse_shift_i(as, X86_PSRLD_I, T0, T0, 16);
+    asm_sse2(as, X86_PACKUSDW, T0, T1, T0);
+}
+
+/*
+ * Words and doublewords, on AVX2: counts from the width on give 0, so both directions are made and joined. A negative
+ * count's low byte is above 127 when it is taken for one to the left. Signed, one of the two is chosen; of 64 bits,
+ * negative numbers are inverted before and after.
+ */
+static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool sign)
+{
+    Asm   *as = &g->as;
+    X86Mem low_byte = gen_constant_lanes(g, size, 0xff);
+    X86Xmm a = vec_in(g, n->a, T1);
+
     vec_zero(g, T0);
-    asm_sse2(as, vec_sub(s.size), T0, T0, b);
+    vec_op_in(g, vec_sub(size), T0, T0, n->b, T2);
     asm_sse2_m(as, X86_PAND, T0, T0, low_byte);
-    asm_sse2(as, sign ? X86_VPSRAVD : s.size == 2 ? X86_VPSRLVD : X86_VPSRLVQ, T0, a, T0); /* to the right */
-    asm_sse2_m(as, X86_PAND, T2, b, low_byte);
-    asm_sse2(as, s.size == 2 ? X86_VPSLLVD : X86_VPSLLVQ, T1, a, T2);
+    if (size == 3 && sign) {
+        vec_zero(g, T2);
+        asm_sse2(as, X86_PCMPGTQ, T2, T2, a);
+        asm_sse2(as, X86_PXOR, T1, a, T2);
+        asm_sse2(as, X86_VPSRLVQ, T0, T1, T0);
+        asm_sse2(as, X86_PXOR, T0, T0, T2);
+        a = vec_in(g, n->a, T1);
+    } else {
+        asm_sse2(as, sign ? X86_VPSRAVD : size == 2 ? X86_VPSRLVD : X86_VPSRLVQ, T0, a, T0);
+    }
+    asm_sse2_m(as, X86_PAND, T2, vec_in(g, n->b, T2), low_byte);
+    asm_sse2(as, size == 2 ? X86_VPSLLVD : X86_VPSLLVQ, T1, a, T2);
     if (sign) {
-        asm_sse_shift_i(as, X86_PSLLD_I, T2, T2, 24);
-        asm_blendv(as, X86_BLENDVPS, T0, T1, T0, T2);
+        vec_shift(g, VEC_LEFT, size, T2, T2, (8u << size) - 8);
+        asm_blendv(as, size == 2 ? X86_BLENDVPS : X86_BLENDVPD, T0, T1, T0, T2);
     } else {
         asm_sse2(as, X86_POR, T0, T0, T1);
+    }
+}
+
+static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign)
+{
+    Shape s = shape_of(n);
+
+    if (s.size != 0 && !g->as.host.avx2) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g);
+    if (s.size == 0) {
+        shift_bytes_by_lanes(g, n, sign);
+    } else if (s.size == 1) {
+        shift_words_by_lanes(g, n, sign);
+    } else {
+        shift_longs_by_lanes(g, n, s.size, sign);
     }
     clear_above(g, d, T0, covered(s));
     gen_done_xmm(g, d);
@@ -314,17 +462,6 @@ static void shift_insert(Gen *g, const IrNode *n, bool left)
 }
 
 /* ---- bits within lanes ---- */
-
-/* A table of 16 bytes in @d. */
-static void load_table(Gen *g, X86Xmm d, const uint8_t table[16])
-{
-    uint64_t v[2] = { 0 };
-
-    for (unsigned i = 0; i < 16; i++) {
-        v[i / 8] |= (uint64_t)table[i] << i % 8 * 8;
-    }
-    asm_load_x(&g->as, 4, d, gen_constant(g, v[1], v[0]));
-}
 
 /* T0 = of each byte of a: the entry of its low half in one table, @op that of its upper half in another. */
 static void by_nibbles(Gen *g, X86Xmm a, const uint8_t low[16], const uint8_t high[16], X86Sse op)
@@ -458,31 +595,6 @@ static void structures_of_three(Gen *g, const IrNode *n, bool gather)
 
 /* ---- lanes of twice the size ---- */
 
-static X86Sse widening(unsigned size, bool sign)
-{
-    return sign ? vec_pick(size, X86_PMOVSXBW, X86_PMOVSXWD, X86_PMOVSXDQ, X86_PMOVSXDQ)
-                : vec_pick(size, X86_PMOVZXBW, X86_PMOVZXWD, X86_PMOVZXDQ, X86_PMOVZXDQ);
-}
-
-static X86Sse unpack_high(unsigned size)
-{
-    return vec_pick(size, X86_PUNPCKHBW, X86_PUNPCKHWD, X86_PUNPCKHDQ, X86_PUNPCKHQDQ);
-}
-
-/* d = half of s, widened. */
-static void widen(Gen *g, X86Xmm d, X86Xmm s, unsigned size, bool sign, bool upper)
-{
-    if (upper && !sign) {
-        asm_sse2_m(&g->as, unpack_high(size), d, s, gen_constant(g, 0, 0));
-        return;
-    }
-    if (upper) {
-        asm_sse1_i(&g->as, X86_PSHUFD, d, s, 0xee);
-        s = d;
-    }
-    asm_sse1(&g->as, widening(size, sign), d, s);
-}
-
 static void widen_in(Gen *g, X86Xmm d, IrRef r, Shape s, bool sign)
 {
     if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
@@ -573,6 +685,27 @@ static bool long_product(Gen *g, const IrNode *n, bool sign, Accumulate how)
     } else if (how == SUBTRACTED) {
         vec_op(g, vec_sub(s.size + 1), d, vec_in(g, n->c, T1), T0);
     }
+    gen_done_xmm(g, d);
+    return true;
+}
+
+/* Of halfwords, doubled and saturating, and as saturating a sum with the third operand. */
+static bool long_product_doubled(Gen *g, const IrNode *n, Accumulate how)
+{
+    Shape s = shape_of(n), wide = { .size = 2, .upper = true, .one = s.one };
+
+    if (s.size != 1 || !begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g);
+    long_product_words(g, n, T0, s, true);
+    asm_sse2(&g->as, X86_PADDD, T0, T0, T0);
+    saturate_product(g, wide);
+    if (how != ALONE) {
+        asm_movx(&g->as, T2, T0);
+        saturate_words_s(g, wide, vec_in(g, n->c, T1), T2, how == SUBTRACTED);
+    }
+    clear_above(g, d, T0, covered(wide));
     gen_done_xmm(g, d);
     return true;
 }
@@ -924,6 +1057,10 @@ static bool emit_same(Gen *g, const IrNode *n)
     case IR_INLINE_QMULH:
     case IR_INLINE_QRMULH:
         return multiply_high(g, n, n->helper->inline_op == IR_INLINE_QRMULH);
+    case IR_INLINE_QNEG:
+        return negate_saturating(g, n);
+    case IR_INLINE_QABS:
+        return absolute_saturating(g, n);
     case IR_INLINE_SHL_S:
     case IR_INLINE_SHL_U:
         return shift_by_lanes(g, n, n->helper->inline_op == IR_INLINE_SHL_S);
@@ -1010,6 +1147,12 @@ static bool emit_long(Gen *g, const IrNode *n)
     case IR_INLINE_MLSL_S:
     case IR_INLINE_MLSL_U:
         return long_product(g, n, op == IR_INLINE_MLSL_S, SUBTRACTED);
+    case IR_INLINE_QMULL:
+        return long_product_doubled(g, n, ALONE);
+    case IR_INLINE_QMLAL:
+        return long_product_doubled(g, n, ADDED);
+    case IR_INLINE_QMLSL:
+        return long_product_doubled(g, n, SUBTRACTED);
     case IR_INLINE_SHLL_S:
     case IR_INLINE_SHLL_U:
         long_shift(g, n, op == IR_INLINE_SHLL_S);
