@@ -1,8 +1,9 @@
 /*
  * SIMD and floating-point instructions one at a time against the instruction oracle: every pattern of the
  * decoder's table with random fields, and random words of the whole encoding space, allocated or not.
- * Operands are chosen lane by lane among the numbers at which arithmetic changes its mind, under all kinds of
- * FPCR. All registers, flags, FPSR and memory must agree bit for bit. Fixed seeds.
+ * Sequences of floating-point instructions over a few registers, with conditions on their results. Operands are
+ * chosen lane by lane among the numbers at which arithmetic changes its mind, under all kinds of FPCR. All registers, flags, FPSR and memory must agree bit for bit. Fixed
+ * seeds; BAILEY_DIFF_SEED=N gives others.
  */
 #include <glib.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@ enum {
     PER_PATTERN = 120,
     N_WORDS = 6 * BATCH,  /* random ones */
     BASE = 28, OFFSET = 27,
+    SEQUENCE = 8,
     SHOWN = 12,           /* differences explained */
 };
 
@@ -162,6 +164,7 @@ static bool is_known(const InsnCase *c)
 }
 
 typedef struct Run {
+    unsigned  n_words;    /* of a case */
     A64Box   *box;
     InsnCase *cases;
     unsigned  n;      /* in this batch */
@@ -179,7 +182,7 @@ static void finish_batch(Run *r)
 
         insn_run_here(r->box, &r->cases[n], n, &ours);
         if (!insn_same(&ours, &theirs[n]) && !is_known(&r->cases[n]) && r->n_bad++ < SHOWN) {
-            insn_explain(&r->cases[n], n, 1, &ours, &theirs[n]);
+            insn_explain(&r->cases[n], n, r->n_words, &ours, &theirs[n]);
         }
         r->n_executed += ours.end == INSN_TRAP;
     }
@@ -215,8 +218,10 @@ static void add_pattern(const A64Pattern *p, void *opaque)
 
 static void begin(Run *r, uint64_t seed)
 {
-    *r = (Run){ .box = insn_box_new(), .cases = g_new0(InsnCase, BATCH) };
-    insn_seed = seed;
+    const char *more = g_getenv("BAILEY_DIFF_SEED");
+
+    *r = (Run){ .n_words = 1, .box = insn_box_new(), .cases = g_new0(InsnCase, BATCH) };
+    insn_seed = seed + (more != NULL ? g_ascii_strtoull(more, NULL, 0) : 0);
 }
 
 static void end(Run *r, const char *what)
@@ -255,11 +260,89 @@ static void test_random_words(void **state)
     end(&r, "random words");
 }
 
+/* ---- sequences ---- */
+
+typedef struct Choices {
+    struct {
+        const A64Pattern *pattern;
+        uint32_t          mask, value;
+    } v[512];
+    unsigned n;
+} Choices;
+
+static void add_choice(const A64Pattern *p, void *opaque)
+{
+    Choices *c = opaque;
+    bool     is_fp = p->name[0] == 'f' || strstr(p->name, "cvtf") != NULL;
+
+    if (is_fp && strcmp(p->name, "fjcvtzs") != 0) {
+        g_assert(c->n < ARRAY_LEN(c->v));
+        c->v[c->n].pattern = p;
+        insn_constants(p->pattern, &c->v[c->n].mask, &c->v[c->n].value);
+        if (in_scope(c->v[c->n].value)) {
+            c->n++;
+        }
+    }
+}
+
+/* What looks at flags: branches over an instruction, CSEL, CCMP, FCSEL, MRS of NZCV and FPSR. */
+static uint32_t rnd_look(void)
+{
+    static const uint32_t words[] = {0x54000040, 0x9a800000, 0xfa400800, 0x1e600c00, 0xd53b4200, 0xd53b4420};
+    uint64_t              r = insn_rnd();
+    uint32_t              insn = words[(r >> 8) % ARRAY_LEN(words)], cond = r >> 16 & 15;
+
+    if (insn == words[0]) {
+        return insn | cond;
+    }
+    insn |= r >> 24 & 7;
+    return insn >> 24 == 0xd5 ? insn : insn | (r >> 32 & 7) << 5 | (r >> 40 & 7) << 16 | cond << 12;
+}
+
+static uint32_t rnd_fp(const Choices *c)
+{
+    static const uint32_t few = ~(uint32_t)(24 | 24 << 5 | 24 << 16); /* registers 0 to 7 */
+
+    for (;;) {
+        unsigned i = insn_rnd() % c->n;
+        uint32_t insn = ((uint32_t)insn_rnd() & few & ~c->v[i].mask) | c->v[i].value;
+
+        if (a64_decode(insn, NULL) == c->v[i].pattern && !insn_is_open(insn)) {
+            return insn;
+        }
+    }
+}
+
+static void test_sequences(void **state)
+{
+    static Choices choices;
+    Run            r;
+
+    begin(&r, 3);
+    r.n_words = SEQUENCE;
+    a64_pattern_foreach(add_choice, &choices);
+    for (unsigned i = 0; i < 2 * BATCH; i++) {
+        InsnCase *c = &r.cases[r.n];
+
+        for (unsigned k = 0; k < INSN_WORDS; k++) {
+            c->code[k] = k >= SEQUENCE ? INSN_BRK : insn_rnd() % 3 == 0 ? rnd_look() : rnd_fp(&choices);
+        }
+        rnd_state(c, r.n);
+        c->in.fpcr = insn_rnd() & 7 ? 0 : c->in.fpcr;
+        a64_box_code(r.box, c->in.pc, c->code, INSN_WORDS);
+        if (++r.n == BATCH) {
+            finish_batch(&r);
+        }
+    }
+    end(&r, "sequences of floating point");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pattern),
         cmocka_unit_test(test_random_words),
+        cmocka_unit_test(test_sequences),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -447,41 +447,132 @@ static void emit_sign(Fp *p, IrInline op)
     end(p);
 }
 
-/* Packed flags: greater is what remains. */
+bool fp_is_comparison(const IrNode *n)
+{
+    return n->op == IR_call && n->helper->inline_op == IR_INLINE_FCMP && n->c == 0 && (n->imm & 3) >= 2 &&
+           (n->imm & IR_INLINE_NOT) == 0;
+}
+
+/* Compare the operands of an FCMP, or the second with the first. The scratch registers are XMM0 and XMM2. */
+static void compare(Gen *g, const IrNode *n, bool swap)
+{
+    Fp     p = { .g = g, .n = n, .size = n->imm & 3, .one = true };
+    X86Sse op = n->imm & IR_FP_SIGNAL_NAN ? X86_COMISS : X86_UCOMISS;
+    IrRef  x = swap ? n->b : n->a, y = swap ? n->a : n->b;
+
+    op.prefix = p.size == 3 ? 0x66 : 0;
+    if (n->b == 0) {
+        clear(&p, 2);
+    }
+    X86Xmm first = x != 0 ? gen_xmm(g, x, 0) : 2;
+    if (y != 0 && in_memory(&p, y)) {
+        asm_sse1_m(&g->as, op, first, gen_mem(gen_val(g, y)->mem));
+    } else {
+        asm_sse1(&g->as, op, first, y != 0 ? gen_xmm(g, y, 2) : 2);
+    }
+}
+
+/* The flags of compare(), packed in @d: greater is what remains. */
+static void pack(Gen *g, X86Reg d)
+{
+    X86Mem k = gen_constant(g, IR_PACK_C | IR_PACK_V, (uint64_t)(IR_PACK_Z | IR_PACK_C) << 32 | IR_PACK_N);
+
+    asm_mov_ri(&g->as, d, IR_PACK_C);
+    asm_cmov_m(&g->as, CC_B, false, d, k);
+    k.disp += 4;
+    asm_cmov_m(&g->as, CC_E, false, d, k);
+    k.disp += 4;
+    asm_cmov_m(&g->as, CC_P, false, d, k); /* which comes with the other two */
+}
+
+void fp_pack_flags(Gen *g, const IrNode *n, X86Reg d)
+{
+    compare(g, n, false);
+    pack(g, d);
+}
+
+/* Equal and not unordered is no condition of the host. */
+static X86Cond equal(Gen *g, const IrNode *n)
+{
+    Fp     p = { .g = g, .n = n, .size = n->imm & 3, .one = true };
+    X86Xmm x = gen_xmm(g, n->a, 0);
+
+    if (n->b == 0) {
+        clear(&p, 2);
+    }
+    asm_sse2_i(&g->as, form(&p, X86_CMPPS), 0, x, n->b != 0 ? gen_xmm(g, n->b, 2) : 2, CMP_EQ);
+    asm_sse_gx(&g->as, X86_MOVMSKPS, RAX, 0);
+    asm_test_ri(&g->as, false, RAX, 1);
+    return CC_NE;
+}
+
+X86Cond fp_condition(Gen *g, const IrNode *n, IrCond cond)
+{
+    static const struct {
+        bool    swap;
+        uint8_t cc;
+    } conditions[] = {
+        [IR_COND_C] = { true, CC_BE },       [IR_COND_NC] = { true, CC_A },
+        [IR_COND_N] = { true, CC_A },        [IR_COND_NN] = { true, CC_BE },
+        [IR_COND_V] = { false, CC_P },       [IR_COND_NV] = { false, CC_NP },
+        [IR_COND_C_AND_NZ] = { true, CC_B }, [IR_COND_NC_OR_Z] = { true, CC_AE },
+        [IR_COND_GE] = { false, CC_AE },     [IR_COND_LT] = { false, CC_B },
+        [IR_COND_GT] = { false, CC_A },      [IR_COND_LE] = { false, CC_BE },
+    };
+
+    if (cond == IR_COND_Z || cond == IR_COND_NZ) {
+        X86Cond cc = equal(g, n);
+
+        return cond == IR_COND_Z ? cc : x86_not(cc);
+    }
+    compare(g, n, conditions[cond].swap);
+    return (X86Cond)conditions[cond].cc;
+}
+
+/* Whether a condition follows that does the comparison, before anyone may see what it raised. */
+static bool done_by_condition(const Gen *g, const IrNode *fcmp)
+{
+    for (unsigned i = g->at + 1; i < g->ir->n; i++) {
+        const IrNode *n = gen_node(g, (IrRef)i), *c = gen_node(g, n->a);
+
+        if (g->mode[i] == MODE_DEAD || n->op == IR_const || n->op == IR_insn || n->op == IR_get) {
+            continue;
+        }
+        if ((n->op == IR_exit_branch || (n->op == IR_select && g->mode[i] == MODE_NORMAL)) && c->op == IR_flags_cond &&
+            gen_fp_flags(g, c->a) == fcmp) {
+            return (c->kind != IR_COND_Z && c->kind != IR_COND_NZ) || !(fcmp->imm & IR_FP_SIGNAL_NAN);
+        }
+        if (ir_node_effects(n) != IR_PURE || ir_is_exit(n->op)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* FCMP whose flags someone wants as bits, or conditionally. */
 static void emit_flags_of(Fp *p)
 {
     Gen          *g = p->g;
     const IrNode *n = p->n;
-    X86Reg        d = gen_dest_gpr(g);
-    X86Mem        k = gen_constant(g, IR_PACK_C | IR_PACK_V, (uint64_t)(IR_PACK_Z | IR_PACK_C) << 32 | IR_PACK_N);
-    X86Sse        op = n->imm & IR_FP_SIGNAL_NAN ? X86_COMISS : X86_UCOMISS;
     AsmLabel      done = ASM_LABEL;
-    Asm          *as = &g->as;
 
-    op.prefix = p->size == 3 ? 0x66 : 0;
+    if (g->mode[g->at] == MODE_TESTED) {
+        if (!done_by_condition(g, n)) {
+            compare(g, n, false);
+        }
+        return;
+    }
+    X86Reg d = gen_dest_gpr(g);
     if (n->c != 0) {
         X86Reg holds = gen_gpr(g, n->c, RCX, false);
 
-        asm_mov_ri(as, d, n->imm >> IR_FP_ELSE_SHIFT & 15);
-        asm_test_rr(as, false, holds, holds);
-        asm_jcc(as, CC_E, &done);
+        asm_mov_ri(&g->as, d, n->imm >> IR_FP_ELSE_SHIFT & 15);
+        asm_test_rr(&g->as, false, holds, holds);
+        asm_jcc(&g->as, CC_E, &done);
     }
-    X86Xmm x = gen_xmm(g, n->a, 1);
-    if (n->b == 0) {
-        clear(p, 2);
-        asm_sse1(as, op, x, 2);
-    } else if (in_memory(p, n->b)) {
-        asm_sse1_m(as, op, x, gen_mem(gen_val(g, n->b)->mem));
-    } else {
-        asm_sse1(as, op, x, gen_xmm(g, n->b, 2));
-    }
-    asm_mov_ri(as, d, IR_PACK_C);
-    asm_cmov_m(as, CC_B, false, d, k);
-    k.disp += 4;
-    asm_cmov_m(as, CC_E, false, d, k);
-    k.disp += 4;
-    asm_cmov_m(as, CC_P, false, d, k); /* which comes with the other two */
-    asm_bind(as, &done);
+    compare(g, n, false);
+    pack(g, d);
+    asm_bind(&g->as, &done);
     gen_done_gpr(g, d, true);
 }
 

@@ -415,6 +415,9 @@ static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
     uint32_t table = 0;
     bool     lazy = g->mode[n->a] == MODE_LAZY;
 
+    if (lazy && gen_fp_flags(g, n->a) != NULL) {
+        return fp_condition(g, gen_fp_flags(g, n->a), (IrCond)n->kind);
+    }
     if (lazy) {
         int cc = host_condition(gen_node(g, n->a), (IrCond)n->kind);
 
@@ -565,6 +568,10 @@ static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry)
 
 void gen_pack_flags(Gen *g, IrRef flags)
 {
+    if (gen_fp_flags(g, flags) != NULL) {
+        fp_pack_flags(g, gen_fp_flags(g, flags), RAX);
+        return;
+    }
     emit_host_flags(g, flags, true);
     asm_lahf(&g->as);
     asm_setcc(&g->as, CC_O, RAX); /* N 15, Z 14, C 8, V 0 */

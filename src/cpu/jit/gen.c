@@ -240,8 +240,15 @@ static void find_lazy_flags(Gen *g)
             g->mode[i] = MODE_LAZY;
             g->lazy_result[i] = result_beside(g, i);
         }
+        if (gen_node(g, (IrRef)i)->op == IR_flags_unpack && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i] &&
+            fp_is_comparison(gen_fp_flags(g, (IrRef)i)) && g->uses[gen_node(g, (IrRef)i)->a] == 1) {
+            g->mode[i] = MODE_LAZY;
+            g->mode[gen_node(g, (IrRef)i)->a] = MODE_TESTED;
+        }
     }
 }
+
+static bool sees_registers(const IrNode *n) { return (ir_node_effects(n) & ~IR_STATUS) != IR_PURE; }
 
 /*
  * Puts of lazy flags that need no write: nobody but accesses, whose sites say what the flags follow from, looks at the
@@ -268,9 +275,9 @@ static void find_unwritten_flags(Gen *g)
             last_site = 0;
             looked_at = at_exit = false;
         } else if ((n->op == IR_get && (int)n->imm == g->flags_reg) ||
-                   (n->op == IR_call && n->helper->effects != IR_PURE)) {
+                   (n->op == IR_call && sees_registers(n))) {
             looked_at = true;
-        } else if (ir_node_effects(n) != IR_PURE && last_site == 0) {
+        } else if (sees_registers(n) && last_site == 0) {
             last_site = i;
         }
     }
@@ -285,7 +292,7 @@ static bool wants_flags(const IrBlock *ir, int reg)
     for (unsigned i = 1; i < ir->n; i++) {
         const IrNode *n = &ir->node[i];
 
-        if (ir_node_effects(n) != IR_PURE || (n->op == IR_get && (int)n->imm == reg)) {
+        if (sees_registers(n) || (n->op == IR_get && (int)n->imm == reg)) {
             return true;
         }
         if (n->op == IR_put && (int)n->imm == reg) {
@@ -317,7 +324,7 @@ static JitRecipe make_recipe(const Gen *g)
     JitRecipe     r = { .pin_a = -1, .pin_b = -1 };
     const IrNode *f = gen_node(g, g->pending);
 
-    if (g->pending == 0) {
+    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL) {
         return r;
     }
     for (unsigned i = 1; i < g->ir->n; i++) {
@@ -367,7 +374,7 @@ static bool recipe_holds(const Gen *g, const IrBlock *ir, const JitRecipe *r)
             changed |= pin >= 0 && (pin == r->pin_a || pin == r->pin_b);
         } else if (n->op == IR_get && (int)n->imm == g->flags_reg) {
             return false;
-        } else if (ir_node_effects(n) != IR_PURE && (n->op == IR_call || changed)) {
+        } else if (sees_registers(n) && (n->op == IR_call || changed)) {
             return false;
         }
     }
@@ -407,6 +414,9 @@ static unsigned parts_of(const Gen *g, IrRef r, IrRef out[3])
 
     if (g->mode[r] != MODE_FUSED && g->mode[r] != MODE_LAZY) {
         return 0;
+    }
+    if (g->mode[r] == MODE_LAZY && gen_fp_flags(g, r) != NULL) {
+        n = gen_fp_flags(g, r);
     }
     if (g->lazy_result[r] != 0) {
         out[0] = g->lazy_result[r];
@@ -456,7 +466,7 @@ static bool is_emitted(const Gen *g, unsigned i)
 {
     unsigned op = gen_node(g, (IrRef)i)->op;
 
-    return g->mode[i] == MODE_NORMAL && op != IR_const && op != IR_insn;
+    return (g->mode[i] == MODE_NORMAL || g->mode[i] == MODE_TESTED) && op != IR_const && op != IR_insn;
 }
 
 static void find_last_uses(Gen *g)
@@ -484,7 +494,7 @@ static bool quiet_between(const Gen *g, unsigned from, unsigned to, unsigned reg
         if (g->mode[i] == MODE_DEAD) {
             continue;
         }
-        if ((ir_node_effects(n) & ~IR_STATUS) != IR_PURE ||
+        if (sees_registers(n) ||
             ((n->op == IR_get || n->op == IR_put) && n->imm == reg)) {
             return false;
         }
@@ -1025,7 +1035,14 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
     *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
                     .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
                     .op = n->op, .type = n->type, .imm = n->imm, .recipe = (uint8_t)g->recipe_in };
-    if (g->flags_now != 0) {
+    if (g->flags_now != 0 && gen_fp_flags(g, g->flags_now) != NULL) {
+        const IrNode *f = gen_fp_flags(g, g->flags_now);
+
+        s->flags.valid = true;
+        s->flags.fp = f->imm & 3;
+        s->flags.a = gen_place(g, f->a);
+        s->flags.b = gen_place(g, f->b);
+    } else if (g->flags_now != 0) {
         const IrNode *f = gen_node(g, g->flags_now);
         IrRef         result = g->lazy_result[g->flags_now];
 

@@ -86,6 +86,7 @@ typedef struct JitSite {
         JitPlace a, b;
         uint8_t  kind;
         bool     valid, wide, from_result; /* as in JitRecipe */
+        uint8_t  fp;                       /* log2 of the bytes of the numbers that are compared; 0: integers */
     } flags; /* what the flags register follows from here */
 } JitSite;
 
@@ -155,6 +156,7 @@ typedef enum FuseMode {
     MODE_FUSED,  /* a condition that its only user computes */
     MODE_PAIRED, /* an access that the next one does too */
     MODE_LAZY,   /* flags that are computed from their operands where someone looks */
+    MODE_TESTED, /* a comparison of floating point whose flags are so: it raises exceptions only */
 } FuseMode;
 
 typedef struct PartState {
@@ -309,6 +311,21 @@ void emit_guard(Gen *g, const IrNode *n);
 bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
 bool emit_fp_helper(Gen *g, const IrNode *n); /* one of floating point */
+
+/* gen_fp_flags - the comparison that lazy flags come from; NULL: they are of integers. */
+static inline const IrNode *gen_fp_flags(const Gen *g, IrRef flags)
+{
+    const IrNode *n = gen_node(g, flags);
+
+    return n->op == IR_flags_unpack ? gen_node(g, n->a) : NULL;
+}
+
+/* Whether the helper compares floating point, and inline. */
+bool fp_is_comparison(const IrNode *n);
+/* fp_pack_flags - the flags of a comparison, packed in @d. */
+void fp_pack_flags(Gen *g, const IrNode *n, X86Reg d);
+/* fp_condition - as emit_condition(), over its flags. */
+X86Cond fp_condition(Gen *g, const IrNode *n, IrCond cond);
 /* Whether the helper @mix computes what its first operand @sub, used by nothing else, leaves to it: MODE_FUSED. */
 bool emit_fuses_rounds(const Gen *g, const IrNode *mix, const IrNode *sub);
 void emit_exit(Gen *g, const IrNode *n);

@@ -86,9 +86,31 @@ static void put_flags(Cpu *cpu, const JitSite *s, IrFlagsKind kind, bool wide, b
     memcpy((uint8_t *)cpu + s->code->flags_offset, &packed, sizeof(packed));
 }
 
+/* Those of a comparison, which has raised its exceptions already. */
+static void put_fp_flags(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    uint64_t a = get(j, cpu, &s->flags.a), b = get(j, cpu, &s->flags.b);
+    float    x32, y32;
+    double   x, y;
+    uint32_t packed;
+
+    memcpy(&x32, &a, sizeof(x32));
+    memcpy(&y32, &b, sizeof(y32));
+    memcpy(&x, &a, sizeof(x));
+    memcpy(&y, &b, sizeof(y));
+    if (s->flags.fp == 2) {
+        x = (double)x32;
+        y = (double)y32;
+    }
+    packed = x != x || y != y ? IR_PACK_C | IR_PACK_V : x < y ? IR_PACK_N : x == y ? IR_PACK_Z | IR_PACK_C : IR_PACK_C;
+    memcpy((uint8_t *)cpu + s->code->flags_offset, &packed, sizeof(packed));
+}
+
 static void write_flags(const Jit *j, Cpu *cpu, const JitSite *s)
 {
-    if (s->flags.valid) {
+    if (s->flags.valid && s->flags.fp != 0) {
+        put_fp_flags(j, cpu, s);
+    } else if (s->flags.valid) {
         put_flags(cpu, s, (IrFlagsKind)s->flags.kind, s->flags.wide, s->flags.from_result, get(j, cpu, &s->flags.a),
                   get(j, cpu, &s->flags.b));
     } else if (s->recipe != 0 && cpu->flags_lazy) {
