@@ -210,8 +210,8 @@ static uint64_t do_crc32c(void *cpu, uint64_t acc, uint64_t value, uint64_t c, u
     return crypto_crc32c((uint32_t)acc, value, (unsigned)imm);
 }
 
-static const IrHelper crc32 = { "crc32", IR_I32, 2, IR_PURE, .fn.scalar = do_crc32 };
-static const IrHelper crc32c = { "crc32c", IR_I32, 2, IR_PURE, .fn.scalar = do_crc32c };
+static const IrHelper crc32 = { "crc32", IR_I32, 2, IR_PURE, false, IR_INLINE_CRC32, .fn.scalar = do_crc32 };
+static const IrHelper crc32c = { "crc32c", IR_I32, 2, IR_PURE, false, IR_INLINE_CRC32C, .fn.scalar = do_crc32c };
 
 /* CRC32B, H, W, X and CRC32CB, H, W, X. */
 A64_FEAT("FEAT_CRC32", "sf 0 0 11010110 Rm 010 C size Rn Rd", crc)

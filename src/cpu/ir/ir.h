@@ -106,7 +106,7 @@ enum {
 };
 
 /*
- * What a helper with @vector set computes, for code generators that make it without a call. x, y and z are lanes of
+ * What a helper computes, for code generators that make it without a call; with @vector set: x, y and z are lanes of
  * the operands a, b and c; _S and _U tell how they extend to exact numbers. The immediate says which lanes:
  *
  *   bits 1:0    log2 of the bytes of a lane; of the narrow one where sizes differ
@@ -194,6 +194,10 @@ typedef enum IrInline {
     IR_INLINE_SHA256_SCHEDULE0, /* b + sigma0(b[1] b[2] b[3] a[0]) */
     IR_INLINE_SHA256_SCHEDULE1, /* c + (a[1] a[2] a[3] b[0]) + sigma1(b[2] b[3], the first two of the result) */
 
+    /* of scalars: the I32 a, a checksum of polynomial 0x04c11db7 or 0x1edc6f41 in reflected bits, not inverted,
+     * continued with the low bytes of the I64 b; the immediate is their number, 1, 2, 4 or 8 */
+    IR_INLINE_CRC32, IR_INLINE_CRC32C,
+
     /* floating point */
     IR_INLINE_FADD, IR_INLINE_FSUB, IR_INLINE_FMUL, IR_INLINE_FDIV, IR_INLINE_FSQRT,
     IR_INLINE_FNMUL,                      /* -(x * y) */
@@ -240,7 +244,7 @@ typedef struct IrHelper {
     uint8_t     n_args; /* 0 to 3 */
     uint8_t     effects;
     bool        vector;
-    IrInline    inline_op; /* of a vector helper: what it computes, where that is of the list above */
+    IrInline    inline_op; /* what it computes, where that is of the list above */
     union {
         uint64_t (*scalar)(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
         void (*vec)(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm);

@@ -1,6 +1,7 @@
 /*
- * Cryptography by the host's instructions: AES-NI, PCLMULQDQ and the SHA extensions. Intel SDM, volume 2, AESENC to
- * AESIMC, PCLMULQDQ, SHA1RNDS4 to SHA256MSG2; FIPS 197 and 180-4. Where the host has none of them, C computes it.
+ * Cryptography and checksums by the host's instructions: AES-NI, PCLMULQDQ, CRC32 and the SHA extensions. Intel SDM,
+ * volume 2, AESENC to AESIMC, PCLMULQDQ, CRC32, SHA1RNDS4 to SHA256MSG2; FIPS 197 and 180-4. Where the host has none of
+ * them, C computes it.
  */
 #include "cpu/jit/vec.h"
 
@@ -71,6 +72,57 @@ static bool emit_clmul(Gen *g, const IrNode *n)
     X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
     vec_op_i(g, X86_PCLMULQDQ, d, a, b, n->imm >> 2 & 1 ? 0x11 : 0x00);
     gen_done_xmm(g, d);
+    return true;
+}
+
+/* ---- CRC-32 ---- */
+
+/*
+ * Barrett reduction of v x^32 modulo P, v being the sum and the data, 64 bits: q = v M / x^64 with M = x^96 / P, then
+ * q P, whose part below x^32 is the remainder. Bits are reflected, so that quotients are low halves of products: M is
+ * the low 64 bits of the reflected 65, P all 33. Less than 64 bits are the upper ones of v.
+ */
+static const uint64_t crc32_m = 0xb4e5b025f7011641, crc32_p = 0x1db710641;
+
+static void crc32_sum(Gen *g, const IrNode *n, X86Reg d)
+{
+    Asm     *as = &g->as;
+    unsigned bits = 8 * (unsigned)n->imm;
+
+    gen_gpr_into(g, n->a, RAX, true);
+    if (bits < 32) { /* what is left of the old sum */
+        asm_mov_rr(as, false, RCX, RAX);
+        asm_shift_ri(as, SH_SHR, false, RCX, bits);
+    }
+    gen_alu(g, ALU_XOR, true, RAX, n->b);
+    if (bits < 64) {
+        asm_shift_ri(as, SH_SHL, true, RAX, 64 - bits);
+    }
+    asm_movq_xr(as, true, T0, RAX);
+    asm_sse2_mi(as, X86_PCLMULQDQ, T0, T0, gen_constant(g, 0, crc32_m), 0x00);
+    asm_sse2_mi(as, X86_PCLMULQDQ, T0, T0, gen_constant(g, 0, crc32_p), 0x00);
+    asm_sse_gx_i(as, X86_PEXTRD, T0, d, 2);
+    if (bits < 32) {
+        asm_alu_rr(as, ALU_XOR, false, d, RCX);
+    }
+}
+
+bool emit_crc(Gen *g, const IrNode *n)
+{
+    IrInline op = n->helper->inline_op;
+
+    if (op != IR_INLINE_CRC32C && (op != IR_INLINE_CRC32 || !g->as.host.pclmul)) {
+        return false;
+    }
+    X86Reg d = gen_dest_gpr(g);
+    if (op == IR_INLINE_CRC32) {
+        crc32_sum(g, n, d);
+    } else {
+        gen_gpr_into(g, n->a, RAX, true);
+        asm_crc32c(&g->as, (unsigned)__builtin_ctzll(n->imm), RAX, gen_gpr(g, n->b, RDX, false));
+        asm_mov_rr(&g->as, false, d, RAX);
+    }
+    gen_done_gpr(g, d, true);
     return true;
 }
 

@@ -366,7 +366,53 @@ static void emit_direct_call(Gen *g, const IrNode *n)
     }
 }
 
-/* A vector helper, or an operation that C does: operands where they are. */
+/* The address of a vector: where it is kept while C runs. */
+static void emit_pointer(Gen *g, X86Reg d, IrRef r, X86Xmm slot)
+{
+    if (r == 0) {
+        return;
+    }
+    if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
+        asm_lea(&g->as, true, d, gen_mem(gen_val(g, r)->mem));
+        return;
+    }
+    asm_store_x(&g->as, 4, gen_mem(saved_xmm(slot)), gen_xmm(g, r, slot));
+    asm_lea(&g->as, true, d, gen_mem(saved_xmm(slot)));
+}
+
+/* A pure helper of vectors: likewise. The operands are put beside the registers that are kept, and so is the result. */
+static void emit_direct_vector(Gen *g, const IrNode *n)
+{
+    X86Xmm d = gen_dest_xmm(g);
+
+    keep_registers(g, X86_NO_REG, true, false);
+    emit_pointer(g, RDI, n->a, 0);
+    emit_pointer(g, RCX, n->b, 1);
+    emit_pointer(g, R8, n->c, 2);
+    asm_mov_rr(&g->as, true, RDX, RDI);
+    asm_lea(&g->as, true, RSI, gen_mem(saved_xmm(0)));
+    asm_mov_ri(&g->as, R9, n->imm);
+    asm_mov_rr(&g->as, true, RDI, RBP);
+    asm_mov_ri(&g->as, RAX, (uintptr_t)n->helper->fn.vec);
+    asm_call_r(&g->as, RAX);
+    keep_registers(g, X86_NO_REG, true, true);
+    asm_load_x(&g->as, 4, d, gen_mem(saved_xmm(0)));
+    gen_done_xmm(g, d);
+}
+
+static bool has_vectors_only(const Gen *g, const IrNode *n)
+{
+    const IrRef refs[] = { n->a, n->b, n->c };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(refs); i++) {
+        if (refs[i] != 0 && !gen_is_vector(gen_node(g, refs[i])->type)) {
+            return false;
+        }
+    }
+    return n->type == IR_V128;
+}
+
+/* A vector helper with effects, or an operation that C does: operands where they are. */
 static void emit_call_by_site(Gen *g, const IrNode *n)
 {
     bool     wide = n->op != IR_call, vector = gen_is_vector(n->type);
@@ -408,6 +454,8 @@ void emit_call(Gen *g, const IrNode *n)
 {
     if (n->op == IR_call && !n->helper->vector && (n->helper->effects & IR_STATUS) == 0) {
         emit_direct_call(g, n);
+    } else if (n->op == IR_call && n->helper->vector && n->helper->effects == IR_PURE && has_vectors_only(g, n)) {
+        emit_direct_vector(g, n);
     } else {
         emit_call_by_site(g, n);
     }

@@ -534,7 +534,7 @@ static void count_zeroes(Gen *g, const IrNode *n, bool sign_copies)
 
 enum { NO_BYTE = 0x80 };
 
-/* PSHUFB's control for lanes of 8 << @size bits: lane i is that which from[i] says, or NO_BYTE. */
+/* PSHUFB's control for lanes of 8 << @size bits: lane i is what from[i] says, or NO_BYTE. */
 static X86Mem lane_control(Gen *g, unsigned size, const uint8_t from[16])
 {
     uint64_t v[2] = { 0 };

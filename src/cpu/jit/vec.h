@@ -58,5 +58,6 @@ X86Sse vec_max(bool sign, unsigned size);
 /* emit_simd_helper - a helper with an IrInline form; false: leave it to C. */
 bool emit_simd_helper(Gen *g, const IrNode *n);
 bool emit_crypto(Gen *g, const IrNode *n);
+bool emit_crc(Gen *g, const IrNode *n);
 
 #endif
