@@ -1,12 +1,13 @@
 /*
  * The physical address map. Regions may overlap, the newest wins; a flat sorted view of what is visible where
- * is rebuilt at each change, so that a lookup is one binary search. All RAM is one memfd mapped shared, so
- * that a snapshot can be a copy-on-write map of it.
+ * is rebuilt at each change, so that a lookup is one binary search. RAM is private memory of the process in huge
+ * pages where the host has them: a guest's accesses go through the host's TLB too.
  */
 #define _GNU_SOURCE
 #include "memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +21,6 @@ enum { PAGE = 4096 };
 typedef struct Region {
     MemRegion r;    /* first member: a MemRegion * is also a Region * */
     uint64_t *code; /* one bit per page that holds translated code; NULL: no page does */
-    uint64_t  at;   /* RAM: where it begins in the memfd */
 } Region;
 
 /* [base, end) shows @region; sorted, without overlap. */
@@ -40,7 +40,6 @@ struct Memory {
     GArray    *flat;    /* FlatRange */
     guint      last;    /* index in flat of the last hit: accesses come in runs */
     GArray    *caches;  /* Cache */
-    int        fd;      /* memfd of all RAM, -1 before the first */
     uint64_t   ram_size;
     void     (*written)(void *opaque, uint64_t pa, uint64_t len);
     void      *written_opaque;
@@ -54,7 +53,6 @@ Memory *memory_new(Owners *owners)
     m->regions = g_ptr_array_new();
     m->flat = g_array_new(FALSE, FALSE, sizeof(FlatRange));
     m->caches = g_array_new(FALSE, FALSE, sizeof(Cache));
-    m->fd = -1;
     return m;
 }
 
@@ -78,9 +76,6 @@ void memory_free(Memory *m)
     g_ptr_array_free(m->regions, TRUE);
     g_array_free(m->flat, TRUE);
     g_array_free(m->caches, TRUE);
-    if (m->fd >= 0) {
-        close(m->fd);
-    }
     g_free(m);
 }
 
@@ -220,17 +215,14 @@ static MemRegion *add_region(Memory *m, MemRegion r)
     return &n->r;
 }
 
-/* Extends the memfd by @size and maps the new part. */
-static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
-{
-    void *p = MAP_FAILED;
+enum { HUGE = 2 << 20 };
 
-    if (m->fd < 0) {
-        m->fd = memfd_create("bailey-ram", MFD_CLOEXEC);
-    }
-    if (m->fd >= 0 && ftruncate(m->fd, (off_t)(m->ram_size + size)) == 0) {
-        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->fd, (off_t)m->ram_size);
-    }
+/* Memory whose huge pages are those of the guest, when @base is aligned to one. */
+static uint8_t *map_ram(Memory *m, uint64_t base, uint64_t size, GError **error)
+{
+    uint64_t shift = base % HUGE, room = size + HUGE + shift;
+    uint8_t *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
     if (p == MAP_FAILED) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot get %" G_GUINT64_FORMAT
@@ -238,23 +230,24 @@ static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
                     (guint64)(size >> 20), g_strerror(errno));
         return NULL;
     }
+    uint8_t *host = (uint8_t *)align_up((uintptr_t)p, HUGE) + shift;
+    if (host != p) {
+        munmap(p, (size_t)(host - p));
+    }
+    munmap(host + size, room - size - (size_t)(host - p));
+    madvise(host, size, MADV_HUGEPAGE); /* without them it is only slower */
     m->ram_size += size;
-    return p;
+    return host;
 }
 
 MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
 {
     g_assert(is_aligned(base | size, PAGE) && size != 0);
-    uint64_t at = m->ram_size;
-    uint8_t *host = map_ram(m, size, error);
+    uint8_t *host = map_ram(m, base, size, error);
 
-    if (host == NULL) {
-        return NULL;
-    }
-    MemRegion *r =
-        add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM, .host = host });
-    ((Region *)r)->at = at;
-    return r;
+    return host == NULL ? NULL
+                        : add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM,
+                                                     .host = host });
 }
 
 MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
@@ -351,32 +344,55 @@ static uint64_t page_hash(const uint8_t *page)
     return ((h[0] * 31 + h[1]) * 31 + h[2]) * 31 + h[3];
 }
 
-/* Pages of [@start, @end) of the memfd, all of region @r. */
-static void visit_pages(const Region *r, uint64_t start, uint64_t end,
-                        void (*fn)(void *opaque, uint64_t pa, uint64_t hash), void *opaque)
-{
-    for (uint64_t at = start; at < end; at += PAGE) {
-        const uint8_t *page = r->r.host + (at - r->at);
+/* Which pages the host has given memory: Linux, Documentation/admin-guide/mm/pagemap.rst. */
+#define PAGEMAP_SWAPPED BIT(62)
+#define PAGEMAP_PRESENT BIT(63)
 
-        if (!page_is_zero(page)) {
-            fn(opaque, r->r.base + (at - r->at), page_hash(page));
+enum { PAGEMAP_RUN = 512 };
+
+/* Those of the @n pages at @host that may hold more than zeros. The others would take memory if they were looked at. */
+static void pages_in_use(int pagemap, const uint8_t *host, unsigned n, bool *used)
+{
+    uint64_t entry[PAGEMAP_RUN];
+    size_t   len = n * sizeof(entry[0]);
+    bool     known = pagemap >= 0 && pread(pagemap, entry, len, (off_t)((uintptr_t)host / PAGE * 8)) == (ssize_t)len;
+
+    for (unsigned i = 0; i < n; i++) {
+        used[i] = !known || (entry[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0;
+    }
+}
+
+static void visit_pages(const MemRegion *r, int pagemap, void (*fn)(void *opaque, uint64_t pa, uint64_t hash),
+                        void *opaque)
+{
+    bool used[PAGEMAP_RUN];
+
+    for (uint64_t at = 0, n; at < r->size / PAGE; at += n) {
+        n = MIN(r->size / PAGE - at, PAGEMAP_RUN);
+        pages_in_use(pagemap, r->host + at * PAGE, (unsigned)n, used);
+        for (uint64_t i = 0; i < n; i++) {
+            const uint8_t *page = r->host + (at + i) * PAGE;
+
+            if (used[i] && !page_is_zero(page)) {
+                fn(opaque, r->base + (at + i) * PAGE, page_hash(page));
+            }
         }
     }
 }
 
 void memory_foreach_page(const Memory *m, void (*fn)(void *opaque, uint64_t pa, uint64_t hash), void *opaque)
 {
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
     for (guint i = 0; i < m->regions->len; i++) {
-        const Region *r = m->regions->pdata[i];
-        uint64_t      end = r->at + r->r.size;
-        off_t         start = r->r.kind == MEM_RAM ? lseek(m->fd, (off_t)r->at, SEEK_DATA) : -1;
+        const MemRegion *r = m->regions->pdata[i];
 
-        while (start >= 0 && (uint64_t)start < end) { /* holes would take memory if they were looked at */
-            off_t hole = lseek(m->fd, start, SEEK_HOLE);
-
-            visit_pages(r, (uint64_t)start, MIN((uint64_t)hole, end), fn, opaque);
-            start = lseek(m->fd, hole, SEEK_DATA);
+        if (r->kind == MEM_RAM) {
+            visit_pages(r, pagemap, fn, opaque);
         }
+    }
+    if (pagemap >= 0) {
+        close(pagemap);
     }
 }
 

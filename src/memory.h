@@ -1,5 +1,5 @@
 /*
- * The physical address map of a machine: RAM (one memfd mapping), ROM and device registers. Every access
+ * The physical address map of a machine: RAM (private memory of the process), ROM and device registers. Every access
  * names the physical address space it is made in and is checked against the page's owner.
  */
 #ifndef BAILEY_MEMORY_H

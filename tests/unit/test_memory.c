@@ -118,7 +118,7 @@ static void test_ram(void **state)
     assert_int_equal(memory_ram_size(f->m), 16 * PAGE);
 }
 
-/* Two regions of RAM are parts of one memfd and do not share bytes. */
+/* Two regions of RAM do not share bytes. */
 static void test_two_rams(void **state)
 {
     Fixture   *f = *state;
