@@ -25,7 +25,8 @@ boot() {
   shift 2
   "$bailey" -m 1G -kernel "$cache/kernel/Image" -initrd "$cache/initramfs.cpio" -append "console=ttyAMA0 $words" \
     -nographic -timeout 300 -result "$work/$name.json" "$@" < /dev/null > "$work/$name" 2> "$work/$name.err" ||
-    { cp "$work/$name" "$work/console"; cat "$work/$name.err" >&2; fail "the run '$name' ended with status $?"; }
+    { local status=$?; cp "$work/$name" "$work/console"; cat "$work/$name.err" >&2
+      fail "the run '$name' ended with status $status"; }
 }
 
 member() { sed -n "s/.*\"$2\": \([0-9][0-9]*\).*/\1/p" "$work/$1.json" | head -n 1; } # RUN NAME

@@ -1,6 +1,6 @@
 /*
- * The comparison of lockstep runs: two processes with a toy machine each, one of which is made to go wrong after a known
- * number of instructions. The report must name that number and what is wrong; two that agree must agree.
+ * The comparison of lockstep runs: two processes with a toy machine each, one of which is made to go wrong after a
+ * known number of instructions. The report must name that number and what is wrong; two that agree must agree.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -147,11 +147,11 @@ static const struct {
 } rows[] = {
     { "nothing is wrong", NOTHING, 0, STATUS, "both the same: 200000 instructions, 7 states, 2 pages of memory\n" },
     { "a register", REGISTER, 123456, 1,
-      "first difference after 123455 instructions of CPU 0 at pc 0x1000c (the next 1): x5 is 0xbad with jit, 0x0 with" },
+      "first difference after 123455 instructions of CPU 0 at pc 0x1000c (the next 1): x5 is 0xbad with jit" },
     { "a register after the first instruction", REGISTER, 1, 1,
-      "first difference after 0 instructions of CPU 0 at pc 0x10000 (the next 1): x5 is 0xbad with jit, 0x0 with" },
+      "first difference after 0 instructions of CPU 0 at pc 0x10000 (the next 1): x5 is 0xbad with jit" },
     { "a register at the end of a run", REGISTER, 2 * SLICE, 1,
-      "first difference after 59999 instructions of CPU 0 at pc 0x1000c (the next 1): x5 is 0xbad with jit, 0x0 with" },
+      "first difference after 59999 instructions of CPU 0 at pc 0x1000c (the next 1): x5 is 0xbad with jit" },
     { "half a vector register", VECTOR, 77777, 1, "after 77776 instructions of CPU 0 at pc 0x10000 (the next 1): v2" },
     { "memory, long before the end", MEMORY, 50003, 1,
       "after 50002 instructions of CPU 0 at pc 0x10008 (the next 1): the hash of memory is 0x" },

@@ -632,7 +632,7 @@ not_linked:
 find : {
     CpuBlock *to = *jump_slot(cpu->tlb[0], pc);
 
-    if (to->pc == pc && to->key == key) {
+    if (to->pc == pc && to->key == key && to->code == NULL) { /* a block of once may be followed by generated code */
         if (exit != NULL && !exit->ask_key && exec_may_link(cpu->block, to)) {
             exit->to[which] = to;
         }
