@@ -14,19 +14,37 @@ enum { ORDER_NONE = 0, ORDER_ACQUIRE = 1, ORDER_RELEASE = 2, ORDER_BOTH = 3 };
 
 /* ---- alignment: AArch64.UnalignedAccessFaults() with FEAT_LSE2 ---- */
 
-/* @imm: size in bytes, bit 8 set for a write. */
-static uint64_t do_check_16(void *opaque, uint64_t addr, uint64_t b, uint64_t c, uint64_t imm)
+/* Called for an address that is not a multiple of the size. */
+static void check_16(A64Cpu *cpu, uint64_t addr, unsigned size, CpuAccess access)
 {
-    A64Cpu *cpu = opaque;
-
-    if ((addr & 15) + (imm & 0xff) > 16) {
-        cpu->cpu.guest->unaligned(&cpu->cpu, addr, imm & 0x100 ? CPU_WRITE : CPU_READ);
+    if ((addr & 15) + size > 16) {
+        cpu->cpu.guest->unaligned(&cpu->cpu, addr, access);
     }
-    return 0;
 }
 
-static const IrHelper check_16 = { "check_16", IR_VOID, 1, IR_READS | IR_WRITES | IR_FAULTS,
-                                   .fn.scalar = do_check_16 };
+#define CHECK_16(size)                                                                                         \
+    static uint64_t read_##size(void *cpu, uint64_t addr, uint64_t b, uint64_t c, uint64_t imm)               \
+    {                                                                                                          \
+        check_16(cpu, addr, size, CPU_READ);                                                                   \
+        return 0;                                                                                              \
+    }                                                                                                          \
+    static uint64_t write_##size(void *cpu, uint64_t addr, uint64_t b, uint64_t c, uint64_t imm)              \
+    {                                                                                                          \
+        check_16(cpu, addr, size, CPU_WRITE);                                                                  \
+        return 0;                                                                                              \
+    }
+#define CHECK_16_HELPERS(size)                                                              \
+    { { "check_read_" #size, IR_VOID, 1, IR_FAULTS, .fn.scalar = read_##size },              \
+      { "check_write_" #size, IR_VOID, 1, IR_FAULTS, .fn.scalar = write_##size } }
+
+CHECK_16(2)
+CHECK_16(4)
+CHECK_16(8)
+
+/* By size_log2, and read or write. */
+static const IrHelper check_helpers[4][2] = {
+    [1] = CHECK_16_HELPERS(2), [2] = CHECK_16_HELPERS(4), [3] = CHECK_16_HELPERS(8),
+};
 
 IrMem a64_atomic(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bool write)
 {
@@ -35,7 +53,7 @@ IrMem a64_atomic(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, bo
     mem.order = order & 3;
     mem.align |= size_log2 == 4;
     if (size_log2 != 0 && !mem.align) {
-        ir_call(t->ir, &check_16, addr, 0, 0, 1u << size_log2 | (write ? 0x100 : 0));
+        ir_guard(t->ir, addr, mask64(size_log2), &check_helpers[size_log2][write]);
     }
     return mem;
 }
@@ -93,7 +111,34 @@ static const IrHelper store_exclusive = { "store_exclusive", IR_I32, 3,
                                           IR_READS | IR_WRITES | IR_FAULTS | IR_MEM | IR_TIME,
                                           .fn.scalar = do_store_exclusive };
 
-static void emit_store_exclusive(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef lo, IrRef hi)
+static IrRef monitor_holds(A64Trans *t, IrRef addr, unsigned size)
+{
+    IrRef valid = ir_zext(t->ir, IR_I32, ir_get(t->ir, A64_R_EXCL_VALID));
+    IrRef marked = ir_zext(t->ir, IR_I32, ir_get(t->ir, A64_R_EXCL_SIZE));
+    IrRef same_size = ir_op2(t->ir, IR_cmpeq, IR_I32, marked, ir_const(t->ir, IR_I32, size));
+    IrRef same_va = ir_op2(t->ir, IR_cmpeq, IR_I64, addr, ir_get(t->ir, A64_R_EXCL_VA));
+
+    return ir_op2(t->ir, IR_and, IR_I32, valid, ir_op2(t->ir, IR_and, IR_I32, same_size, same_va));
+}
+
+/* Up to 8 bytes, @value zero-extended. One that fails writes what is there: nobody else runs meanwhile. It may fault,
+ * as the architecture lets it. */
+static void emit_store_one(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef value)
+{
+    IrRef addr = a64_address(t, f->Rn, 0);
+    IrMem mem = a64_atomic(t, size_log2, addr, f->o0 ? ORDER_RELEASE : ORDER_NONE, true);
+
+    mem.write_intent = 1;
+    IrRef old = ir_load(t->ir, IR_I64, mem, addr);
+    IrRef same = ir_op2(t->ir, IR_cmpeq, IR_I64, old, ir_get(t->ir, A64_R_EXCL_LO));
+    IrRef passes = ir_op2(t->ir, IR_and, IR_I32, same, monitor_holds(t, addr, 1u << size_log2));
+
+    ir_store(t->ir, IR_I64, mem, addr, ir_select(t->ir, IR_I64, passes, value, old));
+    ir_put(t->ir, A64_R_EXCL_VALID, ir_const(t->ir, IR_I8, 0));
+    a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_xor, IR_I32, passes, ir_const(t->ir, IR_I32, 1)));
+}
+
+static void emit_store_pair(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef lo, IrRef hi)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
     IrRef status = ir_call(t->ir, &store_exclusive, addr, lo, hi, size_log2 | (t->align_check ? 16u : 0));
@@ -112,7 +157,7 @@ static IrRef low_bytes(A64Trans *t, unsigned n, unsigned size_log2)
 /* STXR, STLXR and B, H forms. "Load/store exclusive register". */
 A64("size 001000 0 0 0 Rs o0 Rt2 Rn Rt", stxr)
 {
-    emit_store_exclusive(t, f, f->size, low_bytes(t, f->Rt, f->size), ir_const(t->ir, IR_I64, 0));
+    emit_store_one(t, f, f->size, low_bytes(t, f->Rt, f->size));
 }
 
 /* LDXR, LDAXR and B, H forms. */
@@ -130,12 +175,12 @@ A64("size 001000 0 1 0 Rs o0 Rt2 Rn Rt", ldxr)
 A64("1 sz 001000 0 0 1 Rs o0 Rt2 Rn Rt", stxp)
 {
     if (f->sz) {
-        emit_store_exclusive(t, f, 4, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt2));
+        emit_store_pair(t, f, 4, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt2));
         return;
     }
     IrRef both =
         ir_opi(t->ir, IR_bfi, IR_I64, low_bytes(t, f->Rt, 2), a64_x(t, IR_I64, f->Rt2), 32 | 32 << 8);
-    emit_store_exclusive(t, f, 3, both, ir_const(t->ir, IR_I64, 0));
+    emit_store_one(t, f, 3, both);
 }
 
 /* LDXP, LDAXP. */
