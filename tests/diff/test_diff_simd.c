@@ -2,8 +2,8 @@
  * SIMD and floating-point instructions one at a time against the instruction oracle: every pattern of the
  * decoder's table with random fields, and random words of the whole encoding space, allocated or not.
  * Sequences of floating-point instructions over a few registers, with conditions on their results. Operands are
- * chosen lane by lane among the numbers at which arithmetic changes its mind, under all kinds of FPCR. All registers, flags, FPSR and memory must agree bit for bit. Fixed
- * seeds; BAILEY_DIFF_SEED=N gives others.
+ * chosen lane by lane among the numbers at which arithmetic changes its mind, under all kinds of FPCR. All
+ * registers, flags, FPSR and memory must agree bit for bit. Fixed seeds; BAILEY_DIFF_SEED=N gives others.
  */
 #include <glib.h>
 #include <setjmp.h>

@@ -116,7 +116,7 @@ A64("00011110 ftype 1 000000 10000 Rn Rd", fmov_register)
     unsigned size;
 
     if (begin(t, f, &size)) {
-        a64_set_v(t, int_type(size), f->Rd, a64_v(t, int_type(size), f->Rn));
+        simd_emit(t, f, &simd_fmov, simd_one(size));
     }
 }
 

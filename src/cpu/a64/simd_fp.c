@@ -118,7 +118,15 @@ FP(fcmgt0, 1, ONES(fp_compare_gt(e, fmt, x, 0)))
 FP(fcmle0, 1, ONES(fp_compare_ge(e, fmt, 0, x)))
 FP(fcmlt0, 1, ONES(fp_compare_gt(e, fmt, 0, x)))
 
-/* FABS and FNEG (scalar): no lane is a number to them. */
+/* FMOV, FABS and FNEG (scalar): no lane is a number to them. */
+SIMD_FN(fmov)
+{
+    SimdVec r = { { 0 } };
+    memcpy(&r, a, (size_t)1 << simd_size(imm));
+    memcpy(d, &r, sizeof(r));
+}
+SIMD_HELPER(fmov, 1, SIMD_PURE);
+
 SIMD_FN(fabs)
 {
     SimdVec r = { { 0 } };

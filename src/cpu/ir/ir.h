@@ -205,12 +205,14 @@ typedef enum IrInline {
     IR_INLINE_FMLA, IR_INLINE_FMLS,       /* z + x * y, z - x * y, rounded once */
     IR_INLINE_FNMLA, IR_INLINE_FNMLS,     /* -z - x * y, -z + x * y */
     IR_INLINE_FMAX, IR_INLINE_FMIN,       /* of numbers: +0 is above -0 */
-    IR_INLINE_FABS, IR_INLINE_FNEG,       /* the sign alone: these are PURE */
+    IR_INLINE_FABS, IR_INLINE_FNEG,       /* the sign alone: these are PURE; and so is */
+    IR_INLINE_FMOV,                       /* x */
     IR_INLINE_FCMEQ, IR_INLINE_FCMGE, IR_INLINE_FCMGT, /* all ones or zero. GE, GT: invalid for any NaN, not only */
     IR_INLINE_FACGE, IR_INLINE_FACGT,     /* a signalling one. FAC..: of absolute values */
     IR_INLINE_FCMEQ0, IR_INLINE_FCMGE0, IR_INLINE_FCMGT0, IR_INLINE_FCMLE0, IR_INLINE_FCMLT0, /* with zero */
     IR_INLINE_FROUND,                     /* to an integral value. From here on IR_FP_... in the argument */
     IR_INLINE_FCVT,                       /* one lane to the size log2 in the argument's low bits */
+    IR_INLINE_FCVTL, IR_INLINE_FCVTN,     /* lanes of 32 bits to ones of 64 and back, of whose halves bit 2 tells */
     IR_INLINE_F_TO_I, IR_INLINE_I_TO_F,   /* to and from integers of the same size */
     IR_INLINE_F_TO_X, IR_INLINE_X_TO_F,   /* the lowest lane to I64, and back, from its low bits; zero above */
     IR_INLINE_FCMP,                       /* I32, IR_PACK_...: less N, equal Z C, greater C, unordered C V; of x and y,

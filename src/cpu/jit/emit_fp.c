@@ -13,7 +13,7 @@
 #include "cpu/jit/asm_sse.h"
 #include "cpu/jit/jit_int.h"
 
-enum { CMP_EQ = 0, CMP_LT = 1, CMP_LE = 2, CMP_UNORDERED = 3 }; /* Intel SDM, "CMPPS": predicates */
+enum { CMP_EQ = 0, CMP_LT = 1, CMP_LE = 2, CMP_UNORDERED = 3, CMP_NOT_LESS = 5 }; /* Intel SDM, "CMPPS": predicates */
 enum { TO_NEAREST = 0, DOWN = 1, UP = 2, TO_ZERO = 3, QUIET = 8 }; /* "ROUNDPS": QUIET does not raise inexact */
 
 typedef struct Fp {
@@ -85,11 +85,17 @@ static unsigned bytes_of(Gen *g, IrRef r)
     case IR_load:
         return 1u << n->mem.size_log2;
     case IR_vzext:
+        if (gen_is_const(g, n->a)) {
+            return gen_const(g, n->a) <= UINT32_MAX ? 4 : 8;
+        }
         return ir_type_bits(gen_node(g, n->a)->type) / 8;
     case IR_vlow:
         return 8;
     case IR_call:
         if (n->helper->inline_op < IR_INLINE_FADD) {
+            return 16;
+        }
+        if (n->helper->inline_op == IR_INLINE_FCVTL || n->helper->inline_op == IR_INLINE_FCVTN) {
             return 16;
         }
         size = n->helper->inline_op == IR_INLINE_FCVT ? 1u << (n->imm >> 8 & 3) : size;
@@ -438,7 +444,9 @@ static void emit_sign(Fp *p, IrInline op)
     Asm *as = &p->g->as;
 
     begin(p, false);
-    if (op == IR_INLINE_FABS) {
+    if (op == IR_INLINE_FMOV) {
+        asm_movx(as, p->d, zeroed(p, p->n->a, p->d));
+    } else if (op == IR_INLINE_FABS) {
         asm_sse2_m(as, X86_ANDPS, p->d, gen_xmm(p->g, p->n->a, p->d), constant(p, sign_bit(p) - 1));
     } else {
         asm_sse2_m(as, X86_XORPS, p->d, zeroed(p, p->n->a, p->d), constant(p, sign_bit(p)));
@@ -600,24 +608,52 @@ static bool rounding(uint64_t imm, uint8_t *mode)
     }
 }
 
+static X86Sse round_one(const Fp *p) { return p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS; }
+
+/*
+ * One lane of @x to nearest in @d, ties away from zero, without raising inexact: toward zero, and one more when what
+ * that took away is a half or more. XMM1 and XMM2 are lost. Infinities and NaNs go to C.
+ */
+static void round_away(const Fp *p, X86Xmm d, X86Xmm x)
+{
+    uint64_t half = (uint64_t)(exponent_max(p) / 2 - 1) << fraction_bits(p), one = half + (1ull << fraction_bits(p));
+    Asm     *as = &p->g->as;
+
+    asm_sse1_m(as, X86_PTEST, x, constant(p, (uint64_t)exponent_max(p) << fraction_bits(p)));
+    asm_jcc(as, CC_B, &p->cold->from);
+    clear(p, d);
+    asm_sse2_i(as, round_one(p), d, d, x, TO_ZERO | QUIET);
+    asm_sse2(as, form(p, X86_SUBPS), 2, x, d);
+    asm_sse2_m(as, X86_ANDPS, 2, 2, constant(p, sign_bit(p) - 1));
+    asm_sse2_mi(as, form(p, X86_CMPPS), 2, 2, constant(p, half), CMP_NOT_LESS);
+    asm_sse2_m(as, X86_ANDPS, 2, 2, constant(p, one));
+    asm_sse2_m(as, X86_ANDPS, 1, x, constant(p, sign_bit(p))); /* one or zero with the sign of x */
+    asm_sse2(as, X86_ORPS, 2, 2, 1);
+    asm_sse2(as, form(p, X86_ADDPS), d, d, 2);
+}
+
 static bool emit_round(Fp *p)
 {
-    uint8_t mode;
+    uint8_t mode = TO_ZERO;
+    bool    away = (p->n->imm & IR_FP_ROUND) == IR_FP_AWAY;
 
-    if (!rounding(p->n->imm, &mode)) {
+    if (!rounding(p->n->imm, &mode) && !(away && p->one)) {
         return false;
     }
     mode |= p->n->imm & IR_FP_SIGNAL_INEXACT ? 0 : QUIET;
     begin(p, true);
-    if (p->one) {
+    if (away) {
+        round_away(p, p->t, gen_xmm(p->g, p->n->a, 1));
+    } else if (p->one) {
         X86Xmm x = gen_xmm(p->g, p->n->a, 1);
 
         clear(p, p->t);
-        asm_sse2_i(&p->g->as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, p->t, p->t, x, mode);
+        asm_sse2_i(&p->g->as, round_one(p), p->t, p->t, x, mode);
+        check_nan(p);
     } else {
         asm_sse1_i(&p->g->as, p->size == 3 ? X86_ROUNDPD : X86_ROUNDPS, p->t, zeroed(p, p->n->a, 1), mode);
+        check_nan(p);
     }
-    check_nan(p);
     end(p);
     return true;
 }
@@ -644,6 +680,47 @@ static bool emit_convert(Fp *p)
     return true;
 }
 
+/* FCVTL, FCVTN: two lanes of single precision and two of double. */
+static bool emit_lengthen(Fp *p)
+{
+    bool upper = p->n->imm & 4;
+
+    if (p->size != 2) {
+        return false;
+    }
+    p->wide = true;
+    p->size = 3;
+    begin(p, true);
+    X86Xmm x = gen_xmm(p->g, p->n->a, 1);
+    if (upper) {
+        asm_sse2(&p->g->as, X86_UNPCKHPD, 1, x, x);
+        x = 1;
+    }
+    asm_sse1(&p->g->as, X86_CVTPS2PD, p->t, x);
+    check_nan(p);
+    end(p);
+    return true;
+}
+
+static bool emit_narrow(Fp *p)
+{
+    bool upper = p->n->imm & 4;
+
+    if (p->size != 2) {
+        return false;
+    }
+    p->wide = false;
+    begin(p, true);
+    asm_sse1(&p->g->as, X86_CVTPD2PS, p->t, gen_xmm(p->g, p->n->a, 1));
+    check_range(p);
+    if (upper) {
+        asm_sse2(&p->g->as, X86_MOVLHPS, 1, gen_xmm(p->g, p->n->b, 1), p->t);
+        asm_movx(&p->g->as, p->t, 1);
+    }
+    end(p);
+    return true;
+}
+
 static X86Sse with(X86Sse op, const Fp *p, bool w)
 {
     op.prefix = p->size == 3 ? 0xf2 : 0xf3;
@@ -652,9 +729,9 @@ static X86Sse with(X86Sse op, const Fp *p, bool w)
 }
 
 /* Two to the power of -n. */
-static uint64_t power(const Fp *p, unsigned n)
+static uint64_t power(const Fp *p, int n)
 {
-    return (uint64_t)(exponent_max(p) / 2 - n) << fraction_bits(p);
+    return (uint64_t)((int)(exponent_max(p) / 2) - n) << fraction_bits(p);
 }
 
 /* From a general register. Numbers with the highest of 64 bits set go to C. */
@@ -677,20 +754,27 @@ static bool emit_from_x(Fp *p)
     clear(p, p->t);
     asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), p->t, (uint8_t)r);
     if (fraction != 0) {
-        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, fraction)));
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, (int)fraction)));
     }
     end(p);
     return true;
 }
 
-/* A number of at least 0 and below two to the power of @limit, or to C: before the host raises inexact for it. */
-static void check_unsigned(const Fp *p, X86Xmm x, unsigned limit, Cold *cold)
+/*
+ * Whether |@x| is below two to the power of @limit, and not negative if the integer is @is_unsigned, or to C: asked before
+ * the host raises inexact or overflow for what does not fit.
+ */
+static void check_limit(const Fp *p, X86Xmm x, int limit, bool is_unsigned, Cold *cold)
 {
-    bool w = p->size == 3;
+    bool     w = p->size == 3;
+    unsigned f = fraction_bits(p);
 
     asm_movq_rx(&p->g->as, w, RAX, x);
-    asm_shift_ri(&p->g->as, SH_SHR, w, RAX, fraction_bits(p));
-    asm_alu_ri(&p->g->as, ALU_CMP, false, RAX, (int32_t)(exponent_max(p) / 2 + limit));
+    if (!is_unsigned) {
+        asm_alu_rr(&p->g->as, ALU_ADD, w, RAX, RAX);
+    }
+    asm_shift_ri(&p->g->as, SH_SHR, w, RAX, is_unsigned ? f : f + 1);
+    asm_alu_ri(&p->g->as, ALU_CMP, false, RAX, (int32_t)(exponent_max(p) / 2) + limit);
     asm_jcc(&p->g->as, CC_AE, &cold->from);
 }
 
@@ -700,11 +784,13 @@ static bool emit_to_x(Fp *p)
     Gen          *g = p->g;
     const IrNode *n = p->n;
     bool          w = n->imm & IR_FP_X64, is_unsigned = n->imm & IR_FP_UNSIGNED;
+    bool          away = (n->imm & IR_FP_ROUND) == IR_FP_AWAY;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
     Asm          *as = &g->as;
-    uint8_t       mode;
+    uint8_t       mode = TO_ZERO;
     uint32_t      id;
 
-    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode)) {
+    if (!rounding(n->imm, &mode) && !away) {
         return false;
     }
     X86Reg   d = gen_dest_gpr(g);
@@ -712,24 +798,33 @@ static bool emit_to_x(Fp *p)
     s->helper = n->helper;
     s->a = gen_place(g, n->a);
     s->d = gen_place_gpr(d, n->type);
-    Cold  *cold = gen_cold(g, id);
+    Cold  *cold = p->cold = gen_cold(g, id);
     X86Xmm x = gen_xmm(g, n->a, 1), from = x;
 
-    if (is_unsigned) {
-        check_unsigned(p, x, (w ? 63 : 32) - (mode == TO_ZERO ? 0 : 1), cold);
+    if (is_unsigned || fraction != 0) {
+        int limit = (w ? 63 : is_unsigned ? 32 : 31) - (mode == TO_ZERO && !away ? 0 : 1) - (int)fraction;
+
+        check_limit(p, x, limit, is_unsigned, cold);
     }
-    if (mode == UP || mode == DOWN) {
+    if (fraction != 0) { /* which rounds to zero, always */
         from = 0;
-        asm_sse2_i(as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, from, from, x, mode | QUIET);
+        asm_movx(as, 0, x);
+        asm_sse2_m(as, form(p, X86_MULPS), 0, 0, constant(p, power(p, -(int)fraction)));
+    } else if (away) {
+        from = 0;
+        round_away(p, 0, x);
+    } else if (mode == UP || mode == DOWN) {
+        from = 0;
+        asm_sse2_i(as, round_one(p), 0, 0, x, mode | QUIET);
     }
     w |= is_unsigned;
     asm_sse_gx(as, with(mode == TO_NEAREST ? X86_CVTSS2SI : X86_CVTTSS2SI, p, w), d, from);
-    if (!is_unsigned) {
+    if (!is_unsigned && fraction == 0) {
         asm_alu_ri(as, ALU_CMP, w, d, 1);
         asm_jcc(as, CC_O, &cold->from);
     }
-    if (from != x) { /* it fits, so it may be inexact */
-        asm_sse2_i(as, p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS, from, from, x, mode);
+    if (from != x && fraction == 0) { /* it fits, so it may be inexact */
+        asm_sse2_i(as, round_one(p), 0, 0, gen_xmm(g, n->a, 1), TO_NEAREST);
     }
     asm_bind(as, &cold->back);
     gen_done_gpr(g, d, true);
@@ -766,7 +861,7 @@ static bool emit_from_lanes(Fp *p)
         }
     }
     if (fraction != 0) {
-        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, fraction)));
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, (int)fraction)));
     }
     end(p);
     return true;
@@ -853,6 +948,7 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
     case IR_INLINE_FMIN:
         emit_extreme(&p, op == IR_INLINE_FMAX);
         return true;
+    case IR_INLINE_FMOV:
     case IR_INLINE_FABS:
     case IR_INLINE_FNEG:
         emit_sign(&p, op);
@@ -861,6 +957,10 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
         return emit_round(&p);
     case IR_INLINE_FCVT:
         return emit_convert(&p);
+    case IR_INLINE_FCVTL:
+        return emit_lengthen(&p);
+    case IR_INLINE_FCVTN:
+        return emit_narrow(&p);
     case IR_INLINE_F_TO_I:
         return emit_to_lanes(&p);
     case IR_INLINE_I_TO_F:

@@ -100,6 +100,8 @@ static void from_integer(Gen *g, IrRef r, X86Xmm d)
 
     if (vec_is_zero(g, r)) {
         vec_zero(g, d);
+    } else if (gen_is_const(g, r)) {
+        asm_load_x(&g->as, 3, d, gen_constant(g, 0, gen_const(g, r)));
     } else if (in_memory(g, r) && ty == root && (ty == IR_I64 || ty == IR_I32)) {
         asm_load_x(&g->as, ty == IR_I64 ? 3 : 2, d, gen_mem(gen_val(g, r)->mem));
     } else {
