@@ -125,6 +125,7 @@ struct Cpu {
     CpuTlb   *tlb[CPU_SPACES]; /* current contexts */
     uint32_t  attention;   /* non-zero: leave the block loop and ask guest->attend() */
     bool      fault;       /* a helper or access raised an exception: the block is left */
+    uint8_t   fp_used;     /* generated code: the host's exception flags collect what floating point raises */
     struct CpuBlock *block; /* that runs, NULL between blocks */
     const void *op;        /* of the block: the operation that called out last */
     const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */

@@ -457,8 +457,7 @@ static void emit_sign(Fp *p, IrInline op)
 
 bool fp_is_comparison(const IrNode *n)
 {
-    return n->op == IR_call && n->helper->inline_op == IR_INLINE_FCMP && n->c == 0 && (n->imm & 3) >= 2 &&
-           (n->imm & IR_INLINE_NOT) == 0;
+    return fp_is_inline(n) && n->helper->inline_op == IR_INLINE_FCMP && n->c == 0;
 }
 
 /* Compare the operands of an FCMP, or the second with the first. The scratch registers are XMM0 and XMM2. */
@@ -910,6 +909,23 @@ static bool emit_to_lanes(Fp *p)
 }
 
 /* ---- all of them ---- */
+
+bool fp_is_inline(const IrNode *n)
+{
+    return n->op == IR_call && (n->helper->effects & IR_STATUS) != 0 && n->helper->inline_op >= IR_INLINE_FADD &&
+           n->helper->inline_op <= IR_INLINE_FCMP && (n->imm & 3) >= 2 && (n->imm & IR_INLINE_NOT) == 0;
+}
+
+void fp_enter(Gen *g)
+{
+    AsmLabel ready = ASM_LABEL;
+
+    asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fp_used)), 1);
+    asm_jcc(&g->as, CC_NE, &ready);
+    asm_ldmxcsr(&g->as, gen_constant(g, 0, JIT_MXCSR));
+    asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, fp_used)), 1);
+    asm_bind(&g->as, &ready);
+}
 
 bool emit_fp_helper(Gen *g, const IrNode *n)
 {

@@ -1530,6 +1530,20 @@ static void find_recipes(Gen *g)
     }
 }
 
+static bool has_floating_point(const Gen *g)
+{
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        const IrBlock *ir = g->parts[p].ir;
+
+        for (unsigned i = 1; i < ir->n; i++) {
+            if (fp_is_inline(&ir->node[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void emit_entry(Gen *g, uint64_t pa)
 {
     uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
@@ -1543,6 +1557,9 @@ static void emit_entry(Gen *g, uint64_t pa)
 
         asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
         asm_jcc(&g->as, CC_S, &g->entry_hot);
+    }
+    if (has_floating_point(g)) {
+        fp_enter(g);
     }
     for (unsigned i = 0; i < g->code->n_pins; i++) {
         if (loads >> i & 1) {

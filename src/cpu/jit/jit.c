@@ -182,17 +182,19 @@ void jit_reset(Jit *j)
 /* ---- running ---- */
 
 /*
- * The host's exception flags collect what inline floating point raises; nothing clears them while generated code runs,
- * and C that computes with floating point does so between jit_settle() and the next clearing. All are masked.
+ * The host's exception flags collect what inline floating point raises. Code that has any clears them at its entry and
+ * sets Cpu.fp_used, unless it is set; nothing clears them then while generated code runs, and C that computes with
+ * floating point does so between jit_settle() and the next clearing.
  */
-enum { MXCSR_CLEAN = 0x1f80 };
 
-void jit_clear_flags(void) { _mm_setcsr(MXCSR_CLEAN); }
+void jit_clear_flags(void) { _mm_setcsr(JIT_MXCSR); }
 
 void jit_settle(Cpu *cpu)
 {
+    if (!cpu->fp_used) {
+        return;
+    }
     unsigned csr = _mm_getcsr(), raised = (csr & 1) | (csr >> 1 & 0x1e); /* bit 1: denormal operand */
-
     if (raised != 0) {
         if (cpu->guest->fp_raised != NULL) {
             cpu->guest->fp_raised(cpu, raised);
@@ -213,9 +215,9 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
         bring_constants(j, cpu);
     }
     cpu->exit_id = 0;
-    jit_clear_flags();
     ExecExit how = (ExecExit)j->enter(cpu, b->code);
     jit_settle(cpu);
+    cpu->fp_used = 0;
 
     *link = (ExecLink){ NULL, 0, NULL };
     if (how == EXEC_DONE) {

@@ -115,6 +115,9 @@ struct Jit {
     struct Gen *gen;
 };
 
+/* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
+enum { JIT_MXCSR = 0x1f80 };
+
 /* jit_clear_flags - floating point raised nothing so far, whatever C did. */
 void jit_clear_flags(void);
 
@@ -319,6 +322,11 @@ static inline const IrNode *gen_fp_flags(const Gen *g, IrRef flags)
 
     return n->op == IR_flags_unpack ? gen_node(g, n->a) : NULL;
 }
+
+/* Whether the helper is made inline and may raise exceptions of floating point. */
+bool fp_is_inline(const IrNode *n);
+/* fp_enter - what comes before any of those. */
+void fp_enter(Gen *g);
 
 /* Whether the helper compares floating point, and inline. */
 bool fp_is_comparison(const IrNode *n);
