@@ -153,21 +153,14 @@ BOTH_NARROWING("1", "10010", uqshrn)
 BOTH_NARROWING("0", "10011", sqrshrn)
 BOTH_NARROWING("1", "10011", uqrshrn)
 
-/* SSHLL, USHLL; without a shift they are SXTL and UXTL: each lane beside zeroes or copies of its sign. */
+/* SSHLL, USHLL; without a shift they are SXTL and UXTL. */
 A64("0 Q U 011110 immh immb 10100 1 Rn Rd", shll_imm)
 {
     Shift s;
 
-    if (!begin_shift(t, f, SIMD_BHS, &s)) {
-        return;
+    if (begin_shift(t, f, SIMD_BHS, &s)) {
+        simd_emit(t, f, f->U ? &simd_ushll : &simd_sshll, simd_with(simd_shape(s.size, f->Q), s.left));
     }
-    IrRef n = a64_v(t, IR_V128, f->Rn), zero = ir_const(t->ir, IR_V128, 0);
-    IrRef high = f->U ? zero : ir_opi(t->ir, IR_vcmpgts, IR_V128, zero, n, s.size);
-    IrRef v = ir_opi(t->ir, f->Q ? IR_vzip2 : IR_vzip1, IR_V128, n, high, s.size);
-    if (s.left != 0) {
-        v = ir_opi(t->ir, IR_vshli, IR_V128, v, 0, (s.size + 1) | s.left << 4);
-    }
-    a64_set_v(t, IR_V128, f->Rd, v);
 }
 
 /* ---- fixed point: the right shift is the number of fraction bits ---- */

@@ -138,6 +138,10 @@ static IrRef fold_wide(const IrBlock *b, IrNode *n)
         (n->imm & 3) == 3) {
         return from->a;
     }
+    while (n->op == IR_vget && from->op == IR_vlow && ((n->imm >> 4) + 1) << (n->imm & 3) <= 8) {
+        n->a = from->a; /* a lane of the part that stays */
+        from = &b->node[n->a];
+    }
     if (n->op == IR_vlow &&
         (from->type == n->type ||
          (from->op == IR_vlow && b->node[from->a].type == n->type && n->type == IR_V64))) {

@@ -63,11 +63,24 @@ static void long_product_bytes(Gen *g, const IrNode *n, X86Xmm d, Shape s, bool 
     asm_sse2(&g->as, X86_PMULLW, d, T1, T2);
 }
 
-/* Of halfwords: low and high halves interleaved. */
+/* Whether all halfwords of the operand are one number. */
+static bool is_spread(const Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+
+    return (n->op == IR_vdupl || n->op == IR_vdup) && (n->imm & 3) <= 1;
+}
+
+/* Of halfwords: low and high halves interleaved; signed, with one number for all: the host adds pairs of products, here
+ * one of them with zero. */
 static void long_product_words(Gen *g, const IrNode *n, X86Xmm d, Shape s, bool sign)
 {
+    if (sign && is_spread(g, n->b)) {
+        widen_in(g, T1, n->a, s, false);
+        vec_op_in(g, X86_PMADDWD, d, T1, n->b, T2);
+        return;
+    }
     X86Xmm a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
-
     asm_sse2(&g->as, X86_PMULLW, T0, a, b);
     asm_sse2(&g->as, sign ? X86_PMULHW : X86_PMULHUW, T1, a, b);
     asm_sse2(&g->as, s.upper ? X86_PUNPCKHWD : X86_PUNPCKLWD, d, T0, T1);
