@@ -157,7 +157,7 @@ enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
     X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \
     X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)      \
     X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)      \
-    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG)                                                                            \
+    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG) \
     /* cryptography */                                                                                     \
     X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)       \
     X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \

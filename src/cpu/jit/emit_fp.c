@@ -760,8 +760,8 @@ static bool emit_from_x(Fp *p)
 }
 
 /*
- * Whether |@x| is below two to the power of @limit, and not negative if the integer is @is_unsigned, or to C: asked before
- * the host raises inexact or overflow for what does not fit.
+ * Whether |@x| is below two to the power of @limit, and not negative if the integer is @is_unsigned, or to C: asked
+ * before the host raises inexact or overflow for what does not fit.
  */
 static void check_limit(const Fp *p, X86Xmm x, int limit, bool is_unsigned, Cold *cold)
 {

@@ -240,7 +240,8 @@ static void find_lazy_flags(Gen *g)
             g->mode[i] = MODE_LAZY;
             g->lazy_result[i] = result_beside(g, i);
         }
-        if (gen_node(g, (IrRef)i)->op == IR_flags_unpack && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i] &&
+        if (gen_node(g, (IrRef)i)->op == IR_flags_unpack && g->mode[i] == MODE_NORMAL &&
+            g->lazy_uses[i] == g->uses[i] &&
             fp_is_comparison(gen_fp_flags(g, (IrRef)i)) && g->uses[gen_node(g, (IrRef)i)->a] == 1) {
             g->mode[i] = MODE_LAZY;
             g->mode[gen_node(g, (IrRef)i)->a] = MODE_TESTED;
