@@ -512,6 +512,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     forget_block(e, old);
     add_block(e, b, r.source.host_page);
     jit_replace(e->jit, old, b);
+    old->dead = true; /* other jump caches that know it look again: the region may be gone before they do */
     jump_set(cpu->tlb[0], pc, b);
     if (log_on(LOG_OUT_ASM)) {
         trace_block(cpu, b, LOG_OUT_ASM);
