@@ -215,27 +215,18 @@ static MemRegion *add_region(Memory *m, MemRegion r)
     return &n->r;
 }
 
-enum { HUGE = 2 << 20 };
-
-/* Memory whose huge pages are those of the guest, when @base is aligned to one. */
-static uint8_t *map_ram(Memory *m, uint64_t base, uint64_t size, GError **error)
+/* Pages that the guest touches become memory one by one: zeroing huge ones costs a boot more than they give back. */
+static uint8_t *map_ram(Memory *m, uint64_t size, GError **error)
 {
-    uint64_t shift = base % HUGE, room = size + HUGE + shift;
-    uint8_t *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (p == MAP_FAILED) {
+    if (host == MAP_FAILED) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot get %" G_GUINT64_FORMAT
                     " MiB of guest memory from the host: %s; ask for less with -m",
                     (guint64)(size >> 20), g_strerror(errno));
         return NULL;
     }
-    uint8_t *host = (uint8_t *)align_up((uintptr_t)p, HUGE) + shift;
-    if (host != p) {
-        munmap(p, (size_t)(host - p));
-    }
-    munmap(host + size, room - size - (size_t)(host - p));
-    madvise(host, size, MADV_HUGEPAGE); /* without them it is only slower */
     m->ram_size += size;
     return host;
 }
@@ -243,7 +234,7 @@ static uint8_t *map_ram(Memory *m, uint64_t base, uint64_t size, GError **error)
 MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)
 {
     g_assert(is_aligned(base | size, PAGE) && size != 0);
-    uint8_t *host = map_ram(m, base, size, error);
+    uint8_t *host = map_ram(m, size, error);
 
     return host == NULL ? NULL
                         : add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM,

@@ -383,8 +383,8 @@ static bool set_log_file(Options *o, const char *value, GError **error)
 static void accel_help(void)
 {
     printf("How guest code runs (-accel NAME[,key=value...]); what the guest sees is the same:\n"
-           "  jit        machine code, on x86-64 hosts with SSE4.2; young: not for -smp above 1 yet\n"
-           "  interp     the portable executor (the default)\n"
+           "  jit        machine code, on x86-64 hosts with SSE4.2 (the default there)\n"
+           "  interp     the portable executor (the default elsewhere)\n"
            "  lockstep   both, as two processes; stops where they first differ, with status 1\n"
            "Keys:\n"
            "  cache-size=SIZE   machine code that is kept, 1M to 1G (default 128M)\n");
@@ -409,7 +409,7 @@ static bool set_accel(Options *o, const char *value, GError **error)
     OptionList *l = option_list_parse(value);
     bool        jit = strcmp(l->driver, "jit") == 0, interp = strcmp(l->driver, "interp") == 0, ok = true;
 
-    o->cpu = (CpuConfig){ .accel = jit ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP };
+    o->cpu = (CpuConfig){ .accel = jit ? CPU_ACCEL_JIT : interp ? CPU_ACCEL_INTERP : CPU_ACCEL_AUTO };
     o->lockstep = strcmp(l->driver, "lockstep") == 0;
     if (strcmp(l->driver, "help") == 0) {
         accel_help();
@@ -531,7 +531,7 @@ static const Option option_table[] = {
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
-    { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default interp)",
+    { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },
     { "rtc", "base=DATE|utc", "date at power on (default 2026-01-01T00:00:00)", set_rtc },
@@ -650,7 +650,6 @@ static Options *options_new(void)
     o->machine_opts = option_list_parse("cca");
     o->cpu_model = g_strdup("max");
     o->smp = 1;
-    o->cpu.accel = CPU_ACCEL_INTERP;
     o->ram_size = DEFAULT_RAM_SIZE;
     o->append = g_strdup("");
     o->rtc_base_s = DEFAULT_RTC_BASE;

@@ -152,7 +152,7 @@ struct Cpu {
 };
 
 /* How guest code runs. AUTO: machine code where the host can run it, else the portable executor. */
-typedef enum CpuAccel { CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;
+typedef enum CpuAccel { CPU_ACCEL_AUTO, CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;
 
 enum { CPU_CACHE_MIN = 1 << 20, CPU_CACHE_DEFAULT = 128 << 20, CPU_CACHE_MAX = 1 << 30 };
 

@@ -67,7 +67,7 @@ static const GoodRow good_rows[] = {
     { { K, "-initrd", "i" }, M_TEXT(initrd), 0, "i" },
     { { K, "-append", "a=b,c \"d\"" }, M_TEXT(append), 0, "a=b,c \"d\"" },
     { { K, "-dtb", "d" }, M_TEXT(dtb), 0, "d" },
-    { { K }, M_UINT(cpu.accel), CPU_ACCEL_INTERP, NULL },
+    { { K }, M_UINT(cpu.accel), CPU_ACCEL_AUTO, NULL },
     { { K, "-accel", "interp" }, M_UINT(cpu.accel), CPU_ACCEL_INTERP, NULL },
     { { K, "-accel", "jit" }, M_UINT(cpu.accel), CPU_ACCEL_JIT, NULL },
     { { K, "-accel", "jit,cache-size=1M" }, M_U64(cpu.cache_size), 1 << 20, NULL },
