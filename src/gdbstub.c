@@ -1,11 +1,12 @@
 /*
  * The gdb server. "GDB Remote Serial Protocol" of the GDB manual; register sets org.gnu.gdb.aarch64.core and .fpu.
- * All-stop; one thread for each CPU (thread ID = CPU number + 1). Watchpoints are left out for now.
+ * All-stop; one thread for each CPU (thread ID = CPU number + 1).
  */
 #include "gdbstub.h"
 
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define N_CORE_REGS  34 /* x0..x30, sp, pc, cpsr */
 #define N_REGS       (N_CORE_REGS + 34)
 #define BREAKS_MAX   1024
+#define WATCHES_MAX  64
 #define SIGNAL_INT   2
 #define SIGNAL_TRAP  5
 
@@ -34,6 +36,7 @@ struct Gdbstub {
     char              *unix_path; /* ours to remove */
     unsigned           current;   /* CPU of g, m and s commands */
     GArray            *breaks;    /* of uint64_t: what is inserted, to be taken out when the debugger goes */
+    GArray            *watches;   /* of CpuWatch: the same */
     bool               no_ack, in_packet, escaped;
     uint8_t            checksum_digits;
     GString           *packet;
@@ -113,9 +116,16 @@ static void send_packet(Gdbstub *g, const char *text)
 
 static void send_stop(Gdbstub *g, unsigned signal)
 {
-    char text[32];
+    static const char *const kinds[] = {
+        [CPU_WATCH_READ] = "rwatch", [CPU_WATCH_WRITE] = "watch", [CPU_WATCH_READ | CPU_WATCH_WRITE] = "awatch",
+    };
+    char     text[64];
+    int      len = snprintf(text, sizeof(text), "T%02xthread:%x;", signal, g->current + 1);
+    CpuWatch w;
 
-    snprintf(text, sizeof(text), "T%02xthread:%x;", signal, g->current + 1);
+    if (signal == SIGNAL_TRAP && cpu_watch_hit(&g->cpus[g->current]->cpu, &w)) {
+        snprintf(text + len, sizeof(text) - (size_t)len, "%s:%" PRIx64 ";", kinds[w.access], w.va);
+    }
     send_packet(g, text);
 }
 
@@ -285,21 +295,70 @@ static bool remove_break(Gdbstub *g, uint64_t va)
     return true;
 }
 
+/* Where in the list it is; the list's length when it is not. */
+static guint find_watch(const Gdbstub *g, const CpuWatch *w)
+{
+    guint i = 0;
+
+    for (; i < g->watches->len; i++) {
+        const CpuWatch *other = &g_array_index(g->watches, CpuWatch, i);
+
+        if (other->va == w->va && other->len == w->len && other->access == w->access) {
+            break;
+        }
+    }
+    return i;
+}
+
+static bool insert_watch(Gdbstub *g, const CpuWatch *w)
+{
+    if (find_watch(g, w) < g->watches->len) {
+        return true;
+    }
+    if (g->watches->len >= WATCHES_MAX || w->len == 0) {
+        return false;
+    }
+    g_array_append_val(g->watches, *w);
+    cpu_watch_insert(machine_engine(g->machine), w);
+    return true;
+}
+
+static bool remove_watch(Gdbstub *g, const CpuWatch *w)
+{
+    guint i = find_watch(g, w);
+
+    cpu_watch_remove(machine_engine(g->machine), w);
+    if (i < g->watches->len) {
+        g_array_remove_index_fast(g->watches, i);
+    }
+    return true;
+}
+
+/* Z and z: 0 and 1 are breakpoints, 2 to 4 watchpoints of writes, of reads, and of both. */
 static void cmd_breakpoint(Gdbstub *g, const char *p, bool insert)
 {
-    uint64_t addr, kind;
-    char     type = *p;
+    static const unsigned access[] = { 0, 0, CPU_WATCH_WRITE, CPU_WATCH_READ, CPU_WATCH_READ | CPU_WATCH_WRITE };
+    unsigned type = (unsigned)(*p - '0');
+    uint64_t addr, len;
+    bool     ok;
 
-    if ((type != '0' && type != '1') || p[1] != ',') {
+    if (type >= ARRAY_LEN(access) || p[1] != ',') {
         send_packet(g, ""); /* not supported: gdb says so */
         return;
     }
     p += 2;
-    if (!get_range(&p, &addr, &kind, '\0')) {
+    if (!get_range(&p, &addr, &len, '\0')) {
         send_packet(g, "E01");
         return;
     }
-    send_packet(g, (insert ? insert_break(g, addr) : remove_break(g, addr)) ? "OK" : "E22");
+    if (access[type] == 0) {
+        ok = insert ? insert_break(g, addr) : remove_break(g, addr);
+    } else {
+        const CpuWatch w = { addr, len, access[type] };
+
+        ok = insert ? insert_watch(g, &w) : remove_watch(g, &w);
+    }
+    send_packet(g, ok ? "OK" : "E22");
 }
 
 /* ---- queries ---- */
@@ -461,6 +520,11 @@ static void detach(Gdbstub *g)
 {
     while (g->breaks->len != 0) {
         remove_break(g, g_array_index(g->breaks, uint64_t, 0));
+    }
+    while (g->watches->len != 0) {
+        const CpuWatch w = g_array_index(g->watches, CpuWatch, 0);
+
+        remove_watch(g, &w);
     }
     if (g->in_source != 0) {
         g_source_remove(g->in_source);
@@ -660,6 +724,7 @@ Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *add
     g->n_cpus = n_cpus;
     g->packet = g_string_new(NULL);
     g->breaks = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g->watches = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
     g->service = g_socket_service_new();
     if (a == NULL || !g_socket_listener_add_address(G_SOCKET_LISTENER(g->service), a, G_SOCKET_TYPE_STREAM,
                                                     G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, &cause)) {
@@ -700,5 +765,6 @@ void gdbstub_free(Gdbstub *g)
     }
     g_string_free(g->packet, TRUE);
     g_array_free(g->breaks, TRUE);
+    g_array_free(g->watches, TRUE);
     g_free(g);
 }

@@ -112,6 +112,12 @@ static bool resolve(Access *a, Piece *p)
     return (from_slow_entry(a, p) || from_guest(a, p)) && find_backing(a, p);
 }
 
+/* An atomic's load is both. */
+static unsigned watched_as(const Access *a)
+{
+    return (a->store ? 0 : CPU_WATCH_READ) | (a->kind == CPU_WRITE ? CPU_WATCH_WRITE : 0);
+}
+
 /* Translates the whole access. False: an exception was raised, or the block is left. */
 static bool prepare(Access *a)
 {
@@ -134,6 +140,9 @@ static bool prepare(Access *a)
             return raise_unaligned(a);
         }
         special |= p->host == NULL || p->code;
+    }
+    if (watch_stops(a->cpu, a->va, a->size, watched_as(a))) {
+        return false;
     }
     return !special || !run_must_be_last(a->cpu);
 }

@@ -40,6 +40,7 @@ void code_init(CpuEngine *e)
     e->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     e->splits = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     e->breakpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    e->watchpoints = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
     e->ir = ir_block_new(NULL, 0);
     e->max_block = 64;
 }
@@ -65,6 +66,7 @@ void code_deinit(CpuEngine *e)
     g_hash_table_destroy(e->pages);
     g_hash_table_destroy(e->splits);
     g_array_free(e->breakpoints, TRUE);
+    g_array_free(e->watchpoints, TRUE);
     ir_block_free(e->ir);
     for (unsigned i = 0; i < G_N_ELEMENTS(e->region_ir); i++) {
         ir_block_free(e->region_ir[i]);

@@ -237,7 +237,24 @@ void cpu_flush_code(CpuEngine *e);
 /* Breakpoints on virtual addresses; the engine stops before the instruction with CPU_STOP_BREAK. */
 void cpu_break_insert(CpuEngine *e, uint64_t va);
 void cpu_break_remove(CpuEngine *e, uint64_t va);
-/* cpu_step - run exactly one instruction, ignoring a breakpoint on it. */
+
+/* Accesses to data that stop a CPU; a store that only may happen (an atomic's) counts. */
+enum { CPU_WATCH_READ = 1, CPU_WATCH_WRITE = 2 };
+
+/* @len bytes from @va; a tag in the top byte of addresses does not matter. */
+typedef struct CpuWatch {
+    uint64_t va, len;
+    unsigned access; /* CPU_WATCH_* */
+} CpuWatch;
+
+/* Watchpoints. The engine stops before the instruction with CPU_STOP_BREAK. Inserted once, removed once. */
+void cpu_watch_insert(CpuEngine *e, const CpuWatch *w);
+void cpu_watch_remove(CpuEngine *e, const CpuWatch *w);
+
+/* cpu_watch_hit - whether the last run stopped at a watchpoint: which, with .va the first byte accessed of it. */
+bool cpu_watch_hit(const Cpu *cpu, CpuWatch *hit);
+
+/* cpu_step - run exactly one instruction, ignoring a breakpoint on it. At a watchpoint it stops without. */
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);
 
 /* cpu_engine_set_max_block - at most @n instructions in a block (1 to 256). For tests: what a guest sees

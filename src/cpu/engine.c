@@ -147,6 +147,20 @@ bool run_must_be_last(Cpu *cpu)
     return true;
 }
 
+bool run_stop_at_watch(Cpu *cpu, const CpuWatch *w)
+{
+    CpuSite here;
+
+    if (!cpu->run->active || !run_here(cpu, &here)) {
+        return false;
+    }
+    cpu->run->watch = *w;
+    cpu->run->watched = true;
+    cpu->run->unwind = true;
+    cpu->fault = true;
+    return true;
+}
+
 /* ---- the loop ---- */
 
 /* After EXEC_FAULT: only the instructions up to the faulting one count. */
@@ -161,7 +175,9 @@ static void settle_fault(Cpu *cpu)
         cpu->left += here.after;
         run_sync_pc(cpu);
         cpu->run->unwind = false;
-        code_split(cpu->engine, here.block, here.pc);
+        if (!cpu->run->watched) {
+            code_split(cpu->engine, here.block, here.pc);
+        }
     } else {
         cpu->left += here.after - 1;
     }
@@ -280,6 +296,9 @@ static CpuStop loop(Cpu *cpu, bool stepping)
             return CPU_STOP_BREAK;
         }
         run_blocks(cpu, pc, cpu->guest->key(cpu), stepping);
+        if (cpu->run->watched) {
+            return CPU_STOP_BREAK;
+        }
         if (cpu->run->spent) {
             return CPU_STOP_TIME;
         }
@@ -295,7 +314,7 @@ static CpuStop run(Cpu *cpu, int64_t start_ns, uint64_t budget, uint64_t *used, 
     r->budget = (int64_t)MIN(budget, (uint64_t)INT64_MAX / 4);
     r->deadline_ns = INT64_MAX;
     r->limit = cpu->left = 0;
-    r->unwind = r->spent = cpu->fault = false;
+    r->unwind = r->spent = r->watched = cpu->fault = false;
     r->active = true;
     stop = loop(cpu, stepping);
     *used = (uint64_t)run_executed(cpu);

@@ -113,6 +113,9 @@ void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b);
 
 void tlb_init(Cpu *cpu);
 
+/* Address tags in the top byte name the same page. */
+#define ADDRESS_MASK 0x00ffffffffffffffull
+
 /* tlb_fill - remember a translation for data; the fast tables take it when it may be accessed directly. */
 void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f);
 SlowEntry *tlb_find_slow(CpuTlb *t, uint64_t va);
@@ -128,6 +131,15 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page);
 
 /* tlb_forget_code - empty all jump caches. */
 void tlb_forget_code(Cpu *cpu);
+
+/* ---- watchpoints (watch.c) ---- */
+
+/* watch_in_page - whether any watchpoint touches the page at @va: its accesses must all be slow ones. */
+bool watch_in_page(const CpuEngine *e, uint64_t va);
+
+/* watch_stops - an access of @size bytes at @va, CPU_WATCH_READ, CPU_WATCH_WRITE or both, is about to be done. True: a
+ * watchpoint is there, the block must be left. */
+bool watch_stops(Cpu *cpu, uint64_t va, unsigned size, unsigned access);
 
 /* ---- accesses (access.c) ---- */
 
@@ -179,6 +191,7 @@ struct CpuEngine {
     IrBlock    *region_ir[CPU_REGION_PARTS]; /* of the parts of the region being formed */
     struct Jit *jit;         /* NULL: the portable executor runs everything */
     GArray     *breakpoints; /* uint64_t */
+    GArray     *watchpoints; /* CpuWatch */
     CpuEngineStats stats;
 };
 
@@ -219,6 +232,8 @@ typedef struct CpuRun {
     bool      spent;       /* with that: the next block does not fit into what is left */
     bool      unwind;      /* the instruction must run again as the last of a block */
     bool      recheck;     /* translations changed: leave the chain of blocks */
+    bool      watched;     /* the instruction was left because of a watchpoint: .watch */
+    CpuWatch  watch;
     CpuTlb    context[CONTEXTS];
 } CpuRun;
 
@@ -231,6 +246,10 @@ bool run_here(const Cpu *cpu, CpuSite *here);
 /* run_must_be_last - an access that may change what the next instruction sees. True when the current
  * instruction is not the last of its block: the block is then left before it, to run it alone. */
 bool run_must_be_last(Cpu *cpu);
+
+/* run_stop_at_watch - the access of the current instruction met @w: the block is left before the instruction, and the
+ * run ends. False: no instruction runs. */
+bool run_stop_at_watch(Cpu *cpu, const CpuWatch *w);
 
 /* run_sync_pc - the guest's pc is that of the current instruction, for exceptions. */
 void run_sync_pc(Cpu *cpu);

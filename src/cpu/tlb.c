@@ -183,7 +183,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     uint8_t *host = f->device ? NULL : memory_host_page(cpu->memory, f->pa, &ram);
     bool     fast_write = host != NULL && f->writable && ram && !memory_has_code(cpu->memory, f->pa);
 
-    if (f->slow) {
+    if (f->slow || watch_in_page(cpu->engine, va)) {
         return;
     }
     touch(&t->data_touched, va >> PAGE_BITS & (TLB_ENTRIES - 1));
@@ -245,9 +245,7 @@ void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b)
 
 /* ---- invalidation by virtual address ---- */
 
-/* Address tags in the top byte name the same page; dropping more than asked is always allowed. */
-#define ADDRESS_MASK 0x00ffffffffffffffull
-
+/* Whatever the tags of addresses are: dropping more than asked is always allowed. */
 static bool in_range(uint64_t page, uint64_t va, uint64_t len)
 {
     return ((page - va) & ADDRESS_MASK) < len;

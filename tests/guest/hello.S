@@ -1,6 +1,7 @@
 /*
  * Prints "hello" and ends, as HELLO_END says: OFF (power off), RESET, WFI (sleeps for good), SPIN, PANIC (says so to
- * a pvpanic-pci, then spins). The debugger's test stops at `greet`, where x19 is 0x1234, and changes the text.
+ * a pvpanic-pci, then spins). The debugger's test stops at `greet`, where x19 is 0x1234, changes the text, and watches
+ * it and `seen`.
  */
 #include "image.h"
 
@@ -50,6 +51,10 @@ done:
 greet:
     mov     x20, x30
     add     x19, x19, #1
+    load_address x0, seen
+    .global store
+store:
+    str     x19, [x0]
     load_address x0, text
     bl      print
     mov     x30, x20
@@ -61,6 +66,10 @@ greet:
     .global text
 text:
     .asciz  "hello\n"
+    .balign 16
+    .global seen
+seen:
+    .quad   0
     .balign 16
     .skip   256
 stack_top:

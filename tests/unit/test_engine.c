@@ -566,6 +566,108 @@ static void test_breakpoints(void **state)
     toy_machine_free(m);
 }
 
+/* A loop that reads, writes, and reads elsewhere in the page, often enough to become a region. */
+static const uint32_t watch_code[] = {
+    TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_LD, 2, 1, 8), TOY(TOY_ST, 3, 1, 16), TOY(TOY_LD, 4, 1, 0x800),
+    TOY(TOY_SWAP, 6, 5, 3), TOY(TOY_B, 0, 0, -5), /* the atomic: at register 5 */
+};
+
+static const struct {
+    const char *name;
+    CpuWatch    watch;
+    unsigned    at; /* instruction of the loop; ARRAY_LEN(watch_code): none stops */
+    uint64_t    va;
+} watch_rows[] = {
+    {"write", {DATA + 16, 8, CPU_WATCH_WRITE}, 2, DATA + 16},
+    {"write, last byte", {DATA + 23, 1, CPU_WATCH_WRITE}, 2, DATA + 23},
+    {"write, from before", {DATA + 12, 5, CPU_WATCH_WRITE}, 2, DATA + 16},
+    {"read", {DATA + 8, 4, CPU_WATCH_READ}, 1, DATA + 8},
+    {"both, of a read", {DATA + 8, 4, CPU_WATCH_READ | CPU_WATCH_WRITE}, 1, DATA + 8},
+    {"both, of a write", {DATA + 18, 1, CPU_WATCH_READ | CPU_WATCH_WRITE}, 2, DATA + 18},
+    {"a write is no read", {DATA + 16, 8, CPU_WATCH_READ}, 6, 0},
+    {"a read is no write", {DATA + 8, 8, CPU_WATCH_WRITE}, 6, 0},
+    {"beside all", {DATA + 0x100, 0x700, CPU_WATCH_READ | CPU_WATCH_WRITE}, 6, 0},
+    {"an atomic, as a read", {DATA + 0x1000, 8, CPU_WATCH_READ}, 4, DATA + 0x1000},
+    {"an atomic, as a write", {DATA + 0x1004, 1, CPU_WATCH_WRITE}, 4, DATA + 0x1004},
+    {"over two pages", {DATA + 0xf00, 0x200, CPU_WATCH_WRITE}, 4, DATA + 0x1000},
+    {"with a tag", {DATA + 16 + (0x5aull << 56), 8, CPU_WATCH_WRITE}, 2, DATA + 16},
+};
+
+/* Stops before the instruction, as often as it is run; costs no time. */
+static void test_watchpoints(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(watch_rows); i++) {
+        ToyMachine *m = MACHINE(watch_code);
+        unsigned    at = watch_rows[i].at;
+        CpuWatch    hit;
+        uint64_t    used;
+
+        print_message("%s\n", watch_rows[i].name);
+        m->cpu->s.x[1] = DATA;
+        m->cpu->s.x[5] = DATA + 0x1000;
+        run(m, 6 * 5000, CPU_STOP_TIME);
+        assert_false(cpu_watch_hit(&m->cpu->cpu, &hit));
+        cpu_watch_insert(m->engine, &watch_rows[i].watch);
+        for (unsigned n = 0; n < 3 && at < ARRAY_LEN(watch_code); n++) {
+            assert_int_equal(run(m, 100, CPU_STOP_BREAK), n == 0 ? at : 5);
+            assert_int_equal(m->cpu->s.pc, CODE + 4 * at);
+            assert_int_equal(m->cpu->s.x[3], 5001 + n);
+            assert_true(cpu_watch_hit(&m->cpu->cpu, &hit));
+            assert_int_equal(hit.va, watch_rows[i].va);
+            assert_int_equal(hit.access, watch_rows[i].watch.access);
+            assert_int_equal(run(m, 100, CPU_STOP_BREAK), 0);
+            assert_int_equal(cpu_step(&m->cpu->cpu, 0, &used), CPU_STOP_BREAK);
+            assert_int_equal(used, 0);
+            cpu_watch_remove(m->engine, &watch_rows[i].watch);
+            assert_int_equal(cpu_step(&m->cpu->cpu, 0, &used), CPU_STOP_BREAK);
+            assert_int_equal(used, 1);
+            cpu_watch_insert(m->engine, &watch_rows[i].watch);
+        }
+        if (at == ARRAY_LEN(watch_code)) {
+            run(m, 6 * 5000, CPU_STOP_TIME);
+        }
+        cpu_watch_remove(m->engine, &watch_rows[i].watch);
+        run(m, 6 * 5000, CPU_STOP_TIME);
+        assert_false(cpu_watch_hit(&m->cpu->cpu, &hit));
+        toy_machine_free(m);
+    }
+}
+
+/* Nothing that a watchpoint does not meet changes: the same run with one in the page as without. */
+static void test_watchpoints_cost_nothing(void **state)
+{
+    static const CpuWatch watch = { DATA + 0x700, 8, CPU_WATCH_READ | CPU_WATCH_WRITE };
+    ToyMachine *m[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        m[i] = MACHINE(watch_code);
+        m[i]->cpu->s.x[1] = DATA;
+        m[i]->cpu->s.x[5] = DATA + 0x1000;
+        if (i == 1) {
+            cpu_watch_insert(m[i]->engine, &watch);
+        }
+        run(m[i], 33333, CPU_STOP_TIME);
+    }
+    assert_memory_equal(&m[0]->cpu->s, &m[1]->cpu->s, sizeof(m[0]->cpu->s));
+    toy_machine_free(m[0]);
+    toy_machine_free(m[1]);
+}
+
+/* A fault comes before a watchpoint: nothing was accessed. */
+static void test_watchpoint_and_fault(void **state)
+{
+    static const uint32_t code[] = { TOY(TOY_LD, 2, 1, 0), TOY(TOY_ADDI, 3, 3, 1) };
+    static const CpuWatch watch = { DATA + 0x1ff8, 8, CPU_WATCH_READ };
+    ToyMachine *m = MACHINE(code);
+
+    cpu_watch_insert(m->engine, &watch);
+    m->cpu->s.x[1] = DATA + 0x1ffc;
+    run(m, 100, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+    assert_int_equal(m->cpu->s.far, DATA + 0x2000);
+    toy_machine_free(m);
+}
+
 /* ---- arena ---- */
 
 /* A program that rewrites itself for ever fills the code cache; it is emptied and the run goes on. */
@@ -786,6 +888,9 @@ int main(void)
         cmocka_unit_test(test_region_moves),
         cmocka_unit_test(test_slow_page),
         cmocka_unit_test(test_breakpoints),
+        cmocka_unit_test(test_watchpoints),
+        cmocka_unit_test(test_watchpoints_cost_nothing),
+        cmocka_unit_test(test_watchpoint_and_fault),
         cmocka_unit_test(test_arena_full),
         cmocka_unit_test(test_block_independence),
     };
