@@ -3,7 +3,7 @@
  * code, byte order, alignment. An access is first translated and checked as a whole, then done, so that a
  * fault leaves nothing half written.
  *
- * Device registers and pages with code are special: what such an access changes (interrupts, deadlines, the
+ * Device registers and translated code are special: what such an access changes (interrupts, deadlines, the
  * code itself) must be seen by the next instruction, wherever blocks happen to end. So it is done only by the
  * last instruction of a block; met in the middle, the block is left before the instruction and comes back
  * shorter.
@@ -21,7 +21,7 @@ typedef struct Piece {
     MemRegion *region;
     Pas      pas;
     bool     device; /* device memory type */
-    bool     code;   /* a store to a page with code */
+    bool     code;   /* a store into code */
 } Piece;
 
 typedef struct Access {
@@ -96,7 +96,8 @@ static bool find_backing(Access *a, Piece *p)
         p->host = r->host + (p->pa - r->base);
     }
     p->region = r;
-    p->code = a->store && p->host != NULL && memory_has_code(a->cpu->memory, p->pa);
+    p->code = a->store && p->host != NULL && memory_has_code(a->cpu->memory, p->pa) &&
+              code_hit(a->cpu->engine, p->pa, p->len);
     return true;
 }
 

@@ -4,6 +4,7 @@
  * is emptied as a whole when full: a dropped block stays where it is until then, its first operation replaced
  * by one that looks up anew, so that links and jump caches that still lead to it are harmless.
  */
+#include "cpu/code_page.h"
 #include "cpu/engine.h"
 
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "bits.h"
 #include "cpu/ir/block.h"
 #include "cpu/jit/jit.h"
 #include "log.h"
@@ -37,7 +39,7 @@ void code_init(CpuEngine *e)
     arena_init(&e->arena, e->cache_size / 2);
     arena_init(&e->once_arena, ONCE_ARENA_SIZE);
     e->buckets = g_new0(CpuBlock *, BLOCK_BUCKETS);
-    e->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    e->pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     e->splits = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     e->breakpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     e->watchpoints = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
@@ -48,13 +50,14 @@ void code_init(CpuEngine *e)
 static void forget_pages(CpuEngine *e)
 {
     GHashTableIter it;
-    gpointer       page;
+    gpointer       p;
 
     g_hash_table_iter_init(&it, e->pages);
-    while (g_hash_table_iter_next(&it, &page, NULL)) {
-        memory_mark_code(e->memory, *(uint64_t *)page, false);
+    while (g_hash_table_iter_next(&it, NULL, &p)) {
+        memory_mark_code(e->memory, ((CodePage *)p)->page, false);
     }
     g_hash_table_remove_all(e->pages);
+    e->last_page = NULL;
 }
 
 void code_deinit(CpuEngine *e)
@@ -150,49 +153,101 @@ void cpu_flush_code(CpuEngine *e)
     }
 }
 
-static void add_to_page(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
+/* Tells where in its page the code ends that @ir was made from, which starts at @pc. */
+static uint16_t end_of(const Cpu *cpu, const IrBlock *ir, uint64_t pc)
 {
-    uint64_t page = b->pa & PAGE_MASK;
+    unsigned i = ir->n - 1;
 
-    b->next_page = g_hash_table_lookup(e->pages, &page);
-    if (b->next_page == NULL) {
-        memory_mark_code(e->memory, page, true);
+    while (ir->node[i].op != IR_insn) {
+        i--;
+    }
+    return (uint16_t)MIN((pc & ~PAGE_MASK) + (ir->node[i].imm - pc) + cpu->guest->insn_bytes, PAGE_SIZE);
+}
+
+static CodePage *add_to_page(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
+{
+    CodePage *p = code_page_get(e, b->pa);
+
+    if (p->blocks == NULL) {
+        memory_mark_code(e->memory, p->page, true);
         for (guint i = 0; i < e->cpus->len; i++) {
             tlb_write_protect(e->cpus->pdata[i], host_page);
         }
     }
-    g_hash_table_replace(e->pages, g_memdup2(&page, sizeof(page)), b);
+    b->next_page = p->blocks;
+    p->blocks = b;
+    return p;
 }
 
-static void add_block(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
+static CodePage *add_block(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
 {
     CpuBlock **bucket = &e->buckets[bucket_of(b->pa, b->pc, b->key)];
 
     b->next_hash = *bucket;
     *bucket = b;
-    add_to_page(e, b, host_page);
     e->stats.blocks++;
     e->stats.translated_insns += b->n;
+    return add_to_page(e, b, host_page);
+}
+
+static void drop_page(CpuEngine *e, CodePage *p)
+{
+    memory_mark_code(e->memory, p->page, false);
+    code_page_remove(e, p);
+}
+
+/* Drops the blocks that were made from [@from, @to) of a page, multiples of CODE_UNIT. */
+static void drop_code(CpuEngine *e, CodePage *p, unsigned from, unsigned to)
+{
+    for (CpuBlock **at = &p->blocks; *at != NULL;) {
+        CpuBlock *b = *at;
+
+        if (b->from >= to || b->to <= from) {
+            at = &b->next_page;
+            continue;
+        }
+        *at = b->next_page;
+        if (!b->dead) {
+            kill_block(e, b);
+        }
+    }
+    code_page_mark(p, from, to, false);
+    if (p->blocks == NULL) {
+        drop_page(e, p);
+    }
+    for (guint i = 0; i < e->cpus->len; i++) {
+        run_recheck(e->cpus->pdata[i]);
+    }
 }
 
 void code_written(void *opaque, uint64_t pa, uint64_t len)
 {
     CpuEngine *e = opaque;
 
-    for (uint64_t page = pa & PAGE_MASK; page < pa + len; page += PAGE_SIZE) {
-        CpuBlock *b = g_hash_table_lookup(e->pages, &page);
+    for (uint64_t at = pa, end; at < pa + len; at = end) {
+        CodePage *p = code_page_find(e, at);
+        unsigned  from = (unsigned)(at & ~PAGE_MASK);
 
-        for (; b != NULL; b = b->next_page) {
-            if (!b->dead) {
-                kill_block(e, b);
-            }
+        end = MIN(pa + len, (at & PAGE_MASK) + PAGE_SIZE);
+        unsigned to = from + (unsigned)(end - at);
+        if (p != NULL && code_page_has(p, from, to)) {
+            drop_code(e, p, (unsigned)align_down(from, CODE_UNIT), (unsigned)align_up(to, CODE_UNIT));
         }
-        g_hash_table_remove(e->pages, &page);
-        memory_mark_code(e->memory, page, false);
     }
-    for (guint i = 0; i < e->cpus->len; i++) {
-        run_recheck(e->cpus->pdata[i]);
+}
+
+bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
+{
+    CodePage *p = code_page_find(e, pa);
+    unsigned  from = (unsigned)(pa & ~PAGE_MASK);
+
+    if (p == NULL || code_page_has(p, from, from + len)) {
+        return p != NULL;
     }
+    if (++p->stores > CODE_STORES) {
+        drop_code(e, p, 0, PAGE_SIZE);
+    }
+    return false;
 }
 
 void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc)
@@ -388,6 +443,8 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     b->pc = s->pc;
     b->key = s->key;
     b->pa = s->pa;
+    b->from = s->pc & ~PAGE_MASK;
+    b->to = end_of(cpu, e->ir, s->pc);
     if (log_on(LOG_IN_ASM)) {
         trace_guest_code(cpu, s);
     }
@@ -416,7 +473,7 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
     b = lookup(e, s.pa, pc, key);
     if (b == NULL) {
         b = translate(cpu, &s, &e->arena, e->max_block);
-        add_block(e, b, s.host_page);
+        code_page_mark(add_block(e, b, s.host_page), b->from, b->to, true);
         if (code_is_breakpoint(e, pc)) {
             bar_entry(e, b, X_breakpoint);
         }
@@ -484,6 +541,19 @@ static void grow(Cpu *cpu, Region *r, unsigned part)
     }
 }
 
+static void cover_parts(const Cpu *cpu, const Region *r, CpuBlock *b, CodePage *p)
+{
+    b->from = PAGE_SIZE;
+    b->to = 0;
+    for (unsigned i = 0; i < r->n; i++) {
+        uint16_t from = r->part[i].pc & ~PAGE_MASK, to = end_of(cpu, r->part[i].ir, r->part[i].pc);
+
+        code_page_mark(p, from, to, true);
+        b->from = MIN(b->from, from);
+        b->to = MAX(b->to, to);
+    }
+}
+
 void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
 {
     CpuEngine *e = cpu->engine;
@@ -512,7 +582,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     b->region = true;
     e->stats.regions++;
     forget_block(e, old);
-    add_block(e, b, r.source.host_page);
+    cover_parts(cpu, &r, b, add_block(e, b, r.source.host_page));
     jit_replace(e->jit, old, b);
     old->dead = true; /* other jump caches that know it look again: the region may be gone before they do */
     jump_set(cpu->tlb[0], pc, b);

@@ -56,6 +56,7 @@ typedef struct CpuGuest {
     const char  *name;
     const IrReg *regs;
     size_t       n_regs;
+    unsigned     insn_bytes; /* of the longest instruction */
 
     /* The program counter and everything else that changes the meaning of code at an address, packed. Two
      * blocks with equal pc, physical address and key are the same block. */

@@ -166,6 +166,7 @@ struct CpuBlock {
     bool      dead;    /* dropped; memory stays until the arena is reset */
     bool      once;    /* not in the cache */
     bool      region;  /* generated from several blocks */
+    uint16_t  from, to; /* the part of its page that it was made from, with gaps if it is a region */
     CpuBlock *next_hash, *next_page;
     uint16_t *first_op; /* of each instruction */
     uint32_t *pc_delta; /* of each instruction, from pc */
@@ -182,7 +183,8 @@ struct CpuEngine {
     Arena       arena;
     Arena       once_arena; /* of the last code_once() */
     CpuBlock  **buckets;
-    GHashTable *pages;      /* physical page -> CpuBlock *, list by next_page */
+    GHashTable *pages;      /* number of a physical page -> CodePage * */
+    struct CodePage *last_page; /* that was looked for; may be NULL */
     GHashTable *splits;     /* physical addresses of instructions that must end their block */
     bool        reset_wanted; /* the arena is to be emptied before the next translation */
     unsigned    resets;
@@ -216,8 +218,11 @@ CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit);
 /* code_split - from now on blocks end after the instruction at @pc of @b; forgets @b. */
 void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc);
 
-/* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks of its pages. */
+/* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks that were made from it. */
 void code_written(void *engine, uint64_t pa, uint64_t len);
+
+/* code_hit - whether a store of a CPU to [@pa, @pa + @len), within a page that has code, changes any. */
+bool code_hit(CpuEngine *e, uint64_t pa, unsigned len);
 
 /* ---- the run loop (engine.c) ---- */
 

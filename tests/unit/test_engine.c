@@ -246,6 +246,67 @@ static void test_self_modifying(void **state)
     toy_machine_free(m);
 }
 
+/* Counts in memory right behind its own code. */
+static const uint32_t beside_code[] = { TOY(TOY_LD, 2, 1, 0), TOY(TOY_ADDI, 2, 2, 1), TOY(TOY_ST, 2, 1, 0),
+                                        TOY(TOY_B, 0, 0, -3) };
+
+static void test_data_beside_code(void **state)
+{
+    ToyMachine    *m = MACHINE(beside_code);
+    CpuEngineStats before, after;
+
+    m->cpu->s.x[1] = CODE + sizeof(beside_code);
+    run(m, 40, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &before);
+    run(m, 400, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &after);
+    assert_int_equal(after.blocks, before.blocks);
+    assert_true(memory_has_code(m->memory, CODE));
+    assert_int_equal(read_ram(m, CODE + sizeof(beside_code)), 110);
+    toy_machine_free(m);
+}
+
+/* A page that gets many stores and whose code does not run any more becomes plain data; and code again. */
+static void test_data_where_code_was(void **state)
+{
+    ToyMachine *m = MACHINE(beside_code);
+    uint64_t    total = 0;
+
+    m->cpu->s.x[1] = CODE + 0x800;
+    total += run(m, 40, CPU_STOP_TIME);
+    toy_load(m, CODE + 0x1000, beside_code, ARRAY_LEN(beside_code));
+    m->cpu->s.pc = CODE + 0x1000;
+    total += run(m, 4 * 10000, CPU_STOP_TIME);
+    assert_false(memory_has_code(m->memory, CODE));
+    m->cpu->s.pc = CODE;
+    total += run(m, 40, CPU_STOP_TIME);
+    assert_true(memory_has_code(m->memory, CODE));
+    assert_int_equal(read_ram(m, CODE + 0x800), total / 4);
+    toy_machine_free(m);
+}
+
+/* Of two functions in a page one is changed. */
+static void test_code_dropped_exactly(void **state)
+{
+    const uint32_t caller[] = { TOY(TOY_BL, 0, 0, 8), TOY(TOY_BL, 0, 0, 15), TOY(TOY_B, 0, 0, -2) };
+    uint32_t       fn[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_BR, 0, TOY_LINK, 0) };
+    ToyMachine    *m = MACHINE(caller);
+    CpuEngineStats before, after;
+
+    toy_load(m, CODE + 32, fn, ARRAY_LEN(fn));
+    toy_load(m, CODE + 64, fn, ARRAY_LEN(fn));
+    run(m, 70, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &before);
+    fn[0] = TOY(TOY_ADDI, 4, 4, 1);
+    toy_load(m, CODE + 64, fn, ARRAY_LEN(fn));
+    run(m, 70, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &after);
+    assert_int_equal(after.blocks, before.blocks + 1);
+    assert_int_equal(m->cpu->s.x[3], 30);
+    assert_int_equal(m->cpu->s.x[4], 10);
+    toy_machine_free(m);
+}
+
 static void test_code_written_by_dma(void **state)
 {
     ToyMachine    *m = MACHINE(loop_code);
@@ -682,14 +743,12 @@ static void test_arena_full(void **state)
     for (unsigned i = 0; i < ARRAY_LEN(code); i++) {
         code[i] = TOY(TOY_ADDI, i % 12, i % 12, 1);
     }
-    code[0] = TOY(TOY_STW, 13, 1, 0); /* drops the page */
     code[ARRAY_LEN(code) - 1] = TOY(TOY_B, 0, 0, -(int)ARRAY_LEN(code) + 1);
     g_snprintf(size, sizeof(size), "%d", CPU_CACHE_MIN);
     g_setenv("BAILEY_TEST_CACHE", size, true);
     m = MACHINE(code);
-    m->cpu->s.x[13] = code[0];
     for (unsigned i = 0; i < 4000 && stats.flushes < 3; i++) {
-        m->cpu->s.x[1] = CODE;
+        toy_load(m, CODE, code, ARRAY_LEN(code)); /* drops all blocks */
         m->cpu->s.pc = CODE;
         total += run(m, ARRAY_LEN(code), CPU_STOP_TIME);
         cpu_engine_stats(m->engine, &stats);
@@ -876,6 +935,9 @@ int main(void)
         cmocka_unit_test(test_page_crossing),
         cmocka_unit_test(test_crossing_store_is_whole),
         cmocka_unit_test(test_self_modifying),
+        cmocka_unit_test(test_data_beside_code),
+        cmocka_unit_test(test_data_where_code_was),
+        cmocka_unit_test(test_code_dropped_exactly),
         cmocka_unit_test(test_code_written_by_dma),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_device_in_block),

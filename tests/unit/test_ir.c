@@ -361,8 +361,8 @@ static bool lab_fill(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, uns
     return true;
 }
 
-static const CpuGuest lab_guest = { .name = "lab", .regs = regs, .n_regs = ARRAY_LEN(regs), .pc = lab_pc,
-                                    .key = lab_key, .set_pc = lab_set_pc, .translate = lab_translate,
+static const CpuGuest lab_guest = { .name = "lab", .regs = regs, .n_regs = ARRAY_LEN(regs), .insn_bytes = 4,
+                                    .pc = lab_pc, .key = lab_key, .set_pc = lab_set_pc, .translate = lab_translate,
                                     .fill = lab_fill, .attend = lab_attend };
 
 typedef struct Bench {

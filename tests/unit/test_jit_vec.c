@@ -256,9 +256,9 @@ static bool lab_fill(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, uns
     return true;
 }
 
-static const CpuGuest lab_guest = { .name = "lab", .regs = lab_regs, .n_regs = ARRAY_LEN(lab_regs), .pc = lab_pc,
-                                    .key = lab_key, .set_pc = lab_set_pc, .translate = translate, .fill = lab_fill,
-                                    .attend = lab_attend };
+static const CpuGuest lab_guest = { .name = "lab", .regs = lab_regs, .n_regs = ARRAY_LEN(lab_regs), .insn_bytes = 4,
+                                    .pc = lab_pc, .key = lab_key, .set_pc = lab_set_pc, .translate = translate,
+                                    .fill = lab_fill, .attend = lab_attend };
 
 static void make_registers(void)
 {

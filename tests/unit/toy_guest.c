@@ -471,6 +471,7 @@ const CpuGuest toy_guest = {
     .name = "toy",
     .regs = regs,
     .n_regs = ARRAY_LEN(regs),
+    .insn_bytes = 4,
     .pc = toy_pc,
     .key = toy_key,
     .set_pc = toy_set_pc,

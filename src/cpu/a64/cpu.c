@@ -525,6 +525,7 @@ const CpuGuest a64_guest = {
     .name = "a64",
     .regs = a64_regs,
     .n_regs = A64_N_REGS,
+    .insn_bytes = 4,
     .pc = guest_pc,
     .key = a64_block_key,
     .set_pc = guest_set_pc,
