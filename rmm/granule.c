@@ -69,6 +69,7 @@ static uint8_t *slot(Rmm *rmm, uint64_t pa)
         }
         if (*chunk == NULL) {
             *chunk = g_new0(uint8_t, CHUNK_GRANULES);
+            rmm->n_chunks = MAX(rmm->n_chunks, (unsigned)(pa >> GRANULE_CHUNK_BITS) + 1);
         }
         (*chunk)[index] = (uint8_t)first;
     }

@@ -83,7 +83,7 @@ void rmm_free(Rmm *rmm)
     if (rmm == NULL) {
         return;
     }
-    for (unsigned i = 0; i < GRANULE_CHUNKS; i++) {
+    for (unsigned i = 0; i < rmm->n_chunks; i++) {
         g_free(rmm->granule[i]);
     }
     EVP_MD_free(rmm->md[0]);

@@ -391,6 +391,7 @@ struct Rmm {
     uint32_t    max_bps, max_wps;         /* BRPs and WRPs of ID_AA64DFR0_EL1: the highest a Realm may have */
 
     uint8_t   **granule;                  /* [GRANULE_CHUNKS]: NULL or one byte per granule */
+    unsigned    n_chunks;                 /* those from here on are NULL */
     MemRegion  *ram;                      /* the region of the last granule_ptr() */
     uint64_t    vmid_used[RMM_MAX_VMIDS / 64];
 

@@ -8,7 +8,9 @@
 #include "board/cca.h"
 #include "entropy.h"
 
-#define TREE_MAX_SIZE (1 << 20)
+/* More than a tree takes: all but what each CPU and the command line add to it. */
+#define TREE_BASE_SIZE (32 << 10)
+#define TREE_CPU_SIZE  512
 
 /* Cells of an interrupt specifier. */
 enum { INT_SPI = 0, INT_PPI = 1, INT_EDGE = 1, INT_LEVEL = 4 };
@@ -267,9 +269,10 @@ static void put_memory(void *fdt, const CcaTree *t)
 
 GBytes *cca_tree_build(const CcaTree *t)
 {
-    void *fdt = g_malloc0(TREE_MAX_SIZE);
+    size_t max_size = TREE_BASE_SIZE + t->n_cpus * TREE_CPU_SIZE + strlen(t->bootargs);
+    void  *fdt = g_malloc(max_size);
 
-    fdt_create(fdt, TREE_MAX_SIZE);
+    fdt_create(fdt, (int)max_size);
     fdt_finish_reservemap(fdt);
     fdt_begin_node(fdt, "");
     CELLS(fdt, "interrupt-parent", PHANDLE_GIC);

@@ -69,6 +69,15 @@ static void empty_fetches(CpuTlb *t)
     w->n = 0;
 }
 
+/* Of memory that is all zero. */
+static void start_empty(CpuTlb *t)
+{
+    empty_entry(t->read, 0);
+    empty_entry(t->write, 0);
+    t->jump_touched.n = t->fetch_touched.n = TOUCHED + 1;
+    t->slow_used = true;
+}
+
 static void empty(CpuTlb *t)
 {
     empty_data(t);
@@ -132,11 +141,8 @@ void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 
 void tlb_init(Cpu *cpu)
 {
-    for (unsigned i = 0; i < CONTEXTS; i++) { /* filled with what empty means when first selected */
-        CpuTlb *t = &cpu->run->context[i];
-
-        t->data_touched.n = t->jump_touched.n = t->fetch_touched.n = TOUCHED + 1;
-        t->slow_used = true;
+    for (unsigned i = 0; i < CONTEXTS; i++) { /* the other tables are filled when it is first selected */
+        start_empty(&cpu->run->context[i]);
     }
     for (unsigned s = 0; s < CPU_SPACES; s++) { /* until the guest selects: two that no tag names */
         cpu->tlb[s] = &cpu->run->context[s];

@@ -108,37 +108,53 @@ static int by_specificity(const void *a, const void *b)
     return d != 0 ? d : strcmp(x->p->name, y->p->name);
 }
 
-static bool may_match(const Compiled *c, uint32_t bucket)
+/* Calls @fn for every bucket with words that the pattern may match. */
+static void each_bucket(const Compiled *c, void (*fn)(uint32_t bucket, uint16_t pattern), uint16_t pattern)
 {
-    uint32_t high = ~0u << BUCKET_SHIFT;
+    uint32_t open = ~c->mask >> BUCKET_SHIFT, value = c->value >> BUCKET_SHIFT, free_bits = 0;
 
-    return ((bucket << BUCKET_SHIFT ^ c->value) & c->mask & high) == 0;
+    do {
+        fn(value | free_bits, pattern);
+        free_bits = (free_bits - open) & open; /* the next subset of open */
+    } while (free_bits != 0);
+}
+
+static void count_bucket(uint32_t bucket, uint16_t pattern) { decoder.start[bucket + 1]++; }
+
+/* While buckets are filled, start[] of each is where its next pattern goes. */
+static void fill_bucket(uint32_t bucket, uint16_t pattern) { decoder.order[decoder.start[bucket]++] = pattern; }
+
+static void each_pattern(void (*fn)(uint32_t bucket, uint16_t pattern))
+{
+    for (uint16_t i = 0; i < decoder.n_patterns; i++) {
+        if (decoder.patterns[i].fault == NULL) {
+            each_bucket(&decoder.patterns[i], fn, i);
+        }
+    }
+}
+
+/* Sorts the patterns into buckets, which keep their order. */
+static void fill_buckets(void)
+{
+    each_pattern(count_bucket);
+    for (uint32_t i = 0; i < N_BUCKETS; i++) {
+        decoder.start[i + 1] += decoder.start[i];
+    }
+    decoder.order = g_new(uint16_t, decoder.start[N_BUCKETS]);
+    each_pattern(fill_bucket);
+    memmove(&decoder.start[1], &decoder.start[0], N_BUCKETS * sizeof(decoder.start[0]));
+    decoder.start[0] = 0;
 }
 
 static void build(void)
 {
-    size_t n = (size_t)(__stop_bailey_a64_patterns - __start_bailey_a64_patterns);
-    GArray *order = g_array_new(FALSE, FALSE, sizeof(uint16_t));
-
-    decoder.patterns = g_new0(Compiled, n);
-    for (size_t i = 0; i < n; i++) {
-        Compiled c = { 0 };
-
-        compile(&c, __start_bailey_a64_patterns[i]);
-        decoder.patterns[i] = c;
+    decoder.n_patterns = (size_t)(__stop_bailey_a64_patterns - __start_bailey_a64_patterns);
+    decoder.patterns = g_new0(Compiled, decoder.n_patterns);
+    for (size_t i = 0; i < decoder.n_patterns; i++) {
+        compile(&decoder.patterns[i], __start_bailey_a64_patterns[i]);
     }
-    qsort(decoder.patterns, n, sizeof(Compiled), by_specificity);
-    for (uint32_t bucket = 0; bucket < N_BUCKETS; bucket++) {
-        decoder.start[bucket] = order->len;
-        for (uint16_t i = 0; i < n; i++) {
-            if (decoder.patterns[i].fault == NULL && may_match(&decoder.patterns[i], bucket)) {
-                g_array_append_val(order, i);
-            }
-        }
-    }
-    decoder.start[N_BUCKETS] = order->len;
-    decoder.order = (uint16_t *)(void *)g_array_free(order, FALSE);
-    decoder.n_patterns = n;
+    qsort(decoder.patterns, decoder.n_patterns, sizeof(Compiled), by_specificity);
+    fill_buckets();
 }
 
 static void ensure_built(void)

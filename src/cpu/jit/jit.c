@@ -3,7 +3,6 @@
  */
 #include "cpu/jit/jit.h"
 
-#include <capstone/capstone.h>
 #include <immintrin.h>
 #include <inttypes.h>
 #include <string.h>
@@ -260,25 +259,4 @@ void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
 {
     lead_entry(j, b, by->code);
     b->code = by->code;
-}
-
-/* ---- text ---- */
-
-void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
-{
-    const uint8_t *code = b->code;
-    cs_insn       *insn;
-    csh            cs;
-
-    if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK) {
-        return;
-    }
-    size_t n = cs_disasm(cs, code, b->jit->size, 0, 0, &insn);
-    for (size_t i = 0; i < n; i++) {
-        fprintf(out, "    %4" PRIx64 ": %s %s\n", insn[i].address, insn[i].mnemonic, insn[i].op_str);
-    }
-    if (n > 0) {
-        cs_free(insn, n);
-    }
-    cs_close(&cs);
 }
