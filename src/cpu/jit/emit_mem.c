@@ -311,12 +311,32 @@ static void zero_above(Gen *g, IrType ty, X86Reg d)
     }
 }
 
+/* While the host's exception flags are the guest's, jit_slow() makes the call: it keeps them from what C raises. */
+static Cold *emit_call_between_flags(Gen *g, const IrNode *n, X86Reg d, uint32_t id)
+{
+    JitSite *s = &g->j->site[id];
+    Cold    *cold = gen_cold(g, id);
+
+    s->helper = n->helper;
+    s->a = gen_place(g, n->a);
+    s->b = gen_place(g, n->b);
+    s->c = gen_place(g, n->c);
+    if (has_result(n)) {
+        s->d = gen_place_gpr(d, n->type);
+    }
+    asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fp_used)), 1);
+    asm_jcc(&g->as, CC_NE, &cold->from);
+    return cold;
+}
+
 /* A helper of scalars: C's calling convention, with only what is in use kept. */
 static void emit_direct_call(Gen *g, const IrNode *n)
 {
     const IrHelper *h = n->helper;
     bool            pure = (h->effects & ~IR_READS) == 0, writes = (h->effects & IR_WRITES) != 0;
     X86Reg          d = X86_NO_REG;
+    uint32_t        id;
+    Cold           *cold = NULL;
 
     if (writes) {
         gen_evacuate(g, h->effects);
@@ -325,14 +345,15 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         gen_store_pins(g, g->region ? g->written : g->dirty);
     }
     if (!pure) {
-        uint32_t id;
-
         (void)gen_site(g, SITE_CALL, &id);
-        asm_mov_ri(&g->as, RAX, (uintptr_t)&g->j->site[id].at);
-        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, site)), RAX);
     }
     if (has_result(n)) {
         d = gen_dest_gpr(g);
+    }
+    if (!pure) {
+        cold = emit_call_between_flags(g, n, d, id);
+        asm_mov_ri(&g->as, RAX, (uintptr_t)&g->j->site[id].at);
+        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, site)), RAX);
     }
     keep_registers(g, d, !writes, false);
     if (n->c != 0) {
@@ -362,6 +383,11 @@ static void emit_direct_call(Gen *g, const IrNode *n)
     }
     if (has_result(n)) {
         zero_above(g, h->ret, d);
+    }
+    if (cold != NULL) {
+        asm_bind(&g->as, &cold->back);
+    }
+    if (has_result(n)) {
         gen_done_gpr(g, d, true);
     }
 }

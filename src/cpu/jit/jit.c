@@ -182,8 +182,8 @@ void jit_reset(Jit *j)
 
 /*
  * The host's exception flags collect what inline floating point raises. Code that has any clears them at its entry and
- * sets Cpu.fp_used, unless it is set; nothing clears them then while generated code runs, and C that computes with
- * floating point does so between jit_settle() and the next clearing.
+ * sets Cpu.fp_used, unless it is set; nothing clears them then while generated code runs. C that computes with
+ * floating point, or may lead to some that does, is called by jit_slow(), between jit_settle() and the next clearing.
  */
 
 void jit_clear_flags(void) { _mm_setcsr(JIT_MXCSR); }

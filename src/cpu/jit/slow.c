@@ -253,6 +253,39 @@ static void evaluate(const Jit *j, Cpu *cpu, const JitSite *s)
                             get(j, cpu, &s->c), s->imm));
 }
 
+/* What may reach anything: translation tables, devices, models of firmware. False: an exception was raised. */
+static bool call_out(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    switch (s->kind) {
+    case SITE_LOAD:
+    case SITE_STORE:
+        return slow_access(j, cpu, s) && !cpu->fault;
+    case SITE_GUARD:
+        s->helper->fn.scalar(cpu, get(j, cpu, &s->a), 0, 0, 0);
+        return !cpu->fault;
+    default:
+        call_helper(j, cpu, s);
+        return !cpu->fault;
+    }
+}
+
+/* The host's exception flags are the guest's up to here, and again afterwards; in between C may raise its own. */
+static bool call_out_between_flags(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    uint8_t used = cpu->fp_used;
+
+    jit_settle(cpu);
+    cpu->fp_used = 0;
+    if (!call_out(j, cpu, s)) {
+        return false;
+    }
+    cpu->fp_used = used;
+    if (used) {
+        jit_clear_flags();
+    }
+    return true;
+}
+
 int jit_slow(Cpu *cpu, uint32_t site)
 {
     Jit           *j = cpu->engine->jit;
@@ -273,21 +306,7 @@ int jit_slow(Cpu *cpu, uint32_t site)
     cpu->site = &s->at;
     write_back(cpu, s);
     write_flags(j, cpu, s);
-    switch (s->kind) {
-    case SITE_LOAD:
-    case SITE_STORE:
-        if (!slow_access(j, cpu, s)) {
-            return 1;
-        }
-        break;
-    case SITE_GUARD:
-        s->helper->fn.scalar(cpu, get(j, cpu, &s->a), 0, 0, 0);
-        break;
-    default:
-        call_helper(j, cpu, s);
-        break;
-    }
-    if (cpu->fault) {
+    if (!call_out_between_flags(j, cpu, s)) {
         return 1;
     }
     cpu->site = NULL;
