@@ -132,7 +132,8 @@ struct Cpu {
     const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */
     uint64_t  next_pc;     /* generated code: where it wants to go on */
     uint32_t  exit_id;     /* generated code: the exit that it took, 0 for none that could be linked */
-    bool      flags_lazy;  /* generated code: the flags register follows from others, as the JitSite says */
+    uint32_t  flags_how;   /* generated code: how the flags register follows from others (JitHow); 0: it is written */
+    uint64_t  flags_a, flags_b; /* generated code: copies of what it follows from */
     /* --- end of hot state --- */
     bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
     bool      waiting;     /* WFI or WFE without a wake-up */

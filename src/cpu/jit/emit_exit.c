@@ -9,7 +9,7 @@ static bool key_fits(uint64_t key) { return fits_i32(key) && (int64_t)key >= 0; 
 /* The guest's registers are in memory. rax, rcx and rdx are lost. */
 static void store_state(Gen *g)
 {
-    gen_put_pending(g);
+    gen_put_pending(g, false);
     gen_store_pins(g, g->region ? g->written : g->dirty);
 }
 
@@ -72,21 +72,31 @@ static int find_part(const Gen *g, uint64_t pc)
     return -1;
 }
 
+/* Pending flags, for a part that may look at them. */
+static void put_pending_for(Gen *g, unsigned part)
+{
+    uint32_t how = g->part_state[g->part].how_out;
+
+    if (g->pending == 0 || g->part_state[part].how != 0) {
+        return;
+    }
+    if (gen_holds_flags(g, part, how)) {
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+    } else {
+        gen_put_pending(g, g->part_state[part].gets_flags);
+    }
+}
+
 /*
  * To a part of the region; @last: nothing of this part follows. Flags that it does not want stay where they are, except
  * when there is no time to enter it.
  */
 static void emit_inner_edge(Gen *g, unsigned part, bool last)
 {
-    PartState       *to = &g->part_state[part];
-    const JitRecipe *known = &g->code->recipe[part];
-    bool             lazy = g->pending != 0 && gen_same_recipe(known, &g->recipe_out[g->part]);
+    PartState *to = &g->part_state[part];
 
-    if (known->valid) {
-        asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, flags_lazy)), lazy);
-    }
-    if (g->pending == 0 || (to->wants_flags && !lazy)) {
-        gen_put_pending(g);
+    if (g->pending == 0 || to->wants_flags) {
+        put_pending_for(g, part);
         gen_count_time(g, part, &to->out);
         if (!last || part != g->part + 1) { /* else it follows */
             asm_jmp(&g->as, &to->body);

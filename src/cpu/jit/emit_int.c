@@ -566,6 +566,21 @@ static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry)
     }
 }
 
+void jit_pack_host_flags(Asm *as)
+{
+    asm_lahf(as);
+    asm_setcc(as, CC_O, RAX); /* N 15, Z 14, C 8, V 0 */
+    if (as->host.bmi2) {
+        asm_mov_ri(as, RDX, 0xc101);
+        asm_pext(as, false, RAX, RAX, RDX);
+        return;
+    }
+    asm_alu_ri(as, ALU_AND, false, RAX, 0xc101);
+    asm_imul_rri(as, false, RAX, RAX, 0x1021); /* to 15, 14, 13, 12 */
+    asm_shift_ri(as, SH_SHR, false, RAX, 12);
+    asm_alu_ri(as, ALU_AND, false, RAX, 15);
+}
+
 void gen_pack_flags(Gen *g, IrRef flags)
 {
     if (gen_fp_flags(g, flags) != NULL) {
@@ -573,17 +588,7 @@ void gen_pack_flags(Gen *g, IrRef flags)
         return;
     }
     emit_host_flags(g, flags, true);
-    asm_lahf(&g->as);
-    asm_setcc(&g->as, CC_O, RAX); /* N 15, Z 14, C 8, V 0 */
-    if (g->as.host.bmi2) {
-        asm_mov_ri(&g->as, RDX, 0xc101);
-        asm_pext(&g->as, false, RAX, RAX, RDX);
-        return;
-    }
-    asm_alu_ri(&g->as, ALU_AND, false, RAX, 0xc101);
-    asm_imul_rri(&g->as, false, RAX, RAX, 0x1021); /* to 15, 14, 13, 12 */
-    asm_shift_ri(&g->as, SH_SHR, false, RAX, 12);
-    asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+    jit_pack_host_flags(&g->as);
 }
 
 void emit_flags(Gen *g, const IrNode *n)

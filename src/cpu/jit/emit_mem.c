@@ -341,6 +341,9 @@ static void emit_direct_call(Gen *g, const IrNode *n)
     if (writes) {
         gen_evacuate(g, h->effects);
     }
+    if (g->flags_in && (h->effects & ~IR_STATUS) != IR_PURE) {
+        gen_want_flags(g);
+    }
     if (h->effects != IR_PURE) {
         gen_store_pins(g, g->region ? g->written : g->dirty);
     }

@@ -288,19 +288,23 @@ static void find_unwritten_flags(Gen *g)
  * Whether a part may look at the flags register before it writes it. One that does neither may look: it may be left for
  * want of time at its end.
  */
-static bool wants_flags(const IrBlock *ir, int reg)
+static void find_flags_wanted(PartState *part, const IrBlock *ir, int reg)
 {
+    part->wants_flags = part->gets_flags = false;
+
     for (unsigned i = 1; i < ir->n; i++) {
         const IrNode *n = &ir->node[i];
 
-        if (sees_registers(n) || (n->op == IR_get && (int)n->imm == reg)) {
-            return true;
+        if ((n->op == IR_get && (int)n->imm == reg) || (n->op == IR_call && sees_registers(n))) {
+            part->wants_flags = part->gets_flags = true;
+            return;
         }
+        part->wants_flags |= sees_registers(n);
         if (n->op == IR_put && (int)n->imm == reg) {
-            return false;
+            return;
         }
     }
-    return true;
+    part->wants_flags = true;
 }
 
 /* ---- analysis: flags that stay unwritten across a loop's edge ---- */
@@ -318,15 +322,39 @@ static int8_t pin_of_value(const Gen *g, const uint16_t *at_end, IrRef r)
     return -1;
 }
 
-/* How the pending flags follow from pins at the end of the part. */
-static JitRecipe make_recipe(const Gen *g)
+/* What Cpu.flags_how says of how flags follow, but for the operands. */
+static uint32_t how_kind(const Gen *g, IrRef flags)
+{
+    const IrNode *f = gen_node(g, flags);
+
+    return (f->kind + 1u) | (gen_is_64(g, f->a) ? JIT_HOW_WIDE : 0) |
+           (g->lazy_result[flags] != 0 ? JIT_HOW_FROM_RESULT : 0);
+}
+
+/* Whether a second operand is, or need not be, in Cpu.flags_how itself. */
+static bool how_constant(const Gen *g, const IrNode *f, uint32_t *how)
+{
+    if (f->kind == IR_FLAGS_LOGIC) {
+        return true;
+    }
+    if (!gen_is_const(g, f->b) || gen_const(g, f->b) > mask64(JIT_HOW_BITS)) {
+        return false;
+    }
+    *how |= JIT_HOW_CONSTANT | (uint32_t)gen_const(g, f->b) << JIT_HOW_B;
+    return true;
+}
+
+/* How the pending flags follow from pins at the end of the part; 0: they do not. */
+static uint32_t how_from_pins(const Gen *g)
 {
     uint16_t      at_end[JIT_MAX_PINS] = { 0 }; /* roots */
-    JitRecipe     r = { .pin_a = -1, .pin_b = -1 };
     const IrNode *f = gen_node(g, g->pending);
+    IrRef         first = g->lazy_result[g->pending] != 0 ? g->lazy_result[g->pending] : f->a;
+    uint32_t      how;
+    int           a, b;
 
-    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL) {
-        return r;
+    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL || gen_is_const(g, first)) {
+        return 0;
     }
     for (unsigned i = 1; i < g->ir->n; i++) {
         const IrNode *n = gen_node(g, (IrRef)i);
@@ -337,42 +365,42 @@ static JitRecipe make_recipe(const Gen *g)
             memset(at_end, 0, sizeof(at_end));
         }
     }
-    r.kind = f->kind;
-    r.wide = gen_is_64(g, f->a);
-    if (g->lazy_result[g->pending] != 0) {
-        r.from_result = true;
-        r.pin_a = pin_of_value(g, at_end, g->lazy_result[g->pending]);
-        r.k = (int32_t)gen_const(g, f->b);
-        r.valid = r.pin_a >= 0;
-        return r;
+    how = how_kind(g, g->pending);
+    a = pin_of_value(g, at_end, first);
+    if (a < 0) {
+        return 0;
     }
-    r.pin_a = gen_is_const(g, f->a) ? -1 : pin_of_value(g, at_end, f->a);
-    r.valid = r.pin_a >= 0;
-    if (f->kind != IR_FLAGS_LOGIC && gen_is_const(g, f->b)) {
-        r.k = (int32_t)gen_const(g, f->b);
-        r.valid &= fits_i32(gen_const(g, f->b));
-    } else if (f->kind != IR_FLAGS_LOGIC) {
-        r.pin_b = pin_of_value(g, at_end, f->b);
-        r.valid &= r.pin_b >= 0;
+    how |= (uint32_t)g->code->pin[a].offset / 8 << JIT_HOW_A;
+    if (!how_constant(g, f, &how)) {
+        b = gen_is_const(g, f->b) ? -1 : pin_of_value(g, at_end, f->b);
+        if (b < 0) {
+            return 0;
+        }
+        how |= (uint32_t)g->code->pin[b].offset / 8 << JIT_HOW_B;
     }
-    return r;
+    return how;
 }
 
-/* Whether all that may look at the flags at the start of a part are accesses that find the recipe's pins unchanged. */
-static bool recipe_holds(const Gen *g, const IrBlock *ir, const JitRecipe *r)
+static bool how_uses(uint32_t how, unsigned offset)
 {
-    bool changed = false;
+    return (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) == offset / 8 ||
+           (!(how & JIT_HOW_CONSTANT) && (how >> JIT_HOW_B & mask64(JIT_HOW_BITS)) == offset / 8);
+}
 
-    for (unsigned i = 1; i < ir->n; i++) {
+/* All that may look at the flags at the start of the part must be accesses that find the pins unchanged. */
+bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how)
+{
+    const IrBlock *ir = g->parts[part].ir;
+    bool           changed = false;
+
+    for (unsigned i = 1; i < ir->n && how != 0; i++) {
         const IrNode *n = &ir->node[i];
 
         if (n->op == IR_put && (int)n->imm == g->flags_reg) {
             return true;
         }
         if (n->op == IR_put) {
-            int8_t pin = g->pin_of[n->imm];
-
-            changed |= pin >= 0 && (pin == r->pin_a || pin == r->pin_b);
+            changed |= how_uses(how, ir->regs[n->imm].offset);
         } else if (n->op == IR_get && (int)n->imm == g->flags_reg) {
             return false;
         } else if (sees_registers(n) && (n->op == IR_call || changed)) {
@@ -1035,7 +1063,8 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
     JitSite *s = &j->site[*id];
     *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
                     .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
-                    .op = n->op, .type = n->type, .imm = n->imm, .recipe = (uint8_t)g->recipe_in };
+                    .op = n->op, .type = n->type, .imm = n->imm,
+                    .flags_how = g->flags_in ? g->part_state[g->part].how : 0 };
     if (g->flags_now != 0 && gen_fp_flags(g, g->flags_now) != NULL) {
         const IrNode *f = gen_fp_flags(g, g->flags_now);
 
@@ -1133,6 +1162,9 @@ static void emit_get(Gen *g, const IrNode *n)
     IrRef    r = (IrRef)g->at;
     Value    v = { .kind = AT_MEM, .mem = guest_offset(g, reg) };
 
+    if ((int)reg == g->flags_reg && g->flags_in) {
+        gen_want_flags(g);
+    }
     if (g->pin_of[reg] >= 0) {
         const JitPin *p = &g->code->pin[g->pin_of[reg]];
 
@@ -1162,6 +1194,9 @@ static void put_to_memory(Gen *g, unsigned reg, IrRef v)
     IrType ty = g->ir->regs[reg].type;
     X86Mem m = gen_mem(guest_offset(g, reg));
 
+    if ((int)reg == g->flags_reg) {
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
+    }
     if (g->mode[v] == MODE_LAZY) {
         gen_pack_flags(g, v);
         asm_store(&g->as, 2, m, RAX);
@@ -1174,12 +1209,61 @@ static void put_to_memory(Gen *g, unsigned reg, IrRef v)
     }
 }
 
-void gen_put_pending(Gen *g)
+/* A copy of an operand of flags. */
+static void put_copy(Gen *g, IrRef r, size_t offset)
 {
-    if (g->pending != 0) {
-        gen_pack_flags(g, g->pending);
-        asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
+    if (gen_is_const(g, r)) {
+        put_constant(g, gen_node(g, r)->type, gen_mem((int32_t)offset), gen_const(g, r));
+    } else {
+        asm_store(&g->as, 3, gen_mem((int32_t)offset), gen_gpr(g, r, RAX, false));
     }
+}
+
+/* The first operand, from the result and the second one, a constant. */
+static void put_first_operand(Gen *g, IrRef result, const IrNode *f)
+{
+    int32_t k = (int32_t)gen_const(g, f->b);
+
+    asm_lea(&g->as, true, RAX, X86_AT(gen_gpr(g, result, RAX, false), f->kind == IR_FLAGS_SUB ? k : -k));
+    asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), RAX);
+}
+
+void gen_put_pending(Gen *g, bool written)
+{
+    const IrNode *f = gen_node(g, g->pending);
+    IrRef         result = g->lazy_result[g->pending];
+    uint32_t      how;
+
+    if (g->pending == 0) {
+        return;
+    }
+    if (written || gen_fp_flags(g, g->pending) != NULL) {
+        put_to_memory(g, (unsigned)g->flags_reg, g->pending);
+        return;
+    }
+    how = (how_kind(g, g->pending) & ~(uint32_t)JIT_HOW_FROM_RESULT) | offsetof(Cpu, flags_a) / 8 << JIT_HOW_A;
+    if (result != 0) {
+        put_first_operand(g, result, f);
+    } else {
+        put_copy(g, f->a, offsetof(Cpu, flags_a));
+    }
+    if (!how_constant(g, f, &how)) {
+        how |= offsetof(Cpu, flags_b) / 8 << JIT_HOW_B;
+        put_copy(g, f->b, offsetof(Cpu, flags_b));
+    }
+    asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+}
+
+void gen_want_flags(Gen *g)
+{
+    AsmLabel written = ASM_LABEL;
+
+    asm_alu_mi(&g->as, ALU_CMP, false, gen_mem(offsetof(Cpu, flags_how)), 0);
+    asm_jcc(&g->as, CC_E, &written);
+    asm_call_to(&g->as, g->j->flags);
+    asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
+    asm_bind(&g->as, &written);
+    g->flags_in = false;
 }
 
 /* Whether the key may be another after this put; changes with a known effect change the key of the exits. */
@@ -1203,7 +1287,7 @@ static void emit_put(Gen *g, const IrNode *n)
 
     note_key(g, n);
     if ((int)reg == g->flags_reg) {
-        g->recipe_in = 0;
+        g->flags_in = false;
         g->flags_now = g->vanished[g->at] ? n->a : 0;
     }
     if (g->vanished[g->at]) {
@@ -1479,6 +1563,9 @@ void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
     }
     asm_bind(&g->as, out);
     asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
+    if (g->part_state[part].how != 0) {
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)g->part_state[part].how);
+    }
     gen_store_pins(g, dirty);
     asm_mov_ri(&g->as, RAX, g->parts[part].pc);
     asm_jmp_to(&g->as, g->j->leave_time);
@@ -1501,7 +1588,7 @@ static void emit_body(Gen *g, unsigned part)
     begin_part(g, part);
     init_registers(g);
     g->flags_now = 0;
-    g->recipe_in = g->code->recipe[part].valid ? part + 1 : 0;
+    g->flags_in = g->flags_reg >= 0;
     if (g->part_state[part].loops && part > 0) {
         asm_align(&g->as, 32);
     }
@@ -1511,23 +1598,34 @@ static void emit_body(Gen *g, unsigned part)
 
 static uint32_t successors(const Gen *g, unsigned p);
 
-/* Loops whose flags are looked at only by faults leave them unwritten. */
-static void find_recipes(Gen *g)
+/* How the flags follow at the start of a part, where that is the same on each edge that leads there; else 0. */
+static uint32_t how_on_all_edges(const Gen *g, unsigned part)
 {
-    for (unsigned p = 0; p < g->n_parts; p++) {
-        g->code->recipe[p].valid = false;
-    }
-    for (unsigned p = 0; g->region && p < g->n_parts; p++) {
-        uint32_t next = successors(g, p);
+    uint32_t how = 0;
 
-        begin_part(g, p);
-        g->recipe_out[p] = make_recipe(g);
-        for (unsigned q = 0; g->recipe_out[p].valid && q < g->n_parts; q++) {
-            if ((next >> q & 1) && q <= p && g->part_state[q].wants_flags && !g->code->recipe[q].valid &&
-                recipe_holds(g, g->parts[q].ir, &g->recipe_out[p])) {
-                g->code->recipe[q] = g->recipe_out[p];
-            }
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        uint32_t out = g->part_state[p].how_out;
+
+        if (!(successors(g, p) >> part & 1)) {
+            continue;
         }
+        if (out == 0 || (how != 0 && how != out)) {
+            return 0;
+        }
+        how = out;
+    }
+    return gen_holds_flags(g, part, how) ? how : 0;
+}
+
+/* What of the flags need not even be said on edges inside the region: the entry's are anything. */
+static void find_flags_on_edges(Gen *g)
+{
+    for (unsigned p = 0; g->region && p < g->n_parts; p++) {
+        begin_part(g, p);
+        g->part_state[p].how_out = how_from_pins(g);
+    }
+    for (unsigned p = 1; g->region && p < g->n_parts; p++) {
+        g->part_state[p].how = g->part_state[p].wants_flags ? how_on_all_edges(g, p) : 0;
     }
 }
 
@@ -1550,9 +1648,6 @@ static void emit_entry(Gen *g, uint64_t pa)
     uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
 
     gen_count_time(g, 0, &g->entry_out);
-    if (g->code->recipe[0].valid) {
-        asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, flags_lazy)), 0);
-    }
     if (!g->region) {
         int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(pa, g->parts[0].pc) * sizeof(uint32_t));
 
@@ -1610,7 +1705,7 @@ static void find_shape(Gen *g)
     for (unsigned p = 0; p < g->n_parts; p++) {
         g->part_state[p] = (PartState){ ASM_LABEL, ASM_LABEL, .n_insns = g->parts[p].ir->n_insns };
         reach[p] = successors(g, p);
-        g->part_state[p].wants_flags = wants_flags(g->parts[p].ir, g->flags_reg);
+        find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
     }
     for (unsigned round = 0; round < g->n_parts; round++) {
         for (unsigned p = 0; p < g->n_parts; p++) {
@@ -1636,8 +1731,8 @@ static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
     if (!g->failed) {
         find_shape(g);
         choose_pins(g);
-        find_recipes(g);
-        g->code->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
+        find_flags_on_edges(g);
+        j->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
         g->dirty = 0;
         g->n_cold = 0;
         asm_align(&g->as, 16);

@@ -91,6 +91,46 @@ static void make_slow(Jit *j, Asm *as)
     make_leave(as, EXEC_FAULT);
 }
 
+/*
+ * Packs the flags that Cpu.flags_how tells of in rax, from copies of the operands; rcx and rdx are lost. Operands of 32
+ * bits go to the upper halves, where they make the same flags.
+ */
+static void make_flags(Jit *j, Asm *as)
+{
+    AsmLabel in_memory = ASM_LABEL, wide = ASM_LABEL, sub = ASM_LABEL, logic = ASM_LABEL, pack = ASM_LABEL;
+
+    j->flags = asm_here(as);
+    asm_load(as, 2, false, false, RCX, gen_mem(offsetof(Cpu, flags_how)));
+    asm_load(as, 3, false, true, RAX, gen_mem(offsetof(Cpu, flags_a)));
+    asm_load(as, 3, false, true, RDX, gen_mem(offsetof(Cpu, flags_b)));
+    asm_test_ri(as, false, RCX, JIT_HOW_CONSTANT);
+    asm_jcc(as, CC_E, &in_memory);
+    asm_mov_rr(as, false, RDX, RCX);
+    asm_shift_ri(as, SH_SHR, false, RDX, JIT_HOW_B);
+    asm_bind(as, &in_memory);
+    asm_test_ri(as, false, RCX, JIT_HOW_WIDE);
+    asm_jcc(as, CC_NE, &wide);
+    asm_shift_ri(as, SH_SHL, true, RAX, 32);
+    asm_shift_ri(as, SH_SHL, true, RDX, 32);
+    asm_bind(as, &wide);
+    asm_alu_ri(as, ALU_AND, false, RCX, JIT_HOW_KIND);
+    asm_alu_ri(as, ALU_CMP, false, RCX, 1 + IR_FLAGS_SUB);
+    asm_jcc(as, CC_E, &sub);
+    asm_jcc(as, CC_A, &logic);
+    asm_alu_rr(as, ALU_ADD, true, RAX, RDX);
+    asm_jmp(as, &pack);
+    asm_bind(as, &sub);
+    asm_alu_rr(as, ALU_CMP, true, RAX, RDX);
+    asm_cmc(as);
+    asm_jmp(as, &pack);
+    asm_bind(as, &logic);
+    asm_test_rr(as, true, RAX, RAX);
+    asm_bind(as, &pack);
+    jit_pack_host_flags(as);
+    asm_store_i(as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
+    asm_ret(as);
+}
+
 static void make_routines(Jit *j)
 {
     Asm as;
@@ -100,6 +140,7 @@ static void make_routines(Jit *j)
     j->host = as.host;
     make_enter(j, &as);
     make_slow(j, &as);
+    make_flags(j, &as);
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
@@ -215,6 +256,7 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
     }
     cpu->exit_id = 0;
     ExecExit how = (ExecExit)j->enter(cpu, b->code);
+    jit_write_flags(j, cpu, cpu->flags_how);
     jit_settle(cpu);
     cpu->fp_used = 0;
 

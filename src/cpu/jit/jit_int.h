@@ -43,14 +43,18 @@ typedef struct JitPin {
     bool     vector;
 } JitPin;
 
-/* How the flags at the start of a part follow from pinned registers, while Cpu.flags_lazy is set. */
-typedef struct JitRecipe {
-    uint8_t kind;        /* IrFlagsKind */
-    bool    valid, wide; /* wide: 64 bits */
-    bool    from_result; /* pin_a holds the result; the first operand follows from it and k */
-    int8_t  pin_a, pin_b; /* pin_b < 0: k */
-    int32_t k;
-} JitRecipe;
+/*
+ * How a flags register that is not written follows from 64-bit places in the Cpu: a number for Cpu.flags_how. 0: the
+ * register is written. Places are multiples of 8 below 64 KiB: guest registers, Cpu.flags_a and flags_b.
+ */
+enum {
+    JIT_HOW_KIND = 3,             /* 1 + IrFlagsKind */
+    JIT_HOW_WIDE = 1 << 2,        /* of 64 bits */
+    JIT_HOW_FROM_RESULT = 1 << 3, /* a is the result: the first operand follows from it and b */
+    JIT_HOW_CONSTANT = 1 << 4,    /* b is a constant */
+    JIT_HOW_A = 5, JIT_HOW_B = 18, /* where the fields of JIT_HOW_BITS start: offset / 8, or the constant */
+    JIT_HOW_BITS = 13,
+};
 
 enum { JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 
@@ -58,8 +62,6 @@ enum { JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 typedef struct JitCode {
     unsigned n_pins;
     JitPin   pin[JIT_MAX_PINS];
-    JitRecipe recipe[JIT_MAX_PARTS];
-    uint16_t flags_offset; /* of the flags register, from the Cpu */
     uint8_t *entry; /* writable address of the first instruction */
     const void *gone; /* where the entry leads when the block is removed */
     size_t   size;
@@ -81,11 +83,11 @@ typedef struct JitSite {
     uint8_t  kind, op, type, shift;
     IrMem    mem;
     bool     pair;
-    uint8_t  recipe; /* 1 + index in JitCode.recipe; 0: the flags register is in memory, or: */
+    uint32_t flags_how; /* of the flags register, in place of Cpu.flags_how when not 0; or: */
     struct {
         JitPlace a, b;
         uint8_t  kind;
-        bool     valid, wide, from_result; /* as in JitRecipe */
+        bool     valid, wide, from_result; /* as in a JitHow */
         uint8_t  fp;                       /* log2 of the bytes of the numbers that are compared; 0: integers */
     } flags; /* what the flags register follows from here */
 } JitSite;
@@ -102,7 +104,7 @@ struct Jit {
     CodeMem    mem;
     X86Host    host;
     size_t     fixed;   /* bytes at the start that stay: the routines below */
-    const void *slow, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault, *leave_hot;
+    const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault, *leave_hot;
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
     uint32_t   n_sites, max_sites;
@@ -112,11 +114,15 @@ struct Jit {
     uint32_t   n_pool, max_pool;
     CpuTemp    constant[CPU_CONSTANTS]; /* copied to a CPU when it enters code and its copy is an older version */
     uint32_t   n_constants, constants_version;
+    uint16_t   flags_offset; /* of the guest's flags register, from the Cpu */
     struct Gen *gen;
 };
 
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
+
+/* jit_write_flags - write the flags register, if it is not, as @how says; pinned registers are in memory. */
+void jit_write_flags(const Jit *j, Cpu *cpu, uint32_t how);
 
 /* jit_clear_flags - floating point raised nothing so far, whatever C did. */
 void jit_clear_flags(void);
@@ -167,6 +173,9 @@ typedef struct PartState {
     AsmLabel out;  /* there is no time for it, and the flags register is in memory */
     bool     loops;
     bool     wants_flags; /* someone may look at the flags register before it is written */
+    bool     gets_flags;  /* and the part does in any case */
+    uint32_t how;         /* how the flags follow on each way into the part; 0: as Cpu.flags_how says */
+    uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
     unsigned n_insns;
 } PartState;
 
@@ -205,8 +214,7 @@ typedef struct Gen {
     uint16_t partner[IR_MAX_NODES];  /* of a paired access */
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
     int      flags_reg;  /* the guest's flags register; -1: none */
-    JitRecipe recipe_out[JIT_MAX_PARTS]; /* how the pending flags of each part follow from pins at its end */
-    unsigned recipe_in;  /* 1 + the recipe by which the flags are known here; 0: they are in memory */
+    bool     flags_in;   /* the flags register is still as the part found it */
     IrRef    flags_now;  /* lazy flags that were put but not written; 0: none */
     IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
@@ -283,15 +291,16 @@ JitPlace gen_place_xmm(X86Xmm r, IrType ty);
 /* gen_cold - a jump target out of line that calls C for site @id and comes back to cold->back, which the caller
  * binds. */
 Cold *gen_cold(Gen *g, uint32_t id);
+/* jit_pack_host_flags - the host's flags, with Arm's carry, packed in rax; rdx is lost. */
+void jit_pack_host_flags(Asm *as);
 /* gen_pack_flags - packed flags of a producer in rax; rdx is lost. */
 void gen_pack_flags(Gen *g, IrRef flags);
-/* gen_put_pending - the flags register in memory, if that was put off. */
-void gen_put_pending(Gen *g);
-static inline bool gen_same_recipe(const JitRecipe *x, const JitRecipe *y)
-{
-    return x->valid && y->valid && x->kind == y->kind && x->wide == y->wide && x->from_result == y->from_result &&
-           x->pin_a == y->pin_a && x->pin_b == y->pin_b && x->k == y->k;
-}
+/* gen_put_pending - what the flags register follows from in memory, if that was put off; @written: the register too. */
+void gen_put_pending(Gen *g, bool written);
+/* gen_want_flags - the flags register in memory, which nobody has put in this part. rax, rcx and rdx are lost. */
+void gen_want_flags(Gen *g);
+/* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part. */
+bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how);
 
 /* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);

@@ -74,16 +74,34 @@ static void set_wide(Cpu *cpu, const JitPlace *p, const uint64_t v[2])
 /* ---- pinned guest registers ---- */
 
 /* The flags register, where generated code has not written it. */
-static void put_flags(Cpu *cpu, const JitSite *s, IrFlagsKind kind, bool wide, bool from_result, uint64_t a, uint64_t b)
+static void put_packed(const Jit *j, Cpu *cpu, uint32_t packed)
+{
+    memcpy((uint8_t *)cpu + j->flags_offset, &packed, sizeof(packed));
+    cpu->flags_how = 0;
+}
+
+static void put_flags(const Jit *j, Cpu *cpu, IrFlagsKind kind, bool wide, bool from_result, uint64_t a, uint64_t b)
 {
     unsigned width = wide ? 64 : 32;
-    uint32_t packed;
 
     if (from_result) {
         a = kind == IR_FLAGS_SUB ? a + b : a - b;
     }
-    packed = ir_eval_flags(kind, width, a & mask64(width), b & mask64(width), kind == IR_FLAGS_SUB);
-    memcpy((uint8_t *)cpu + s->code->flags_offset, &packed, sizeof(packed));
+    put_packed(j, cpu, ir_eval_flags(kind, width, a & mask64(width), b & mask64(width), kind == IR_FLAGS_SUB));
+}
+
+void jit_write_flags(const Jit *j, Cpu *cpu, uint32_t how)
+{
+    uint64_t a, b = how >> JIT_HOW_B & mask64(JIT_HOW_BITS);
+
+    if (how == 0) {
+        return;
+    }
+    memcpy(&a, (uint8_t *)cpu + (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) * 8, sizeof(a));
+    if (!(how & JIT_HOW_CONSTANT)) {
+        memcpy(&b, (uint8_t *)cpu + b * 8, sizeof(b));
+    }
+    put_flags(j, cpu, (IrFlagsKind)((how & JIT_HOW_KIND) - 1), how & JIT_HOW_WIDE, how & JIT_HOW_FROM_RESULT, a, b);
 }
 
 /* Those of a comparison, which has raised its exceptions already. */
@@ -92,7 +110,6 @@ static void put_fp_flags(const Jit *j, Cpu *cpu, const JitSite *s)
     uint64_t a = get(j, cpu, &s->flags.a), b = get(j, cpu, &s->flags.b);
     float    x32, y32;
     double   x, y;
-    uint32_t packed;
 
     memcpy(&x32, &a, sizeof(x32));
     memcpy(&y32, &b, sizeof(y32));
@@ -102,8 +119,8 @@ static void put_fp_flags(const Jit *j, Cpu *cpu, const JitSite *s)
         x = (double)x32;
         y = (double)y32;
     }
-    packed = x != x || y != y ? IR_PACK_C | IR_PACK_V : x < y ? IR_PACK_N : x == y ? IR_PACK_Z | IR_PACK_C : IR_PACK_C;
-    memcpy((uint8_t *)cpu + s->code->flags_offset, &packed, sizeof(packed));
+    put_packed(j, cpu, x != x || y != y ? IR_PACK_C | IR_PACK_V : x < y ? IR_PACK_N :
+                       x == y ? IR_PACK_Z | IR_PACK_C : IR_PACK_C);
 }
 
 static void write_flags(const Jit *j, Cpu *cpu, const JitSite *s)
@@ -111,14 +128,10 @@ static void write_flags(const Jit *j, Cpu *cpu, const JitSite *s)
     if (s->flags.valid && s->flags.fp != 0) {
         put_fp_flags(j, cpu, s);
     } else if (s->flags.valid) {
-        put_flags(cpu, s, (IrFlagsKind)s->flags.kind, s->flags.wide, s->flags.from_result, get(j, cpu, &s->flags.a),
+        put_flags(j, cpu, (IrFlagsKind)s->flags.kind, s->flags.wide, s->flags.from_result, get(j, cpu, &s->flags.a),
                   get(j, cpu, &s->flags.b));
-    } else if (s->recipe != 0 && cpu->flags_lazy) {
-        const JitRecipe *r = &s->code->recipe[s->recipe - 1];
-        const uint64_t  *gpr = cpu->saved.gpr;
-
-        put_flags(cpu, s, (IrFlagsKind)r->kind, r->wide, r->from_result, gpr[s->code->pin[r->pin_a].host],
-                  r->pin_b >= 0 ? gpr[s->code->pin[r->pin_b].host] : (uint64_t)(int64_t)r->k);
+    } else {
+        jit_write_flags(j, cpu, s->flags_how != 0 ? s->flags_how : cpu->flags_how);
     }
 }
 
