@@ -263,6 +263,13 @@ bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value)
     return true;
 }
 
+bool cpu_is_mapped(const Cpu *cpu, uint64_t va, CpuAccess access)
+{
+    CpuTlb *t = cpu->tlb[0];
+
+    return va - tlb_slot(access == CPU_WRITE ? t->write : t->read, va)->tag < PAGE_SIZE;
+}
+
 bool cpu_load(Cpu *cpu, uint64_t va, IrMem mem, uint64_t value[2])
 {
     return cpu_load_slow(cpu, va, mem, value);

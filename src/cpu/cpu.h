@@ -213,6 +213,9 @@ void cpu_set_deadline(Cpu *cpu, int64_t deadline_ns);
 bool cpu_load(Cpu *cpu, uint64_t va, IrMem mem, uint64_t value[2]);
 bool cpu_store(Cpu *cpu, uint64_t va, IrMem mem, const uint64_t value[2]);
 
+/* cpu_is_mapped - an access to @va in space 0 is known not to fault. False: nothing is known. */
+bool cpu_is_mapped(const Cpu *cpu, uint64_t va, CpuAccess access);
+
 /* ---- translation contexts ---- */
 
 /**

@@ -361,6 +361,15 @@ static void flush_va(CpuTlb *t, uint64_t va, uint64_t len)
     }
 }
 
+/* Translations went. Chains of blocks cross pages through the jump cache, which knows; so they go on unless the page
+ * that runs may be another now. */
+static void recheck_page(Cpu *cpu)
+{
+    if (cpu->run->active && tlb_find_fetch(cpu->tlb[0], cpu_current_pc(cpu)) == NULL) {
+        run_recheck(cpu);
+    }
+}
+
 void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
@@ -370,7 +379,7 @@ void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque
             empty(t);
         }
     }
-    run_recheck(cpu);
+    recheck_page(cpu);
 }
 
 void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque, uint64_t va,
@@ -386,7 +395,7 @@ void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), con
             flush_va(t, base, span < len ? UINT64_MAX : span);
         }
     }
-    run_recheck(cpu);
+    recheck_page(cpu);
 }
 
 /* ---- invalidation by what an entry leads to ---- */

@@ -194,6 +194,16 @@ void a64_esb(A64Cpu *cpu);
 /* a64_msr_imm - MSR (immediate) to a PSTATE field: op1, op2 and CRm as encoded. */
 bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm);
 
+/* PSTATE.{D, A, I, F}, bits 3:0. */
+static inline unsigned a64_daif(const A64Cpu *cpu)
+{
+    return (unsigned)cpu->d << 3 | (unsigned)cpu->a << 2 | (unsigned)cpu->i << 1 | cpu->f;
+}
+
+/* a64_set_daif - the same, not at EL0. The block ends; what follows need not come through the
+ * run loop: when it must (an interrupt is pending, debug exceptions may happen now), no block is entered by itself. */
+void a64_set_daif(A64Cpu *cpu, unsigned daif);
+
 void a64_fp_trap(A64Cpu *cpu);            /* FP or SIMD use while the key says A64_KEY_FP_TRAP */
 void a64_bti_fault(A64Cpu *cpu);          /* EC 0x0d with PSTATE.BTYPE */
 void a64_pac_fail(A64Cpu *cpu, bool data_key, bool b_key); /* FEAT_FPAC, EC 0x1c */

@@ -105,9 +105,8 @@ uint64_t a64_get_spsr(const A64Cpu *cpu)
 {
     return (uint64_t)cpu->nzcv << 28 | (uint64_t)cpu->tco << 25 | (uint64_t)cpu->dit << 24 |
            (uint64_t)cpu->uao << 23 | (uint64_t)cpu->pan << 22 | (uint64_t)cpu->ss << 21 | (uint64_t)cpu->il << 20 |
-           (uint64_t)cpu->ssbs << 12 | (uint64_t)(cpu->btype & 3) << 10 | (uint64_t)cpu->d << 9 |
-           (uint64_t)cpu->a << 8 | (uint64_t)cpu->i << 7 | (uint64_t)cpu->f << 6 | (uint64_t)cpu->el << 2 |
-           cpu->sp_sel;
+           (uint64_t)cpu->ssbs << 12 | (uint64_t)(cpu->btype & 3) << 10 |
+           (uint64_t)a64_daif(cpu) << 6 | (uint64_t)cpu->el << 2 | cpu->sp_sel;
 }
 
 static void set_masks_and_flags(A64Cpu *cpu, uint64_t spsr)
@@ -238,6 +237,21 @@ void a64_eret(A64Cpu *cpu, uint64_t pc)
     a64_unmasked(cpu);
 }
 
+void a64_set_daif(A64Cpu *cpu, unsigned daif)
+{
+    bool d = daif >> 3 & 1;
+
+    if (d != cpu->d && (cpu->el1.mdscr & (MDSCR_SS | MDSCR_MDE))) {
+        cpu_attend(&cpu->cpu); /* A64_KEY_SS may change */
+    }
+    cpu->key_valid &= d == cpu->d;
+    cpu->d = d;
+    cpu->a = daif >> 2 & 1;
+    cpu->i = daif >> 1 & 1;
+    cpu->f = daif & 1;
+    a64_unmasked(cpu);
+}
+
 /* MSR (immediate). DDI 0487, "MSR (immediate)"; UAO, PAN and SPSel need EL1. */
 bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm)
 {
@@ -272,12 +286,7 @@ bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm)
         return true;
     case 036:
     case 037:
-        cpu->d = crm & 8 ? field == 036 : cpu->d;
-        cpu->key_valid = false;
-        cpu->a = crm & 4 ? field == 036 : cpu->a;
-        cpu->i = crm & 2 ? field == 036 : cpu->i;
-        cpu->f = crm & 1 ? field == 036 : cpu->f;
-        a64_unmasked(cpu);
+        a64_set_daif(cpu, field == 036 ? a64_daif(cpu) | crm : a64_daif(cpu) & ~crm);
         return true;
     default:
         a64_undefined_now(cpu);

@@ -358,9 +358,23 @@ static bool physical_pending(const A64Cpu *cpu, A64ExcKind kind)
     return cpu->line[kind == A64_EXC_IRQ ? A64_LINE_IRQ : kind == A64_EXC_FIQ ? A64_LINE_FIQ : A64_LINE_SERROR];
 }
 
+/* Asked at every unmasking, so the common answer comes first. */
+static bool nothing_pending(const A64Cpu *cpu)
+{
+    bool line = false;
+
+    for (A64Line n = 0; n < A64_N_LINES; n++) {
+        line |= cpu->line[n];
+    }
+    return !line && !(cpu->el2.hcr & (HCR_VI | HCR_VF | HCR_VSE));
+}
+
 /* DDI 0487, "WFI wake-up events": masks of PSTATE do not count. */
 bool a64_interrupt_pending(const A64Cpu *cpu)
 {
+    if (nothing_pending(cpu)) {
+        return false;
+    }
     for (A64ExcKind kind = A64_EXC_IRQ; kind <= A64_EXC_SERROR; kind++) {
         if (physical_pending(cpu, kind) || virtual_pending(cpu, kind)) {
             return true;

@@ -177,6 +177,7 @@ static uint64_t do_msr_imm(void *opaque, uint64_t a, uint64_t b, uint64_t c, uin
 }
 
 static const IrHelper msr_immediate = { "msr_imm", IR_VOID, 0, ENDS, .fn.scalar = do_msr_imm };
+static const IrHelper msr_daif = { "msr_daif", IR_VOID, 0, IR_READS | IR_WRITES, .fn.scalar = do_msr_imm };
 
 /* MSR DAIFSet of A, I and F: masking never lets an interrupt in, so the block goes on. */
 static void mask_interrupts(A64Trans *t, unsigned bits)
@@ -193,19 +194,23 @@ static void mask_interrupts(A64Trans *t, unsigned bits)
 /* MSR (immediate): UAO, PAN, SPSel, SSBS, DIT, DAIFSet, DAIFClr. */
 A64("1101010100000 op1 0100 CRm op2 11111", msr_imm)
 {
-    bool daif_set = f->op1 == 3 && f->op2 == 6;
+    bool daif = f->op1 == 3 && f->op2 >= 6 && t->el != 0;
     bool exists =
         f->op1 == 0 ? f->op2 >= 3 && f->op2 <= 5 : f->op1 == 3 && f->op2 != 0 && (f->op2 < 3 || f->op2 > 5);
 
     if (!exists) {
         return a64_undefined(t);
     }
-    if (daif_set && !(f->CRm & 8) && t->el != 0) { /* D gates debug exceptions, which the block key holds */
+    if (daif && f->op2 == 6 && !(f->CRm & 8)) { /* D gates debug exceptions, which the block key holds */
         mask_interrupts(t, f->CRm);
         return;
     }
-    ir_call(t->ir, &msr_immediate, 0, 0, 0, f->op1 << 8 | f->op2 << 4 | f->CRm);
-    a64_leave(t);
+    ir_call(t->ir, daif ? &msr_daif : &msr_immediate, 0, 0, 0, f->op1 << 8 | f->op2 << 4 | f->CRm);
+    if (daif) {
+        a64_jump(t, t->pc + 4); /* see a64_set_daif() */
+    } else {
+        a64_leave(t);
+    }
 }
 
 /* ---- system registers ---- */
@@ -246,11 +251,14 @@ static unsigned effects_of(uint32_t enc)
 
 static void emit_msr(A64Trans *t, const IrHelper *plain, uint32_t enc, unsigned Rt, IrRef value)
 {
-    bool ends = effects_of(enc) != SYSREG_PLAIN;
+    unsigned effects = effects_of(enc);
+    bool     ends = (effects & ~(SYSREG_MEMORY | SYSREG_TLB)) != 0;
 
     ir_call(t->ir, ends ? &msr_ends : plain, value, 0, 0, enc | Rt << 16);
     if (ends) {
         a64_leave(t);
+    } else if (effects & SYSREG_TLB) {
+        a64_jump(t, t->pc + 4);
     }
 }
 
@@ -279,11 +287,16 @@ static bool direct_register(const A64Trans *t, uint32_t enc, bool write, unsigne
 
 static uint64_t do_read_daif(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
 {
-    const A64Cpu *cpu = opaque;
-
-    return (uint64_t)cpu->d << 9 | (uint64_t)cpu->a << 8 | (uint64_t)cpu->i << 7 | (uint64_t)cpu->f << 6;
+    return (uint64_t)a64_daif(opaque) << 6;
 }
 
+static uint64_t do_write_daif(void *opaque, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)
+{
+    a64_set_daif(opaque, a >> 6 & 15);
+    return 0;
+}
+
+static const IrHelper write_daif = { "write_daif", IR_VOID, 1, IR_READS | IR_WRITES, .fn.scalar = do_write_daif };
 static const IrHelper read_daif = { "read_daif", IR_I64, 0, IR_READS, .fn.scalar = do_read_daif };
 
 /* FPSR through helpers: what inline operations raised is in it only then. */
@@ -343,6 +356,9 @@ static bool msr_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         if (a64_fp_check(t)) {
             ir_call(t->ir, &write_fpsr, a64_x(t, IR_I32, Rt), 0, 0, 0);
         }
+    } else if (enc == ENC_DAIF && t->el != 0) {
+        ir_call(t->ir, &write_daif, a64_x(t, IR_I64, Rt), 0, 0, 0);
+        a64_jump(t, t->pc + 4);
     } else if (direct_register(t, enc, true, &reg)) {
         ir_put(t->ir, reg, a64_x(t, IR_I64, Rt));
     } else {

@@ -84,7 +84,7 @@ static uint64_t read_isr(A64Cpu *cpu, const A64Sysreg *r) { return a64_isr(cpu);
 
 static uint64_t read_daif(A64Cpu *cpu, const A64Sysreg *r)
 {
-    return (uint64_t)cpu->d << 9 | (uint64_t)cpu->a << 8 | (uint64_t)cpu->i << 7 | (uint64_t)cpu->f << 6;
+    return (uint64_t)a64_daif(cpu) << 6;
 }
 
 static void write_sp_sel(A64Cpu *cpu, const A64Sysreg *r, uint64_t v) { a64_switch_sp(cpu, cpu->el, v & 1); }

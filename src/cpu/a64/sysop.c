@@ -166,7 +166,7 @@ static A64Access el2_exists(A64Cpu *cpu, const A64Sysreg *r, bool write)
     A64_SYSREG(ident, .name = #ident, .enc = A64_SYS_ENC(op1, crn, crm, op2), .min_el = 9, .min_el_write = level, \
                .offset = -1, __VA_ARGS__)
 #define TLBI(ident, op1, crm, op2, level, fn, check) \
-    OP(TLBI_##ident, op1, 8, crm, op2, level, .write = fn, .access = check, .effects = SYSREG_CONTEXT)
+    OP(TLBI_##ident, op1, 8, crm, op2, level, .write = fn, .access = check, .effects = SYSREG_TLB)
 
 /* The three shareabilities of a form: non-shareable, inner, outer. */
 #define TLBI3(ident, op1, crm, crm_is, crm_os, op2, level, fn, check)  \
@@ -355,6 +355,9 @@ static void by_address(A64Cpu *cpu, const A64Sysreg *r, uint64_t va)
 
     req.cache_op = true;
     req.write = op1_of(r) == 0 && crm_of(r) == 6;
+    if (cpu_is_mapped(&cpu->cpu, va, req.write ? CPU_WRITE : CPU_READ)) {
+        return;
+    }
     a64_walk(cpu, &req, va, &w);
     /* A privileged operation needs no permission to read; nothing is cached, so memory that is not there or
      * not ours is no fault either. */

@@ -43,6 +43,7 @@ enum {
     SYSREG_IRQ = 4,       /* may change interrupt state: look at interrupts after the instruction */
     SYSREG_KEY = 8,       /* changes what the block key is made of */
     SYSREG_MEMORY = 16,   /* reads or writes guest memory */
+    SYSREG_TLB = 32,      /* drops translations: the next instruction is fetched anew */
 };
 
 #define A64_SYSREG(ident, ...)                                                                       \
