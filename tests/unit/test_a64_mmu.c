@@ -902,6 +902,43 @@ static void test_tlbi(void **state)
     test_machine_free(&t);
 }
 
+static void set_asid(A64Cpu *cpu, uint64_t asid)
+{
+    a64_msr(cpu, A64_SYSREG_ENC(3, 0, 2, 0, 0), 0, L1 | asid << 48);
+}
+
+/* With PAN, what is cached of global pages serves privileged code under every ASID; pages of one ASID do not. */
+static void test_global_contexts(void **state)
+{
+    FaultRow    row = { "global", 1, NS, CPU_READ, 0x1000 };
+    TestMachine t;
+
+    test_machine_init(&t);
+    prepare(&t, &row);
+    test_poke64(&t, DATA, 1);
+    test_poke64(&t, CODE, 2);
+    assert_true(a64_msr_imm(t.cpu, 0, 4, 1));
+    assert_int_equal(load(t.cpu, 0x1000), 1);
+    test_poke64(&t, L3 + 8, PAGE(CODE));
+    set_asid(t.cpu, 5);
+    assert_int_equal(load(t.cpu, 0x1000), 1);
+    tlbi(t.cpu, "TLBI_ASIDE1IS", 5ull << 48);
+    assert_int_equal(load(t.cpu, 0x1000), 1);
+    tlbi(t.cpu, "TLBI_VAE1IS", 1 | 5ull << 48);
+    assert_int_equal(load(t.cpu, 0x1000), 2);
+
+    test_poke64(&t, L3 + 8 * 2, PAGE(DATA) | 1 << 11);
+    assert_int_equal(load(t.cpu, 0x2000), 1);
+    test_poke64(&t, L3 + 8 * 2, PAGE(CODE) | 1 << 11);
+    set_asid(t.cpu, 0);
+    assert_int_equal(load(t.cpu, 0x2000), 2);
+    set_asid(t.cpu, 5);
+    assert_int_equal(load(t.cpu, 0x2000), 1);
+    tlbi(t.cpu, "TLBI_ASIDE1IS", 5ull << 48);
+    assert_int_equal(load(t.cpu, 0x2000), 2);
+    test_machine_free(&t);
+}
+
 /* LDTR's context: EL0's view of the regime. PAN is part of the context. */
 static void test_privilege_contexts(void **state)
 {
@@ -927,7 +964,7 @@ int main(void)
         cmocka_unit_test(test_gpc_address),        cmocka_unit_test(test_fill),
         cmocka_unit_test(test_stage2_walk),        cmocka_unit_test(test_at),
         cmocka_unit_test(test_at_stage2_abort),    cmocka_unit_test(test_tlbi),
-        cmocka_unit_test(test_privilege_contexts),
+        cmocka_unit_test(test_global_contexts),    cmocka_unit_test(test_privilege_contexts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

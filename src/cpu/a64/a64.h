@@ -93,6 +93,7 @@ struct A64Cpu {
     uint8_t  excl_size;     /* bytes */
     uint64_t excl_va, excl_value[2];
 
+    uint8_t  asid_bound;     /* bit per Pas: privileged code there uses pages of one ASID: a64_bind_asid() */
     bool     key_valid;      /* block_key is that of the current state but for BTYPE */
     uint64_t block_key;
 

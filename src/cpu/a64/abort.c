@@ -209,6 +209,9 @@ bool a64_fill(Cpu *c, uint64_t va, unsigned size, CpuAccess access, unsigned spa
         raise_watchpoint(cpu, va, req.write);
         return false;
     }
+    if (w.not_global) {
+        a64_bind_asid(cpu, &req);
+    }
     *out = (CpuFill){
         .pa = w.pa,
         .pas = w.pas,

@@ -414,6 +414,7 @@ void a64_reset(A64Cpu *cpu)
     cpu->cntfrq = A64_COUNTER_HZ;
     cpu->fpcr = cpu->fpsr = 0;
     cpu->event = cpu->excl_valid = false;
+    cpu->asid_bound = 0;
     cpu->cpu.waiting = false;
     a64_sysreg_foreach(reset_register, cpu);
     cpu->el2.vpidr = cpu->midr;

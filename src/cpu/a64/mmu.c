@@ -738,23 +738,40 @@ static uint16_t asid(uint64_t tcr, uint64_t ttbr0, uint64_t ttbr1)
     return (uint16_t)(ttbr >> 48 & (tcr & BIT(36) ? 0xffff : 0xff));
 }
 
+/* Privileged accesses with PAN reach the kernel's own memory, which is global: one context serves them under every
+ * ASID, and a new process finds the kernel's translations there. Once a page that is not global is met, each ASID has
+ * its own. */
+static bool any_asid(const A64Cpu *cpu, const A64Request *req)
+{
+    return req->pan && !(cpu->asid_bound & 1u << req->security);
+}
+
 /* Whatever distinguishes translations, so that a switch of process, guest or world drops nothing. Bits 1:0
- * regime, 2 unprivileged, 3 PAN, 5:4 security, 6 stage 1 on, 7 stage 2 on, 31:16 ASID, 47:32 VMID. */
+ * regime, 2 unprivileged, 3 PAN, 5:4 security, 6 stage 1 on, 7 stage 2 on, 8 any ASID, 31:16 ASID, 47:32 VMID. */
 static uint64_t context_tag(const A64Cpu *cpu, unsigned space)
 {
     A64Request req = a64_request(cpu, space);
+    bool       any = any_asid(cpu, &req);
     uint64_t   tag = req.regime | (uint64_t)req.user << 2 | (uint64_t)req.pan << 3 | (uint64_t)req.security << 4;
     Stage1     s;
 
     s1_config(cpu, req.regime, 0, &s);
-    tag |= (uint64_t)s.on << 6 | (uint64_t)stage2_on(cpu, &req) << 7;
+    tag |= (uint64_t)s.on << 6 | (uint64_t)stage2_on(cpu, &req) << 7 | (any ? A64_TAG_ANY_ASID : 0);
     if (req.regime == A64_REGIME_EL10) {
-        tag |= (uint64_t)asid(cpu->el1.tcr, cpu->el1.ttbr0, cpu->el1.ttbr1) << 16;
+        tag |= any ? 0 : (uint64_t)asid(cpu->el1.tcr, cpu->el1.ttbr0, cpu->el1.ttbr1) << 16;
         tag |= a64_el2_enabled(cpu) ? (uint64_t)a64_vmid(cpu) << 32 : 0;
-    } else if (req.regime == A64_REGIME_EL20) {
+    } else if (req.regime == A64_REGIME_EL20 && !any) {
         tag |= (uint64_t)asid(cpu->el2.tcr, cpu->el2.ttbr0, cpu->el2.ttbr1) << 16;
     }
     return tag;
+}
+
+void a64_bind_asid(A64Cpu *cpu, const A64Request *req)
+{
+    if (any_asid(cpu, req)) {
+        cpu->asid_bound |= 1u << req->security;
+        a64_select_contexts(cpu);
+    }
 }
 
 void a64_select_contexts(A64Cpu *cpu)

@@ -27,7 +27,7 @@ static bool in_scope(uint64_t tag, const void *opaque)
 
     return (s->regimes & 1u << regime) && (s->any_security || s->security == A64_TAG_SECURITY(tag)) &&
            (!s->by_vmid || regime != A64_REGIME_EL10 || s->vmid == A64_TAG_VMID(tag)) &&
-           (!s->by_asid || s->asid == A64_TAG_ASID(tag));
+           (!s->by_asid || (s->asid == A64_TAG_ASID(tag) && !(tag & A64_TAG_ANY_ASID)));
 }
 
 /* op1 0: EL1&0, or EL2&0 for a host at EL2. op1 4: EL2 or EL2&0, and with "E1" names EL1&0. op1 6: EL3. */

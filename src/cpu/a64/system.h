@@ -205,6 +205,9 @@ A64Request a64_request(const A64Cpu *cpu, unsigned space);
 /* The whole translation: both stages and the granule protection check of the result. */
 void a64_walk(A64Cpu *cpu, const A64Request *req, uint64_t va, A64Walk *out);
 
+/* a64_bind_asid - the request met a page that is not global: a translation of it goes to a context of one ASID. */
+void a64_bind_asid(A64Cpu *cpu, const A64Request *req);
+
 /* The exception for a failed walk of @va. */
 void a64_raise_fault(A64Cpu *cpu, const A64Request *req, const A64Walk *w, uint64_t va);
 
@@ -218,6 +221,7 @@ void a64_bus_error(Cpu *cpu, uint64_t va, uint64_t pa, CpuAccess access, MemResu
 /* Context tags, see a64_select_contexts(). */
 #define A64_TAG_REGIME(tag)   ((A64Regime)((tag) & 3))
 #define A64_TAG_SECURITY(tag) ((Pas)((tag) >> 4 & 3))
+#define A64_TAG_ANY_ASID      BIT(8)
 #define A64_TAG_ASID(tag)     ((uint16_t)((tag) >> 16))
 #define A64_TAG_VMID(tag)     ((uint16_t)((tag) >> 32))
 
