@@ -302,11 +302,19 @@ typedef struct Source {
     bool           guarded;
 } Source;
 
-/* The code at @pc; false after an exception was raised. */
+/* The code at @pc, which fetches find by @f. */
+static Source source_of(const Cpu *cpu, uint64_t pc, uint64_t key, const FetchEntry *f)
+{
+    bool writable;
+
+    return (Source){ .pc = pc, .key = key, .pa = f->pa | (pc & ~PAGE_MASK), .guarded = f->guarded,
+                     .host_page = memory_host_page(cpu->memory, f->pa, &writable) };
+}
+
+/* The same; false after an exception was raised. */
 static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
 {
     FetchEntry *f = tlb_find_fetch(cpu->tlb[0], pc);
-    bool        writable;
 
     if (f == NULL) {
         CpuFill fill = { 0 };
@@ -317,8 +325,7 @@ static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
         }
         f = tlb_fill_fetch(cpu->tlb[0], pc, &fill);
     }
-    *s = (Source){ .pc = pc, .key = key, .pa = f->pa | (pc & ~PAGE_MASK), .guarded = f->guarded };
-    s->host_page = memory_host_page(cpu->memory, f->pa, &writable);
+    *s = source_of(cpu, pc, key, f);
     if (s->host_page == NULL) {
         bool decodes = memory_find(cpu->memory, s->pa) != NULL;
 
@@ -414,7 +421,7 @@ static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
 /* What is kept becomes machine code when there is a generator for it. */
 static LowerResult lower(CpuEngine *e, const Source *s, Arena *arena, CpuBlock **b)
 {
-    const JitSource from = { s->pc, s->key, s->pa };
+    const JitSource from = { s->pc, s->key };
 
     return e->jit != NULL && arena == &e->arena ? jit_compile(e->jit, e->ir, &from, arena, b)
                                                 : lower_block(e->ir, arena, b);
@@ -556,24 +563,26 @@ static void cover_parts(const Cpu *cpu, const Region *r, CpuBlock *b, CodePage *
 
 void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
 {
-    CpuEngine *e = cpu->engine;
-    Region     r = { .n = 0 };
-    CpuBlock  *old, *b = NULL;
+    CpuEngine        *e = cpu->engine;
+    const FetchEntry *f = tlb_find_fetch(cpu->tlb[0], pc);
+    Region            r = { .n = 0 };
+    CpuBlock         *old, *b = NULL;
 
-    if (e->reset_wanted || !fetch(cpu, pc, key, &r.source)) {
-        return;
+    jit_cool(cpu, pc); /* whatever comes of it, else it is asked for again right away */
+    if (e->reset_wanted || f == NULL) {
+        return; /* a fetch might raise an exception that running the block does not */
     }
+    r.source = source_of(cpu, pc, key, f);
     old = lookup(e, r.source.pa, pc, key);
     for (unsigned i = 0; i < CPU_REGION_PARTS && e->region_ir[i] == NULL; i++) {
         e->region_ir[i] = ir_block_new(NULL, 0);
     }
-    jit_cool(cpu, r.source.pa, pc);
     if (old == NULL || old->dead || old->region || code_is_breakpoint(e, pc)) {
         return;
     }
     add_part(cpu, &r, pc, key);
     grow(cpu, &r, 0);
-    if (jit_compile_region(e->jit, r.part, r.n, r.source.pa, &e->arena, &b) != LOWER_OK) {
+    if (jit_compile_region(e->jit, r.part, r.n, &e->arena, &b) != LOWER_OK) {
         return; /* the block stays as it is */
     }
     b->pc = pc;

@@ -149,7 +149,7 @@ struct Cpu {
     CpuSaved  saved;
     uint32_t  constants_version; /* of the generator's constants: those that follow are a copy */
     CpuTemp   constant[CPU_CONSTANTS]; /* what generated code reads as operands in memory */
-    uint32_t  heat[CPU_HEAT]; /* generated code: runs until blocks of a slot count as hot */
+    uint32_t  heat[CPU_HEAT]; /* generated code: runs until the blocks of a slot count as hot */
     CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
 };
 
@@ -158,10 +158,15 @@ typedef enum CpuAccel { CPU_ACCEL_AUTO, CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAcc
 
 enum { CPU_CACHE_MIN = 1 << 20, CPU_CACHE_DEFAULT = 128 << 20, CPU_CACHE_MAX = 1 << 30 };
 
+/* A region takes as long to make as it saves in ten thousand runs or so. */
+enum { CPU_HOT_DEFAULT = 8000 };
+
 typedef struct CpuConfig {
     CpuAccel accel;
     size_t   cache_size; /* bytes of machine code, CPU_CACHE_MIN to CPU_CACHE_MAX; what describes it takes memory in
                             proportion. 0: CPU_CACHE_DEFAULT */
+    unsigned hot;        /* runs of a block until a region is made of it; 0: CPU_HOT_DEFAULT. What a guest sees does not
+                            depend on it */
 } CpuConfig;
 
 /**

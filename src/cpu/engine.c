@@ -379,6 +379,7 @@ CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, const CpuConfig *confi
     CpuEngine *e = g_new0(CpuEngine, 1);
 
     e->cache_size = config->cache_size != 0 ? config->cache_size : CPU_CACHE_DEFAULT;
+    e->hot = config->hot != 0 ? config->hot : CPU_HOT_DEFAULT;
     if (!start_jit(e, config->accel, error)) {
         g_free(e);
         return NULL;
@@ -417,7 +418,7 @@ void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clo
     cpu->run = g_new0(CpuRun, 1);
     tlb_init(cpu);
     for (unsigned i = 0; i < CPU_HEAT; i++) {
-        cpu->heat[i] = JIT_HOT;
+        cpu->heat[i] = e->hot;
     }
     g_ptr_array_add(e->cpus, cpu);
 }

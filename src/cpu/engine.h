@@ -189,6 +189,7 @@ struct CpuEngine {
     bool        reset_wanted; /* the arena is to be emptied before the next translation */
     unsigned    resets;
     unsigned    max_block;
+    unsigned    hot;        /* runs that make a block hot */
     IrBlock    *ir;
     IrBlock    *region_ir[CPU_REGION_PARTS]; /* of the parts of the region being formed */
     struct Jit *jit;         /* NULL: the portable executor runs everything */

@@ -19,6 +19,7 @@ static inline CpuConfig test_config(void)
     bool        jit = g_strcmp0(g_getenv("BAILEY_TEST_ACCEL"), "jit") == 0;
 
     return (CpuConfig){
+        .hot = 100, /* tests are short */
         .accel = jit ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP,
         .cache_size = cache != NULL ? (size_t)g_ascii_strtoull(cache, NULL, 0) : 0,
     };

@@ -256,13 +256,32 @@ static void test_data_beside_code(void **state)
     CpuEngineStats before, after;
 
     m->cpu->s.x[1] = CODE + sizeof(beside_code);
-    run(m, 40, CPU_STOP_TIME);
+    run(m, 800, CPU_STOP_TIME); /* a region is made of it, where they are */
     cpu_engine_stats(m->engine, &before);
     run(m, 400, CPU_STOP_TIME);
     cpu_engine_stats(m->engine, &after);
     assert_int_equal(after.blocks, before.blocks);
     assert_true(memory_has_code(m->memory, CODE));
-    assert_int_equal(read_ram(m, CODE + sizeof(beside_code)), 110);
+    assert_int_equal(read_ram(m, CODE + sizeof(beside_code)), 300);
+    toy_machine_free(m);
+}
+
+/* Making a region looks for no translation of the page that running the code did not look for. */
+static void test_hot_without_translation(void **state)
+{
+    enum { FAR = CODE + FETCH_ENTRIES * PAGE_SIZE }; /* which takes the place of the first page's fetch entry */
+    const uint32_t near[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_BR, 0, 5, 0) }, far[] = { TOY(TOY_BR, 0, 6, 0) };
+    ToyMachine    *m = MACHINE(near);
+
+    toy_map(m, FAR, CODE + 0x1000, 0x1000);
+    toy_load(m, CODE + 0x1100, far, ARRAY_LEN(far));
+    m->cpu->s.x[5] = FAR + 0x100; /* another slot of the jump cache */
+    m->cpu->s.x[6] = CODE;
+    run(m, 30, CPU_STOP_TIME);
+    m->cpu->map[0].no_exec = true; /* without a word: what is known of the page may be used on */
+    run(m, 30000, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_NONE);
+    assert_int_equal(m->cpu->s.x[3], 10010);
     toy_machine_free(m);
 }
 
@@ -937,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_self_modifying),
         cmocka_unit_test(test_data_beside_code),
         cmocka_unit_test(test_data_where_code_was),
+        cmocka_unit_test(test_hot_without_translation),
         cmocka_unit_test(test_code_dropped_exactly),
         cmocka_unit_test(test_code_written_by_dma),
         cmocka_unit_test(test_key),

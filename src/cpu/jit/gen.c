@@ -1573,15 +1573,13 @@ void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
 
 /* ---- the whole ---- */
 
-static unsigned heat_slot(uint64_t pa, uint64_t pc)
+/* Neighbours have slots side by side. */
+static unsigned heat_slot(uint64_t pc)
 {
-    return (unsigned)((pa ^ pc) >> 2) & (CPU_HEAT - 1);
+    return (unsigned)((pc >> 2) + (pc >> PAGE_BITS) * 0x9e3779b1u) & (CPU_HEAT - 1);
 }
 
-void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc)
-{
-    cpu->heat[heat_slot(pa, pc)] = JIT_HOT;
-}
+void jit_cool(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = cpu->engine->hot; }
 
 static void emit_body(Gen *g, unsigned part)
 {
@@ -1643,13 +1641,13 @@ static bool has_floating_point(const Gen *g)
     return false;
 }
 
-static void emit_entry(Gen *g, uint64_t pa)
+static void emit_entry(Gen *g)
 {
     uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
 
     gen_count_time(g, 0, &g->entry_out);
     if (!g->region) {
-        int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(pa, g->parts[0].pc) * sizeof(uint32_t));
+        int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(g->parts[0].pc) * sizeof(uint32_t));
 
         asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
         asm_jcc(&g->as, CC_S, &g->entry_hot);
@@ -1719,7 +1717,7 @@ static void find_shape(Gen *g)
     }
 }
 
-static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
+static LowerResult generate(Gen *g, CpuBlock **out)
 {
     Jit     *j = g->j;
     Arena    before = *g->arena;
@@ -1738,7 +1736,7 @@ static LowerResult generate(Gen *g, uint64_t pa, CpuBlock **out)
         asm_align(&g->as, 16);
         g->code->entry = g->as.p;
         g->entry_out = g->entry_hot = ASM_LABEL;
-        emit_entry(g, pa);
+        emit_entry(g);
         for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
             emit_body(g, p);
         }
@@ -1772,8 +1770,7 @@ Gen *gen_new(void)
     return g;
 }
 
-static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, uint64_t pa, Arena *arena,
-                           CpuBlock **out)
+static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, Arena *arena, CpuBlock **out)
 {
     Gen        *g = j->gen;
     LowerResult res;
@@ -1785,7 +1782,7 @@ static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region
     g->region = region;
     code_mem_begin(&j->mem);
     asm_init(&g->as, j->mem.write + j->mem.used, j->mem.size - j->mem.used, j->mem.run - j->mem.write);
-    res = generate(g, pa, out);
+    res = generate(g, out);
     code_mem_end(&j->mem);
     return res;
 }
@@ -1794,10 +1791,10 @@ LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *ar
 {
     JitPart part = { ir, s->pc, s->key };
 
-    return compile(j, &part, 1, false, s->pa, arena, out);
+    return compile(j, &part, 1, false, arena, out);
 }
 
-LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out)
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out)
 {
-    return compile(j, parts, n, true, pa, arena, out);
+    return compile(j, parts, n, true, arena, out);
 }

@@ -19,7 +19,7 @@ void jit_free(Jit *j);
 
 /* What to translate: guest code at @pc, with the key. */
 typedef struct JitSource {
-    uint64_t pc, key, pa;
+    uint64_t pc, key;
 } JitSource;
 
 /* jit_compile - machine code for one block of IR. As lower_block(). */
@@ -32,7 +32,7 @@ typedef struct JitPart {
 } JitPart;
 
 /* jit_compile_region - machine code for several blocks of one page; execution enters at the first. */
-LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out);
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out);
 
 /* jit_settle - report the floating-point exceptions that generated code raised. */
 void jit_settle(Cpu *cpu);
@@ -47,17 +47,15 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to);
 void jit_kill(Jit *j, CpuBlock *b);
 void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by);
 
-/* jit_cool - start counting anew until the blocks that share a counter with this one are hot. */
-void jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc);
+/* jit_cool - start counting anew until the blocks at @pc, and those that share their counter, are hot: CpuEngine.hot
+ * runs, counted per CPU, by the guest's execution alone. */
+void jit_cool(Cpu *cpu, uint64_t pc);
 
 /* jit_reset - all code is gone. */
 void jit_reset(Jit *j);
 
 /* jit_code_bytes - how much there is. */
 size_t jit_code_bytes(const Jit *j);
-
-/* Blocks that run as often as this become part of a region; counted per CPU, by the guest's execution alone. */
-enum { JIT_HOT = 2000 };
 
 /* jit_print - the machine code of a block, disassembled. */
 void jit_print(const Jit *j, const CpuBlock *b, FILE *out);

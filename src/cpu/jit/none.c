@@ -15,7 +15,7 @@ LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *ar
     g_assert_not_reached();
 }
 
-LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out)
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out)
 {
     g_assert_not_reached();
 }
@@ -25,7 +25,7 @@ void     jit_settle(Cpu *cpu) { g_assert_not_reached(); }
 void     jit_link(Jit *j, JitExit *exit, CpuBlock *to) { g_assert_not_reached(); }
 void     jit_kill(Jit *j, CpuBlock *b) { g_assert_not_reached(); }
 void     jit_replace(Jit *j, CpuBlock *b, CpuBlock *by) { g_assert_not_reached(); }
-void     jit_cool(Cpu *cpu, uint64_t pa, uint64_t pc) { g_assert_not_reached(); }
+void     jit_cool(Cpu *cpu, uint64_t pc) { g_assert_not_reached(); }
 void     jit_reset(Jit *j) { g_assert_not_reached(); }
 size_t   jit_code_bytes(const Jit *j) { return 0; }
 void     jit_print(const Jit *j, const CpuBlock *b, FILE *out) { g_assert_not_reached(); }
