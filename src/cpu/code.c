@@ -499,14 +499,14 @@ typedef struct Region {
     Source   source; /* of the entry; all parts are in its page */
 } Region;
 
-static bool has_part(const Region *r, uint64_t pc)
+static JitPart *find_part(Region *r, uint64_t pc, uint64_t key)
 {
     for (unsigned i = 0; i < r->n; i++) {
-        if (r->part[i].pc == pc) {
-            return true;
+        if (r->part[i].pc == pc && r->part[i].key == key) {
+            return &r->part[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Adds the code at @pc when it is of the entry's page and has run before. */
@@ -519,32 +519,80 @@ static void add_part(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
     s.key = key;
     s.pa = (r->source.pa & PAGE_MASK) | (pc & ~PAGE_MASK);
     if (((pc ^ r->source.pc) & PAGE_MASK) != 0 || r->n == CPU_REGION_PARTS || r->insns >= REGION_INSNS ||
-        has_part(r, pc) || (r->n > 0 && lookup(e, s.pa, pc, key) == NULL)) {
+        find_part(r, pc, key) != NULL || (r->n > 0 && lookup(e, s.pa, pc, key) == NULL)) {
         return;
     }
     emit_ir(cpu, &s, e->max_block);
     ir_optimize(e->ir);
     r->insns += e->ir->n_insns;
-    r->part[r->n++] = (JitPart){ e->ir, pc, key };
+    r->part[r->n++] = jit_part(e, e->ir, pc, key);
     e->ir = e->region_ir[r->n - 1];
     e->region_ir[r->n - 1] = (IrBlock *)r->part[r->n - 1].ir;
 }
 
-/* Depth first: what follows a part comes right behind it where that is possible. */
+static void grow(Cpu *cpu, Region *r, unsigned part);
+
+/* What @pc leads to comes right behind it where that is possible: depth first. */
+static void add_parts(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
+{
+    unsigned before = r->n;
+
+    add_part(cpu, r, pc, key);
+    if (r->n > before) {
+        grow(cpu, r, before);
+    }
+}
+
+static void add_by_address(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
+{
+    JitPart *p;
+
+    add_parts(cpu, r, pc, key);
+    p = find_part(r, pc, key);
+    if (p != NULL) {
+        p->by_address = true;
+    }
+}
+
+/* Where exits with this key went, if it is one that only exits to addresses known at run time have. */
+static void add_indirect(Cpu *cpu, Region *r, uint64_t key)
+{
+    const CodePage *page = code_page_find(cpu->engine, r->source.pa);
+
+    for (const CpuBlock *b = page->blocks; b != NULL; b = b->next_page) {
+        if (b->key == key && lookup(cpu->engine, b->pa, b->pc, key) == b) {
+            add_by_address(cpu, r, b->pc, key);
+        }
+    }
+}
+
 static void grow(Cpu *cpu, Region *r, unsigned part)
 {
-    const IrBlock *ir = r->part[part].ir;
+    JitPart        p = r->part[part];
+    const IrBlock *ir = p.ir;
     const IrNode  *x = &ir->node[ir->n - 1];
-    uint64_t       to[2] = { x->op == IR_exit_branch ? x->imm2 : x->imm, x->imm };
-    unsigned       n = ir->ends ? 0 : x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
+    unsigned       before = r->n;
 
-    for (unsigned i = 0; i < n; i++) {
-        unsigned before = r->n;
-
-        add_part(cpu, r, to[i], r->part[part].key);
-        if (r->n > before) {
-            grow(cpu, r, before);
+    if (ir->ends || p.asks_key) {
+        return;
+    }
+    switch (x->op) {
+    case IR_exit_branch:
+        add_parts(cpu, r, x->imm2, p.exit_key);
+        /* fall through */
+    case IR_exit_jump:
+        add_parts(cpu, r, x->imm, p.exit_key);
+        break;
+    case IR_exit_indirect:
+        if (p.exit_key != p.body_key) {
+            add_indirect(cpu, r, p.exit_key);
         }
+        break;
+    default:
+        return;
+    }
+    if (ir->returns != 0 && (r->n > before || find_part(r, x->imm, p.exit_key) != NULL)) {
+        add_by_address(cpu, r, ir->returns, p.body_key);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "cpu/ir/exec.h"
 
 enum {
-    CPU_REGION_PARTS = 16,   /* blocks that become one region, at most */
+    CPU_REGION_PARTS = 32,   /* blocks that become one region, at most */
 
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,

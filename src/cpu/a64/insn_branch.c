@@ -16,13 +16,19 @@ static uint64_t target(const A64Trans *t, uint32_t imm, unsigned bits)
     return t->pc + (uint64_t)(sign_extend64(imm, bits) * 4);
 }
 
+static void set_link(A64Trans *t)
+{
+    a64_set_x(t, IR_I64, 30, ir_const(t->ir, IR_I64, t->pc + 4));
+    ir_returns(t->ir, t->pc + 4);
+}
+
 /* ---- direct branches ---- */
 
 /* B, BL. "Unconditional branch (immediate)". */
 A64("op 00101 imm26", b)
 {
     if (f->op) {
-        a64_set_x(t, IR_I64, 30, ir_const(t->ir, IR_I64, t->pc + 4));
+        set_link(t);
     }
     a64_jump(t, target(t, f->imm26, 26));
 }
@@ -68,7 +74,7 @@ static void jump_register(A64Trans *t, IrRef to, unsigned Rn)
 
 static void call_register(A64Trans *t, IrRef to)
 {
-    a64_set_x(t, IR_I64, 30, ir_const(t->ir, IR_I64, t->pc + 4));
+    set_link(t);
     a64_jump_indirect(t, to, BTYPE_CALL);
 }
 

@@ -59,6 +59,7 @@ struct IrBlock {
     unsigned     n_insns;
     bool         exited;
     bool         ends;      /* a helper with IR_ENDS was called */
+    uint64_t     returns;   /* where the call that is the exit comes back to; 0: it is none */
     IrNode       node[IR_MAX_NODES];
 };
 

@@ -86,6 +86,7 @@ void ir_block_reset(IrBlock *b, const IrReg *regs, size_t n_regs)
     b->n = 1;
     b->n_insns = 0;
     b->exited = b->ends = false;
+    b->returns = 0;
     memset(&b->node[0], 0, sizeof(b->node[0]));
     ir_const(b, IR_I64,
              0); /* IR_ZERO64 and IR_ZERO32: passes cannot insert a node, so these are always there */
@@ -271,6 +272,8 @@ static void append_exit(IrBlock *b, IrNode n)
 void ir_exit_jump(IrBlock *b, uint64_t pc) { append_exit(b, (IrNode){ .op = IR_exit_jump, .imm = pc }); }
 void ir_exit_state(IrBlock *b, uint64_t pc) { append_exit(b, (IrNode){ .op = IR_exit_state, .imm = pc }); }
 void ir_exit_done(IrBlock *b) { append_exit(b, (IrNode){ .op = IR_exit_done }); }
+
+void ir_returns(IrBlock *b, uint64_t pc) { b->returns = pc; }
 
 void ir_exit_branch(IrBlock *b, IrRef cond, uint64_t taken, uint64_t fallthrough)
 {

@@ -312,6 +312,7 @@ void ir_insn(IrBlock *b, uint64_t pc);
 void ir_exit_jump(IrBlock *b, uint64_t pc);                                    /* to a known pc */
 void ir_exit_branch(IrBlock *b, IrRef cond, uint64_t taken, uint64_t fallthrough); /* cond I32, 0 or 1 */
 void ir_exit_indirect(IrBlock *b, IrRef pc);                                   /* I64 */
+void ir_returns(IrBlock *b, uint64_t pc); /* the block's exit is a call, which comes back to @pc: a hint */
 void ir_exit_state(IrBlock *b, uint64_t pc);  /* to a known pc through the run loop: state changed (interrupt
                                                  masks, translation context, exception level) */
 void ir_exit_done(IrBlock *b);                /* the last helper wrote the pc itself (exception, return) */

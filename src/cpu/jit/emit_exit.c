@@ -1,16 +1,20 @@
 /*
  * How blocks and parts end: edges inside a region, direct links within a page, the jump cache for everything else.
  */
+#include <string.h>
+
 #include "cpu/jit/jit_int.h"
 
 /* A key that the code can compare with one instruction. */
 static bool key_fits(uint64_t key) { return fits_i32(key) && (int64_t)key >= 0; }
 
+static uint32_t stored_pins(const Gen *g) { return g->region ? g->written : g->dirty; }
+
 /* The guest's registers are in memory. rax, rcx and rdx are lost. */
 static void store_state(Gen *g)
 {
     gen_put_pending(g, false);
-    gen_store_pins(g, g->region ? g->written : g->dirty);
+    gen_store_pins(g, stored_pins(g));
 }
 
 /* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
@@ -160,16 +164,165 @@ static void emit_branch(Gen *g, const IrNode *n)
     emit_edge(g, taken_first ? n->imm2 : n->imm, true);
 }
 
+/* ---- exits to an address known at run time ---- */
+
+enum { COMPARED = 4 }; /* parts that the address is compared with one by one; for more there is a table */
+
+static bool leads_to(const Gen *g, uint64_t key, unsigned part)
+{
+    return g->region && g->parts[part].by_address && g->parts[part].key == key;
+}
+
+static unsigned count_targets(const Gen *g, uint64_t key)
+{
+    unsigned n = 0;
+
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        n += leads_to(g, key, p);
+    }
+    return n;
+}
+
+static JitTable *find_table(Gen *g, uint64_t key)
+{
+    for (unsigned i = 0; i < g->n_tables; i++) {
+        if (g->table[i].key == key) {
+            return &g->table[i];
+        }
+    }
+    return NULL;
+}
+
+/* For the parts of that key. */
+static void make_table(Gen *g, uint64_t key)
+{
+    JitTable *t = &g->table[g->n_tables++];
+    uint64_t  first = UINT64_MAX, last = 0;
+
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        if (leads_to(g, key, p)) {
+            first = MIN(first, g->parts[p].pc);
+            last = MAX(last, g->parts[p].pc);
+            g->part_state[p].by_table = true;
+        }
+    }
+    *t = (JitTable){ .key = key, .first = first, .n = (unsigned)((last - first) / 4 + 1), .at = g->as.p,
+                     .miss = ASM_LABEL };
+    for (unsigned i = 0; i < t->n; i++) {
+        asm_u32(&g->as, 0);
+    }
+}
+
+void emit_tables(Gen *g)
+{
+    g->n_tables = 0;
+    for (unsigned p = 0; p < g->n_parts && g->n_tables < JIT_MAX_TABLES; p++) {
+        uint64_t key = g->parts[p].exit_key;
+
+        if (g->parts[p].ir->node[g->parts[p].ir->n - 1].op == IR_exit_indirect && !g->parts[p].asks_key &&
+            count_targets(g, key) > COMPARED && find_table(g, key) == NULL) {
+            make_table(g, key);
+        }
+    }
+}
+
+static void set_entry(const Gen *g, const JitTable *t, unsigned i, int32_t to)
+{
+    int32_t offset = to - (int32_t)(t->at - g->as.start);
+
+    if (!g->as.full) {
+        memcpy(t->at + i * sizeof(offset), &offset, sizeof(offset));
+    }
+}
+
+void emit_table_entries(Gen *g)
+{
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        PartState *to = &g->part_state[p];
+
+        if (to->by_table) {
+            asm_bind(&g->as, &to->entry);
+            gen_count_time(g, p, &to->out);
+            asm_jmp(&g->as, &to->body);
+        }
+    }
+    for (unsigned i = 0; i < g->n_tables; i++) {
+        JitTable *t = &g->table[i];
+
+        g->key = t->key;
+        g->ask_key = false;
+        asm_bind(&g->as, &t->miss);
+        gen_store_pins(g, g->written);
+        emit_lookup(g, NULL);
+        for (unsigned k = 0; k < t->n; k++) {
+            set_entry(g, t, k, t->miss.pos);
+        }
+        for (unsigned p = 0; p < g->n_parts; p++) {
+            if (leads_to(g, t->key, p)) {
+                set_entry(g, t, (unsigned)(g->parts[p].pc - t->first) / 4, g->part_state[p].entry.pos);
+            }
+        }
+    }
+}
+
+/* rcx: the pc. */
+static void emit_table_jump(Gen *g, JitTable *t)
+{
+    asm_mov_ri(&g->as, RAX, t->first);
+    asm_mov_rr(&g->as, true, RDX, RCX);
+    asm_alu_rr(&g->as, ALU_SUB, true, RDX, RAX);
+    asm_shift_ri(&g->as, SH_ROR, true, RDX, 2); /* refuses addresses between two instructions, too */
+    asm_alu_ri(&g->as, ALU_CMP, true, RDX, (int32_t)t->n);
+    asm_jcc(&g->as, CC_AE, &t->miss);
+    asm_lea_code(&g->as, RAX, t->at + g->as.to_run);
+    asm_load(&g->as, 2, true, true, RDX, X86_INDEX(RAX, RDX, 2, 0));
+    asm_alu_rr(&g->as, ALU_ADD, true, RAX, RDX);
+    asm_jmp_r(&g->as, RAX);
+}
+
+static void emit_comparisons(Gen *g)
+{
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        AsmLabel next = ASM_LABEL;
+        uint64_t pc = g->parts[p].pc;
+
+        if (!leads_to(g, g->key, p)) {
+            continue;
+        }
+        if (fits_i32(pc)) {
+            asm_alu_ri(&g->as, ALU_CMP, true, RCX, (int32_t)pc);
+        } else {
+            asm_mov_ri(&g->as, RAX, pc);
+            asm_alu_rr(&g->as, ALU_CMP, true, RCX, RAX);
+        }
+        asm_jcc(&g->as, CC_NE, &next);
+        gen_count_time(g, p, &g->part_state[p].out);
+        asm_jmp(&g->as, &g->part_state[p].body);
+        asm_bind(&g->as, &next);
+    }
+}
+
 static void emit_indirect(Gen *g, const IrNode *n)
 {
-    store_state(g);
+    JitTable *t = g->ask_key ? NULL : find_table(g, g->key);
+
+    gen_put_pending(g, false);
     gen_gpr_into(g, n->a, RCX, false);
     if (g->ir->ends) {
+        gen_store_pins(g, stored_pins(g));
         asm_mov_rr(&g->as, true, RAX, RCX);
         asm_jmp_to(&g->as, g->j->leave_state);
-    } else {
-        emit_lookup(g, NULL);
+        return;
     }
+    if (t != NULL) {
+        emit_table_jump(g, t);
+        return;
+    }
+    if (!g->ask_key) {
+        emit_comparisons(g);
+    }
+    gen_store_pins(g, stored_pins(g));
+    emit_lookup(g, NULL);
 }
 
 void emit_exit(Gen *g, const IrNode *n)

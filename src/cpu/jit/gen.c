@@ -1266,26 +1266,38 @@ void gen_want_flags(Gen *g)
     g->flags_in = false;
 }
 
-/* Whether the key may be another after this put; changes with a known effect change the key of the exits. */
-static void note_key(Gen *g, const IrNode *n)
+/* Whether the key is known after this put; changes with a known effect change it. */
+static bool knows_key(const CpuEngine *e, const IrBlock *ir, const IrNode *n, uint64_t *key)
 {
-    const IrReg    *reg = &g->ir->regs[n->imm];
-    const CpuGuest *guest = g->j->engine->cpus->len > 0 ? ((Cpu *)g->j->engine->cpus->pdata[0])->guest : NULL;
+    const IrReg    *reg = &ir->regs[n->imm];
+    const CpuGuest *guest = e->cpus->len > 0 ? ((Cpu *)e->cpus->pdata[0])->guest : NULL;
 
     if (reg->type < IR_I8 || reg->type > IR_I32 || reg->not_key) {
-        return;
+        return true;
     }
-    if (guest == NULL || guest->key_after == NULL || !gen_is_const(g, n->a) ||
-        !guest->key_after(&g->key, (unsigned)n->imm, gen_const(g, n->a))) {
-        g->ask_key = true;
+    return guest != NULL && guest->key_after != NULL && ir->node[n->a].op == IR_const &&
+           guest->key_after(key, (unsigned)n->imm, ir->node[n->a].imm);
+}
+
+JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key)
+{
+    JitPart part = { .ir = ir, .pc = pc, .key = key, .exit_key = key };
+
+    for (unsigned i = 1; i < ir->n; i++) {
+        if (ir->node[i].op == IR_insn) {
+            part.body_key = part.exit_key;
+        }
+        if (ir->node[i].op == IR_put && !knows_key(e, ir, &ir->node[i], &part.exit_key)) {
+            part.asks_key = true;
+        }
     }
+    return part;
 }
 
 static void emit_put(Gen *g, const IrNode *n)
 {
     unsigned reg = (unsigned)n->imm;
 
-    note_key(g, n);
     if ((int)reg == g->flags_reg) {
         g->flags_in = false;
         g->flags_now = g->vanished[g->at] ? n->a : 0;
@@ -1416,8 +1428,8 @@ static void begin_part(Gen *g, unsigned part)
     g->part = part;
     g->ir = ir;
     g->pc = g->parts[part].pc;
-    g->key = g->parts[part].key;
-    g->ask_key = false;
+    g->key = g->parts[part].exit_key;
+    g->ask_key = g->parts[part].asks_key;
     g->insn = UINT_MAX; /* none yet */
     g->insn_pc = 0;
     memset(g->mode, 0, n);
@@ -1678,18 +1690,19 @@ static void emit_entry_exits(Gen *g)
     }
 }
 
-/* Parts that a part may lead to, as bits, by pc alone. */
+/* Parts that a part may lead to, as bits. */
 static uint32_t successors(const Gen *g, unsigned p)
 {
-    const IrNode *x = &g->parts[p].ir->node[g->parts[p].ir->n - 1];
-    uint64_t      to[2] = { x->imm, x->imm2 };
-    unsigned      n = x->op == IR_exit_jump ? 1 : x->op == IR_exit_branch ? 2 : 0;
-    uint32_t      set = 0;
+    const JitPart *from = &g->parts[p];
+    const IrNode  *x = &from->ir->node[from->ir->n - 1];
+    uint32_t       set = 0;
 
-    for (unsigned k = 0; k < n; k++) {
-        for (unsigned q = 0; g->region && q < g->n_parts; q++) {
-            set |= g->parts[q].pc == to[k] ? 1u << q : 0;
-        }
+    for (unsigned q = 0; g->region && !from->asks_key && q < g->n_parts; q++) {
+        const JitPart *to = &g->parts[q];
+        bool leads = x->op == IR_exit_jump ? to->pc == x->imm : x->op == IR_exit_branch ?
+                     to->pc == x->imm || to->pc == x->imm2 : x->op == IR_exit_indirect && to->by_address;
+
+        set |= leads && to->key == from->exit_key ? 1u << q : 0;
     }
     return set;
 }
@@ -1701,7 +1714,8 @@ static void find_shape(Gen *g)
 
     g->flags_reg = find_flags_reg(g->parts[0].ir);
     for (unsigned p = 0; p < g->n_parts; p++) {
-        g->part_state[p] = (PartState){ ASM_LABEL, ASM_LABEL, .n_insns = g->parts[p].ir->n_insns };
+        g->part_state[p] = (PartState){ .body = ASM_LABEL, .out = ASM_LABEL, .entry = ASM_LABEL,
+                                        .n_insns = g->parts[p].ir->n_insns };
         reach[p] = successors(g, p);
         find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
     }
@@ -1733,6 +1747,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         j->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
         g->dirty = 0;
         g->n_cold = 0;
+        emit_tables(g);
         asm_align(&g->as, 16);
         g->code->entry = g->as.p;
         g->entry_out = g->entry_hot = ASM_LABEL;
@@ -1740,6 +1755,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
             emit_body(g, p);
         }
+        emit_table_entries(g);
         for (unsigned p = 0; p < g->n_parts; p++) {
             gen_out_of_time(g, p, &g->part_state[p].out, g->written);
         }
@@ -1789,7 +1805,7 @@ static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region
 
 LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *arena, CpuBlock **out)
 {
-    JitPart part = { ir, s->pc, s->key };
+    JitPart part = jit_part(j->engine, ir, s->pc, s->key);
 
     return compile(j, &part, 1, false, arena, out);
 }

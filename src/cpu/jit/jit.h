@@ -29,7 +29,14 @@ LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *ar
 typedef struct JitPart {
     const IrBlock *ir;
     uint64_t       pc, key;
+    bool           by_address; /* exits that know their address only at run time may lead here */
+    bool           asks_key;   /* the key at its exit is not known; else it is: */
+    uint64_t       exit_key;
+    uint64_t       body_key;   /* the key before its last instruction, which may change it for its target alone */
 } JitPart;
+
+/* jit_part - a part; what follows from @ir is filled in. */
+JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key);
 
 /* jit_compile_region - machine code for several blocks of one page; execution enters at the first. */
 LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out);

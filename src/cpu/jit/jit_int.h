@@ -56,7 +56,7 @@ enum {
     JIT_HOW_BITS = 13,
 };
 
-enum { JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
+enum { JIT_MAX_TABLES = 4, JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 
 /* What C needs of a block while its code runs. Follows the CpuBlock in the arena. */
 typedef struct JitCode {
@@ -177,7 +177,17 @@ typedef struct PartState {
     uint32_t how;         /* how the flags follow on each way into the part; 0: as Cpu.flags_how says */
     uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
     unsigned n_insns;
+    bool     by_table;    /* exits find it in a table: */
+    AsmLabel entry;       /* what they jump to */
 } PartState;
+
+/* Where exits to an address known at run time find the parts of a key: offsets from the table, for each instruction. */
+typedef struct JitTable {
+    uint64_t key, first;
+    unsigned n;
+    uint8_t *at;   /* writable address */
+    AsmLabel miss; /* for other addresses; the pc is in rcx */
+} JitTable;
 
 typedef struct Gen {
     Jit     *j;
@@ -190,6 +200,8 @@ typedef struct Gen {
     PartState part_state[JIT_MAX_PARTS];
     unsigned n_parts, part;
     bool     region;
+    JitTable table[JIT_MAX_TABLES];
+    unsigned n_tables;
 
     /* pins */
     int8_t   pin_of[IR_MAX_REGS]; /* -1: none */
@@ -346,6 +358,10 @@ X86Cond fp_condition(Gen *g, const IrNode *n, IrCond cond);
 /* Whether the helper @mix computes what its first operand @sub, used by nothing else, leaves to it: MODE_FUSED. */
 bool emit_fuses_rounds(const Gen *g, const IrNode *mix, const IrNode *sub);
 void emit_exit(Gen *g, const IrNode *n);
+/* emit_tables - room for what exits to addresses known at run time look up; emit_table_entries - its contents, when all
+ * parts are there. */
+void emit_tables(Gen *g);
+void emit_table_entries(Gen *g);
 
 /* A generator's working state. */
 Gen *gen_new(void);

@@ -20,6 +20,7 @@ LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *
     g_assert_not_reached();
 }
 
+JitPart  jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key) { g_assert_not_reached(); }
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link) { g_assert_not_reached(); }
 void     jit_settle(Cpu *cpu) { g_assert_not_reached(); }
 void     jit_link(Jit *j, JitExit *exit, CpuBlock *to) { g_assert_not_reached(); }
