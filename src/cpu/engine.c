@@ -10,6 +10,7 @@
 
 #include "cpu/ir/block.h"
 #include "cpu/jit/jit.h"
+#include "log.h"
 
 /* ---- exact counts in the middle of a block ---- */
 
@@ -371,6 +372,11 @@ static bool start_jit(CpuEngine *e, CpuAccel accel, GError **error)
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "-accel jit: %s; use -accel interp", why);
         return false;
     }
+#ifdef BAILEY_HAVE_JIT /* elsewhere nobody expects it */
+    if (e->jit == NULL) {
+        log_warning("%s; guest code runs by the portable executor, as with -accel interp, which is slower", why);
+    }
+#endif
     return true;
 }
 

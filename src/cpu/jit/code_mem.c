@@ -85,8 +85,8 @@ bool code_mem_init_toggling(CodeMem *m, size_t size, char *why, size_t why_len)
         return true;
     }
     snprintf(why, why_len,
-             "cannot get %zu MiB of memory for generated code: %s; this host may forbid programs to make code; "
-             "use -accel interp, or allow it (SELinux: execmem)",
+             "cannot get %zu MiB of memory for generated code: %s; this host may forbid programs to make code "
+             "(SELinux: execmem)",
              m->size >> 20, strerror(errno));
     *m = (CodeMem){ 0 };
     return false;
