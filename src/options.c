@@ -387,13 +387,19 @@ static void accel_help(void)
            "  interp     the portable executor (the default elsewhere)\n"
            "  lockstep   both, as two processes; stops where they first differ, with status 1\n"
            "Keys:\n"
-           "  cache-size=SIZE   machine code that is kept, 1M to 1G (default 128M)\n");
+           "  cache-size=SIZE   machine code that is kept, 1M to 1G (default 128M)\n"
+           "  perf-map=on|off   write names of machine code to /tmp/perf-PID.map for Linux perf (default off)\n");
 }
 
 static bool set_accel_key(Options *o, const char *key, const char *value, GError **error)
 {
     uint64_t size;
 
+    if (strcmp(key, "perf-map") == 0) {
+        o->cpu.perf_map = strcmp(value, "on") == 0;
+        return o->cpu.perf_map || strcmp(value, "off") == 0 ||
+               fail(error, "-accel: perf-map=%s is neither on nor off; for example perf-map=on", value);
+    }
     if (strcmp(key, "cache-size") != 0) {
         return fail(error, "-accel: there is no key '%s'; '-accel help' lists them", key);
     }

@@ -399,6 +399,17 @@ static void trace_block(const Cpu *cpu, const CpuBlock *b, LogCategory category)
     free(text);
 }
 
+/* For people who look at new machine code. */
+static void show_code(const Cpu *cpu, const CpuBlock *b)
+{
+    if (b->code != NULL) {
+        jit_perf_map(cpu->engine->jit, b);
+    }
+    if (log_on(LOG_OUT_ASM)) {
+        trace_block(cpu, b, LOG_OUT_ASM);
+    }
+}
+
 /* IR of at most @max instructions into e->ir. */
 static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
 {
@@ -458,9 +469,7 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     if (log_on(LOG_IR)) {
         trace_block(cpu, b, LOG_IR);
     }
-    if (log_on(LOG_OUT_ASM)) {
-        trace_block(cpu, b, LOG_OUT_ASM);
-    }
+    show_code(cpu, b);
     return b;
 }
 
@@ -643,9 +652,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     jit_replace(e->jit, old, b);
     old->dead = true; /* other jump caches that know it look again: the region may be gone before they do */
     jump_set(cpu->tlb[0], pc, b);
-    if (log_on(LOG_OUT_ASM)) {
-        trace_block(cpu, b, LOG_OUT_ASM);
-    }
+    show_code(cpu, b);
 }
 
 CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit)

@@ -163,6 +163,7 @@ enum { CPU_HOT_DEFAULT = 8000 };
 
 typedef struct CpuConfig {
     CpuAccel accel;
+    bool     perf_map;   /* tell perf the names of machine code */
     size_t   cache_size; /* bytes of machine code, CPU_CACHE_MIN to CPU_CACHE_MAX; what describes it takes memory in
                             proportion. 0: CPU_CACHE_DEFAULT */
     unsigned hot;        /* runs of a block until a region is made of it; 0: CPU_HOT_DEFAULT. What a guest sees does not

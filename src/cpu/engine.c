@@ -360,15 +360,20 @@ static void flush_all(void *opaque, uint64_t pa, uint64_t len)
 }
 
 /* Generated code, where the host has it. */
-static bool start_jit(CpuEngine *e, CpuAccel accel, GError **error)
+static bool start_jit(CpuEngine *e, const CpuConfig *config, GError **error)
 {
     char why[200];
 
-    if (accel == CPU_ACCEL_INTERP) {
+    if (config->accel == CPU_ACCEL_INTERP) {
         return true;
     }
     e->jit = jit_new(e, e->cache_size, why, sizeof(why));
-    if (e->jit == NULL && accel == CPU_ACCEL_JIT) {
+    if (e->jit != NULL && config->perf_map && !jit_perf_map_open(e->jit, why, sizeof(why))) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_ACCES, "-accel jit: %s", why);
+        jit_free(e->jit);
+        return false;
+    }
+    if (e->jit == NULL && config->accel == CPU_ACCEL_JIT) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "-accel jit: %s; use -accel interp", why);
         return false;
     }
@@ -386,7 +391,7 @@ CpuEngine *cpu_engine_new(Memory *memory, Owners *owners, const CpuConfig *confi
 
     e->cache_size = config->cache_size != 0 ? config->cache_size : CPU_CACHE_DEFAULT;
     e->hot = config->hot != 0 ? config->hot : CPU_HOT_DEFAULT;
-    if (!start_jit(e, config->accel, error)) {
+    if (!start_jit(e, config, error)) {
         g_free(e);
         return NULL;
     }

@@ -204,6 +204,7 @@ void jit_free(Jit *j)
     release(j->exit, j->max_exits * sizeof(JitExit));
     release(j->pool, j->max_pool * sizeof(uint64_t));
     code_mem_free(&j->mem);
+    jit_perf_map_close(j);
     g_free(j->gen);
     g_free(j);
 }

@@ -64,6 +64,15 @@ void jit_reset(Jit *j);
 /* jit_code_bytes - how much there is. */
 size_t jit_code_bytes(const Jit *j);
 
+/**
+ * jit_perf_map_open - from now on tell perf the names of code.
+ * Returns false, with a sentence in @why, when the file cannot be written.
+ */
+bool jit_perf_map_open(Jit *j, char *why, size_t why_len);
+
+/* jit_perf_map - @b is new, with its pc. Nothing when no map is open. */
+void jit_perf_map(const Jit *j, const CpuBlock *b);
+
 /* jit_print - the machine code of a block, disassembled. */
 void jit_print(const Jit *j, const CpuBlock *b, FILE *out);
 

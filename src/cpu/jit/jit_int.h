@@ -116,6 +116,7 @@ struct Jit {
     uint32_t   n_constants, constants_version;
     uint16_t   flags_offset; /* of the guest's flags register, from the Cpu */
     struct Gen *gen;
+    FILE      *perf_map; /* or NULL */
 };
 
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
@@ -123,6 +124,8 @@ enum { JIT_MXCSR = 0x1f80 };
 
 /* jit_write_flags - write the flags register, if it is not, as @how says; pinned registers are in memory. */
 void jit_write_flags(const Jit *j, Cpu *cpu, uint32_t how);
+
+void jit_perf_map_close(Jit *j);
 
 /* jit_clear_flags - floating point raised nothing so far, whatever C did. */
 void jit_clear_flags(void);
