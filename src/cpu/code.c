@@ -639,7 +639,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     }
     add_part(cpu, &r, pc, key);
     grow(cpu, &r, 0);
-    if (jit_compile_region(e->jit, r.part, r.n, &e->arena, &b) != LOWER_OK) {
+    if (jit_compile_region(e->jit, r.part, r.n, r.source.pa, &e->arena, &b) != LOWER_OK) {
         return; /* the block stays as it is */
     }
     b->pc = pc;
@@ -653,6 +653,14 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     old->dead = true; /* other jump caches that know it look again: the region may be gone before they do */
     jump_set(cpu->tlb[0], pc, b);
     show_code(cpu, b);
+}
+
+void code_demote(Cpu *cpu, CpuBlock *b)
+{
+    if (!b->dead) {
+        kill_block(cpu->engine, b);
+        jit_warm(cpu, b->pc);
+    }
 }
 
 CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit)

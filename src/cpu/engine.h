@@ -23,6 +23,7 @@ enum {
     FETCH_ENTRIES = 1024,
     LARGE_ENTRIES = 32,
     CONTEXTS = 16,
+    PAGE_SLOTS = 256,
 
     PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take */
     JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
@@ -42,6 +43,18 @@ typedef struct TlbEntry {
     uint64_t  tag;
     uintptr_t addend;
 } TlbEntry;
+
+/*
+ * A copy of an entry that is in the read table, or the write table, for generated code that keeps using one page: va
+ * hits when va - tag < limit, which is 4097 - size, or 0 for none. A slot says nothing that the tables do not say:
+ * whatever takes an entry out of them empties all slots.
+ */
+typedef struct PageSlot {
+    uint64_t  tag;
+    uintptr_t addend;
+    uint64_t  limit;
+    uint64_t  spare; /* for an address by shifts */
+} PageSlot;
 
 /* A page that was translated but whose accesses are not direct: device registers, device memory type, code
  * pages. Also serves pages whose fast entry is of the other kind of access. */
@@ -67,6 +80,7 @@ typedef struct Touched {
 struct CpuTlb {
     TlbEntry   read[TLB_ENTRIES];
     TlbEntry   write[TLB_ENTRIES];
+    PageSlot   slot[PAGE_SLOTS];
     CpuBlock  *jump[JUMP_ENTRIES];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
@@ -78,7 +92,7 @@ struct CpuTlb {
     unsigned   n_large;
     uint64_t   other_large;  /* 0, or the size of the largest that is not in the table */
     bool       valid;        /* has a tag */
-    bool       slow_used;
+    bool       slow_used, slots_used;
     uint64_t   tag;
     uint64_t   selected;     /* sequence number of the last selection */
 };
@@ -212,6 +226,9 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key);
 
 /* code_promote - the block at @pc has run often: it and what it leads to become a region. */
 void code_promote(Cpu *cpu, uint64_t pc, uint64_t key);
+
+/* code_demote - the region @b is to be generated anew, soon. It may be running. */
+void code_demote(Cpu *cpu, CpuBlock *b);
 
 /* code_once - a block of at most @limit instructions that is not kept; valid until the next call. */
 CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit);

@@ -12,10 +12,19 @@ static void empty_entry(TlbEntry *table, size_t slot)
     table[slot].tag = slot == 0 ? PAGE_SIZE : 0;
 }
 
+static void empty_slots(CpuTlb *t)
+{
+    for (unsigned i = 0; t->slots_used && i < PAGE_SLOTS; i++) {
+        t->slot[i].limit = 0;
+    }
+    t->slots_used = false;
+}
+
 static void empty_data(CpuTlb *t)
 {
     Touched *w = &t->data_touched;
 
+    empty_slots(t);
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
             empty_entry(t->read, w->slot[i]);
@@ -181,6 +190,18 @@ SlowEntry *tlb_find_slow(CpuTlb *t, uint64_t va)
     return e->page == (va & PAGE_MASK) ? e : NULL;
 }
 
+/* Slots hold nothing that the tables do not. */
+static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host)
+{
+    uintptr_t addend = (uintptr_t)host - page;
+    bool      empty = ((e->tag ^ page) >> PAGE_BITS & (TLB_ENTRIES - 1)) != 0;
+
+    if (!empty && (e->tag != page || e->addend != addend)) {
+        empty_slots(t);
+    }
+    *e = (TlbEntry){ page, addend };
+}
+
 void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
 {
     CpuTlb  *t = cpu->tlb[space];
@@ -197,10 +218,10 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
         remember_large(t, va, f->page_size);
     }
     if (host != NULL && f->readable) {
-        *tlb_slot(t->read, va) = (TlbEntry){ page, (uintptr_t)host - page };
+        set_entry(t, tlb_slot(t->read, va), page, host);
     }
     if (fast_write) {
-        *tlb_slot(t->write, va) = (TlbEntry){ page, (uintptr_t)host - page };
+        set_entry(t, tlb_slot(t->write, va), page, host);
     }
     if (host == NULL || (f->writable && !fast_write)) {
         t->slow_used = true;
@@ -296,6 +317,7 @@ static void drop_page(CpuTlb *t, uint64_t va)
     SlowEntry  *slow = slow_slot(t, va);
     FetchEntry *fetch = fetch_slot(t, va);
 
+    empty_slots(t);
     drop_tag(t->read, va);
     drop_tag(t->write, va);
     if (in_range(slow->page & PAGE_MASK, va, PAGE_SIZE)) {
@@ -309,6 +331,7 @@ static void drop_page(CpuTlb *t, uint64_t va)
 
 static void drop_many(CpuTlb *t, uint64_t va, uint64_t len)
 {
+    empty_slots(t);
     drop_tags(t->read, va, len);
     drop_tags(t->write, va, len);
     for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
@@ -426,6 +449,7 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
         CpuTlb *t = &cpu->run->context[i];
 
         if (in_use(cpu, t)) {
+            empty_slots(t);
             drop_host(&t->data_touched, t->write, (uintptr_t)host_page, PAGE_SIZE);
         }
     }
@@ -433,6 +457,7 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
 
 static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
 {
+    empty_slots(t);
     drop_host(&t->data_touched, t->read, host, len);
     drop_host(&t->data_touched, t->write, host, len);
     for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {

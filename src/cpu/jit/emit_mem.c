@@ -1,7 +1,7 @@
 /*
  * Memory accesses, with the TLB's hit path inline; guards; and calls of helpers. The check is one compare: address
  * minus the entry's tag must not be above 4096 minus the bytes accessed, which refuses another page, an empty entry and
- * an access that leaves the page alike.
+ * an access that leaves the page alike. In regions it is done first with a PageSlot, whose place is known.
  */
 #include "cpu/jit/jit_int.h"
 
@@ -9,8 +9,17 @@ enum { MAX_DISP = 1024 };
 
 _Static_assert(sizeof(TlbEntry) == 16, "the index is scaled by a shift");
 
-/* The address in a register plus a small offset; the register is rax when it had to be made. */
-static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, int32_t *disp)
+/* An access as it is emitted: its address is base + disp; base is rax when it had to be made. */
+typedef struct Reach {
+    X86Reg   base;
+    int32_t  disp;
+    unsigned bytes;
+    bool     write;
+    Cold    *cold;
+} Reach;
+
+/* @far: any offset will do, not just a small one. */
+static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, bool far, int32_t *disp)
 {
     const Address *a = &g->addr[i];
     uint64_t       off = a->offset;
@@ -30,7 +39,7 @@ static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, int32_t *disp)
         asm_lea(&g->as, true, RAX, X86_INDEX(base, index, a->shift, 0));
         return RAX;
     }
-    if (off <= MAX_DISP - bytes) {
+    if (off <= MAX_DISP - bytes || (far && fits_i32(off) && fits_i32(off + bytes))) {
         *disp = (int32_t)off;
         return base;
     }
@@ -43,25 +52,151 @@ static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, int32_t *disp)
     return RAX;
 }
 
-/* Leaves the host address of @base in rdi + @base; rdx is lost, and rcx for another space than 0. */
-static void emit_check(Gen *g, IrMem m, X86Reg base, int32_t end, bool write, Cold *cold)
+static void emit_sum(Gen *g, X86Reg d, X86Reg base, int32_t disp)
 {
-    int32_t table = write ? (int32_t)offsetof(CpuTlb, write) : (int32_t)offsetof(CpuTlb, read);
-    X86Reg  tlb = R14;
+    if (disp != 0) {
+        asm_lea(&g->as, true, d, X86_AT(base, disp));
+    } else {
+        asm_mov_rr(&g->as, true, d, base);
+    }
+}
+
+/* ---- by the table ---- */
+
+static int32_t table_of(bool write)
+{
+    return write ? (int32_t)offsetof(CpuTlb, write) : (int32_t)offsetof(CpuTlb, read);
+}
+
+/* The offset of the entry for the address @from into rdi, which may be that register; rdx = address @base minus tag,
+ * compared with @end bytes off the page's end. */
+static void emit_compare(Gen *g, X86Reg tlb, X86Reg from, X86Reg base, int32_t end, bool write)
+{
+    asm_mov_rr(&g->as, false, RDI, from);
+    if (base != RDX) {
+        asm_mov_rr(&g->as, true, RDX, base);
+    }
+    asm_shift_ri(&g->as, SH_SHR, false, RDI, PAGE_BITS - 4);
+    asm_alu_ri(&g->as, ALU_AND, false, RDI, (TLB_ENTRIES - 1) << 4);
+    asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_INDEX(tlb, RDI, 0, table_of(write)));
+    asm_alu_ri(&g->as, ALU_CMP, true, RDX, PAGE_SIZE - end);
+}
+
+static void emit_addend(Gen *g, X86Reg tlb, bool write)
+{
+    asm_load(&g->as, 3, false, true, RDI,
+             X86_INDEX(tlb, RDI, 0, table_of(write) + (int32_t)offsetof(TlbEntry, addend)));
+}
+
+/* Leaves the host address of the base in rdi + base; rdx is lost, and rcx for another space than 0. */
+static void emit_by_table(Gen *g, IrMem m, const Reach *r)
+{
+    X86Reg tlb = R14;
 
     if (m.space != 0) {
         tlb = RCX;
         asm_load(&g->as, 3, false, true, RCX, gen_mem((int32_t)(offsetof(Cpu, tlb) + m.space * sizeof(CpuTlb *))));
     }
-    asm_mov_rr(&g->as, false, RDI, base);
-    asm_mov_rr(&g->as, true, RDX, base);
-    asm_shift_ri(&g->as, SH_SHR, false, RDI, PAGE_BITS - 4);
-    asm_alu_ri(&g->as, ALU_AND, false, RDI, (TLB_ENTRIES - 1) << 4);
-    asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_INDEX(tlb, RDI, 0, table));
-    asm_alu_ri(&g->as, ALU_CMP, true, RDX, PAGE_SIZE - end);
-    asm_jcc(&g->as, CC_A, &cold->from);
-    asm_load(&g->as, 3, false, true, RDI, X86_INDEX(tlb, RDI, 0, table + (int32_t)offsetof(TlbEntry, addend)));
+    emit_compare(g, tlb, r->base, r->base, r->disp + (int32_t)r->bytes, r->write);
+    asm_jcc(&g->as, CC_A, &r->cold->from);
+    emit_addend(g, tlb, r->write);
 }
+
+/* ---- by a slot of the page that was used last ---- */
+
+/* Accesses off one base are likely to stay in one page; others get slots of their own. */
+static uint32_t choose_slot(Gen *g, const Address *a, unsigned bytes, bool write)
+{
+    for (unsigned i = 0; i < MIN(g->n_slot_users, SLOT_USERS); i++) {
+        const SlotUser *u = &g->slot_user[i];
+
+        if (u->base == g->root[a->base] && u->index == g->root[a->index] && u->bytes == bytes && u->write == write) {
+            return u->offset;
+        }
+    }
+    uint32_t offset = (uint32_t)(offsetof(CpuTlb, slot) + g->next_slot * sizeof(PageSlot));
+
+    g->next_slot = (g->next_slot + 1) % PAGE_SLOTS;
+    g->slot_user[g->n_slot_users++ % SLOT_USERS] =
+        (SlotUser){ g->root[a->base], g->root[a->index], (uint8_t)bytes, write, offset };
+    return offset;
+}
+
+static uint64_t insn_pa(const Gen *g) { return g->pa + (g->insn_pc - g->parts[0].pc); }
+
+static uint32_t new_slot(Gen *g, unsigned first, const Reach *r, const JitSite *site)
+{
+    Jit     *j = g->j;
+    uint32_t id = j->n_slots;
+
+    j->n_slots += j->n_slots < j->max_slots - 1;
+    g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
+    j->slot[id] = (JitSlot){ .at = site->at, .pa = insn_pa(g), .limit = PAGE_SIZE + 1 - r->bytes, .left = JIT_MISSES,
+                             .offset = choose_slot(g, &g->addr[first], r->bytes, r->write) };
+    return id;
+}
+
+/* Where an access missed its slot, or has left it: by the table. */
+static void miss_slot(Gen *g, Cold *c)
+{
+    JitSlot *s = &g->j->slot[c->access.slot];
+    AsmLabel slow = ASM_LABEL;
+
+    s->cold = g->as.p;
+    emit_sum(g, RDX, c->access.base, c->access.disp);
+    emit_compare(g, R14, RDX, RDX, PAGE_SIZE + 1 - (int32_t)s->limit, c->access.write);
+    asm_jcc(&g->as, CC_A, &slow);
+    asm_mov_ri(&g->as, RCX, c->access.slot);
+    s->keep = g->as.p;
+    asm_call_to(&g->as, c->access.write ? g->j->keep_write : g->j->keep_read);
+    emit_addend(g, R14, c->access.write);
+    asm_jmp(&g->as, &c->resume);
+    asm_bind(&g->as, &slow);
+}
+
+/* As emit_by_table(), without waiting for the address. */
+static void emit_by_slot(Gen *g, unsigned first, const Reach *r, const JitSite *site)
+{
+    uint32_t id = new_slot(g, first, r, site);
+    JitSlot *s = &g->j->slot[id];
+    int32_t  at = (int32_t)s->offset;
+    Cold    *c = r->cold;
+
+    s->hot = g->as.p;
+    emit_sum(g, RDX, r->base, r->disp);
+    asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_AT(R14, at + (int32_t)offsetof(PageSlot, tag)));
+    asm_alu_rm(&g->as, ALU_CMP, true, RDX, X86_AT(R14, at + (int32_t)offsetof(PageSlot, limit)));
+    asm_jcc(&g->as, CC_AE, &c->from);
+    asm_load(&g->as, 3, false, true, RDI, X86_AT(R14, at + (int32_t)offsetof(PageSlot, addend)));
+    asm_bind(&g->as, &c->resume);
+    c->first = miss_slot;
+    c->access.slot = id;
+    c->access.base = r->base;
+    c->access.disp = r->disp;
+    c->access.write = r->write;
+}
+
+/* The access at @first: where it is in the host's memory. */
+static X86Mem emit_reach(Gen *g, unsigned first, IrMem m, unsigned bytes, bool write, uint32_t site, Cold **cold)
+{
+    bool  slot = g->region && m.space == 0 && !m.align && !jit_is_scattered(g->j, insn_pa(g));
+    Reach r = { .bytes = bytes, .write = write, .cold = gen_cold(g, site) };
+
+    r.base = emit_address(g, first, m.align ? MAX_DISP : bytes, slot, &r.disp);
+    if (m.align && m.size_log2 != 0) {
+        asm_test_ri(&g->as, false, r.base, (1 << m.size_log2) - 1);
+        asm_jcc(&g->as, CC_NE, &r.cold->from);
+    }
+    if (slot) {
+        emit_by_slot(g, first, &r, &g->j->site[site]);
+    } else {
+        emit_by_table(g, m, &r);
+    }
+    *cold = r.cold;
+    return X86_INDEX(r.base, RDI, 0, r.disp);
+}
+
+/* ---- sites ---- */
 
 static JitSite *access_site(Gen *g, const IrNode *n, unsigned first, uint32_t *id)
 {
@@ -75,14 +210,6 @@ static JitSite *access_site(Gen *g, const IrNode *n, unsigned first, uint32_t *i
     s->b = gen_place(g, a->index);
     s->type = n->op == IR_load ? n->type : n->kind;
     return s;
-}
-
-static void emit_alignment(Gen *g, IrMem m, X86Reg base, Cold *cold)
-{
-    if (m.align && m.size_log2 != 0) {
-        asm_test_ri(&g->as, false, base, (1 << m.size_log2) - 1);
-        asm_jcc(&g->as, CC_NE, &cold->from);
-    }
 }
 
 /* ---- loads ---- */
@@ -105,8 +232,6 @@ static void emit_load(Gen *g, const IrNode *n)
     bool     vector = gen_is_vector(n->type);
     X86Reg   d = vector ? RAX : gen_dest_gpr(g);
     X86Xmm   x = vector ? gen_dest_xmm(g) : 0;
-    unsigned bytes = 1u << n->mem.size_log2;
-    int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, g->at, &id);
 
@@ -114,12 +239,10 @@ static void emit_load(Gen *g, const IrNode *n)
     if (n->mem.big) {
         gen_call(g, id);
     } else {
-        Cold  *cold = gen_cold(g, id);
-        X86Reg base = emit_address(g, g->at, n->mem.align ? MAX_DISP : bytes, &disp);
+        Cold  *cold;
+        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, n->mem.write_intent, id, &cold);
 
-        emit_alignment(g, n->mem, base, cold);
-        emit_check(g, n->mem, base, disp + (int32_t)bytes, n->mem.write_intent, cold);
-        load_one(g, n, vector ? x : (uint8_t)d, X86_INDEX(base, RDI, 0, disp));
+        load_one(g, n, vector ? x : (uint8_t)d, m);
         asm_bind(&g->as, &cold->back);
     }
     if (vector) {
@@ -137,20 +260,18 @@ static void emit_load_pair(Gen *g, const IrNode *n)
     unsigned bytes = 1u << n->mem.size_log2;
     uint8_t  d1 = vector ? gen_dest_xmm_of(g, first) : (uint8_t)gen_dest_gpr_of(g, first);
     uint8_t  d2 = vector ? gen_dest_xmm(g) : (uint8_t)gen_dest_gpr(g);
-    int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, first, &id);
-    Cold    *cold = gen_cold(g, id);
+    Cold    *cold;
 
     g->failed |= d1 == d2; /* no registers at all: does not happen */
     s->pair = true;
     s->d = vector ? gen_place_xmm(d1, n->type) : gen_place_gpr((X86Reg)d1, n->type);
     s->d2 = vector ? gen_place_xmm(d2, n->type) : gen_place_gpr((X86Reg)d2, n->type);
-    X86Reg base = emit_address(g, first, 2 * bytes, &disp);
-    emit_check(g, n->mem, base, disp + 2 * (int32_t)bytes, false, cold);
-    asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
-    load_one(g, n, d1, X86_AT(RDI, disp));
-    load_one(g, n, d2, X86_AT(RDI, disp + (int32_t)bytes));
+    X86Mem m = emit_reach(g, first, n->mem, 2 * bytes, false, id, &cold);
+    asm_alu_rr(&g->as, ALU_ADD, true, RDI, m.base); /* the first may be loaded into the base */
+    load_one(g, n, d1, X86_AT(RDI, m.disp));
+    load_one(g, n, d2, X86_AT(RDI, m.disp + (int32_t)bytes));
     asm_bind(&g->as, &cold->back);
     if (vector) {
         gen_done_xmm_of(g, first, d1);
@@ -183,41 +304,35 @@ static void store_value(Gen *g, IrRef v, unsigned size_log2, X86Mem m)
 
 static void emit_store(Gen *g, const IrNode *n)
 {
-    unsigned bytes = 1u << n->mem.size_log2;
-    int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, g->at, &id);
+    Cold    *cold;
 
     s->c = gen_place(g, n->b);
     if (n->mem.big) {
         gen_call(g, id);
         return;
     }
-    Cold  *cold = gen_cold(g, id);
-    X86Reg base = emit_address(g, g->at, n->mem.align ? MAX_DISP : bytes, &disp);
+    X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
 
-    emit_alignment(g, n->mem, base, cold);
-    emit_check(g, n->mem, base, disp + (int32_t)bytes, true, cold);
-    store_value(g, n->b, n->mem.size_log2, X86_INDEX(base, RDI, 0, disp));
+    store_value(g, n->b, n->mem.size_log2, m);
     asm_bind(&g->as, &cold->back);
 }
 
 static void emit_store_pair(Gen *g, const IrNode *n)
 {
     unsigned first = g->partner[g->at], size = n->mem.size_log2;
-    int32_t  disp;
     uint32_t id;
     JitSite *s = access_site(g, n, first, &id);
-    Cold    *cold = gen_cold(g, id);
-    X86Reg   base;
+    Cold    *cold;
 
     s->pair = true;
     s->c = gen_place(g, gen_node(g, (IrRef)first)->b);
     s->d2 = gen_place(g, n->b);
-    base = emit_address(g, first, 2u << size, &disp);
-    emit_check(g, n->mem, base, disp + (2 << size), true, cold);
-    store_value(g, gen_node(g, (IrRef)first)->b, size, X86_INDEX(base, RDI, 0, disp));
-    store_value(g, n->b, size, X86_INDEX(base, RDI, 0, disp + (1 << size)));
+    X86Mem m = emit_reach(g, first, n->mem, 2u << size, true, id, &cold);
+    store_value(g, gen_node(g, (IrRef)first)->b, size, m);
+    m.disp += 1 << size;
+    store_value(g, n->b, size, m);
     asm_bind(&g->as, &cold->back);
 }
 

@@ -1430,6 +1430,7 @@ static void begin_part(Gen *g, unsigned part)
     g->pc = g->parts[part].pc;
     g->key = g->parts[part].exit_key;
     g->ask_key = g->parts[part].asks_key;
+    g->n_slot_users = 0;
     g->insn = UINT_MAX; /* none yet */
     g->insn_pc = 0;
     memset(g->mode, 0, n);
@@ -1591,6 +1592,8 @@ static unsigned heat_slot(uint64_t pc)
     return (unsigned)((pc >> 2) + (pc >> PAGE_BITS) * 0x9e3779b1u) & (CPU_HEAT - 1);
 }
 
+void jit_warm(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = 16; }
+
 void jit_cool(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = cpu->engine->hot; }
 
 static void emit_body(Gen *g, unsigned part)
@@ -1735,7 +1738,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
 {
     Jit     *j = g->j;
     Arena    before = *g->arena;
-    uint32_t n_sites = j->n_sites, n_exits = j->n_exits, n_pool = j->n_pool;
+    uint32_t n_sites = j->n_sites, n_slots = j->n_slots, n_exits = j->n_exits, n_pool = j->n_pool;
 
     g->block = arena_alloc(g->arena, sizeof(CpuBlock));
     g->code = arena_alloc(g->arena, sizeof(JitCode));
@@ -1767,6 +1770,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     if (g->failed) {
         *g->arena = before;
         j->n_sites = n_sites;
+        j->n_slots = n_slots;
         j->n_exits = n_exits;
         j->n_pool = n_pool;
         return g->arena_full ? LOWER_FULL : LOWER_TOO_COMPLEX;
@@ -1786,7 +1790,8 @@ Gen *gen_new(void)
     return g;
 }
 
-static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, Arena *arena, CpuBlock **out)
+static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region, uint64_t pa, Arena *arena,
+                           CpuBlock **out)
 {
     Gen        *g = j->gen;
     LowerResult res;
@@ -1796,6 +1801,7 @@ static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region
     g->parts = parts;
     g->n_parts = n;
     g->region = region;
+    g->pa = pa;
     code_mem_begin(&j->mem);
     asm_init(&g->as, j->mem.write + j->mem.used, j->mem.size - j->mem.used, j->mem.run - j->mem.write);
     res = generate(g, out);
@@ -1807,10 +1813,10 @@ LowerResult jit_compile(Jit *j, const IrBlock *ir, const JitSource *s, Arena *ar
 {
     JitPart part = jit_part(j->engine, ir, s->pc, s->key);
 
-    return compile(j, &part, 1, false, arena, out);
+    return compile(j, &part, 1, false, 0, arena, out);
 }
 
-LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out)
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out)
 {
-    return compile(j, parts, n, true, arena, out);
+    return compile(j, parts, n, true, pa, arena, out);
 }

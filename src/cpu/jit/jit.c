@@ -11,7 +11,7 @@
 #include "cpu/jit/jit_int.h"
 
 /* Bytes of code for each entry of the tables: so many more than generated code has that code runs out first. */
-enum { BYTES_PER_SITE = 32, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128 };
+enum { BYTES_PER_SITE = 32, BYTES_PER_SLOT = 64, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128 };
 
 /* ---- the shared routines ---- */
 
@@ -56,18 +56,34 @@ static const void *make_leave_with_pc(Asm *as, ExecExit how)
     return here;
 }
 
-/* Calls jit_slow() for the site whose number follows the call, with all registers in Cpu.saved. */
-static void make_slow(Jit *j, Asm *as)
+static void save_all(Asm *as)
 {
-    AsmLabel fault = ASM_LABEL;
-
-    j->slow = asm_here(as);
     for (unsigned r = 0; r < 16; r++) {
         if (r != RSP && r != RBP) {
             asm_store(as, 3, gen_mem(saved_gpr(r)), (X86Reg)r);
         }
         asm_store_x(as, 4, gen_mem(saved_xmm(r)), (X86Xmm)r);
     }
+}
+
+static void restore_all(Asm *as)
+{
+    for (unsigned r = 0; r < 16; r++) {
+        if (r != RSP && r != RBP && r != R14) {
+            asm_load(as, 3, false, true, (X86Reg)r, gen_mem(saved_gpr(r)));
+        }
+        asm_load_x(as, 4, (X86Xmm)r, gen_mem(saved_xmm(r)));
+    }
+    asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
+}
+
+/* Calls jit_slow() for the site whose number follows the call, with all registers in Cpu.saved. */
+static void make_slow(Jit *j, Asm *as)
+{
+    AsmLabel fault = ASM_LABEL;
+
+    j->slow = asm_here(as);
+    save_all(as);
     asm_load(as, 3, false, true, RAX, X86_AT(RSP, 0));
     asm_load(as, 2, false, false, RSI, X86_AT(RAX, 0));
     asm_alu_mi(as, ALU_ADD, true, X86_AT(RSP, 0), 4);
@@ -78,13 +94,7 @@ static void make_slow(Jit *j, Asm *as)
     asm_alu_ri(as, ALU_ADD, true, RSP, 8);
     asm_test_rr(as, false, RAX, RAX);
     asm_jcc(as, CC_NE, &fault);
-    for (unsigned r = 0; r < 16; r++) {
-        if (r != RSP && r != RBP && r != R14) {
-            asm_load(as, 3, false, true, (X86Reg)r, gen_mem(saved_gpr(r)));
-        }
-        asm_load_x(as, 4, (X86Xmm)r, gen_mem(saved_xmm(r)));
-    }
-    asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
+    restore_all(as);
     asm_ret(as);
     asm_bind(as, &fault);
     asm_alu_ri(as, ALU_ADD, true, RSP, 8); /* the return address */
@@ -131,6 +141,46 @@ static void make_flags(Jit *j, Asm *as)
     asm_ret(as);
 }
 
+/*
+ * Copies the table's entry at r14 + rdi to the PageSlot of the JitSlot whose number is in ecx; rdi stays. Once in a
+ * while C looks whether that is worth while.
+ */
+static const void *make_keep(Jit *j, Asm *as, int32_t table)
+{
+    const void *here = asm_here(as);
+    AsmLabel    look = ASM_LABEL;
+
+    asm_push(as, RCX);
+    asm_imul_rri(as, true, RCX, RCX, sizeof(JitSlot));
+    asm_mov_ri(as, RDX, (uintptr_t)j->slot);
+    asm_alu_rr(as, ALU_ADD, true, RCX, RDX);
+    asm_load(as, 2, false, false, RDX, X86_AT(RCX, (int32_t)offsetof(JitSlot, offset)));
+    asm_load_x(as, 4, 0, X86_INDEX(R14, RDI, 0, table));
+    asm_store_x(as, 4, X86_INDEX(R14, RDX, 0, 0), 0);
+    asm_load_x(as, 3, 0, X86_AT(RCX, (int32_t)offsetof(JitSlot, limit)));
+    asm_store_x(as, 3, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, limit)), 0);
+    asm_store_i(as, 0, X86_AT(R14, (int32_t)offsetof(CpuTlb, slots_used)), 1);
+    asm_alu_mi(as, ALU_SUB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, left)), 1);
+    asm_pop(as, RCX);
+    asm_jcc(as, CC_S, &look);
+    asm_ret(as);
+    asm_bind(as, &look);
+    save_all(as);
+    asm_mov_rr(as, true, RDI, RBP);
+    asm_mov_rr(as, false, RSI, RCX);
+    asm_mov_ri(as, RAX, (uintptr_t)jit_scattered);
+    asm_alu_ri(as, ALU_SUB, true, RSP, 8);
+    asm_call_r(as, RAX);
+    asm_alu_ri(as, ALU_ADD, true, RSP, 8);
+    restore_all(as);
+    asm_ret(as);
+    return here;
+}
+
+_Static_assert(offsetof(PageSlot, tag) == offsetof(TlbEntry, tag) &&
+                   offsetof(PageSlot, addend) == offsetof(TlbEntry, addend),
+               "make_keep() copies both at once");
+
 static void make_routines(Jit *j)
 {
     Asm as;
@@ -141,6 +191,8 @@ static void make_routines(Jit *j)
     make_enter(j, &as);
     make_slow(j, &as);
     make_flags(j, &as);
+    j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read));
+    j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write));
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
@@ -168,6 +220,7 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
 
     j->engine = e;
     j->max_sites = (uint32_t)(size / BYTES_PER_SITE);
+    j->max_slots = (uint32_t)(size / BYTES_PER_SLOT);
     j->max_exits = (uint32_t)(size / BYTES_PER_EXIT);
     j->max_pool = (uint32_t)(size / BYTES_PER_CONSTANT);
     j->n_exits = 1; /* 0: none */
@@ -175,9 +228,10 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
         g_snprintf(why, why_len, "this processor has no SSE4.2 and POPCNT (x86-64-v2)");
     } else if (code_mem_init(&j->mem, size, why, why_len)) {
         j->site = reserve(j->max_sites * sizeof(JitSite));
+        j->slot = reserve(j->max_slots * sizeof(JitSlot));
         j->exit = reserve(j->max_exits * sizeof(JitExit));
         j->pool = reserve(j->max_pool * sizeof(uint64_t));
-        if (j->site != NULL && j->exit != NULL && j->pool != NULL) {
+        if (j->site != NULL && j->slot != NULL && j->exit != NULL && j->pool != NULL) {
             j->gen = gen_new();
             make_routines(j);
             return j;
@@ -201,6 +255,7 @@ void jit_free(Jit *j)
         return;
     }
     release(j->site, j->max_sites * sizeof(JitSite));
+    release(j->slot, j->max_slots * sizeof(JitSlot));
     release(j->exit, j->max_exits * sizeof(JitExit));
     release(j->pool, j->max_pool * sizeof(uint64_t));
     code_mem_free(&j->mem);
@@ -213,7 +268,7 @@ size_t jit_code_bytes(const Jit *j) { return j->mem.used; }
 
 void jit_reset(Jit *j)
 {
-    j->n_sites = j->n_pool = j->n_constants = 0;
+    j->n_sites = j->n_slots = j->n_pool = j->n_constants = 0;
     j->constants_version++;
     j->n_exits = 1;
     code_mem_reset(&j->mem);
@@ -302,4 +357,52 @@ void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
 {
     lead_entry(j, b, by->code);
     b->code = by->code;
+}
+
+/* ---- accesses that miss their slots ---- */
+
+static unsigned scattered_bit(uint64_t pa) { return (unsigned)(pa >> 2 ^ pa >> 18) % JIT_SCATTERED; }
+
+bool jit_is_scattered(const Jit *j, uint64_t pa)
+{
+    unsigned bit = scattered_bit(pa);
+
+    return j->scattered[bit / 64] >> bit % 64 & 1;
+}
+
+static void set_scattered(Jit *j, uint64_t pa)
+{
+    unsigned bit = scattered_bit(pa);
+
+    j->scattered[bit / 64] |= 1ull << bit % 64;
+}
+
+/* From now on by the table: out of line here, inline when the region is generated anew. */
+static void leave_slot(Jit *j, JitSlot *s)
+{
+    static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+    code_mem_begin(&j->mem);
+    asm_patch_entry(s->hot, j->mem.run - j->mem.write, s->cold + (j->mem.run - j->mem.write));
+    memcpy(s->keep, nop, sizeof(nop)); /* in place of the call that leads here */
+    code_mem_end(&j->mem);
+}
+
+/* Counted in instructions, so that it does not depend on the host. */
+void jit_scattered(Cpu *cpu, uint32_t slot)
+{
+    Jit     *j = cpu->engine->jit;
+    JitSlot *s = &j->slot[slot];
+    uint64_t now;
+
+    cpu->site = &s->at;
+    now = cpu_insns(cpu);
+    cpu->site = NULL;
+    if (s->since != 0 && now - s->since < JIT_MISSES * JIT_MISS_DISTANCE) {
+        leave_slot(j, s);
+        set_scattered(j, s->pa);
+        code_demote(cpu, s->at.block); /* what runs stays inside, so that others of the loop have time to come here */
+    }
+    s->since = now;
+    s->left = JIT_MISSES;
 }

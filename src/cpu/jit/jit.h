@@ -38,8 +38,8 @@ typedef struct JitPart {
 /* jit_part - a part; what follows from @ir is filled in. */
 JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key);
 
-/* jit_compile_region - machine code for several blocks of one page; execution enters at the first. */
-LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, Arena *arena, CpuBlock **out);
+/* jit_compile_region - machine code for several blocks of one page; execution enters at the first, which is at @pa. */
+LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_t pa, Arena *arena, CpuBlock **out);
 
 /* jit_settle - report the floating-point exceptions that generated code raised. */
 void jit_settle(Cpu *cpu);
@@ -57,6 +57,8 @@ void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by);
 /* jit_cool - start counting anew until the blocks at @pc, and those that share their counter, are hot: CpuEngine.hot
  * runs, counted per CPU, by the guest's execution alone. */
 void jit_cool(Cpu *cpu, uint64_t pc);
+/* jit_warm - few runs are left until they are. */
+void jit_warm(Cpu *cpu, uint64_t pc);
 
 /* jit_reset - all code is gone. */
 void jit_reset(Jit *j);

@@ -92,6 +92,21 @@ typedef struct JitSite {
     } flags; /* what the flags register follows from here */
 } JitSite;
 
+enum { JIT_SCATTERED = 1 << 16 };
+
+/* An access of a region that uses a PageSlot. */
+typedef struct JitSlot {
+    CpuSite  at;
+    uint64_t limit;   /* PageSlot.limit */
+    uint32_t offset;  /* of the PageSlot, from the CpuTlb */
+    int32_t  left;    /* misses until their rate is looked at */
+    uint64_t since;   /* instructions that had been executed when it was looked at last */
+    uint64_t pa;      /* of the instruction */
+    uint8_t *hot;     /* writable addresses: of the access, */
+    uint8_t *cold;    /* the code that uses the table, */
+    uint8_t *keep;    /* and its call that fills the slot */
+} JitSlot;
+
 /* An exit to a known pc. */
 struct JitExit {
     uint64_t  pc, key;
@@ -105,9 +120,13 @@ struct Jit {
     X86Host    host;
     size_t     fixed;   /* bytes at the start that stay: the routines below */
     const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault, *leave_hot;
+    const void *keep_read, *keep_write;
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
     uint32_t   n_sites, max_sites;
+    JitSlot   *slot;
+    uint32_t   n_slots, max_slots;
+    uint64_t   scattered[JIT_SCATTERED / 64]; /* a bit per instruction, by a hash: slots are nothing for it */
     JitExit   *exit;
     uint32_t   n_exits, max_exits;
     uint64_t  *pool;
@@ -119,6 +138,10 @@ struct Jit {
     FILE      *perf_map; /* or NULL */
 };
 
+/* Misses of a PageSlot between two looks at them; and the instructions between two of them, on average, that make the
+ * slot worth its while. */
+enum { JIT_MISSES = 64, JIT_MISS_DISTANCE = 200 };
+
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
 
@@ -129,6 +152,11 @@ void jit_perf_map_close(Jit *j);
 
 /* jit_clear_flags - floating point raised nothing so far, whatever C did. */
 void jit_clear_flags(void);
+
+/* jit_is_scattered - whether an access of the instruction at @pa missed its slot too often. */
+bool jit_is_scattered(const Jit *j, uint64_t pa);
+/* jit_scattered - an access missed its PageSlot JIT_MISSES times: does it better without? */
+void jit_scattered(Cpu *cpu, uint32_t slot);
 
 /* jit_slow - the C side of every call from generated code. 0: go on; 1: leave the block, an exception was raised. */
 int jit_slow(Cpu *cpu, uint32_t site);
@@ -159,6 +187,12 @@ typedef struct Cold {
     AsmLabel resume; /* where that may lead instead */
     X86Xmm   value;
     uint8_t  shape;
+    struct {           /* of an access that uses a PageSlot: */
+        uint32_t slot; /* index of its JitSlot */
+        X86Reg   base; /* the address */
+        int32_t  disp;
+        bool     write;
+    } access;
 } Cold;
 
 typedef enum FuseMode {
@@ -192,6 +226,16 @@ typedef struct JitTable {
     AsmLabel miss; /* for other addresses; the pc is in rcx */
 } JitTable;
 
+/* Accesses of a part with equal base and index share a PageSlot. */
+typedef struct SlotUser {
+    IrRef    base, index;
+    uint8_t  bytes;
+    bool     write;
+    uint32_t offset;
+} SlotUser;
+
+enum { SLOT_USERS = 16 };
+
 typedef struct Gen {
     Jit     *j;
     Asm      as;
@@ -200,6 +244,7 @@ typedef struct Gen {
     JitCode *code;
     bool     failed, arena_full;
     const JitPart *parts;
+    uint64_t pa; /* of a region's first part */
     PartState part_state[JIT_MAX_PARTS];
     unsigned n_parts, part;
     bool     region;
@@ -246,6 +291,9 @@ typedef struct Gen {
     uint16_t flags_needed[IR_MAX_NODES]; /* of a put of flags that is not written: the last node that may look */
     Cold     cold[IR_MAX_NODES];
     unsigned n_cold;
+    SlotUser slot_user[SLOT_USERS];
+    unsigned n_slot_users; /* of the part, the last SLOT_USERS of which are known */
+    unsigned next_slot;    /* PageSlots are given out in turn */
 } Gen;
 
 static inline const IrNode *gen_node(const Gen *g, IrRef r) { return &g->ir->node[r]; }

@@ -1,0 +1,262 @@
+/*
+ * Generated code keeps the translation of the page that an access used last (PageSlot). Each row makes a loop hot, so
+ * that its access does, then changes what the address means; the access must see that at once. By the executor, which
+ * keeps nothing of that kind, too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "a64_box.h"
+#include "bytes.h"
+
+enum {
+    WINDOW = BOX_DATA + BOX_DATA_SIZE, /* virtual: pages by the table of level 3 */
+    PAGE_A = BOX_DATA + 0x100000,
+    PAGE_B = BOX_DATA + 0x101000,
+    TABLE_2 = BOX_CODE + BOX_CODE_SIZE + 0x2000,
+    TABLE_3 = BOX_DATA + 0x1f0000,
+    OFFSET = 16, /* of what the loops access */
+
+    EC_SVC = 0x15,
+    EC_ABORT = 0x24,
+
+    PAGE = 3 | 1 << 6 | 3 << 8 | 1 << 10, /* valid, EL0, inner shareable, AF */
+    READ_ONLY = 1 << 7,
+
+    MOVZ_X6 = 0xd2800006, /* and the number from bit 5 */
+    SVC = 0xd4000021,
+    HOT = 5000,
+};
+
+typedef enum Loop { LOAD = 0, STORE = 0x100, ALTERNATE = 0x200 } Loop;
+
+static const uint32_t load[] = {
+    0xf9400823, /* ldr x3, [x1, #16] */
+    0xd1000400, /* sub x0, x0, #1 */
+    0xb5ffffc0, /* cbnz x0 */
+    SVC,
+};
+static const uint32_t store[] = {
+    0xf9000824, /* str x4, [x1, #16] */
+    0xd1000400, 0xb5ffffc0, SVC,
+};
+static const uint32_t alternate[] = {
+    0xf9400823, /* ldr x3, [x1, #16] */
+    0x8b0300c6, /* add x6, x6, x3 */
+    0xd2740021, /* eor x1, x1, #0x1000 */
+    0xd1000400, 0xb5ffff80, SVC,
+};
+
+static A64Box *box;
+
+static uint8_t *host(uint64_t pa) { return box->data + (pa - BOX_DATA); }
+
+static void flush(unsigned page)
+{
+    cpu_flush_va(&box->cpu->cpu, NULL, NULL, WINDOW + page * 0x1000, 0x1000);
+}
+
+static void map(unsigned page, uint64_t descriptor)
+{
+    le64_put(host(TABLE_3) + page * 8, descriptor);
+    flush(page);
+}
+
+static int setup(void **state)
+{
+    box = a64_box_new();
+    a64_box_code(box, BOX_CODE + LOAD, load, G_N_ELEMENTS(load));
+    a64_box_code(box, BOX_CODE + STORE, store, G_N_ELEMENTS(store));
+    a64_box_code(box, BOX_CODE + ALTERNATE, alternate, G_N_ELEMENTS(alternate));
+    le64_put(box->code + (TABLE_2 - BOX_CODE) + (WINDOW >> 21 & 511) * 8, TABLE_3 | 3);
+    map(0, PAGE_A | PAGE);
+    map(1, PAGE_B | PAGE);
+    le64_put(host(PAGE_A) + OFFSET, 0xaaaa);
+    le64_put(host(PAGE_B) + OFFSET, 0xbbbb);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    a64_box_free(box);
+    return 0;
+}
+
+/* Until an exception, whose class it returns. */
+static unsigned run_at(uint64_t pc)
+{
+    a64_box_enter(box, 0, pc);
+    assert_true(a64_box_run(box, 1000000));
+    return a64_box_ec(box);
+}
+
+static unsigned run(Loop loop, uint64_t va, unsigned n)
+{
+    box->cpu->x[0] = n;
+    box->cpu->x[1] = va;
+    return run_at(BOX_CODE + loop);
+}
+
+static unsigned once(Loop loop) { return run(loop, WINDOW, 1); }
+static void     heat(Loop loop) { assert_int_equal(run(loop, WINDOW, HOT), EC_SVC); }
+
+static void assert_abort(Loop loop, uint64_t far)
+{
+    assert_int_equal(once(loop), EC_ABORT);
+    assert_int_equal(box->exc.far, far);
+}
+
+static void test_unmapped(void **state)
+{
+    heat(LOAD);
+    heat(STORE);
+    map(0, 0);
+    assert_abort(LOAD, WINDOW + OFFSET);
+    assert_abort(STORE, WINDOW + OFFSET);
+    map(0, PAGE_A | PAGE);
+    assert_int_equal(once(LOAD), EC_SVC);
+    assert_int_equal(once(STORE), EC_SVC);
+}
+
+static void test_unmapped_with_all(void **state)
+{
+    heat(LOAD);
+    heat(STORE);
+    le64_put(host(TABLE_3), 0);
+    cpu_flush_contexts(&box->cpu->cpu, NULL, NULL);
+    assert_abort(LOAD, WINDOW + OFFSET);
+    assert_abort(STORE, WINDOW + OFFSET);
+}
+
+static void test_unmapped_with_many(void **state)
+{
+    heat(LOAD);
+    heat(STORE);
+    le64_put(host(TABLE_3), 0);
+    cpu_flush_va(&box->cpu->cpu, NULL, NULL, BOX_DATA, 16 << 20);
+    assert_abort(LOAD, WINDOW + OFFSET);
+    assert_abort(STORE, WINDOW + OFFSET);
+}
+
+static void test_moved(void **state)
+{
+    box->cpu->x[4] = 0xcccc;
+    heat(STORE);
+    heat(LOAD);
+    assert_int_equal(box->cpu->x[3], 0xcccc);
+    map(0, PAGE_B | PAGE);
+    assert_int_equal(once(LOAD), EC_SVC);
+    assert_int_equal(box->cpu->x[3], 0xbbbb);
+    box->cpu->x[4] = 0xdddd;
+    assert_int_equal(once(STORE), EC_SVC);
+    assert_int_equal(le64_get(host(PAGE_A) + OFFSET), 0xcccc);
+    assert_int_equal(le64_get(host(PAGE_B) + OFFSET), 0xdddd);
+}
+
+static void test_write_protected(void **state)
+{
+    heat(STORE);
+    heat(LOAD);
+    map(0, PAGE_A | PAGE | READ_ONLY);
+    assert_abort(STORE, WINDOW + OFFSET);
+    assert_int_equal(once(LOAD), EC_SVC);
+}
+
+static void test_owned_by_another(void **state)
+{
+    heat(STORE);
+    heat(LOAD);
+    owners_set(box->owners, PAGE_A, 0x1000, OWNER_REALM);
+    assert_int_not_equal(once(STORE), EC_SVC);
+    assert_int_not_equal(once(LOAD), EC_SVC);
+    owners_set(box->owners, PAGE_A, 0x1000, OWNER_NONSECURE);
+    assert_int_equal(once(STORE), EC_SVC);
+    assert_int_equal(once(LOAD), EC_SVC);
+}
+
+static uint64_t code_for(unsigned v) { return (uint64_t)SVC << 32 | MOVZ_X6 | v << 5; }
+
+static void test_code_appears(void **state)
+{
+    box->cpu->x[4] = code_for(1);
+    heat(STORE); /* no code there yet */
+    for (unsigned v = 1; v < 5; v++) {
+        assert_int_equal(run_at(PAGE_A + OFFSET), EC_SVC);
+        assert_int_equal(box->cpu->x[6], v);
+        box->cpu->x[4] = code_for(v + 1);
+        assert_int_equal(once(STORE), EC_SVC);
+    }
+    heat(STORE);
+    assert_int_equal(run_at(PAGE_A + OFFSET), EC_SVC);
+    assert_int_equal(box->cpu->x[6], 5);
+}
+
+/* An access that never finds its page again leaves the slot. */
+static void test_alternating(void **state)
+{
+    box->cpu->x[6] = 0;
+    for (unsigned i = 0; i < 20; i++) { /* comes back in between, so that the region may be replaced */
+        heat(ALTERNATE);
+    }
+    assert_int_equal(box->cpu->x[6], 20ull * (HOT / 2) * (0xaaaa + 0xbbbb));
+    map(1, 0);
+    assert_int_equal(run(ALTERNATE, WINDOW, 2), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 0x1000 + OFFSET);
+    map(1, PAGE_B | PAGE);
+    assert_int_equal(run(ALTERNATE, WINDOW, 2), EC_SVC);
+}
+
+static void test_page_crossing(void **state)
+{
+    uint64_t across = WINDOW + 0x1000 - OFFSET - 4;
+
+    heat(LOAD);
+    heat(STORE);
+    le32_put(host(PAGE_A) + 0xffc, 0x11111111);
+    le32_put(host(PAGE_B), 0x22222222);
+    assert_int_equal(run(LOAD, across, HOT), EC_SVC);
+    assert_int_equal(box->cpu->x[3], 0x2222222211111111);
+    box->cpu->x[4] = 0x4444444433333333;
+    assert_int_equal(run(STORE, across, HOT), EC_SVC);
+    assert_int_equal(le32_get(host(PAGE_A) + 0xffc), 0x33333333);
+    assert_int_equal(le32_get(host(PAGE_B)), 0x44444444);
+    map(1, 0);
+    assert_int_equal(run(LOAD, across, 1), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 0x1000);
+    assert_int_equal(run(STORE, across, 1), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 0x1000);
+}
+
+/* No address hits an empty slot: those of a region's first run. */
+static void test_first_access(void **state)
+{
+    static const uint64_t nowhere[] = { 0, 0x1000 - OFFSET, UINT64_MAX - OFFSET - 7, 0x1000, 0x0010000000000000,
+                                        0x7ffffffffff000 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(nowhere); i++) {
+        heat(LOAD);
+        heat(STORE);
+        flush(0);
+        assert_int_equal(run(LOAD, nowhere[i], 1), EC_ABORT);
+        flush(0);
+        assert_int_equal(run(STORE, nowhere[i], 1), EC_ABORT);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_unmapped),        CASE(test_unmapped_with_all), CASE(test_unmapped_with_many),
+        CASE(test_moved),           CASE(test_write_protected),   CASE(test_owned_by_another),
+        CASE(test_code_appears),    CASE(test_alternating),       CASE(test_page_crossing),
+        CASE(test_first_access),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
