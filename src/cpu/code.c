@@ -80,7 +80,7 @@ static unsigned bucket_of(uint64_t pa, uint64_t pc, uint64_t key)
 {
     uint64_t h = (pa ^ pc << 7 ^ key << 21) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)(h >> 48) & (BLOCK_BUCKETS - 1);
+    return (unsigned)(h >> (64 - BLOCK_BITS));
 }
 
 static CpuBlock *lookup(const CpuEngine *e, uint64_t pa, uint64_t pc, uint64_t key)

@@ -187,7 +187,7 @@ struct CpuBlock {
     XOp       op[];
 };
 
-enum { BLOCK_BUCKETS = 1 << 16 };
+enum { BLOCK_BITS = 18, BLOCK_BUCKETS = 1 << BLOCK_BITS };
 
 struct CpuEngine {
     Memory     *memory;

@@ -66,13 +66,22 @@ struct IrBlock {
 /* What an operation is, from ops.h. */
 typedef enum IrClass { IR_CLASS_PURE, IR_CLASS_CMP, IR_CLASS_WIDE, IR_CLASS_TYPED, IR_CLASS_OTHER } IrClass;
 
-IrClass     ir_op_class(unsigned op);
-unsigned    ir_op_args(unsigned op);
+typedef struct IrOpInfo {
+    const char *name;
+    uint8_t args;
+    uint8_t cls; /* IrClass */
+} IrOpInfo;
+
+extern const IrOpInfo ir_op_info[IR_ALL_OPS];
+extern const uint16_t ir_type_info[IR_N_TYPES]; /* bits */
+
+static inline IrClass  ir_op_class(unsigned op) { return (IrClass)ir_op_info[op].cls; }
+static inline unsigned ir_op_args(unsigned op) { return ir_op_info[op].args; }
 const char *ir_op_name(unsigned op);
 const char *ir_type_name(IrType ty);
 
 /* Bits of a type; 0 for VOID and FLAGS. */
-unsigned ir_type_bits(IrType ty);
+static inline unsigned ir_type_bits(IrType ty) { return ir_type_info[ty]; }
 
 static inline bool ir_type_is_int(IrType ty) { return ty >= IR_I8 && ty <= IR_I64; }
 static inline bool ir_type_is_wide(IrType ty) { return ty >= IR_I128 && ty <= IR_V512; }
@@ -80,7 +89,19 @@ static inline bool ir_type_is_wide(IrType ty) { return ty >= IR_I128 && ty <= IR
 static inline bool ir_is_exit(unsigned op) { return op >= IR_exit_jump && op <= IR_exit_done; }
 
 /* What running a node may do beyond making its value: IR_READS and so on. */
-unsigned ir_node_effects(const IrNode *n);
+static inline unsigned ir_node_effects(const IrNode *n)
+{
+    switch (n->op) {
+    case IR_load:
+    case IR_store:
+        return IR_FAULTS | IR_MEM;
+    case IR_call:
+    case IR_guard:
+        return n->helper->effects;
+    default:
+        return IR_PURE;
+    }
+}
 
 /* Whether a fault may leave the block at this node, so that guest registers must be up to date. */
 static inline bool ir_may_leave(const IrNode *n)

@@ -2,32 +2,41 @@
  * Removal of what nobody sees: puts that are overwritten before a get, a fault, a reading helper or the exit;
  * and values without uses.
  */
+#include <string.h>
+
 #include "cpu/ir/passes.h"
 
-/* Someone may look at guest registers. */
-static void forget(const IrBlock *b, bool *overwritten, unsigned effects)
+/* Someone may look at the status registers. */
+static void forget_status(const IrBlock *b, uint16_t *overwritten)
 {
     for (size_t r = 0; r < b->n_regs; r++) {
-        overwritten[r] &= effects == IR_STATUS && !b->regs[r].status;
+        if (b->regs[r].status) {
+            overwritten[r] = 0;
+        }
     }
 }
 
 void ir_pass_dead_puts(IrBlock *b)
 {
-    bool overwritten[IR_MAX_REGS] = { false }; /* by a later put, before anyone looks */
+    uint16_t overwritten[IR_MAX_REGS]; /* by a later put, before anyone looks: is @now */
+    uint16_t now = 1;                  /* counts who looks at all registers */
 
+    memset(overwritten, 0, b->n_regs * sizeof(overwritten[0]));
     for (unsigned i = b->n; i-- > 1;) {
-        IrNode *n = &b->node[i];
+        IrNode  *n = &b->node[i];
+        unsigned effects = ir_node_effects(n);
 
         if (n->op == IR_put) {
-            if (overwritten[n->imm]) {
+            if (overwritten[n->imm] == now) {
                 n->op = IR_NOP;
             }
-            overwritten[n->imm] = true;
+            overwritten[n->imm] = now;
         } else if (n->op == IR_get) {
-            overwritten[n->imm] = false;
-        } else if (ir_node_effects(n) != IR_PURE) {
-            forget(b, overwritten, ir_node_effects(n));
+            overwritten[n->imm] = 0;
+        } else if (effects == IR_STATUS) {
+            forget_status(b, overwritten);
+        } else if (effects != IR_PURE) {
+            now++;
         }
     }
 }
@@ -52,8 +61,9 @@ static bool removable(const IrNode *n)
 
 void ir_pass_dead_values(IrBlock *b)
 {
-    bool used[IR_MAX_NODES] = { false };
+    bool used[IR_MAX_NODES];
 
+    memset(used, 0, b->n);
     used[IR_ZERO64] = used[IR_ZERO32] = true; /* cost nothing and keep their places */
     for (unsigned i = b->n; i-- > 1;) {
         IrNode *n = &b->node[i];

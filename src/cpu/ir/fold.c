@@ -363,8 +363,9 @@ static void fold_node(Folder *f, unsigned i, IrNode *n)
 
 void ir_pass_fold(IrBlock *b)
 {
-    Folder f = { .b = b };
+    Folder f;
 
+    f.b = b; /* the rest as it comes */
     for (unsigned i = 0; i < b->n; i++) {
         IrNode *n = &b->node[i];
 

@@ -2,6 +2,8 @@
  * Store-to-load forwarding over guest registers. A helper that writes registers makes all of them unknown, one with
  * IR_STATUS those that are so marked.
  */
+#include <string.h>
+
 #include "cpu/ir/passes.h"
 
 static void forget(const IrBlock *b, IrRef *known, unsigned effects)
@@ -16,8 +18,9 @@ static void forget(const IrBlock *b, IrRef *known, unsigned effects)
 void ir_pass_forward(IrBlock *b)
 {
     IrRef same[IR_MAX_NODES]; /* what a node's value is known to be */
-    IrRef known[IR_MAX_REGS] = { 0 };
+    IrRef known[IR_MAX_REGS];
 
+    memset(known, 0, b->n_regs * sizeof(known[0]));
     for (unsigned i = 0; i < b->n; i++) {
         IrNode *n = &b->node[i];
 

@@ -15,15 +15,11 @@
 #define CHECK(cond) ((void)0)
 #endif
 
-static const struct {
-    const char *name;
-    uint8_t     args;
-    uint8_t     cls;
-} op_info[IR_ALL_OPS] = {
-    [IR_NOP] = { "nop", 0, IR_CLASS_OTHER },
+const IrOpInfo ir_op_info[IR_ALL_OPS] = {
 #define IR_OP(name, args, flags, meaning) [IR_##name] = { #name, args, IR_CLASS_##flags },
 #include "cpu/ir/ops.h"
 #undef IR_OP
+    [IR_NOP] = { "nop", 0, IR_CLASS_OTHER },
     [IR_const] = { "const", 0, IR_CLASS_OTHER },
     [IR_get] = { "get", 0, IR_CLASS_OTHER },
     [IR_put] = { "put", 1, IR_CLASS_OTHER },
@@ -44,9 +40,9 @@ static const struct {
     [IR_exit_done] = { "exit_done", 0, IR_CLASS_OTHER },
 };
 
-IrClass     ir_op_class(unsigned op) { return op_info[op].cls; }
-unsigned    ir_op_args(unsigned op) { return op_info[op].args; }
-const char *ir_op_name(unsigned op) { return op < IR_ALL_OPS ? op_info[op].name : "?"; }
+const uint16_t ir_type_info[IR_N_TYPES] = { 0, 8, 16, 32, 64, 128, 64, 128, 256, 512, 0 };
+
+const char *ir_op_name(unsigned op) { return op < IR_ALL_OPS ? ir_op_info[op].name : "?"; }
 
 const char *ir_type_name(IrType ty)
 {
@@ -54,27 +50,6 @@ const char *ir_type_name(IrType ty)
                                                   "v64",  "v128", "v256", "v512", "flags"};
 
     return (unsigned)ty < IR_N_TYPES ? names[ty] : "?";
-}
-
-unsigned ir_type_bits(IrType ty)
-{
-    static const uint16_t bits[IR_N_TYPES] = { 0, 8, 16, 32, 64, 128, 64, 128, 256, 512, 0 };
-
-    return bits[ty];
-}
-
-unsigned ir_node_effects(const IrNode *n)
-{
-    switch (n->op) {
-    case IR_load:
-    case IR_store:
-        return IR_FAULTS | IR_MEM;
-    case IR_call:
-    case IR_guard:
-        return n->helper->effects;
-    default:
-        return IR_PURE;
-    }
 }
 
 /* ---- life ---- */

@@ -75,8 +75,10 @@ static bool has_effect(const IrNode *n)
            ir_is_exit(n->op) || (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
 }
 
+/* With addresses, and which uses of flags leave them lazy. */
 static void count_uses(Gen *g)
 {
+    g->any_flags = false;
     for (unsigned i = g->ir->n; i-- > 1;) {
         const IrNode *n = gen_node(g, (IrRef)i);
         IrRef         refs[3];
@@ -84,6 +86,12 @@ static void count_uses(Gen *g)
         if (n->op == IR_NOP || (g->uses[i] == 0 && !has_effect(n))) {
             g->mode[i] = MODE_DEAD;
             continue;
+        }
+        if (is_memory(n)) {
+            find_address(g, i);
+        } else if (n->op == IR_flags_cond || (n->op == IR_put && (int)n->imm == g->flags_reg)) {
+            g->lazy_uses[n->a]++;
+            g->any_flags = true;
         }
         for (unsigned k = operands(g, i, refs); k-- > 0;) {
             g->uses[refs[k]]++;
@@ -226,15 +234,7 @@ static IrRef result_beside(const Gen *g, unsigned i)
 /* Flags that only the flags register and conditions take are computed where they are wanted. */
 static void find_lazy_flags(Gen *g)
 {
-    memset(g->lazy_uses, 0, g->ir->n * sizeof(g->lazy_uses[0]));
-    for (unsigned i = 1; i < g->ir->n; i++) {
-        const IrNode *n = gen_node(g, (IrRef)i);
-
-        if (g->mode[i] != MODE_DEAD && ((n->op == IR_put && (int)n->imm == g->flags_reg) || n->op == IR_flags_cond)) {
-            g->lazy_uses[n->a]++;
-        }
-    }
-    for (unsigned i = 1; i < g->ir->n; i++) {
+    for (unsigned i = 1; g->any_flags && i < g->ir->n; i++) {
         if (gen_node(g, (IrRef)i)->op == IR_flags && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i] &&
             gen_node(g, (IrRef)i)->c == 0) {
             g->mode[i] = MODE_LAZY;
@@ -261,7 +261,7 @@ static void find_unwritten_flags(Gen *g)
     bool     looked_at = false, at_exit = true;
 
     g->pending = 0;
-    for (unsigned i = g->ir->n - 1; i > 0; i--) {
+    for (unsigned i = g->ir->n - 1; g->any_flags && i > 0; i--) {
         const IrNode *n = gen_node(g, (IrRef)i);
 
         if (g->mode[i] == MODE_DEAD) {
@@ -462,33 +462,45 @@ static unsigned parts_of(const Gen *g, IrRef r, IrRef out[3])
     return count;
 }
 
-static void use_at(Gen *g, IrRef r, unsigned i)
+static void push_operand(Gen *g, IrRef root)
+{
+    if (g->n_operands < G_N_ELEMENTS(g->operand)) {
+        g->operand[g->n_operands++] = root;
+    } else {
+        g->failed = true;
+    }
+}
+
+/* Adds the roots of what a value is computed from where it is used: its own, for most. */
+static void add_operand(Gen *g, IrRef r)
 {
     IrRef    parts[3];
     unsigned n = parts_of(g, r, parts);
 
-    if (n > 0) {
-        while (n-- > 0) {
-            use_at(g, parts[n], i);
-        }
-        return;
+    if (n == 0) {
+        push_operand(g, g->root[r]);
     }
-    g->last_use[g->root[r]] = MAX(g->last_use[g->root[r]], (uint16_t)i);
+    while (n-- > 0) {
+        add_operand(g, parts[n]);
+    }
 }
 
-/* Calls @f for each value that the operation emitted at @i reads. */
-static void each_operand(Gen *g, unsigned i, void (*f)(Gen *g, IrRef r, unsigned i))
+/* The values that the operation emitted at @i reads. */
+static void add_operands(Gen *g, unsigned i)
 {
     IrRef refs[3];
 
     for (unsigned k = operands(g, i, refs); k-- > 0;) {
-        f(g, refs[k], i);
+        add_operand(g, refs[k]);
     }
-    if (g->partner[i] != 0) {
-        for (unsigned k = operands(g, g->partner[i], refs); k-- > 0;) {
-            f(g, refs[k], i);
-        }
+    for (unsigned k = g->partner[i] != 0 ? operands(g, g->partner[i], refs) : 0; k-- > 0;) {
+        add_operand(g, refs[k]);
     }
+}
+
+static void use_at(Gen *g, IrRef root, unsigned i)
+{
+    g->last_use[root] = MAX(g->last_use[root], (uint16_t)i);
 }
 
 static bool is_emitted(const Gen *g, unsigned i)
@@ -500,16 +512,28 @@ static bool is_emitted(const Gen *g, unsigned i)
 
 static void find_last_uses(Gen *g)
 {
-    for (unsigned i = 1; i < g->ir->n; i++) {
+    for (unsigned i = 1; g->any_flags && i < g->ir->n; i++) {
         if (g->vanished[i]) { /* flags: the hints come later */
-            use_at(g, gen_node(g, (IrRef)i)->a, g->flags_needed[i]);
+            g->n_operands = 0;
+            add_operand(g, gen_node(g, (IrRef)i)->a);
+            for (unsigned k = 0; k < g->n_operands; k++) {
+                use_at(g, g->operand[k], g->flags_needed[i]);
+            }
         }
     }
+    g->n_operands = 0;
     for (unsigned i = 1; i < g->ir->n; i++) {
         if (is_emitted(g, i)) {
-            each_operand(g, i, use_at);
+            unsigned from = g->n_operands;
+
+            add_operands(g, i);
+            for (unsigned k = from; k < g->n_operands; k++) {
+                use_at(g, g->operand[k], i);
+            }
+            push_operand(g, 0);
         }
     }
+    g->n_node_operands = g->n_operands;
 }
 
 /* ---- analysis: values computed into their guest register ---- */
@@ -694,50 +718,18 @@ static void release(Gen *g, IrRef r)
     v->own = false;
 }
 
-static void release_if_last(Gen *g, IrRef ref, unsigned i)
+static void release_if_last(Gen *g, IrRef root, unsigned i)
 {
-    IrRef    parts[3];
-    unsigned n = parts_of(g, ref, parts);
-
-    if (n > 0) {
-        while (n-- > 0) {
-            release_if_last(g, parts[n], i);
-        }
-        return;
-    }
-    IrRef r = g->root[ref];
-    if (g->last_use[r] == i) {
-        release(g, r);
+    if (g->last_use[root] == i) {
+        release(g, root);
     }
 }
 
-/* Before the result has its place: a register may be taken for it, a temporary could be overwritten too early. */
-static void release_register_if_last(Gen *g, IrRef ref, unsigned i)
+/* Operands stay where they are while the current node is made. */
+static void lock_operand(Gen *g, IrRef root)
 {
-    IrRef    parts[3];
-    unsigned n = parts_of(g, ref, parts);
+    const Value *v = &g->val[root];
 
-    if (n > 0) {
-        while (n-- > 0) {
-            release_register_if_last(g, parts[n], i);
-        }
-    } else if (gen_val(g, ref)->kind != AT_MEM) {
-        release_if_last(g, ref, i);
-    }
-}
-
-static void lock_operand(Gen *g, IrRef ref, unsigned i)
-{
-    IrRef    parts[3];
-    unsigned n = parts_of(g, ref, parts);
-
-    if (n > 0) {
-        while (n-- > 0) {
-            lock_operand(g, parts[n], i);
-        }
-        return;
-    }
-    const Value *v = gen_val(g, ref);
     if (v->kind == AT_GPR) {
         g->lock_gpr |= 1u << v->reg;
     } else if (v->kind == AT_XMM) {
@@ -1301,6 +1293,10 @@ static void emit_put(Gen *g, const IrNode *n)
     if ((int)reg == g->flags_reg) {
         g->flags_in = false;
         g->flags_now = g->vanished[g->at] ? n->a : 0;
+        g->n_operands = g->n_node_operands;
+        if (g->flags_now != 0) {
+            add_operand(g, g->flags_now);
+        }
     }
     if (g->vanished[g->at]) {
         return;
@@ -1394,8 +1390,33 @@ static bool frees_early(const IrNode *n)
     return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op) && !redone;
 }
 
+/* @operand: those of the node, and 0. */
+static void emit_with(Gen *g, const IrNode *n, const uint16_t *operand)
+{
+    bool early = frees_early(n);
+
+    g->lock_gpr = g->lock_xmm = 0;
+    for (const uint16_t *o = operand; *o != 0; o++) {
+        lock_operand(g, *o);
+    }
+    for (const uint16_t *o = operand; early && *o != 0; o++) {
+        if (g->val[*o].kind != AT_MEM) { /* a temporary could be overwritten too early */
+            release_if_last(g, *o, g->at);
+        }
+    }
+    emit_node(g, n);
+    for (const uint16_t *o = operand; *o != 0; o++) {
+        release_if_last(g, *o, g->at);
+    }
+    for (unsigned k = g->n_node_operands; k < g->n_operands; k++) {
+        release_if_last(g, g->operand[k], g->at);
+    }
+}
+
 static void emit_nodes(Gen *g)
 {
+    const uint16_t *operand = g->operand;
+
     for (unsigned i = 1; i < g->ir->n && !g->failed; i++) {
         const IrNode *n = gen_node(g, (IrRef)i);
 
@@ -1404,15 +1425,8 @@ static void emit_nodes(Gen *g)
             g->insn++;
             g->insn_pc = n->imm;
         } else if (is_emitted(g, i)) {
-            g->lock_gpr = g->lock_xmm = 0;
-            each_operand(g, i, lock_operand);
-            if (frees_early(n)) {
-                each_operand(g, i, release_register_if_last);
-            }
-            emit_node(g, n);
-            each_operand(g, i, release_if_last);
-            if (g->flags_now != 0) {
-                release_if_last(g, g->flags_now, i);
+            emit_with(g, n, operand);
+            while (*operand++ != 0) {
             }
         }
     }
@@ -1436,6 +1450,7 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->mode, 0, n);
     memset(g->vanished, 0, n);
     memset(g->uses, 0, n * sizeof(g->uses[0]));
+    memset(g->lazy_uses, 0, n * sizeof(g->lazy_uses[0]));
     memset(g->last_use, 0, n * sizeof(g->last_use[0]));
     memset(g->hint, 0, n * sizeof(g->hint[0]));
     memset(g->partner, 0, n * sizeof(g->partner[0]));
@@ -1444,11 +1459,6 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
     g->temp_busy[0] = 1; /* temp[0] is always zero */
-    for (unsigned i = 1; i < n; i++) {
-        if (is_memory(gen_node(g, (IrRef)i))) {
-            find_address(g, i);
-        }
-    }
     count_uses(g);
     choose_modes(g);
     find_unwritten_flags(g);
@@ -1474,7 +1484,7 @@ static void init_registers(Gen *g)
 
 /* ---- pins ---- */
 
-/* How much each guest register is used; a part in a loop counts eightfold. */
+/* How much each guest register is used, a part in a loop counts eightfold; and whether there is floating point. */
 static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
 {
     for (unsigned i = 1; i < ir->n; i++) {
@@ -1483,9 +1493,12 @@ static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
         if (n->op == IR_get || n->op == IR_put) {
             if (g->weight[n->imm] == 0) {
                 g->used_reg[g->n_used_regs++] = (uint16_t)n->imm;
+                g->reg_read_first[n->imm] = n->op == IR_get;
             }
             g->weight[n->imm] += factor;
             g->reg_written[n->imm] |= n->op == IR_put;
+        } else if (n->op == IR_call) {
+            g->has_fp |= fp_is_inline(n);
         }
     }
 }
@@ -1515,6 +1528,7 @@ static void add_pin(Gen *g, unsigned reg, bool vector, unsigned host)
                    .vector = vector, .host = (uint8_t)host };
     g->pin_of[reg] = (int8_t)g->code->n_pins;
     g->written |= (uint32_t)g->reg_written[reg] << g->code->n_pins;
+    g->read_first |= (uint32_t)g->reg_read_first[reg] << g->code->n_pins;
     g->code->n_pins++;
 }
 
@@ -1529,7 +1543,8 @@ static void choose_pins(Gen *g)
         g->pin_of[g->used_reg[i]] = -1;
     }
     g->n_used_regs = 0;
-    g->written = 0;
+    g->written = g->read_first = 0;
+    g->has_fp = false;
     g->code->n_pins = 0;
     for (unsigned p = 0; p < g->n_parts; p++) {
         weigh_part(g, g->parts[p].ir, g->part_state[p].loops ? 8 : 1);
@@ -1540,25 +1555,6 @@ static void choose_pins(Gen *g)
     for (unsigned i = 0; i < PIN_XMM && (reg = heaviest(g, true, least)) >= 0; i++) {
         add_pin(g, (unsigned)reg, true, FIRST_XMM + i);
     }
-}
-
-/* Of a single block: pins that are written before anyone reads them need no load. */
-static uint32_t first_reads(const Gen *g)
-{
-    const IrBlock *ir = g->parts[0].ir;
-    uint32_t       reads = 0, seen = 0;
-
-    for (unsigned i = 1; i < ir->n; i++) {
-        const IrNode *n = &ir->node[i];
-
-        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
-            uint32_t bit = 1u << g->pin_of[n->imm];
-
-            reads |= n->op == IR_get && !(seen & bit) ? bit : 0;
-            seen |= bit;
-        }
-    }
-    return reads;
 }
 
 /* ---- entries ---- */
@@ -1642,23 +1638,9 @@ static void find_flags_on_edges(Gen *g)
     }
 }
 
-static bool has_floating_point(const Gen *g)
-{
-    for (unsigned p = 0; p < g->n_parts; p++) {
-        const IrBlock *ir = g->parts[p].ir;
-
-        for (unsigned i = 1; i < ir->n; i++) {
-            if (fp_is_inline(&ir->node[i])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static void emit_entry(Gen *g)
 {
-    uint32_t loads = g->region ? UINT32_MAX : first_reads(g);
+    uint32_t loads = g->region ? UINT32_MAX : g->read_first;
 
     gen_count_time(g, 0, &g->entry_out);
     if (!g->region) {
@@ -1667,7 +1649,7 @@ static void emit_entry(Gen *g)
         asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
         asm_jcc(&g->as, CC_S, &g->entry_hot);
     }
-    if (has_floating_point(g)) {
+    if (g->has_fp) {
         fp_enter(g);
     }
     for (unsigned i = 0; i < g->code->n_pins; i++) {
@@ -1720,7 +1702,9 @@ static void find_shape(Gen *g)
         g->part_state[p] = (PartState){ .body = ASM_LABEL, .out = ASM_LABEL, .entry = ASM_LABEL,
                                         .n_insns = g->parts[p].ir->n_insns };
         reach[p] = successors(g, p);
-        find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
+        if (g->region) {
+            find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
+        }
     }
     for (unsigned round = 0; round < g->n_parts; round++) {
         for (unsigned p = 0; p < g->n_parts; p++) {

@@ -254,11 +254,13 @@ typedef struct Gen {
     /* pins */
     int8_t   pin_of[IR_MAX_REGS]; /* -1: none */
     unsigned weight[IR_MAX_REGS];
-    bool     reg_written[IR_MAX_REGS];
+    bool     reg_written[IR_MAX_REGS], reg_read_first[IR_MAX_REGS];
     uint16_t used_reg[IR_MAX_REGS]; /* registers with a weight */
     unsigned n_used_regs;
     uint32_t dirty;   /* pins that may differ from memory here */
     uint32_t written; /* pins that the region writes */
+    uint32_t read_first; /* pins that a single block does not write before it reads them */
+    bool     has_fp;  /* there is inline floating point */
 
     /* the part */
     const IrBlock *ir;
@@ -275,6 +277,9 @@ typedef struct Gen {
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
     int      flags_reg;  /* the guest's flags register; -1: none */
     bool     flags_in;   /* the flags register is still as the part found it */
+    bool     any_flags;  /* the flags register is written, or a condition used */
+    uint16_t operand[4 * IR_MAX_NODES]; /* roots of what each emitted node reads, and 0; then of flags_now, without */
+    unsigned n_operands, n_node_operands;
     IrRef    flags_now;  /* lazy flags that were put but not written; 0: none */
     IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
