@@ -342,13 +342,13 @@ static void check_eret(TestMachine *t, const EretRow *row)
     cpu->el3.scr |= row->scr;
     cpu->el2.hcr |= row->hcr;
     *(row->from == 1 ? &cpu->el1.spsr : row->from == 2 ? &cpu->el2.spsr : &cpu->el3.spsr) = row->spsr | 5ull << 28;
-    cpu->excl_valid = true;
+    cpu->excl_size = 8;
     a64_eret(cpu, 0x4000);
     unsigned el = row->legal ? row->spsr >> 2 & 3 : row->from;
     if (cpu->el != el || cpu->il == row->legal || cpu->pc != 0x4000 || cpu->nzcv != 5 || cpu->i) {
         fail_msg("%s: EL%u, IL %d, pc %#llx", row->name, cpu->el, cpu->il, (unsigned long long)cpu->pc);
     }
-    assert_false(cpu->excl_valid);
+    assert_int_equal(cpu->excl_size, 0);
     if (row->legal && el < 3) {
         assert_int_equal(cpu->security, a64_lower_security(cpu));
     }

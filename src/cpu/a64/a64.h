@@ -89,8 +89,7 @@ struct A64Cpu {
 
     /* Local exclusive monitor: the address of the last load-exclusive and what it read. A store-exclusive
      * passes when the address is the same and memory still holds that value. */
-    bool     excl_valid;
-    uint8_t  excl_size;     /* bytes */
+    uint32_t excl_size;     /* bytes; 0: open */
     uint64_t excl_va, excl_value[2];
 
     uint8_t  asid_bound;     /* bit per Pas: privileged code there uses pages of one ASID: a64_bind_asid() */

@@ -153,7 +153,7 @@ void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr)
     cpu->sp_sel = el != 0 && (spsr & 1);
     cpu->sp = *sp_bank(cpu, el, cpu->sp_sel);
     cpu->pc = pc;
-    cpu->excl_valid = false;
+    cpu->excl_size = 0;
     cpu->event = true;
     a64_context_changed(cpu);
 }
@@ -229,7 +229,7 @@ void a64_eret(A64Cpu *cpu, uint64_t pc)
         cpu->ss = ss;
         a64_switch_sp(cpu, spsr >> 2 & 3, spsr & 1);
     }
-    cpu->excl_valid = false;
+    cpu->excl_size = 0;
     cpu->event = true; /* SendEventLocal() */
     a64_update_security(cpu);
     cpu->pc = a64_branch_addr(cpu, pc);
@@ -413,7 +413,8 @@ void a64_reset(A64Cpu *cpu)
     memset(&cpu->el3, 0, sizeof(cpu->el3));
     cpu->cntfrq = A64_COUNTER_HZ;
     cpu->fpcr = cpu->fpsr = 0;
-    cpu->event = cpu->excl_valid = false;
+    cpu->event = false;
+    cpu->excl_size = 0;
     cpu->asid_bound = 0;
     cpu->cpu.waiting = false;
     a64_sysreg_foreach(reset_register, cpu);

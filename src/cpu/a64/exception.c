@@ -82,7 +82,7 @@ static void enter_vector(A64Cpu *cpu, const A64Exception *exc, uint64_t spsr)
     cpu->btype = 0;
     cpu->pan = cpu->pan || entry_sets_pan(cpu, target);
     cpu->ssbs = sctlr_of(cpu, target) & SCTLR_DSSBS;
-    cpu->excl_valid = false;
+    cpu->excl_size = 0;
     cpu->pc = (vbar & ~0x7ffull) + group + 0x80u * exc->kind;
 }
 

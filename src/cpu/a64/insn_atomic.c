@@ -73,8 +73,7 @@ IrMem a64_ordered(A64Trans *t, unsigned size_log2, IrRef addr, unsigned order, b
 
 static void mark_exclusive(A64Trans *t, IrRef addr, unsigned size, IrRef lo, IrRef hi)
 {
-    ir_put(t->ir, A64_R_EXCL_VALID, ir_const(t->ir, IR_I8, 1));
-    ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I8, size));
+    ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I32, size));
     ir_put(t->ir, A64_R_EXCL_VA, addr);
     ir_put(t->ir, A64_R_EXCL_LO, lo);
     if (hi != 0) {
@@ -90,7 +89,7 @@ static uint64_t do_store_exclusive(void *opaque, uint64_t addr, uint64_t lo, uin
     IrMem    mem = { .size_log2 = imm & 7, .write_intent = 1 };
     unsigned size = 1u << mem.size_log2;
     uint64_t old[2] = { 0 }, new[2] = { lo, hi };
-    bool     passes = cpu->excl_valid && cpu->excl_va == addr && cpu->excl_size == size;
+    bool     passes = cpu->excl_va == addr && cpu->excl_size == size;
 
     if ((addr & 15) + size > 16 || ((imm & 16) && !is_aligned(addr, size))) {
         cpu->cpu.guest->unaligned(&cpu->cpu, addr, CPU_WRITE);
@@ -103,7 +102,7 @@ static uint64_t do_store_exclusive(void *opaque, uint64_t addr, uint64_t lo, uin
     if (passes && !cpu_store(&cpu->cpu, addr, mem, new)) {
         return 1;
     }
-    cpu->excl_valid = false;
+    cpu->excl_size = 0;
     return !passes;
 }
 
@@ -111,14 +110,14 @@ static const IrHelper store_exclusive = { "store_exclusive", IR_I32, 3,
                                           IR_READS | IR_WRITES | IR_FAULTS | IR_MEM | IR_TIME,
                                           .fn.scalar = do_store_exclusive };
 
-static IrRef monitor_holds(A64Trans *t, IrRef addr, unsigned size)
+/* Zero if address and size are those that the monitor remembers. */
+static IrRef differs_from_monitor(A64Trans *t, IrRef addr, unsigned size)
 {
-    IrRef valid = ir_zext(t->ir, IR_I32, ir_get(t->ir, A64_R_EXCL_VALID));
-    IrRef marked = ir_zext(t->ir, IR_I32, ir_get(t->ir, A64_R_EXCL_SIZE));
-    IrRef same_size = ir_op2(t->ir, IR_cmpeq, IR_I32, marked, ir_const(t->ir, IR_I32, size));
-    IrRef same_va = ir_op2(t->ir, IR_cmpeq, IR_I64, addr, ir_get(t->ir, A64_R_EXCL_VA));
+    IrRef marked = ir_zext(t->ir, IR_I64, ir_get(t->ir, A64_R_EXCL_SIZE));
+    IrRef sizes = ir_op2(t->ir, IR_xor, IR_I64, marked, ir_const(t->ir, IR_I64, size));
+    IrRef vas = ir_op2(t->ir, IR_xor, IR_I64, addr, ir_get(t->ir, A64_R_EXCL_VA));
 
-    return ir_op2(t->ir, IR_and, IR_I32, valid, ir_op2(t->ir, IR_and, IR_I32, same_size, same_va));
+    return ir_op2(t->ir, IR_or, IR_I64, sizes, vas);
 }
 
 /* Up to 8 bytes, @value zero-extended. One that fails writes what is there: nobody else runs meanwhile. It may fault,
@@ -126,16 +125,19 @@ static IrRef monitor_holds(A64Trans *t, IrRef addr, unsigned size)
 static void emit_store_one(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef value)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
+    IrRef elsewhere = differs_from_monitor(t, addr, 1u << size_log2);
     IrMem mem = a64_atomic(t, size_log2, addr, f->o0 ? ORDER_RELEASE : ORDER_NONE, true);
 
     mem.write_intent = 1;
     IrRef old = ir_load(t->ir, IR_I64, mem, addr);
-    IrRef same = ir_op2(t->ir, IR_cmpeq, IR_I64, old, ir_get(t->ir, A64_R_EXCL_LO));
-    IrRef passes = ir_op2(t->ir, IR_and, IR_I32, same, monitor_holds(t, addr, 1u << size_log2));
+    IrRef changed = ir_op2(t->ir, IR_xor, IR_I64, old, ir_get(t->ir, A64_R_EXCL_LO));
+    IrRef differs = ir_op2(t->ir, IR_or, IR_I64, changed, elsewhere);
+    IrRef zero = ir_const(t->ir, IR_I64, 0);
+    IrRef passes = ir_op2(t->ir, IR_cmpeq, IR_I64, differs, zero);
 
     ir_store(t->ir, IR_I64, mem, addr, ir_select(t->ir, IR_I64, passes, value, old));
-    ir_put(t->ir, A64_R_EXCL_VALID, ir_const(t->ir, IR_I8, 0));
-    a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_xor, IR_I32, passes, ir_const(t->ir, IR_I32, 1)));
+    ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I32, 0));
+    a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_cmpne, IR_I64, differs, zero));
 }
 
 static void emit_store_pair(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef lo, IrRef hi)

@@ -109,7 +109,7 @@ A64("1101010100 0 00 011 0010 CRm op2 11111", hint)
 /* CLREX. "Barriers". */
 A64("11010101000000110011 CRm 010 11111", clrex)
 {
-    ir_put(t->ir, A64_R_EXCL_VALID, ir_const(t->ir, IR_I8, 0));
+    ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I32, 0));
 }
 
 A64("11010101000000110011 CRm 100 11111", dsb) { }

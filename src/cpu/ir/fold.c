@@ -58,6 +58,19 @@ static void put_constant_second(const IrBlock *b, IrNode *n)
     }
 }
 
+/* x ^ x, x - x and comparisons of x with itself. */
+static bool fold_same(IrNode *n)
+{
+    bool or_equal = n->op == IR_cmpeq || n->op == IR_cmpule || n->op == IR_cmpsle || n->op == IR_cmpuge ||
+                    n->op == IR_cmpsge;
+
+    if (n->a != n->b || (n->op != IR_xor && n->op != IR_sub && ir_op_class(n->op) != IR_CLASS_CMP)) {
+        return false;
+    }
+    become_const(n, or_equal);
+    return true;
+}
+
 /* Operations with one special constant. Returns the value the node is the same as, or 0. */
 static IrRef fold_identity(const IrBlock *b, IrNode *n)
 {
@@ -313,7 +326,7 @@ static void fold_integer(Folder *f, unsigned i, IrNode *n)
 {
     IrRef r;
 
-    if (fold_constants(f->b, n)) {
+    if (fold_constants(f->b, n) || fold_same(n)) {
         return;
     }
     put_constant_second(f->b, n);

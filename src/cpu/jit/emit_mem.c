@@ -212,6 +212,43 @@ static JitSite *access_site(Gen *g, const IrNode *n, unsigned first, uint32_t *i
     return s;
 }
 
+/* ---- read-modify-write ---- */
+
+static bool may_lie_between(unsigned op)
+{
+    return op == IR_NOP || op == IR_const || op == IR_get || ir_op_class(op) != IR_CLASS_OTHER;
+}
+
+/* The store of the load's own bytes that follows it with nothing in between that could see or do anything; 0: none. */
+static unsigned store_after(const Gen *g, unsigned load)
+{
+    const Address *a = &g->addr[load];
+    IrMem          m = gen_node(g, (IrRef)load)->mem;
+    unsigned       i = load + 1;
+
+    while (may_lie_between(gen_node(g, (IrRef)i)->op)) {
+        i++;
+    }
+    const IrNode  *n = gen_node(g, (IrRef)i);
+    const Address *b = &g->addr[i];
+    bool same = n->op == IR_store && a->base == b->base && a->index == b->index && a->shift == b->shift &&
+                a->offset == b->offset && m.size_log2 == n->mem.size_log2 && m.space == n->mem.space;
+
+    return same && m.write_intent && !m.big ? i : 0;
+}
+
+/* The host's address of a load's bytes stays in a register for the store; 0 if C did the load. */
+static bool reserve_host_address(Gen *g)
+{
+    unsigned store = store_after(g, g->at);
+
+    if (store == 0 || !gen_reserve_gpr(g, &g->rmw.host)) {
+        return false;
+    }
+    g->rmw.store = store;
+    return true;
+}
+
 /* ---- loads ---- */
 
 /* Into the general or vector register @d. */
@@ -232,6 +269,7 @@ static void emit_load(Gen *g, const IrNode *n)
     bool     vector = gen_is_vector(n->type);
     X86Reg   d = vector ? RAX : gen_dest_gpr(g);
     X86Xmm   x = vector ? gen_dest_xmm(g) : 0;
+    bool     rmw = reserve_host_address(g);
     uint32_t id;
     JitSite *s = access_site(g, n, g->at, &id);
 
@@ -239,9 +277,15 @@ static void emit_load(Gen *g, const IrNode *n)
     if (n->mem.big) {
         gen_call(g, id);
     } else {
-        Cold  *cold;
-        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, n->mem.write_intent, id, &cold);
+        Cold *cold;
 
+        if (rmw) {
+            asm_mov_ri(&g->as, g->rmw.host, 0);
+        }
+        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, n->mem.write_intent, id, &cold);
+        if (rmw) {
+            asm_lea(&g->as, true, g->rmw.host, m);
+        }
         load_one(g, n, vector ? x : (uint8_t)d, m);
         asm_bind(&g->as, &cold->back);
     }
@@ -313,9 +357,17 @@ static void emit_store(Gen *g, const IrNode *n)
         gen_call(g, id);
         return;
     }
-    X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
+    if (g->rmw.store == g->at) {
+        cold = gen_cold(g, id);
+        asm_test_rr(&g->as, true, g->rmw.host, g->rmw.host);
+        asm_jcc(&g->as, CC_E, &cold->from);
+        store_value(g, n->b, n->mem.size_log2, X86_AT(g->rmw.host, 0));
+        gen_return_gpr(g, g->rmw.host);
+    } else {
+        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
 
-    store_value(g, n->b, n->mem.size_log2, m);
+        store_value(g, n->b, n->mem.size_log2, m);
+    }
     asm_bind(&g->as, &cold->back);
 }
 

@@ -1007,6 +1007,18 @@ void gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d)
 X86Xmm gen_dest_xmm(Gen *g) { return gen_dest_xmm_of(g, (IrRef)g->at); }
 void   gen_done_xmm(Gen *g, X86Xmm d) { gen_done_xmm_of(g, (IrRef)g->at, d); }
 
+bool gen_reserve_gpr(Gen *g, X86Reg *r)
+{
+    *r = take_gpr(g, 0);
+    if (*r == X86_NO_REG) {
+        return false;
+    }
+    g->gpr[*r] = REG_NEVER;
+    return true;
+}
+
+void gen_return_gpr(Gen *g, X86Reg r) { g->gpr[r] = REG_FREE; }
+
 /* ---- calls of C ---- */
 
 JitPlace gen_place_gpr(X86Reg r, IrType ty) { return (JitPlace){ .kind = AT_GPR, .reg = (uint8_t)r, .type = ty }; }
@@ -1445,6 +1457,7 @@ static void begin_part(Gen *g, unsigned part)
     g->key = g->parts[part].exit_key;
     g->ask_key = g->parts[part].asks_key;
     g->n_slot_users = 0;
+    g->rmw.store = 0;
     g->insn = UINT_MAX; /* none yet */
     g->insn_pc = 0;
     memset(g->mode, 0, n);

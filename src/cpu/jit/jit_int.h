@@ -290,6 +290,10 @@ typedef struct Gen {
     uint64_t temp_busy[CPU_TEMPS / 64];
     uint32_t lock_gpr, lock_xmm; /* operands of the current node */
     unsigned at; /* the current node */
+    struct {
+        unsigned store; /* the node of a store whose bytes a load before it found; 0: none */
+        X86Reg   host;  /* their address on the host */
+    } rmw;
 
     AsmLabel entry_out, entry_hot;
     uint16_t lazy_uses[IR_MAX_NODES];
@@ -350,6 +354,10 @@ X86Reg gen_dest_gpr_of(Gen *g, IrRef r);
 void   gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon);
 X86Xmm gen_dest_xmm_of(Gen *g, IrRef r);
 void   gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d);
+
+/* gen_reserve_gpr - a register for something that is no value, until gen_return_gpr(). False: none is left. */
+bool gen_reserve_gpr(Gen *g, X86Reg *r);
+void gen_return_gpr(Gen *g, X86Reg r);
 
 /* gen_site - a new site for the current node with the operands' places as they are now. */
 JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id);
