@@ -5,6 +5,8 @@
 #include <capstone/capstone.h>
 #include <dlfcn.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cpu/jit/jit_int.h"
 
@@ -34,6 +36,53 @@ static const Capstone *capstone(void)
     return c.open != NULL && c.disasm != NULL && c.free != NULL && c.close != NULL ? &c : NULL;
 }
 
+/* The routine that all code shares, at @to; NULL: none. */
+static const char *routine_at(const Jit *j, const uint8_t *to)
+{
+    const struct {
+        const void *at;
+        const char *name;
+    } routines[] = {
+        { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
+        { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
+        { j->leave_hot, "leave_hot" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(routines); i++) {
+        if (routines[i].at == to) {
+            return routines[i].name;
+        }
+    }
+    return NULL;
+}
+
+static const char *site_name(const JitSite *s)
+{
+    static const char *const kinds[] = { "load", "store", "call", "guard", "wide", "eval" };
+
+    return s->kind == SITE_CALL || s->kind == SITE_GUARD ? s->helper->name
+           : s->kind == SITE_WIDE || s->kind == SITE_EVAL ? ir_op_name(s->op) : kinds[s->kind];
+}
+
+/* One instruction; returns its length, with the number that follows a call of the slow routine. */
+static size_t print_insn(const Jit *j, const CpuBlock *b, const cs_insn *insn, FILE *out)
+{
+    const uint8_t *code = b->code;
+    bool           near = strncmp(insn->op_str, "0x", 2) == 0 && (insn->mnemonic[0] == 'j' || insn->mnemonic[0] == 'c');
+    const uint8_t *to = near ? code + (int64_t)strtoull(insn->op_str, NULL, 0) : NULL;
+    const char    *routine = near ? routine_at(j, to) : NULL;
+    uint32_t       site;
+
+    fprintf(out, "    %4" PRIx64 ": %s %s", insn->address, insn->mnemonic, routine != NULL ? routine : insn->op_str);
+    if (routine == NULL || to != j->slow) {
+        fputc('\n', out);
+        return insn->size;
+    }
+    memcpy(&site, code + insn->address + insn->size, sizeof(site));
+    fprintf(out, " %s\n", site_name(&j->site[site]));
+    return insn->size + sizeof(site);
+}
+
 void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
 {
     const Capstone *c = capstone();
@@ -44,12 +93,13 @@ void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
         fprintf(out, "    %zu bytes; install Capstone (" CAPSTONE_FILE ") to see them\n", b->jit->size);
         return;
     }
-    size_t n = c->disasm(cs, b->code, b->jit->size, 0, 0, &insn);
-    for (size_t i = 0; i < n; i++) {
-        fprintf(out, "    %4" PRIx64 ": %s %s\n", insn[i].address, insn[i].mnemonic, insn[i].op_str);
-    }
-    if (n > 0) {
-        c->free(insn, n);
+    for (size_t at = 0; at < b->jit->size;) {
+        if (c->disasm(cs, (const uint8_t *)b->code + at, b->jit->size - at, at, 1, &insn) != 1) {
+            fprintf(out, "    %4zx: what Capstone does not know\n", at);
+            break;
+        }
+        at += print_insn(j, b, insn, out);
+        c->free(insn, 1);
     }
     c->close(&cs);
 }
