@@ -19,7 +19,8 @@ enum {
 };
 
 /* How a sequence ended, named as the signal that a user program gets. */
-enum { INSN_TRAP = 5 /* reached a BRK */, INSN_ILL = 4, INSN_BUS = 7, INSN_SEGV = 11 };
+enum { INSN_TRAP = 5 /* reached a BRK */, INSN_ILL = 4, INSN_BUS = 7, INSN_SEGV = 11,
+       INSN_CHANGED = 99 /* here: the same ran twice, and ended otherwise */ };
 
 typedef struct InsnState {
     uint64_t x[31], sp, pc;

@@ -207,7 +207,7 @@ static uint32_t end_of(const A64Box *box)
     }
 }
 
-void insn_run_here(A64Box *box, const InsnCase *c, unsigned n, InsnState *out)
+static void run_once(A64Box *box, const InsnCase *c, unsigned n, InsnState *out)
 {
     enter(box, &c->in, n);
     bool ended = a64_box_run(box, 100);
@@ -220,6 +220,32 @@ void insn_run_here(A64Box *box, const InsnCase *c, unsigned n, InsnState *out)
     out->fpsr = box->cpu->fpsr;
     out->end = ended ? end_of(box) : 0;
     out->memory = insn_checksum((const uint64_t *)(const void *)box->data);
+}
+
+void insn_run_here(A64Box *box, const InsnCase *c, unsigned n, InsnState *out)
+{
+    const char *hot = g_getenv("BAILEY_TEST_HOT");
+    unsigned    more = hot != NULL ? (unsigned)g_ascii_strtoull(hot, NULL, 0) + 2 : 0;
+
+    run_once(box, c, n, out);
+    for (unsigned i = 0; i < more; i++) {
+        InsnState again;
+
+        run_once(box, c, n, &again);
+        again.end = insn_same(out, &again) ? again.end : INSN_CHANGED;
+        *out = again;
+    }
+}
+
+void insn_check_regions(const A64Box *box, unsigned n)
+{
+    CpuEngineStats stats;
+
+    cpu_engine_stats(box->engine, &stats);
+    if (g_getenv("BAILEY_TEST_HOT") != NULL) {
+        print_message("%" PRIu64 " regions\n", stats.regions);
+        assert_true(stats.regions > n / 2);
+    }
 }
 
 /* ---- comparing ---- */

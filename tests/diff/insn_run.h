@@ -29,8 +29,12 @@ A64Box *insn_box_new(void);
  * oracle. */
 InsnState *insn_run_oracle(const InsnCase *cases, unsigned n);
 
-/* insn_run_here - the same on our CPU; the code of case @n must be in the box. */
+/* insn_run_here - the same on our CPU; the code of case @n must be in the box. As often as it takes until all of it has
+ * run as part of a region, when BAILEY_TEST_HOT asks for them. */
 void insn_run_here(A64Box *box, const InsnCase *c, unsigned n, InsnState *out);
+
+/* insn_check_regions - fails when they were asked for, but less than half of @n cases became some. */
+void insn_check_regions(const A64Box *box, unsigned n);
 
 bool insn_same(const InsnState *a, const InsnState *b);
 

@@ -1,8 +1,8 @@
 /*
  * Random A64 instruction sequences, made from the decoder's own pattern table, run here and on the
  * instruction oracle (an emulator of user programs); registers, flags and memory must agree. Fixed seeds.
- * Left out: what depends on the system (exceptions, system registers), on an address of the program, or on
- * keys.
+ * Branches lead forward within the sequence. Left out: what depends on the system (exceptions, system registers other
+ * than NZCV, FPCR and FPSR) or on keys.
  */
 #include <glib.h>
 #include <setjmp.h>
@@ -18,6 +18,7 @@
 
 enum {
     BASE = 28, INDEX = 27, /* registers that only loads and stores use, as base and as offset */
+    TARGET = 24, CONTROL = 25, /* where indirect branches lead, what FPCR is set to */
     SEQUENCE = INSN_WORDS - 3,
     N_CASES = 8000,
 };
@@ -31,7 +32,7 @@ typedef struct Choice {
 
 static GArray *choices; /* Choice */
 
-/* Instructions of the system, and those whose result is not the program's alone. */
+/* Instructions of the system, and those that random_special() makes. */
 static bool is_excluded(const A64Pattern *p)
 {
     static const char *const names[] = {
@@ -71,12 +72,12 @@ static uint32_t put_field(uint32_t insn, unsigned lsb, unsigned len, uint32_t v)
     return (uint32_t)deposit64(insn, lsb, len, v);
 }
 
-/* Neither the base nor the offset register of memory accesses may be the destination of anything. */
+/* Registers with a role may not be the destination of anything. */
 static uint32_t spare(uint32_t insn, unsigned lsb)
 {
     unsigned reg = insn >> lsb & 31;
 
-    return reg == BASE || reg == INDEX || reg == INDEX - 1 ? put_field(insn, lsb, 5, reg - 10) : insn;
+    return reg >= TARGET && reg <= BASE ? put_field(insn, lsb, 5, reg - 10) : insn;
 }
 
 /* Base register, offsets within reach, no transferred register twice (CONSTRAINED UNPREDICTABLE). */
@@ -90,7 +91,7 @@ static uint32_t fit_memory(uint32_t insn)
         insn = spare(insn, 16);
         if (pair) {
             insn = put_field(spare(insn, 10), 16, 5, 26);
-            insn = Rt == (insn >> 10 & 31) ? put_field(insn, 10, 5, (Rt + 1) % 26) : insn;
+            insn = Rt == (insn >> 10 & 31) ? put_field(insn, 10, 5, (Rt + 1) % TARGET) : insn;
         } else {
             insn = put_field(insn, 10, 5, 31);
         }
@@ -99,7 +100,7 @@ static uint32_t fit_memory(uint32_t insn)
         }
     } else if ((insn & 0x3a000000) == 0x28000000) {
         insn = put_field(spare(insn, 10), 15, 7, (insn >> 15 & 31) - 16);
-        insn = Rt == (insn >> 10 & 31) ? put_field(insn, 10, 5, (Rt + 1) % 26) : insn;
+        insn = Rt == (insn >> 10 & 31) ? put_field(insn, 10, 5, (Rt + 1) % TARGET) : insn;
     } else if ((insn & 0x3b200c00) == 0x38200000) {
         insn =
             (insn & 0xfc00) == 0xc000 ? put_field(insn, 16, 5, 31) : spare(insn, 16); /* LDAPR, atomics: Rs */
@@ -157,6 +158,33 @@ static uint32_t random_insn(bool aligned)
     }
 }
 
+/* Branches from word @at, @target being where TARGET leads; registers of the system; hints and barriers. */
+static uint32_t random_special(unsigned at, unsigned target)
+{
+    static const uint32_t branches[] = { 0x14000000, 0x94000000 };             /* B, BL */
+    static const uint32_t indirect[] = { 0xd61f0000, 0xd63f0000, 0xd65f0000 }; /* BR, BLR, RET */
+    static const uint32_t registers[] = {
+        0xd53b4200, 0xd51b4200, 0xd53b4400, 0xd53b4420, /* MRS and MSR NZCV; MRS FPCR, FPSR */
+    };
+    static const uint32_t quiet[] = {
+        0xd503201f, 0xd503203f, 0xd503209f, 0xd50320bf, 0xd503229f,             /* NOP, YIELD, SEV, SEVL, CSDB */
+        0xd5033bbf, 0xd5033fdf, 0xd5033f9f, 0xd50330ff, 0xd51b4400 | CONTROL,   /* DMB, ISB, DSB, SB; MSR FPCR */
+        0xd51b443f,                                                             /* MSR FPSR, XZR */
+    };
+    uint64_t r = insn_rnd();
+
+    switch (r & 3) {
+    case 0:
+        return branches[r >> 8 & 1] | (1 + (r >> 9 & 1));
+    case 1:
+        return at < target ? indirect[(r >> 8) % 3] | TARGET << 5 : quiet[0];
+    case 2:
+        return spare(registers[r >> 8 & 3] | (r >> 16 & 31), 0);
+    default:
+        return quiet[(r >> 8) % ARRAY_LEN(quiet)];
+    }
+}
+
 /* ---- cases ---- */
 
 static void random_state(InsnState *s, unsigned n, bool aligned)
@@ -179,11 +207,16 @@ static void random_state(InsnState *s, unsigned n, bool aligned)
 
 static void random_case(InsnCase *c, unsigned n)
 {
-    bool aligned = insn_rnd() & 1;
+    bool     aligned = insn_rnd() & 1;
+    unsigned target = 1 + insn_rnd() % SEQUENCE;
 
     random_state(&c->in, n, aligned);
+    c->in.x[TARGET] = c->in.pc + 4 * target;
+    c->in.x[CONTROL] = insn_rnd() & 0x07c80000;
     for (unsigned i = 0; i < INSN_WORDS; i++) {
-        c->code[i] = i < SEQUENCE ? random_insn(aligned) : INSN_BRK;
+        c->code[i] = i >= SEQUENCE           ? INSN_BRK
+                     : insn_rnd() % 12 == 0 ? random_special(i, target)
+                                             : random_insn(aligned);
         /* A store-exclusive that belongs to the load before it. */
         if (i > 0 && i < SEQUENCE && is_exclusive(c->code[i - 1]) &&
             (c->code[i - 1] & 0x00c00000) == 0x00400000) {
@@ -218,6 +251,7 @@ static void test_random_sequences(void **state)
         }
     }
     print_message("%u sequences of %u instructions from %u patterns\n", N_CASES, SEQUENCE, choices->len);
+    insn_check_regions(box, N_CASES);
     g_array_free(choices, TRUE);
     g_free(theirs);
     g_free(cases);

@@ -228,6 +228,9 @@ static void end(Run *r, const char *what)
 {
     finish_batch(r);
     print_message("%u %s, %u of them executed\n", r->n_done, what, r->n_executed);
+    if (!r->no_oracle) {
+        insn_check_regions(r->box, r->n_executed);
+    }
     a64_box_free(r->box);
     g_free(r->cases);
     if (r->no_oracle) {

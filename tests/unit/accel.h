@@ -1,7 +1,7 @@
 /*
  * How the tests that run guest code run it: BAILEY_TEST_ACCEL=jit asks for generated code, BAILEY_TEST_CACHE=BYTES for
- * another size of the code cache, BAILEY_TEST_HOST=baseline for code that every host can run. CTest runs each of them
- * both ways (tests/CMakeLists.txt).
+ * another size of the code cache, BAILEY_TEST_HOT=RUNS for regions sooner or later, BAILEY_TEST_HOST=baseline for code
+ * that every host can run. CTest runs each of them both ways (tests/CMakeLists.txt).
  */
 #ifndef BAILEY_TESTS_UNIT_ACCEL_H
 #define BAILEY_TESTS_UNIT_ACCEL_H
@@ -15,11 +15,11 @@
 
 static inline CpuConfig test_config(void)
 {
-    const char *cache = g_getenv("BAILEY_TEST_CACHE");
+    const char *cache = g_getenv("BAILEY_TEST_CACHE"), *hot = g_getenv("BAILEY_TEST_HOT");
     bool        jit = g_strcmp0(g_getenv("BAILEY_TEST_ACCEL"), "jit") == 0;
 
     return (CpuConfig){
-        .hot = 100, /* tests are short */
+        .hot = hot != NULL ? (uint32_t)g_ascii_strtoull(hot, NULL, 0) : 100, /* tests are short */
         .accel = jit ? CPU_ACCEL_JIT : CPU_ACCEL_INTERP,
         .cache_size = cache != NULL ? (size_t)g_ascii_strtoull(cache, NULL, 0) : 0,
     };
