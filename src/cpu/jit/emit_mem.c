@@ -124,14 +124,14 @@ static uint32_t choose_slot(Gen *g, const Address *a, unsigned bytes, bool write
 
 static uint64_t insn_pa(const Gen *g) { return g->pa + (g->insn_pc - g->parts[0].pc); }
 
-static uint32_t new_slot(Gen *g, unsigned first, const Reach *r, const JitSite *site)
+static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 {
     Jit     *j = g->j;
     uint32_t id = j->n_slots;
 
     j->n_slots += j->n_slots < j->max_slots - 1;
     g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
-    j->slot[id] = (JitSlot){ .at = site->at, .pa = insn_pa(g), .limit = PAGE_SIZE + 1 - r->bytes, .left = JIT_MISSES,
+    j->slot[id] = (JitSlot){ .block = g->block, .pa = insn_pa(g), .limit = PAGE_SIZE + 1 - r->bytes, .left = JIT_MISSES,
                              .offset = choose_slot(g, &g->addr[first], r->bytes, r->write) };
     return id;
 }
@@ -155,9 +155,9 @@ static void miss_slot(Gen *g, Cold *c)
 }
 
 /* As emit_by_table(), without waiting for the address. */
-static void emit_by_slot(Gen *g, unsigned first, const Reach *r, const JitSite *site)
+static void emit_by_slot(Gen *g, unsigned first, const Reach *r)
 {
-    uint32_t id = new_slot(g, first, r, site);
+    uint32_t id = new_slot(g, first, r);
     JitSlot *s = &g->j->slot[id];
     int32_t  at = (int32_t)s->offset;
     Cold    *c = r->cold;
@@ -188,7 +188,7 @@ static X86Mem emit_reach(Gen *g, unsigned first, IrMem m, unsigned bytes, bool w
         asm_jcc(&g->as, CC_NE, &r.cold->from);
     }
     if (slot) {
-        emit_by_slot(g, first, &r, &g->j->site[site]);
+        emit_by_slot(g, first, &r);
     } else {
         emit_by_table(g, m, &r);
     }
@@ -313,9 +313,13 @@ static void emit_load_pair(Gen *g, const IrNode *n)
     s->d = vector ? gen_place_xmm(d1, n->type) : gen_place_gpr((X86Reg)d1, n->type);
     s->d2 = vector ? gen_place_xmm(d2, n->type) : gen_place_gpr((X86Reg)d2, n->type);
     X86Mem m = emit_reach(g, first, n->mem, 2 * bytes, false, id, &cold);
-    asm_alu_rr(&g->as, ALU_ADD, true, RDI, m.base); /* the first may be loaded into the base */
-    load_one(g, n, d1, X86_AT(RDI, m.disp));
-    load_one(g, n, d2, X86_AT(RDI, m.disp + (int32_t)bytes));
+    if (!vector && d1 == (uint8_t)m.base) {
+        asm_alu_rr(&g->as, ALU_ADD, true, RDI, m.base);
+        m = X86_AT(RDI, m.disp);
+    }
+    load_one(g, n, d1, m);
+    m.disp += (int32_t)bytes;
+    load_one(g, n, d2, m);
     asm_bind(&g->as, &cold->back);
     if (vector) {
         gen_done_xmm_of(g, first, d1);

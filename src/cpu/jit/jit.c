@@ -151,16 +151,22 @@ static const void *make_keep(Jit *j, Asm *as, int32_t table)
     AsmLabel    look = ASM_LABEL;
 
     asm_push(as, RCX);
+    asm_push(as, RAX);
     asm_imul_rri(as, true, RCX, RCX, sizeof(JitSlot));
     asm_mov_ri(as, RDX, (uintptr_t)j->slot);
     asm_alu_rr(as, ALU_ADD, true, RCX, RDX);
     asm_load(as, 2, false, false, RDX, X86_AT(RCX, (int32_t)offsetof(JitSlot, offset)));
+    asm_load(as, 3, false, true, RAX, X86_INDEX(R14, RDI, 0, table + (int32_t)offsetof(TlbEntry, tag)));
+    asm_alu_rm(as, ALU_SUB, true, RAX, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, tag)));
+    asm_alu_ri(as, ALU_CMP, true, RAX, 1);
+    asm_alu_mi(as, ALU_SBB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, misses)), -1); /* one more, unless equal */
     asm_load_x(as, 4, 0, X86_INDEX(R14, RDI, 0, table));
     asm_store_x(as, 4, X86_INDEX(R14, RDX, 0, 0), 0);
     asm_load_x(as, 3, 0, X86_AT(RCX, (int32_t)offsetof(JitSlot, limit)));
     asm_store_x(as, 3, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, limit)), 0);
     asm_store_i(as, 0, X86_AT(R14, (int32_t)offsetof(CpuTlb, slots_used)), 1);
     asm_alu_mi(as, ALU_SUB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, left)), 1);
+    asm_pop(as, RAX);
     asm_pop(as, RCX);
     asm_jcc(as, CC_S, &look);
     asm_ret(as);
@@ -168,7 +174,7 @@ static const void *make_keep(Jit *j, Asm *as, int32_t table)
     save_all(as);
     asm_mov_rr(as, true, RDI, RBP);
     asm_mov_rr(as, false, RSI, RCX);
-    asm_mov_ri(as, RAX, (uintptr_t)jit_scattered);
+    asm_mov_ri(as, RAX, (uintptr_t)jit_look);
     asm_alu_ri(as, ALU_SUB, true, RSP, 8);
     asm_call_r(as, RAX);
     asm_alu_ri(as, ALU_ADD, true, RSP, 8);
@@ -377,32 +383,50 @@ static void set_scattered(Jit *j, uint64_t pa)
     j->scattered[bit / 64] |= 1ull << bit % 64;
 }
 
-/* From now on by the table: out of line here, inline when the region is generated anew. */
+static void begin_sample(Jit *j, JitSlot *s)
+{
+    code_mem_begin(&j->mem);
+    memcpy(s->first, s->hot, JIT_PATCH);
+    asm_patch_entry(s->hot, j->mem.run - j->mem.write, s->cold + (j->mem.run - j->mem.write));
+    code_mem_end(&j->mem);
+    s->misses = 0;
+    s->left = JIT_SAMPLE;
+}
+
+/* Back to the slot; the next sample is the farther away, the more there were. */
+static void end_sample(Jit *j, JitSlot *s)
+{
+    code_mem_begin(&j->mem);
+    memcpy(s->hot, s->first, JIT_PATCH);
+    code_mem_end(&j->mem);
+    s->samples += s->samples < 16;
+    s->left = JIT_MISSES << s->samples;
+}
+
+/* By the table for good: out of line here, inline when the region is formed anew. */
 static void leave_slot(Jit *j, JitSlot *s)
 {
     static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 
     code_mem_begin(&j->mem);
-    asm_patch_entry(s->hot, j->mem.run - j->mem.write, s->cold + (j->mem.run - j->mem.write));
     memcpy(s->keep, nop, sizeof(nop)); /* in place of the call that leads here */
     code_mem_end(&j->mem);
+    set_scattered(j, s->pa);
 }
 
-/* Counted in instructions, so that it does not depend on the host. */
-void jit_scattered(Cpu *cpu, uint32_t slot)
+/* Decides by what the guest executes alone. */
+void jit_look(Cpu *cpu, uint32_t slot)
 {
     Jit     *j = cpu->engine->jit;
     JitSlot *s = &j->slot[slot];
-    uint64_t now;
 
-    cpu->site = &s->at;
-    now = cpu_insns(cpu);
-    cpu->site = NULL;
-    if (s->since != 0 && now - s->since < JIT_MISSES * JIT_MISS_DISTANCE) {
+    s->sampled = !s->sampled;
+    if (s->sampled) {
+        begin_sample(j, s);
+    } else if (s->misses < JIT_MANY_MISSES) {
+        end_sample(j, s);
+    } else {
         leave_slot(j, s);
-        set_scattered(j, s->pa);
-        code_demote(cpu, s->at.block); /* what runs stays inside, so that others of the loop have time to come here */
+        code_demote(cpu, s->block); /* what runs stays inside, so that others of the loop have time to come here */
     }
-    s->since = now;
-    s->left = JIT_MISSES;
 }

@@ -92,15 +92,18 @@ typedef struct JitSite {
     } flags; /* what the flags register follows from here */
 } JitSite;
 
-enum { JIT_SCATTERED = 1 << 16 };
+enum { JIT_SCATTERED = 1 << 16, JIT_PATCH = 5 };
 
 /* An access of a region that uses a PageSlot. */
 typedef struct JitSlot {
-    CpuSite  at;
+    CpuBlock *block;
     uint64_t limit;   /* PageSlot.limit */
     uint32_t offset;  /* of the PageSlot, from the CpuTlb */
-    int32_t  left;    /* misses until their rate is looked at */
-    uint64_t since;   /* instructions that had been executed when it was looked at last */
+    int32_t  left;    /* misses until a sample is taken; then accesses until that is done */
+    uint32_t misses;  /* of the sample */
+    bool     sampled;
+    uint8_t  samples; /* taken */
+    uint8_t  first[JIT_PATCH]; /* what the sample's jump is in place of */
     uint64_t pa;      /* of the instruction */
     uint8_t *hot;     /* writable addresses: of the access, */
     uint8_t *cold;    /* the code that uses the table, */
@@ -138,9 +141,9 @@ struct Jit {
     FILE      *perf_map; /* or NULL */
 };
 
-/* Misses of a PageSlot between two looks at them; and the instructions between two of them, on average, that make the
- * slot worth its while. */
-enum { JIT_MISSES = 64, JIT_MISS_DISTANCE = 200 };
+/* Misses of a PageSlot, at least, between two samples; accesses of a sample; and the misses among them that make the
+ * slot not worth its while. */
+enum { JIT_MISSES = 64, JIT_SAMPLE = 64, JIT_MANY_MISSES = 6 };
 
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
@@ -153,10 +156,10 @@ void jit_perf_map_close(Jit *j);
 /* jit_clear_flags - floating point raised nothing so far, whatever C did. */
 void jit_clear_flags(void);
 
-/* jit_is_scattered - whether an access of the instruction at @pa missed its slot too often. */
+/* jit_is_scattered - whether an access of the instruction at @pa misses its slot too often. */
 bool jit_is_scattered(const Jit *j, uint64_t pa);
-/* jit_scattered - an access missed its PageSlot JIT_MISSES times: does it better without? */
-void jit_scattered(Cpu *cpu, uint32_t slot);
+/* jit_look - JitSlot.left is used up: does the access better without its PageSlot? */
+void jit_look(Cpu *cpu, uint32_t slot);
 
 /* jit_slow - the C side of every call from generated code. 0: go on; 1: leave the block, an exception was raised. */
 int jit_slow(Cpu *cpu, uint32_t site);
