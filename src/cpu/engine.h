@@ -18,16 +18,16 @@ enum {
     PAGE_SIZE = 1 << PAGE_BITS,
 
     TLB_ENTRIES = 8192,   /* of each of the read and write tables */
-    JUMP_ENTRIES = 16384, /* slots of the jump cache, by pc / 4 */
+    JUMP_ENTRIES = 65536, /* slots of the jump cache, by pc / 4 */
     SLOW_ENTRIES = 64,
     FETCH_ENTRIES = 1024,
-    LARGE_ENTRIES = 32,
+    LARGE_ENTRIES = 2048, /* of which half are used */
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
 
     PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take */
     JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
-    TOUCHED = 1024, /* slots that are remembered one by one */
+    TOUCHED = 2048, /* slots that are remembered one by one */
 };
 
 #define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
@@ -86,11 +86,9 @@ struct CpuTlb {
     FetchEntry fetch[FETCH_ENTRIES];
     Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
     uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
-    struct {
-        uint64_t base, size;
-    } large[LARGE_ENTRIES];  /* mappings above 4 KiB that entries came from */
-    unsigned   n_large;
-    uint64_t   other_large;  /* 0, or the size of the largest that is not in the table */
+    uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
+    uint64_t   large_sizes;  /* bits: log2 of sizes there */
+    unsigned   n_large;      /* slots that are not 0 */
     bool       valid;        /* has a tag */
     bool       slow_used, slots_used;
     uint64_t   tag;

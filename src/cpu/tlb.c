@@ -78,6 +78,14 @@ static void empty_fetches(CpuTlb *t)
     w->n = 0;
 }
 
+static void empty_large(CpuTlb *t)
+{
+    if (t->n_large != 0) {
+        memset(t->large, 0, sizeof(t->large));
+    }
+    t->large_sizes = t->n_large = 0;
+}
+
 /* Of memory that is all zero. */
 static void start_empty(CpuTlb *t)
 {
@@ -92,8 +100,7 @@ static void empty(CpuTlb *t)
     empty_data(t);
     empty_jumps(t);
     empty_fetches(t);
-    t->n_large = 0;
-    t->other_large = 0;
+    empty_large(t);
 }
 
 static bool is_current(const Cpu *cpu, const CpuTlb *t)
@@ -161,21 +168,43 @@ void tlb_init(Cpu *cpu)
 
 /* ---- entering ---- */
 
+#define FORGOTTEN 1 /* in a slot of large[] whose mapping was dropped */
+
+static uint64_t large_mapping(uint64_t va, unsigned size_log2)
+{
+    return align_down(va & ADDRESS_MASK, 1ull << size_log2) | size_log2;
+}
+
+/* The slot of large[] that has the mapping, or the free one where it belongs. */
+static uint64_t *large_slot(CpuTlb *t, uint64_t mapping)
+{
+    unsigned i = (unsigned)(mapping * 0x9e3779b97f4a7c15ull >> 53);
+
+    while (t->large[i] != 0 && t->large[i] != mapping) {
+        i = (i + 1) % LARGE_ENTRIES;
+    }
+    return &t->large[i];
+}
+
+_Static_assert(LARGE_ENTRIES == 1 << 11, "large_slot() takes eleven bits");
+
+/* When there are too many the context begins anew. */
 static void remember_large(CpuTlb *t, uint64_t va, uint64_t size)
 {
-    uint64_t base = align_down(va, size);
+    unsigned  size_log2 = (unsigned)__builtin_ctzll(size);
+    uint64_t  mapping = large_mapping(va, size_log2);
+    uint64_t *slot = large_slot(t, mapping);
 
-    for (unsigned i = 0; i < t->n_large; i++) {
-        if (t->large[i].base == base && t->large[i].size == size) {
-            return;
-        }
-    }
-    if (t->n_large == LARGE_ENTRIES) {
-        t->other_large = MAX(t->other_large, size);
+    if (*slot == mapping) {
         return;
     }
-    t->large[t->n_large].base = base;
-    t->large[t->n_large++].size = size;
+    if (t->n_large == LARGE_ENTRIES / 2) {
+        empty(t);
+        slot = large_slot(t, mapping);
+    }
+    *slot = mapping;
+    t->n_large++;
+    t->large_sizes |= BIT(size_log2);
 }
 
 static SlowEntry *slow_slot(CpuTlb *t, uint64_t va)
@@ -347,7 +376,7 @@ static void drop_many(CpuTlb *t, uint64_t va, uint64_t len)
     }
 }
 
-enum { PAGES_ONE_BY_ONE = 64 };
+enum { PAGES_ONE_BY_ONE = 1024 }; /* cheaper than looking at every entry there is */
 
 static void drop_range(CpuTlb *t, uint64_t va, uint64_t len)
 {
@@ -365,22 +394,48 @@ static bool touches(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
     return in_range(a, b, b_len) || in_range(b, a, a_len);
 }
 
+static void drop_large(CpuTlb *t, uint64_t *slot)
+{
+    unsigned size_log2 = *slot & 63;
+
+    drop_range(t, *slot - size_log2, 1ull << size_log2);
+    *slot = FORGOTTEN;
+}
+
+/* The usual case. Sizes are few. */
+static void drop_large_of_page(CpuTlb *t, uint64_t va)
+{
+    for (uint64_t sizes = t->large_sizes; sizes != 0; sizes &= sizes - 1) {
+        uint64_t *slot = large_slot(t, large_mapping(va, (unsigned)__builtin_ctzll(sizes)));
+
+        if (*slot != 0) {
+            drop_large(t, slot);
+        }
+    }
+}
+
+static void drop_large_of_range(CpuTlb *t, uint64_t va, uint64_t len)
+{
+    for (unsigned i = 0; i < LARGE_ENTRIES; i++) {
+        unsigned size_log2 = t->large[i] & 63;
+
+        if (t->large[i] > FORGOTTEN && touches(t->large[i] - size_log2, 1ull << size_log2, va, len)) {
+            drop_large(t, &t->large[i]);
+        }
+    }
+}
+
 static void flush_va(CpuTlb *t, uint64_t va, uint64_t len)
 {
-    uint64_t unit = MAX(t->other_large, (uint64_t)PAGE_SIZE), base = align_down(va, unit);
-
     if (len > ADDRESS_MASK / 2) {
         empty(t);
         return;
     }
-    drop_range(t, base, align_up(len + (va - base), unit));
-    for (unsigned i = 0; i < t->n_large;) {
-        if (touches(t->large[i].base, t->large[i].size, va, len)) {
-            drop_range(t, t->large[i].base, t->large[i].size);
-            t->large[i] = t->large[--t->n_large];
-        } else {
-            i++;
-        }
+    drop_range(t, va, len);
+    if (len == PAGE_SIZE) {
+        drop_large_of_page(t, va);
+    } else if (t->n_large != 0) {
+        drop_large_of_range(t, va, len);
     }
 }
 

@@ -568,6 +568,28 @@ static void test_invalidation(void **state)
     toy_machine_free(m);
 }
 
+/* More mappings than a context remembers: still, a page of one takes all of it along. */
+static void test_many_large_mappings(void **state)
+{
+    enum { MAPPINGS = LARGE_ENTRIES };
+    const uint64_t size = 2 << 20;
+    ToyMachine    *m = MACHINE(read_code);
+    Cpu           *cpu = &m->cpu->cpu;
+    CpuFill        f = { .pa = DATA, .page_size = size, .readable = true };
+
+    for (unsigned n = 0; n < MAPPINGS; n++) {
+        tlb_fill(cpu, 0, n * size + (n % 256 << PAGE_BITS), &f);
+    }
+    for (unsigned n = 0; n < MAPPINGS; n++) {
+        uint64_t va = n * size + (n % 256 << PAGE_BITS);
+
+        assert_true(n != MAPPINGS - 1 || tlb_slot(cpu->tlb[0]->read, va)->tag == va);
+        cpu_flush_va(cpu, NULL, NULL, n * size + (511 << PAGE_BITS), PAGE_SIZE);
+        assert_true(va == 0 || tlb_slot(cpu->tlb[0]->read, va)->tag != va);
+    }
+    toy_machine_free(m);
+}
+
 static void test_owner_change(void **state)
 {
     ToyMachine *m = MACHINE(read_code);
@@ -965,6 +987,7 @@ int main(void)
         cmocka_unit_test(test_flush_va),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_invalidation),
+        cmocka_unit_test(test_many_large_mappings),
         cmocka_unit_test(test_owner_change),
         cmocka_unit_test(test_owner_change_of_code),
         cmocka_unit_test(test_region_moves),
