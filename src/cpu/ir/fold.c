@@ -322,6 +322,15 @@ static void fold_branch(const IrBlock *b, IrNode *n)
     }
 }
 
+/* What the architecture lacks an instruction for. */
+static void fold_trailing_zeroes(const IrBlock *b, IrNode *n)
+{
+    if (n->op == IR_clz && b->node[n->a].op == IR_rbit) {
+        n->op = IR_ctz;
+        n->a = b->node[n->a].a;
+    }
+}
+
 static void fold_integer(Folder *f, unsigned i, IrNode *n)
 {
     IrRef r;
@@ -331,6 +340,7 @@ static void fold_integer(Folder *f, unsigned i, IrNode *n)
     }
     put_constant_second(f->b, n);
     fold_or_not(f->b, n);
+    fold_trailing_zeroes(f->b, n);
     r = ir_op_class(n->op) == IR_CLASS_TYPED && n->op != IR_select ? fold_width(f->b, n)
                                                                    : fold_identity(f->b, n);
     if (r != 0) {

@@ -31,6 +31,13 @@ static void emit_by_eval(Gen *g, const IrNode *n)
 
 /* ---- arithmetic ---- */
 
+/* The host's flags tell of the current node's value: nothing that changes them came after it. */
+static void note_host_flags(Gen *g)
+{
+    g->host_flags.of = (IrRef)g->at;
+    g->host_flags.at = g->as.p;
+}
+
 static void emit_alu_op(Gen *g, const IrNode *n, X86Alu op, bool commutes)
 {
     bool   w = is_64(g, n->type);
@@ -50,6 +57,20 @@ static void emit_alu_op(Gen *g, const IrNode *n, X86Alu op, bool commutes)
         gen_alu(g, op, w, d, b);
     }
     gen_done_gpr(g, d, !is_narrow(n->type));
+    note_host_flags(g);
+}
+
+static void emit_and(Gen *g, const IrNode *n)
+{
+    uint64_t k = gen_is_const(g, n->b) ? gen_const(g, n->b) : 0;
+
+    if (is_narrow(n->type) || (k != 0xff && k != 0xffff && k != UINT32_MAX)) {
+        emit_alu_op(g, n, ALU_AND, true);
+        return;
+    }
+    X86Reg d = gen_dest_gpr(g);
+    asm_zext(&g->as, k == 0xff ? 0 : k == 0xffff ? 1 : 2, d, gen_gpr(g, n->a, RAX, false));
+    gen_done_gpr(g, d, true);
 }
 
 /* Sums of registers and small constants go to a third register by lea. */
@@ -83,6 +104,14 @@ static void emit_inverted(Gen *g, const IrNode *n, X86Alu op)
     bool   w = is_64(g, n->type);
     X86Reg d = gen_dest_gpr(g);
 
+    if (op == ALU_AND && g->as.host.bmi1) {
+        X86Reg a = gen_gpr(g, n->a, RAX, false);
+
+        asm_andn(&g->as, w, d, gen_gpr(g, n->b, RCX, false), a);
+        gen_done_gpr(g, d, !is_narrow(n->type));
+        note_host_flags(g);
+        return;
+    }
     if (gen_is_const(g, n->b)) {
         asm_mov_ri(&g->as, RAX, ~gen_const(g, n->b));
     } else {
@@ -102,9 +131,11 @@ static void emit_mul(Gen *g, const IrNode *n)
     if (gen_is_const(g, n->b) && fits_i32(gen_const(g, n->b))) {
         asm_imul_rri(&g->as, w, d, gen_gpr(g, n->a, RAX, false), (int32_t)gen_const(g, n->b));
     } else {
-        gen_gpr_into(g, n->a, RAX, false);
-        asm_imul_rr(&g->as, w, RAX, gen_gpr(g, n->b, RDX, false));
-        asm_mov_rr(&g->as, w, d, RAX);
+        bool  swap = gen_uses_gpr(g, n->b, d);
+        IrRef a = swap ? n->b : n->a, b = swap ? n->a : n->b;
+
+        gen_gpr_into(g, a, d, false);
+        asm_imul_rr(&g->as, w, d, gen_gpr(g, b, RDX, false));
     }
     gen_done_gpr(g, d, true);
 }
@@ -168,6 +199,8 @@ static void emit_shift_const(Gen *g, const IrNode *n, X86Shift op, unsigned widt
     }
     if (count >= width && op != SH_SAR) {
         asm_mov_ri(&g->as, d, 0);
+    } else if (op == SH_ROR && g->as.host.bmi2) {
+        asm_rorx(&g->as, w, d, gen_gpr(g, n->a, RAX, false), (unsigned)count);
     } else {
         gen_gpr_into(g, n->a, d, false);
         if (!w && count == 0) {
@@ -193,14 +226,15 @@ static void emit_shift(Gen *g, const IrNode *n, X86Shift op)
     }
     X86Reg d = gen_dest_gpr(g);
     bool   exact = op == SH_ROR || count_in_range(g, n->b, width);
+    IrRef  count = g->mode[n->b] == MODE_FUSED ? gen_node(g, n->b)->a : n->b;
     if (exact && op != SH_ROR && g->as.host.bmi2) {
-        X86Reg count = gen_gpr(g, n->b, RCX, false);
+        X86Reg c = gen_gpr(g, count, RCX, false);
 
-        asm_shiftx(&g->as, op, w, d, gen_gpr(g, n->a, RAX, false), count);
+        asm_shiftx(&g->as, op, w, d, gen_gpr(g, n->a, RAX, false), c);
         gen_done_gpr(g, d, true);
         return;
     }
-    gen_gpr_into(g, n->b, RCX, true);
+    gen_gpr_into(g, count, RCX, true);
     gen_gpr_into(g, n->a, RAX, false);
     if (!exact && op == SH_SAR) { /* as far as the sign goes */
         asm_mov_ri(&g->as, RDX, width - 1);
@@ -301,6 +335,77 @@ static void emit_clz(Gen *g, const IrNode *n)
     gen_done_gpr(g, d, true);
 }
 
+static void emit_ctz(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g), s = gen_gpr(g, n->a, RAX, false);
+
+    if (g->as.host.bmi1) {
+        asm_tzcnt(&g->as, w, d, s);
+    } else { /* as for bsr */
+        asm_mov_ri(&g->as, RDX, w ? 64 : 32);
+        asm_bsf(&g->as, w, RCX, s);
+        asm_cmov(&g->as, CC_E, w, RCX, RDX);
+        asm_mov_rr(&g->as, w, d, RCX);
+    }
+    gen_done_gpr(g, d, true);
+}
+
+/* Bits equal to the sign below it: those above the highest that differs from the one above. */
+static void emit_cls(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, RAX, false);
+    asm_mov_rr(&g->as, w, RCX, RAX);
+    asm_shift_ri(&g->as, SH_SAR, w, RCX, 1);
+    asm_alu_rr(&g->as, ALU_XOR, w, RAX, RCX);
+    asm_alu_rr(&g->as, ALU_ADD, w, RAX, RAX); /* the sign's own bit is never set */
+    asm_alu_ri(&g->as, ALU_OR, w, RAX, 1);
+    asm_bsr(&g->as, w, RAX, RAX);
+    asm_alu_ri(&g->as, ALU_XOR, w, RAX, w ? 63 : 31);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+/* rax with neighbours of @bits bits exchanged, @low being the mask of the lower of each two; rcx and rdx are lost. */
+static void exchange_bits(Gen *g, bool w, unsigned bits, uint64_t low)
+{
+    asm_mov_rr(&g->as, w, RCX, RAX);
+    asm_shift_ri(&g->as, SH_SHR, w, RAX, bits);
+    asm_mov_ri(&g->as, RDX, w ? low : (uint32_t)low);
+    asm_alu_rr(&g->as, ALU_AND, w, RAX, RDX);
+    asm_alu_rr(&g->as, ALU_AND, w, RCX, RDX);
+    asm_shift_ri(&g->as, SH_SHL, w, RCX, bits);
+    asm_alu_rr(&g->as, ALU_OR, w, RAX, RCX);
+}
+
+static void emit_rbit(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, RAX, false);
+    asm_bswap(&g->as, w, RAX);
+    exchange_bits(g, w, 4, 0x0f0f0f0f0f0f0f0f);
+    exchange_bits(g, w, 2, 0x3333333333333333);
+    exchange_bits(g, w, 1, 0x5555555555555555);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
+static void emit_rev16(Gen *g, const IrNode *n)
+{
+    bool   w = is_64(g, n->type);
+    X86Reg d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, RAX, false);
+    exchange_bits(g, w, 8, 0x00ff00ff00ff00ff);
+    asm_mov_rr(&g->as, w, d, RAX);
+    gen_done_gpr(g, d, true);
+}
+
 static void emit_bytes(Gen *g, const IrNode *n)
 {
     bool   w = is_64(g, n->type);
@@ -353,6 +458,12 @@ static X86Cond compare_code(unsigned op)
     g_assert_not_reached();
 }
 
+/* Whether the host's flags tell whether the value is zero, and its sign. */
+static bool has_host_flags(const Gen *g, IrRef r, unsigned type)
+{
+    return g->host_flags.at == g->as.p && g->host_flags.of == g->root[r] && gen_node(g, g->root[r])->type == type;
+}
+
 static X86Cond emit_compare(Gen *g, const IrNode *n)
 {
     bool    w = n->kind == IR_I64;
@@ -375,6 +486,14 @@ static X86Cond emit_compare(Gen *g, const IrNode *n)
     }
     X86Reg a = gen_gpr(g, n->a, RAX, false);
     if (gen_is_const(g, n->b) && gen_const(g, n->b) == 0) {
+        bool known = has_host_flags(g, n->a, n->kind);
+
+        if (known && (cc == CC_E || cc == CC_NE)) {
+            return cc;
+        }
+        if (known && (cc == CC_L || cc == CC_GE)) {
+            return cc == CC_L ? CC_S : CC_NS; /* the overflow is that of the value's operation */
+        }
         asm_test_rr(&g->as, w, a, a);
     } else {
         gen_alu(g, ALU_CMP, w, a, n->b);
@@ -605,8 +724,12 @@ void emit_flags(Gen *g, const IrNode *n)
         return;
     default: /* IR_flags_unpack */
         d = gen_dest_gpr(g);
-        gen_gpr_into(g, n->a, RAX, false);
-        asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+        if (gen_is_const(g, n->a)) {
+            asm_mov_ri(&g->as, RAX, gen_const(g, n->a) & 15);
+        } else {
+            gen_gpr_into(g, n->a, RAX, false);
+            asm_alu_ri(&g->as, ALU_AND, false, RAX, 15);
+        }
         break;
     }
     asm_mov_rr(&g->as, false, d, RAX);
@@ -632,7 +755,7 @@ void emit_integer(Gen *g, const IrNode *n)
         emit_alu_op(g, n, ALU_SUB, false);
         return;
     case IR_and:
-        emit_alu_op(g, n, ALU_AND, true);
+        emit_and(g, n);
         return;
     case IR_or:
         emit_alu_op(g, n, ALU_OR, true);
@@ -711,6 +834,18 @@ void emit_integer(Gen *g, const IrNode *n)
         return;
     case IR_clz:
         emit_clz(g, n);
+        return;
+    case IR_ctz:
+        emit_ctz(g, n);
+        return;
+    case IR_cls:
+        emit_cls(g, n);
+        return;
+    case IR_rbit:
+        emit_rbit(g, n);
+        return;
+    case IR_rev16:
+        emit_rev16(g, n);
         return;
     case IR_bswap:
     case IR_rev32:

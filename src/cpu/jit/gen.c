@@ -157,6 +157,18 @@ static void fuse_condition(Gen *g, IrRef r)
     }
 }
 
+/* A count modulo the width: so do the host's shifts. */
+static void fuse_count(Gen *g, const IrNode *n)
+{
+    const IrNode *count = gen_node(g, n->b);
+
+    if (g->uses[n->b] == 1 && g->mode[n->b] == MODE_NORMAL && count->op == IR_and && count->type == n->type &&
+        (n->type == IR_I64 || n->type == IR_I32) && gen_is_const(g, count->b) &&
+        gen_const(g, count->b) == ir_type_bits(n->type) - 1) {
+        g->mode[n->b] = MODE_FUSED;
+    }
+}
+
 /* An operand of one user that can do its part at no cost. */
 static void fuse_rounds(Gen *g, const IrNode *n)
 {
@@ -425,8 +437,10 @@ static void choose_modes(Gen *g)
             g->root[i] = g->root[n->a];
         } else if (n->op == IR_exit_branch) {
             fuse_condition(g, n->a);
-        } else if (n->op == IR_select && !gen_is_vector(n->type)) {
+        } else if (n->op == IR_flags_select || (n->op == IR_select && !gen_is_vector(n->type))) {
             fuse_condition(g, n->a);
+        } else if (n->op == IR_shl || n->op == IR_shr || n->op == IR_sar) {
+            fuse_count(g, n);
         } else if (n->op == IR_call) {
             fuse_rounds(g, n);
         } else if (is_memory(n)) {
@@ -1458,6 +1472,7 @@ static void begin_part(Gen *g, unsigned part)
     g->ask_key = g->parts[part].asks_key;
     g->n_slot_users = 0;
     g->rmw.store = 0;
+    g->host_flags.at = NULL;
     g->insn = UINT_MAX; /* none yet */
     g->insn_pc = 0;
     memset(g->mode, 0, n);

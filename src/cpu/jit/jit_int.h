@@ -297,6 +297,10 @@ typedef struct Gen {
         unsigned store; /* the node of a store whose bytes a load before it found; 0: none */
         X86Reg   host;  /* their address on the host */
     } rmw;
+    struct {
+        IrRef    of; /* a value that the host's flags tell of, */
+        uint8_t *at; /* as long as this is where the code ends */
+    } host_flags;
 
     AsmLabel entry_out, entry_hot;
     uint16_t lazy_uses[IR_MAX_NODES];
