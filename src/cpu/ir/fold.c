@@ -271,7 +271,7 @@ static void fold_condition(const IrBlock *b, unsigned at, IrNode *n)
     IrType        ty = b->node[f->a].type;
     IrRef         zero = ty == IR_I64 ? IR_ZERO64 : IR_ZERO32;
     IrRef         result;
-    int           cmp;
+    int           cmp, subtraction;
 
     if (is_const(b, flags) || f->op != IR_flags || f->c != 0) {
         return;
@@ -287,15 +287,15 @@ static void fold_condition(const IrBlock *b, unsigned at, IrNode *n)
         }
         return;
     }
+    subtraction = subtraction_compare(n->kind);
+    if (f->kind == IR_FLAGS_SUB && subtraction >= 0 && !overwritten(b, f->a, flags, at) &&
+        !overwritten(b, f->b, flags, at)) {
+        become_compare(n, subtraction, ty, f->a, f->b); /* nobody else may want the difference */
+        return;
+    }
     result = result_beside(b, flags);
     if (cmp >= 0 && result != 0) {
         become_compare(n, cmp, ty, result, zero);
-        return;
-    }
-    cmp = subtraction_compare(n->kind);
-    if (f->kind == IR_FLAGS_SUB && cmp >= 0 && !overwritten(b, f->a, flags, at) &&
-        !overwritten(b, f->b, flags, at)) {
-        become_compare(n, cmp, ty, f->a, f->b);
     }
 }
 
