@@ -76,15 +76,17 @@ static int find_part(const Gen *g, uint64_t pc)
     return -1;
 }
 
+static bool puts_off_flags(const Gen *g) { return g->pending != 0 || g->passed != 0; }
+
 /* Pending flags, for a part that may look at them. */
 static void put_pending_for(Gen *g, unsigned part)
 {
     uint32_t how = g->part_state[g->part].how_out;
 
-    if (g->pending == 0 || g->part_state[part].how != 0) {
+    if (!puts_off_flags(g) || g->part_state[part].how != 0) {
         return;
     }
-    if (gen_holds_flags(g, part, how)) {
+    if (gen_holds_flags(g, part, how, false)) {
         asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
     } else {
         gen_put_pending(g, g->part_state[part].gets_flags);
@@ -99,7 +101,7 @@ static void emit_inner_edge(Gen *g, unsigned part, bool last)
 {
     PartState *to = &g->part_state[part];
 
-    if (g->pending == 0 || to->wants_flags) {
+    if (!puts_off_flags(g) || to->wants_flags) {
         put_pending_for(g, part);
         gen_count_time(g, part, &to->out);
         if (!last || part != g->part + 1) { /* else it follows */

@@ -503,14 +503,14 @@ static X86Cond emit_compare(Gen *g, const IrNode *n)
 
 static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry);
 
-/* The host's condition for one over the flags of a producer right after emit_host_flags(); -1: there is none. */
-static int host_condition(const IrNode *f, IrCond cond)
+/* The host's condition for one over flags of a kind right after emit_host_flags(); -1: there is none. */
+static int host_condition(IrFlagsKind kind, IrCond cond)
 {
     static const uint8_t plain[] = {
         [IR_COND_Z] = CC_E,  [IR_COND_NZ] = CC_NE, [IR_COND_N] = CC_S,   [IR_COND_NN] = CC_NS, [IR_COND_V] = CC_O,
         [IR_COND_NV] = CC_NO, [IR_COND_GE] = CC_GE, [IR_COND_LT] = CC_L, [IR_COND_GT] = CC_G, [IR_COND_LE] = CC_LE,
     };
-    bool sub = f->kind == IR_FLAGS_SUB; /* the host's carry is then the borrow */
+    bool sub = kind == IR_FLAGS_SUB; /* the host's carry is then the borrow */
 
     switch (cond) {
     case IR_COND_C:
@@ -532,13 +532,22 @@ static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
     static const uint8_t bit[] = { IR_PACK_Z, IR_PACK_Z, IR_PACK_C, IR_PACK_C,
                                    IR_PACK_N, IR_PACK_N, IR_PACK_V, IR_PACK_V };
     uint32_t table = 0;
-    bool     lazy = g->mode[n->a] == MODE_LAZY;
+    uint32_t known = gen_known_get(g, n->a);
+    bool     lazy = g->mode[n->a] == MODE_LAZY, packed_here = lazy || known != 0;
 
     if (lazy && gen_fp_flags(g, n->a) != NULL) {
         return fp_condition(g, gen_fp_flags(g, n->a), (IrCond)n->kind);
     }
-    if (lazy) {
-        int cc = host_condition(gen_node(g, n->a), (IrCond)n->kind);
+    if (known != 0) {
+        int cc = host_condition((IrFlagsKind)((known & JIT_HOW_KIND) - 1), (IrCond)n->kind);
+
+        gen_known_flags(g, known, cc < 0);
+        if (cc >= 0) {
+            return (X86Cond)cc;
+        }
+        jit_pack_host_flags(&g->as);
+    } else if (lazy) {
+        int cc = host_condition((IrFlagsKind)gen_node(g, n->a)->kind, (IrCond)n->kind);
 
         if (cc >= 0) {
             emit_host_flags(g, n->a, false);
@@ -547,13 +556,13 @@ static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
         gen_pack_flags(g, n->a);
     }
     if (n->kind < G_N_ELEMENTS(bit)) {
-        asm_test_ri(&g->as, false, lazy ? RAX : gen_gpr(g, n->a, RAX, false), bit[n->kind]);
+        asm_test_ri(&g->as, false, packed_here ? RAX : gen_gpr(g, n->a, RAX, false), bit[n->kind]);
         return n->kind & 1 ? CC_E : CC_NE;
     }
     for (unsigned packed = 0; packed < 16; packed++) {
         table |= (uint32_t)ir_eval_cond((IrCond)n->kind, packed) << packed;
     }
-    if (lazy) {
+    if (packed_here) {
         asm_mov_rr(&g->as, false, RCX, RAX);
     } else {
         gen_gpr_into(g, n->a, RCX, false);

@@ -399,11 +399,37 @@ static bool how_uses(uint32_t how, unsigned offset)
            (!(how & JIT_HOW_CONSTANT) && (how >> JIT_HOW_B & mask64(JIT_HOW_BITS)) == offset / 8);
 }
 
-/* All that may look at the flags at the start of the part must be accesses that find the pins unchanged. */
-bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how)
+/* Whether flags that are read are wanted for conditions only. */
+static bool has_only_conditions(const IrBlock *ir, IrRef flags)
+{
+    for (unsigned i = flags + 1u; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if (n->op != IR_NOP && n->op != IR_flags_cond && (n->a == flags || n->b == flags || n->c == flags)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool changes_operands(const IrBlock *ir, uint32_t how)
+{
+    for (unsigned i = 1; i < ir->n; i++) {
+        if (ir->node[i].op == IR_put && how_uses(how, ir->regs[ir->node[i].imm].offset)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * All that may look at the flags at the start of the part must be accesses that find the pins unchanged. Where it is
+ * known, conditions may look too, and the flags may stay until the end, if nothing changes the pins at all.
+ */
+bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known)
 {
     const IrBlock *ir = g->parts[part].ir;
-    bool           changed = false;
+    bool           changed = false, constant = known && !changes_operands(ir, how);
 
     for (unsigned i = 1; i < ir->n && how != 0; i++) {
         const IrNode *n = &ir->node[i];
@@ -414,12 +440,34 @@ bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how)
         if (n->op == IR_put) {
             changed |= how_uses(how, ir->regs[n->imm].offset);
         } else if (n->op == IR_get && (int)n->imm == g->flags_reg) {
-            return false;
+            if (!constant || !has_only_conditions(ir, (IrRef)i)) {
+                return false;
+            }
         } else if (sees_registers(n) && (n->op == IR_call || changed)) {
             return false;
         }
     }
-    return false;
+    return how != 0 && constant;
+}
+
+/* Whether the part leaves the flags register as it found it. */
+static bool passes_flags(const Gen *g, unsigned part)
+{
+    const IrBlock *ir = g->parts[part].ir;
+
+    for (unsigned i = 1; i < ir->n; i++) {
+        if (ir->node[i].op == IR_put && (int)ir->node[i].imm == g->flags_reg) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t gen_known_get(const Gen *g, IrRef r)
+{
+    const IrNode *n = gen_node(g, r);
+
+    return n->op == IR_get && (int)n->imm == g->flags_reg && g->flags_in ? g->part_state[g->part].how : 0;
 }
 
 static void choose_modes(Gen *g)
@@ -1180,6 +1228,9 @@ static void emit_get(Gen *g, const IrNode *n)
     IrRef    r = (IrRef)g->at;
     Value    v = { .kind = AT_MEM, .mem = guest_offset(g, reg) };
 
+    if (gen_known_get(g, r) != 0) {
+        return; /* conditions know it */
+    }
     if ((int)reg == g->flags_reg && g->flags_in) {
         gen_want_flags(g);
     }
@@ -1246,12 +1297,89 @@ static void put_first_operand(Gen *g, IrRef result, const IrNode *f)
     asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), RAX);
 }
 
+/* The pin that a field of @how names. */
+static X86Reg known_pin(const Gen *g, uint32_t how, unsigned field)
+{
+    unsigned i = 0;
+
+    while (g->code->pin[i].offset / 8u != (how >> field & mask64(JIT_HOW_BITS))) {
+        i++;
+    }
+    return (X86Reg)g->code->pin[i].host;
+}
+
+static int32_t known_constant(uint32_t how) { return (int32_t)(how >> JIT_HOW_B & mask64(JIT_HOW_BITS)); }
+
+/* The first operand of known flags, in a pin or rax. */
+static X86Reg known_operand(Gen *g, uint32_t how)
+{
+    X86Reg  a = known_pin(g, how, JIT_HOW_A);
+    int32_t k = known_constant(how);
+
+    if (!(how & JIT_HOW_FROM_RESULT)) {
+        return a;
+    }
+    asm_lea(&g->as, true, RAX, X86_AT(a, (how & JIT_HOW_KIND) == 1 + IR_FLAGS_SUB ? k : -k));
+    return RAX;
+}
+
+void gen_known_flags(Gen *g, uint32_t how, bool arm_carry)
+{
+    bool     w = how & JIT_HOW_WIDE;
+    unsigned kind = (how & JIT_HOW_KIND) - 1;
+    X86Alu   op = kind == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
+    X86Reg   a = known_operand(g, how);
+
+    if (kind == IR_FLAGS_LOGIC) {
+        asm_test_rr(&g->as, w, a, a);
+        return;
+    }
+    if (kind == IR_FLAGS_ADD && a != RAX) {
+        asm_mov_rr(&g->as, true, RAX, a);
+        a = RAX;
+    }
+    if (how & JIT_HOW_CONSTANT) {
+        asm_alu_ri(&g->as, op, w, a, known_constant(how));
+    } else {
+        asm_alu_rr(&g->as, op, w, a, known_pin(g, how, JIT_HOW_B));
+    }
+    if (arm_carry && kind == IR_FLAGS_SUB) {
+        asm_cmc(&g->as);
+    }
+}
+
+/* As gen_put_pending(), of flags that the part found. */
+static void put_passed(Gen *g, bool written)
+{
+    uint32_t how = g->passed, kind = how & JIT_HOW_KIND;
+
+    if (written) {
+        gen_known_flags(g, how, true);
+        jit_pack_host_flags(&g->as);
+        asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
+        return;
+    }
+    asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), known_operand(g, how));
+    how &= ~(uint32_t)(JIT_HOW_FROM_RESULT | mask64(JIT_HOW_BITS) << JIT_HOW_A);
+    how |= offsetof(Cpu, flags_a) / 8 << JIT_HOW_A;
+    if (!(how & JIT_HOW_CONSTANT) && kind != 1 + IR_FLAGS_LOGIC) {
+        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_b)), known_pin(g, how, JIT_HOW_B));
+        how &= ~(uint32_t)(mask64(JIT_HOW_BITS) << JIT_HOW_B);
+        how |= offsetof(Cpu, flags_b) / 8 << JIT_HOW_B;
+    }
+    asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+}
+
 void gen_put_pending(Gen *g, bool written)
 {
     const IrNode *f = gen_node(g, g->pending);
     IrRef         result = g->lazy_result[g->pending];
     uint32_t      how;
 
+    if (g->pending == 0 && g->passed != 0) {
+        put_passed(g, written);
+    }
     if (g->pending == 0) {
         return;
     }
@@ -1626,6 +1754,7 @@ static void emit_body(Gen *g, unsigned part)
     init_registers(g);
     g->flags_now = 0;
     g->flags_in = g->flags_reg >= 0;
+    g->passed = passes_flags(g, part) ? g->part_state[part].how : 0;
     if (g->part_state[part].loops && part > 0) {
         asm_align(&g->as, 32);
     }
@@ -1651,18 +1780,29 @@ static uint32_t how_on_all_edges(const Gen *g, unsigned part)
         }
         how = out;
     }
-    return gen_holds_flags(g, part, how) ? how : 0;
+    return gen_holds_flags(g, part, how, true) ? how : 0;
 }
 
 /* What of the flags need not even be said on edges inside the region: the entry's are anything. */
 static void find_flags_on_edges(Gen *g)
 {
+    bool more = g->region;
+
     for (unsigned p = 0; g->region && p < g->n_parts; p++) {
         begin_part(g, p);
         g->part_state[p].how_out = how_from_pins(g);
     }
-    for (unsigned p = 1; g->region && p < g->n_parts; p++) {
-        g->part_state[p].how = g->part_state[p].wants_flags ? how_on_all_edges(g, p) : 0;
+    while (more) { /* parts that pass flags on tell those behind them */
+        more = false;
+        for (unsigned p = 1; p < g->n_parts; p++) {
+            PartState *s = &g->part_state[p];
+
+            if (s->how == 0 && s->wants_flags) {
+                s->how = how_on_all_edges(g, p);
+                s->how_out = s->how != 0 && passes_flags(g, p) ? s->how : s->how_out;
+                more |= s->how != 0;
+            }
+        }
     }
 }
 

@@ -280,6 +280,7 @@ typedef struct Gen {
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
     int      flags_reg;  /* the guest's flags register; -1: none */
     bool     flags_in;   /* the flags register is still as the part found it */
+    uint32_t passed;     /* how the flags that the part found and leaves follow from pins; 0: there are none such */
     bool     any_flags;  /* the flags register is written, or a condition used */
     uint16_t operand[4 * IR_MAX_NODES]; /* roots of what each emitted node reads, and 0; then of flags_now, without */
     unsigned n_operands, n_node_operands;
@@ -382,8 +383,13 @@ void gen_pack_flags(Gen *g, IrRef flags);
 void gen_put_pending(Gen *g, bool written);
 /* gen_want_flags - the flags register in memory, which nobody has put in this part. rax, rcx and rdx are lost. */
 void gen_want_flags(Gen *g);
-/* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part. */
-bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how);
+/* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part; @known: it is
+ * made for that. */
+bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known);
+/* gen_known_flags - the host's flags, from pins as @how says; as of a subtraction unless @arm_carry. rax is lost. */
+void gen_known_flags(Gen *g, uint32_t how, bool arm_carry);
+/* gen_known_get - what tells how the flags that the node reads follow from pins; 0: nothing, or it reads no flags. */
+uint32_t gen_known_get(const Gen *g, IrRef r);
 
 /* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
