@@ -1,0 +1,203 @@
+/*
+ * Exceptions from hot A64 code, from every kind of operation that may raise one: the flags come from a comparison that
+ * may not have been written down yet, FPSR from floating point whose exceptions the host collects, registers are
+ * pinned. As test_hot.c does with the toy guest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <glib.h>
+
+#include "bits.h"
+#include "tests/unit/a64_box.h"
+
+enum { ROUNDS = 500, END = BOX_DATA + BOX_DATA_SIZE, FPSR_INEXACT = 0x10, NOP = 0xd503201f };
+
+static const uint64_t one = 0x3ff0000000000000, three = 0x4008000000000000, third = 0x3fd5555555555555;
+
+/* FDIV is inexact, FCMP finds less: N. */
+#define LOOP(insn, last, after)                                                                                        \
+    { 0x91000463 /* add x3, x3, #1 */, 0x1e611802 /* fdiv d2, d0, d1 */, 0x1e612000 /* fcmp d0, d1 */, insn,           \
+      0x91004021 /* add x1, x1, #16 */, 0xcb060065 /* sub x5, x3, x6 */, last, after }
+
+static A64Box *box_with(const uint32_t *code, size_t n)
+{
+    A64Box *box = a64_box_new();
+
+    a64_box_code(box, BOX_CODE, code, n);
+    return box;
+}
+
+static void enter(A64Box *box)
+{
+    A64Cpu *cpu = box->cpu;
+
+    a64_box_enter(box, 0, BOX_CODE);
+    memset(cpu->x, 0, sizeof(cpu->x));
+    cpu->x[1] = END - 16 * ROUNDS;
+    cpu->x[6] = ROUNDS;
+    cpu->v[0][0] = one;
+    cpu->v[1][0] = three;
+    cpu->v[2][0] = 0;
+    cpu->fpsr = 0;
+    cpu->nzcv = 0;
+}
+
+static void check_regions(const A64Box *box)
+{
+    CpuEngineStats stats;
+
+    cpu_engine_stats(box->engine, &stats);
+    assert_true(stats.regions > 0 || cpu_engine_accel(box->engine) != CPU_ACCEL_JIT);
+}
+
+static void check_state(const A64Box *box, uint64_t rounds, unsigned nzcv)
+{
+    const A64Cpu *cpu = box->cpu;
+
+    assert_int_equal(cpu->x[3], rounds);
+    assert_int_equal(cpu->nzcv, nzcv);
+    assert_int_equal(cpu->fpsr, FPSR_INEXACT);
+    assert_int_equal(cpu->v[2][0], third);
+}
+
+/* Addresses walk to the end of memory. */
+static const struct {
+    const char *name;
+    uint32_t    insn;
+} access_rows[] = {
+    { "ldrb w7, [x1]", 0x39400027 },
+    { "ldrsh x7, [x1]", 0x79800027 },
+    { "ldr x7, [x1]", 0xf9400027 },
+    { "ldr w7, [x1, x9, lsl #2]", 0xb8697827 },
+    { "ldr q7, [x1]", 0x3dc00027 },
+    { "ldp x7, x8, [x1]", 0xa9402027 },
+    { "ldp q7, q8, [x1, #-16]", 0xad7fa027 },
+    { "ldpsw x7, x8, [x1]", 0x69402027 },
+    { "str x7, [x1]", 0xf9000027 },
+    { "str s7, [x1]", 0xbd000027 },
+    { "stp x7, x8, [x1]", 0xa9002027 },
+    { "stp q7, q8, [x1, #-16]", 0xad3fa027 },
+    { "ldxr x7, [x1]", 0xc85f7c27 },
+    { "ldaxp x7, x8, [x1]", 0xc87fa027 },
+    { "ldar x7, [x1]", 0xc8dffc27 },
+    { "ldapr w7, [x1]", 0xb8bfc027 },
+    { "stlr x7, [x1]", 0xc89ffc27 },
+    { "cas x7, x8, [x1]", 0xc8a77c28 },
+    { "caspal x10, x11, x12, x13, [x1]", 0x486afc2c },
+    { "ldaddal x7, x8, [x1]", 0xf8e70028 },
+    { "swp w7, w8, [x1]", 0xb8278028 },
+    { "ld1 {v7.16b}, [x1]", 0x4c407027 },
+    { "ld1r {v7.4s}, [x1]", 0x4d40c827 },
+    { "ld1 {v7.h}[3], [x1]", 0x0d405827 },
+    { "st1 {v7.d}[1], [x1]", 0x4d008427 },
+    { "dc zva, x1", 0xd50b7421 },
+};
+
+static void test_accesses(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(access_rows); i++) {
+        const uint32_t code[] = LOOP(access_rows[i].insn, 0x17fffffa /* b -6 */, 0);
+        A64Box        *box = box_with(code, ARRAY_LEN(code));
+
+        print_message("%s\n", access_rows[i].name);
+        for (unsigned n = 0; n < 3; n++) { /* cold first */
+            uint64_t before = cpu_insns(&box->cpu->cpu);
+
+            enter(box);
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), 0x24);
+            assert_int_equal(box->exc.far, END);
+            assert_int_equal(box->exc.return_pc, BOX_CODE + 12);
+            assert_int_equal(box->cpu->x[1], END);
+            assert_int_equal(box->cpu->x[5], 0); /* of the round before */
+            assert_int_equal(cpu_insns(&box->cpu->cpu) - before, 7 * ROUNDS + 4);
+            check_state(box, ROUNDS + 1, 8);
+        }
+        check_regions(box);
+        a64_box_free(box);
+    }
+}
+
+/* The debugger stops before each of them, and they go on as if it had not. */
+static void test_watchpoints(void **state)
+{
+    static const CpuWatch watch = { END - 0x1000, 8, CPU_WATCH_READ | CPU_WATCH_WRITE };
+    enum { BEFORE = ROUNDS - 0x1000 / 16 };
+
+    for (size_t i = 0; i < ARRAY_LEN(access_rows); i++) {
+        const uint32_t code[] = LOOP(access_rows[i].insn, 0x17fffffa /* b -6 */, 0);
+        A64Box        *box = box_with(code, ARRAY_LEN(code));
+        Cpu           *cpu = &box->cpu->cpu;
+        CpuWatch       hit;
+        uint64_t       used;
+
+        print_message("%s\n", access_rows[i].name);
+        enter(box);
+        assert_true(a64_box_run(box, 100000)); /* hot now */
+        check_regions(box);
+        cpu_watch_insert(box->engine, &watch);
+        enter(box);
+        assert_int_equal(cpu_run(cpu, clock_now(box->clock), 100000, &used), CPU_STOP_BREAK);
+        assert_int_equal(used, 7 * BEFORE + 3);
+        assert_true(cpu_watch_hit(cpu, &hit));
+        assert_int_equal(hit.va, watch.va);
+        assert_int_equal(box->cpu->pc, BOX_CODE + 12);
+        assert_int_equal(box->cpu->x[1], watch.va);
+        check_state(box, BEFORE + 1, 8);
+        cpu_watch_remove(box->engine, &watch);
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(box->exc.far, END);
+        check_state(box, ROUNDS + 1, 8);
+        a64_box_free(box);
+    }
+}
+
+static const struct {
+    const char *name;
+    uint32_t    insn;
+    unsigned    ec;
+    bool        after; /* the exception returns behind it */
+} helper_rows[] = {
+    { "svc #7", 0xd40000e1, 0x15, true },
+    { "brk #9", 0xd4200120, 0x3c, false },
+    { "udf #3", 0x00000003, 0x00, false },
+    { "mrs x7, sctlr_el1", 0xd5381007, 0x00, false },
+};
+
+/* In the round in which register 3 is register 6 the loop leads to what raises the exception. */
+static void test_helpers(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(helper_rows); i++) {
+        const uint32_t code[] = LOOP(NOP, 0xb5ffff45 /* cbnz x5, -6 */, helper_rows[i].insn);
+        A64Box        *box = box_with(code, ARRAY_LEN(code));
+
+        print_message("%s\n", helper_rows[i].name);
+        for (unsigned n = 0; n < 3; n++) {
+            uint64_t before = cpu_insns(&box->cpu->cpu);
+
+            enter(box);
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), helper_rows[i].ec);
+            assert_int_equal(box->exc.return_pc, BOX_CODE + 4 * (helper_rows[i].after ? 8 : 7));
+            assert_int_equal(cpu_insns(&box->cpu->cpu) - before, 7 * ROUNDS + 1);
+            check_state(box, ROUNDS, 8);
+        }
+        check_regions(box);
+        a64_box_free(box);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accesses),
+        cmocka_unit_test(test_watchpoints),
+        cmocka_unit_test(test_helpers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
