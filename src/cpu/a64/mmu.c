@@ -715,9 +715,15 @@ bool a64_debug_walk(A64Cpu *cpu, uint64_t va, A64Walk *out)
 
 uint64_t a64_branch_addr(const A64Cpu *cpu, uint64_t pc)
 {
-    Stage1 s;
+    A64Regime regime = a64_regime(cpu);
+    bool      two = regime == A64_REGIME_EL10 || regime == A64_REGIME_EL20;
+    uint64_t  top = pc >> 55;
+    Stage1    s;
 
-    s1_config(cpu, a64_regime(cpu), pc, &s);
+    if (top == 0 || (two && top == mask64(9))) {
+        return pc; /* there is no tag */
+    }
+    s1_config(cpu, regime, pc, &s);
     if (address_top(&s, true) == 63) {
         return pc;
     }

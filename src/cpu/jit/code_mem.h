@@ -16,6 +16,7 @@ typedef struct CodeMem {
     size_t   size, used;
     bool     toggles; /* write == run; code_mem_begin() and code_mem_end() change the protection */
     unsigned open;
+    size_t   huge;    /* up to here the kernel was asked for huge pages */
 } CodeMem;
 
 /**
