@@ -728,17 +728,16 @@ static void test_patches(void **state)
 {
     const void *here = (const void *)(uintptr_t)RUNNING, *there = (const void *)(uintptr_t)(RUNNING + 0x1234567);
 
-    asm_jmp_to(&a, here);
-    asm_jcc_to(&a, CC_LE, here);
+    asm_call_to(&a, here);
     asm_call_to(&a, here);
     asm_mov_rr(&a, true, RAX, RCX);
-    asm_patch_jump(code, a.to_run, there);
-    asm_patch_jump(code + 5, a.to_run, there);
-    check_from(0, "jmp 0x41234567; jle 0x41234567; call 0x40000000; mov rax, rcx");
+    asm_patch_entry(code, a.to_run, there, false);
+    asm_patch_entry(code + 5, a.to_run, there, true);
+    check_from(0, "jmp 0x41234567; call 0x41234567; mov rax, rcx");
 
     asm_mov_ri(&a, RAX, UINT64_MAX / 3);
     asm_ret(&a);
-    asm_patch_entry(code, a.to_run, there);
+    asm_patch_entry(code, a.to_run, there, false);
     assert_memory_equal(code + 5, "\x55\x55\x55\x55\x55\xc3", 6); /* only five bytes are written */
     a.p = code + 5;
     check_from(0, "jmp 0x41234567");

@@ -703,36 +703,30 @@ static void test_indirect(void **state)
 /* What a run loop does: chain, unchain, and put a detour over code that has run. */
 static void test_patching(void **state)
 {
-    const uint8_t *one, *two, *either;
-    uint8_t       *jump, *branch;
+    const uint8_t *one, *two;
+    uint8_t       *jump;
     Fn            *run;
 
     start(host);
     jump = a.p;
     asm_jmp_to(&a, asm_here(&a));
-    either = asm_here(&a);
-    asm_test_rr(&a, true, RDI, RDI);
-    branch = a.p;
-    asm_jcc_to(&a, CC_NE, asm_here(&a));
-    asm_ud2(&a);
-    one = asm_here(&a);
-    asm_mov_ri(&a, RAX, 1);
-    asm_ret(&a);
     two = asm_here(&a);
     asm_mov_ri(&a, RAX, 2);
+    asm_ret(&a);
+    one = asm_here(&a);
+    asm_mov_ri(&a, RAX, 1);
     run = finish();
 
     code_mem_begin(&mem);
-    asm_patch_jump(jump, a.to_run, one);
+    asm_patch_entry(jump, a.to_run, one, false);
     code_mem_end(&mem);
     assert_int_equal(run(1, 0, 0), 1);
     code_mem_begin(&mem);
-    asm_patch_jump(jump, a.to_run, either);
-    asm_patch_jump(branch, a.to_run, two);
+    asm_patch_entry(jump, a.to_run, two, false);
     code_mem_end(&mem);
     assert_int_equal(run(1, 0, 0), 2);
     code_mem_begin(&mem);
-    asm_patch_entry(mem.write + (either - mem.run), a.to_run, one);
+    asm_patch_entry(mem.write + (two - mem.run), a.to_run, one, false);
     code_mem_end(&mem);
     assert_int_equal(run(1, 0, 0), 1);
 }

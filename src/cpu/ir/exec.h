@@ -82,7 +82,11 @@ typedef enum ExecExit {
     EXEC_STATE, /* through the run loop; pc is set */
     EXEC_FAULT, /* an exception was raised, or run->unwind; cpu->op or cpu->site is where */
     EXEC_HOT,   /* generated code: the next block has run often; its pc is set */
-    EXEC_DONE,  /* generated code only, inside jit/: as EXEC_STATE, a helper has set the pc */
+    /* generated code only, inside jit/ */
+    EXEC_DONE,  /* as EXEC_STATE, a helper has set the pc */
+    EXEC_LINK,  /* as EXEC_FIND, by the exit whose number is in exit_id */
+    EXEC_GONE,  /* the block whose number is in exit_id was dropped */
+    EXEC_ENTRY, /* that block was accounted for but not entered: there is no time for it, or it is hot */
 } ExecExit;
 
 typedef struct ExecLink {

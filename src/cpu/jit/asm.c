@@ -717,16 +717,8 @@ static int32_t distance(const uint8_t *after, intptr_t to_run, const void *runni
     return (int32_t)rel;
 }
 
-void asm_patch_jump(uint8_t *at, intptr_t to_run, const void *running)
+void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running, bool call)
 {
-    uint8_t *field = at + (at[0] == 0x0f ? 2 : 1);
-
-    g_assert(at[0] == 0xe9 || (at[0] == 0x0f && (at[1] & 0xf0) == 0x80));
-    *(volatile Rel32 *)field = distance(field + 4, to_run, running);
-}
-
-void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running)
-{
-    at[0] = 0xe9;
+    at[0] = call ? 0xe8 : 0xe9;
     *(volatile Rel32 *)(at + 1) = distance(at + 5, to_run, running);
 }

@@ -154,11 +154,8 @@ void asm_call_r(Asm *a, X86Reg r);
 void asm_ret(Asm *a);
 void asm_ud2(Asm *a);
 
-/* asm_patch_jump - make the 5-byte jump or 6-byte conditional jump at @at (writable address) lead to @running. One
- * aligned or unaligned 4-byte store. */
-void asm_patch_jump(uint8_t *at, intptr_t to_run, const void *running);
-/* asm_patch_entry - write a 5-byte jump over whatever is at @at. */
-void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running);
+/* asm_patch_entry - write a 5-byte jump or call over whatever is at @at. */
+void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running, bool call);
 
 /* ---- SSE and AVX ---- */
 

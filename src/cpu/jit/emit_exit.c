@@ -20,8 +20,6 @@ static void store_state(Gen *g)
 /* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
 static void emit_lookup(Gen *g, const uint64_t *known)
 {
-    AsmLabel miss = ASM_LABEL;
-
     if (!g->ask_key && key_fits(g->key)) {
         if (known != NULL) {
             int32_t slot = (int32_t)(*known >> 2 & (JUMP_ENTRIES - 1)) * 8;
@@ -34,15 +32,13 @@ static void emit_lookup(Gen *g, const uint64_t *known)
             asm_load(&g->as, 3, false, true, RAX, X86_INDEX(R14, RDX, 3, (int32_t)offsetof(CpuTlb, jump)));
         }
         asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(CpuBlock, pc)));
-        asm_jcc(&g->as, CC_NE, &miss);
+        asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
         asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(CpuBlock, key)), (int32_t)g->key);
-        asm_jcc(&g->as, CC_NE, &miss);
+        asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
         asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(CpuBlock, code)));
-        asm_bind(&g->as, &miss);
+        return;
     }
-    asm_mov_rr(&g->as, true, RAX, RCX);
-    asm_mov_ri(&g->as, RDX, 0);
-    asm_jmp_to(&g->as, g->j->leave_find);
+    asm_jmp_to(&g->as, g->j->leave_lookup);
 }
 
 static bool same_page(const Gen *g, uint64_t pc)
@@ -50,7 +46,7 @@ static bool same_page(const Gen *g, uint64_t pc)
     return ((pc ^ g->parts[0].pc) & PAGE_MASK) == 0;
 }
 
-/* A jump that jit_link() may lead elsewhere; until then to the engine. */
+/* To the engine, until jit_link() makes it a jump. */
 static void emit_linkable(Gen *g, uint64_t pc)
 {
     Jit     *j = g->j;
@@ -60,10 +56,8 @@ static void emit_linkable(Gen *g, uint64_t pc)
     j->n_exits += j->n_exits < j->max_exits - 1;
     g->failed |= g->arena_full |= j->n_exits == j->max_exits - 1;
     *e = (JitExit){ .pc = pc, .key = g->key, .jump = g->as.p, .from = g->block };
-    asm_jmp_to(&g->as, (const uint8_t *)asm_here(&g->as) + 5);
-    asm_mov_ri(&g->as, RAX, pc);
-    asm_mov_ri(&g->as, RDX, id);
-    asm_jmp_to(&g->as, j->leave_find);
+    asm_call_to(&g->as, j->leave_link);
+    asm_u32(&g->as, id);
 }
 
 static int find_part(const Gen *g, uint64_t pc)

@@ -1806,6 +1806,12 @@ static void find_flags_on_edges(Gen *g)
     }
 }
 
+/* By which C finds the block: its place in the arena. */
+static uint32_t block_number(const Gen *g)
+{
+    return (uint32_t)(((const uint8_t *)g->block - g->arena->base) / JIT_BLOCK_UNIT);
+}
+
 static void emit_entry(Gen *g)
 {
     uint32_t loads = g->region ? UINT32_MAX : g->read_first;
@@ -1815,7 +1821,7 @@ static void emit_entry(Gen *g)
         int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(g->parts[0].pc) * sizeof(uint32_t));
 
         asm_alu_mi(&g->as, ALU_SUB, false, gen_mem(at), 1);
-        asm_jcc(&g->as, CC_S, &g->entry_hot);
+        asm_jcc(&g->as, CC_S, &g->entry_out);
     }
     if (g->has_fp) {
         fp_enter(g);
@@ -1827,20 +1833,12 @@ static void emit_entry(Gen *g)
     }
 }
 
-/* The entry's rare ways. */
-static void emit_entry_exits(Gen *g)
+/* The way out when the block is not entered. */
+static void emit_entry_exit(Gen *g)
 {
-    gen_out_of_time(g, 0, &g->entry_out, 0);
-    g->code->gone = asm_here(&g->as);
-    asm_mov_ri(&g->as, RAX, g->parts[0].pc);
-    asm_mov_ri(&g->as, RDX, 0);
-    asm_jmp_to(&g->as, g->j->leave_find);
-    if (!g->region) {
-        asm_bind(&g->as, &g->entry_hot);
-        asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[0].n_insns);
-        asm_mov_ri(&g->as, RAX, g->parts[0].pc);
-        asm_jmp_to(&g->as, g->j->leave_hot);
-    }
+    asm_bind(&g->as, &g->entry_out);
+    asm_call_to(&g->as, g->j->leave_entry);
+    asm_u32(&g->as, block_number(g));
 }
 
 /* Parts that a part may lead to, as bits. */
@@ -1903,9 +1901,9 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         g->dirty = 0;
         g->n_cold = 0;
         emit_tables(g);
-        asm_align(&g->as, 16);
+        g->entry_out = ASM_LABEL;
+        asm_u32(&g->as, block_number(g));
         g->code->entry = g->as.p;
-        g->entry_out = g->entry_hot = ASM_LABEL;
         emit_entry(g);
         for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
             emit_body(g, p);
@@ -1914,7 +1912,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         for (unsigned p = 0; p < g->n_parts; p++) {
             gen_out_of_time(g, p, &g->part_state[p].out, g->written);
         }
-        emit_entry_exits(g);
+        emit_entry_exit(g);
         emit_cold(g);
         g->arena_full |= g->as.full;
         g->failed |= g->as.full;

@@ -15,6 +15,8 @@ enum { BYTES_PER_SITE = 32, BYTES_PER_SLOT = 64, BYTES_PER_EXIT = 64, BYTES_PER_
 
 /* ---- the shared routines ---- */
 
+enum { CALL_BYTES = 5 };
+
 static const X86Reg kept[] = { RBX, RBP, R12, R13, R14, R15 };
 
 static int32_t saved_gpr(unsigned r) { return (int32_t)(offsetof(Cpu, saved.gpr) + r * 8); }
@@ -43,15 +45,24 @@ static void make_leave(Asm *as, ExecExit how)
     asm_ret(as);
 }
 
-/* The next pc is in rax, an exit's number in edx. */
+/* The next pc is in rax. */
 static const void *make_leave_with_pc(Asm *as, ExecExit how)
 {
     const void *here = asm_here(as);
 
     asm_store(as, 3, gen_mem(offsetof(Cpu, next_pc)), RAX);
-    if (how == EXEC_FIND) {
-        asm_store(as, 2, gen_mem(offsetof(Cpu, exit_id)), RDX);
-    }
+    make_leave(as, how);
+    return here;
+}
+
+/* Is called; a number is at @offset from where the call would return. */
+static const void *make_leave_with_number(Asm *as, ExecExit how, int32_t offset)
+{
+    const void *here = asm_here(as);
+
+    asm_pop(as, RAX);
+    asm_load(as, 2, false, false, RDX, X86_AT(RAX, offset));
+    asm_store(as, 2, gen_mem(offsetof(Cpu, exit_id)), RDX);
     make_leave(as, how);
     return here;
 }
@@ -200,9 +211,13 @@ static void make_routines(Jit *j)
     j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read));
     j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write));
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
+    j->leave_lookup = asm_here(&as);
+    asm_mov_rr(&as, true, RAX, RCX);
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
-    j->leave_hot = make_leave_with_pc(&as, EXEC_HOT);
+    j->leave_link = make_leave_with_number(&as, EXEC_LINK, 0);
+    j->leave_entry = make_leave_with_number(&as, EXEC_ENTRY, 0);
+    j->leave_gone = make_leave_with_number(&as, EXEC_GONE, -(CALL_BYTES + (int32_t)sizeof(uint32_t)));
     j->leave_fault = asm_here(&as);
     make_leave(&as, EXEC_FAULT);
     j->leave_done = asm_here(&as);
@@ -311,12 +326,29 @@ static void bring_constants(const Jit *j, Cpu *cpu)
     cpu->constants_version = j->constants_version;
 }
 
+/* What the number of an exit or a block stands for: the next pc, and how it goes on there. */
+static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *link)
+{
+    if (how == EXEC_LINK) {
+        link->jit = &j->exit[cpu->exit_id];
+        cpu->next_pc = link->jit->pc;
+        return EXEC_FIND;
+    }
+    const CpuBlock *b = (const CpuBlock *)(j->engine->arena.base + (size_t)cpu->exit_id * JIT_BLOCK_UNIT);
+
+    cpu->next_pc = b->pc;
+    if (how == EXEC_GONE) {
+        return EXEC_FIND;
+    }
+    cpu->left += b->n;
+    return cpu->left < b->n ? EXEC_LEFT : EXEC_HOT;
+}
+
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
 {
     if (cpu->constants_version != j->constants_version) {
         bring_constants(j, cpu);
     }
-    cpu->exit_id = 0;
     ExecExit how = (ExecExit)j->enter(cpu, b->code);
     jit_write_flags(j, cpu, cpu->flags_how);
     jit_settle(cpu);
@@ -326,11 +358,11 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
     if (how == EXEC_DONE) {
         return EXEC_STATE;
     }
+    if (how == EXEC_LINK || how == EXEC_GONE || how == EXEC_ENTRY) {
+        how = resolve_exit(j, cpu, how, link);
+    }
     if (how != EXEC_FAULT) {
         cpu->guest->set_pc(cpu, cpu->next_pc);
-    }
-    if (how == EXEC_FIND && cpu->exit_id != 0) {
-        link->jit = &j->exit[cpu->exit_id];
     }
     return how;
 }
@@ -346,22 +378,22 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
         return;
     }
     code_mem_begin(&j->mem);
-    asm_patch_jump(exit->jump, j->mem.run - j->mem.write, to->code);
+    asm_patch_entry(exit->jump, j->mem.run - j->mem.write, to->code, false);
     code_mem_end(&j->mem);
 }
 
-static void lead_entry(Jit *j, CpuBlock *b, const void *to)
+static void lead_entry(Jit *j, CpuBlock *b, const void *to, bool call)
 {
     code_mem_begin(&j->mem);
-    asm_patch_entry(b->jit->entry, j->mem.run - j->mem.write, to);
+    asm_patch_entry(b->jit->entry, j->mem.run - j->mem.write, to, call);
     code_mem_end(&j->mem);
 }
 
-void jit_kill(Jit *j, CpuBlock *b) { lead_entry(j, b, b->jit->gone); }
+void jit_kill(Jit *j, CpuBlock *b) { lead_entry(j, b, j->leave_gone, true); }
 
 void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
 {
-    lead_entry(j, b, by->code);
+    lead_entry(j, b, by->code, false);
     b->code = by->code;
 }
 
@@ -387,7 +419,7 @@ static void begin_sample(Jit *j, JitSlot *s)
 {
     code_mem_begin(&j->mem);
     memcpy(s->first, s->hot, JIT_PATCH);
-    asm_patch_entry(s->hot, j->mem.run - j->mem.write, s->cold + (j->mem.run - j->mem.write));
+    asm_patch_entry(s->hot, j->mem.run - j->mem.write, s->cold + (j->mem.run - j->mem.write), false);
     code_mem_end(&j->mem);
     s->misses = 0;
     s->left = JIT_SAMPLE;

@@ -58,12 +58,13 @@ enum {
 
 enum { JIT_MAX_TABLES = 4, JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 
+enum { JIT_BLOCK_UNIT = 8 }; /* bytes: what blocks are aligned to */
+
 /* What C needs of a block while its code runs. Follows the CpuBlock in the arena. */
 typedef struct JitCode {
     unsigned n_pins;
     JitPin   pin[JIT_MAX_PINS];
-    uint8_t *entry; /* writable address of the first instruction */
-    const void *gone; /* where the entry leads when the block is removed */
+    uint8_t *entry; /* writable address of the first instruction; the four bytes before are the block's number */
     size_t   size;
 } JitCode;
 
@@ -110,10 +111,10 @@ typedef struct JitSlot {
     uint8_t *keep;    /* and its call that fills the slot */
 } JitSlot;
 
-/* An exit to a known pc. */
+/* An exit to a known pc: a call of Jit.leave_link that becomes a jump. */
 struct JitExit {
     uint64_t  pc, key;
-    uint8_t  *jump;  /* writable address of the 5-byte jump to patch */
+    uint8_t  *jump;  /* writable address */
     CpuBlock *from;
 };
 
@@ -122,7 +123,10 @@ struct Jit {
     CodeMem    mem;
     X86Host    host;
     size_t     fixed;   /* bytes at the start that stay: the routines below */
-    const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault, *leave_hot;
+    const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault;
+    const void *leave_lookup; /* as leave_find, with the pc in rcx */
+    const void *leave_link, *leave_entry; /* are called, with a number behind the call: of a JitExit; of a block */
+    const void *leave_gone; /* is called by the first instruction of a block, with its number before it */
     const void *keep_read, *keep_write;
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
@@ -303,7 +307,7 @@ typedef struct Gen {
         uint8_t *at; /* as long as this is where the code ends */
     } host_flags;
 
-    AsmLabel entry_out, entry_hot;
+    AsmLabel entry_out;
     uint16_t lazy_uses[IR_MAX_NODES];
     uint16_t flags_needed[IR_MAX_NODES]; /* of a put of flags that is not written: the last node that may look */
     Cold     cold[IR_MAX_NODES];

@@ -45,7 +45,7 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
     } routines[] = {
         { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
         { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
-        { j->leave_hot, "leave_hot" },
+        { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" },   { j->leave_entry, "leave_entry" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(routines); i++) {
@@ -64,7 +64,7 @@ static const char *site_name(const JitSite *s)
            : s->kind == SITE_WIDE || s->kind == SITE_EVAL ? ir_op_name(s->op) : kinds[s->kind];
 }
 
-/* One instruction; returns its length, with the number that follows a call of the slow routine. */
+/* One instruction; returns its length, with the number that follows a call of some routines. */
 static size_t print_insn(const Jit *j, const CpuBlock *b, const cs_insn *insn, FILE *out)
 {
     const uint8_t *code = b->code;
@@ -74,6 +74,10 @@ static size_t print_insn(const Jit *j, const CpuBlock *b, const cs_insn *insn, F
     uint32_t       site;
 
     fprintf(out, "    %4" PRIx64 ": %s %s", insn->address, insn->mnemonic, routine != NULL ? routine : insn->op_str);
+    if (routine != NULL && (to == j->leave_link || to == j->leave_entry)) {
+        fputc('\n', out);
+        return insn->size + sizeof(uint32_t);
+    }
     if (routine == NULL || to != j->slow) {
         fputc('\n', out);
         return insn->size;
