@@ -77,10 +77,11 @@ struct A64Cpu {
     uint64_t v[32][2] __attribute__((aligned(16)));
     uint32_t fpcr, fpsr;
 
-    /* PSTATE without NZCV. */
+    /* PSTATE without NZCV. What instructions write often is words: a byte stored in the Cpu makes hosts forget that
+     * they may forward its count of instructions by register. */
     uint8_t  el;
-    uint8_t  btype;
-    bool     sp_sel, d, a, i, f, pan, uao, dit, ssbs, tco, il, ss, allint;
+    uint32_t btype, d, a, i, f;
+    bool     sp_sel, pan, uao, dit, ssbs, tco, il, ss, allint;
 
     Pas      security; /* state of the current level: derived from el3.scr and el */
     A64El1Regs el1;    /* el1.sp_el0/sp_el1 and el2.sp, el3.sp hold the banked SPs that are not current */

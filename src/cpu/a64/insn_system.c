@@ -186,7 +186,7 @@ static void mask_interrupts(A64Trans *t, unsigned bits)
 
     for (unsigned i = 0; i < ARRAY_LEN(regs); i++) {
         if (bits & 1u << i) {
-            ir_put(t->ir, regs[i], ir_const(t->ir, IR_I8, 1));
+            ir_put(t->ir, regs[i], ir_const(t->ir, IR_I32, 1));
         }
     }
 }

@@ -41,11 +41,11 @@ const IrReg a64_regs[A64_N_REGS] = {
     REG_4(REG_V, 28, 29, 30, 31),
     [A64_R_FPCR] = { "fpcr", IR_I32, offsetof(A64Cpu, fpcr), .status = true },
     [A64_R_FPSR] = { "fpsr", IR_I32, offsetof(A64Cpu, fpsr), .not_key = true, .status = true },
-    [A64_R_BTYPE] = FIELD("btype", IR_I8, btype),
-    [A64_R_D] = FIELD("pstate.d", IR_I8, d),
-    [A64_R_A] = FIELD_NOT_KEY("pstate.a", IR_I8, a),
-    [A64_R_I] = FIELD_NOT_KEY("pstate.i", IR_I8, i),
-    [A64_R_F] = FIELD_NOT_KEY("pstate.f", IR_I8, f),
+    [A64_R_BTYPE] = FIELD("btype", IR_I32, btype),
+    [A64_R_D] = FIELD("pstate.d", IR_I32, d),
+    [A64_R_A] = FIELD_NOT_KEY("pstate.a", IR_I32, a),
+    [A64_R_I] = FIELD_NOT_KEY("pstate.i", IR_I32, i),
+    [A64_R_F] = FIELD_NOT_KEY("pstate.f", IR_I32, f),
     [A64_R_SS] = FIELD("pstate.ss", IR_I8, ss),
     [A64_R_SP_EL0] = FIELD("sp_el0", IR_I64, el1.sp_el0),
     [A64_R_TPIDR_EL0] = FIELD("tpidr_el0", IR_I64, el1.tpidr_el0),
@@ -307,7 +307,7 @@ bool a64_fp_check(A64Trans *t)
 static void complete(A64Trans *t, unsigned btype)
 {
     if (btype != t->btype) {
-        ir_put(t->ir, A64_R_BTYPE, ir_const(t->ir, IR_I8, btype));
+        ir_put(t->ir, A64_R_BTYPE, ir_const(t->ir, IR_I32, btype));
     }
     if (t->stepping) {
         ir_put(t->ir, A64_R_SS, ir_const(t->ir, IR_I8, 0));
