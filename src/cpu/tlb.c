@@ -316,13 +316,16 @@ static void drop_tags(TlbEntry *table, uint64_t va, uint64_t len)
     }
 }
 
-static void drop_tag(TlbEntry *table, uint64_t va)
+/* False: it was not there. */
+static bool drop_tag(TlbEntry *table, uint64_t va)
 {
     TlbEntry *e = tlb_slot(table, va);
 
-    if (in_range(e->tag, va, PAGE_SIZE)) {
-        empty_entry(table, (size_t)(e - table));
+    if (!in_range(e->tag, va, PAGE_SIZE)) {
+        return false;
     }
+    empty_entry(table, (size_t)(e - table));
+    return true;
 }
 
 /* Slots of a page's instructions follow one another: pages that share them go as a group. */
@@ -346,9 +349,11 @@ static void drop_page(CpuTlb *t, uint64_t va)
     SlowEntry  *slow = slow_slot(t, va);
     FetchEntry *fetch = fetch_slot(t, va);
 
-    empty_slots(t);
-    drop_tag(t->read, va);
-    drop_tag(t->write, va);
+    bool        read = drop_tag(t->read, va), write = drop_tag(t->write, va);
+
+    if (read || write) { /* slots have nothing that the tables do not have */
+        empty_slots(t);
+    }
     if (in_range(slow->page & PAGE_MASK, va, PAGE_SIZE)) {
         slow->page = 1;
     }
