@@ -24,6 +24,8 @@ enum {
     LARGE_ENTRIES = 2048, /* of which half are used */
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
+    SPAN_BITS = 25,
+    SPANS = 64,
 
     PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take */
     JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
@@ -45,9 +47,10 @@ typedef struct TlbEntry {
 } TlbEntry;
 
 /*
- * A copy of an entry that is in the read table, or the write table, for generated code that keeps using one page: va
- * hits when va - tag < limit, which is 4097 - size, or 0 for none. A slot says nothing that the tables do not say:
- * whatever takes an entry out of them empties all slots.
+ * What some entries of the read table, or of the write table, say of pages that follow one another there and in the
+ * host's memory, for generated code that keeps using them. As a slot: va hits when va - tag < limit, which is the bytes
+ * of the pages plus 1 minus those of the access, or 0 for none. As a span: limit is the bytes. Neither says anything
+ * that the tables do not say: whatever takes an entry out of them empties all slots and spans.
  */
 typedef struct PageSlot {
     uint64_t  tag;
@@ -81,6 +84,7 @@ struct CpuTlb {
     TlbEntry   read[TLB_ENTRIES];
     TlbEntry   write[TLB_ENTRIES];
     PageSlot   slot[PAGE_SLOTS];
+    PageSlot   read_span[SPANS], write_span[SPANS]; /* by address, in units of 1 << SPAN_BITS that they do not leave */
     CpuBlock  *jump[JUMP_ENTRIES];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
@@ -124,6 +128,10 @@ static inline unsigned jump_page_bit(uint64_t pc)
 void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b);
 
 void tlb_init(Cpu *cpu);
+
+/* tlb_widen - make the span of as many pages as can be around the page of entry @index. Whether there are more than
+ * before. */
+bool tlb_widen(CpuTlb *t, bool write, size_t index);
 
 /* Address tags in the top byte name the same page. */
 #define ADDRESS_MASK 0x00ffffffffffffffull

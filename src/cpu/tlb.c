@@ -14,8 +14,14 @@ static void empty_entry(TlbEntry *table, size_t slot)
 
 static void empty_slots(CpuTlb *t)
 {
-    for (unsigned i = 0; t->slots_used && i < PAGE_SLOTS; i++) {
+    if (!t->slots_used) {
+        return;
+    }
+    for (unsigned i = 0; i < PAGE_SLOTS; i++) {
         t->slot[i].limit = 0;
+    }
+    for (unsigned i = 0; i < SPANS; i++) {
+        t->read_span[i].limit = t->write_span[i].limit = 0;
     }
     t->slots_used = false;
 }
@@ -164,6 +170,34 @@ void tlb_init(Cpu *cpu)
         cpu->tlb[s] = &cpu->run->context[s];
         empty(cpu->tlb[s]);
     }
+}
+
+/* ---- spans ---- */
+
+static bool has_page(const TlbEntry *table, uint64_t page, uintptr_t addend)
+{
+    const TlbEntry *e = &table[page >> PAGE_BITS & (TLB_ENTRIES - 1)];
+
+    return e->tag == page && e->addend == addend;
+}
+
+bool tlb_widen(CpuTlb *t, bool write, size_t index)
+{
+    const TlbEntry *table = write ? t->write : t->read, e = table[index];
+    PageSlot       *span = &(write ? t->write_span : t->read_span)[e.tag >> SPAN_BITS & (SPANS - 1)];
+    bool            known = e.tag - span->tag < span->limit;
+    uint64_t        first = known ? span->tag : e.tag, end = first + (known ? span->limit : PAGE_SIZE);
+
+    while (!is_aligned(first, BIT(SPAN_BITS)) && has_page(table, first - PAGE_SIZE, e.addend)) {
+        first -= PAGE_SIZE;
+    }
+    while (!is_aligned(end, BIT(SPAN_BITS)) && has_page(table, end, e.addend)) {
+        end += PAGE_SIZE;
+    }
+    bool more = end - first > (known ? span->limit : PAGE_SIZE);
+    *span = (PageSlot){ .tag = first, .addend = e.addend, .limit = end - first };
+    t->slots_used = true;
+    return more;
 }
 
 /* ---- entering ---- */

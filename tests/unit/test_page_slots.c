@@ -1,7 +1,7 @@
 /*
- * Generated code keeps the translation of the page that an access used last (PageSlot). Each row makes a loop hot, so
- * that its access does, then changes what the address means; the access must see that at once. By the executor, which
- * keeps nothing of that kind, too.
+ * Generated code keeps the translation of the page, or the pages, that an access used last (PageSlot). Each row makes a
+ * loop hot, so that its access does, then changes what the address means; the access must see that at once. By the
+ * executor, which keeps nothing of that kind, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +17,8 @@ enum {
     WINDOW = BOX_DATA + BOX_DATA_SIZE, /* virtual: pages by the table of level 3 */
     PAGE_A = BOX_DATA + 0x100000,
     PAGE_B = BOX_DATA + 0x101000,
+    FAR_PAGE = BOX_DATA + 0x180000,
+    PAGES = 8, /* from PAGE_A, mapped in order */
     TABLE_2 = BOX_CODE + BOX_CODE_SIZE + 0x2000,
     TABLE_3 = BOX_DATA + 0x1f0000,
     OFFSET = 16, /* of what the loops access */
@@ -32,7 +34,7 @@ enum {
     HOT = 5000,
 };
 
-typedef enum Loop { LOAD = 0, STORE = 0x100, ALTERNATE = 0x200 } Loop;
+typedef enum Loop { LOAD = 0, STORE = 0x100, ALTERNATE = 0x200, LOAD_ALL = 0x300, STORE_ALL = 0x400 } Loop;
 
 static const uint32_t load[] = {
     0xf9400823, /* ldr x3, [x1, #16] */
@@ -49,6 +51,17 @@ static const uint32_t alternate[] = {
     0x8b0300c6, /* add x6, x6, x3 */
     0xd2740021, /* eor x1, x1, #0x1000 */
     0xd1000400, 0xb5ffff80, SVC,
+};
+
+static const uint32_t load_all[] = {
+    0xf9400823, /* ldr x3, [x1, #16] */
+    0x8b0300c6, /* add x6, x6, x3 */
+    0x91400421, /* add x1, x1, #0x1000 */
+    0xd1000400, 0xb5ffff80, SVC,
+};
+static const uint32_t store_all[] = {
+    0xf9000824, /* str x4, [x1, #16] */
+    0x91400421, 0xd1000400, 0xb5ffffa0, SVC,
 };
 
 static A64Box *box;
@@ -72,9 +85,12 @@ static int setup(void **state)
     a64_box_code(box, BOX_CODE + LOAD, load, G_N_ELEMENTS(load));
     a64_box_code(box, BOX_CODE + STORE, store, G_N_ELEMENTS(store));
     a64_box_code(box, BOX_CODE + ALTERNATE, alternate, G_N_ELEMENTS(alternate));
+    a64_box_code(box, BOX_CODE + LOAD_ALL, load_all, G_N_ELEMENTS(load_all));
+    a64_box_code(box, BOX_CODE + STORE_ALL, store_all, G_N_ELEMENTS(store_all));
     le64_put(box->code + (TABLE_2 - BOX_CODE) + (WINDOW >> 21 & 511) * 8, TABLE_3 | 3);
-    map(0, PAGE_A | PAGE);
-    map(1, PAGE_B | PAGE);
+    for (unsigned i = 0; i < PAGES; i++) {
+        map(i, (PAGE_A + i * 0x1000) | PAGE);
+    }
     le64_put(host(PAGE_A) + OFFSET, 0xaaaa);
     le64_put(host(PAGE_B) + OFFSET, 0xbbbb);
     return 0;
@@ -195,9 +211,77 @@ static void test_code_appears(void **state)
     assert_int_equal(box->cpu->x[6], 5);
 }
 
+static unsigned all(Loop loop)
+{
+    box->cpu->x[6] = 0;
+    return run(loop, WINDOW, PAGES);
+}
+
+/* Makes spans of the pages. */
+static void heat_all(void)
+{
+    for (unsigned i = 0; i < HOT; i++) {
+        assert_int_equal(all(LOAD_ALL), EC_SVC);
+        assert_int_equal(all(STORE_ALL), EC_SVC);
+    }
+}
+
+static void test_span(void **state)
+{
+    box->cpu->x[4] = 1;
+    heat_all();
+    assert_int_equal(all(LOAD_ALL), EC_SVC);
+    assert_int_equal(box->cpu->x[6], PAGES);
+
+    map(3, 0);
+    assert_int_equal(all(LOAD_ALL), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 3 * 0x1000 + OFFSET);
+    assert_int_equal(all(STORE_ALL), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 3 * 0x1000 + OFFSET);
+
+    map(3, FAR_PAGE | PAGE);
+    le64_put(host(FAR_PAGE) + OFFSET, 100);
+    heat_all();
+    assert_int_equal(le64_get(host(FAR_PAGE) + OFFSET), 1);
+    le64_put(host(FAR_PAGE) + OFFSET, 100);
+    assert_int_equal(all(LOAD_ALL), EC_SVC);
+    assert_int_equal(box->cpu->x[6], PAGES - 1 + 100);
+}
+
+static void test_span_write_protected(void **state)
+{
+    heat_all();
+    map(5, (PAGE_A + 0x5000) | PAGE | READ_ONLY);
+    assert_int_equal(all(STORE_ALL), EC_ABORT);
+    assert_int_equal(box->exc.far, WINDOW + 5 * 0x1000 + OFFSET);
+    assert_int_equal(all(LOAD_ALL), EC_SVC);
+}
+
+static void test_span_owned_by_another(void **state)
+{
+    heat_all();
+    owners_set(box->owners, PAGE_A + 0x5000, 0x1000, OWNER_REALM);
+    assert_int_not_equal(all(STORE_ALL), EC_SVC);
+    assert_int_not_equal(all(LOAD_ALL), EC_SVC);
+}
+
+static void test_code_appears_in_span(void **state)
+{
+    box->cpu->x[4] = code_for(1);
+    heat_all();
+    for (unsigned v = 1; v < 5; v++) {
+        assert_int_equal(run_at(PAGE_A + 0x5000 + OFFSET), EC_SVC);
+        assert_int_equal(box->cpu->x[6], v);
+        box->cpu->x[4] = code_for(v + 1);
+        assert_int_equal(all(STORE_ALL), EC_SVC);
+    }
+}
+
 /* An access that never finds its page again leaves the slot. */
 static void test_alternating(void **state)
 {
+    map(1, FAR_PAGE | PAGE); /* not beside the other */
+    le64_put(host(FAR_PAGE) + OFFSET, 0xbbbb);
     box->cpu->x[6] = 0;
     for (unsigned i = 0; i < 20; i++) { /* comes back in between, so that the region may be replaced */
         heat(ALTERNATE);
@@ -255,7 +339,8 @@ int main(void)
         CASE(test_unmapped),        CASE(test_unmapped_with_all), CASE(test_unmapped_with_many),
         CASE(test_moved),           CASE(test_write_protected),   CASE(test_owned_by_another),
         CASE(test_code_appears),    CASE(test_alternating),       CASE(test_page_crossing),
-        CASE(test_first_access),
+        CASE(test_first_access),    CASE(test_span),              CASE(test_span_write_protected),
+        CASE(test_span_owned_by_another), CASE(test_code_appears_in_span),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

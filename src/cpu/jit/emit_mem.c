@@ -131,8 +131,14 @@ static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 
     j->n_slots += j->n_slots < j->max_slots - 1;
     g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
-    j->slot[id] = (JitSlot){ .block = g->block, .pa = insn_pa(g), .limit = PAGE_SIZE + 1 - r->bytes, .left = JIT_MISSES,
-                             .offset = choose_slot(g, &g->addr[first], r->bytes, r->write) };
+    j->slot[id] = (JitSlot){
+        .block = g->block,
+        .pa = insn_pa(g),
+        .limit = PAGE_SIZE + 1 - r->bytes,
+        .offset = choose_slot(g, &g->addr[first], r->bytes, r->write),
+        .left = JIT_MISSES,
+        .write = r->write,
+    };
     return id;
 }
 

@@ -153,30 +153,47 @@ static void make_flags(Jit *j, Asm *as)
 }
 
 /*
- * Copies the table's entry at r14 + rdi to the PageSlot of the JitSlot whose number is in ecx; rdi stays. Once in a
- * while C looks whether that is worth while.
+ * Fills the PageSlot of the JitSlot whose number is in ecx from the span, or else the table's entry at r14 + rdi; rdi
+ * stays. Once in a while C looks whether that is worth while.
  */
-static const void *make_keep(Jit *j, Asm *as, int32_t table)
+static const void *make_keep(Jit *j, Asm *as, int32_t table, int32_t span)
 {
     const void *here = asm_here(as);
-    AsmLabel    look = ASM_LABEL;
+    AsmLabel    look = ASM_LABEL, page = ASM_LABEL, fill = ASM_LABEL;
 
     asm_push(as, RCX);
     asm_push(as, RAX);
+    asm_push(as, RSI);
     asm_imul_rri(as, true, RCX, RCX, sizeof(JitSlot));
     asm_mov_ri(as, RDX, (uintptr_t)j->slot);
     asm_alu_rr(as, ALU_ADD, true, RCX, RDX);
     asm_load(as, 2, false, false, RDX, X86_AT(RCX, (int32_t)offsetof(JitSlot, offset)));
     asm_load(as, 3, false, true, RAX, X86_INDEX(R14, RDI, 0, table + (int32_t)offsetof(TlbEntry, tag)));
-    asm_alu_rm(as, ALU_SUB, true, RAX, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, tag)));
-    asm_alu_ri(as, ALU_CMP, true, RAX, 1);
-    asm_alu_mi(as, ALU_SBB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, misses)), -1); /* one more, unless equal */
+    asm_mov_rr(as, true, RSI, RAX);
+    asm_alu_rm(as, ALU_SUB, true, RSI, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, tag)));
+    asm_alu_rm(as, ALU_CMP, true, RSI, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, limit)));
+    asm_alu_mi(as, ALU_SBB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, misses)), -1); /* one more, unless it hits */
+    asm_mov_rr(as, true, RSI, RAX);
+    asm_shift_ri(as, SH_SHR, true, RSI, SPAN_BITS);
+    asm_alu_ri(as, ALU_AND, false, RSI, SPANS - 1);
+    asm_imul_rri(as, false, RSI, RSI, sizeof(PageSlot));
+    asm_alu_rm(as, ALU_SUB, true, RAX, X86_INDEX(R14, RSI, 0, span + (int32_t)offsetof(PageSlot, tag)));
+    asm_alu_rm(as, ALU_CMP, true, RAX, X86_INDEX(R14, RSI, 0, span + (int32_t)offsetof(PageSlot, limit)));
+    asm_jcc(as, CC_AE, &page);
+    asm_load_x(as, 4, 0, X86_INDEX(R14, RSI, 0, span));
+    asm_load(as, 3, false, true, RAX, X86_INDEX(R14, RSI, 0, span + (int32_t)offsetof(PageSlot, limit)));
+    asm_alu_ri(as, ALU_SUB, true, RAX, PAGE_SIZE);
+    asm_jmp(as, &fill);
+    asm_bind(as, &page);
     asm_load_x(as, 4, 0, X86_INDEX(R14, RDI, 0, table));
+    asm_mov_ri(as, RAX, 0);
+    asm_bind(as, &fill);
+    asm_alu_rm(as, ALU_ADD, true, RAX, X86_AT(RCX, (int32_t)offsetof(JitSlot, limit)));
     asm_store_x(as, 4, X86_INDEX(R14, RDX, 0, 0), 0);
-    asm_load_x(as, 3, 0, X86_AT(RCX, (int32_t)offsetof(JitSlot, limit)));
-    asm_store_x(as, 3, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, limit)), 0);
+    asm_store(as, 3, X86_INDEX(R14, RDX, 0, (int32_t)offsetof(PageSlot, limit)), RAX);
     asm_store_i(as, 0, X86_AT(R14, (int32_t)offsetof(CpuTlb, slots_used)), 1);
     asm_alu_mi(as, ALU_SUB, false, X86_AT(RCX, (int32_t)offsetof(JitSlot, left)), 1);
+    asm_pop(as, RSI);
     asm_pop(as, RAX);
     asm_pop(as, RCX);
     asm_jcc(as, CC_S, &look);
@@ -208,8 +225,8 @@ static void make_routines(Jit *j)
     make_enter(j, &as);
     make_slow(j, &as);
     make_flags(j, &as);
-    j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read));
-    j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write));
+    j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read), (int32_t)offsetof(CpuTlb, read_span));
+    j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write), (int32_t)offsetof(CpuTlb, write_span));
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
     j->leave_lookup = asm_here(&as);
     asm_mov_rr(&as, true, RAX, RCX);
@@ -452,6 +469,12 @@ void jit_look(Cpu *cpu, uint32_t slot)
     Jit     *j = cpu->engine->jit;
     JitSlot *s = &j->slot[slot];
 
+    if (!s->sampled && tlb_widen(cpu->tlb[0], s->write, cpu->saved.gpr[RDI] / sizeof(TlbEntry)) &&
+        s->widened < JIT_WIDENED) {
+        s->widened++;
+        s->left = JIT_MISSES;
+        return;
+    }
     s->sampled = !s->sampled;
     if (s->sampled) {
         begin_sample(j, s);

@@ -98,11 +98,12 @@ enum { JIT_SCATTERED = 1 << 16, JIT_PATCH = 5 };
 /* An access of a region that uses a PageSlot. */
 typedef struct JitSlot {
     CpuBlock *block;
-    uint64_t limit;   /* PageSlot.limit */
+    uint64_t limit;   /* PageSlot.limit for one page */
     uint32_t offset;  /* of the PageSlot, from the CpuTlb */
     int32_t  left;    /* misses until a sample is taken; then accesses until that is done */
     uint32_t misses;  /* of the sample */
-    bool     sampled;
+    bool     write, sampled;
+    uint8_t  widened; /* spans that were made for it */
     uint8_t  samples; /* taken */
     uint8_t  first[JIT_PATCH]; /* what the sample's jump is in place of */
     uint64_t pa;      /* of the instruction */
@@ -148,6 +149,9 @@ struct Jit {
 /* Misses of a PageSlot, at least, between two samples; accesses of a sample; and the misses among them that make the
  * slot not worth its while. */
 enum { JIT_MISSES = 64, JIT_SAMPLE = 64, JIT_MANY_MISSES = 6 };
+
+/* So many times spans are made for an access and no sample is taken. */
+enum { JIT_WIDENED = 8 };
 
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
