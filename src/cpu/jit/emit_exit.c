@@ -8,13 +8,11 @@
 /* A key that the code can compare with one instruction. */
 static bool key_fits(uint64_t key) { return fits_i32(key) && (int64_t)key >= 0; }
 
-static uint32_t stored_pins(const Gen *g) { return g->region ? g->written : g->dirty; }
-
 /* The guest's registers are in memory. rax, rcx and rdx are lost. */
 static void store_state(Gen *g)
 {
     gen_put_pending(g, false);
-    gen_store_pins(g, stored_pins(g));
+    gen_store_pins(g, g->dirty);
 }
 
 /* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
@@ -248,7 +246,7 @@ void emit_table_entries(Gen *g)
         g->key = t->key;
         g->ask_key = false;
         asm_bind(&g->as, &t->miss);
-        gen_store_pins(g, g->written);
+        gen_store_pins(g, t->dirty);
         emit_lookup(g, NULL);
         for (unsigned k = 0; k < t->n; k++) {
             set_entry(g, t, k, t->miss.pos);
@@ -264,6 +262,7 @@ void emit_table_entries(Gen *g)
 /* rcx: the pc. */
 static void emit_table_jump(Gen *g, JitTable *t)
 {
+    t->dirty |= g->dirty;
     asm_mov_ri(&g->as, RAX, t->first);
     asm_mov_rr(&g->as, true, RDX, RCX);
     asm_alu_rr(&g->as, ALU_SUB, true, RDX, RAX);
@@ -305,7 +304,7 @@ static void emit_indirect(Gen *g, const IrNode *n)
     gen_put_pending(g, false);
     gen_gpr_into(g, n->a, RCX, false);
     if (g->ir->ends) {
-        gen_store_pins(g, stored_pins(g));
+        gen_store_pins(g, g->dirty);
         asm_mov_rr(&g->as, true, RAX, RCX);
         asm_jmp_to(&g->as, g->j->leave_state);
         return;
@@ -317,7 +316,7 @@ static void emit_indirect(Gen *g, const IrNode *n)
     if (!g->ask_key) {
         emit_comparisons(g);
     }
-    gen_store_pins(g, stored_pins(g));
+    gen_store_pins(g, g->dirty);
     emit_lookup(g, NULL);
 }
 

@@ -522,7 +522,7 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         gen_want_flags(g);
     }
     if (h->effects != IR_PURE) {
-        gen_store_pins(g, g->region ? g->written : g->dirty);
+        gen_store_pins(g, g->dirty);
     }
     if (!pure) {
         (void)gen_site(g, SITE_CALL, &id);
@@ -558,9 +558,7 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         gen_load_pins(g);
     }
     keep_registers(g, d, !writes, true);
-    if (!g->region) {
-        g->dirty = h->effects != IR_PURE ? 0 : g->dirty;
-    }
+    g->dirty = h->effects != IR_PURE ? 0 : g->dirty;
     if (has_result(n)) {
         zero_above(g, h->ret, d);
     }
@@ -646,7 +644,7 @@ static void emit_call_by_site(Gen *g, const IrNode *n)
         s->d = vector ? gen_place_xmm(x, n->type) : gen_place_gpr(d, n->type);
     }
     gen_call(g, id);
-    if ((effects & ~IR_STATUS) != 0 && !g->region) {
+    if ((effects & ~IR_STATUS) != 0) {
         g->dirty = 0; /* C wrote them back */
     }
     if (has_result(n) && vector) {

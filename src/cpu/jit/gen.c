@@ -1128,7 +1128,7 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
 
     JitSite *s = &j->site[*id];
     *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
-                    .code = g->code, .dirty = g->region ? g->written : g->dirty, .kind = (uint8_t)kind,
+                    .code = g->code, .dirty = g->dirty, .kind = (uint8_t)kind,
                     .op = n->op, .type = n->type, .imm = n->imm,
                     .flags_how = g->flags_in ? g->part_state[g->part].how : 0 };
     if (g->flags_now != 0 && gen_fp_flags(g, g->flags_now) != NULL) {
@@ -1649,10 +1649,8 @@ static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
         if (n->op == IR_get || n->op == IR_put) {
             if (g->weight[n->imm] == 0) {
                 g->used_reg[g->n_used_regs++] = (uint16_t)n->imm;
-                g->reg_read_first[n->imm] = n->op == IR_get;
             }
             g->weight[n->imm] += factor;
-            g->reg_written[n->imm] |= n->op == IR_put;
         } else if (n->op == IR_call) {
             g->has_fp |= fp_is_inline(n);
         }
@@ -1683,8 +1681,6 @@ static void add_pin(Gen *g, unsigned reg, bool vector, unsigned host)
     *p = (JitPin){ .guest = (uint16_t)reg, .offset = (uint16_t)g->parts[0].ir->regs[reg].offset,
                    .vector = vector, .host = (uint8_t)host };
     g->pin_of[reg] = (int8_t)g->code->n_pins;
-    g->written |= (uint32_t)g->reg_written[reg] << g->code->n_pins;
-    g->read_first |= (uint32_t)g->reg_read_first[reg] << g->code->n_pins;
     g->code->n_pins++;
 }
 
@@ -1695,11 +1691,9 @@ static void choose_pins(Gen *g)
 
     for (unsigned i = 0; i < g->n_used_regs; i++) { /* of the block before */
         g->weight[g->used_reg[i]] = 0;
-        g->reg_written[g->used_reg[i]] = false;
         g->pin_of[g->used_reg[i]] = -1;
     }
     g->n_used_regs = 0;
-    g->written = g->read_first = 0;
     g->has_fp = false;
     g->code->n_pins = 0;
     for (unsigned p = 0; p < g->n_parts; p++) {
@@ -1710,6 +1704,74 @@ static void choose_pins(Gen *g)
     }
     for (unsigned i = 0; i < PIN_XMM && (reg = heaviest(g, true, least)) >= 0; i++) {
         add_pin(g, (unsigned)reg, true, FIRST_XMM + i);
+    }
+}
+
+/* ---- which pins are stored and loaded where ---- */
+
+static void find_pin_uses(const Gen *g, PartState *part, const IrBlock *ir)
+{
+    part->reads = part->writes = part->dirty = part->wants = 0;
+    for (unsigned i = 1; i < ir->n; i++) {
+        const IrNode *n = &ir->node[i];
+
+        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
+            uint32_t bit = 1u << g->pin_of[n->imm];
+
+            part->reads |= n->op == IR_get && !(part->writes & bit) ? bit : 0;
+            part->writes |= n->op == IR_put ? bit : 0;
+        }
+    }
+}
+
+/* A part whose exit may store pins that others made dirty: all of a table's parts share the code for that. */
+static bool shares_exit(const Gen *g, unsigned p)
+{
+    return g->parts[p].ir->node[g->parts[p].ir->n - 1].op == IR_exit_indirect;
+}
+
+/*
+ * Pins that may be dirty when a part starts are those that may be so at the end of a part before it. A pin that may be
+ * stored must hold the register's value: it is wanted like one that is read.
+ */
+static void find_dirty_pins(Gen *g)
+{
+    uint32_t shared = 0;
+    bool     more = true;
+
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        find_pin_uses(g, &g->part_state[p], g->parts[p].ir);
+    }
+    while (more) {
+        more = false;
+        for (unsigned p = 0; p < g->n_parts; p++) {
+            PartState *s = &g->part_state[p];
+
+            for (uint32_t next = s->next; next != 0; next &= next - 1) {
+                PartState *to = &g->part_state[__builtin_ctz(next)];
+                uint32_t   dirty = to->dirty | s->dirty | s->writes;
+
+                more |= dirty != to->dirty;
+                to->dirty = dirty;
+            }
+        }
+    }
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        shared |= shares_exit(g, p) ? g->part_state[p].dirty | g->part_state[p].writes : 0;
+    }
+    for (more = true; more;) {
+        more = false;
+        for (unsigned p = g->n_parts; p-- > 0;) {
+            PartState *s = &g->part_state[p];
+            uint32_t   after = shares_exit(g, p) && g->region ? shared : 0, wants;
+
+            for (uint32_t next = s->next; next != 0; next &= next - 1) {
+                after |= g->part_state[__builtin_ctz(next)].wants;
+            }
+            wants = s->reads | s->dirty | (after & ~s->writes);
+            more |= wants != s->wants;
+            s->wants = wants;
+        }
     }
 }
 
@@ -1752,6 +1814,7 @@ static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
     init_registers(g);
+    g->dirty = g->part_state[part].dirty;
     g->flags_now = 0;
     g->flags_in = g->flags_reg >= 0;
     g->passed = passes_flags(g, part) ? g->part_state[part].how : 0;
@@ -1762,8 +1825,6 @@ static void emit_body(Gen *g, unsigned part)
     emit_nodes(g);
 }
 
-static uint32_t successors(const Gen *g, unsigned p);
-
 /* How the flags follow at the start of a part, where that is the same on each edge that leads there; else 0. */
 static uint32_t how_on_all_edges(const Gen *g, unsigned part)
 {
@@ -1772,7 +1833,7 @@ static uint32_t how_on_all_edges(const Gen *g, unsigned part)
     for (unsigned p = 0; p < g->n_parts; p++) {
         uint32_t out = g->part_state[p].how_out;
 
-        if (!(successors(g, p) >> part & 1)) {
+        if (!(g->part_state[p].next >> part & 1)) {
             continue;
         }
         if (out == 0 || (how != 0 && how != out)) {
@@ -1814,7 +1875,7 @@ static uint32_t block_number(const Gen *g)
 
 static void emit_entry(Gen *g)
 {
-    uint32_t loads = g->region ? UINT32_MAX : g->read_first;
+    uint32_t loads = g->part_state[0].wants;
 
     gen_count_time(g, 0, &g->entry_out);
     if (!g->region) {
@@ -1867,7 +1928,7 @@ static void find_shape(Gen *g)
     for (unsigned p = 0; p < g->n_parts; p++) {
         g->part_state[p] = (PartState){ .body = ASM_LABEL, .out = ASM_LABEL, .entry = ASM_LABEL,
                                         .n_insns = g->parts[p].ir->n_insns };
-        reach[p] = successors(g, p);
+        reach[p] = g->part_state[p].next = successors(g, p);
         if (g->region) {
             find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
         }
@@ -1896,9 +1957,9 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     if (!g->failed) {
         find_shape(g);
         choose_pins(g);
+        find_dirty_pins(g);
         find_flags_on_edges(g);
         j->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
-        g->dirty = 0;
         g->n_cold = 0;
         emit_tables(g);
         g->entry_out = ASM_LABEL;
@@ -1910,7 +1971,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         }
         emit_table_entries(g);
         for (unsigned p = 0; p < g->n_parts; p++) {
-            gen_out_of_time(g, p, &g->part_state[p].out, g->written);
+            gen_out_of_time(g, p, &g->part_state[p].out, g->part_state[p].dirty);
         }
         emit_entry_exit(g);
         emit_cold(g);

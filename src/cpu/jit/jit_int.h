@@ -225,6 +225,10 @@ typedef struct PartState {
     uint32_t how;         /* how the flags follow on each way into the part; 0: as Cpu.flags_how says */
     uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
     unsigned n_insns;
+    uint32_t next;        /* parts that it may lead to: a bit each */
+    uint32_t reads, writes; /* pins: read before any write; written. A bit each, and so: */
+    uint32_t dirty;       /* those that may differ from memory when the part starts */
+    uint32_t wants;       /* those that must be loaded then */
     bool     by_table;    /* exits find it in a table: */
     AsmLabel entry;       /* what they jump to */
 } PartState;
@@ -233,6 +237,7 @@ typedef struct PartState {
 typedef struct JitTable {
     uint64_t key, first;
     unsigned n;
+    uint32_t dirty; /* pins that may differ from memory on the way there */
     uint8_t *at;   /* writable address */
     AsmLabel miss; /* for other addresses; the pc is in rcx */
 } JitTable;
@@ -265,12 +270,9 @@ typedef struct Gen {
     /* pins */
     int8_t   pin_of[IR_MAX_REGS]; /* -1: none */
     unsigned weight[IR_MAX_REGS];
-    bool     reg_written[IR_MAX_REGS], reg_read_first[IR_MAX_REGS];
     uint16_t used_reg[IR_MAX_REGS]; /* registers with a weight */
     unsigned n_used_regs;
     uint32_t dirty;   /* pins that may differ from memory here */
-    uint32_t written; /* pins that the region writes */
-    uint32_t read_first; /* pins that a single block does not write before it reads them */
     bool     has_fp;  /* there is inline floating point */
 
     /* the part */
