@@ -95,10 +95,13 @@ static void emit_inner_edge(Gen *g, unsigned part, bool last)
 
     if (!puts_off_flags(g) || to->wants_flags) {
         put_pending_for(g, part);
-        gen_count_time(g, part, &to->out);
-        if (!last || part != g->part + 1) { /* else it follows */
-            asm_jmp(&g->as, &to->body);
+        if (last && part == g->part + 1) { /* it follows */
+            gen_count_time(g, part, &to->out);
+            return;
         }
+        asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
+        asm_jcc(&g->as, CC_NS, &to->body);
+        asm_jmp(&g->as, &to->out);
         return;
     }
     asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
