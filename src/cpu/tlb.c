@@ -382,7 +382,6 @@ static void drop_page(CpuTlb *t, uint64_t va)
 {
     SlowEntry  *slow = slow_slot(t, va);
     FetchEntry *fetch = fetch_slot(t, va);
-
     bool        read = drop_tag(t->read, va), write = drop_tag(t->write, va);
 
     if (read || write) { /* slots have nothing that the tables do not have */
