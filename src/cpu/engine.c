@@ -217,6 +217,8 @@ static void link_blocks(const CpuEngine *e, const ExecLink *link, const CpuBlock
 {
     if (link->jit != NULL) {
         jit_link(e->jit, link->jit, to);
+    } else if (link->gone != NULL) {
+        jit_revive(e->jit, link->gone, to);
     } else if (link->exit != NULL && exec_may_link(from, to)) {
         link->exit->to[link->which] = to;
     }

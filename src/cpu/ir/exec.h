@@ -93,6 +93,7 @@ typedef struct ExecLink {
     XExit          *exit;
     unsigned        which;
     struct JitExit *jit;
+    CpuBlock       *gone; /* generated code: the block that was entered, but had been dropped */
 } ExecLink;
 
 /* exec_may_link - whether an exit may lead to a block directly. Both lie in one page: such a link holds as

@@ -351,10 +351,11 @@ static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *lin
         cpu->next_pc = link->jit->pc;
         return EXEC_FIND;
     }
-    const CpuBlock *b = (const CpuBlock *)(j->engine->arena.base + (size_t)cpu->exit_id * JIT_BLOCK_UNIT);
+    CpuBlock *b = (CpuBlock *)(j->engine->arena.base + (size_t)cpu->exit_id * JIT_BLOCK_UNIT);
 
     cpu->next_pc = b->pc;
     if (how == EXEC_GONE) {
+        link->gone = b;
         return EXEC_FIND;
     }
     cpu->left += b->n;
@@ -412,6 +413,15 @@ void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
 {
     lead_entry(j, b, by->code, false);
     b->code = by->code;
+}
+
+void jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by)
+{
+    bool same = by->pc == gone->pc && by->key == gone->key && by->pa == gone->pa;
+
+    if (same && by->code != NULL && !by->dead && !by->once) {
+        lead_entry(j, gone, by->code, false);
+    }
 }
 
 /* ---- accesses that miss their slots ---- */

@@ -54,6 +54,9 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to);
 void jit_kill(Jit *j, CpuBlock *b);
 void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by);
 
+/* jit_revive - @gone was entered by a link of its page, and @by is what runs there now: later ones go on to that. */
+void jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by);
+
 /* jit_cool - start counting anew until the blocks at @pc, and those that share their counter, are hot: CpuEngine.hot
  * runs, counted per CPU, by the guest's execution alone. */
 void jit_cool(Cpu *cpu, uint64_t pc);

@@ -32,4 +32,5 @@ void     jit_reset(Jit *j) { g_assert_not_reached(); }
 bool     jit_perf_map_open(Jit *j, char *why, size_t why_len) { g_assert_not_reached(); }
 void     jit_perf_map(const Jit *j, const CpuBlock *b) { g_assert_not_reached(); }
 size_t   jit_code_bytes(const Jit *j) { return 0; }
+void     jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by) { g_assert_not_reached(); }
 void     jit_print(const Jit *j, const CpuBlock *b, FILE *out) { g_assert_not_reached(); }
