@@ -228,7 +228,7 @@ static void link_blocks(const CpuEngine *e, const ExecLink *link, const CpuBlock
 static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
 {
     CpuEngine *e = cpu->engine;
-    ExecLink   link = { NULL, 0, NULL };
+    ExecLink   link = { 0 };
     CpuBlock  *from = NULL;
 
     for (;;) {

@@ -326,6 +326,27 @@ static void test_code_dropped_exactly(void **state)
     toy_machine_free(m);
 }
 
+/* What is linked to a block that was dropped gets to its successor without the run loop, from the second time on. */
+static void test_links_to_dropped_code(void **state)
+{
+    uint32_t       code[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_B, 0, 0, 1), TOY(TOY_ADDI, 4, 4, 1),
+                              TOY(TOY_B, 0, 0, -3) };
+    ToyMachine    *m = MACHINE(code);
+    CpuEngineStats before, after;
+
+    run(m, 200, CPU_STOP_TIME);
+    code[2] = TOY(TOY_ADDI, 4, 4, 2);
+    toy_load(m, CODE + 8, code + 2, 1);
+    cpu_engine_stats(m->engine, &before);
+    run(m, 200, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &after);
+    assert_int_equal(m->cpu->s.x[4], 50 + 100);
+    if (cpu_engine_accel(m->engine) == CPU_ACCEL_JIT) { /* the executor goes through it each time */
+        assert_true(after.entries - before.entries < 10);
+    }
+    toy_machine_free(m);
+}
+
 static void test_code_written_by_dma(void **state)
 {
     ToyMachine    *m = MACHINE(loop_code);
@@ -980,6 +1001,7 @@ int main(void)
         cmocka_unit_test(test_data_where_code_was),
         cmocka_unit_test(test_hot_without_translation),
         cmocka_unit_test(test_code_dropped_exactly),
+        cmocka_unit_test(test_links_to_dropped_code),
         cmocka_unit_test(test_code_written_by_dma),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_device_in_block),
