@@ -131,6 +131,7 @@ static void reset(CpuEngine *e)
 {
     forget_pages(e);
     g_hash_table_remove_all(e->splits);
+    memset(e->split_pages, 0, sizeof(e->split_pages));
     memset(e->buckets, 0, sizeof(*e->buckets) * BLOCK_BUCKETS);
     e->arena.used = 0;
     if (e->jit != NULL) {
@@ -250,12 +251,18 @@ bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
     return false;
 }
 
+/* The bit of split_pages for the page of @pa. */
+static unsigned split_bit(uint64_t pa) { return (unsigned)((pa >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 52); }
+
+_Static_assert(sizeof((CpuEngine){ 0 }.split_pages) * 8 == 1 << 12, "split_bit() gives twelve bits");
+
 void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc)
 {
     uint64_t pa = b->pa + (pc - b->pc); /* a block and all parts of a region are in one page */
 
     if (!g_hash_table_contains(e->splits, &pa)) {
         g_hash_table_add(e->splits, g_memdup2(&pa, sizeof(pa)));
+        e->split_pages[split_bit(pa) / 64] |= BIT(split_bit(pa) % 64);
     }
     if (!b->dead && !b->once) {
         kill_block(e, b);
@@ -340,7 +347,7 @@ static unsigned allowed_insns(const CpuEngine *e, const Source *s)
 {
     unsigned n = 0;
 
-    if (e->breakpoints->len == 0 && g_hash_table_size(e->splits) == 0) {
+    if (e->breakpoints->len == 0 && (e->split_pages[split_bit(s->pa) / 64] & BIT(split_bit(s->pa) % 64)) == 0) {
         return UINT_MAX;
     }
     for (unsigned i = 1; i < e->ir->n; i++) {

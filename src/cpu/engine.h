@@ -206,6 +206,7 @@ struct CpuEngine {
     GHashTable *pages;      /* number of a physical page -> CodePage * */
     struct CodePage *last_page; /* that was looked for; may be NULL */
     GHashTable *splits;     /* physical addresses of instructions that must end their block */
+    uint64_t    split_pages[64]; /* a bit for every page with such, by a hash */
     bool        reset_wanted; /* the arena is to be emptied before the next translation */
     unsigned    resets;
     unsigned    max_block;
