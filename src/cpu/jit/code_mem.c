@@ -1,7 +1,8 @@
 /*
- * Memory for generated code. Two mappings of one memfd keep writing and running apart at no cost; hosts that forbid
- * mapping a file's written pages to run (some policies of SELinux do) may still let anonymous memory change from one to
- * the other. The addresses are the kernel's choice: nothing in generated code depends on them.
+ * Memory for generated code. Two mappings of the same shared anonymous memory keep writing and running apart at no
+ * cost; hosts that forbid running shared memory (some policies of SELinux do) may still let private memory change from
+ * one to the other. The addresses are the kernel's choice: nothing in generated code depends on them. Linux perf looks
+ * for names of code (perf_map.c) in anonymous memory only, so the memory is no memfd.
  */
 #define _GNU_SOURCE
 
@@ -14,9 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008u
-#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
@@ -24,16 +22,8 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define SMALL_USE ((size_t)64 << 10) /* of a huge page's place, is left in small ones */
 
-/* The file is never executed as a program; saying so satisfies kernels that insist (vm.memfd_noexec = 2). */
-static int open_memfd(void)
-{
-    int fd = memfd_create("code", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-    return fd >= 0 ? fd : memfd_create("code", MFD_CLOEXEC); /* kernels before 6.3 do not know the flag */
-}
-
-/* Where huge pages may be. */
-static uint8_t *map(size_t size, int prot, int flags, int fd)
+/* Address space where huge pages may be. */
+static uint8_t *reserve(size_t size)
 {
     uint8_t *room = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -46,11 +36,38 @@ static uint8_t *map(size_t size, int prot, int flags, int fd)
         munmap(room, before);
     }
     munmap(at + size, HUGE_PAGE - before);
-    if (mmap(at, size, prot, flags | MAP_NORESERVE | MAP_FIXED, fd, 0) == MAP_FAILED) {
-        int error = errno;
+    return at;
+}
 
-        munmap(at, size);
-        errno = error;
+/* munmap() for the way out of a failure, whose errno stays. */
+static void give_back(void *at, size_t size)
+{
+    int error = errno;
+
+    munmap(at, size);
+    errno = error;
+}
+
+static uint8_t *map(size_t size, int prot, int flags)
+{
+    uint8_t *at = reserve(size);
+
+    if (at != NULL &&
+        mmap(at, size, prot, flags | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        give_back(at, size);
+        return NULL;
+    }
+    return at;
+}
+
+/* A second mapping of shared memory, to write it: an mremap() of no bytes leaves the first one where it is. */
+static uint8_t *map_again(uint8_t *first, size_t size)
+{
+    uint8_t *at = reserve(size);
+
+    if (at != NULL && (mremap(first, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED ||
+                       mprotect(at, size, PROT_READ | PROT_WRITE) != 0)) {
+        give_back(at, size);
         return NULL;
     }
     return at;
@@ -58,35 +75,24 @@ static uint8_t *map(size_t size, int prot, int flags, int fd)
 
 static bool init_dual(CodeMem *m)
 {
-    int  fd = open_memfd();
-    bool ok;
-
-    if (fd < 0) {
-        return false;
+    m->run = map(m->size, PROT_READ | PROT_EXEC, MAP_SHARED);
+    m->write = m->run != NULL ? map_again(m->run, m->size) : NULL;
+    if (m->write == NULL && m->run != NULL) {
+        give_back(m->run, m->size);
+        m->run = NULL;
     }
-    ok = ftruncate(fd, (off_t)m->size) == 0;
-    m->write = ok ? map(m->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd) : NULL;
-    m->run = m->write != NULL ? map(m->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd) : NULL;
-    close(fd);
-    if (m->run == NULL && m->write != NULL) {
-        munmap(m->write, m->size);
-        m->write = NULL;
-    }
-    return m->run != NULL;
+    return m->write != NULL;
 }
 
 static bool init_toggling(CodeMem *m)
 {
-    uint8_t *at = map(m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    uint8_t *at = map(m->size, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 
     if (at == NULL) {
         return false;
     }
     if (mprotect(at, m->size, PROT_READ | PROT_EXEC) != 0) {
-        int error = errno;
-
-        munmap(at, m->size);
-        errno = error;
+        give_back(at, m->size);
         return false;
     }
     m->write = m->run = at;

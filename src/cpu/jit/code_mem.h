@@ -1,7 +1,7 @@
 /*
- * Memory for generated code: never writable and executable through one mapping. One memfd is mapped twice, once to
- * write and once to run; where the host's policy forbids that, one mapping changes its protection around every change
- * (slower, batched).
+ * Memory for generated code: never writable and executable through one mapping. The same memory is mapped twice, once
+ * to write and once to run; where the host's policy forbids that, one mapping changes its protection around every
+ * change (slower, batched).
  */
 #ifndef BAILEY_CPU_JIT_CODE_MEM_H
 #define BAILEY_CPU_JIT_CODE_MEM_H
