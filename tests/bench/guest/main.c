@@ -19,6 +19,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,6 +122,7 @@ static int be_init(void)
     }
     printf("BENCH: end\n");
     fflush(stdout);
+    tcdrain(STDOUT_FILENO); /* the kernel's way off does not wait for it */
     sync();
     reboot(RB_POWER_OFF);
     return 1;
