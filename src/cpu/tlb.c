@@ -222,7 +222,7 @@ static uint64_t *large_slot(CpuTlb *t, uint64_t mapping)
 
 _Static_assert(LARGE_ENTRIES == 1 << 11, "large_slot() takes eleven bits");
 
-/* When there are too many the context begins anew. */
+/* When there are too many the context begins anew: to be called before anything of a new entry is noted. */
 static void remember_large(CpuTlb *t, uint64_t va, uint64_t size)
 {
     unsigned  size_log2 = (unsigned)__builtin_ctzll(size);
@@ -276,10 +276,10 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     if (f->slow || watch_in_page(cpu->engine, va)) {
         return;
     }
-    touch(&t->data_touched, va >> PAGE_BITS & (TLB_ENTRIES - 1));
     if (f->page_size > PAGE_SIZE) {
         remember_large(t, va, f->page_size);
     }
+    touch(&t->data_touched, va >> PAGE_BITS & (TLB_ENTRIES - 1));
     if (host != NULL && f->readable) {
         set_entry(t, tlb_slot(t->read, va), page, host);
     }
@@ -313,10 +313,10 @@ FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f)
 {
     FetchEntry *e = fetch_slot(t, va);
 
-    touch(&t->fetch_touched, (size_t)(e - t->fetch));
     if (f->page_size > PAGE_SIZE) {
         remember_large(t, va, f->page_size);
     }
+    touch(&t->fetch_touched, (size_t)(e - t->fetch));
     *e = (FetchEntry){ va & PAGE_MASK, f->pa & PAGE_MASK, f->fetch_guarded };
     return e;
 }

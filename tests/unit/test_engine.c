@@ -611,6 +611,32 @@ static void test_many_large_mappings(void **state)
     toy_machine_free(m);
 }
 
+/* The entry that makes a context begin anew goes with the next invalidation like any other. */
+static void test_entry_beyond_large_mappings(void **state)
+{
+    enum { ENOUGH = LARGE_ENTRIES / 2 };
+    const uint64_t size = 2 << 20, data = ENOUGH * size, code = data + size + PAGE_SIZE;
+    ToyMachine    *m = MACHINE(read_code);
+    Cpu           *cpu = &m->cpu->cpu;
+    CpuFill        f = { .pa = DATA, .page_size = size, .readable = true };
+
+    for (unsigned n = 0; n <= ENOUGH; n++) {
+        tlb_fill(cpu, 0, n * size, &f);
+    }
+    assert_int_equal(tlb_slot(cpu->tlb[0]->read, data)->tag, data);
+    cpu_flush_contexts(cpu, NULL, NULL);
+    assert_int_not_equal(tlb_slot(cpu->tlb[0]->read, data)->tag, data);
+
+    for (unsigned n = 0; n < ENOUGH; n++) {
+        tlb_fill(cpu, 0, n * size, &f);
+    }
+    tlb_fill_fetch(cpu->tlb[0], code, &f);
+    assert_non_null(tlb_find_fetch(cpu->tlb[0], code));
+    cpu_flush_contexts(cpu, NULL, NULL);
+    assert_null(tlb_find_fetch(cpu->tlb[0], code));
+    toy_machine_free(m);
+}
+
 static void test_owner_change(void **state)
 {
     ToyMachine *m = MACHINE(read_code);
@@ -1010,6 +1036,7 @@ int main(void)
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_invalidation),
         cmocka_unit_test(test_many_large_mappings),
+        cmocka_unit_test(test_entry_beyond_large_mappings),
         cmocka_unit_test(test_owner_change),
         cmocka_unit_test(test_owner_change_of_code),
         cmocka_unit_test(test_region_moves),
