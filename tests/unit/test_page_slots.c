@@ -34,7 +34,12 @@ enum {
     HOT = 5000,
 };
 
-typedef enum Loop { LOAD = 0, STORE = 0x100, ALTERNATE = 0x200, LOAD_ALL = 0x300, STORE_ALL = 0x400 } Loop;
+typedef enum Loop {
+    LOAD = 0, STORE = 0x100, ALTERNATE = 0x200, LOAD_ALL = 0x300, STORE_ALL = 0x400, LOAD_PAIR = 0x500,
+    LOADS = 0x1000, /* more of them than a context has slots */
+} Loop;
+
+enum { N_LOADS = 300, LOAD_BYTES = 16 };
 
 static const uint32_t load[] = {
     0xf9400823, /* ldr x3, [x1, #16] */
@@ -63,6 +68,10 @@ static const uint32_t store_all[] = {
     0xf9000824, /* str x4, [x1, #16] */
     0x91400421, 0xd1000400, 0xb5ffffa0, SVC,
 };
+static const uint32_t load_pair[] = {
+    0xad408c22, /* ldp q2, q3, [x1, #16] */
+    0xd1000400, 0xb5ffffc0, SVC,
+};
 
 static A64Box *box;
 
@@ -87,6 +96,10 @@ static int setup(void **state)
     a64_box_code(box, BOX_CODE + ALTERNATE, alternate, G_N_ELEMENTS(alternate));
     a64_box_code(box, BOX_CODE + LOAD_ALL, load_all, G_N_ELEMENTS(load_all));
     a64_box_code(box, BOX_CODE + STORE_ALL, store_all, G_N_ELEMENTS(store_all));
+    a64_box_code(box, BOX_CODE + LOAD_PAIR, load_pair, G_N_ELEMENTS(load_pair));
+    for (unsigned i = 0; i < N_LOADS; i++) {
+        a64_box_code(box, BOX_CODE + LOADS + i * LOAD_BYTES, load, G_N_ELEMENTS(load));
+    }
     le64_put(box->code + (TABLE_2 - BOX_CODE) + (WINDOW >> 21 & 511) * 8, TABLE_3 | 3);
     for (unsigned i = 0; i < PAGES; i++) {
         map(i, (PAGE_A + i * 0x1000) | PAGE);
@@ -315,6 +328,30 @@ static void test_page_crossing(void **state)
     assert_int_equal(box->exc.far, WINDOW + 0x1000);
 }
 
+/* Slots are shared when all have been given out: what one access may do, another that came to use its slot may not. */
+static void test_shared_with_loads(void **state)
+{
+    assert_int_equal(run(STORE, WINDOW + 0x1000, HOT), EC_SVC);
+    map(0, PAGE_A | PAGE | READ_ONLY);
+    for (unsigned i = 0; i < N_LOADS; i++) {
+        heat(LOADS + i * LOAD_BYTES);
+        assert_abort(STORE, WINDOW + OFFSET);
+    }
+}
+
+static void test_shared_with_shorter(void **state)
+{
+    uint64_t last = WINDOW + 0x1000 - OFFSET - 8;
+
+    assert_int_equal(run(LOAD_PAIR, WINDOW, HOT), EC_SVC);
+    map(1, 0);
+    for (unsigned i = 0; i < N_LOADS; i++) {
+        assert_int_equal(run(LOADS + i * LOAD_BYTES, last, HOT), EC_SVC);
+        assert_int_equal(run(LOAD_PAIR, last, 1), EC_ABORT);
+        assert_int_equal(box->exc.far, WINDOW + 0x1000);
+    }
+}
+
 /* No address hits an empty slot: those of a region's first run. */
 static void test_first_access(void **state)
 {
@@ -341,6 +378,7 @@ int main(void)
         CASE(test_code_appears),    CASE(test_alternating),       CASE(test_page_crossing),
         CASE(test_first_access),    CASE(test_span),              CASE(test_span_write_protected),
         CASE(test_span_owned_by_another), CASE(test_code_appears_in_span),
+        CASE(test_shared_with_loads), CASE(test_shared_with_shorter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,21 +104,42 @@ static void emit_by_table(Gen *g, IrMem m, const Reach *r)
 
 /* ---- by a slot of the page that was used last ---- */
 
+/*
+ * A slot is filled from one of the tables, and for accesses of so many bytes: those that share it, as others may when all
+ * have been given out, do the same to no more bytes. Accesses of up to 8 bytes are of one kind, for which the last 7
+ * bytes of a page are out of reach.
+ */
+typedef struct SlotKind {
+    uint8_t bytes, first, n;
+} SlotKind;
+
+static const SlotKind slot_kinds[2][3] = {
+    { { 8, 0, 120 }, { 16, 120, 28 }, { 64, 148, 12 } },
+    { { 8, 160, 64 }, { 16, 224, 20 }, { 64, 244, 12 } },
+};
+
+_Static_assert(244 + 12 == PAGE_SLOTS && JIT_SLOT_KINDS == sizeof(slot_kinds) / sizeof(slot_kinds[0][0]),
+               "the kinds share the slots of a context");
+
+static unsigned size_kind(unsigned bytes) { return bytes <= 8 ? 0 : bytes <= 16 ? 1 : 2; }
+
 /* Accesses off one base are likely to stay in one page; others get slots of their own. */
-static uint32_t choose_slot(Gen *g, const Address *a, unsigned bytes, bool write)
+static uint32_t choose_slot(Gen *g, const Address *a, unsigned size, bool write)
 {
     for (unsigned i = 0; i < MIN(g->n_slot_users, SLOT_USERS); i++) {
         const SlotUser *u = &g->slot_user[i];
 
-        if (u->base == g->root[a->base] && u->index == g->root[a->index] && u->bytes == bytes && u->write == write) {
+        if (u->base == g->root[a->base] && u->index == g->root[a->index] && u->size == size && u->write == write) {
             return u->offset;
         }
     }
-    uint32_t offset = (uint32_t)(offsetof(CpuTlb, slot) + g->next_slot * sizeof(PageSlot));
+    const SlotKind *k = &slot_kinds[write][size];
+    unsigned       *next = &g->next_slot[write][size];
+    uint32_t        offset = (uint32_t)(offsetof(CpuTlb, slot) + (k->first + *next) * sizeof(PageSlot));
 
-    g->next_slot = (g->next_slot + 1) % PAGE_SLOTS;
+    *next = (*next + 1) % k->n;
     g->slot_user[g->n_slot_users++ % SLOT_USERS] =
-        (SlotUser){ g->root[a->base], g->root[a->index], (uint8_t)bytes, write, offset };
+        (SlotUser){ g->root[a->base], g->root[a->index], (uint8_t)size, write, offset };
     return offset;
 }
 
@@ -128,14 +149,16 @@ static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 {
     Jit     *j = g->j;
     uint32_t id = j->n_slots;
+    unsigned size = size_kind(r->bytes);
 
+    g_assert(r->bytes <= slot_kinds[r->write][size].bytes);
     j->n_slots += j->n_slots < j->max_slots - 1;
     g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
     j->slot[id] = (JitSlot){
         .block = g->block,
         .pa = insn_pa(g),
-        .limit = PAGE_SIZE + 1 - r->bytes,
-        .offset = choose_slot(g, &g->addr[first], r->bytes, r->write),
+        .limit = PAGE_SIZE + 1 - slot_kinds[r->write][size].bytes,
+        .offset = choose_slot(g, &g->addr[first], size, r->write),
         .left = JIT_MISSES,
         .write = r->write,
     };
@@ -150,7 +173,7 @@ static void miss_slot(Gen *g, Cold *c)
 
     s->cold = g->as.p;
     emit_sum(g, RDX, c->access.base, c->access.disp);
-    emit_compare(g, R14, RDX, RDX, PAGE_SIZE + 1 - (int32_t)s->limit, c->access.write);
+    emit_compare(g, R14, RDX, RDX, (int32_t)c->access.bytes, c->access.write);
     asm_jcc(&g->as, CC_A, &slow);
     asm_mov_ri(&g->as, RCX, c->access.slot);
     s->keep = g->as.p;
@@ -179,6 +202,7 @@ static void emit_by_slot(Gen *g, unsigned first, const Reach *r)
     c->access.slot = id;
     c->access.base = r->base;
     c->access.disp = r->disp;
+    c->access.bytes = r->bytes;
     c->access.write = r->write;
 }
 

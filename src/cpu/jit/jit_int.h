@@ -202,6 +202,7 @@ typedef struct Cold {
         uint32_t slot; /* index of its JitSlot */
         X86Reg   base; /* the address */
         int32_t  disp;
+        unsigned bytes;
         bool     write;
     } access;
 } Cold;
@@ -242,15 +243,15 @@ typedef struct JitTable {
     AsmLabel miss; /* for other addresses; the pc is in rcx */
 } JitTable;
 
-/* Accesses of a part with equal base and index share a PageSlot. */
+/* Accesses of a part of one kind with equal base and index share a PageSlot. */
 typedef struct SlotUser {
     IrRef    base, index;
-    uint8_t  bytes;
+    uint8_t  size;
     bool     write;
     uint32_t offset;
 } SlotUser;
 
-enum { SLOT_USERS = 16 };
+enum { SLOT_USERS = 16, JIT_SLOT_KINDS = 6 };
 
 typedef struct Gen {
     Jit     *j;
@@ -320,7 +321,7 @@ typedef struct Gen {
     unsigned n_cold;
     SlotUser slot_user[SLOT_USERS];
     unsigned n_slot_users; /* of the part, the last SLOT_USERS of which are known */
-    unsigned next_slot;    /* PageSlots are given out in turn */
+    unsigned next_slot[2][JIT_SLOT_KINDS / 2]; /* by write and size: PageSlots of a kind are given out in turn */
 } Gen;
 
 static inline const IrNode *gen_node(const Gen *g, IrRef r) { return &g->ir->node[r]; }
