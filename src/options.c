@@ -427,6 +427,9 @@ static bool set_accel(Options *o, const char *value, GError **error)
     for (guint i = 0; ok && i < l->keys->len; i++) {
         ok = set_accel_key(o, l->keys->pdata[i], l->values->pdata[i], error);
     }
+    if (ok && interp && o->cpu.perf_map) {
+        ok = fail(error, "-accel: perf-map=on names machine code, and interp makes none; use -accel jit,perf-map=on");
+    }
     option_list_free(l);
     return ok;
 }

@@ -182,6 +182,8 @@ static const BadRow bad_rows[] = {
     { { K, "-accel", "jit,thread=multi" }, "-accel: there is no key 'thread'; '-accel help' lists them" },
     { { K, "-accel", "jit,cache-size=1023K" },
       "-accel: cache-size=1023K is not a size from 1M to 1G; for example cache-size=64M" },
+    { { K, "-accel", "interp,perf-map=on" },
+      "-accel: perf-map=on names machine code, and interp makes none; use -accel jit,perf-map=on" },
     { { K, "-accel", "jit,perf-map=yes" }, "-accel: perf-map=yes is neither on nor off; for example perf-map=on" },
     { { K, "-accel", "jit,cache-size" },
       "-accel: cache-size=on is not a size from 1M to 1G; for example cache-size=64M" },
