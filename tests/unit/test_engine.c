@@ -15,24 +15,16 @@
 #include "cpu/engine.h"
 #include "toy_guest.h"
 
-enum { CODE = 0x10000, VECTOR = 0x18000, DATA = 0x20000, DEVICE_VA = 0x50000 };
+enum { CODE = TOY_CODE, VECTOR = TOY_VECTOR, DATA = TOY_DATA, DEVICE_VA = 0x50000 };
 
 static const MemAttrs attrs = { .pas = PAS_NONSECURE };
 
-/* Code and data mapped flat, the device at DEVICE_VA, exceptions to an endless wait. */
+/* With the device at DEVICE_VA. */
 static ToyMachine *machine(const uint32_t *code, size_t n)
 {
-    static const uint32_t wait[] = { TOY(TOY_SYS, 0, 0, TOY_SYS_WFI), TOY(TOY_B, 0, 0, -1) };
-    ToyMachine           *m = toy_machine_new();
+    ToyMachine *m = toy_machine_flat(code, n);
 
-    toy_map(m, CODE, CODE, 0x4000);
-    toy_map(m, VECTOR, VECTOR, 0x1000);
-    toy_map(m, DATA, DATA, 0x2000);
     toy_map(m, DEVICE_VA, TOY_DEVICE_PA, 0x1000)->device = true;
-    toy_load(m, CODE, code, n);
-    toy_load(m, VECTOR, wait, ARRAY_LEN(wait));
-    m->cpu->s.pc = CODE;
-    m->cpu->s.vector = VECTOR;
     return m;
 }
 

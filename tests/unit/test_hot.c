@@ -16,23 +16,15 @@
 #include "cpu/engine.h"
 #include "toy_guest.h"
 
-enum { CODE = 0x10000, VECTOR = 0x18000, DATA = 0x20000, ALIAS = 0x60000, HOT = 1000, N = 5 };
+enum { CODE = TOY_CODE, VECTOR = TOY_VECTOR, DATA = TOY_DATA, ALIAS = 0x60000, HOT = 1000, N = 5 };
 
 static const MemAttrs attrs = { .pas = PAS_NONSECURE };
 
 static ToyMachine *machine(const uint32_t *code, size_t n)
 {
-    static const uint32_t wait[] = { TOY(TOY_SYS, 0, 0, TOY_SYS_WFI), TOY(TOY_B, 0, 0, -1) };
-    ToyMachine           *m = toy_machine_new();
+    ToyMachine *m = toy_machine_flat(code, n);
 
-    toy_map(m, CODE, CODE, 0x4000);
-    toy_map(m, VECTOR, VECTOR, 0x1000);
-    toy_map(m, DATA, DATA, 0x2000);
     toy_map(m, ALIAS, CODE, 0x1000);
-    toy_load(m, CODE, code, n);
-    toy_load(m, VECTOR, wait, ARRAY_LEN(wait));
-    m->cpu->s.pc = CODE;
-    m->cpu->s.vector = VECTOR;
     return m;
 }
 

@@ -582,6 +582,21 @@ void toy_load(ToyMachine *m, uint64_t pa, const uint32_t *words, size_t n)
     }
 }
 
+ToyMachine *toy_machine_flat(const uint32_t *code, size_t n)
+{
+    static const uint32_t wait[] = { TOY(TOY_SYS, 0, 0, TOY_SYS_WFI), TOY(TOY_B, 0, 0, -1) };
+    ToyMachine           *m = toy_machine_new();
+
+    toy_map(m, TOY_CODE, TOY_CODE, 0x4000);
+    toy_map(m, TOY_VECTOR, TOY_VECTOR, 0x1000);
+    toy_map(m, TOY_DATA, TOY_DATA, 0x2000);
+    toy_load(m, TOY_CODE, code, n);
+    toy_load(m, TOY_VECTOR, wait, ARRAY_LEN(wait));
+    m->cpu->s.pc = TOY_CODE;
+    m->cpu->s.vector = TOY_VECTOR;
+    return m;
+}
+
 CpuStop toy_run(ToyMachine *m, uint64_t budget, uint64_t slice)
 {
     CpuStop stop = CPU_STOP_TIME;
