@@ -128,8 +128,8 @@ ToyMap *toy_map(ToyMachine *m, uint64_t va, uint64_t pa, uint64_t size);
 /* Writes instruction words to physical memory through memory_write(). */
 void toy_load(ToyMachine *m, uint64_t pa, const uint32_t *words, size_t n);
 
-/* A machine with @n words of code at TOY_CODE, where its CPU starts, data at TOY_DATA, both mapped flat, and at TOY_VECTOR
- * exceptions that wait for ever. */
+/* A machine with @n words of code at TOY_CODE, where its CPU starts, data at TOY_DATA, both mapped flat, and at
+ * TOY_VECTOR exceptions that wait for ever. */
 enum { TOY_CODE = 0x10000, TOY_VECTOR = 0x18000, TOY_DATA = 0x20000 };
 ToyMachine *toy_machine_flat(const uint32_t *code, size_t n);
 

@@ -105,9 +105,9 @@ static void emit_by_table(Gen *g, IrMem m, const Reach *r)
 /* ---- by a slot of the page that was used last ---- */
 
 /*
- * A slot is filled from one of the tables, and for accesses of so many bytes: those that share it, as others may when all
- * have been given out, do the same to no more bytes. Accesses of up to 8 bytes are of one kind, for which the last 7
- * bytes of a page are out of reach.
+ * A slot is filled from one of the tables, and for accesses of so many bytes: those that share it, as others may when
+ * all have been given out, do the same to no more bytes. Accesses of up to 8 bytes are of one kind, for which the last
+ * 7 bytes of a page are out of reach.
  */
 typedef struct SlotKind {
     uint8_t bytes, first, n;
