@@ -307,6 +307,31 @@ static void test_alternating(void **state)
     assert_int_equal(run(ALTERNATE, WINDOW, 2), EC_SVC);
 }
 
+/* Such an access goes by its own page, whatever the page of its base is. */
+static void test_base_in_another_page(void **state)
+{
+    uint64_t base = WINDOW + 0x3000 - OFFSET / 2, at = WINDOW + 0x3000 + OFFSET / 2;
+
+    map(2, 0);
+    map(4, FAR_PAGE | PAGE);
+    le64_put(host(PAGE_A + 0x3000) + OFFSET / 2, 3);
+    le64_put(host(FAR_PAGE) + OFFSET / 2, 4);
+    box->cpu->x[6] = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(run(ALTERNATE, base, HOT), EC_SVC);
+    }
+    assert_int_equal(box->cpu->x[6], 20ull * (HOT / 2) * (3 + 4));
+    map(3, 0);
+    map(2, PAGE_A | PAGE);
+    assert_int_equal(run(ALTERNATE, base, 2), EC_ABORT);
+    assert_int_equal(box->exc.far, at);
+    map(3, PAGE_B | PAGE);
+    le64_put(host(PAGE_B) + OFFSET / 2, 5);
+    box->cpu->x[6] = 0;
+    assert_int_equal(run(ALTERNATE, base, 2), EC_SVC);
+    assert_int_equal(box->cpu->x[6], 5 + 4);
+}
+
 static void test_page_crossing(void **state)
 {
     uint64_t across = WINDOW + 0x1000 - OFFSET - 4;
@@ -378,7 +403,7 @@ int main(void)
         CASE(test_code_appears),    CASE(test_alternating),       CASE(test_page_crossing),
         CASE(test_first_access),    CASE(test_span),              CASE(test_span_write_protected),
         CASE(test_span_owned_by_another), CASE(test_code_appears_in_span),
-        CASE(test_shared_with_loads), CASE(test_shared_with_shorter),
+        CASE(test_shared_with_loads), CASE(test_shared_with_shorter), CASE(test_base_in_another_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

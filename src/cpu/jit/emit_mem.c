@@ -88,7 +88,29 @@ static void emit_addend(Gen *g, X86Reg tlb, bool write)
              X86_INDEX(tlb, RDI, 0, table_of(write) + (int32_t)offsetof(TlbEntry, addend)));
 }
 
-/* Leaves the host address of the base in rdi + base; rdx is lost, and rcx for another space than 0. */
+static void keep_reach(const Reach *r)
+{
+    r->cold->access.base = r->base;
+    r->cold->access.disp = r->disp;
+    r->cold->access.bytes = r->bytes;
+    r->cold->access.write = r->write;
+}
+
+/* The base may be in another page than the access: a frame or an object that lies across pages. */
+static void miss_base(Gen *g, Cold *c)
+{
+    AsmLabel slow = ASM_LABEL;
+
+    emit_sum(g, RDX, c->access.base, c->access.disp);
+    emit_compare(g, c->access.tlb, RDX, RDX, (int32_t)c->access.bytes, c->access.write);
+    asm_jcc(&g->as, CC_A, &slow);
+    emit_addend(g, c->access.tlb, c->access.write);
+    asm_jmp(&g->as, &c->resume);
+    asm_bind(&g->as, &slow);
+}
+
+/* Leaves the host address of the base in rdi + base; rdx is lost, and rcx for another space than 0. Code that runs
+ * seldom leaves it to C when only the base is in another page. */
 static void emit_by_table(Gen *g, IrMem m, const Reach *r)
 {
     X86Reg tlb = R14;
@@ -100,6 +122,12 @@ static void emit_by_table(Gen *g, IrMem m, const Reach *r)
     emit_compare(g, tlb, r->base, r->base, r->disp + (int32_t)r->bytes, r->write);
     asm_jcc(&g->as, CC_A, &r->cold->from);
     emit_addend(g, tlb, r->write);
+    if (g->region && r->disp != 0) {
+        asm_bind(&g->as, &r->cold->resume);
+        r->cold->first = miss_base;
+        r->cold->access.tlb = tlb;
+        keep_reach(r);
+    }
 }
 
 /* ---- by a slot of the page that was used last ---- */
@@ -200,10 +228,7 @@ static void emit_by_slot(Gen *g, unsigned first, const Reach *r)
     asm_bind(&g->as, &c->resume);
     c->first = miss_slot;
     c->access.slot = id;
-    c->access.base = r->base;
-    c->access.disp = r->disp;
-    c->access.bytes = r->bytes;
-    c->access.write = r->write;
+    keep_reach(r);
 }
 
 /* The access at @first: where it is in the host's memory. */

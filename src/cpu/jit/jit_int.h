@@ -198,8 +198,9 @@ typedef struct Cold {
     AsmLabel resume; /* where that may lead instead */
     X86Xmm   value;
     uint8_t  shape;
-    struct {           /* of an access that uses a PageSlot: */
-        uint32_t slot; /* index of its JitSlot */
+    struct {           /* of an access: */
+        uint32_t slot; /* index of its JitSlot, if it uses a PageSlot */
+        X86Reg   tlb;  /* else: which context it asks */
         X86Reg   base; /* the address */
         int32_t  disp;
         unsigned bytes;
