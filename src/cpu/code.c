@@ -83,11 +83,18 @@ static unsigned bucket_of(uint64_t pa, uint64_t pc, uint64_t key)
     return (unsigned)(h >> (64 - BLOCK_BITS));
 }
 
-static CpuBlock *lookup(const CpuEngine *e, uint64_t pa, uint64_t pc, uint64_t key)
-{
-    CpuBlock *b = e->buckets[bucket_of(pa, pc, key)];
+/* What to translate. */
+typedef struct Source {
+    uint64_t       pc, key, pa;
+    const uint8_t *host_page;
+    bool           guarded;
+} Source;
 
-    while (b != NULL && (b->pa != pa || b->pc != pc || b->key != key)) {
+static CpuBlock *lookup(const CpuEngine *e, const Source *s)
+{
+    CpuBlock *b = e->buckets[bucket_of(s->pa, s->pc, s->key)];
+
+    while (b != NULL && (b->pa != s->pa || b->pc != s->pc || b->key != s->key || b->guarded != s->guarded)) {
         b = b->next_hash;
     }
     return b;
@@ -302,13 +309,6 @@ void cpu_break_remove(CpuEngine *e, uint64_t va)
 
 /* ---- translation ---- */
 
-/* What to translate. */
-typedef struct Source {
-    uint64_t       pc, key, pa;
-    const uint8_t *host_page;
-    bool           guarded;
-} Source;
-
 /* The code at @pc, which fetches find by @f. */
 static Source source_of(const Cpu *cpu, uint64_t pc, uint64_t key, const FetchEntry *f)
 {
@@ -468,6 +468,7 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     b->pc = s->pc;
     b->key = s->key;
     b->pa = s->pa;
+    b->guarded = s->guarded;
     b->from = s->pc & ~PAGE_MASK;
     b->to = end_of(cpu, e->ir, s->pc);
     if (log_on(LOG_IN_ASM)) {
@@ -493,7 +494,7 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
     if (!fetch(cpu, pc, key, &s)) {
         return NULL;
     }
-    b = lookup(e, s.pa, pc, key);
+    b = lookup(e, &s);
     if (b == NULL) {
         b = translate(cpu, &s, &e->arena, e->max_block);
         code_page_mark(add_block(e, b, s.host_page), b->from, b->to, true);
@@ -525,17 +526,25 @@ static JitPart *find_part(Region *r, uint64_t pc, uint64_t key)
     return NULL;
 }
 
-/* Adds the code at @pc when it is of the entry's page and has run before. */
-static void add_part(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
+/* The code at @pc of the entry's page. */
+static Source part_source(const Region *r, uint64_t pc, uint64_t key)
 {
-    CpuEngine *e = cpu->engine;
-    Source     s = r->source;
+    Source s = r->source;
 
     s.pc = pc;
     s.key = key;
     s.pa = (r->source.pa & PAGE_MASK) | (pc & ~PAGE_MASK);
+    return s;
+}
+
+/* Adds the code at @pc when it is of the entry's page and has run before. */
+static void add_part(Cpu *cpu, Region *r, uint64_t pc, uint64_t key)
+{
+    CpuEngine   *e = cpu->engine;
+    const Source s = part_source(r, pc, key);
+
     if (((pc ^ r->source.pc) & PAGE_MASK) != 0 || r->n == CPU_REGION_PARTS || r->insns >= REGION_INSNS ||
-        find_part(r, pc, key) != NULL || (r->n > 0 && lookup(e, s.pa, pc, key) == NULL)) {
+        find_part(r, pc, key) != NULL || (r->n > 0 && lookup(e, &s) == NULL)) {
         return;
     }
     emit_ir(cpu, &s, e->max_block);
@@ -576,7 +585,9 @@ static void add_indirect(Cpu *cpu, Region *r, uint64_t key)
     const CodePage *page = code_page_find(cpu->engine, r->source.pa);
 
     for (const CpuBlock *b = page->blocks; b != NULL; b = b->next_page) {
-        if (b->key == key && lookup(cpu->engine, b->pa, b->pc, key) == b) {
+        const Source s = part_source(r, b->pc, key);
+
+        if (b->key == key && lookup(cpu->engine, &s) == b) {
             add_by_address(cpu, r, b->pc, key);
         }
     }
@@ -637,7 +648,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
         return; /* a fetch might raise an exception that running the block does not */
     }
     r.source = source_of(cpu, pc, key, f);
-    old = lookup(e, r.source.pa, pc, key);
+    old = lookup(e, &r.source);
     for (unsigned i = 0; i < CPU_REGION_PARTS && e->region_ir[i] == NULL; i++) {
         e->region_ir[i] = ir_block_new(NULL, 0);
     }
@@ -652,6 +663,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     b->pc = pc;
     b->key = key;
     b->pa = r.source.pa;
+    b->guarded = r.source.guarded;
     b->region = true;
     e->stats.regions++;
     forget_block(e, old);

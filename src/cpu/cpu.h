@@ -59,7 +59,7 @@ typedef struct CpuGuest {
     unsigned     insn_bytes; /* of the longest instruction */
 
     /* The program counter and everything else that changes the meaning of code at an address, packed. Two
-     * blocks with equal pc, physical address and key are the same block. */
+     * blocks with equal pc, physical address, key and kind of page (guarded) are the same block. */
     uint64_t (*pc)(const Cpu *cpu);
     uint64_t (*key)(const Cpu *cpu);
     void     (*set_pc)(Cpu *cpu, uint64_t pc);

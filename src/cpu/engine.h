@@ -186,6 +186,7 @@ struct CpuBlock {
     bool      dead;    /* dropped; memory stays until the arena is reset */
     bool      once;    /* not in the cache */
     bool      region;  /* generated from several blocks */
+    bool      guarded; /* made as code of a guarded page */
     uint16_t  from, to; /* the part of its page that it was made from, with gaps if it is a region */
     CpuBlock *next_hash, *next_page;
     uint16_t *first_op; /* of each instruction */

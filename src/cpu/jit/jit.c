@@ -392,7 +392,8 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
     const CpuBlock *from = exit->from;
 
     if (to->code == NULL || from->dead || to->dead || to->once || to->pc != exit->pc || to->key != exit->key ||
-        ((from->pc ^ to->pc) & PAGE_MASK) != 0 || ((from->pa ^ to->pa) & PAGE_MASK) != 0) {
+        from->guarded != to->guarded || ((from->pc ^ to->pc) & PAGE_MASK) != 0 ||
+        ((from->pa ^ to->pa) & PAGE_MASK) != 0) {
         return;
     }
     code_mem_begin(&j->mem);
@@ -417,7 +418,7 @@ void jit_replace(Jit *j, CpuBlock *b, CpuBlock *by)
 
 void jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by)
 {
-    bool same = by->pc == gone->pc && by->key == gone->key && by->pa == gone->pa;
+    bool same = by->pc == gone->pc && by->key == gone->key && by->pa == gone->pa && by->guarded == gone->guarded;
 
     if (same && by->code != NULL && !by->dead && !by->once) {
         lead_entry(j, gone, by->code, false);
