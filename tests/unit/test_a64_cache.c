@@ -19,6 +19,7 @@ enum {
     SVC = 0xd4000001,
     EC_SVC = 0x15,
     EC_BTI = 0x0d,
+    EC_PC_ALIGNMENT = 0x22,
 };
 
 /* ---- guarded pages ---- */
@@ -72,10 +73,57 @@ static void test_guarded(void **state)
     }
 }
 
+/* ---- branches to many places ---- */
+
+enum { TARGETS = BOX_CODE + 0x40, N_TARGETS = 8 };
+
+/* Targets of a branch in turn, so many that a region finds them by a table; some were reached between two instructions
+ * before, as code of its own. */
+static void test_misaligned_targets(void **state)
+{
+    static const uint32_t loop[] = {
+        0x924008c7, /* and x7, x6, #7 */
+        0x8b070d05, /* add x5, x8, x7, lsl #3 */
+        0xd61f00a0, /* br x5 */
+        0xf10004c6, /* subs x6, x6, #1 */
+        0x54ffff81, /* b.ne -4 */
+        SVC,
+    };
+    A64Box *box = a64_box_new();
+
+    a64_box_code(box, BOX_CODE, loop, ARRAY_LEN(loop));
+    for (unsigned i = 0; i < N_TARGETS; i++) {
+        const uint64_t at = TARGETS + 8 * i;
+        const uint32_t to[] = { 0x91000463, 0x14000000 | ((BOX_CODE + 12 - (at + 4)) >> 2 & 0x3ffffff) };
+
+        a64_box_code(box, at, to, ARRAY_LEN(to));
+    }
+    for (unsigned n = 0; n < 3 * N_TARGETS; n++) {
+        unsigned off = n % 3 + 1;
+
+        a64_box_enter(box, 0, BOX_CODE + 8);
+        box->cpu->x[5] = TARGETS + 8 * (n / 3) + off;
+        assert_true(a64_box_run(box, 100));
+        assert_int_equal(a64_box_ec(box), EC_PC_ALIGNMENT);
+        assert_int_equal(box->exc.return_pc, TARGETS + 8 * (n / 3) + off);
+    }
+    for (unsigned n = 0; n < 3; n++) {
+        a64_box_enter(box, 0, BOX_CODE);
+        box->cpu->x[3] = 0;
+        box->cpu->x[6] = ROUNDS;
+        box->cpu->x[8] = TARGETS;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), EC_SVC);
+        assert_int_equal(box->cpu->x[3], ROUNDS);
+    }
+    a64_box_free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarded),
+        cmocka_unit_test(test_misaligned_targets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,9 +165,10 @@ static void emit_branch(Gen *g, const IrNode *n)
 
 enum { COMPARED = 4 }; /* parts that the address is compared with one by one; for more there is a table */
 
+/* Code that starts between two instructions, where branches raise an exception, is not worth a place in tables. */
 static bool leads_to(const Gen *g, uint64_t key, unsigned part)
 {
-    return g->region && g->parts[part].by_address && g->parts[part].key == key;
+    return g->region && g->parts[part].by_address && g->parts[part].key == key && is_aligned(g->parts[part].pc, 4);
 }
 
 static unsigned count_targets(const Gen *g, uint64_t key)
