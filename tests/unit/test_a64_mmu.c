@@ -939,6 +939,40 @@ static void test_global_contexts(void **state)
     test_machine_free(&t);
 }
 
+/* One invalidation by address drops what a larger mapping of one stage leads to, into whatever pieces the other stage
+ * cuts it: block in stage 1 (2 MiB at 0), pages in stage 2, and the other way about. */
+static void test_stages_of_different_size(void **state)
+{
+    static const struct {
+        uint64_t hcr, s1, s1_new, s2;
+    } rows[] = {
+        { 0, TEST_RAM | 0x701, (TEST_RAM + 0x200000) | 0x701, 0 },
+        { HCR_VM, TEST_RAM | 0x701, (TEST_RAM + 0x200000) | 0x701, S2_L3 | 3 },
+        { HCR_VM, TEST_RAM | 0x701, (TEST_RAM + 0x200000) | 0x701, (TEST_RAM & ~0x3fffffffull) | 0x7fd },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        FaultRow    row = { "stages", 1, NS, CPU_READ, 0x1000, .hcr = rows[i].hcr };
+        TestMachine t;
+
+        test_machine_init(&t);
+        prepare(&t, &row);
+        test_poke64(&t, L2, rows[i].s1);
+        if (rows[i].s2 != 0) {
+            test_poke64(&t, S2_L2, rows[i].s2);
+        }
+        test_poke64(&t, TEST_RAM + 0x10000, 1);
+        test_poke64(&t, TEST_RAM + 0x14000, 2);
+        assert_int_equal(load(t.cpu, 0x10000), 1);
+        assert_int_equal(load(t.cpu, 0x14000), 2);
+        test_poke64(&t, L2, 0);
+        assert_int_equal(load(t.cpu, 0x14000), 2);
+        tlbi(t.cpu, "TLBI_VAE1IS", 0x10);
+        assert_int_equal(load(t.cpu, 0x14000), 0xfa);
+        test_machine_free(&t);
+    }
+}
+
 /* LDTR's context: EL0's view of the regime. PAN is part of the context. */
 static void test_privilege_contexts(void **state)
 {
@@ -965,6 +999,7 @@ int main(void)
         cmocka_unit_test(test_stage2_walk),        cmocka_unit_test(test_at),
         cmocka_unit_test(test_at_stage2_abort),    cmocka_unit_test(test_tlbi),
         cmocka_unit_test(test_global_contexts),    cmocka_unit_test(test_privilege_contexts),
+        cmocka_unit_test(test_stages_of_different_size),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

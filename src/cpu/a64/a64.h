@@ -245,7 +245,7 @@ typedef struct A64Walk {
     bool         s1ptw;     /* of a stage 1 table access */
     uint64_t     pa, ipa;   /* on a fault: of the access that failed (a table's for s1ptw and walk faults) */
     Pas          pas, ipa_pas;
-    uint64_t     page_size; /* of the smaller stage */
+    uint64_t     page_size; /* of stage 1, into whatever stage 2 cuts it; of stage 2 where that is all */
     bool         readable, writable, executable, device, guarded, not_global;
     uint8_t      attr;      /* MAIR format memory attributes, combined */
 } A64Walk;

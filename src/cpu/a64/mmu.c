@@ -449,7 +449,7 @@ static bool s1_flat(const A64Cpu *cpu, const A64Request *req, const Stage1 *s, u
     out->readable = out->writable = out->executable = true;
     out->attr = dc || req->fetch ? 0xff : 0;
     out->device = is_device(out->attr);
-    out->page_size = 1ull << 30;
+    out->page_size = 0x1000; /* maintenance by address finds nothing here that could change */
     return true;
 }
 
@@ -658,7 +658,6 @@ static bool stage2(A64Cpu *cpu, const A64Request *req, A64Walk *out)
     out->readable &= s2.readable;
     out->writable &= s2.writable;
     out->executable &= s2.executable;
-    out->page_size = MIN(out->page_size, s2.page_size);
     return true;
 }
 
