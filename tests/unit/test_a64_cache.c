@@ -119,11 +119,88 @@ static void test_misaligned_targets(void **state)
     a64_box_free(box);
 }
 
+/* ---- watchpoints of the guest ---- */
+
+enum { MDE = 1 << 15, KDE = 1 << 13, WATCHED = BOX_DATA + 0x2008, EC_WATCHPOINT = 0x34 };
+
+/* Bytes 7:0 of WATCHED & ~7, loads and stores, enabled; at EL0, or at EL2 too. */
+enum { WCR_EL0 = 0xff << 5 | 3 << 3 | 2 << 1 | 1, WCR_EL2 = 0xff << 5 | 3 << 3 | 3 << 14 | 1 << 13 | 1 };
+
+typedef struct WatchState {
+    unsigned el, mdscr, wcr, d, context, locked;
+    uint64_t wvr;
+} WatchState;
+
+/* An access in the first state does not match, the same in the second does. */
+static const struct {
+    const char *name;
+    uint32_t    first_insn, insn;
+    WatchState  first, second;
+} watch_rows[] = {
+    { "ldtr at EL2, ldr at EL0", 0xf8400827, 0xf9400027, { 2, MDE, WCR_EL0, .wvr = WATCHED },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+    { "sttr at EL2, str at EL0", 0xf8000827, 0xf9000027, { 2, MDE, WCR_EL0, .wvr = WATCHED },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+    { "with PSTATE.D, without", 0xf9400027, 0xf9400027, { 2, MDE | KDE, WCR_EL2, .d = 1, .wvr = WATCHED },
+      { 2, MDE | KDE, WCR_EL2, .wvr = WATCHED } },
+    { "in another context", 0xf9000027, 0xf9000027,
+      { 0, MDE, WCR_EL0 | 1 << 20 | 5 << 16, .wvr = WATCHED, .context = 7 },
+      { 0, MDE, WCR_EL0 | 1 << 20 | 5 << 16, .wvr = WATCHED, .context = 8 } },
+    { "under the OS lock", 0xf9400027, 0xf9400027, { 0, MDE, WCR_EL0, .wvr = WATCHED, .locked = 1 },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+    { "debug exceptions become enabled", 0xf9400027, 0xf9400027, { 0, 0, WCR_EL0, .wvr = WATCHED },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+    { "the watchpoint becomes enabled", 0xf9400027, 0xf9400027, { 0, MDE, WCR_EL0 & ~1, .wvr = WATCHED },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+    { "it moves", 0xf9400027, 0xf9400027, { 0, MDE, WCR_EL0, .wvr = WATCHED + 0x1000 },
+      { 0, MDE, WCR_EL0, .wvr = WATCHED } },
+};
+
+/* As a hypervisor's world switch does: registers as a whole, then PSTATE. */
+static void watch(A64Box *box, const WatchState *s, uint32_t insn)
+{
+    const uint32_t code[] = { insn, 0xf10004c6 /* subs x6, x6, #1 */, 0x54ffffc1 /* b.ne -2 */, SVC };
+    A64Cpu        *cpu = box->cpu;
+
+    a64_box_code(box, BOX_CODE, code, ARRAY_LEN(code));
+    cpu->el1.oslsr = 8 | s->locked << 1;
+    cpu->el1.mdscr = s->mdscr;
+    cpu->el1.dbgwvr[1] = s->wvr & ~7ull;
+    cpu->el1.dbgwcr[1] = s->wcr;
+    cpu->el1.dbgbcr[5] = 3 << 20 | 0xf << 5 | 3 << 1 | 1; /* linked to CONTEXTIDR_EL1 */
+    cpu->el1.dbgbvr[5] = 8;
+    cpu->el1.contextidr = s->context;
+    a64_enter(cpu, PAS_NONSECURE, BOX_CODE, s->el << 2 | (s->el != 0) | 7 << 6 | s->d << 9);
+    cpu->x[1] = WATCHED;
+    cpu->x[6] = ROUNDS;
+}
+
+static void test_watchpoints(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(watch_rows); i++) {
+        A64Box *box = a64_box_new();
+
+        print_message("%s\n", watch_rows[i].name);
+        for (unsigned n = 0; n < 3; n++) {
+            watch(box, &watch_rows[i].first, watch_rows[i].first_insn);
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), EC_SVC);
+            watch(box, &watch_rows[i].second, watch_rows[i].insn);
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), EC_WATCHPOINT + (watch_rows[i].second.el == 2));
+            assert_int_equal(box->exc.far, WATCHED);
+            assert_int_equal(box->cpu->x[6], ROUNDS);
+        }
+        a64_box_free(box);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarded),
         cmocka_unit_test(test_misaligned_targets),
+        cmocka_unit_test(test_watchpoints),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

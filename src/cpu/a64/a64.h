@@ -37,6 +37,11 @@ typedef struct A64El3Regs {
     uint64_t tpidr, gpccr, gptbr, mfar, cntps_ctl, cntps_cval, scxtnum;
 } A64El3Regs;
 
+/* Watchpoints by which translations are cached or not: a64_watchpoint_near(). */
+typedef struct A64Watchpoints {
+    uint64_t on, value[4], control[4];
+} A64Watchpoints;
+
 typedef enum A64ExcKind { A64_EXC_SYNC, A64_EXC_IRQ, A64_EXC_FIQ, A64_EXC_SERROR } A64ExcKind;
 
 /* An exception on its way to @target; the registers of the target are not written yet. */
@@ -96,6 +101,8 @@ struct A64Cpu {
     uint8_t  asid_bound;     /* bit per Pas: privileged code there uses pages of one ASID: a64_bind_asid() */
     bool     key_valid;      /* block_key is that of the current state but for BTYPE */
     uint64_t block_key;
+
+    A64Watchpoints watchpoints; /* as they were when they last changed, if they are on */
 
     uint8_t  pac_layout;    /* the last answer of a64_pac_layout() but 0 */
     uint8_t  step_iss;      /* of a software step exception about to be taken: bit 0 ISV, bit 1 EX */

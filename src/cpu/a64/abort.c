@@ -204,7 +204,7 @@ bool a64_fill(Cpu *c, uint64_t va, unsigned size, CpuAccess access, unsigned spa
         a64_raise_fault(cpu, &req, &w, va);
         return false;
     }
-    bool watched = !req.fetch && a64_watchpoint_in(cpu, va & ~0xfffull, 0x1000, A64_WATCH_ANY, req.user);
+    bool watched = !req.fetch && a64_watchpoint_near(cpu, va);
     if (watched && a64_watchpoint_in(cpu, va, size, req.write ? A64_WATCH_STORE : A64_WATCH_LOAD, req.user)) {
         raise_watchpoint(cpu, va, req.write);
         return false;

@@ -161,6 +161,7 @@ void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr)
 void a64_context_changed(A64Cpu *cpu)
 {
     a64_update_security(cpu);
+    a64_watchpoints_written(cpu);
     a64_select_contexts(cpu);
     a64_timers_update(cpu);
     cpu_attend(&cpu->cpu);

@@ -3,6 +3,9 @@
  * Self-hosted Debug". Not modelled: external debug, the debug communications channel (its registers read as
  * empty), breakpoints on VMIDs and on CONTEXTIDR_EL2.
  */
+#include <assert.h>
+#include <string.h>
+
 #include "cpu/a64/system.h"
 
 /* ---- whether debug exceptions happen here ---- */
@@ -109,26 +112,55 @@ static bool watched_bytes(uint64_t value, uint64_t control, uint64_t *base, uint
     return true;
 }
 
+/* Whether watchpoint @n is enabled and touches [@va, @va + @len). */
+static bool watches(const A64Cpu *cpu, unsigned n, uint64_t va, uint64_t len)
+{
+    uint64_t control = cpu->el1.dbgwcr[n], base, size;
+
+    return (control & 1) && watched_bytes(extract64(cpu->el1.dbgwvr[n], 0, 49), control, &base, &size) &&
+           ranges_overlap(extract64(va, 0, 49), len, base, size);
+}
+
 bool a64_watchpoint_in(const A64Cpu *cpu, uint64_t va, uint64_t len, unsigned kinds, bool user)
 {
-    uint64_t base, size;
-
     if (!(cpu->el1.mdscr & MDSCR_MDE) || !a64_debug_enabled(cpu)) {
         return false;
     }
-    va = extract64(va, 0, 49);
     for (unsigned n = 0; n < A64_N_WATCHPOINTS; n++) {
         uint64_t control = cpu->el1.dbgwcr[n];
-        if (!(control & 1) || !(control >> 3 & kinds) || !level_matches(cpu, control, user) ||
-            ((control & BIT(20)) && !context_matches(cpu, control >> 16 & 15))) {
-            continue;
-        }
-        if (watched_bytes(extract64(cpu->el1.dbgwvr[n], 0, 49), control, &base, &size) &&
-            ranges_overlap(va, len, base, size)) {
+
+        if ((control >> 3 & kinds) && level_matches(cpu, control, user) && watches(cpu, n, va, len) &&
+            (!(control & BIT(20)) || context_matches(cpu, control >> 16 & 15))) {
             return true;
         }
     }
     return false;
+}
+
+bool a64_watchpoint_near(const A64Cpu *cpu, uint64_t va)
+{
+    for (unsigned n = 0; (cpu->el1.mdscr & MDSCR_MDE) && n < A64_N_WATCHPOINTS; n++) {
+        if (watches(cpu, n, va & ~0xfffull, 0x1000)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static_assert(ARRAY_LEN(((A64Watchpoints *)0)->value) == A64_N_WATCHPOINTS, "each has a place");
+
+void a64_watchpoints_written(A64Cpu *cpu)
+{
+    A64Watchpoints now = { .on = cpu->el1.mdscr & MDSCR_MDE };
+
+    for (unsigned n = 0; now.on && n < A64_N_WATCHPOINTS; n++) {
+        now.value[n] = cpu->el1.dbgwvr[n];
+        now.control[n] = cpu->el1.dbgwcr[n];
+    }
+    if ((now.on || cpu->watchpoints.on) && memcmp(&now, &cpu->watchpoints, sizeof(now)) != 0) {
+        cpu->watchpoints = now;
+        cpu_flush_contexts(&cpu->cpu, NULL, NULL);
+    }
 }
 
 /* ---- before an instruction ---- */
@@ -209,17 +241,13 @@ static void write_oslar(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
 static void write_watchpoint(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
 {
     *(uint64_t *)((uint8_t *)cpu + r->offset) = value;
-    cpu_flush_contexts(&cpu->cpu, NULL, NULL);
+    a64_watchpoints_written(cpu);
 }
 
 static void write_mdscr(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
 {
-    bool watch = (value ^ cpu->el1.mdscr) & (MDSCR_MDE | MDSCR_KDE);
-
     cpu->el1.mdscr = value & (0xffffull | 3ull << 21 | BIT(23) | BIT(26) | BIT(27) | 0x3full << 29);
-    if (watch) {
-        cpu_flush_contexts(&cpu->cpu, NULL, NULL);
-    }
+    a64_watchpoints_written(cpu);
 }
 
 #define DEBUG_ROW(ident, op1, crn, crm, op2, ...) \

@@ -172,8 +172,13 @@ unsigned a64_debug_target(const A64Cpu *cpu);
 bool     a64_step_active(const A64Cpu *cpu);
 bool     a64_breakpoints_active(const A64Cpu *cpu);
 /* Whether a watchpoint on one of @kinds of access lies in [@va, @va + @len). */
-enum { A64_WATCH_LOAD = 1, A64_WATCH_STORE = 2, A64_WATCH_ANY = 3 };
+enum { A64_WATCH_LOAD = 1, A64_WATCH_STORE = 2 };
 bool     a64_watchpoint_in(const A64Cpu *cpu, uint64_t va, uint64_t len, unsigned kinds, bool user);
+/* a64_watchpoint_near - whether one may match in the page at @va in some state (level, PSTATE.D, OS lock, CONTEXTIDR):
+ * a translation is found again in others than it was made in. */
+bool     a64_watchpoint_near(const A64Cpu *cpu, uint64_t va);
+/* a64_watchpoints_written - what a64_watchpoint_near() looks at may be another. */
+void     a64_watchpoints_written(A64Cpu *cpu);
 
 /* ---- interrupts (exception.c) ---- */
 
