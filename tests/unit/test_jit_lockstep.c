@@ -2,7 +2,9 @@
  * Random programs on two CPUs side by side, one as machine code and one by the portable executor: registers, memory,
  * exceptions and time must be the same after every slice, wherever slices end. The programs branch back and forth and
  * call, often enough that regions form; they store to their own code, access across pages and into holes, read the
- * time from a device and have it interrupt them after a count of instructions. Fixed seeds.
+ * time from a device and have it interrupt them after a count of instructions. Around some of them the world changes
+ * while they run: mappings and permissions, owners of pages, address spaces, code by DMA, breakpoints and watchpoints.
+ * Some are long, so that regions share what there are few of. Fixed seeds.
  *
  *   BAILEY_TEST_PROGRAMS=N   that many programs, instead of as many as take a few seconds
  *   BAILEY_TEST_FIRST=N      from that one
@@ -24,14 +26,18 @@
 
 enum {
     N_PROGRAMS = 150,
-    WORDS = 400,                            /* of a program, into a second page */
+    WORDS = 400, LONG_WORDS = 3000,         /* of a program, into a second page, or more */
     PROGRAM = BOX_DATA + 0x100000 - 0x300,  /* in memory that it may write */
     DEVICE = BOX_DATA + 0x400000,           /* beyond a hole */
+    TABLES = BOX_DATA + 0x800000,           /* of the address spaces */
+    SPACES = 2,
     SLICES = 60,
     LONG_SLICE = 6000,
     /* registers that instructions use in roles and do not write, but by write-back */
     R_COUNT = 18, R_CODE = 19, R_WORD = 20, R_INDEX = 21, R_OWN = 22, R_DEVICE = 23, R_DATA = 24, /* to 28 */
 };
+
+static unsigned n_words; /* of the program at hand */
 
 /* ---- instructions ---- */
 
@@ -122,7 +128,7 @@ static uint32_t random_offset(unsigned at)
 {
     int to = (int)at + (int)(insn_rnd() % 48) - 28;
 
-    return (uint32_t)(CLAMP(to, 0, WORDS - 1) - (int)at);
+    return (uint32_t)(CLAMP(to, 0, (int)n_words - 1) - (int)at);
 }
 
 /* Base and offset of an access, mostly to data. */
@@ -209,7 +215,11 @@ typedef struct Side {
     ClockTimer timer;
     uint64_t   random;  /* what the world around the program decides; the same for both */
     uint64_t   log;     /* of everything that the outside saw */
-    unsigned   n_exceptions, n_irqs, n_device;
+    unsigned   n_exceptions, n_irqs, n_device, n_changes;
+    uint8_t   *tables;  /* of the address spaces; NULL: the world does not change */
+    unsigned   space;
+    CpuWatch   watch;   /* .len 0: none */
+    uint64_t   breakpoint;
 } Side;
 
 static uint64_t decide(Side *s)
@@ -222,6 +232,130 @@ static void note(Side *s, uint64_t v)
 {
     s->log = (s->log ^ v) * 0x9e3779b97f4a7c15ull;
     s->log ^= s->log >> 29;
+}
+
+/* ---- the world around it ---- */
+
+/* A page of data or of the program. */
+static unsigned random_page(Side *s)
+{
+    static const uint16_t pages[] = { 0, 1, 2, 3, 4, 5, 0xff, 0xff, 0x100, 0x100, 0x101, 0x102, 0x1ff };
+
+    return pages[decide(s) % ARRAY_LEN(pages)];
+}
+
+/* As at first: present, read, written and executed at EL0, of one ASID. */
+static uint64_t own_page(unsigned page) { return (BOX_DATA + page * 0x1000ull) | 3 | 0x40 | 0x300 | 0x400 | 0x800; }
+
+/* Read-only, not there, device memory, not executable, guarded, for EL1 alone; as data, or once more, what lies
+ * elsewhere. */
+static uint64_t random_mapping(Side *s, unsigned page)
+{
+    uint64_t own = own_page(page);
+
+    switch (decide(s) % 16) {
+    case 0: case 1: return own | 0x80;
+    case 2: return 0;
+    case 3: return own | 1 << 2;
+    case 4: return own | BIT(54);
+    case 5: case 6: return own | BIT(50);
+    case 7: return own & ~0x40ull;
+    case 8: case 9: return page < 0xff ? own_page(random_page(s)) : own;
+    default: return own;
+    }
+}
+
+static void remap(Side *s)
+{
+    unsigned page = random_page(s);
+
+    le64_put(s->tables + (decide(s) % SPACES * 4 + 3) * 0x1000 + page * 8, random_mapping(s, page));
+    cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + page * 0x1000, 0x1000);
+}
+
+static void change_owner(Side *s)
+{
+    uint64_t pa = BOX_DATA + random_page(s) * 0x1000;
+
+    owners_set(s->box->owners, pa, 0x1000, decide(s) % 3 == 0 ? OWNER_REALM : OWNER_NONSECURE);
+}
+
+/* A word of the program to another place in it, or into data. */
+static void dma(Side *s)
+{
+    uint64_t to = decide(s) & 1 ? PROGRAM + 4 * (decide(s) % n_words) : BOX_DATA + (decide(s) & 0x5ffc);
+
+    memmove(s->box->data + (to - BOX_DATA), s->box->data + (PROGRAM - BOX_DATA) + 4 * (decide(s) % n_words), 4);
+    memory_dirty(s->box->memory, to, 4);
+}
+
+static void end_debugging(Side *s)
+{
+    if (s->watch.len != 0) {
+        cpu_watch_remove(s->box->engine, &s->watch);
+    }
+    if (s->breakpoint != 0) {
+        cpu_break_remove(s->box->engine, s->breakpoint);
+    }
+    s->watch.len = s->breakpoint = 0;
+}
+
+static void debug(Side *s)
+{
+    end_debugging(s);
+    if (decide(s) & 1) {
+        s->watch = (CpuWatch){ BOX_DATA + (decide(s) & 0x5fff), 1 + (decide(s) & 15), 1 + decide(s) % 3 };
+        cpu_watch_insert(s->box->engine, &s->watch);
+    } else {
+        s->breakpoint = PROGRAM + 4 * (decide(s) % n_words);
+        cpu_break_insert(s->box->engine, s->breakpoint);
+    }
+}
+
+/* @running: from within an instruction. */
+static void change_world(Side *s, bool running)
+{
+    unsigned kind = decide(s) % 16;
+
+    if (s->tables == NULL) {
+        return;
+    }
+    s->n_changes++;
+    if (kind < 8) {
+        remap(s);
+    } else if (kind < 10) {
+        change_owner(s);
+    } else if (kind < 12) {
+        dma(s);
+    } else if (kind == 12) {
+        cpu_flush_contexts(&s->box->cpu->cpu, NULL, NULL);
+    } else if (kind == 13 && !running) {
+        debug(s);
+    } else if (!running) {
+        s->space = (unsigned)(decide(s) % SPACES);
+        s->box->cpu->el2.ttbr0 = (TABLES + s->space * 0x4000) | (uint64_t)s->space << 48;
+    }
+}
+
+/* The code and the device as they are, data page by page. */
+static void make_spaces(Side *s)
+{
+    const uint8_t *table_2 = s->box->code + BOX_CODE_SIZE + 0x2000;
+
+    s->tables = memory_add_ram(s->box->memory, "tables", TABLES, SPACES * 0x4000, NULL)->host;
+    for (unsigned i = 0; i < SPACES; i++) {
+        uint8_t *t = s->tables + i * 0x4000;
+        uint64_t pa = TABLES + i * 0x4000;
+
+        le64_put(t, (pa + 0x1000) | 3);
+        le64_put(t + 0x1000, (pa + 0x2000) | 3);
+        memcpy(t + 0x2000, table_2, 0x1000);
+        le64_put(t + 0x2000 + ((uint64_t)BOX_DATA >> 21) * 8, (pa + 0x3000) | 3);
+        for (unsigned page = 0; page < 512; page++) {
+            le64_put(t + 0x3000 + 8 * page, own_page(page));
+        }
+    }
+    s->box->cpu->el2.ttbr0 = TABLES;
 }
 
 static void fires(void *opaque)
@@ -247,6 +381,9 @@ static MemResult device_write(void *opaque, uint64_t off, unsigned size, MemAttr
     s->n_device++;
     note(s, off << 8 | size | 0x80);
     note(s, value);
+    if (decide(s) % 4 == 0) {
+        change_world(s, true);
+    }
     timer_set(&s->timer, clock_now(s->box->clock) + (int64_t)(value & 0x3f));
     return MEM_OK;
 }
@@ -270,15 +407,18 @@ static void restart(Side *s)
                          BOX_DATA + 0x5000, BOX_DATA + BOX_DATA_SIZE - 64, BOX_DATA + 0x3000 + (decide(s) & 0x3f0) };
 
     cpu->x[R_COUNT] = decide(s) & 0xfff;
-    cpu->x[R_CODE] = PROGRAM + 4 * (decide(s) % WORDS);
-    cpu->x[R_WORD] = le32_get(s->box->data + (PROGRAM - BOX_DATA) + 4 * (decide(s) % WORDS));
+    cpu->x[R_CODE] = PROGRAM + 4 * (decide(s) % n_words);
+    cpu->x[R_WORD] = le32_get(s->box->data + (PROGRAM - BOX_DATA) + 4 * (decide(s) % n_words));
     cpu->x[R_INDEX] = decide(s) & 31;
-    cpu->x[R_OWN] = PROGRAM + 4 * (decide(s) % WORDS);
+    cpu->x[R_OWN] = PROGRAM + 4 * (decide(s) % n_words);
     cpu->x[R_DEVICE] = DEVICE + 8 * (decide(s) & 3);
     memcpy(&cpu->x[R_DATA], bases, sizeof(bases));
-    cpu->x[30] = PROGRAM + 4 * (decide(s) % WORDS);
+    cpu->x[30] = PROGRAM + 4 * (decide(s) % n_words);
     cpu->sp = BOX_DATA + 0x4000;
-    a64_enter(cpu, PAS_NONSECURE, PROGRAM + 4 * (decide(s) % WORDS), (uint64_t)cpu->nzcv << 28);
+    if (decide(s) % 4 == 0) {
+        change_world(s, false);
+    }
+    a64_enter(cpu, PAS_NONSECURE, PROGRAM + 4 * (decide(s) % n_words), (uint64_t)cpu->nzcv << 28);
     timer_set(&s->timer, clock_now(s->box->clock) + (int64_t)(decide(s) % (decide(s) % 8 == 0 ? 30000 : 500)));
 }
 
@@ -298,7 +438,7 @@ static void take_exception(Side *s)
         a64_set_line(cpu, A64_LINE_IRQ, false);
     }
     s->box->caught = false;
-    if (next - PROGRAM >= 4 * WORDS || e->kind == A64_EXC_IRQ || decide(s) % 8 == 0) {
+    if (next - PROGRAM >= 4 * n_words || e->kind == A64_EXC_IRQ || decide(s) % 8 == 0) {
         restart(s);
     } else {
         a64_enter(cpu, PAS_NONSECURE, next, (uint64_t)cpu->nzcv << 28);
@@ -326,6 +466,8 @@ static void run_side(Side *s, uint64_t n)
         note(s, used << 4 | stop);
         if (s->box->caught) {
             take_exception(s);
+        } else if (stop == CPU_STOP_BREAK) {
+            end_debugging(s);
         } else if (stop == CPU_STOP_WAIT) {
             a64_set_line(s->box->cpu, A64_LINE_IRQ, true);
         }
@@ -334,7 +476,7 @@ static void run_side(Side *s, uint64_t n)
 
 /* ---- programs ---- */
 
-static void side_init(Side *s, const char *accel, const char *cache, unsigned max_block, uint64_t seed)
+static void side_init(Side *s, const char *accel, const char *cache, unsigned max_block, uint64_t seed, bool changes)
 {
     *s = (Side){ .random = seed };
     g_setenv("BAILEY_TEST_ACCEL", accel, true);
@@ -347,6 +489,9 @@ static void side_init(Side *s, const char *accel, const char *cache, unsigned ma
     /* A block of MAIR attribute 1, which is Device-nGnRnE; as a64_box.c maps the others. */
     uint8_t *table_2 = s->box->code + BOX_CODE_SIZE + 0x2000;
     le64_put(table_2 + ((uint64_t)DEVICE >> 21) * 8, DEVICE | 1 | 1 << 2 | 1 << 6 | 3 << 8 | 1 << 10);
+    if (changes) {
+        make_spaces(s);
+    }
     for (unsigned i = 0; i < 31; i++) {
         s->box->cpu->x[i] = decide(s);
     }
@@ -434,7 +579,7 @@ static void explain(uint64_t program, unsigned slice, uint64_t n, const Side *a,
         uint64_t at = b->box->cpu->pc + 4 * (uint64_t)(int64_t)i;
         char     text[160];
 
-        if (at - PROGRAM < 4 * WORDS) {
+        if (at - PROGRAM < 4 * n_words) {
             uint32_t insn = le32_get(b->box->data + (at - BOX_DATA));
 
             a64_disassemble(at, insn, text, sizeof(text));
@@ -444,7 +589,7 @@ static void explain(uint64_t program, unsigned slice, uint64_t n, const Side *a,
 }
 
 typedef struct Totals {
-    uint64_t exceptions, irqs, device, insns, regions, flushes;
+    uint64_t exceptions, irqs, device, changes, insns, regions, flushes;
 } Totals;
 
 static void add_totals(Totals *t, const Side *s)
@@ -455,6 +600,7 @@ static void add_totals(Totals *t, const Side *s)
     t->exceptions += s->n_exceptions;
     t->irqs += s->n_irqs;
     t->device += s->n_device;
+    t->changes += s->n_changes;
     t->insns += cpu_insns(&s->box->cpu->cpu);
     t->regions += stats.regions;
     t->flushes += stats.flushes;
@@ -469,9 +615,12 @@ static bool run_program(uint64_t program, Totals *totals)
 
     insn_seed = program * 0x9e3779b97f4a7c15ull + 1;
     uint64_t seed = insn_rnd();
-    side_init(&jit, "jit", program % 4 == 0 ? "0x100000" : "0", max_blocks[insn_rnd() % ARRAY_LEN(max_blocks)], seed);
-    side_init(&interp, "interp", "0", 64, seed);
-    for (unsigned i = 0; i < WORDS; i++) {
+    bool     changes = program % 3 != 0;
+    n_words = program % 5 == 1 ? LONG_WORDS : WORDS;
+    side_init(&jit, "jit", program % 4 == 0 ? "0x100000" : "0", max_blocks[insn_rnd() % ARRAY_LEN(max_blocks)], seed,
+              changes);
+    side_init(&interp, "interp", "0", 64, seed, changes);
+    for (unsigned i = 0; i < n_words; i++) {
         word = random_word(i, word);
         le32_put(jit.box->data + (PROGRAM - BOX_DATA) + 4 * i, word);
     }
@@ -512,9 +661,11 @@ static void test_programs(void **state)
         bad += !run_program(p, &t);
     }
     print_message("%" PRIu64 " instructions, %" PRIu64 " exceptions, %" PRIu64 " interrupts, %" PRIu64
-                  " device accesses, %" PRIu64 " regions\n", t.insns, t.exceptions, t.irqs, t.device, t.regions);
+                  " device accesses, %" PRIu64 " changes, %" PRIu64 " regions\n",
+                  t.insns, t.exceptions, t.irqs, t.device, t.changes, t.regions);
     assert_int_equal(bad, 0);
     assert_true(t.exceptions > 100 * n && t.irqs > 50 * n && t.device > n && t.regions > n); /* they do much */
+    assert_true(t.changes > n);
     for (unsigned c = 0; c < N_CLASSES; c++) {
         g_array_free(choices[c], TRUE);
     }
