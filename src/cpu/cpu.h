@@ -131,7 +131,7 @@ struct Cpu {
     const void *op;        /* of the block: the operation that called out last */
     const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */
     uint64_t  next_pc;     /* generated code: where it wants to go on */
-    uint32_t  exit_id;     /* generated code: number of the exit that it took, or of the block that it did not enter */
+    const void *exit_at;   /* generated code: where the call by which it left would return */
     uint32_t  flags_how;   /* generated code: how the flags register follows from others (JitHow); 0: it is written */
     uint64_t  flags_a, flags_b; /* generated code: copies of what it follows from */
     /* --- end of hot state --- */

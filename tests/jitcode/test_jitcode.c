@@ -71,7 +71,7 @@ static char *place_name(int64_t off)
         size_t      offset, size, unit;
     } parts[] = {
 #define PART(field, unit) { #field, offsetof(Cpu, field), sizeof(((Cpu *)0)->field), unit }
-        PART(left, 8), PART(fp_used, 1), PART(next_pc, 8), PART(exit_id, 4), PART(flags_how, 4), PART(flags_a, 8),
+        PART(left, 8), PART(fp_used, 1), PART(next_pc, 8), PART(exit_at, 8), PART(flags_how, 4), PART(flags_a, 8),
         PART(flags_b, 8),
         PART(tlb, 8), PART(saved.gpr, 8), PART(saved.xmm, 16), PART(constant, 16), PART(temp, 16),
         PART(heat, sizeof(((Cpu *)0)->heat)),

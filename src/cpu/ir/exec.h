@@ -84,8 +84,8 @@ typedef enum ExecExit {
     EXEC_HOT,   /* generated code: the next block has run often; its pc is set */
     /* generated code only, inside jit/ */
     EXEC_DONE,  /* as EXEC_STATE, a helper has set the pc */
-    EXEC_LINK,  /* as EXEC_FIND, by the exit whose number is in exit_id */
-    EXEC_GONE,  /* the block whose number is in exit_id was dropped */
+    EXEC_LINK,  /* as EXEC_FIND, by the exit that exit_at tells */
+    EXEC_GONE,  /* the block that exit_at tells was dropped */
     EXEC_ENTRY, /* that block was accounted for but not entered: there is no time for it, or it is hot */
 } ExecExit;
 

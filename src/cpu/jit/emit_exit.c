@@ -54,8 +54,7 @@ static void emit_linkable(Gen *g, uint64_t pc)
     j->n_exits += j->n_exits < j->max_exits - 1;
     g->failed |= g->arena_full |= j->n_exits == j->max_exits - 1;
     *e = (JitExit){ .pc = pc, .key = g->key, .jump = g->as.p, .from = g->block };
-    asm_call_to(&g->as, j->leave_link);
-    asm_u32(&g->as, id);
+    gen_call_for(g, j->leave_link, id);
 }
 
 static int find_part(const Gen *g, uint64_t pc)

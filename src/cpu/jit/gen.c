@@ -1166,11 +1166,21 @@ Cold *gen_cold(Gen *g, uint32_t id)
     return c;
 }
 
-void gen_call(Gen *g, uint32_t id)
+void gen_call_for(Gen *g, const void *routine, uint32_t id)
 {
-    asm_call_to(&g->as, g->j->slow);
-    asm_u32(&g->as, id);
+    Jit     *j = g->j;
+    JitCall *c = &j->call[j->n_calls];
+
+    asm_call_to(&g->as, routine);
+    *c = (JitCall){ .at = (uint32_t)(g->as.p - j->mem.write), .id = id };
+    if (j->n_calls == 0 || c[-1].at >> JIT_CALL_SHIFT != c->at >> JIT_CALL_SHIFT) {
+        j->first_call[c->at >> JIT_CALL_SHIFT] = j->n_calls;
+    }
+    j->n_calls += j->n_calls < j->max_calls - 1;
+    g->failed |= g->arena_full |= j->n_calls == j->max_calls - 1;
 }
+
+void gen_call(Gen *g, uint32_t id) { gen_call_for(g, g->j->slow, id); }
 
 /* Slow paths of all parts, after the last one. */
 static void emit_cold(Gen *g)
@@ -1873,10 +1883,15 @@ static uint32_t block_number(const Gen *g)
     return (uint32_t)(((const uint8_t *)g->block - g->arena->base) / JIT_BLOCK_UNIT);
 }
 
+/* The way out when the block is not entered is before its entry: jumps there are short. */
 static void emit_entry(Gen *g)
 {
     uint32_t loads = g->part_state[0].wants;
 
+    g->entry_out = ASM_LABEL;
+    asm_bind(&g->as, &g->entry_out);
+    gen_call_for(g, g->j->leave_entry, block_number(g));
+    g->code->entry = g->as.p;
     gen_count_time(g, 0, &g->entry_out);
     if (!g->region) {
         int32_t at = (int32_t)(offsetof(Cpu, heat) + heat_slot(g->parts[0].pc) * sizeof(uint32_t));
@@ -1892,14 +1907,6 @@ static void emit_entry(Gen *g)
             load_pin(g, &g->code->pin[i]);
         }
     }
-}
-
-/* The way out when the block is not entered. */
-static void emit_entry_exit(Gen *g)
-{
-    asm_bind(&g->as, &g->entry_out);
-    asm_call_to(&g->as, g->j->leave_entry);
-    asm_u32(&g->as, block_number(g));
 }
 
 /* Parts that a part may lead to, as bits. */
@@ -1949,7 +1956,8 @@ static LowerResult generate(Gen *g, CpuBlock **out)
 {
     Jit     *j = g->j;
     Arena    before = *g->arena;
-    uint32_t n_sites = j->n_sites, n_slots = j->n_slots, n_exits = j->n_exits, n_pool = j->n_pool;
+    uint32_t n_sites = j->n_sites, n_slots = j->n_slots, n_exits = j->n_exits, n_calls = j->n_calls;
+    uint32_t n_pool = j->n_pool;
 
     g->block = arena_alloc(g->arena, sizeof(CpuBlock));
     g->code = arena_alloc(g->arena, sizeof(JitCode));
@@ -1962,9 +1970,6 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         j->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
         g->n_cold = 0;
         emit_tables(g);
-        g->entry_out = ASM_LABEL;
-        asm_u32(&g->as, block_number(g));
-        g->code->entry = g->as.p;
         emit_entry(g);
         for (unsigned p = 0; p < g->n_parts && !g->failed; p++) {
             emit_body(g, p);
@@ -1973,7 +1978,6 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         for (unsigned p = 0; p < g->n_parts; p++) {
             gen_out_of_time(g, p, &g->part_state[p].out, g->part_state[p].dirty);
         }
-        emit_entry_exit(g);
         emit_cold(g);
         g->arena_full |= g->as.full;
         g->failed |= g->as.full;
@@ -1983,6 +1987,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         j->n_sites = n_sites;
         j->n_slots = n_slots;
         j->n_exits = n_exits;
+        j->n_calls = n_calls;
         j->n_pool = n_pool;
         return g->arena_full ? LOWER_FULL : LOWER_TOO_COMPLEX;
     }

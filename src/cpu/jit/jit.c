@@ -11,11 +11,9 @@
 #include "cpu/jit/jit_int.h"
 
 /* Bytes of code for each entry of the tables: so many more than generated code has that code runs out first. */
-enum { BYTES_PER_SITE = 32, BYTES_PER_SLOT = 64, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128 };
+enum { BYTES_PER_SITE = 32, BYTES_PER_SLOT = 64, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128, BYTES_PER_CALL = 16 };
 
 /* ---- the shared routines ---- */
-
-enum { CALL_BYTES = 5 };
 
 static const X86Reg kept[] = { RBX, RBP, R12, R13, R14, R15 };
 
@@ -55,14 +53,13 @@ static const void *make_leave_with_pc(Asm *as, ExecExit how)
     return here;
 }
 
-/* Is called; a number is at @offset from where the call would return. */
-static const void *make_leave_with_number(Asm *as, ExecExit how, int32_t offset)
+/* Is called. */
+static const void *make_leave_by_call(Asm *as, ExecExit how)
 {
     const void *here = asm_here(as);
 
     asm_pop(as, RAX);
-    asm_load(as, 2, false, false, RDX, X86_AT(RAX, offset));
-    asm_store(as, 2, gen_mem(offsetof(Cpu, exit_id)), RDX);
+    asm_store(as, 3, gen_mem(offsetof(Cpu, exit_at)), RAX);
     make_leave(as, how);
     return here;
 }
@@ -88,23 +85,22 @@ static void restore_all(Asm *as)
     asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
 }
 
-/* Calls jit_slow() for the site whose number follows the call, with all registers in Cpu.saved. */
+/* Calls jit_slow(), with all registers in Cpu.saved. */
 static void make_slow(Jit *j, Asm *as)
 {
     AsmLabel fault = ASM_LABEL;
 
     j->slow = asm_here(as);
     save_all(as);
-    asm_load(as, 3, false, true, RAX, X86_AT(RSP, 0));
-    asm_load(as, 2, false, false, RSI, X86_AT(RAX, 0));
-    asm_alu_mi(as, ALU_ADD, true, X86_AT(RSP, 0), 4);
     asm_mov_rr(as, true, RDI, RBP);
+    asm_load(as, 3, false, true, RSI, X86_AT(RSP, 0));
     asm_mov_ri(as, RAX, (uintptr_t)jit_slow);
     asm_alu_ri(as, ALU_SUB, true, RSP, 8);
     asm_call_r(as, RAX);
     asm_alu_ri(as, ALU_ADD, true, RSP, 8);
-    asm_test_rr(as, false, RAX, RAX);
-    asm_jcc(as, CC_NE, &fault);
+    asm_store(as, 3, X86_AT(RSP, 0), RAX);
+    asm_test_rr(as, true, RAX, RAX);
+    asm_jcc(as, CC_E, &fault);
     restore_all(as);
     asm_ret(as);
     asm_bind(as, &fault);
@@ -232,9 +228,9 @@ static void make_routines(Jit *j)
     asm_mov_rr(&as, true, RAX, RCX);
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
-    j->leave_link = make_leave_with_number(&as, EXEC_LINK, 0);
-    j->leave_entry = make_leave_with_number(&as, EXEC_ENTRY, 0);
-    j->leave_gone = make_leave_with_number(&as, EXEC_GONE, -(CALL_BYTES + (int32_t)sizeof(uint32_t)));
+    j->leave_link = make_leave_by_call(&as, EXEC_LINK);
+    j->leave_entry = make_leave_by_call(&as, EXEC_ENTRY);
+    j->leave_gone = make_leave_by_call(&as, EXEC_GONE);
     j->leave_fault = asm_here(&as);
     make_leave(&as, EXEC_FAULT);
     j->leave_done = asm_here(&as);
@@ -261,6 +257,7 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
     j->max_slots = (uint32_t)(size / BYTES_PER_SLOT);
     j->max_exits = (uint32_t)(size / BYTES_PER_EXIT);
     j->max_pool = (uint32_t)(size / BYTES_PER_CONSTANT);
+    j->max_calls = (uint32_t)(size / BYTES_PER_CALL);
     j->n_exits = 1; /* 0: none */
     if (!asm_host_ok()) {
         g_snprintf(why, why_len, "this processor has no SSE4.2 and POPCNT (x86-64-v2)");
@@ -269,7 +266,10 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
         j->slot = reserve(j->max_slots * sizeof(JitSlot));
         j->exit = reserve(j->max_exits * sizeof(JitExit));
         j->pool = reserve(j->max_pool * sizeof(uint64_t));
-        if (j->site != NULL && j->slot != NULL && j->exit != NULL && j->pool != NULL) {
+        j->call = reserve(j->max_calls * sizeof(JitCall));
+        j->first_call = reserve((j->mem.size >> JIT_CALL_SHIFT) * sizeof(uint32_t));
+        if (j->site != NULL && j->slot != NULL && j->exit != NULL && j->pool != NULL && j->call != NULL &&
+            j->first_call != NULL) {
             j->gen = gen_new();
             make_routines(j);
             return j;
@@ -296,6 +296,8 @@ void jit_free(Jit *j)
     release(j->slot, j->max_slots * sizeof(JitSlot));
     release(j->exit, j->max_exits * sizeof(JitExit));
     release(j->pool, j->max_pool * sizeof(uint64_t));
+    release(j->call, j->max_calls * sizeof(JitCall));
+    release(j->first_call, (j->mem.size >> JIT_CALL_SHIFT) * sizeof(uint32_t));
     code_mem_free(&j->mem);
     jit_perf_map_close(j);
     g_free(j->gen);
@@ -306,7 +308,7 @@ size_t jit_code_bytes(const Jit *j) { return j->mem.used; }
 
 void jit_reset(Jit *j)
 {
-    j->n_sites = j->n_slots = j->n_pool = j->n_constants = 0;
+    j->n_sites = j->n_slots = j->n_pool = j->n_calls = j->n_constants = 0;
     j->constants_version++;
     j->n_exits = 1;
     code_mem_reset(&j->mem);
@@ -343,15 +345,29 @@ static void bring_constants(const Jit *j, Cpu *cpu)
     cpu->constants_version = j->constants_version;
 }
 
-/* What the number of an exit or a block stands for: the next pc, and how it goes on there. */
+uint32_t jit_called(const Jit *j, const void *back)
+{
+    uint32_t       at = (uint32_t)((const uint8_t *)back - j->mem.run);
+    const JitCall *c = &j->call[j->first_call[at >> JIT_CALL_SHIFT]];
+
+    while (c->at != at) {
+        c++;
+    }
+    return c->id;
+}
+
+/* The exit or the block that generated code left by: the next pc, and how it goes on there. */
 static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *link)
 {
+    const uint8_t *at = cpu->exit_at;
+
     if (how == EXEC_LINK) {
-        link->jit = &j->exit[cpu->exit_id];
+        link->jit = &j->exit[jit_called(j, at)];
         cpu->next_pc = link->jit->pc;
         return EXEC_FIND;
     }
-    CpuBlock *b = (CpuBlock *)(j->engine->arena.base + (size_t)cpu->exit_id * JIT_BLOCK_UNIT);
+    size_t    number = jit_called(j, how == EXEC_GONE ? at - JIT_CALL_BYTES : at);
+    CpuBlock *b = (CpuBlock *)(j->engine->arena.base + number * JIT_BLOCK_UNIT);
 
     cpu->next_pc = b->pc;
     if (how == EXEC_GONE) {

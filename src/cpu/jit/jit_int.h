@@ -6,9 +6,9 @@
  *   rax rcx rdx rdi, xmm0 to xmm2   scratch within one operation
  *   the others values of the block, and guest registers that are pinned for a whole region
  *
- * Whatever calls C from generated code goes through one routine that saves every register to Cpu.saved and hands C a
- * JitSite, which says where the operands are; so C is the only place that knows slow paths, and code for them is a
- * call and a number.
+ * Whatever calls C from generated code goes through one routine that saves every register to Cpu.saved. C finds a
+ * JitSite by the return address, which says where the operands are; so C is the only place that knows slow paths, and
+ * code for them is a call.
  */
 #ifndef BAILEY_CPU_JIT_JIT_INT_H
 #define BAILEY_CPU_JIT_JIT_INT_H
@@ -64,7 +64,7 @@ enum { JIT_BLOCK_UNIT = 8 }; /* bytes: what blocks are aligned to */
 typedef struct JitCode {
     unsigned n_pins;
     JitPin   pin[JIT_MAX_PINS];
-    uint8_t *entry; /* writable address of the first instruction; the four bytes before are the block's number */
+    uint8_t *entry; /* writable address of the first instruction; the call before it is that of Jit.leave_entry */
     size_t   size;
 } JitCode;
 
@@ -119,6 +119,16 @@ struct JitExit {
     CpuBlock *from;
 };
 
+/*
+ * A call from generated code of a routine that must know what for: @at is where it would return, as an offset into code
+ * memory, and @id the number of a JitSite or JitExit, or the place of a block in the arena. In order of @at.
+ */
+typedef struct JitCall {
+    uint32_t at, id;
+} JitCall;
+
+enum { JIT_CALL_BYTES = 5, JIT_CALL_SHIFT = 8 };
+
 struct Jit {
     CpuEngine *engine;
     CodeMem    mem;
@@ -126,8 +136,8 @@ struct Jit {
     size_t     fixed;   /* bytes at the start that stay: the routines below */
     const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault;
     const void *leave_lookup; /* as leave_find, with the pc in rcx */
-    const void *leave_link, *leave_entry; /* are called, with a number behind the call: of a JitExit; of a block */
-    const void *leave_gone; /* is called by the first instruction of a block, with its number before it */
+    const void *leave_link, *leave_entry; /* are called for a JitExit; for a block, before its first instruction */
+    const void *leave_gone; /* is called by the first instruction of a block */
     const void *keep_read, *keep_write;
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
@@ -137,6 +147,9 @@ struct Jit {
     uint64_t   scattered[JIT_SCATTERED / 64]; /* a bit per instruction, by a hash: slots are nothing for it */
     JitExit   *exit;
     uint32_t   n_exits, max_exits;
+    JitCall   *call;
+    uint32_t   n_calls, max_calls;
+    uint32_t  *first_call; /* of each 1 << JIT_CALL_SHIFT bytes of code that has any */
     uint64_t  *pool;
     uint32_t   n_pool, max_pool;
     CpuTemp    constant[CPU_CONSTANTS]; /* copied to a CPU when it enters code and its copy is an older version */
@@ -169,8 +182,12 @@ bool jit_is_scattered(const Jit *j, uint64_t pa);
 /* jit_look - JitSlot.left is used up: does the access better without its PageSlot? */
 void jit_look(Cpu *cpu, uint32_t slot);
 
-/* jit_slow - the C side of every call from generated code. 0: go on; 1: leave the block, an exception was raised. */
-int jit_slow(Cpu *cpu, uint32_t site);
+/* jit_called - what the call that would return to @back is for: its number. */
+uint32_t jit_called(const Jit *j, const void *back);
+
+/* jit_slow - the C side of every call for a site, which would return to @back. Where to go on; NULL: leave the block,
+ * an exception was raised. */
+const void *jit_slow(Cpu *cpu, const void *back);
 
 /* ---- generation (gen.c drives emit_*.c) ---- */
 
@@ -407,6 +424,8 @@ uint32_t gen_known_get(const Gen *g, IrRef r);
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
 /* gen_out_of_time - the code for @out: come back to the part by its pc. */
 void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty);
+/* gen_call_for - call a routine that finds @id by where it would return: jit_called(). */
+void gen_call_for(Gen *g, const void *routine, uint32_t id);
 /* gen_call - call C for a site here. */
 void gen_call(Gen *g, uint32_t id);
 /* Put aliases of guest registers that are needed after the current node out of the way of a helper's writes. */

@@ -45,7 +45,8 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
     } routines[] = {
         { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
         { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
-        { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" },   { j->leave_entry, "leave_entry" },
+        { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" },
+        { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(routines); i++) {
@@ -64,27 +65,18 @@ static const char *site_name(const JitSite *s)
            : s->kind == SITE_WIDE || s->kind == SITE_EVAL ? ir_op_name(s->op) : kinds[s->kind];
 }
 
-/* One instruction; returns its length, with the number that follows a call of some routines. */
-static size_t print_insn(const Jit *j, const CpuBlock *b, const cs_insn *insn, FILE *out)
+static void print_insn(const Jit *j, const CpuBlock *b, const cs_insn *insn, FILE *out)
 {
     const uint8_t *code = b->code;
     bool           near = strncmp(insn->op_str, "0x", 2) == 0 && (insn->mnemonic[0] == 'j' || insn->mnemonic[0] == 'c');
     const uint8_t *to = near ? code + (int64_t)strtoull(insn->op_str, NULL, 0) : NULL;
-    const char    *routine = near ? routine_at(j, to) : NULL;
-    uint32_t       site;
+    const char    *routine = !near ? NULL : to == code - JIT_CALL_BYTES ? "leave_entry" : routine_at(j, to);
 
     fprintf(out, "    %4" PRIx64 ": %s %s", insn->address, insn->mnemonic, routine != NULL ? routine : insn->op_str);
-    if (routine != NULL && (to == j->leave_link || to == j->leave_entry)) {
-        fputc('\n', out);
-        return insn->size + sizeof(uint32_t);
+    if (near && to == j->slow) {
+        fprintf(out, " %s", site_name(&j->site[jit_called(j, code + insn->address + insn->size)]));
     }
-    if (routine == NULL || to != j->slow) {
-        fputc('\n', out);
-        return insn->size;
-    }
-    memcpy(&site, code + insn->address + insn->size, sizeof(site));
-    fprintf(out, " %s\n", site_name(&j->site[site]));
-    return insn->size + sizeof(site);
+    fputc('\n', out);
 }
 
 void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
@@ -102,7 +94,8 @@ void jit_print(const Jit *j, const CpuBlock *b, FILE *out)
             fprintf(out, "    %4zx: what Capstone does not know\n", at);
             break;
         }
-        at += print_insn(j, b, insn, out);
+        print_insn(j, b, insn, out);
+        at += insn->size;
         c->free(insn, 1);
     }
     c->close(&cs);

@@ -299,29 +299,29 @@ static bool call_out_between_flags(const Jit *j, Cpu *cpu, const JitSite *s)
     return true;
 }
 
-int jit_slow(Cpu *cpu, uint32_t site)
+const void *jit_slow(Cpu *cpu, const void *back)
 {
     Jit           *j = cpu->engine->jit;
-    const JitSite *s = &j->site[site];
+    const JitSite *s = &j->site[jit_called(j, back)];
 
     if (s->kind == SITE_WIDE) {
         wide(j, cpu, s);
-        return 0;
+        return back;
     }
     if (s->kind == SITE_EVAL) {
         evaluate(j, cpu, s);
-        return 0;
+        return back;
     }
     if (s->kind == SITE_CALL && (s->helper->effects & ~IR_STATUS) == 0) {
         call_helper(j, cpu, s); /* sees no pinned register and does not fault */
-        return 0;
+        return back;
     }
     cpu->site = &s->at;
     write_back(cpu, s);
     write_flags(j, cpu, s);
     if (!call_out_between_flags(j, cpu, s)) {
-        return 1;
+        return NULL;
     }
     cpu->site = NULL;
-    return 0;
+    return back;
 }
