@@ -39,11 +39,12 @@ enum {
 /*
  * One page that accesses may reach directly: host address = va + addend. A tag T hits for va in [T, T +
  * 4095], tested by va - T <= 4096 - size, which also refuses page crossing. An empty entry holds a tag of
- * another index: 0 everywhere, 0x1000 in entry 0.
+ * another index: 0 everywhere, 0x1000 in entry 0. The addend, which a load's address waits for, is first: generated
+ * code finds that of the read table without a displacement.
  */
 typedef struct TlbEntry {
-    uint64_t  tag;
     uintptr_t addend;
+    uint64_t  tag;
 } TlbEntry;
 
 /*
@@ -53,8 +54,8 @@ typedef struct TlbEntry {
  * that the tables do not say: whatever takes an entry out of them empties all slots and spans.
  */
 typedef struct PageSlot {
-    uint64_t  tag;
     uintptr_t addend;
+    uint64_t  tag;
     uint64_t  limit;
     uint64_t  spare; /* for an address by shifts */
 } PageSlot;

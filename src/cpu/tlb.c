@@ -262,7 +262,7 @@ static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host
     if (!empty && (e->tag != page || e->addend != addend)) {
         empty_slots(t);
     }
-    *e = (TlbEntry){ page, addend };
+    *e = (TlbEntry){ .addend = addend, .tag = page };
 }
 
 void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)

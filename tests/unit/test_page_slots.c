@@ -36,6 +36,8 @@ enum {
 
 typedef enum Loop {
     LOAD = 0, STORE = 0x100, ALTERNATE = 0x200, LOAD_ALL = 0x300, STORE_ALL = 0x400, LOAD_PAIR = 0x500,
+    GROUP_LOADS = 0x600, GROUP_STORES = 0x700, GROUP_BETWEEN = 0x800, GROUPS_MANY = 0x900,
+    WALK_LOADS = 0xa00, WALK_STORES = 0xb00,
     LOADS = 0x1000, /* more of them than a context has slots */
 } Loop;
 
@@ -73,6 +75,37 @@ static const uint32_t load_pair[] = {
     0xd1000400, 0xb5ffffc0, SVC,
 };
 
+/* Accesses off one base, which are checked together. */
+#define LDR(t, n, offset) (0xf9400000u | (offset) / 8 << 10 | (n) << 5 | (t)) /* ldr xT, [xN, #offset] */
+#define STR(t, n, offset) (0xf9000000u | (offset) / 8 << 10 | (n) << 5 | (t))
+
+static const uint32_t group_loads[] = {
+    LDR(3, 1, 16), LDR(5, 1, 24), LDR(6, 1, 40), 0xd1000400, 0xb5ffff80, SVC,
+};
+static const uint32_t group_stores[] = {
+    STR(3, 1, 16), STR(5, 1, 24), STR(6, 1, 40), 0xd1000400, 0xb5ffff80, SVC,
+};
+static const uint32_t walk_loads[] = {
+    LDR(3, 1, 16), LDR(5, 1, 24), LDR(6, 1, 40),
+    0x8b0300e7, /* add x7, x7, x3 */
+    0x8b0500e7, 0x8b0600e7, /* and x5, x6 */
+    0x91002021, /* add x1, x1, #8 */
+    0xd1000400, 0xb5ffff00, SVC,
+};
+static const uint32_t walk_stores[] = {
+    STR(0, 1, 16), STR(0, 1, 24), STR(0, 1, 40), 0x91002021, 0xd1000400, 0xb5ffff60, SVC,
+};
+static const uint32_t group_between[] = {
+    LDR(3, 1, 16), LDR(7, 2, 16), LDR(5, 1, 24), 0xd1000400, 0xb5ffff80, SVC,
+};
+/* More bases than there are registers for their addresses. */
+static const uint32_t groups_many[] = {
+    LDR(3, 1, 16), LDR(4, 2, 16), LDR(5, 8, 16), LDR(6, 9, 16), LDR(7, 10, 16),
+    LDR(11, 1, 24), LDR(12, 2, 24), LDR(13, 8, 24), LDR(14, 9, 24), LDR(15, 10, 24),
+    LDR(16, 1, 40), LDR(17, 2, 40), LDR(19, 8, 40), LDR(20, 9, 40), LDR(21, 10, 40),
+    0xd1000400, 0xb5fffe00, SVC,
+};
+
 static A64Box *box;
 
 static uint8_t *host(uint64_t pa) { return box->data + (pa - BOX_DATA); }
@@ -97,6 +130,12 @@ static int setup(void **state)
     a64_box_code(box, BOX_CODE + LOAD_ALL, load_all, G_N_ELEMENTS(load_all));
     a64_box_code(box, BOX_CODE + STORE_ALL, store_all, G_N_ELEMENTS(store_all));
     a64_box_code(box, BOX_CODE + LOAD_PAIR, load_pair, G_N_ELEMENTS(load_pair));
+    a64_box_code(box, BOX_CODE + GROUP_LOADS, group_loads, G_N_ELEMENTS(group_loads));
+    a64_box_code(box, BOX_CODE + GROUP_STORES, group_stores, G_N_ELEMENTS(group_stores));
+    a64_box_code(box, BOX_CODE + WALK_LOADS, walk_loads, G_N_ELEMENTS(walk_loads));
+    a64_box_code(box, BOX_CODE + WALK_STORES, walk_stores, G_N_ELEMENTS(walk_stores));
+    a64_box_code(box, BOX_CODE + GROUP_BETWEEN, group_between, G_N_ELEMENTS(group_between));
+    a64_box_code(box, BOX_CODE + GROUPS_MANY, groups_many, G_N_ELEMENTS(groups_many));
     for (unsigned i = 0; i < N_LOADS; i++) {
         a64_box_code(box, BOX_CODE + LOADS + i * LOAD_BYTES, load, G_N_ELEMENTS(load));
     }
@@ -377,6 +416,197 @@ static void test_shared_with_shorter(void **state)
     }
 }
 
+static const unsigned group_offset[] = { 16, 24, 40 }; /* of 8 bytes each, by x3, x5, x6 */
+
+enum { N_GROUP = G_N_ELEMENTS(group_offset) };
+
+static uint64_t *group_register(unsigned i)
+{
+    return &box->cpu->x[i == 0 ? 3 : i == 1 ? 5 : 6];
+}
+
+/* The window's bytes, wherever its first two pages are. */
+static uint8_t *host_of(uint64_t va, uint64_t second)
+{
+    return host(va - WINDOW < 0x1000 ? PAGE_A + (va - WINDOW) : second + (va - WINDOW - 0x1000));
+}
+
+static uint64_t read_window(uint64_t va, uint64_t second)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 8; i-- > 0;) {
+        v = v << 8 | *host_of(va + i, second);
+    }
+    return v;
+}
+
+/* The page ends before, in or behind each access of a group: @base is off it by @before bytes. */
+static void check_group_at_end(unsigned before)
+{
+    uint64_t base = WINDOW + 0x1000 - before;
+    unsigned fails = 0; /* the first that needs the second page */
+
+    while (fails < N_GROUP && group_offset[fails] + 8 <= before) {
+        fails++;
+    }
+    map(1, FAR_PAGE | PAGE);
+    assert_int_equal(run(GROUP_LOADS, base, HOT), EC_SVC);
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        assert_int_equal(*group_register(i), read_window(base + group_offset[i], FAR_PAGE));
+        *group_register(i) = 0x0101010101010101 * (before + i);
+    }
+    assert_int_equal(run(GROUP_STORES, base, HOT), EC_SVC);
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        assert_int_equal(read_window(base + group_offset[i], FAR_PAGE), 0x0101010101010101 * (before + i));
+        *group_register(i) = 7;
+    }
+    map(1, 0);
+    assert_int_equal(once(GROUP_LOADS), EC_SVC);
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        *group_register(i) = 7;
+    }
+    assert_int_equal(run(GROUP_LOADS, base, 1), fails < N_GROUP ? EC_ABORT : EC_SVC);
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        assert_int_equal(*group_register(i), i < fails ? 0x0101010101010101 * (before + i) : 7);
+        *group_register(i) = 9;
+    }
+    if (fails < N_GROUP) {
+        assert_int_equal(box->exc.return_pc, BOX_CODE + GROUP_LOADS + 4 * fails);
+        assert_int_equal(box->exc.far, MAX(base + group_offset[fails], WINDOW + 0x1000));
+    }
+    assert_int_equal(run(GROUP_STORES, base, 1), fails < N_GROUP ? EC_ABORT : EC_SVC);
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        assert_int_equal(read_window(base + group_offset[i], FAR_PAGE),
+                         i < fails ? 9 : 0x0101010101010101 * (before + i));
+    }
+    if (fails < N_GROUP) {
+        assert_int_equal(box->exc.return_pc, BOX_CODE + GROUP_STORES + 4 * fails);
+        assert_int_equal(box->exc.far, MAX(base + group_offset[fails], WINDOW + 0x1000));
+    }
+}
+
+static void test_group_at_end(void **state)
+{
+    heat(GROUP_LOADS);
+    heat(GROUP_STORES);
+    for (unsigned before = 8; before <= 56; before += 4) {
+        check_group_at_end(before);
+    }
+}
+
+/* A group's check holds, then not, then again: nothing of an iteration is left for the next. */
+static void test_group_walks(void **state)
+{
+    enum { STEPS = 1000 };
+    uint64_t memory[2 * 0x1000 / 8] = { 0 }, sum = 0;
+
+    map(1, FAR_PAGE | PAGE);
+    memset(host(PAGE_A), 0, 0x1000);
+    for (unsigned round = 0; round < 20; round++) {
+        assert_int_equal(run(WALK_STORES, WINDOW, STEPS), EC_SVC);
+        box->cpu->x[7] = 0;
+        assert_int_equal(run(WALK_LOADS, WINDOW, STEPS), EC_SVC);
+    }
+    for (unsigned i = 0; i < STEPS; i++) {
+        for (unsigned k = 0; k < N_GROUP; k++) {
+            memory[i + group_offset[k] / 8] = STEPS - i;
+        }
+    }
+    for (unsigned i = 0; i < STEPS; i++) {
+        for (unsigned k = 0; k < N_GROUP; k++) {
+            sum += memory[i + group_offset[k] / 8];
+        }
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(memory); i++) {
+        assert_int_equal(read_window(WINDOW + i * 8, FAR_PAGE), memory[i]);
+    }
+    assert_int_equal(box->cpu->x[7], sum);
+}
+
+static void test_group_code_appears(void **state)
+{
+    box->cpu->x[5] = code_for(1);
+    heat(GROUP_STORES);
+    for (unsigned v = 1; v < 5; v++) {
+        assert_int_equal(run_at(PAGE_A + 24), EC_SVC);
+        assert_int_equal(box->cpu->x[6], v);
+        box->cpu->x[5] = code_for(v + 1);
+        assert_int_equal(once(GROUP_STORES), EC_SVC);
+    }
+    heat(GROUP_STORES);
+    assert_int_equal(run_at(PAGE_A + 24), EC_SVC);
+    assert_int_equal(box->cpu->x[6], 5);
+}
+
+static void test_group_watched(void **state)
+{
+    for (unsigned i = 0; i < N_GROUP; i++) {
+        CpuWatch watch = { WINDOW + group_offset[i], 8, CPU_WATCH_READ }, hit;
+        uint64_t used;
+
+        heat(GROUP_LOADS);
+        cpu_watch_insert(box->engine, &watch);
+        box->cpu->x[0] = 1;
+        a64_box_enter(box, 0, BOX_CODE + GROUP_LOADS);
+        assert_int_equal(cpu_run(&box->cpu->cpu, clock_now(box->clock), 100, &used), CPU_STOP_BREAK);
+        assert_int_equal(used, i);
+        assert_int_equal(box->cpu->pc, BOX_CODE + GROUP_LOADS + 4 * i);
+        assert_true(cpu_watch_hit(&box->cpu->cpu, &hit));
+        assert_int_equal(hit.va, watch.va);
+        cpu_watch_remove(box->engine, &watch);
+    }
+}
+
+/* The slow path of an access between two of a group fills the tables, which takes entries out of them. */
+static void test_group_between(void **state)
+{
+    enum { SAME_ENTRY = 8192 * 0x1000 }; /* as many pages as a table has */
+    uint64_t other = BOX_CODE; /* in a block of its own */
+
+    le64_put(host(PAGE_A) + 24, 0xeeee);
+    box->cpu->x[2] = WINDOW + 0x1000;
+    heat(GROUP_BETWEEN);
+    for (unsigned i = 0; i < 8; i++) {
+        box->cpu->x[5] = 0;
+        box->cpu->x[2] = i % 2 == 0 ? WINDOW + 0x1000 : other;
+        flush(1);
+        assert_int_equal(once(GROUP_BETWEEN), EC_SVC);
+        assert_int_equal(box->cpu->x[3], 0xaaaa);
+        assert_int_equal(box->cpu->x[5], 0xeeee);
+    }
+    box->cpu->x[5] = 0;
+    box->cpu->x[2] = WINDOW + SAME_ENTRY;
+    assert_abort(GROUP_BETWEEN, WINDOW + SAME_ENTRY + OFFSET);
+    assert_int_equal(box->cpu->x[5], 0);
+}
+
+static void test_groups_many(void **state)
+{
+    static const unsigned base[] = { 1, 2, 8, 9, 10 };
+    static const unsigned to[3][5] = { { 3, 4, 5, 6, 7 }, { 11, 12, 13, 14, 15 }, { 16, 17, 19, 20, 21 } };
+
+    for (unsigned i = 0; i < PAGES * 0x1000; i += 8) {
+        le64_put(host(PAGE_A) + i, 1000 + i);
+    }
+    for (unsigned missing = 0; missing < 6; missing++) { /* the base whose page is not there; 5: none */
+        for (unsigned i = 0; i < 5; i++) {
+            box->cpu->x[base[i]] = WINDOW + i * 0x1100;
+        }
+        assert_int_equal(run(GROUPS_MANY, WINDOW, HOT), EC_SVC);
+        if (missing < 5) {
+            map(missing, 0);
+        }
+        assert_int_equal(run(GROUPS_MANY, WINDOW, 1), missing < 5 ? EC_ABORT : EC_SVC);
+        for (unsigned i = 0; i < 5; i++) {
+            for (unsigned k = 0; k < 3; k++) {
+                assert_int_equal(box->cpu->x[to[k][i]], 1000 + i * 0x1100 + group_offset[k]);
+            }
+        }
+        map(missing, (PAGE_A + missing * 0x1000) | PAGE);
+    }
+}
+
 /* No address hits an empty slot: those of a region's first run. */
 static void test_first_access(void **state)
 {
@@ -404,6 +634,8 @@ int main(void)
         CASE(test_first_access),    CASE(test_span),              CASE(test_span_write_protected),
         CASE(test_span_owned_by_another), CASE(test_code_appears_in_span),
         CASE(test_shared_with_loads), CASE(test_shared_with_shorter), CASE(test_base_in_another_page),
+        CASE(test_group_at_end),    CASE(test_group_code_appears), CASE(test_group_watched),
+        CASE(test_group_between),   CASE(test_groups_many),   CASE(test_group_walks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,22 +1,14 @@
 /*
  * Memory accesses, with the TLB's hit path inline; guards; and calls of helpers. The check is one compare: address
  * minus the entry's tag must not be above 4096 minus the bytes accessed, which refuses another page, an empty entry and
- * an access that leaves the page alike. In regions it is done first with a PageSlot, whose place is known.
+ * an access that leaves the page alike. In regions it is done first with a PageSlot, whose place is known, and once for
+ * accesses that belong together (group.c).
  */
 #include "cpu/jit/jit_int.h"
 
 enum { MAX_DISP = 1024 };
 
 _Static_assert(sizeof(TlbEntry) == 16, "the index is scaled by a shift");
-
-/* An access as it is emitted: its address is base + disp; base is rax when it had to be made. */
-typedef struct Reach {
-    X86Reg   base;
-    int32_t  disp;
-    unsigned bytes;
-    bool     write;
-    Cold    *cold;
-} Reach;
 
 /* @far: any offset will do, not just a small one. */
 static X86Reg emit_address(Gen *g, unsigned i, unsigned bytes, bool far, int32_t *disp)
@@ -78,7 +70,8 @@ static void emit_compare(Gen *g, X86Reg tlb, X86Reg from, X86Reg base, int32_t e
     }
     asm_shift_ri(&g->as, SH_SHR, false, RDI, PAGE_BITS - 4);
     asm_alu_ri(&g->as, ALU_AND, false, RDI, (TLB_ENTRIES - 1) << 4);
-    asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_INDEX(tlb, RDI, 0, table_of(write)));
+    asm_alu_rm(&g->as, ALU_SUB, true, RDX,
+               X86_INDEX(tlb, RDI, 0, table_of(write) + (int32_t)offsetof(TlbEntry, tag)));
     asm_alu_ri(&g->as, ALU_CMP, true, RDX, PAGE_SIZE - end);
 }
 
@@ -88,45 +81,92 @@ static void emit_addend(Gen *g, X86Reg tlb, bool write)
              X86_INDEX(tlb, RDI, 0, table_of(write) + (int32_t)offsetof(TlbEntry, addend)));
 }
 
-static void keep_reach(const Reach *r)
+/*
+ * A load that leads to the next one's address waits for an addition of three a cycle longer than for one of two
+ * (Zen 5); this one, into rcx, is done beside the search.
+ */
+static void sum_early(Gen *g, Reach *r)
 {
-    r->cold->access.base = r->base;
-    r->cold->access.disp = r->disp;
-    r->cold->access.bytes = r->bytes;
-    r->cold->access.write = r->write;
+    if (r->disp != 0) {
+        asm_lea(&g->as, true, RCX, X86_AT(r->base, r->disp));
+        r->base = RCX;
+        r->disp = 0;
+    }
 }
 
-/* The base may be in another page than the access: a frame or an object that lies across pages. */
-static void miss_base(Gen *g, Cold *c)
-{
-    AsmLabel slow = ASM_LABEL;
+/* ---- out of line: one by one ---- */
 
-    emit_sum(g, RDX, c->access.base, c->access.disp);
-    emit_compare(g, c->access.tlb, RDX, RDX, (int32_t)c->access.bytes, c->access.write);
-    asm_jcc(&g->as, CC_A, &slow);
-    emit_addend(g, c->access.tlb, c->access.write);
-    asm_jmp(&g->as, &c->resume);
+/* Whether @bytes from @disp off the base may be reached; the host's address of that is in rdi + base then. */
+static void check_again(Gen *g, const Reach *r, X86Reg base, int32_t disp, unsigned bytes, AsmLabel *fail)
+{
+    emit_sum(g, RDX, base, disp);
+    emit_compare(g, r->tlb, RDX, RDX, (int32_t)bytes, r->write);
+    asm_jcc(&g->as, CC_A, fail);
+}
+
+/* The access without its group. @whole: as a Host says where it is. Behind it: where that fails. */
+static void check_alone(Gen *g, Cold *c, X86Reg base, bool whole)
+{
+    const Reach *r = &c->access;
+    AsmLabel     slow = ASM_LABEL;
+
+    check_again(g, r, base, r->disp, r->bytes, &slow);
+    emit_addend(g, r->tlb, r->write);
+    if (whole) {
+        asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
+    }
+    asm_jmp(&g->as, &c->alone);
     asm_bind(&g->as, &slow);
+}
+
+/* The check for a group failed, if the access leads one. */
+static void miss_group(Gen *g, Cold *c)
+{
+    if (c->host.group != 0) {
+        hosts_set_none(g, host_bit(&c->host));
+        check_alone(g, c, c->access.base, false);
+    }
+}
+
+/* ---- by the table, in line ---- */
+
+/* Whether the check is of the base, with what is off it left to the limit. */
+static bool is_near(const Reach *r) { return r->low >= 0 && r->low + (int32_t)r->range <= MAX_DISP; }
+
+/* The base may be in another page than the access: a frame or an object that lies across pages. */
+static void miss_table(Gen *g, Cold *c)
+{
+    const Reach *r = &c->access;
+    AsmLabel     fail = ASM_LABEL;
+
+    if (is_near(r) && r->low != 0) {
+        check_again(g, r, r->base, r->low, r->range, &fail);
+        emit_addend(g, r->tlb, r->write);
+        asm_jmp(&g->as, &c->resume);
+        asm_bind(&g->as, &fail);
+    }
+    miss_group(g, c);
 }
 
 /* Leaves the host address of the base in rdi + base; rdx is lost, and rcx for another space than 0. Code that runs
  * seldom leaves it to C when only the base is in another page. */
-static void emit_by_table(Gen *g, IrMem m, const Reach *r)
+static void emit_by_table(Gen *g, IrMem m, Reach *r, Cold *c)
 {
-    X86Reg tlb = R14;
-
     if (m.space != 0) {
-        tlb = RCX;
+        r->tlb = RCX;
         asm_load(&g->as, 3, false, true, RCX, gen_mem((int32_t)(offsetof(Cpu, tlb) + m.space * sizeof(CpuTlb *))));
     }
-    emit_compare(g, tlb, r->base, r->base, r->disp + (int32_t)r->bytes, r->write);
-    asm_jcc(&g->as, CC_A, &r->cold->from);
-    emit_addend(g, tlb, r->write);
-    if (g->region && r->disp != 0) {
-        asm_bind(&g->as, &r->cold->resume);
-        r->cold->first = miss_base;
-        r->cold->access.tlb = tlb;
-        keep_reach(r);
+    if (is_near(r)) {
+        emit_compare(g, r->tlb, r->base, r->base, r->low + (int32_t)r->range, r->write);
+    } else {
+        emit_sum(g, RDX, r->base, r->low);
+        emit_compare(g, r->tlb, RDX, RDX, (int32_t)r->range, r->write);
+    }
+    asm_jcc(&g->as, CC_A, &c->from);
+    emit_addend(g, r->tlb, r->write);
+    if (g->region) {
+        asm_bind(&g->as, &c->resume);
+        c->first = miss_table;
     }
 }
 
@@ -141,15 +181,19 @@ typedef struct SlotKind {
     uint8_t bytes, first, n;
 } SlotKind;
 
-static const SlotKind slot_kinds[2][3] = {
-    { { 8, 0, 120 }, { 16, 120, 28 }, { 64, 148, 12 } },
-    { { 8, 160, 64 }, { 16, 224, 20 }, { 64, 244, 12 } },
+static const SlotKind slot_kinds[2][JIT_SLOT_KINDS / 2] = {
+    { { 8, 0, 72 }, { 16, 72, 24 }, { 32, 96, 24 }, { 64, 120, 24 }, { 128, 144, 16 } },
+    { { 8, 160, 36 }, { 16, 196, 18 }, { 32, 214, 16 }, { 64, 230, 14 }, { 128, 244, 12 } },
 };
 
 _Static_assert(244 + 12 == PAGE_SLOTS && JIT_SLOT_KINDS == sizeof(slot_kinds) / sizeof(slot_kinds[0][0]),
                "the kinds share the slots of a context");
+_Static_assert(GROUP_BYTES == 128, "the last kind serves all groups");
 
-static unsigned size_kind(unsigned bytes) { return bytes <= 8 ? 0 : bytes <= 16 ? 1 : 2; }
+static unsigned size_kind(unsigned bytes)
+{
+    return bytes <= 8 ? 0 : bytes <= 16 ? 1 : bytes <= 32 ? 2 : bytes <= 64 ? 3 : 4;
+}
 
 /* Accesses off one base are likely to stay in one page; others get slots of their own. */
 static uint32_t choose_slot(Gen *g, const Address *a, unsigned size, bool write)
@@ -177,9 +221,9 @@ static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 {
     Jit     *j = g->j;
     uint32_t id = j->n_slots;
-    unsigned size = size_kind(r->bytes);
+    unsigned size = size_kind(r->range);
 
-    g_assert(r->bytes <= slot_kinds[r->write][size].bytes);
+    g_assert(r->range <= slot_kinds[r->write][size].bytes);
     j->n_slots += j->n_slots < j->max_slots - 1;
     g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
     j->slot[id] = (JitSlot){
@@ -196,59 +240,126 @@ static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 /* Where an access missed its slot, or has left it: by the table. */
 static void miss_slot(Gen *g, Cold *c)
 {
-    JitSlot *s = &g->j->slot[c->access.slot];
-    AsmLabel slow = ASM_LABEL;
+    const Reach *r = &c->access;
+    JitSlot     *s = &g->j->slot[r->slot];
+    AsmLabel     fail = ASM_LABEL;
 
     s->cold = g->as.p;
-    emit_sum(g, RDX, c->access.base, c->access.disp);
-    emit_compare(g, R14, RDX, RDX, (int32_t)c->access.bytes, c->access.write);
-    asm_jcc(&g->as, CC_A, &slow);
-    asm_mov_ri(&g->as, RCX, c->access.slot);
+    check_again(g, r, r->base, r->low, r->range, &fail);
+    asm_mov_ri(&g->as, RCX, r->slot);
     s->keep = g->as.p;
-    asm_call_to(&g->as, c->access.write ? g->j->keep_write : g->j->keep_read);
-    emit_addend(g, R14, c->access.write);
+    asm_call_to(&g->as, r->write ? g->j->keep_write : g->j->keep_read);
+    emit_addend(g, R14, r->write);
     asm_jmp(&g->as, &c->resume);
-    asm_bind(&g->as, &slow);
+    asm_bind(&g->as, &fail);
+    miss_group(g, c);
 }
 
 /* As emit_by_table(), without waiting for the address. */
-static void emit_by_slot(Gen *g, unsigned first, const Reach *r)
+static void emit_by_slot(Gen *g, unsigned first, Reach *r, Cold *c)
 {
-    uint32_t id = new_slot(g, first, r);
-    JitSlot *s = &g->j->slot[id];
+    r->slot = new_slot(g, first, r);
+
+    JitSlot *s = &g->j->slot[r->slot];
     int32_t  at = (int32_t)s->offset;
-    Cold    *c = r->cold;
 
     s->hot = g->as.p;
-    emit_sum(g, RDX, r->base, r->disp);
+    emit_sum(g, RDX, r->base, r->low);
     asm_alu_rm(&g->as, ALU_SUB, true, RDX, X86_AT(R14, at + (int32_t)offsetof(PageSlot, tag)));
     asm_alu_rm(&g->as, ALU_CMP, true, RDX, X86_AT(R14, at + (int32_t)offsetof(PageSlot, limit)));
     asm_jcc(&g->as, CC_AE, &c->from);
     asm_load(&g->as, 3, false, true, RDI, X86_AT(R14, at + (int32_t)offsetof(PageSlot, addend)));
     asm_bind(&g->as, &c->resume);
     c->first = miss_slot;
-    c->access.slot = id;
-    keep_reach(r);
+}
+
+/* ---- by what an access before it found ---- */
+
+/* The check of the group does not hold: the access's own. */
+static void miss_host(Gen *g, Cold *c)
+{
+    const JitPlace *p = &g->j->site[c->site].a;
+    X86Reg          base = p->kind == AT_MEM ? RAX : (X86Reg)p->reg;
+
+    if (p->kind == AT_MEM) {
+        asm_load(&g->as, (unsigned)__builtin_ctz(ir_type_bits(p->type) / 8), false, true, RAX, gen_mem(p->v));
+    }
+    check_alone(g, c, base, true);
+}
+
+static X86Mem emit_by_host(Gen *g, Host *h, const Reach *r, Cold *c)
+{
+    if (h->reg != X86_NO_REG) {
+        asm_mov_rr(&g->as, true, RDI, h->reg);
+    } else {
+        asm_load(&g->as, 3, false, true, RDI, host_temp(h->temp));
+    }
+    asm_test_rr(&g->as, true, RDI, RDI);
+    asm_jcc(&g->as, CC_E, &c->from);
+    asm_bind(&g->as, &c->alone);
+    c->first = miss_host;
+    c->access = *r;
+    if (g->group[h->group - 1].last == g->at) {
+        host_give(g, h);
+    }
+    return X86_AT(RDI, r->disp);
+}
+
+/* The host's address of the base, for those that follow. rcx is lost. */
+static void keep_host(Gen *g, const Host *h, X86Reg base)
+{
+    X86Reg d = h->reg != X86_NO_REG ? h->reg : RCX;
+
+    asm_lea(&g->as, true, d, X86_INDEX(base, RDI, 0, 0));
+    if (h->reg == X86_NO_REG) {
+        asm_store(&g->as, 3, host_temp(h->temp), d);
+    }
+}
+
+/* ---- an access ---- */
+
+/* In rdi and a register; what is checked is the whole group that the access leads, if any. */
+static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, Cold *c)
+{
+    const Host *h = host_take(g);
+
+    r->base = emit_address(g, first, m.align ? MAX_DISP : r->bytes, slot || h != NULL, &r->disp);
+    r->low = r->disp;
+    r->range = r->bytes;
+    if (h != NULL) {
+        r->low = (int32_t)g->group[h->group - 1].low;
+        r->range = (unsigned)g->group[h->group - 1].bytes;
+        c->host = *h;
+    }
+    if (m.align && m.size_log2 != 0) {
+        asm_test_ri(&g->as, false, r->base, (1 << m.size_log2) - 1);
+        asm_jcc(&g->as, CC_NE, &c->from);
+    }
+    if (slot) {
+        emit_by_slot(g, first, r, c);
+    } else {
+        emit_by_table(g, m, r, c);
+    }
+    c->access = *r;
+    if (h != NULL) {
+        keep_host(g, h, r->base);
+        asm_bind(&g->as, &c->alone);
+    }
+    if (g->region && !slot && m.space == 0 && !r->write) {
+        sum_early(g, r);
+    }
+    return X86_INDEX(r->base, RDI, 0, r->disp);
 }
 
 /* The access at @first: where it is in the host's memory. */
 static X86Mem emit_reach(Gen *g, unsigned first, IrMem m, unsigned bytes, bool write, uint32_t site, Cold **cold)
 {
     bool  slot = g->region && m.space == 0 && !m.align && !jit_is_scattered(g->j, insn_pa(g));
-    Reach r = { .bytes = bytes, .write = write, .cold = gen_cold(g, site) };
+    Reach r = { .disp = (int32_t)g->addr[first].offset, .bytes = bytes, .write = write, .tlb = R14 };
+    Cold *c = *cold = gen_cold(g, site);
+    Host *h = host_of(g);
 
-    r.base = emit_address(g, first, m.align ? MAX_DISP : bytes, slot, &r.disp);
-    if (m.align && m.size_log2 != 0) {
-        asm_test_ri(&g->as, false, r.base, (1 << m.size_log2) - 1);
-        asm_jcc(&g->as, CC_NE, &r.cold->from);
-    }
-    if (slot) {
-        emit_by_slot(g, first, &r);
-    } else {
-        emit_by_table(g, m, &r);
-    }
-    *cold = r.cold;
-    return X86_INDEX(r.base, RDI, 0, r.disp);
+    return h != NULL ? emit_by_host(g, h, &r, c) : emit_check(g, first, m, slot, &r, c);
 }
 
 /* ---- sites ---- */

@@ -177,8 +177,6 @@ static void fuse_rounds(Gen *g, const IrNode *n)
     }
 }
 
-static bool is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
-
 /* Two plain accesses of one kind and size, the second right above the first. */
 static bool is_pair(const Gen *g, unsigned i, unsigned j)
 {
@@ -187,7 +185,7 @@ static bool is_pair(const Gen *g, unsigned i, unsigned j)
     unsigned       ty = n->op == IR_load ? n->type : n->kind;
 
     return m->op == n->op && m->type == n->type && m->kind == n->kind && (ty == IR_I64 || ty == IR_V128) &&
-           is_plain(m->mem) && is_plain(n->mem) && m->mem.sign == n->mem.sign && n->mem.size_log2 >= 2 &&
+           gen_is_plain(m->mem) && gen_is_plain(n->mem) && m->mem.sign == n->mem.sign && n->mem.size_log2 >= 2 &&
            m->mem.size_log2 == n->mem.size_log2 && a->index == 0 && b->index == 0 && a->base == b->base &&
            a->offset == b->offset + (1u << n->mem.size_log2) && a->base != j;
 }
@@ -714,7 +712,7 @@ static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
     return best;
 }
 
-static X86Reg free_gpr(const Gen *g, uint32_t but)
+X86Reg gen_free_gpr(const Gen *g, uint32_t but)
 {
     for (unsigned i = N_GPR; i-- > 0;) {
         if (g->gpr[gpr_order[i]] == REG_FREE && !(but >> gpr_order[i] & 1)) {
@@ -727,8 +725,11 @@ static X86Reg free_gpr(const Gen *g, uint32_t but)
 /* @but: registers that must keep their contents. */
 static X86Reg take_gpr(Gen *g, uint32_t but)
 {
-    X86Reg r = free_gpr(g, but);
+    X86Reg r = gen_free_gpr(g, but);
 
+    if (r == X86_NO_REG) {
+        r = host_yield(g, but);
+    }
     if (r == X86_NO_REG) {
         IrRef v = victim(g, g->gpr, g->lock_gpr);
 
@@ -1162,7 +1163,8 @@ Cold *gen_cold(Gen *g, uint32_t id)
         g->failed = true;
     }
 
-    *c = (Cold){ .from = ASM_LABEL, .back = ASM_LABEL, .resume = ASM_LABEL, .site = id };
+    *c = (Cold){ .from = ASM_LABEL, .back = ASM_LABEL, .resume = ASM_LABEL, .alone = ASM_LABEL, .site = id,
+                 .hosts = hosts_now(g) };
     return c;
 }
 
@@ -1182,6 +1184,12 @@ void gen_call_for(Gen *g, const void *routine, uint32_t id)
 
 void gen_call(Gen *g, uint32_t id) { gen_call_for(g, g->j->slow, id); }
 
+/* Other sites that come back here are of operations and helpers that see no more than their operands. */
+static bool may_change_tables(const JitSite *s)
+{
+    return s->kind == SITE_LOAD || s->kind == SITE_STORE || s->kind == SITE_GUARD;
+}
+
 /* Slow paths of all parts, after the last one. */
 static void emit_cold(Gen *g)
 {
@@ -1193,6 +1201,9 @@ static void emit_cold(Gen *g)
             c->first(g, c);
         }
         gen_call(g, c->site);
+        if (may_change_tables(&g->j->site[c->site])) {
+            hosts_set_none(g, c->hosts);
+        }
         asm_jmp(&g->as, &c->back);
     }
     g->n_cold = 0;
@@ -1248,8 +1259,8 @@ static void emit_get(Gen *g, const IrNode *n)
         const JitPin *p = &g->code->pin[g->pin_of[reg]];
 
         v = (Value){ .kind = p->vector ? AT_XMM : AT_GPR, .reg = p->host };
-    } else if (g->uses[r] > 1 && ir_type_is_int(n->type) && free_gpr(g, 0) != X86_NO_REG) {
-        v = (Value){ .kind = AT_GPR, .reg = free_gpr(g, 0), .own = true, .canon = true };
+    } else if (g->uses[r] > 1 && ir_type_is_int(n->type) && gen_free_gpr(g, 0) != X86_NO_REG) {
+        v = (Value){ .kind = AT_GPR, .reg = gen_free_gpr(g, 0), .own = true, .canon = true };
         asm_load(&g->as, width_log2(n->type), false, true, (X86Reg)v.reg, gen_mem(guest_offset(g, reg)));
         set_value(g, r, v);
         return;
@@ -1529,6 +1540,9 @@ static void emit_node(Gen *g, const IrNode *n)
         emit_access(g, n);
         break;
     case IR_call:
+        if ((n->helper->effects & ~IR_STATUS) != IR_PURE) {
+            host_give_all(g);
+        }
         if (!emit_helper(g, n)) {
             emit_call(g, n);
         }
@@ -1624,9 +1638,10 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->val, 0, n * sizeof(g->val[0]));
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
-    g->temp_busy[0] = 1; /* temp[0] is always zero */
+    g->temp_busy[0] = mask64(1 + GROUP_HOSTS); /* temp[0] is always zero, the next may hold Hosts */
     count_uses(g);
     choose_modes(g);
+    find_groups(g);
     find_unwritten_flags(g);
     find_last_uses(g);
     find_hints(g);

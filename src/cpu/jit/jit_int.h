@@ -207,6 +207,35 @@ typedef struct Address {
 
 enum { REG_FREE = 0, REG_PINNED = 0xffff, REG_NEVER = 0xfffe };
 
+/* Accesses of a part off one base that are checked together (group.c). */
+typedef struct Group {
+    IrRef    base;
+    bool     write;
+    int64_t  low;   /* of their bytes the first, off the base, */
+    int64_t  bytes; /* and how many there are from there */
+    unsigned last;  /* the last one's node */
+} Group;
+
+enum { GROUPS = 255, GROUP_BYTES = 128, GROUP_HOSTS = 4 };
+
+/* The host's address of a group's base; 0: it was not checked, or is stale. */
+typedef struct Host {
+    uint8_t group; /* 1 + its index; 0: none */
+    uint8_t temp;  /* its temporary, */
+    X86Reg  reg;   /* where it is when this is X86_NO_REG */
+} Host;
+
+/* An access as it is emitted: its address is base + disp; base is rax when it had to be made. What is checked are
+ * @range bytes from base + low: more than its own when it leads a group. */
+typedef struct Reach {
+    X86Reg   base;
+    int32_t  disp, low;
+    unsigned bytes, range;
+    bool     write;
+    X86Reg   tlb;  /* the context */
+    uint32_t slot; /* index of its JitSlot, if it has one */
+} Reach;
+
 /* Code that is emitted after the hot path: a call of C. */
 typedef struct Cold {
     AsmLabel from, back;
@@ -215,14 +244,10 @@ typedef struct Cold {
     AsmLabel resume; /* where that may lead instead */
     X86Xmm   value;
     uint8_t  shape;
-    struct {           /* of an access: */
-        uint32_t slot; /* index of its JitSlot, if it uses a PageSlot */
-        X86Reg   tlb;  /* else: which context it asks */
-        X86Reg   base; /* the address */
-        int32_t  disp;
-        unsigned bytes;
-        bool     write;
-    } access;
+    uint32_t hosts;   /* Hosts that C makes stale: a bit for each register, and from bit 16 for each temporary */
+    Reach    access;
+    Host     host;    /* of the group that it leads */
+    AsmLabel alone;   /* where an access goes on that the group's check does not hold for */
 } Cold;
 
 typedef enum FuseMode {
@@ -269,7 +294,7 @@ typedef struct SlotUser {
     uint32_t offset;
 } SlotUser;
 
-enum { SLOT_USERS = 16, JIT_SLOT_KINDS = 6 };
+enum { SLOT_USERS = 16, JIT_SLOT_KINDS = 10 };
 
 typedef struct Gen {
     Jit     *j;
@@ -318,6 +343,10 @@ typedef struct Gen {
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
     Value    val[IR_MAX_NODES];
     Address  addr[IR_MAX_NODES];
+    uint8_t  group_of[IR_MAX_NODES]; /* 1 + index of an access's group; 0: none */
+    Group    group[GROUPS];
+    unsigned n_groups;
+    Host     host[GROUP_HOSTS]; /* those that are kept now */
     uint16_t alias_head[IR_MAX_REGS], alias_next[IR_MAX_NODES]; /* values that lie in a guest register */
     uint16_t gpr[16], xmm[16]; /* root that owns it, or REG_ */
     uint64_t temp_busy[CPU_TEMPS / 64];
@@ -348,6 +377,7 @@ static inline uint64_t gen_const(const Gen *g, IrRef r) { return gen_node(g, r)-
 static inline bool gen_is_64(const Gen *g, IrRef r) { return gen_node(g, r)->type == IR_I64; }
 static inline bool fits_i32(uint64_t v) { return (uint64_t)(int64_t)(int32_t)v == v; }
 static inline X86Mem gen_mem(int32_t off) { return X86_AT(RBP, off); }
+static inline bool gen_is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
 
 static inline bool gen_is_vector(IrType ty) { return ty == IR_I128 || ty == IR_V64 || ty == IR_V128; }
 
@@ -395,6 +425,27 @@ void   gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d);
 /* gen_reserve_gpr - a register for something that is no value, until gen_return_gpr(). False: none is left. */
 bool gen_reserve_gpr(Gen *g, X86Reg *r);
 void gen_return_gpr(Gen *g, X86Reg r);
+
+/* gen_free_gpr - one that nothing is in and that is not in @but, or X86_NO_REG. */
+X86Reg gen_free_gpr(const Gen *g, uint32_t but);
+
+/* find_groups - of the part, once it is known which accesses are made. */
+void find_groups(Gen *g);
+/* host_of - the host's address of the current access's base, from one before it; NULL: there is none. */
+Host *host_of(Gen *g);
+/* host_take - a place for that, for accesses that follow; NULL: there are none, or too many. */
+Host *host_take(Gen *g);
+void  host_give(Gen *g, Host *h);
+/* host_give_all - before what may change the tables. */
+void host_give_all(Gen *g);
+/* host_yield - a register not in @but that one was in, or X86_NO_REG. */
+X86Reg host_yield(Gen *g, uint32_t but);
+/* host_temp - where it is when it is not in a register. */
+X86Mem host_temp(unsigned temp);
+/* hosts_now - those that are kept, as in Cold.hosts; hosts_set_none - what makes them stale. */
+uint32_t host_bit(const Host *h);
+uint32_t hosts_now(const Gen *g);
+void     hosts_set_none(Gen *g, uint32_t set);
 
 /* gen_site - a new site for the current node with the operands' places as they are now. */
 JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id);
