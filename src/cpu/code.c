@@ -585,9 +585,7 @@ static void add_indirect(Cpu *cpu, Region *r, uint64_t key)
     const CodePage *page = code_page_find(cpu->engine, r->source.pa);
 
     for (const CpuBlock *b = page->blocks; b != NULL; b = b->next_page) {
-        const Source s = part_source(r, b->pc, key);
-
-        if (b->key == key && lookup(cpu->engine, &s) == b) {
+        if (b->key == key && !b->dead && b->guarded == r->source.guarded) {
             add_by_address(cpu, r, b->pc, key);
         }
     }

@@ -60,6 +60,8 @@ struct IrBlock {
     bool         exited;
     bool         ends;      /* a helper with IR_ENDS was called */
     uint64_t     returns;   /* where the call that is the exit comes back to; 0: it is none */
+    unsigned     n_state;   /* after ir_optimize(): */
+    IrRef        state[IR_MAX_NODES]; /* nodes that ir_op_is_state(), in order */
     IrNode       node[IR_MAX_NODES];
 };
 
@@ -69,7 +71,8 @@ typedef enum IrClass { IR_CLASS_PURE, IR_CLASS_CMP, IR_CLASS_WIDE, IR_CLASS_TYPE
 typedef struct IrOpInfo {
     const char *name;
     uint8_t args;
-    uint8_t cls; /* IrClass */
+    uint8_t cls;   /* IrClass */
+    bool    state; /* reads or writes guest registers, or may look at them */
 } IrOpInfo;
 
 extern const IrOpInfo ir_op_info[IR_ALL_OPS];
@@ -77,6 +80,7 @@ extern const uint16_t ir_type_info[IR_N_TYPES]; /* bits */
 
 static inline IrClass  ir_op_class(unsigned op) { return (IrClass)ir_op_info[op].cls; }
 static inline unsigned ir_op_args(unsigned op) { return ir_op_info[op].args; }
+static inline bool     ir_op_is_state(unsigned op) { return ir_op_info[op].state; }
 const char *ir_op_name(unsigned op);
 const char *ir_type_name(IrType ty);
 

@@ -332,7 +332,7 @@ void ir_print(const IrBlock *b, FILE *out);
 /* ir_verify - types, single assignment, the fault-before-put rule, exactly one exit. @why gets a sentence. */
 bool ir_verify(const IrBlock *b, char *why, size_t why_len);
 
-/* ir_optimize - all passes of passes.h in order; in debug builds the verifier runs after each. */
+/* ir_optimize - all passes of passes.h in order; in debug builds the verifier runs after each. Lists IrBlock.state. */
 void ir_optimize(IrBlock *b);
 
 #endif

@@ -32,6 +32,18 @@ static void check(const IrBlock *b, const char *after)
 #endif
 }
 
+/* Many analyses look at these only. No branch depends on the node: it would be mispredicted. */
+static void list_state(IrBlock *b)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 1; i < b->n; i++) {
+        b->state[n] = (IrRef)i;
+        n += ir_op_is_state(b->node[i].op);
+    }
+    b->n_state = n;
+}
+
 void ir_optimize(IrBlock *b)
 {
     check(b, "the front end");
@@ -39,4 +51,5 @@ void ir_optimize(IrBlock *b)
         passes[i].run(b);
         check(b, passes[i].name);
     }
+    list_state(b);
 }

@@ -69,34 +69,98 @@ static unsigned operands(const Gen *g, unsigned i, IrRef out[3])
     return count;
 }
 
+/* What to do with a node, by its operation: analyses test this where they would else guess wrong at many branches. */
+enum {
+    OP_SILENT = 1, /* never becomes code */
+    OP_SHAPED = 2, /* find_lazy_flags() and choose_modes() look at it */
+    OP_STAYS = 4,  /* without uses, too */
+    OP_ASKED = 8,  /* count_uses() looks at it */
+};
+
+static const uint8_t op_traits[IR_ALL_OPS] = {
+    [IR_NOP] = OP_SILENT,
+    [IR_const] = OP_SILENT,
+    [IR_trunc] = OP_SHAPED,
+    [IR_zext] = OP_SHAPED,
+    [IR_vlow] = OP_SHAPED,
+    [IR_select] = OP_SHAPED,
+    [IR_shl] = OP_SHAPED,
+    [IR_shr] = OP_SHAPED,
+    [IR_sar] = OP_SHAPED,
+    [IR_flags] = OP_SHAPED,
+    [IR_flags_pack] = OP_SHAPED,
+    [IR_flags_unpack] = OP_SHAPED,
+    [IR_flags_select] = OP_SHAPED,
+    [IR_flags_cond] = OP_ASKED,
+    [IR_put] = OP_STAYS | OP_ASKED,
+    [IR_load] = OP_SHAPED | OP_STAYS | OP_ASKED,
+    [IR_store] = OP_SHAPED | OP_STAYS | OP_ASKED,
+    [IR_call] = OP_SHAPED,
+    [IR_guard] = OP_STAYS,
+    [IR_insn] = OP_STAYS,
+    [IR_exit_jump] = OP_STAYS,
+    [IR_exit_branch] = OP_SHAPED | OP_STAYS,
+    [IR_exit_indirect] = OP_STAYS,
+    [IR_exit_state] = OP_STAYS,
+    [IR_exit_done] = OP_STAYS,
+};
+
 static bool has_effect(const IrNode *n)
 {
-    return n->op == IR_put || n->op == IR_store || n->op == IR_load || n->op == IR_insn || n->op == IR_guard ||
-           ir_is_exit(n->op) || (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
+    return (op_traits[n->op] & OP_STAYS) || (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
 }
 
-/* With addresses, and which uses of flags leave them lazy. */
+/* A memory access's address, or the use of flags by something that leaves them lazy. */
+static void ask(Gen *g, unsigned i, const IrNode *n)
+{
+    if (is_memory(n)) {
+        find_address(g, i);
+    } else if (n->op == IR_flags_cond || (int)n->imm == g->flags_reg) {
+        g->lazy_uses[n->a]++;
+        g->any_flags = true;
+    }
+}
+
+static void count_operands(Gen *g, unsigned i, const IrNode *n)
+{
+    if (is_memory(n)) {
+        g->uses[g->addr[i].base]++;
+        g->uses[g->addr[i].index]++;
+        g->uses[n->b]++;
+    } else {
+        g->uses[n->a]++;
+        g->uses[n->b]++;
+        g->uses[n->c]++;
+    }
+}
+
+/*
+ * With addresses, and which uses of flags leave them lazy. From the last node to the first; what is live is listed from
+ * the ends of the lists down.
+ */
 static void count_uses(Gen *g)
 {
+    unsigned live = g->ir->n, shaped = g->ir->n;
+
     g->any_flags = false;
     for (unsigned i = g->ir->n; i-- > 1;) {
         const IrNode *n = gen_node(g, (IrRef)i);
-        IrRef         refs[3];
+        unsigned      traits = op_traits[n->op];
 
-        if (n->op == IR_NOP || (g->uses[i] == 0 && !has_effect(n))) {
+        if (g->uses[i] == 0 && !has_effect(n)) {
             g->mode[i] = MODE_DEAD;
             continue;
         }
-        if (is_memory(n)) {
-            find_address(g, i);
-        } else if (n->op == IR_flags_cond || (n->op == IR_put && (int)n->imm == g->flags_reg)) {
-            g->lazy_uses[n->a]++;
-            g->any_flags = true;
+        g->live[live - 1] = g->shaped[shaped - 1] = (uint16_t)i;
+        live -= !(traits & OP_SILENT);
+        shaped -= (traits & OP_SHAPED) != 0;
+        if (traits & OP_ASKED) {
+            ask(g, i, n);
         }
-        for (unsigned k = operands(g, i, refs); k-- > 0;) {
-            g->uses[refs[k]]++;
-        }
+        count_operands(g, i, n);
     }
+    g->first_live = live;
+    g->first_shaped = shaped;
 }
 
 /* ---- analysis: aliases and fusion ---- */
@@ -210,14 +274,18 @@ static void join_access(Gen *g, unsigned i)
 
 /* ---- analysis: flags ---- */
 
-static int find_flags_reg(const IrBlock *ir)
+static void find_flags_reg(Gen *g, const IrBlock *ir)
 {
+    if (g->regs == ir->regs) {
+        return; /* of the block before */
+    }
+    g->regs = ir->regs;
+    g->flags_reg = -1;
     for (size_t r = 0; r < ir->n_regs; r++) {
         if (ir->regs[r].type == IR_FLAGS) {
-            return (int)r;
+            g->flags_reg = (int)r;
         }
     }
-    return -1;
 }
 
 /* The sum or difference that an instruction computes beside its flags, with a small constant. */
@@ -244,17 +312,19 @@ static IrRef result_beside(const Gen *g, unsigned i)
 /* Flags that only the flags register and conditions take are computed where they are wanted. */
 static void find_lazy_flags(Gen *g)
 {
-    for (unsigned i = 1; g->any_flags && i < g->ir->n; i++) {
-        if (gen_node(g, (IrRef)i)->op == IR_flags && g->mode[i] == MODE_NORMAL && g->lazy_uses[i] == g->uses[i] &&
-            gen_node(g, (IrRef)i)->c == 0) {
+    for (unsigned k = g->first_shaped; g->any_flags && k < g->ir->n; k++) {
+        unsigned      i = g->shaped[k];
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->lazy_uses[i] != g->uses[i]) {
+            continue;
+        }
+        if (n->op == IR_flags && n->c == 0) {
             g->mode[i] = MODE_LAZY;
             g->lazy_result[i] = result_beside(g, i);
-        }
-        if (gen_node(g, (IrRef)i)->op == IR_flags_unpack && g->mode[i] == MODE_NORMAL &&
-            g->lazy_uses[i] == g->uses[i] &&
-            fp_is_comparison(gen_fp_flags(g, (IrRef)i)) && g->uses[gen_node(g, (IrRef)i)->a] == 1) {
+        } else if (n->op == IR_flags_unpack && fp_is_comparison(gen_fp_flags(g, (IrRef)i)) && g->uses[n->a] == 1) {
             g->mode[i] = MODE_LAZY;
-            g->mode[gen_node(g, (IrRef)i)->a] = MODE_TESTED;
+            g->mode[n->a] = MODE_TESTED;
         }
     }
 }
@@ -271,7 +341,8 @@ static void find_unwritten_flags(Gen *g)
     bool     looked_at = false, at_exit = true;
 
     g->pending = 0;
-    for (unsigned i = g->ir->n - 1; g->any_flags && i > 0; i--) {
+    for (unsigned k = g->any_flags ? g->ir->n_state : 0; k-- > 0;) {
+        unsigned      i = g->ir->state[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
         if (g->mode[i] == MODE_DEAD) {
@@ -302,8 +373,8 @@ static void find_flags_wanted(PartState *part, const IrBlock *ir, int reg)
 {
     part->wants_flags = part->gets_flags = false;
 
-    for (unsigned i = 1; i < ir->n; i++) {
-        const IrNode *n = &ir->node[i];
+    for (unsigned k = 0; k < ir->n_state; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
 
         if ((n->op == IR_get && (int)n->imm == reg) || (n->op == IR_call && sees_registers(n))) {
             part->wants_flags = part->gets_flags = true;
@@ -366,11 +437,12 @@ static uint32_t how_from_pins(const Gen *g)
     if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL || gen_is_const(g, first)) {
         return 0;
     }
-    for (unsigned i = 1; i < g->ir->n; i++) {
-        const IrNode *n = gen_node(g, (IrRef)i);
+    for (unsigned k = 0; k < g->ir->n_state; k++) {
+        IrRef         i = g->ir->state[k];
+        const IrNode *n = gen_node(g, i);
 
         if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
-            at_end[g->pin_of[n->imm]] = n->op == IR_get ? (uint16_t)i : g->root[n->a];
+            at_end[g->pin_of[n->imm]] = n->op == IR_get ? i : g->root[n->a];
         } else if (n->op == IR_call && (n->helper->effects & IR_WRITES)) {
             memset(at_end, 0, sizeof(at_end));
         }
@@ -412,8 +484,10 @@ static bool has_only_conditions(const IrBlock *ir, IrRef flags)
 
 static bool changes_operands(const IrBlock *ir, uint32_t how)
 {
-    for (unsigned i = 1; i < ir->n; i++) {
-        if (ir->node[i].op == IR_put && how_uses(how, ir->regs[ir->node[i].imm].offset)) {
+    for (unsigned k = 0; k < ir->n_state; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
+
+        if (n->op == IR_put && how_uses(how, ir->regs[n->imm].offset)) {
             return true;
         }
     }
@@ -429,8 +503,8 @@ bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known)
     const IrBlock *ir = g->parts[part].ir;
     bool           changed = false, constant = known && !changes_operands(ir, how);
 
-    for (unsigned i = 1; i < ir->n && how != 0; i++) {
-        const IrNode *n = &ir->node[i];
+    for (unsigned k = 0; k < ir->n_state && how != 0; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
 
         if (n->op == IR_put && (int)n->imm == g->flags_reg) {
             return true;
@@ -438,7 +512,7 @@ bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known)
         if (n->op == IR_put) {
             changed |= how_uses(how, ir->regs[n->imm].offset);
         } else if (n->op == IR_get && (int)n->imm == g->flags_reg) {
-            if (!constant || !has_only_conditions(ir, (IrRef)i)) {
+            if (!constant || !has_only_conditions(ir, ir->state[k])) {
                 return false;
             }
         } else if (sees_registers(n) && (n->op == IR_call || changed)) {
@@ -453,8 +527,10 @@ static bool passes_flags(const Gen *g, unsigned part)
 {
     const IrBlock *ir = g->parts[part].ir;
 
-    for (unsigned i = 1; i < ir->n; i++) {
-        if (ir->node[i].op == IR_put && (int)ir->node[i].imm == g->flags_reg) {
+    for (unsigned k = 0; k < ir->n_state; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
+
+        if (n->op == IR_put && (int)n->imm == g->flags_reg) {
             return false;
         }
     }
@@ -470,11 +546,14 @@ uint32_t gen_known_get(const Gen *g, IrRef r)
 
 static void choose_modes(Gen *g)
 {
-    find_lazy_flags(g);
     for (unsigned i = 1; i < g->ir->n; i++) {
+        g->root[i] = (uint16_t)i;
+    }
+    find_lazy_flags(g);
+    for (unsigned k = g->first_shaped; k < g->ir->n; k++) {
+        unsigned      i = g->shaped[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
-        g->root[i] = (uint16_t)i;
         if (g->mode[i] != MODE_NORMAL) {
             continue;
         }
@@ -563,16 +642,14 @@ static void use_at(Gen *g, IrRef root, unsigned i)
     g->last_use[root] = MAX(g->last_use[root], (uint16_t)i);
 }
 
-static bool is_emitted(const Gen *g, unsigned i)
-{
-    unsigned op = gen_node(g, (IrRef)i)->op;
-
-    return (g->mode[i] == MODE_NORMAL || g->mode[i] == MODE_TESTED) && op != IR_const && op != IR_insn;
-}
-
+/* The list of live nodes becomes that of those which are emitted, and of IR_insn. */
 static void find_last_uses(Gen *g)
 {
-    for (unsigned i = 1; g->any_flags && i < g->ir->n; i++) {
+    unsigned emitted = 0;
+
+    for (unsigned s = 0; g->any_flags && s < g->ir->n_state; s++) {
+        unsigned i = g->ir->state[s];
+
         if (g->vanished[i]) { /* flags: the hints come later */
             g->n_operands = 0;
             add_operand(g, gen_node(g, (IrRef)i)->a);
@@ -582,8 +659,13 @@ static void find_last_uses(Gen *g)
         }
     }
     g->n_operands = 0;
-    for (unsigned i = 1; i < g->ir->n; i++) {
-        if (is_emitted(g, i)) {
+    for (unsigned at = g->first_live; at < g->ir->n; at++) {
+        unsigned i = g->live[at];
+        bool     stays = g->mode[i] == MODE_NORMAL || g->mode[i] == MODE_TESTED;
+
+        g->live[emitted] = (uint16_t)i;
+        emitted += stays;
+        if (stays && gen_node(g, (IrRef)i)->op != IR_insn) {
             unsigned from = g->n_operands;
 
             add_operands(g, i);
@@ -594,14 +676,16 @@ static void find_last_uses(Gen *g)
         }
     }
     g->n_node_operands = g->n_operands;
+    g->n_emitted = emitted;
 }
 
 /* ---- analysis: values computed into their guest register ---- */
 
-/* Whether anything between two nodes may look at guest registers. */
+/* Whether anything between a node and number @to of IrBlock.state may look at guest registers. */
 static bool quiet_between(const Gen *g, unsigned from, unsigned to, unsigned reg)
 {
-    for (unsigned i = from + 1; i < to; i++) {
+    while (to-- > 0 && g->ir->state[to] > from) {
+        unsigned      i = g->ir->state[to];
         const IrNode *n = gen_node(g, (IrRef)i);
 
         if (g->mode[i] == MODE_DEAD) {
@@ -631,8 +715,12 @@ static void find_hints(Gen *g)
 {
     uint16_t current[IR_MAX_REGS]; /* the value that lies in each pinned register now */
 
+    if (g->code->n_pins == 0) {
+        return;
+    }
     memset(current, 0, g->ir->n_regs * sizeof(current[0]));
-    for (unsigned i = 1; i < g->ir->n; i++) {
+    for (unsigned k = 0; k < g->ir->n_state; k++) {
+        unsigned      i = g->ir->state[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
         if (g->mode[i] == MODE_DEAD) {
@@ -646,7 +734,7 @@ static void find_hints(Gen *g)
             unsigned at = g->partner[r] > r ? g->partner[r] : r;
 
             current[reg] = 0;
-            if (may_hint(g, r, reg) && (old == 0 || g->last_use[old] <= r) && quiet_between(g, at, i, reg)) {
+            if (may_hint(g, r, reg) && (old == 0 || g->last_use[old] <= r) && quiet_between(g, at, k, reg)) {
                 g->hint[r] = (uint16_t)(reg + 1);
                 g->vanished[i] = true;
                 current[reg] = r;
@@ -1448,15 +1536,18 @@ static bool knows_key(const CpuEngine *e, const IrBlock *ir, const IrNode *n, ui
 
 JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key)
 {
-    JitPart part = { .ir = ir, .pc = pc, .key = key, .exit_key = key };
+    JitPart  part = { .ir = ir, .pc = pc, .key = key, .body_key = key, .exit_key = key };
+    unsigned last = ir->n - 1;
 
-    for (unsigned i = 1; i < ir->n; i++) {
-        if (ir->node[i].op == IR_insn) {
-            part.body_key = part.exit_key;
-        }
-        if (ir->node[i].op == IR_put && !knows_key(e, ir, &ir->node[i], &part.exit_key)) {
-            part.asks_key = true;
-        }
+    while (ir->node[last].op != IR_insn) {
+        last--;
+    }
+    for (unsigned k = 0; k < ir->n_state; k++) {
+        unsigned      i = ir->state[k];
+        const IrNode *n = &ir->node[i];
+
+        part.asks_key |= n->op == IR_put && !knows_key(e, ir, n, &part.exit_key);
+        part.body_key = i < last ? part.exit_key : part.body_key;
     }
     return part;
 }
@@ -1595,14 +1686,14 @@ static void emit_nodes(Gen *g)
 {
     const uint16_t *operand = g->operand;
 
-    for (unsigned i = 1; i < g->ir->n && !g->failed; i++) {
-        const IrNode *n = gen_node(g, (IrRef)i);
+    for (unsigned k = 0; k < g->n_emitted && !g->failed; k++) {
+        const IrNode *n = gen_node(g, g->live[k]);
 
-        g->at = i;
+        g->at = g->live[k];
         if (n->op == IR_insn) {
             g->insn++;
             g->insn_pc = n->imm;
-        } else if (is_emitted(g, i)) {
+        } else {
             emit_with(g, n, operand);
             while (*operand++ != 0) {
             }
@@ -1668,8 +1759,8 @@ static void init_registers(Gen *g)
 /* How much each guest register is used, a part in a loop counts eightfold; and whether there is floating point. */
 static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
 {
-    for (unsigned i = 1; i < ir->n; i++) {
-        const IrNode *n = &ir->node[i];
+    for (unsigned k = 0; k < ir->n_state; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
 
         if (n->op == IR_get || n->op == IR_put) {
             if (g->weight[n->imm] == 0) {
@@ -1737,8 +1828,8 @@ static void choose_pins(Gen *g)
 static void find_pin_uses(const Gen *g, PartState *part, const IrBlock *ir)
 {
     part->reads = part->writes = part->dirty = part->wants = 0;
-    for (unsigned i = 1; i < ir->n; i++) {
-        const IrNode *n = &ir->node[i];
+    for (unsigned k = 0; g->code->n_pins != 0 && k < ir->n_state; k++) {
+        const IrNode *n = &ir->node[ir->state[k]];
 
         if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
             uint32_t bit = 1u << g->pin_of[n->imm];
@@ -1842,7 +1933,7 @@ static void emit_body(Gen *g, unsigned part)
     g->dirty = g->part_state[part].dirty;
     g->flags_now = 0;
     g->flags_in = g->flags_reg >= 0;
-    g->passed = passes_flags(g, part) ? g->part_state[part].how : 0;
+    g->passed = g->part_state[part].how != 0 && passes_flags(g, part) ? g->part_state[part].how : 0;
     if (g->part_state[part].loops && part > 0) {
         asm_align(&g->as, 32);
     }
@@ -1946,7 +2037,7 @@ static void find_shape(Gen *g)
 {
     uint32_t reach[JIT_MAX_PARTS];
 
-    g->flags_reg = find_flags_reg(g->parts[0].ir);
+    find_flags_reg(g, g->parts[0].ir);
     for (unsigned p = 0; p < g->n_parts; p++) {
         g->part_state[p] = (PartState){ .body = ASM_LABEL, .out = ASM_LABEL, .entry = ASM_LABEL,
                                         .n_insns = g->parts[p].ir->n_insns };
@@ -1955,11 +2046,9 @@ static void find_shape(Gen *g)
             find_flags_wanted(&g->part_state[p], g->parts[p].ir, g->flags_reg);
         }
     }
-    for (unsigned round = 0; round < g->n_parts; round++) {
+    for (unsigned q = 0; q < g->n_parts; q++) { /* by way of the parts up to q */
         for (unsigned p = 0; p < g->n_parts; p++) {
-            for (unsigned q = 0; q < g->n_parts; q++) {
-                reach[p] |= reach[p] >> q & 1 ? reach[q] : 0;
-            }
+            reach[p] |= reach[p] >> q & 1 ? reach[q] : 0;
         }
     }
     for (unsigned p = 0; p < g->n_parts; p++) {

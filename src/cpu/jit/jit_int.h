@@ -325,6 +325,9 @@ typedef struct Gen {
     bool     ask_key;
     unsigned insn;     /* index of the current instruction */
     uint64_t insn_pc;
+    uint16_t live[IR_MAX_NODES];     /* without constants, from first_live on; then the n_emitted that become code */
+    uint16_t shaped[IR_MAX_NODES];   /* those whose mode depends on more, from first_shaped on */
+    unsigned first_live, first_shaped, n_emitted;
     uint8_t  mode[IR_MAX_NODES];
     uint16_t uses[IR_MAX_NODES];
     uint16_t last_use[IR_MAX_NODES]; /* by root */
@@ -332,7 +335,8 @@ typedef struct Gen {
     uint16_t hint[IR_MAX_NODES];     /* 1 + guest register that the value is computed into */
     uint16_t partner[IR_MAX_NODES];  /* of a paired access */
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
-    int      flags_reg;  /* the guest's flags register; -1: none */
+    const IrReg *regs;   /* the guest's registers, */
+    int      flags_reg;  /* of which this is the flags register; -1: none */
     bool     flags_in;   /* the flags register is still as the part found it */
     uint32_t passed;     /* how the flags that the part found and leaves follow from pins; 0: there are none such */
     bool     any_flags;  /* the flags register is written, or a condition used */
