@@ -88,33 +88,37 @@ IrType ir_type(const IrBlock *b, IrRef v) { return b->node[v].type; }
 
 /* ---- nodes ---- */
 
-static IrRef append(IrBlock *b, IrNode n)
+/* Written in place: a node that is put together elsewhere and copied waits for its own small stores. */
+static inline IrNode *append(IrBlock *b)
 {
     g_assert(b->n < IR_MAX_NODES); /* IR_FULL leaves room for the longest instruction */
     CHECK(!b->exited);
-    b->node[b->n] = n;
-    return (IrRef)b->n++;
+    return &b->node[b->n++];
 }
+
+static inline IrRef last(const IrBlock *b) { return (IrRef)(b->n - 1); }
 
 IrRef ir_const(IrBlock *b, IrType ty, uint64_t v)
 {
     unsigned bits = ir_type_bits(ty);
 
     CHECK(bits != 0);
-    return append(b, (IrNode){ .op = IR_const, .type = ty, .imm = bits < 64 ? v & ((1ull << bits) - 1) : v });
+    *append(b) = (IrNode){ .op = IR_const, .type = ty, .imm = bits < 64 ? v & ((1ull << bits) - 1) : v };
+    return last(b);
 }
 
 IrRef ir_get(IrBlock *b, unsigned reg)
 {
     CHECK(reg < b->n_regs);
-    return append(b, (IrNode){ .op = IR_get, .type = b->regs[reg].type, .imm = reg });
+    *append(b) = (IrNode){ .op = IR_get, .type = b->regs[reg].type, .imm = reg };
+    return last(b);
 }
 
 void ir_put(IrBlock *b, unsigned reg, IrRef v)
 {
     CHECK(reg < b->n_regs);
     CHECK(b->regs[reg].type == ir_type(b, v));
-    append(b, (IrNode){ .op = IR_put, .imm = reg, .a = v });
+    *append(b) = (IrNode){ .op = IR_put, .imm = reg, .a = v };
 }
 
 IrRef ir_op3(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c, IrRef d)
@@ -123,7 +127,8 @@ IrRef ir_op3(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c, IrRef d)
 
     CHECK(a != 0 && (c != 0) == (ir_op_args(op) >= 2) && (d != 0) == (ir_op_args(op) >= 3));
     CHECK(ir_op_class(op) > IR_CLASS_CMP || (ir_type(b, a) == ty && (c == 0 || ir_type(b, c) == ty)));
-    return append(b, (IrNode){ .op = op, .type = cmp ? IR_I32 : ty, .kind = ty, .a = a, .b = c, .c = d });
+    *append(b) = (IrNode){ .op = op, .type = cmp ? IR_I32 : ty, .kind = ty, .a = a, .b = c, .c = d };
+    return last(b);
 }
 
 IrRef ir_op2(IrBlock *b, IrOp op, IrType ty, IrRef a, IrRef c) { return ir_op3(b, op, ty, a, c, 0); }
@@ -170,32 +175,36 @@ IrRef ir_flags(IrBlock *b, IrFlagsKind kind, IrType ty, IrRef a, IrRef c, IrRef 
     if (kind == IR_FLAGS_LOGIC) {
         c = carry = 0;
     }
-    return append(b, (IrNode){ .op = IR_flags, .type = IR_FLAGS, .kind = kind, .a = a, .b = c, .c = carry });
+    *append(b) = (IrNode){ .op = IR_flags, .type = IR_FLAGS, .kind = kind, .a = a, .b = c, .c = carry };
+    return last(b);
 }
 
 IrRef ir_flags_cond(IrBlock *b, IrCond cond, IrRef flags)
 {
     CHECK(ir_type(b, flags) == IR_FLAGS);
-    return append(b, (IrNode){ .op = IR_flags_cond, .type = IR_I32, .kind = cond, .a = flags });
+    *append(b) = (IrNode){ .op = IR_flags_cond, .type = IR_I32, .kind = cond, .a = flags };
+    return last(b);
 }
 
 IrRef ir_flags_pack(IrBlock *b, IrRef flags)
 {
     CHECK(ir_type(b, flags) == IR_FLAGS);
-    return append(b, (IrNode){ .op = IR_flags_pack, .type = IR_I32, .a = flags });
+    *append(b) = (IrNode){ .op = IR_flags_pack, .type = IR_I32, .a = flags };
+    return last(b);
 }
 
 IrRef ir_flags_unpack(IrBlock *b, IrRef packed)
 {
     CHECK(ir_type(b, packed) == IR_I32);
-    return append(b, (IrNode){ .op = IR_flags_unpack, .type = IR_FLAGS, .a = packed });
+    *append(b) = (IrNode){ .op = IR_flags_unpack, .type = IR_FLAGS, .a = packed };
+    return last(b);
 }
 
 IrRef ir_flags_select(IrBlock *b, IrRef cond, IrRef if_true, IrRef if_false)
 {
     CHECK(ir_type(b, cond) == IR_I32 && ir_type(b, if_true) == IR_FLAGS && ir_type(b, if_false) == IR_FLAGS);
-    return append(b,
-                  (IrNode){.op = IR_flags_select, .type = IR_FLAGS, .a = cond, .b = if_true, .c = if_false});
+    *append(b) = (IrNode){.op = IR_flags_select, .type = IR_FLAGS, .a = cond, .b = if_true, .c = if_false};
+    return last(b);
 }
 
 /* ---- memory and helpers ---- */
@@ -203,30 +212,29 @@ IrRef ir_flags_select(IrBlock *b, IrRef cond, IrRef if_true, IrRef if_false)
 IrRef ir_load(IrBlock *b, IrType ty, IrMem mem, IrRef addr)
 {
     CHECK(ir_type(b, addr) == IR_I64 && ir_type_bits(ty) >= 8u << mem.size_log2);
-    return append(b, (IrNode){ .op = IR_load, .type = ty, .mem = mem, .a = addr });
+    *append(b) = (IrNode){ .op = IR_load, .type = ty, .mem = mem, .a = addr };
+    return last(b);
 }
 
 void ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value)
 {
     CHECK(ir_type(b, addr) == IR_I64 && ir_type(b, value) == ty && ir_type_bits(ty) >= 8u << mem.size_log2);
-    append(b, (IrNode){ .op = IR_store, .kind = ty, .mem = mem, .a = addr, .b = value });
+    *append(b) = (IrNode){ .op = IR_store, .kind = ty, .mem = mem, .a = addr, .b = value };
 }
 
 IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t imm)
 {
     CHECK((a != 0) + (c != 0) + (d != 0) == h->n_args);
     b->ends |= (h->effects & IR_ENDS) != 0;
-    IrRef r =
-        append(b, (IrNode){.op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h});
-
-    return h->ret == IR_VOID ? 0 : r;
+    *append(b) = (IrNode){.op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h};
+    return h->ret == IR_VOID ? 0 : last(b);
 }
 
 void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h)
 {
     CHECK(ir_type(b, v) == IR_I64 && h->ret == IR_VOID && !h->vector &&
           !(h->effects & (IR_WRITES | IR_ENDS | IR_MEM)));
-    append(b, (IrNode){ .op = IR_guard, .a = v, .imm = mask, .helper = h });
+    *append(b) = (IrNode){ .op = IR_guard, .a = v, .imm = mask, .helper = h };
 }
 
 /* ---- marks and exits ---- */
@@ -234,30 +242,32 @@ void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h)
 void ir_insn(IrBlock *b, uint64_t pc)
 {
     CHECK(!b->ends);
-    append(b, (IrNode){ .op = IR_insn, .imm = pc });
+    *append(b) = (IrNode){ .op = IR_insn, .imm = pc };
     b->n_insns++;
 }
 
-static void append_exit(IrBlock *b, IrNode n)
+static inline IrNode *append_exit(IrBlock *b)
 {
-    append(b, n);
+    IrNode *n = append(b);
+
     b->exited = true;
+    return n;
 }
 
-void ir_exit_jump(IrBlock *b, uint64_t pc) { append_exit(b, (IrNode){ .op = IR_exit_jump, .imm = pc }); }
-void ir_exit_state(IrBlock *b, uint64_t pc) { append_exit(b, (IrNode){ .op = IR_exit_state, .imm = pc }); }
-void ir_exit_done(IrBlock *b) { append_exit(b, (IrNode){ .op = IR_exit_done }); }
+void ir_exit_jump(IrBlock *b, uint64_t pc) { *append_exit(b) = (IrNode){ .op = IR_exit_jump, .imm = pc }; }
+void ir_exit_state(IrBlock *b, uint64_t pc) { *append_exit(b) = (IrNode){ .op = IR_exit_state, .imm = pc }; }
+void ir_exit_done(IrBlock *b) { *append_exit(b) = (IrNode){ .op = IR_exit_done }; }
 
 void ir_returns(IrBlock *b, uint64_t pc) { b->returns = pc; }
 
 void ir_exit_branch(IrBlock *b, IrRef cond, uint64_t taken, uint64_t fallthrough)
 {
     CHECK(ir_type(b, cond) == IR_I32);
-    append_exit(b, (IrNode){ .op = IR_exit_branch, .a = cond, .imm = taken, .imm2 = fallthrough });
+    *append_exit(b) = (IrNode){ .op = IR_exit_branch, .a = cond, .imm = taken, .imm2 = fallthrough };
 }
 
 void ir_exit_indirect(IrBlock *b, IrRef pc)
 {
     CHECK(ir_type(b, pc) == IR_I64);
-    append_exit(b, (IrNode){ .op = IR_exit_indirect, .a = pc });
+    *append_exit(b) = (IrNode){ .op = IR_exit_indirect, .a = pc };
 }
