@@ -4,7 +4,7 @@
  * call, often enough that regions form; they store to their own code, access across pages and into holes, read the
  * time from a device and have it interrupt them after a count of instructions. Around some of them the world changes
  * while they run: mappings and permissions, owners of pages, address spaces, code by DMA, breakpoints and watchpoints.
- * Some are long, so that regions share what there are few of. Fixed seeds.
+ * Some are long, or hundreds of loops of accesses, so that regions share what there are few of. Fixed seeds.
  *
  *   BAILEY_TEST_PROGRAMS=N   that many programs, instead of as many as take a few seconds
  *   BAILEY_TEST_FIRST=N      from that one
@@ -27,6 +27,7 @@
 enum {
     N_PROGRAMS = 150,
     WORDS = 400, LONG_WORDS = 3000,         /* of a program, into a second page, or more */
+    LOOP_WORDS = 10,
     PROGRAM = BOX_DATA + 0x100000 - 0x300,  /* in memory that it may write */
     DEVICE = BOX_DATA + 0x400000,           /* beyond a hole */
     TABLES = BOX_DATA + 0x800000,           /* of the address spaces */
@@ -37,7 +38,9 @@ enum {
     R_COUNT = 18, R_CODE = 19, R_WORD = 20, R_INDEX = 21, R_OWN = 22, R_DEVICE = 23, R_DATA = 24, /* to 28 */
 };
 
-static unsigned n_words; /* of the program at hand */
+/* The program at hand. */
+static unsigned n_words;
+static bool     is_loops; /* many small ones of accesses alone */
 
 /* ---- instructions ---- */
 
@@ -187,15 +190,29 @@ static uint32_t special_word(unsigned at, uint32_t before)
     }
 }
 
+/* One after the other, loops of accesses: all of them become regions. */
+static uint32_t loop_word(unsigned at)
+{
+    unsigned i = at % LOOP_WORDS;
+
+    if (i == LOOP_WORDS - 2) {
+        return 0xf1000400 | R_COUNT << 5 | R_COUNT; /* SUBS x18, x18, #1 */
+    }
+    return i == LOOP_WORDS - 1 ? 0x54000001 | ((1u - LOOP_WORDS) & 0x7ffff) << 5 : 0; /* B.NE */
+}
+
 static uint32_t random_word(unsigned at, uint32_t before)
 {
     static const uint8_t classes[] = { ALU,    ALU,    ALU,    ALU,    MEMORY, MEMORY,
                                        MEMORY, VECTOR, VECTOR, BRANCH, BRANCH, N_CLASSES };
 
+    if (is_loops && loop_word(at) != 0) {
+        return loop_word(at);
+    }
     for (;;) {
-        unsigned class = classes[insn_rnd() % ARRAY_LEN(classes)];
+        unsigned class = is_loops ? MEMORY : classes[insn_rnd() % ARRAY_LEN(classes)];
 
-        if (class == N_CLASSES || (before & 0xfffffc00) == (0xf1000400 & 0xfffffc00)) {
+        if (class == N_CLASSES || (class != MEMORY && (before & 0xfffffc00) == (0xf1000400 & 0xfffffc00))) {
             return special_word(at, before);
         }
         const Choice *c = &g_array_index(choices[class], Choice, insn_rnd() % choices[class]->len);
@@ -481,6 +498,7 @@ static void side_init(Side *s, const char *accel, const char *cache, unsigned ma
     *s = (Side){ .random = seed };
     g_setenv("BAILEY_TEST_ACCEL", accel, true);
     g_setenv("BAILEY_TEST_CACHE", cache, true);
+    g_setenv("BAILEY_TEST_HOT", is_loops ? "15" : "100", true);
     s->box = insn_box_new();
     cpu_engine_set_max_block(s->box->engine, max_block);
     timer_init(&s->timer, s->box->clock, fires, s);
@@ -616,7 +634,9 @@ static bool run_program(uint64_t program, Totals *totals)
     insn_seed = program * 0x9e3779b97f4a7c15ull + 1;
     uint64_t seed = insn_rnd();
     bool     changes = program % 3 != 0;
+
     n_words = program % 5 == 1 ? LONG_WORDS : WORDS;
+    is_loops = program % 10 == 1;
     side_init(&jit, "jit", program % 4 == 0 ? "0x100000" : "0", max_blocks[insn_rnd() % ARRAY_LEN(max_blocks)], seed,
               changes);
     side_init(&interp, "interp", "0", 64, seed, changes);
