@@ -203,12 +203,26 @@ static void flush_caches(const Memory *m, uint64_t pa, uint64_t len)
     }
 }
 
+/* Another memory will be at [@base, @base + @size): code that was translated there is not known by its region. */
+static void drop_code(Memory *m, uint64_t base, uint64_t size)
+{
+    for (guint i = 0; i < m->flat->len; i++) {
+        const FlatRange *f = &g_array_index(m->flat, FlatRange, i);
+        uint64_t         from = MAX(base, f->base), end = MIN(base + size, f->end);
+
+        if (from < end && f->region->code != NULL) {
+            memory_dirty(m, from, end - from);
+        }
+    }
+}
+
 static MemRegion *add_region(Memory *m, MemRegion r)
 {
     Region *n = g_new0(Region, 1);
 
     n->r = r;
     n->r.enabled = true;
+    drop_code(m, r.base, r.size);
     g_ptr_array_add(m->regions, n);
     rebuild_flat(m);
     flush_caches(m, r.base, r.size);
@@ -267,7 +281,7 @@ void memory_remove(Memory *m, MemRegion *r)
 {
     uint64_t base = r->base, size = r->size;
 
-    memory_dirty(m, base, size);
+    drop_code(m, base, size);
     g_ptr_array_remove(m->regions, r);
     rebuild_flat(m);
     flush_caches(m, base, size);
@@ -280,7 +294,10 @@ void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled)
     bool     was_enabled = r->enabled;
 
     if (was_enabled) {
-        memory_dirty(m, old, r->size); /* code translated from it is keyed by the old place */
+        drop_code(m, old, r->size);
+    }
+    if (enabled) {
+        drop_code(m, base, r->size);
     }
     r->base = base;
     r->enabled = enabled;

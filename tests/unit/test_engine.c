@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "bits.h"
+#include "bytes.h"
 #include "cpu/engine.h"
 #include "toy_guest.h"
 
@@ -670,6 +671,30 @@ static void test_region_moves(void **state)
     toy_machine_free(m);
 }
 
+/* Memory that comes to lie over code, from elsewhere or new, and goes again. */
+static void test_region_hides_code(void **state)
+{
+    static const uint32_t old_code[] = { TOY(TOY_MOVI, 1, 0, 11), TOY(TOY_B, 0, 0, -1) };
+    static const uint32_t new_code[] = { TOY(TOY_MOVI, 1, 0, 22), TOY(TOY_B, 0, 0, -1) };
+    ToyMachine *m = MACHINE(old_code);
+    MemRegion  *over = memory_add_ram(m->memory, "over", 1ull << 40, 0x1000, NULL);
+
+    for (size_t i = 0; i < ARRAY_LEN(new_code); i++) {
+        le32_put(over->host + 4 * i, new_code[i]);
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        memory_move(m->memory, over, n & 1 ? CODE : 1ull << 40, true);
+        m->cpu->s.pc = CODE;
+        run(m, 10, CPU_STOP_TIME);
+        assert_int_equal(m->cpu->s.x[1], n & 1 ? 22 : 11);
+    }
+    memory_remove(m->memory, over);
+    m->cpu->s.pc = CODE;
+    run(m, 10, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[1], 11);
+    toy_machine_free(m);
+}
+
 /* A page never cached is asked for at every access. */
 static void test_slow_page(void **state)
 {
@@ -1032,6 +1057,7 @@ int main(void)
         cmocka_unit_test(test_owner_change),
         cmocka_unit_test(test_owner_change_of_code),
         cmocka_unit_test(test_region_moves),
+        cmocka_unit_test(test_region_hides_code),
         cmocka_unit_test(test_slow_page),
         cmocka_unit_test(test_breakpoints),
         cmocka_unit_test(test_watchpoints),
