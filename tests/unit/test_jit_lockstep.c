@@ -1,10 +1,11 @@
 /*
  * Random programs on two CPUs side by side, one as machine code and one by the portable executor: registers, memory,
- * exceptions and time must be the same after every slice, wherever slices end. The programs branch back and forth and
- * call, often enough that regions form; they store to their own code, access across pages and into holes, read the
- * time from a device and have it interrupt them after a count of instructions. Around some of them the world changes
- * while they run: mappings and permissions, owners of pages, address spaces, code by DMA, breakpoints and watchpoints.
- * Some are long, or hundreds of loops of accesses, so that regions share what there are few of. Fixed seeds.
+ * exceptions and time must be the same after every slice, wherever slices end; the second sometimes keeps nothing from
+ * one instruction to the next. The programs branch back and forth and call, often enough that regions form; they store
+ * to their own code, access across pages and into holes, read the time from a device and have it interrupt them after a
+ * count of instructions. Around some of them the world changes while they run: mappings and permissions, owners of
+ * pages, address spaces, code by DMA, breakpoints and watchpoints. Some are long, or hundreds of loops of accesses, so
+ * that regions share what there are few of. Fixed seeds.
  *
  *   BAILEY_TEST_PROGRAMS=N   that many programs, instead of as many as take a few seconds
  *   BAILEY_TEST_FIRST=N      from that one
@@ -31,6 +32,7 @@ enum {
     PROGRAM = BOX_DATA + 0x100000 - 0x300,  /* in memory that it may write */
     DEVICE = BOX_DATA + 0x400000,           /* beyond a hole */
     TABLES = BOX_DATA + 0x800000,           /* of the address spaces */
+    AGAIN = 0x2000000,                      /* there is data once more, where tables have no other places for it */
     SPACES = 2,
     SLICES = 60,
     LONG_SLICE = 6000,
@@ -235,6 +237,7 @@ typedef struct Side {
     unsigned   n_exceptions, n_irqs, n_device, n_changes;
     uint8_t   *tables;  /* of the address spaces; NULL: the world does not change */
     unsigned   space;
+    bool       forgets; /* every translation and all code, after each instruction */
     CpuWatch   watch;   /* .len 0: none */
     uint64_t   breakpoint;
 } Side;
@@ -264,8 +267,8 @@ static unsigned random_page(Side *s)
 /* As at first: present, read, written and executed at EL0, of one ASID. */
 static uint64_t own_page(unsigned page) { return (BOX_DATA + page * 0x1000ull) | 3 | 0x40 | 0x300 | 0x400 | 0x800; }
 
-/* Read-only, not there, device memory, not executable, guarded, for EL1 alone; as data, or once more, what lies
- * elsewhere. */
+/* Read-only, not there, device memory, not executable, guarded, for EL1 alone, what lies elsewhere: code where it is
+ * data, or in another place. */
 static uint64_t random_mapping(Side *s, unsigned page)
 {
     uint64_t own = own_page(page);
@@ -277,7 +280,7 @@ static uint64_t random_mapping(Side *s, unsigned page)
     case 4: return own | BIT(54);
     case 5: case 6: return own | BIT(50);
     case 7: return own & ~0x40ull;
-    case 8: case 9: return page < 0xff ? own_page(random_page(s)) : own;
+    case 8: case 9: return own_page(page < 0xff ? random_page(s) : 0xff + (unsigned)(decide(s) % 4));
     default: return own;
     }
 }
@@ -288,6 +291,7 @@ static void remap(Side *s)
 
     le64_put(s->tables + (decide(s) % SPACES * 4 + 3) * 0x1000 + page * 8, random_mapping(s, page));
     cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + page * 0x1000, 0x1000);
+    cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + AGAIN + page * 0x1000, 0x1000);
 }
 
 static void change_owner(Side *s)
@@ -368,6 +372,7 @@ static void make_spaces(Side *s)
         le64_put(t + 0x1000, (pa + 0x2000) | 3);
         memcpy(t + 0x2000, table_2, 0x1000);
         le64_put(t + 0x2000 + ((uint64_t)BOX_DATA >> 21) * 8, (pa + 0x3000) | 3);
+        le64_put(t + 0x2000 + ((uint64_t)(BOX_DATA + AGAIN) >> 21) * 8, (pa + 0x3000) | 3);
         for (unsigned page = 0; page < 512; page++) {
             le64_put(t + 0x3000 + 8 * page, own_page(page));
         }
@@ -428,6 +433,9 @@ static void restart(Side *s)
     cpu->x[R_WORD] = le32_get(s->box->data + (PROGRAM - BOX_DATA) + 4 * (decide(s) % n_words));
     cpu->x[R_INDEX] = decide(s) & 31;
     cpu->x[R_OWN] = PROGRAM + 4 * (decide(s) % n_words);
+    if (s->tables != NULL && decide(s) % 4 == 0) {
+        bases[decide(s) % 3] += AGAIN;
+    }
     cpu->x[R_DEVICE] = DEVICE + 8 * (decide(s) & 3);
     memcpy(&cpu->x[R_DATA], bases, sizeof(bases));
     cpu->x[30] = PROGRAM + 4 * (decide(s) % n_words);
@@ -476,11 +484,16 @@ static void run_side(Side *s, uint64_t n)
         }
         uint64_t used = 0;
         clock_set_runner(clock, runner_now, runner_recut, s);
-        CpuStop stop = cpu_run(cpu, now, MIN(n, (uint64_t)(deadline - now)), &used);
+        if (s->forgets) {
+            cpu_flush_contexts(cpu, NULL, NULL);
+        }
+        CpuStop stop = cpu_run(cpu, now, s->forgets ? 1 : MIN(n, (uint64_t)(deadline - now)), &used);
         clock_set_runner(clock, NULL, NULL, NULL);
         clock_advance(clock, now + (int64_t)used);
         n -= used;
-        note(s, used << 4 | stop);
+        if (stop != CPU_STOP_TIME) {
+            note(s, (uint64_t)clock_now(clock) << 4 | stop);
+        }
         if (s->box->caught) {
             take_exception(s);
         } else if (stop == CPU_STOP_BREAK) {
@@ -644,6 +657,7 @@ static bool run_program(uint64_t program, Totals *totals)
         word = random_word(i, word);
         le32_put(jit.box->data + (PROGRAM - BOX_DATA) + 4 * i, word);
     }
+    interp.forgets = program / 2 % 6 == 0;
     memcpy(interp.box->data, jit.box->data, BOX_DATA_SIZE);
     restart(&jit);
     restart(&interp);
