@@ -902,6 +902,32 @@ static void test_tlbi(void **state)
     test_machine_free(&t);
 }
 
+/* EL3 drops what a Secure world without EL2 has, whatever VMID is left in VTTBR_EL2. */
+static void test_tlbi_without_el2(void **state)
+{
+    static const char *const names[] = { "TLBI_VMALLS12E1", "TLBI_ALLE1", "TLBI_IPAS2E1IS" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        FaultRow    row = { "no EL2", 1, PAS_SECURE, CPU_READ, 0x1000 };
+        TestMachine t;
+
+        test_machine_init(&t);
+        prepare(&t, &row);
+        t.cpu->el2.vttbr |= 3ull << 48;
+        t.cpu->el3.scr &= ~SCR_EEL2;
+        a64_enter(t.cpu, PAS_SECURE, 0x3000, 0x3c5);
+        test_poke64(&t, DATA, 1);
+        test_poke64(&t, CODE, 2);
+        assert_int_equal(load(t.cpu, 0x1000), 1);
+        test_poke64(&t, L3 + 8, PAGE(CODE));
+        a64_enter(t.cpu, PAS_SECURE, 0x3000, 0x3cd);
+        tlbi(t.cpu, names[i], 0);
+        a64_enter(t.cpu, PAS_SECURE, 0x3000, 0x3c5);
+        assert_int_equal(load(t.cpu, 0x1000), 2);
+        test_machine_free(&t);
+    }
+}
+
 static void set_asid(A64Cpu *cpu, uint64_t asid)
 {
     a64_msr(cpu, A64_SYSREG_ENC(3, 0, 2, 0, 0), 0, L1 | asid << 48);
@@ -1000,6 +1026,7 @@ int main(void)
         cmocka_unit_test(test_at_stage2_abort),    cmocka_unit_test(test_tlbi),
         cmocka_unit_test(test_global_contexts),    cmocka_unit_test(test_privilege_contexts),
         cmocka_unit_test(test_stages_of_different_size),
+        cmocka_unit_test(test_tlbi_without_el2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

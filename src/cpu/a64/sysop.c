@@ -95,11 +95,11 @@ static void tlbi_alle1(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
     flush(cpu, r, &s);
 }
 
-/* VMALLS12E1, and the forms by intermediate physical address. */
+/* VMALLS12E1, and the forms by intermediate physical address. Without EL2 there is one VMID, not VTTBR_EL2's. */
 static void tlbi_vmid(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
-    TlbScope s = { .regimes = 1u << A64_REGIME_EL10, .security = a64_lower_security(cpu), .by_vmid = true,
-                   .vmid = a64_vmid(cpu) };
+    TlbScope s = { .regimes = 1u << A64_REGIME_EL10, .security = a64_lower_security(cpu),
+                   .by_vmid = a64_el2_enabled(cpu), .vmid = a64_vmid(cpu) };
 
     flush(cpu, r, &s);
 }
