@@ -33,7 +33,7 @@ enum {
     DEVICE = BOX_DATA + 0x400000,           /* beyond a hole */
     TABLES = BOX_DATA + 0x800000,           /* of the address spaces */
     AGAIN = 0x2000000,                      /* there is data once more, where tables have no other places for it */
-    SPACES = 2,
+    SPACES = 2, SPACE_TABLES = 0x5000,
     SLICES = 60,
     LONG_SLICE = 6000,
     /* registers that instructions use in roles and do not write, but by write-back */
@@ -287,11 +287,11 @@ static uint64_t random_mapping(Side *s, unsigned page)
 
 static void remap(Side *s)
 {
-    unsigned page = random_page(s);
+    unsigned page = random_page(s), again = decide(s) & 1;
+    uint8_t *table = s->tables + decide(s) % SPACES * SPACE_TABLES + (3 + again) * 0x1000;
 
-    le64_put(s->tables + (decide(s) % SPACES * 4 + 3) * 0x1000 + page * 8, random_mapping(s, page));
-    cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + page * 0x1000, 0x1000);
-    cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + AGAIN + page * 0x1000, 0x1000);
+    le64_put(table + page * 8, random_mapping(s, page));
+    cpu_flush_va(&s->box->cpu->cpu, NULL, NULL, BOX_DATA + again * AGAIN + page * 0x1000, 0x1000);
 }
 
 static void change_owner(Side *s)
@@ -354,7 +354,7 @@ static void change_world(Side *s, bool running)
         debug(s);
     } else if (!running) {
         s->space = (unsigned)(decide(s) % SPACES);
-        s->box->cpu->el2.ttbr0 = (TABLES + s->space * 0x4000) | (uint64_t)s->space << 48;
+        s->box->cpu->el2.ttbr0 = (TABLES + s->space * SPACE_TABLES) | (uint64_t)s->space << 48;
     }
 }
 
@@ -363,18 +363,19 @@ static void make_spaces(Side *s)
 {
     const uint8_t *table_2 = s->box->code + BOX_CODE_SIZE + 0x2000;
 
-    s->tables = memory_add_ram(s->box->memory, "tables", TABLES, SPACES * 0x4000, NULL)->host;
+    s->tables = memory_add_ram(s->box->memory, "tables", TABLES, SPACES * SPACE_TABLES, NULL)->host;
     for (unsigned i = 0; i < SPACES; i++) {
-        uint8_t *t = s->tables + i * 0x4000;
-        uint64_t pa = TABLES + i * 0x4000;
+        uint8_t *t = s->tables + i * SPACE_TABLES;
+        uint64_t pa = TABLES + i * SPACE_TABLES;
 
         le64_put(t, (pa + 0x1000) | 3);
         le64_put(t + 0x1000, (pa + 0x2000) | 3);
         memcpy(t + 0x2000, table_2, 0x1000);
         le64_put(t + 0x2000 + ((uint64_t)BOX_DATA >> 21) * 8, (pa + 0x3000) | 3);
-        le64_put(t + 0x2000 + ((uint64_t)(BOX_DATA + AGAIN) >> 21) * 8, (pa + 0x3000) | 3);
+        le64_put(t + 0x2000 + ((uint64_t)(BOX_DATA + AGAIN) >> 21) * 8, (pa + 0x4000) | 3);
         for (unsigned page = 0; page < 512; page++) {
             le64_put(t + 0x3000 + 8 * page, own_page(page));
+            le64_put(t + 0x4000 + 8 * page, own_page(page));
         }
     }
     s->box->cpu->el2.ttbr0 = TABLES;
