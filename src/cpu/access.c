@@ -263,6 +263,17 @@ bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value)
     return true;
 }
 
+uint8_t *cpu_beside_code(Cpu *cpu, uint64_t va, IrMem mem, unsigned size)
+{
+    const SlowEntry *e = tlb_find_slow(cpu->tlb[mem.space], va);
+    unsigned         offset = (unsigned)(va & ~PAGE_MASK);
+
+    if (e == NULL || e->host == NULL || !e->writable || mem.align || mem.big || offset + size > PAGE_SIZE) {
+        return NULL;
+    }
+    return code_beside(cpu->engine, e->pa + offset, size) ? e->host + offset : NULL;
+}
+
 bool cpu_is_mapped(const Cpu *cpu, uint64_t va, CpuAccess access)
 {
     CpuTlb *t = cpu->tlb[0];

@@ -139,6 +139,7 @@ static void reset(CpuEngine *e)
     forget_pages(e);
     g_hash_table_remove_all(e->splits);
     memset(e->split_pages, 0, sizeof(e->split_pages));
+    memset(e->patch, 0, sizeof(e->patch));
     memset(e->buckets, 0, sizeof(*e->buckets) * BLOCK_BUCKETS);
     e->arena.used = 0;
     if (e->jit != NULL) {
@@ -204,22 +205,46 @@ static void drop_page(CpuEngine *e, CodePage *p)
     code_page_remove(e, p);
 }
 
+static bool lies_in(const CpuBlock *b, unsigned from, unsigned to) { return b->from < to && b->to > from; }
+
+/* Blocks that were made from [@from, @to) are gone: what others were made from stays marked. A region's gaps are not
+ * known any more, so that beside one only [@hit, @hit_to) is cleared. */
+static void unmark(CodePage *p, unsigned from, unsigned to, unsigned hit, unsigned hit_to)
+{
+    for (const CpuBlock *b = p->blocks; b != NULL; b = b->next_page) {
+        if (b->region && !b->dead && lies_in(b, from, to)) {
+            code_page_mark(p, hit, hit_to, false);
+            return;
+        }
+    }
+    code_page_mark(p, from, to, false);
+    for (const CpuBlock *b = p->blocks; b != NULL; b = b->next_page) {
+        if (!b->dead && lies_in(b, from, to)) {
+            code_page_mark(p, b->from, b->to, true);
+        }
+    }
+}
+
 /* Drops the blocks that were made from [@from, @to) of a page, multiples of CODE_UNIT. */
 static void drop_code(CpuEngine *e, CodePage *p, unsigned from, unsigned to)
 {
+    unsigned first = from, last = to;
+
     for (CpuBlock **at = &p->blocks; *at != NULL;) {
         CpuBlock *b = *at;
 
-        if (b->from >= to || b->to <= from) {
+        if (!lies_in(b, from, to)) {
             at = &b->next_page;
             continue;
         }
         *at = b->next_page;
+        first = MIN(first, b->from);
+        last = MAX(last, b->to);
         if (!b->dead) {
             kill_block(e, b);
         }
     }
-    code_page_mark(p, from, to, false);
+    unmark(p, first, last, from, to);
     if (p->blocks == NULL) {
         drop_page(e, p);
     }
@@ -244,36 +269,93 @@ void code_written(void *opaque, uint64_t pa, uint64_t len)
     }
 }
 
-bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
-{
-    CodePage *p = code_page_find(e, pa);
-    unsigned  from = (unsigned)(pa & ~PAGE_MASK);
+/* ---- where blocks end ---- */
 
-    if (p == NULL || code_page_has(p, from, from + len)) {
-        return p != NULL;
-    }
-    if (++p->stores > CODE_STORES) {
-        drop_code(e, p, 0, PAGE_SIZE);
-    }
-    return false;
-}
+typedef enum CodeSplit { SPLIT_BEFORE = 1, SPLIT_AFTER = 2 } CodeSplit; /* bits */
 
 /* The bit of split_pages for the page of @pa. */
 static unsigned split_bit(uint64_t pa) { return (unsigned)((pa >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 52); }
 
 _Static_assert(sizeof((CpuEngine){ 0 }.split_pages) * 8 == 1 << 12, "split_bit() gives twelve bits");
 
+static bool may_have_splits(const CpuEngine *e, uint64_t pa)
+{
+    return (e->split_pages[split_bit(pa) / 64] & BIT(split_bit(pa) % 64)) != 0;
+}
+
+static unsigned splits_at(const CpuEngine *e, uint64_t pa)
+{
+    return may_have_splits(e, pa) ? GPOINTER_TO_UINT(g_hash_table_lookup(e->splits, &pa)) : 0;
+}
+
+static void add_split(CpuEngine *e, uint64_t pa, CodeSplit how)
+{
+    unsigned all = splits_at(e, pa) | how;
+
+    g_hash_table_insert(e->splits, g_memdup2(&pa, sizeof(pa)), GUINT_TO_POINTER(all));
+    e->split_pages[split_bit(pa) / 64] |= BIT(split_bit(pa) % 64);
+}
+
+bool code_is_patched(const CpuEngine *e, uint64_t pa) { return splits_at(e, pa) & SPLIT_BEFORE; }
+
+/*
+ * Code at @pa is stored to. What is patched over and over becomes a block by itself, so that the rest of its block need
+ * not be translated each time. Stores that follow one another write code anew: they are none of that kind.
+ */
+static void note_patch(CpuEngine *e, uint64_t pa, unsigned len)
+{
+    CodePatch *p = &e->patch[(pa >> 2) % G_N_ELEMENTS(e->patch)];
+
+    if (pa == e->patched_to) {
+        e->last_patch->n = p->n = 0;
+    }
+    if (p->pa != pa) {
+        *p = (CodePatch){ .pa = pa };
+    }
+    if (++p->n == CODE_PATCHES) {
+        add_split(e, pa, SPLIT_BEFORE);
+        add_split(e, pa + len, SPLIT_BEFORE);
+    }
+    e->last_patch = p;
+    e->patched_to = pa + len;
+}
+
 void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc)
 {
-    uint64_t pa = b->pa + (pc - b->pc); /* a block and all parts of a region are in one page */
-
-    if (!g_hash_table_contains(e->splits, &pa)) {
-        g_hash_table_add(e->splits, g_memdup2(&pa, sizeof(pa)));
-        e->split_pages[split_bit(pa) / 64] |= BIT(split_bit(pa) % 64);
-    }
+    add_split(e, b->pa + (pc - b->pc), SPLIT_AFTER); /* a block and all parts of a region are in one page */
     if (!b->dead && !b->once) {
         kill_block(e, b);
     }
+}
+
+/* ---- stores into code ---- */
+
+bool code_beside(CpuEngine *e, uint64_t pa, unsigned len)
+{
+    CodePage *p = code_page_find(e, pa);
+    unsigned  from = (unsigned)(pa & ~PAGE_MASK);
+
+    if (p == NULL || p->stores == CODE_STORES || code_page_has(p, from, from + len)) {
+        return false;
+    }
+    p->stores++;
+    return true;
+}
+
+bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
+{
+    CodePage *p = code_page_find(e, pa);
+    unsigned  from = (unsigned)(pa & ~PAGE_MASK);
+
+    if (p == NULL || code_beside(e, pa, len)) {
+        return false;
+    }
+    if (code_page_has(p, from, from + len)) {
+        note_patch(e, pa, len);
+        return true;
+    }
+    drop_code(e, p, 0, PAGE_SIZE); /* it has had too many stores */
+    return false;
 }
 
 /* ---- breakpoints ---- */
@@ -342,25 +424,26 @@ static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
     return true;
 }
 
-/* How many instructions of the block in e->ir may stay: it ends before a breakpoint and after a split. */
+/* How many instructions of the block in e->ir may stay: it ends before a breakpoint and at splits. */
 static unsigned allowed_insns(const CpuEngine *e, const Source *s)
 {
     unsigned n = 0;
 
-    if (e->breakpoints->len == 0 && (e->split_pages[split_bit(s->pa) / 64] & BIT(split_bit(s->pa) % 64)) == 0) {
+    if (e->breakpoints->len == 0 && !may_have_splits(e, s->pa)) {
         return UINT_MAX;
     }
     for (unsigned i = 1; i < e->ir->n; i++) {
         if (e->ir->node[i].op != IR_insn) {
             continue;
         }
-        uint64_t pc = e->ir->node[i].imm, pa = s->pa + (pc - s->pc);
+        uint64_t pc = e->ir->node[i].imm;
+        unsigned split = splits_at(e, s->pa + (pc - s->pc));
 
-        if (n > 0 && code_is_breakpoint(e, pc)) {
+        if (n > 0 && ((split & SPLIT_BEFORE) || code_is_breakpoint(e, pc))) {
             return n;
         }
         n++;
-        if (g_hash_table_contains(e->splits, &pa)) {
+        if (split & SPLIT_AFTER) {
             return n;
         }
     }
@@ -417,12 +500,29 @@ static void show_code(const Cpu *cpu, const CpuBlock *b)
     }
 }
 
+/* At most @max: how many instructions it is to the next split, if all are of the same length. If not, fewer or more. */
+static unsigned insns_to_split(const Cpu *cpu, const Source *s, unsigned max)
+{
+    uint64_t at = s->pa;
+
+    for (unsigned n = 1; n < max && may_have_splits(cpu->engine, s->pa); n++) {
+        bool after = splits_at(cpu->engine, at) & SPLIT_AFTER;
+
+        at += cpu->guest->insn_bytes;
+        if (after || (splits_at(cpu->engine, at) & SPLIT_BEFORE)) {
+            return n;
+        }
+    }
+    return max;
+}
+
 /* IR of at most @max instructions into e->ir. */
 static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
 {
     CpuEngine *e = cpu->engine;
     unsigned   offset = (unsigned)(s->pc & ~PAGE_MASK);
 
+    max = insns_to_split(cpu, s, max);
     for (;;) {
         ir_block_reset(e->ir, cpu->guest->regs, cpu->guest->n_regs);
         cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max,

@@ -9,6 +9,7 @@
 
 enum {
     CODE_UNIT = 4,      /* bytes for each bit */
+    CODE_PATCHES = 16,  /* stores to the same code until it is a block by itself */
     CODE_STORES = 8192, /* beside its code: a page that gets more counts as data until its code runs again */
 };
 

@@ -65,6 +65,7 @@ typedef struct PageSlot {
 typedef struct SlowEntry {
     uint64_t page; /* virtual; 1: empty */
     uint64_t pa;   /* of the page */
+    uint8_t *host; /* likewise, if it is RAM; else NULL */
     Pas      pas;
     bool     readable, writable, device;
 } SlowEntry;
@@ -168,6 +169,10 @@ bool watch_stops(Cpu *cpu, uint64_t va, unsigned size, unsigned access);
 bool cpu_load_slow(Cpu *cpu, uint64_t va, IrMem mem, void *value);
 bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value);
 
+/* cpu_beside_code - where in the host's memory a store goes that does nothing but that: in a page with code, but not
+ * into any. It counts as done. NULL: cpu_store_slow() knows. */
+uint8_t *cpu_beside_code(Cpu *cpu, uint64_t va, IrMem mem, unsigned size);
+
 /* ---- blocks (code.c) ---- */
 
 /* An instruction that calls C, with what the engine must know of its place. */
@@ -197,6 +202,12 @@ struct CpuBlock {
 
 enum { BLOCK_BITS = 18, BLOCK_BUCKETS = 1 << BLOCK_BITS };
 
+/* Code that is stored to, by physical address. */
+typedef struct CodePatch {
+    uint64_t pa;
+    unsigned n; /* times so far */
+} CodePatch;
+
 struct CpuEngine {
     Memory     *memory;
     Owners     *owners;
@@ -207,8 +218,11 @@ struct CpuEngine {
     CpuBlock  **buckets;
     GHashTable *pages;      /* number of a physical page -> CodePage * */
     struct CodePage *last_page; /* that was looked for; may be NULL */
-    GHashTable *splits;     /* physical addresses of instructions that must end their block */
+    GHashTable *splits;     /* physical addresses of instructions that must end or begin their block -> CodeSplit */
     uint64_t    split_pages[64]; /* a bit for every page with such, by a hash */
+    CodePatch   patch[16];  /* by a hash */
+    CodePatch  *last_patch;
+    uint64_t    patched_to; /* where the last one ended */
     bool        reset_wanted; /* the arena is to be emptied before the next translation */
     unsigned    resets;
     unsigned    max_block;
@@ -245,11 +259,17 @@ CpuBlock *code_once(Cpu *cpu, uint64_t pc, uint64_t key, unsigned limit);
 /* code_split - from now on blocks end after the instruction at @pc of @b; forgets @b. */
 void code_split(CpuEngine *e, CpuBlock *b, uint64_t pc);
 
+/* code_is_patched - what begins at @pa changes often. */
+bool code_is_patched(const CpuEngine *e, uint64_t pa);
+
 /* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks that were made from it. */
 void code_written(void *engine, uint64_t pa, uint64_t len);
 
 /* code_hit - whether a store of a CPU to [@pa, @pa + @len), within a page that has code, changes any. */
 bool code_hit(CpuEngine *e, uint64_t pa, unsigned len);
+
+/* code_beside - whether it is known to change none. Such stores are counted. */
+bool code_beside(CpuEngine *e, uint64_t pa, unsigned len);
 
 /* ---- the run loop (engine.c) ---- */
 

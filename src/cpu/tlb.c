@@ -290,6 +290,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
         t->slow_used = true;
         *slow_slot(t, va) = (SlowEntry){.page = page,
                                         .pa = f->pa & PAGE_MASK,
+                                        .host = ram ? host : NULL,
                                         .pas = f->pas,
                                         .readable = f->readable,
                                         .writable = f->writable,

@@ -340,6 +340,89 @@ static void test_links_to_dropped_code(void **state)
     toy_machine_free(m);
 }
 
+enum { FN = CODE + 0x1000, FN_WORDS = 10 };
+
+#define BL_FN(from, word) TOY(TOY_BL, 0, 0, (FN - CODE) / 4 + (word) - (from))
+
+/* A function that counts in register 3. */
+static void load_fn(ToyMachine *m)
+{
+    uint32_t fn[FN_WORDS + 1];
+
+    for (unsigned i = 0; i < FN_WORDS; i++) {
+        fn[i] = TOY(TOY_ADDI, 3, 3, 1);
+    }
+    fn[FN_WORDS] = TOY(TOY_BR, 0, TOY_LINK, 0);
+    toy_load(m, FN, fn, ARRAY_LEN(fn));
+}
+
+/* Of two blocks that overlap one is dropped, and with it what is known of its bytes but not of the other's. */
+static void test_overlapping_code(void **state)
+{
+    const uint32_t code[] = { BL_FN(0, 0), BL_FN(1, 5), TOY(TOY_STW, 2, 1, 8), TOY(TOY_STW, 5, 1, 28),
+                              BL_FN(4, 5), BL_FN(5, 0), TOY(TOY_SYS, 0, 0, TOY_SYS_WFI) };
+    ToyMachine    *m = MACHINE(code);
+
+    load_fn(m);
+    m->cpu->s.x[1] = FN;
+    m->cpu->s.x[2] = TOY(TOY_ADDI, 4, 4, 100);
+    m->cpu->s.x[5] = TOY(TOY_ADDI, 6, 6, 7);
+    run(m, 1000, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.x[3], 10 + 5 + 4 + 8);
+    assert_int_equal(m->cpu->s.x[4], 100);
+    assert_int_equal(m->cpu->s.x[6], 2 * 7);
+    toy_machine_free(m);
+}
+
+/* A function is written anew, word by word: the first one drops it, the others are stores beside code. */
+static void test_code_written_anew(void **state)
+{
+    enum { ROUNDS = 100, INSNS = 4 + 1 + 1 + FN_WORDS + 1 };
+    const uint32_t code[] = { TOY(TOY_STW, 2, 1, 0), TOY(TOY_STW, 2, 1, 4), TOY(TOY_STW, 2, 1, 8),
+                              TOY(TOY_STW, 2, 1, 12), BL_FN(4, 0), TOY(TOY_B, 0, 0, -5) };
+    ToyMachine    *m = MACHINE(code);
+    CpuEngineStats before, after;
+
+    load_fn(m);
+    m->cpu->s.x[1] = FN;
+    m->cpu->s.x[2] = TOY(TOY_ADDI, 4, 4, 1);
+    m->cpu->s.pc = FN + 4 * FN_WORDS; /* a block that stays: the page has code all the time */
+    m->cpu->s.x[TOY_LINK] = CODE;
+    run(m, 1, CPU_STOP_TIME);
+    run(m, ROUNDS * INSNS, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &before);
+    run(m, ROUNDS * INSNS, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &after);
+    assert_int_equal(m->cpu->s.x[4], 2 * ROUNDS * 4);
+    assert_int_equal(m->cpu->s.x[3], 2 * ROUNDS * 6);
+    assert_true(after.blocks - before.blocks <= 3 * ROUNDS);
+    if (cpu_engine_accel(m->engine) == CPU_ACCEL_JIT) {
+        assert_true(after.entries - before.entries <= 5 * ROUNDS);
+    }
+    toy_machine_free(m);
+}
+
+/* One instruction of a function changes over and over: the others are not translated each time. */
+static void test_patched_often(void **state)
+{
+    enum { ROUNDS = 100, INSNS = 4 + FN_WORDS + 1 };
+    const uint32_t code[] = { TOY(TOY_STW, 2, 1, 16), TOY(TOY_ADDI, 2, 2, 1), BL_FN(2, 0), TOY(TOY_B, 0, 0, -3) };
+    ToyMachine    *m = MACHINE(code);
+    CpuEngineStats before, after;
+
+    load_fn(m);
+    m->cpu->s.x[1] = FN;
+    m->cpu->s.x[2] = TOY(TOY_ADDI, 4, 4, 1);
+    run(m, ROUNDS * INSNS, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &before);
+    run(m, ROUNDS * INSNS, CPU_STOP_TIME);
+    cpu_engine_stats(m->engine, &after);
+    assert_int_equal(m->cpu->s.x[3], 2 * ROUNDS * (FN_WORDS - 1));
+    assert_int_equal(m->cpu->s.x[4], 2 * ROUNDS * (2 * ROUNDS + 1) / 2);
+    assert_true(after.translated_insns - before.translated_insns <= 3 * ROUNDS);
+    toy_machine_free(m);
+}
+
 static void test_code_written_by_dma(void **state)
 {
     ToyMachine    *m = MACHINE(loop_code);
@@ -1045,6 +1128,9 @@ int main(void)
         cmocka_unit_test(test_hot_without_translation),
         cmocka_unit_test(test_code_dropped_exactly),
         cmocka_unit_test(test_links_to_dropped_code),
+        cmocka_unit_test(test_overlapping_code),
+        cmocka_unit_test(test_code_written_anew),
+        cmocka_unit_test(test_patched_often),
         cmocka_unit_test(test_code_written_by_dma),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_device_in_block),

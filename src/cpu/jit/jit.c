@@ -409,7 +409,8 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
 
     if (to->code == NULL || from->dead || to->dead || to->once || to->pc != exit->pc || to->key != exit->key ||
         from->guarded != to->guarded || ((from->pc ^ to->pc) & PAGE_MASK) != 0 ||
-        ((from->pa ^ to->pa) & PAGE_MASK) != 0) {
+        ((from->pa ^ to->pa) & PAGE_MASK) != 0 ||
+        code_is_patched(j->engine, to->pa)) { /* each time jit_revive() would make the way one jump longer */
         return;
     }
     code_mem_begin(&j->mem);

@@ -208,6 +208,23 @@ static bool slow_access(const Jit *j, Cpu *cpu, const JitSite *s)
     return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, second, &s->d2));
 }
 
+/* Sees no register that is not in Cpu.saved, and cannot fault. */
+static bool store_beside_code(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    unsigned size = 1u << s->mem.size_log2;
+    uint8_t *host = cpu_beside_code(cpu, address(j, cpu, s), s->mem, size << s->pair);
+    uint64_t tmp[2];
+
+    if (host == NULL) {
+        return false;
+    }
+    memcpy(host, pointer(j, cpu, &s->c, tmp), size);
+    if (s->pair) {
+        memcpy(host + size, pointer(j, cpu, &s->d2, tmp), size);
+    }
+    return true;
+}
+
 /* ---- helpers ---- */
 
 static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
@@ -314,6 +331,9 @@ const void *jit_slow(Cpu *cpu, const void *back)
     }
     if (s->kind == SITE_CALL && (s->helper->effects & ~IR_STATUS) == 0) {
         call_helper(j, cpu, s); /* sees no pinned register and does not fault */
+        return back;
+    }
+    if (s->kind == SITE_STORE && store_beside_code(j, cpu, s)) {
         return back;
     }
     cpu->site = &s->at;
