@@ -22,6 +22,7 @@ enum {
     SLOW_ENTRIES = 64,
     FETCH_ENTRIES = 1024,
     LARGE_ENTRIES = 2048, /* of which half are used */
+    WRITERS = 4096,
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
     SPAN_BITS = 25,
@@ -90,6 +91,7 @@ struct CpuTlb {
     CpuBlock  *jump[JUMP_ENTRIES];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
+    uint16_t   writer[WRITERS]; /* by the host's page: 1 plus the slot of write that may lead there; WRITER_*. */
     Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
     uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
     uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
@@ -100,6 +102,9 @@ struct CpuTlb {
     uint64_t   tag;
     uint64_t   selected;     /* sequence number of the last selection */
 };
+
+/* Of CpuTlb.writer: no slot leads there; any may. */
+enum { WRITER_NONE = 0, WRITER_ANY = UINT16_MAX };
 
 static inline TlbEntry *tlb_slot(TlbEntry *table, uint64_t va)
 {

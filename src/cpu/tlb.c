@@ -42,6 +42,9 @@ static void empty_data(CpuTlb *t)
         empty_entry(t->read, 0);
         empty_entry(t->write, 0);
     }
+    if (w->n != 0) {
+        memset(t->writer, 0, sizeof(t->writer));
+    }
     w->n = 0;
     for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {
         t->slow[i].page = 1;
@@ -265,6 +268,24 @@ static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host
     *e = (TlbEntry){ .addend = addend, .tag = page };
 }
 
+static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
+
+static uint16_t *writer_of(CpuTlb *t, uintptr_t host)
+{
+    return &t->writer[(host >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 52];
+}
+
+_Static_assert(WRITERS == 1 << 12, "writer_of() takes twelve bits");
+
+/* Slot @slot leads to @host from now on. What led elsewhere since is forgotten here. */
+static void note_writer(CpuTlb *t, uintptr_t host, size_t slot)
+{
+    uint16_t *w = writer_of(t, host), one = (uint16_t)(slot + 1);
+    bool      other = *w != WRITER_NONE && *w != one;
+
+    *w = other && (*w == WRITER_ANY || writer_of(t, host_of(&t->write[*w - 1])) == w) ? WRITER_ANY : one;
+}
+
 void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
 {
     CpuTlb  *t = cpu->tlb[space];
@@ -285,6 +306,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     }
     if (fast_write) {
         set_entry(t, tlb_slot(t->write, va), page, host);
+        note_writer(t, (uintptr_t)host, (size_t)(tlb_slot(t->write, va) - t->write));
     }
     if (host == NULL || (f->writable && !fast_write)) {
         t->slow_used = true;
@@ -517,11 +539,14 @@ void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), con
 
 /* ---- invalidation by what an entry leads to ---- */
 
-static void drop_host_at(TlbEntry *table, unsigned slot, uintptr_t host, uint64_t len)
+/* False: it leads elsewhere. */
+static bool drop_host_at(TlbEntry *table, unsigned slot, uintptr_t host, uint64_t len)
 {
-    if (table[slot].tag + table[slot].addend - host < len) {
-        empty_entry(table, slot);
+    if (host_of(&table[slot]) - host >= len) {
+        return false;
     }
+    empty_entry(table, slot);
+    return true;
 }
 
 static void drop_host(const Touched *w, TlbEntry *table, uintptr_t host, uint64_t len)
@@ -540,11 +565,17 @@ static void drop_host(const Touched *w, TlbEntry *table, uintptr_t host, uint64_
 void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        CpuTlb *t = &cpu->run->context[i];
+        CpuTlb   *t = &cpu->run->context[i];
+        uint16_t *w = writer_of(t, (uintptr_t)host_page);
 
-        if (in_use(cpu, t)) {
+        if (!in_use(cpu, t) || *w == WRITER_NONE) {
+            continue;
+        }
+        if (*w == WRITER_ANY) {
             empty_slots(t);
             drop_host(&t->data_touched, t->write, (uintptr_t)host_page, PAGE_SIZE);
+        } else if (drop_host_at(t->write, *w - 1u, (uintptr_t)host_page, PAGE_SIZE)) {
+            empty_slots(t);
         }
     }
 }

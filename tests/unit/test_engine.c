@@ -665,6 +665,41 @@ static void test_invalidation(void **state)
     toy_machine_free(m);
 }
 
+/* Pages of RAM at many addresses: of those that get code no entry for stores stays, of others all do. */
+static void test_write_protect(void **state)
+{
+    enum { FILLS = 40000, PAGES = TOY_RAM_SIZE >> PAGE_BITS };
+    static TlbEntry before[TLB_ENTRIES];
+    ToyMachine     *m = MACHINE(read_code);
+    Cpu            *cpu = &m->cpu->cpu;
+    GRand          *r = g_rand_new_with_seed(6);
+    bool            writable;
+
+    for (unsigned n = 0; n < FILLS; n++) {
+        uint64_t pa = (uint64_t)g_rand_int_range(r, PAGES / 2, PAGES) << PAGE_BITS;
+        uint64_t va = (uint64_t)g_rand_int_range(r, 0, 3 * TLB_ENTRIES) << PAGE_BITS;
+        CpuFill  f = { .pa = pa, .page_size = PAGE_SIZE, .readable = true, .writable = true };
+        uint8_t *host = memory_host_page(m->memory, pa, &writable);
+
+        tlb_fill(cpu, 0, va, &f);
+        if (n % 10000 == 5000) {
+            cpu_flush_contexts(cpu, NULL, NULL);
+        }
+        if (n % 64 != 0) {
+            continue;
+        }
+        memcpy(before, cpu->tlb[0]->write, sizeof(before));
+        tlb_write_protect(cpu, host);
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            bool leads = before[i].tag + before[i].addend == (uintptr_t)host;
+
+            assert_int_equal(cpu->tlb[0]->write[i].tag, !leads ? before[i].tag : i == 0 ? PAGE_SIZE : 0);
+        }
+    }
+    g_rand_free(r);
+    toy_machine_free(m);
+}
+
 /* More mappings than a context remembers: still, a page of one takes all of it along. */
 static void test_many_large_mappings(void **state)
 {
@@ -1138,6 +1173,7 @@ int main(void)
         cmocka_unit_test(test_flush_va),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_invalidation),
+        cmocka_unit_test(test_write_protect),
         cmocka_unit_test(test_many_large_mappings),
         cmocka_unit_test(test_entry_beyond_large_mappings),
         cmocka_unit_test(test_owner_change),
