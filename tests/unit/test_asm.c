@@ -741,6 +741,12 @@ static void test_patches(void **state)
     assert_memory_equal(code + 5, "\x55\x55\x55\x55\x55\xc3", 6); /* only five bytes are written */
     a.p = code + 5;
     check_from(0, "jmp 0x41234567");
+
+    a.p = code;
+    asm_jcc_to(&a, CC_B, here);
+    asm_mov_rr(&a, true, RAX, RCX);
+    asm_patch_branch(code, a.to_run, there);
+    check_from(0, "jb 0x41234567; mov rax, rcx");
 }
 
 /* ---- SSE ---- */

@@ -731,12 +731,42 @@ static void test_patching(void **state)
     assert_int_equal(run(1, 0, 0), 1);
 }
 
+/* A conditional jump that leads elsewhere later. */
+static void test_patching_a_branch(void **state)
+{
+    AsmLabel       two = ASM_LABEL;
+    const uint8_t *three;
+    uint8_t       *branch;
+    Fn            *run;
+
+    start(host);
+    asm_test_rr(&a, true, RDI, RDI);
+    branch = a.p;
+    asm_jcc(&a, CC_E, &two);
+    asm_mov_ri(&a, RAX, 1);
+    asm_ret(&a);
+    asm_bind(&a, &two);
+    asm_mov_ri(&a, RAX, 2);
+    asm_ret(&a);
+    three = asm_here(&a);
+    asm_mov_ri(&a, RAX, 3);
+    run = finish();
+
+    assert_int_equal(run(0, 0, 0), 2);
+    assert_int_equal(run(1, 0, 0), 1);
+    code_mem_begin(&mem);
+    asm_patch_branch(branch, a.to_run, three);
+    code_mem_end(&mem);
+    assert_int_equal(run(0, 0, 0), 3);
+    assert_int_equal(run(1, 0, 0), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_integer),    cmocka_unit_test(test_bmi),   cmocka_unit_test(test_sse),
         cmocka_unit_test(test_avx),        cmocka_unit_test(test_loops), cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_indirect),   cmocka_unit_test(test_patching),
+        cmocka_unit_test(test_indirect),   cmocka_unit_test(test_patching), cmocka_unit_test(test_patching_a_branch),
     };
 
     return cmocka_run_group_tests_name("asm_run", tests, set_up, tear_down);

@@ -722,3 +722,8 @@ void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running, bool cal
     at[0] = call ? 0xe8 : 0xe9;
     *(volatile Rel32 *)(at + 1) = distance(at + 5, to_run, running);
 }
+
+void asm_patch_branch(uint8_t *at, intptr_t to_run, const void *running)
+{
+    *(volatile Rel32 *)(at + 2) = distance(at + 6, to_run, running);
+}

@@ -157,6 +157,9 @@ void asm_ud2(Asm *a);
 /* asm_patch_entry - write a 5-byte jump or call over whatever is at @at. */
 void asm_patch_entry(uint8_t *at, intptr_t to_run, const void *running, bool call);
 
+/* asm_patch_branch - the 6-byte conditional jump at @at leads to @running from now on. */
+void asm_patch_branch(uint8_t *at, intptr_t to_run, const void *running);
+
 /* ---- SSE and AVX ---- */
 
 /*

@@ -39,21 +39,24 @@ static void emit_lookup(Gen *g, const uint64_t *known)
     asm_jmp_to(&g->as, g->j->leave_lookup);
 }
 
-static bool same_page(const Gen *g, uint64_t pc)
+/* Whether an exit to @pc may become a jump: it leads to the same page. */
+static bool is_linkable(const Gen *g, uint64_t pc)
 {
-    return ((pc ^ g->parts[0].pc) & PAGE_MASK) == 0;
+    return ((pc ^ g->parts[0].pc) & PAGE_MASK) == 0 && !g->ask_key;
 }
 
-/* To the engine, until jit_link() makes it a jump. */
-static void emit_linkable(Gen *g, uint64_t pc)
+/* To the engine, until jit_link() makes it a jump, or leads @branch there, the conditional jump to here if not NULL. */
+static void emit_linkable(Gen *g, uint64_t pc, const uint8_t *branch)
 {
-    Jit     *j = g->j;
-    uint32_t id = j->n_exits;
-    JitExit *e = &j->exit[id];
+    Jit           *j = g->j;
+    uint32_t       id = j->n_exits;
+    JitExit       *e = &j->exit[id];
+    const uint8_t *jump = branch != NULL ? branch : g->as.p;
 
     j->n_exits += j->n_exits < j->max_exits - 1;
     g->failed |= g->arena_full |= j->n_exits == j->max_exits - 1;
-    *e = (JitExit){ .pc = pc, .key = g->key, .jump = g->as.p, .from = g->block };
+    *e = (JitExit){ .pc = pc, .key = g->key, .from = g->block, .jump = (uint32_t)(jump - j->mem.write),
+                    .branch = branch != NULL };
     gen_call_for(g, j->leave_link, id);
 }
 
@@ -111,6 +114,17 @@ static void emit_inner_edge(Gen *g, unsigned part, bool last)
     asm_jmp_to(&g->as, g->j->leave_time);
 }
 
+/* Out of the block or region, to a known pc; the guest's registers are in memory. */
+static void emit_outer_edge(Gen *g, uint64_t pc)
+{
+    if (is_linkable(g, pc)) {
+        emit_linkable(g, pc, NULL);
+    } else {
+        asm_mov_ri(&g->as, RCX, pc);
+        emit_lookup(g, &pc);
+    }
+}
+
 /* To a known pc. */
 static void emit_edge(Gen *g, uint64_t pc, bool last)
 {
@@ -118,14 +132,9 @@ static void emit_edge(Gen *g, uint64_t pc, bool last)
 
     if (part >= 0) {
         emit_inner_edge(g, (unsigned)part, last);
-        return;
-    }
-    store_state(g);
-    if (same_page(g, pc) && !g->ask_key) {
-        emit_linkable(g, pc);
     } else {
-        asm_mov_ri(&g->as, RCX, pc);
-        emit_lookup(g, &pc);
+        store_state(g);
+        emit_outer_edge(g, pc);
     }
 }
 
@@ -136,6 +145,55 @@ static void emit_state_exit(Gen *g, uint64_t pc)
     asm_jmp_to(&g->as, g->j->leave_state);
 }
 
+/* The state is stored in between: moves keep the host's flags; only those of floating point take more than that. */
+static X86Cond emit_condition_and_state(Gen *g, IrRef r)
+{
+    bool    packs = g->pending != 0 && gen_fp_flags(g, g->pending) != NULL;
+    X86Cond cc;
+
+    if (packs) {
+        gen_put_pending(g, false);
+    }
+    cc = emit_condition(g, r);
+    if (!packs) {
+        gen_put_pending(g, false);
+    }
+    gen_store_pins(g, g->dirty);
+    return cc;
+}
+
+/* Both ways lead out. The branch itself becomes the link, if one of them may be linked. */
+static void emit_outer_branch(Gen *g, const IrNode *n)
+{
+    bool     inverted = !is_linkable(g, n->imm);
+    AsmLabel second = ASM_LABEL;
+    X86Cond  cc = emit_condition_and_state(g, n->a);
+    uint64_t next = inverted ? n->imm : n->imm2, far = inverted ? n->imm2 : n->imm;
+    uint8_t *branch = g->as.p;
+
+    asm_jcc(&g->as, inverted ? x86_not(cc) : cc, &second);
+    emit_outer_edge(g, next);
+    asm_bind(&g->as, &second);
+    if (is_linkable(g, far)) {
+        emit_linkable(g, far, branch);
+    } else {
+        emit_outer_edge(g, far);
+    }
+}
+
+/* To the run loop, which the next pc is for. */
+static void emit_state_branch(Gen *g, const IrNode *n)
+{
+    X86Cond cc = emit_condition(g, n->a);
+
+    asm_mov_ri(&g->as, RDI, n->imm2); /* moves keep the host's flags */
+    asm_mov_ri(&g->as, RDX, n->imm);
+    asm_cmov(&g->as, cc, true, RDI, RDX);
+    store_state(g);
+    asm_mov_rr(&g->as, true, RAX, RDI);
+    asm_jmp_to(&g->as, g->j->leave_state);
+}
+
 /* The way back into a loop comes right behind the branch. */
 static void emit_branch(Gen *g, const IrNode *n)
 {
@@ -143,17 +201,17 @@ static void emit_branch(Gen *g, const IrNode *n)
     bool     falls = (unsigned)other == g->part + 1; /* into the code of the next part */
     bool     taken_first = falls || (taken >= 0 && (unsigned)taken <= g->part);
     AsmLabel second = ASM_LABEL;
-    X86Cond  cc = emit_condition(g, n->a);
+    X86Cond  cc;
 
     if (g->ir->ends) {
-        asm_mov_ri(&g->as, RDI, n->imm2); /* moves keep the host's flags */
-        asm_mov_ri(&g->as, RDX, n->imm);
-        asm_cmov(&g->as, cc, true, RDI, RDX);
-        store_state(g);
-        asm_mov_rr(&g->as, true, RAX, RDI);
-        asm_jmp_to(&g->as, g->j->leave_state);
+        emit_state_branch(g, n);
         return;
     }
+    if (taken < 0 && other < 0) {
+        emit_outer_branch(g, n);
+        return;
+    }
+    cc = emit_condition(g, n->a);
     asm_jcc(&g->as, taken_first ? x86_not(cc) : cc, &second);
     emit_edge(g, taken_first ? n->imm : n->imm2, false);
     asm_bind(&g->as, &second);

@@ -406,6 +406,7 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
 void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
 {
     const CpuBlock *from = exit->from;
+    uint8_t        *at = j->mem.write + exit->jump;
 
     if (to->code == NULL || from->dead || to->dead || to->once || to->pc != exit->pc || to->key != exit->key ||
         from->guarded != to->guarded || ((from->pc ^ to->pc) & PAGE_MASK) != 0 ||
@@ -414,7 +415,11 @@ void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
         return;
     }
     code_mem_begin(&j->mem);
-    asm_patch_entry(exit->jump, j->mem.run - j->mem.write, to->code, false);
+    if (exit->branch) {
+        asm_patch_branch(at, j->mem.run - j->mem.write, to->code);
+    } else {
+        asm_patch_entry(at, j->mem.run - j->mem.write, to->code, false);
+    }
     code_mem_end(&j->mem);
 }
 

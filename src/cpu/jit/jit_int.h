@@ -112,11 +112,13 @@ typedef struct JitSlot {
     uint8_t *keep;    /* and its call that fills the slot */
 } JitSlot;
 
-/* An exit to a known pc: a call of Jit.leave_link that becomes a jump. */
+/* An exit to a known pc: a call of Jit.leave_link. Linked, it becomes a jump; or the conditional jump that leads to the
+ * call leads elsewhere. */
 struct JitExit {
     uint64_t  pc, key;
-    uint8_t  *jump;  /* writable address */
     CpuBlock *from;
+    uint32_t  jump;   /* the one to patch: an offset into code memory */
+    bool      branch; /* it is a conditional jump */
 };
 
 /*

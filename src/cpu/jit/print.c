@@ -46,7 +46,7 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
         { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
         { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
         { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" },
-        { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" },
+        { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" }, { j->flags, "flags" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(routines); i++) {
