@@ -16,31 +16,6 @@ static void forget_status(const IrBlock *b, uint16_t *overwritten)
     }
 }
 
-void ir_pass_dead_puts(IrBlock *b)
-{
-    uint16_t overwritten[IR_MAX_REGS]; /* by a later put, before anyone looks: is @now */
-    uint16_t now = 1;                  /* counts who looks at all registers */
-
-    memset(overwritten, 0, b->n_regs * sizeof(overwritten[0]));
-    for (unsigned i = b->n; i-- > 1;) {
-        IrNode  *n = &b->node[i];
-        unsigned effects = ir_node_effects(n);
-
-        if (n->op == IR_put) {
-            if (overwritten[n->imm] == now) {
-                n->op = IR_NOP;
-            }
-            overwritten[n->imm] = now;
-        } else if (n->op == IR_get) {
-            overwritten[n->imm] = 0;
-        } else if (effects == IR_STATUS) {
-            forget_status(b, overwritten);
-        } else if (effects != IR_PURE) {
-            now++;
-        }
-    }
-}
-
 static bool removable(const IrNode *n)
 {
     switch (n->op) {
@@ -59,19 +34,32 @@ static bool removable(const IrNode *n)
     }
 }
 
-void ir_pass_dead_values(IrBlock *b)
+void ir_pass_dead(IrBlock *b)
 {
-    bool used[IR_MAX_NODES];
+    bool     used[IR_MAX_NODES];
+    uint16_t overwritten[IR_MAX_REGS]; /* by a later put, before anyone looks: is @now */
+    uint16_t now = 1;                  /* counts who looks at all registers */
 
     memset(used, 0, b->n);
+    memset(overwritten, 0, b->n_regs * sizeof(overwritten[0]));
     used[IR_ZERO64] = used[IR_ZERO32] = true; /* cost nothing and keep their places */
     for (unsigned i = b->n; i-- > 1;) {
-        IrNode *n = &b->node[i];
+        IrNode  *n = &b->node[i];
+        unsigned effects = ir_node_effects(n);
 
-        if (!used[i] && removable(n)) {
+        if ((!used[i] && removable(n)) || (n->op == IR_put && overwritten[n->imm] == now)) {
             n->op = IR_NOP;
-        } else {
-            used[n->a] = used[n->b] = used[n->c] = true;
+            continue;
         }
+        if (n->op == IR_put) {
+            overwritten[n->imm] = now;
+        } else if (n->op == IR_get) {
+            overwritten[n->imm] = 0;
+        } else if (effects == IR_STATUS) {
+            forget_status(b, overwritten);
+        } else if (effects != IR_PURE) {
+            now++;
+        }
+        used[n->a] = used[n->b] = used[n->c] = true;
     }
 }

@@ -1,13 +1,17 @@
 /*
- * Constant folding, identities, and flags: a condition over the flags of a subtraction is a comparison of its
- * operands, which executors fuse with the branch or select that uses it.
+ * What a value is known to be. Store-to-load forwarding over guest registers, constant folding, identities, and
+ * flags: a condition over the flags of a subtraction is a comparison of its operands, which executors fuse with the
+ * branch or select that uses it.
  */
+#include <string.h>
+
 #include "bits.h"
 #include "cpu/ir/passes.h"
 
 typedef struct Folder {
     IrBlock *b;
     IrRef    same[IR_MAX_NODES]; /* a node whose value is another's */
+    IrRef    known[IR_MAX_REGS]; /* what guest registers hold; 0: anything */
 } Folder;
 
 static bool is_const(const IrBlock *b, IrRef r) { return b->node[r].op == IR_const; }
@@ -27,6 +31,38 @@ static void become_same(Folder *f, unsigned i, IrRef r)
     f->same[i] = r;
     f->b->node[i].op = IR_NOP;
 }
+
+/* ---- guest registers ---- */
+
+static void forward_get(Folder *f, unsigned i, const IrNode *n)
+{
+    if (f->known[n->imm] != 0) {
+        become_same(f, i, f->known[n->imm]);
+    } else {
+        f->known[n->imm] = (IrRef)i;
+    }
+}
+
+static void forward_put(Folder *f, IrNode *n)
+{
+    if (f->known[n->imm] == n->a) {
+        n->op = IR_NOP;
+    } else {
+        f->known[n->imm] = n->a;
+    }
+}
+
+/* A helper that writes registers makes all of them unknown, one with IR_STATUS those that are so marked. */
+static void forget(Folder *f, unsigned effects)
+{
+    for (size_t r = 0; (effects & (IR_WRITES | IR_STATUS)) != 0 && r < f->b->n_regs; r++) {
+        if ((effects & IR_WRITES) != 0 || f->b->regs[r].status) {
+            f->known[r] = 0;
+        }
+    }
+}
+
+/* ---- integers and vectors ---- */
 
 static IrType operand_type(const IrBlock *b, const IrNode *n)
 {
@@ -353,6 +389,15 @@ static void fold_node(Folder *f, unsigned i, IrNode *n)
     IrRef r;
 
     switch (n->op) {
+    case IR_get:
+        forward_get(f, i, n);
+        return;
+    case IR_put:
+        forward_put(f, n);
+        return;
+    case IR_call:
+        forget(f, n->helper->effects);
+        return;
     case IR_flags_cond:
         fold_condition(f->b, i, n);
         return;
@@ -388,7 +433,8 @@ void ir_pass_fold(IrBlock *b)
 {
     Folder f;
 
-    f.b = b; /* the rest as it comes */
+    f.b = b;
+    memset(f.known, 0, b->n_regs * sizeof(f.known[0])); /* same[] as it comes */
     for (unsigned i = 0; i < b->n; i++) {
         IrNode *n = &b->node[i];
 

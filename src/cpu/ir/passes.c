@@ -13,10 +13,8 @@ typedef struct Pass {
 } Pass;
 
 static const Pass passes[] = {
-    { "forward", ir_pass_forward },
     { "fold", ir_pass_fold },
-    { "dead_puts", ir_pass_dead_puts },
-    { "dead_values", ir_pass_dead_values },
+    { "dead", ir_pass_dead },
 };
 
 static void check(const IrBlock *b, const char *after)

@@ -6,17 +6,11 @@
 
 #include "cpu/ir/block.h"
 
-/* A get of a register whose value the block knows becomes that value; a put of the value it holds goes
- * away. */
-void ir_pass_forward(IrBlock *b);
-
-/* Operations on constants, identities, and conditions over flags that are a plain comparison. */
+/* A get of a register whose value the block knows becomes that value; a put of the value it holds goes away. Operations
+ * on constants, identities, and conditions over flags that are a plain comparison. */
 void ir_pass_fold(IrBlock *b);
 
-/* Puts that a later put overwrites before anyone can look. */
-void ir_pass_dead_puts(IrBlock *b);
-
-/* Values nobody uses. */
-void ir_pass_dead_values(IrBlock *b);
+/* Puts that a later put overwrites before anyone can look, and values nobody uses. */
+void ir_pass_dead(IrBlock *b);
 
 #endif
