@@ -355,7 +355,7 @@ bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
         return true;
     }
     drop_code(e, p, 0, PAGE_SIZE); /* it has had too many stores */
-    return false;
+    return true; /* not in the middle of what runs: those after this one do not come here */
 }
 
 /* ---- breakpoints ---- */

@@ -270,7 +270,8 @@ bool code_is_patched(const CpuEngine *e, uint64_t pa);
 /* code_written - RAM of [@pa, @pa + @len) changed: drops the blocks that were made from it. */
 void code_written(void *engine, uint64_t pa, uint64_t len);
 
-/* code_hit - whether a store of a CPU to [@pa, @pa + @len), within a page that has code, changes any. */
+/* code_hit - whether a store of a CPU to [@pa, @pa + @len), within a page that has code, changes any, or is one too
+ * many. */
 bool code_hit(CpuEngine *e, uint64_t pa, unsigned len);
 
 /* code_beside - whether it is known to change none. Such stores are counted. */

@@ -1,6 +1,7 @@
 /*
  * How blocks and parts end: edges inside a region, direct links within a page, the jump cache for everything else.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/jit/jit_int.h"
@@ -60,16 +61,6 @@ static void emit_linkable(Gen *g, uint64_t pc, const uint8_t *branch)
     gen_call_for(g, j->leave_link, id);
 }
 
-static int find_part(const Gen *g, uint64_t pc)
-{
-    for (unsigned p = 0; g->region && !g->ask_key && p < g->n_parts; p++) {
-        if (g->parts[p].pc == pc && g->parts[p].key == g->key) {
-            return (int)p;
-        }
-    }
-    return -1;
-}
-
 static bool puts_off_flags(const Gen *g) { return g->pending != 0 || g->passed != 0; }
 
 /* Pending flags, for a part that may look at them. */
@@ -87,6 +78,41 @@ static void put_pending_for(Gen *g, unsigned part)
     }
 }
 
+/* What an edge to a part costs beyond what this part has paid; below 0: it gets that back. */
+static int32_t price_of_edge(const Gen *g, unsigned part)
+{
+    return gen_price(g, part) - (int32_t)g->part_state[g->part].ahead;
+}
+
+/* Whether an edge to a part is a jump and nothing else. */
+static bool is_free(const Gen *g, int part)
+{
+    return part >= 0 && price_of_edge(g, (unsigned)part) == 0 &&
+           (!puts_off_flags(g) || !g->part_state[part].wants_flags || g->part_state[part].how != 0);
+}
+
+static void pay(Gen *g, int32_t price)
+{
+    asm_alu_mi(&g->as, price < 0 ? ALU_ADD : ALU_SUB, true, gen_mem(offsetof(Cpu, left)), abs(price));
+}
+
+/* Out of the region: what was paid ahead. */
+static void give_back(Gen *g)
+{
+    if (g->part_state[g->part].ahead != 0) {
+        pay(g, -(int32_t)g->part_state[g->part].ahead);
+    }
+}
+
+/* No time for a part, and flags that only the way out wants. */
+static void emit_late_exit(Gen *g, unsigned part)
+{
+    pay(g, -gen_price(g, part));
+    store_state(g);
+    asm_mov_ri(&g->as, RAX, g->parts[part].pc);
+    asm_jmp_to(&g->as, g->j->leave_time);
+}
+
 /*
  * To a part of the region; @last: nothing of this part follows. Flags that it does not want stay where they are, except
  * when there is no time to enter it.
@@ -94,24 +120,28 @@ static void put_pending_for(Gen *g, unsigned part)
 static void emit_inner_edge(Gen *g, unsigned part, bool last)
 {
     PartState *to = &g->part_state[part];
+    bool       puts_flags = !puts_off_flags(g) || to->wants_flags;
+    bool       follows = last && part == g->part + 1;
+    int32_t    price = price_of_edge(g, part);
 
-    if (!puts_off_flags(g) || to->wants_flags) {
+    if (puts_flags) {
         put_pending_for(g, part);
-        if (last && part == g->part + 1) { /* it follows */
-            gen_count_time(g, part, &to->out);
-            return;
-        }
-        asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
-        asm_jcc(&g->as, CC_NS, &to->body);
-        asm_jmp(&g->as, &to->out);
-        return;
     }
-    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
-    asm_jcc(&g->as, CC_NS, &to->body);
-    asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)to->n_insns);
-    store_state(g);
-    asm_mov_ri(&g->as, RAX, g->parts[part].pc);
-    asm_jmp_to(&g->as, g->j->leave_time);
+    if (price != 0) {
+        pay(g, price);
+    }
+    if (price > 0 && puts_flags && follows) {
+        asm_jcc(&g->as, CC_S, &to->out);
+    } else if (price > 0) {
+        asm_jcc(&g->as, CC_NS, &to->body);
+        if (puts_flags) {
+            asm_jmp(&g->as, &to->out);
+        } else {
+            emit_late_exit(g, part);
+        }
+    } else if (!follows) {
+        asm_jmp(&g->as, &to->body);
+    }
 }
 
 /* Out of the block or region, to a known pc; the guest's registers are in memory. */
@@ -128,11 +158,12 @@ static void emit_outer_edge(Gen *g, uint64_t pc)
 /* To a known pc. */
 static void emit_edge(Gen *g, uint64_t pc, bool last)
 {
-    int part = find_part(g, pc);
+    int part = gen_find_part(g, g->part, pc);
 
     if (part >= 0) {
         emit_inner_edge(g, (unsigned)part, last);
     } else {
+        give_back(g);
         store_state(g);
         emit_outer_edge(g, pc);
     }
@@ -197,7 +228,7 @@ static void emit_state_branch(Gen *g, const IrNode *n)
 /* The way back into a loop comes right behind the branch. */
 static void emit_branch(Gen *g, const IrNode *n)
 {
-    int      taken = find_part(g, n->imm), other = find_part(g, n->imm2);
+    int      taken = gen_find_part(g, g->part, n->imm), other = gen_find_part(g, g->part, n->imm2);
     bool     falls = (unsigned)other == g->part + 1; /* into the code of the next part */
     bool     taken_first = falls || (taken >= 0 && (unsigned)taken <= g->part);
     AsmLabel second = ASM_LABEL;
@@ -212,6 +243,13 @@ static void emit_branch(Gen *g, const IrNode *n)
         return;
     }
     cc = emit_condition(g, n->a);
+    if (is_free(g, taken) || (is_free(g, other) && !falls)) {
+        bool jumps = is_free(g, taken);
+
+        asm_jcc(&g->as, jumps ? cc : x86_not(cc), &g->part_state[jumps ? taken : other].body);
+        emit_edge(g, jumps ? n->imm2 : n->imm, true);
+        return;
+    }
     asm_jcc(&g->as, taken_first ? x86_not(cc) : cc, &second);
     emit_edge(g, taken_first ? n->imm : n->imm2, false);
     asm_bind(&g->as, &second);
@@ -219,8 +257,6 @@ static void emit_branch(Gen *g, const IrNode *n)
 }
 
 /* ---- exits to an address known at run time ---- */
-
-enum { COMPARED = 4 }; /* parts that the address is compared with one by one; for more there is a table */
 
 /* Code that starts between two instructions, where branches raise an exception, is not worth a place in tables. */
 static bool leads_to(const Gen *g, uint64_t key, unsigned part)
@@ -275,7 +311,7 @@ void emit_tables(Gen *g)
         uint64_t key = g->parts[p].exit_key;
 
         if (g->parts[p].ir->node[g->parts[p].ir->n - 1].op == IR_exit_indirect && !g->parts[p].asks_key &&
-            count_targets(g, key) > COMPARED && find_table(g, key) == NULL) {
+            count_targets(g, key) > JIT_COMPARED && find_table(g, key) == NULL) {
             make_table(g, key);
         }
     }
@@ -351,8 +387,15 @@ static void emit_comparisons(Gen *g)
             asm_mov_ri(&g->as, RAX, pc);
             asm_alu_rr(&g->as, ALU_CMP, true, RCX, RAX);
         }
+        if (price_of_edge(g, p) == 0) {
+            asm_jcc(&g->as, CC_E, &g->part_state[p].body);
+            continue;
+        }
         asm_jcc(&g->as, CC_NE, &next);
-        gen_count_time(g, p, &g->part_state[p].out);
+        pay(g, price_of_edge(g, p));
+        if (price_of_edge(g, p) > 0) {
+            asm_jcc(&g->as, CC_S, &g->part_state[p].out);
+        }
         asm_jmp(&g->as, &g->part_state[p].body);
         asm_bind(&g->as, &next);
     }
@@ -376,6 +419,7 @@ static void emit_indirect(Gen *g, const IrNode *n)
     }
     if (!g->ask_key) {
         emit_comparisons(g);
+        give_back(g);
     }
     gen_store_pins(g, g->dirty);
     emit_lookup(g, NULL);

@@ -1216,7 +1216,7 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
     g->failed |= g->arena_full |= j->n_sites == j->max_sites - 1;
 
     JitSite *s = &j->site[*id];
-    *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = g->part_state[g->part].n_insns - g->insn },
+    *s = (JitSite){ .at = { .pc = g->insn_pc, .block = g->block, .after = (uint32_t)gen_price(g, g->part) - g->insn },
                     .code = g->code, .dirty = g->dirty, .kind = (uint8_t)kind,
                     .op = n->op, .type = n->type, .imm = n->imm,
                     .flags_how = g->flags_in ? g->part_state[g->part].how : 0 };
@@ -1895,7 +1895,7 @@ static void find_dirty_pins(Gen *g)
 
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out)
 {
-    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
+    asm_alu_mi(&g->as, ALU_SUB, true, gen_mem(offsetof(Cpu, left)), gen_price(g, part));
     asm_jcc(&g->as, CC_S, out);
 }
 
@@ -1905,7 +1905,7 @@ void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty)
         return; /* nobody goes there */
     }
     asm_bind(&g->as, out);
-    asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), (int32_t)g->part_state[part].n_insns);
+    asm_alu_mi(&g->as, ALU_ADD, true, gen_mem(offsetof(Cpu, left)), gen_price(g, part));
     if (g->part_state[part].how != 0) {
         asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)g->part_state[part].how);
     }
@@ -1926,6 +1926,17 @@ void jit_warm(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = 16; }
 
 void jit_cool(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = cpu->engine->hot; }
 
+/* Whether a later part leads back to it; the entry is where it is. */
+static bool is_loop_head(const Gen *g, unsigned part)
+{
+    for (unsigned p = part; p < g->n_parts && part > 0; p++) {
+        if (g->part_state[p].next >> part & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
@@ -1934,7 +1945,7 @@ static void emit_body(Gen *g, unsigned part)
     g->flags_now = 0;
     g->flags_in = g->flags_reg >= 0;
     g->passed = g->part_state[part].how != 0 && passes_flags(g, part) ? g->part_state[part].how : 0;
-    if (g->part_state[part].loops && part > 0) {
+    if (is_loop_head(g, part)) {
         asm_align(&g->as, 32);
     }
     asm_bind(&g->as, &g->part_state[part].body);
@@ -2032,6 +2043,68 @@ static uint32_t successors(const Gen *g, unsigned p)
     return set;
 }
 
+int gen_find_part(const Gen *g, unsigned from, uint64_t pc)
+{
+    const JitPart *x = &g->parts[from];
+
+    for (unsigned p = 0; g->region && !x->asks_key && p < g->n_parts; p++) {
+        if (g->parts[p].pc == pc && g->parts[p].key == x->exit_key) {
+            return (int)p;
+        }
+    }
+    return -1;
+}
+
+/* ---- what is paid ahead ---- */
+
+enum { AHEAD_MAX = 32 }; /* instructions: a run that ends among them takes them one by one */
+
+/* Whether nothing at the end of a block can be a reason to look up before the next one is entered. */
+static bool ends_quietly(const IrBlock *ir)
+{
+    unsigned i = ir->n;
+
+    while (--i > 0 && ir->node[i].op != IR_insn) {
+        if (sees_registers(&ir->node[i])) {
+            return false;
+        }
+    }
+    return !ir->ends;
+}
+
+/* Whether a part pays for @to rather than for @than; -1: for none. */
+static bool is_likelier(const Gen *g, int to, int than)
+{
+    if (than < 0) {
+        return true;
+    }
+    const PartState *a = &g->part_state[to], *b = &g->part_state[than];
+    return a->loops != b->loops ? a->loops : gen_price(g, (unsigned)to) < gen_price(g, (unsigned)than);
+}
+
+/*
+ * A part pays for the one that it goes on to most likely: such an edge costs nothing, others pay or get back the
+ * difference. Along a loop that adds up to its instructions: some edge pays, and asks whether there is time.
+ */
+static void find_payments(Gen *g)
+{
+    for (unsigned p = g->n_parts; p-- > 0;) {
+        PartState *s = &g->part_state[p];
+        const IrBlock *ir = g->parts[p].ir;
+        bool       by_table = ir->node[ir->n - 1].op == IR_exit_indirect && __builtin_popcount(s->next) > JIT_COMPARED;
+        int        next = -1;
+
+        for (uint32_t after = s->next >> p >> 1 << p << 1; after != 0; after &= after - 1) {
+            int to = __builtin_ctz(after);
+
+            next = is_likelier(g, to, next) ? to : next;
+        }
+        if (next >= 0 && !by_table && ends_quietly(ir) && gen_price(g, (unsigned)next) <= AHEAD_MAX) {
+            s->ahead = (unsigned)gen_price(g, (unsigned)next);
+        }
+    }
+}
+
 /* Loops, for weights and alignment; and which parts want the flags register at their start. */
 static void find_shape(Gen *g)
 {
@@ -2054,6 +2127,7 @@ static void find_shape(Gen *g)
     for (unsigned p = 0; p < g->n_parts; p++) {
         g->part_state[p].loops = reach[p] >> p & 1;
     }
+    find_payments(g);
 }
 
 static LowerResult generate(Gen *g, CpuBlock **out)
@@ -2097,7 +2171,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     }
     g->code->size = (size_t)(g->as.p - g->code->entry);
     j->mem.used = (size_t)(g->as.p - j->mem.write);
-    *g->block = (CpuBlock){ .n = g->part_state[0].n_insns, .code = g->code->entry + g->as.to_run, .jit = g->code };
+    *g->block = (CpuBlock){ .n = (uint32_t)gen_price(g, 0), .code = g->code->entry + g->as.to_run, .jit = g->code };
     *out = g->block;
     return LOWER_OK;
 }

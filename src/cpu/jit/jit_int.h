@@ -56,6 +56,9 @@ enum {
     JIT_HOW_BITS = 13,
 };
 
+/* Parts that an address known at run time is compared with one by one; for more there is a table. */
+enum { JIT_COMPARED = 4 };
+
 enum { JIT_MAX_TABLES = 4, JIT_MAX_PINS = 16, JIT_MAX_PARTS = CPU_REGION_PARTS };
 
 enum { JIT_BLOCK_UNIT = 8 }; /* bytes: what blocks are aligned to */
@@ -271,6 +274,7 @@ typedef struct PartState {
     uint32_t how;         /* how the flags follow on each way into the part; 0: as Cpu.flags_how says */
     uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
     unsigned n_insns;
+    unsigned ahead;       /* instructions of those behind it that are paid with its own */
     uint32_t next;        /* parts that it may lead to: a bit each */
     uint32_t reads, writes; /* pins: read before any write; written. A bit each, and so: */
     uint32_t dirty;       /* those that may differ from memory when the part starts */
@@ -477,8 +481,15 @@ void gen_known_flags(Gen *g, uint32_t how, bool arm_carry);
 /* gen_known_get - what tells how the flags that the node reads follow from pins; 0: nothing, or it reads no flags. */
 uint32_t gen_known_get(const Gen *g, IrRef r);
 
+/* gen_price - instructions to account for where a part is entered, unless some are paid already. */
+static inline int32_t gen_price(const Gen *g, unsigned part)
+{
+    return (int32_t)(g->part_state[part].n_insns + g->part_state[part].ahead);
+}
 /* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
+/* gen_find_part - the part that a part leads to when it goes on at @pc; -1: none. */
+int gen_find_part(const Gen *g, unsigned from, uint64_t pc);
 /* gen_out_of_time - the code for @out: come back to the part by its pc. */
 void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty);
 /* gen_call_for - call a routine that finds @id by where it would return: jit_called(). */
