@@ -1,8 +1,8 @@
 /*
- * Vector code of the JIT against what it stands for: random blocks of WIDE operations against ir/wide.c, and random
- * loops of SIMD instructions against the portable executor. Operands come from registers, memory and constants, results
- * go where operands were, and there are more values than registers. Twice: with all that this host can do, and with
- * what every host can. Fixed seeds.
+ * Vector code of the JIT against what it stands for: random blocks of WIDE operations against ir/wide.c, random loops
+ * of SIMD instructions against the portable executor, and of scalar ones, with branches and accesses that end them.
+ * Operands come from registers, memory and constants, results go where operands were, and there are more values than
+ * registers. Twice: with all that this host can do, and with what every host can. Fixed seeds.
  */
 #include <glib.h>
 #include <inttypes.h>
@@ -471,6 +471,106 @@ static void run_loops(void)
 
 static void test_loops(void **state) { run_loops(); }
 
+/* ---- regions of scalars ---- */
+
+enum { N_SCALARS = 6000, SCALAR_REGS = 7, POINTER = 26, END = BOX_DATA + BOX_DATA_SIZE, TAIL = 256 };
+
+static void add_scalar(const A64Pattern *p, void *opaque)
+{
+    Words   *w = opaque;
+    uint32_t mask, value;
+
+    insn_constants(p->pattern, &mask, &value);
+    if ((value & 0x7e000000) == 0x1e000000 && w->n < ARRAY_LEN(w->mask)) {
+        w->mask[w->n] = mask;
+        w->value[w->n++] = value;
+    }
+}
+
+/* Of few registers, mostly of single or double precision. */
+static uint32_t rnd_scalar(const Words *w)
+{
+    unsigned i = rnd(w->n);
+    uint32_t insn = ((uint32_t)insn_rnd() & ~w->mask[i]) | w->value[i];
+
+    for (unsigned at = 0; at <= 16; at = at == 10 ? 16 : at + 5) {
+        if ((w->mask[i] >> at & 31) == 0) {
+            insn = (uint32_t)deposit64(insn, at, 5, rnd(SCALAR_REGS));
+        }
+    }
+    if ((w->mask[i] >> 22 & 3) == 0 && rnd(8) != 0) {
+        insn = (uint32_t)deposit64(insn, 22, 2, rnd(2));
+    }
+    return insn;
+}
+
+/* TBZ, TBNZ: over some of the @left instructions of the loop. */
+static uint32_t rnd_branch(unsigned left)
+{
+    return 0x36000000 | rnd(2) << 24 | rnd(32) << 19 | (1 + rnd(left)) << 5 | rnd(SCALAR_REGS);
+}
+
+/* LDR, STR of S, D or Q at the pointer, or behind it, which moves on: up to where there is no memory. */
+static uint32_t rnd_access(void)
+{
+    static const uint32_t sizes[] = { 0xbc000400, 0xfc000400, 0x3c800400 };
+
+    return sizes[rnd(3)] | rnd(2) << 22 | rnd(24) << 12 | POINTER << 5 | rnd(SCALAR_REGS);
+}
+
+/* As make_loop(). */
+static void make_scalars(A64Box *box, InsnCase *c, const Words *scalars, const Words *any, unsigned i)
+{
+    unsigned n = 2 + rnd(LENGTH - 1);
+
+    rnd_state(&c->in);
+    c->in.pc = BOX_CODE + (uint64_t)(i % 30000) * sizeof(c->code);
+    c->in.x[COUNTER] = 2 + rnd(12);
+    c->in.x[POINTER] = END - TAIL;
+    for (unsigned k = 0; k < INSN_WORDS; k++) {
+        unsigned kind = rnd(12);
+
+        do {
+            c->code[k] = k >= n      ? INSN_BRK
+                         : kind == 0 ? rnd_word(any)
+                         : kind == 1 ? rnd_branch(n - k)
+                         : kind <= 3 ? rnd_access()
+                                     : rnd_scalar(scalars);
+        } while (k < n && (kind == 0 || kind > 3) && !is_allocated(box, c->code[k]));
+    }
+    c->code[n] = 0xf1000400 | COUNTER << 5 | COUNTER;
+    c->code[n + 1] = 0x54000001 | (uint32_t)(-(int)(n + 1) & 0x7ffff) << 5;
+}
+
+static void run_scalars(void)
+{
+    Words    scalars = { .n = 0 }, any = { .n = 0 };
+    unsigned bad = 0;
+
+    g_setenv("BAILEY_TEST_HOT", "1", TRUE);
+    A64Box *interp = box_of("interp"), *jit = box_of("jit");
+    g_unsetenv("BAILEY_TEST_HOT");
+    a64_pattern_foreach(add_scalar, &scalars);
+    a64_pattern_foreach(add_pattern, &any);
+    for (unsigned i = 0; i < N_SCALARS && bad < 8; i++) {
+        InsnCase  c;
+        InsnState a, b;
+
+        insn_seed = i * 0x3000000ull;
+        make_scalars(interp, &c, &scalars, &any, i);
+        if (!run_loop(interp, &c, &a) || !run_loop(jit, &c, &b) || !insn_same(&a, &b) ||
+            memcmp(interp->data + BOX_DATA_SIZE - TAIL, jit->data + BOX_DATA_SIZE - TAIL, TAIL) != 0) {
+            insn_explain(&c, i, INSN_WORDS, &b, &a);
+            bad++;
+        }
+    }
+    a64_box_free(interp);
+    a64_box_free(jit);
+    assert_int_equal(bad, 0);
+}
+
+static void test_scalars(void **state) { run_scalars(); }
+
 /* The last ones: what the host can do does not come back. */
 static void test_operations_baseline(void **state)
 {
@@ -484,13 +584,21 @@ static void test_loops_baseline(void **state)
     run_loops();
 }
 
+static void test_scalars_baseline(void **state)
+{
+    asm_limit_host();
+    run_scalars();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_scalars),
         cmocka_unit_test(test_operations_baseline),
         cmocka_unit_test(test_loops_baseline),
+        cmocka_unit_test(test_scalars_baseline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
