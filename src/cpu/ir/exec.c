@@ -324,8 +324,9 @@ static const void *const *exec_labels;
 
 bool exec_may_link(const CpuBlock *from, const CpuBlock *to)
 {
-    return !from->once && !from->dead && !to->once && from->guarded == to->guarded &&
-           ((from->pc ^ to->pc) & PAGE_MASK) == 0 && ((from->pa ^ to->pa) & PAGE_MASK) == 0;
+    return !to->once && /* first: else @from may have been in its place */
+           !from->once && !from->dead && from->guarded == to->guarded && ((from->pc ^ to->pc) & PAGE_MASK) == 0 &&
+           ((from->pa ^ to->pa) & PAGE_MASK) == 0;
 }
 
 ExecExit exec_run(Cpu *cpu, CpuBlock *b, ExecLink *link)
