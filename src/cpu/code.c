@@ -44,6 +44,7 @@ void code_init(CpuEngine *e)
     e->breakpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     e->watchpoints = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
     e->ir = ir_block_new(NULL, 0);
+    e->last_patch = &e->patch[0]; /* code at address 0 follows it */
     e->max_block = 64;
 }
 

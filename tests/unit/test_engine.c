@@ -423,6 +423,22 @@ static void test_patched_often(void **state)
     toy_machine_free(m);
 }
 
+/* The first store into code of all is to address 0. */
+static void test_patched_at_zero(void **state)
+{
+    enum { LOW_VA = 0x70000 };
+    const uint32_t code[] = { TOY(TOY_STW, 2, 1, 0), TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_B, 0, 0, -2) };
+    ToyMachine    *m = MACHINE(loop_code);
+
+    toy_map(m, LOW_VA, 0, 0x1000);
+    toy_load(m, 0, code, ARRAY_LEN(code));
+    m->cpu->s.pc = m->cpu->s.x[1] = LOW_VA;
+    m->cpu->s.x[2] = code[0];
+    run(m, 60, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[3], 20);
+    toy_machine_free(m);
+}
+
 static void test_code_written_by_dma(void **state)
 {
     ToyMachine    *m = MACHINE(loop_code);
@@ -1166,6 +1182,7 @@ int main(void)
         cmocka_unit_test(test_overlapping_code),
         cmocka_unit_test(test_code_written_anew),
         cmocka_unit_test(test_patched_often),
+        cmocka_unit_test(test_patched_at_zero),
         cmocka_unit_test(test_code_written_by_dma),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_device_in_block),
