@@ -248,6 +248,9 @@ static void *reserve(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* A call may end where code memory does. */
+static size_t first_calls_size(const Jit *j) { return ((j->mem.size >> JIT_CALL_SHIFT) + 1) * sizeof(uint32_t); }
+
 Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
 {
     Jit *j = g_new0(Jit, 1);
@@ -267,7 +270,7 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
         j->exit = reserve(j->max_exits * sizeof(JitExit));
         j->pool = reserve(j->max_pool * sizeof(uint64_t));
         j->call = reserve(j->max_calls * sizeof(JitCall));
-        j->first_call = reserve((j->mem.size >> JIT_CALL_SHIFT) * sizeof(uint32_t));
+        j->first_call = reserve(first_calls_size(j));
         if (j->site != NULL && j->slot != NULL && j->exit != NULL && j->pool != NULL && j->call != NULL &&
             j->first_call != NULL) {
             j->gen = gen_new();
@@ -297,7 +300,7 @@ void jit_free(Jit *j)
     release(j->exit, j->max_exits * sizeof(JitExit));
     release(j->pool, j->max_pool * sizeof(uint64_t));
     release(j->call, j->max_calls * sizeof(JitCall));
-    release(j->first_call, (j->mem.size >> JIT_CALL_SHIFT) * sizeof(uint32_t));
+    release(j->first_call, first_calls_size(j));
     code_mem_free(&j->mem);
     jit_perf_map_close(j);
     g_free(j->gen);
