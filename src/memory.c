@@ -19,8 +19,9 @@ enum { PAGE = 4096 };
 
 /* A region and what others need not see. */
 typedef struct Region {
-    MemRegion r;    /* first member: a MemRegion * is also a Region * */
-    uint64_t *code; /* one bit per page that holds translated code; NULL: no page does */
+    MemRegion r;     /* first member: a MemRegion * is also a Region * */
+    uint64_t *code;  /* one bit per page that holds translated code; NULL: no page does */
+    uint8_t  *flash; /* bytes of a flash, its owner's; else NULL */
 } Region;
 
 /* [base, end) shows @region; sorted, without overlap. */
@@ -58,7 +59,7 @@ Memory *memory_new(Owners *owners)
 
 static void region_free(Region *r)
 {
-    if (r->r.host != NULL) {
+    if (r->r.host != NULL && r->flash == NULL) {
         munmap(r->r.host, r->r.size);
     }
     g_free(r->code);
@@ -275,6 +276,31 @@ MemRegion *memory_add_mmio(Memory *m, const char *name, uint64_t base, uint64_t 
 {
     return add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_MMIO, .ops = ops,
                                       .opaque = opaque });
+}
+
+MemRegion *memory_add_flash(Memory *m, const char *name, uint64_t base, uint64_t size, uint8_t *bytes,
+                            const MmioOps *ops, void *opaque)
+{
+    g_assert(is_aligned(base | size, PAGE) && size != 0);
+    MemRegion *r = add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_ROM, .host = bytes,
+                                              .ops = ops, .opaque = opaque });
+
+    ((Region *)r)->flash = bytes;
+    return r;
+}
+
+void memory_flash_direct(Memory *m, MemRegion *r, bool direct)
+{
+    uint8_t *host = direct ? ((Region *)r)->flash : NULL;
+
+    if (host == r->host) {
+        return;
+    }
+    if (!direct) {
+        drop_code(m, r->base, r->size);
+        flush_caches(m, r->base, r->size); /* while its bytes still tell what leads there */
+    }
+    r->host = host;
 }
 
 void memory_remove(Memory *m, MemRegion *r)
@@ -620,4 +646,34 @@ MemResult memory_write(Memory *m, uint64_t pa, MemAttrs attrs, const void *src, 
 MemResult memory_zero(Memory *m, uint64_t pa, MemAttrs attrs, size_t len)
 {
     return write_span(m, pa, attrs, NULL, len);
+}
+
+/* The bytes behind @pa whatever the region's device does at the moment; NULL: there are none. */
+static uint8_t *bytes_at(const Memory *m, uint64_t pa, uint64_t *n)
+{
+    const FlatRange *f = flat_find(m, pa);
+    uint8_t         *bytes = f == NULL ? NULL : f->region->flash != NULL ? f->region->flash : f->region->r.host;
+
+    *n = f == NULL ? 0 : f->end - pa;
+    return bytes == NULL ? NULL : bytes + (pa - f->region->r.base);
+}
+
+bool memory_load(Memory *m, uint64_t pa, const void *src, size_t len)
+{
+    const uint8_t *s = src;
+    uint64_t       n;
+
+    for (uint64_t at = 0; at < len; at += n) {
+        if (pa + at < pa || bytes_at(m, pa + at, &n) == NULL) {
+            return false;
+        }
+    }
+    for (uint64_t at = 0; at < len; at += n) {
+        uint8_t *d = bytes_at(m, pa + at, &n);
+
+        n = MIN(n, len - at);
+        memcpy(d, s + at, n);
+        memory_dirty(m, pa + at, n);
+    }
+    return true;
 }

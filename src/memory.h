@@ -38,7 +38,7 @@ typedef struct MemRegion {
     const char    *name;
     uint64_t       base, size;
     MemKind        kind;
-    uint8_t       *host;  /* RAM and ROM: first byte; else NULL */
+    uint8_t       *host;  /* RAM and ROM: first byte; else NULL. Flash: NULL while its device answers reads */
     const MmioOps *ops;   /* MMIO, and writes to a ROM that takes them (flash); may be NULL for ROM */
     void          *opaque;
     bool           enabled;
@@ -56,6 +56,22 @@ MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t s
 MemRegion *memory_add_mmio(Memory *m, const char *name, uint64_t base, uint64_t size, const MmioOps *ops,
                            void *opaque);
 void       memory_remove(Memory *m, MemRegion *r);
+
+/**
+ * memory_add_flash - a ROM whose writes, and at times its reads, go to a device.
+ * @bytes: @size of them, the caller's, who keeps them longer than the region; both multiples of 4 KiB
+ */
+MemRegion *memory_add_flash(Memory *m, const char *name, uint64_t base, uint64_t size, uint8_t *bytes,
+                            const MmioOps *ops, void *opaque);
+
+/* memory_flash_direct - reads of a flash find its bytes (true, as after memory_add_flash()), or go to its device. */
+void memory_flash_direct(Memory *m, MemRegion *r, bool direct);
+
+/**
+ * memory_load - put bytes into RAM, ROM and flash as whoever fills the parts before power on would.
+ * Returns false when some of [@pa, @pa + @len) is none of these; nothing is changed then. No owner is asked.
+ */
+bool memory_load(Memory *m, uint64_t pa, const void *src, size_t len);
 
 /* memory_move - a PCI BAR: new base, on or off; drops cached translations of the old place. */
 void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled);
