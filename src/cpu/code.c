@@ -20,8 +20,6 @@
 
 enum { ONCE_ARENA_SIZE = 1 << 20 };
 
-CpuBlock code_no_block = { .pc = UINT64_MAX, .key = UINT64_MAX };
-
 /* ---- the cache ---- */
 
 static void arena_init(Arena *a, size_t size)
@@ -603,7 +601,7 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
             bar_entry(e, b, X_breakpoint);
         }
     }
-    jump_set(cpu->tlb[0], pc, b);
+    jump_set(cpu->tlb[0], b);
     return b;
 }
 
@@ -769,7 +767,7 @@ void code_promote(Cpu *cpu, uint64_t pc, uint64_t key)
     cover_parts(cpu, &r, b, add_block(e, b, r.source.host_page));
     jit_replace(e->jit, old, b);
     old->dead = true; /* other jump caches that know it look again: the region may be gone before they do */
-    jump_set(cpu->tlb[0], pc, b);
+    jump_set(cpu->tlb[0], b);
     show_code(cpu, b);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "cpu/engine.h"
 
+#include <sys/mman.h>
+
 #include "cpu/ir/block.h"
 #include "cpu/jit/jit.h"
 #include "log.h"
@@ -189,11 +191,11 @@ static void settle_fault(Cpu *cpu)
  * instruction. */
 static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
 {
-    CpuBlock *b = *jump_slot(cpu->tlb[0], pc);
+    CpuBlock *b = jump_find(cpu->tlb[0], pc, key);
 
     if (stepping) {
         b = code_once(cpu, pc, key, 1);
-    } else if (b->pc != pc || b->key != key || b->dead) {
+    } else if (b == NULL || b->dead) {
         b = code_find(cpu, pc, key);
     }
     if (b != NULL && cpu->left <= 0) {
@@ -421,6 +423,18 @@ void cpu_engine_free(CpuEngine *e)
     g_free(e);
 }
 
+/* At the start of a page, so that no entry of a table is in two lines of the host's cache; what is not used takes no
+ * memory. */
+static CpuRun *run_new(void)
+{
+    void *p = mmap(NULL, sizeof(CpuRun), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        g_error("cannot get %zu MiB of memory for the tables of a CPU", sizeof(CpuRun) >> 20);
+    }
+    return p;
+}
+
 void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index)
 {
     cpu->engine = e;
@@ -428,7 +442,7 @@ void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clo
     cpu->memory = memory;
     cpu->clock = clock;
     cpu->index = index;
-    cpu->run = g_new0(CpuRun, 1);
+    cpu->run = run_new();
     tlb_init(cpu);
     for (unsigned i = 0; i < CPU_HEAT; i++) {
         cpu->heat[i] = e->hot;
@@ -440,7 +454,7 @@ void cpu_deinit(Cpu *cpu)
 {
     if (cpu->engine != NULL) {
         g_ptr_array_remove(cpu->engine->cpus, cpu);
-        g_free(cpu->run);
+        munmap(cpu->run, sizeof(*cpu->run));
         cpu->run = NULL;
         cpu->engine = NULL;
     }

@@ -28,8 +28,9 @@ enum {
     SPAN_BITS = 25,
     SPANS = 64,
 
-    PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take */
+    PAGE_JUMPS = PAGE_SIZE / 4,           /* slots that the instructions of one page take, for one key */
     JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
+    JUMP_SHIFT_BITS = 3,                  /* keys move the slots of an instruction by less than 1 << that */
     TOUCHED = 2048, /* slots that are remembered one by one */
 };
 
@@ -80,15 +81,25 @@ typedef struct FetchEntry {
 /* Slots of a table that are not empty, so that emptying it takes no longer than filling it did. */
 typedef struct Touched {
     unsigned n;      /* TOUCHED + 1: any */
-    uint16_t slot[TOUCHED];
+    uint32_t slot[TOUCHED];
 } Touched;
+
+/*
+ * Where execution goes on at @pc with @key: all that generated code must know is in one line of the host's cache. An
+ * empty entry is zero, which its own index contradicts; in entry 0 pc is not.
+ */
+typedef struct JumpEntry {
+    uint64_t    pc, key;
+    const void *code;  /* of the block when it was entered here; what became of that block since, the code knows */
+    CpuBlock   *block; /* NULL: empty */
+} __attribute__((aligned(32))) JumpEntry;
 
 struct CpuTlb {
     TlbEntry   read[TLB_ENTRIES];
     TlbEntry   write[TLB_ENTRIES];
     PageSlot   slot[PAGE_SLOTS];
     PageSlot   read_span[SPANS], write_span[SPANS]; /* by address, in units of 1 << SPAN_BITS that they do not leave */
-    CpuBlock  *jump[JUMP_ENTRIES];
+    JumpEntry  jump[JUMP_ENTRIES + (1 << JUMP_SHIFT_BITS)];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
     uint16_t   writer[WRITERS]; /* by the host's page: 1 plus the slot of write that may lead there; WRITER_*. */
@@ -111,15 +122,29 @@ static inline TlbEntry *tlb_slot(TlbEntry *table, uint64_t va)
     return &table[va >> PAGE_BITS & (TLB_ENTRIES - 1)];
 }
 
-static inline CpuBlock **jump_slot(CpuTlb *t, uint64_t pc)
+/* By how much a key moves the slots of all instructions: code that is run with several has several. */
+static inline unsigned jump_shift(uint64_t key)
 {
-    return &t->jump[pc >> 2 & (JUMP_ENTRIES - 1)];
+    return (uint32_t)key * 0x9e3779b1u >> (32 - JUMP_SHIFT_BITS);
+}
+
+static inline JumpEntry *jump_slot(CpuTlb *t, uint64_t pc, uint64_t key)
+{
+    return &t->jump[(pc >> 2 & (JUMP_ENTRIES - 1)) + jump_shift(key)];
+}
+
+/* jump_find - the block for @pc and @key that the context knows; NULL: it knows none. */
+static inline CpuBlock *jump_find(CpuTlb *t, uint64_t pc, uint64_t key)
+{
+    const JumpEntry *e = jump_slot(t, pc, key);
+
+    return e->pc == pc && e->key == key ? e->block : NULL;
 }
 
 static inline void touch(Touched *t, size_t slot)
 {
     if (t->n < TOUCHED) {
-        t->slot[t->n++] = (uint16_t)slot;
+        t->slot[t->n++] = (uint32_t)slot;
     } else {
         t->n = TOUCHED + 1;
     }
@@ -131,8 +156,8 @@ static inline unsigned jump_page_bit(uint64_t pc)
     return (unsigned)((pc << 8 >> (8 + PAGE_BITS)) * 0x9e3779b97f4a7c15ull >> 54); /* but for a tag in the top byte */
 }
 
-/* jump_set - @b is at @pc. */
-void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b);
+/* jump_set - @b is at its pc and key. */
+void jump_set(CpuTlb *t, CpuBlock *b);
 
 void tlb_init(Cpu *cpu);
 
@@ -241,9 +266,6 @@ struct CpuEngine {
 };
 
 bool code_is_breakpoint(const CpuEngine *e, uint64_t va);
-
-/* A block that no lookup finds, in empty slots of jump caches. */
-extern CpuBlock code_no_block;
 
 void code_init(CpuEngine *e);
 void code_deinit(CpuEngine *e);

@@ -52,18 +52,22 @@ static void empty_data(CpuTlb *t)
     t->slow_used = false;
 }
 
+static void empty_some_jumps(CpuTlb *t, size_t slot, size_t n)
+{
+    memset(&t->jump[slot], 0, n * sizeof(t->jump[0]));
+    t->jump[0].pc = slot == 0 ? 4 : t->jump[0].pc;
+}
+
 static void empty_jumps(CpuTlb *t)
 {
     Touched *w = &t->jump_touched;
 
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
-            t->jump[w->slot[i]] = &code_no_block;
+            empty_some_jumps(t, w->slot[i], 1);
         }
     } else {
-        for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-            t->jump[i] = &code_no_block;
-        }
+        empty_some_jumps(t, 0, G_N_ELEMENTS(t->jump));
     }
     if (w->n != 0) {
         memset(t->jump_pages, 0, sizeof(t->jump_pages));
@@ -100,7 +104,8 @@ static void start_empty(CpuTlb *t)
 {
     empty_entry(t->read, 0);
     empty_entry(t->write, 0);
-    t->jump_touched.n = t->fetch_touched.n = TOUCHED + 1;
+    empty_some_jumps(t, 0, 1);
+    t->fetch_touched.n = TOUCHED + 1;
     t->slow_used = true;
 }
 
@@ -344,16 +349,16 @@ FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f)
     return e;
 }
 
-void jump_set(CpuTlb *t, uint64_t pc, CpuBlock *b)
+void jump_set(CpuTlb *t, CpuBlock *b)
 {
-    CpuBlock **slot = jump_slot(t, pc);
-    unsigned   bit = jump_page_bit(pc);
+    JumpEntry *e = jump_slot(t, b->pc, b->key);
+    unsigned   bit = jump_page_bit(b->pc);
 
-    if (*slot == &code_no_block) {
-        touch(&t->jump_touched, (size_t)(slot - t->jump));
+    if (e->block == NULL) {
+        touch(&t->jump_touched, (size_t)(e - t->jump));
     }
-    *slot = b;
-    t->jump_pages[(pc >> PAGE_BITS) % JUMP_GROUPS][bit / 64] |= BIT(bit % 64);
+    *e = (JumpEntry){ b->pc, b->key, b->code, b };
+    t->jump_pages[(b->pc >> PAGE_BITS) % JUMP_GROUPS][bit / 64] |= BIT(bit % 64);
 }
 
 /* ---- invalidation by virtual address ---- */
@@ -393,9 +398,7 @@ static void drop_jumps(CpuTlb *t, uint64_t page)
     if ((t->jump_pages[group][bit / 64] & BIT(bit % 64)) == 0) {
         return;
     }
-    for (unsigned i = 0; i < PAGE_JUMPS; i++) {
-        t->jump[group * PAGE_JUMPS + i] = &code_no_block;
-    }
+    empty_some_jumps(t, group * PAGE_JUMPS, PAGE_JUMPS + (1 << JUMP_SHIFT_BITS));
     memset(t->jump_pages[group], 0, sizeof(t->jump_pages[group]));
 }
 

@@ -623,8 +623,8 @@ static void check_tables(const CpuTlb *t, const Shadow *s, unsigned n)
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
         assert_true(t->fetch[i].page == 1 || is_live(s, n, t->fetch[i].page));
     }
-    for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-        assert_true(t->jump[i] == &code_no_block || is_live(s, n, t->jump[i]->pc));
+    for (unsigned i = 0; i < G_N_ELEMENTS(t->jump); i++) {
+        assert_true(t->jump[i].block == NULL || is_live(s, n, t->jump[i].pc));
     }
 }
 
@@ -641,7 +641,8 @@ static void enter_page(ToyMachine *m, Shadow *s, CpuBlock *b, unsigned random)
     tlb_fill(cpu, 0, s->page + 8, &f);
     tlb_fill_fetch(cpu->tlb[0], s->page + 8, &f);
     b->pc = s->page + (random >> 8 & 0xffc);
-    jump_set(cpu->tlb[0], b->pc, b);
+    b->key = random % 5;
+    jump_set(cpu->tlb[0], b);
 }
 
 static void test_invalidation(void **state)
@@ -678,6 +679,31 @@ static void test_invalidation(void **state)
         assert_int_equal(cpu->tlb[0]->write[i].tag, i == 0 ? PAGE_SIZE : 0);
     }
     g_rand_free(r);
+    toy_machine_free(m);
+}
+
+/* The slots of the first and the last instruction, with keys that move them and one that does not. */
+static void test_jump_ends(void **state)
+{
+    static const uint64_t pcs[] = { 0, 4 * (JUMP_ENTRIES - 1) };
+    ToyMachine *m = MACHINE(read_code);
+    CpuTlb     *t = m->cpu->cpu.tlb[0];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pcs); i++) {
+        for (uint64_t key = 0; key < 20; key++) {
+            CpuBlock b = { .pc = pcs[i], .key = key };
+
+            assert_null(jump_find(t, b.pc, key));
+            jump_set(t, &b);
+            assert_ptr_equal(jump_find(t, b.pc, key), &b);
+            if (key % 2 == 0) {
+                cpu_flush_contexts(&m->cpu->cpu, NULL, NULL);
+            } else {
+                cpu_flush_va(&m->cpu->cpu, NULL, NULL, b.pc, 4);
+            }
+            assert_null(jump_find(t, b.pc, key));
+        }
+    }
     toy_machine_free(m);
 }
 
@@ -1190,6 +1216,7 @@ int main(void)
         cmocka_unit_test(test_flush_va),
         cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_invalidation),
+        cmocka_unit_test(test_jump_ends),
         cmocka_unit_test(test_write_protect),
         cmocka_unit_test(test_many_large_mappings),
         cmocka_unit_test(test_entry_beyond_large_mappings),

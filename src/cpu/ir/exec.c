@@ -631,9 +631,9 @@ not_linked:
     }
     key = exit->ask_key ? cpu->guest->key(cpu) : cpu->block->key;
 find : {
-    CpuBlock *to = *jump_slot(cpu->tlb[0], pc);
+    CpuBlock *to = jump_find(cpu->tlb[0], pc, key);
 
-    if (to->pc == pc && to->key == key && to->code == NULL) { /* a block of once may be followed by generated code */
+    if (to != NULL && to->code == NULL) { /* a block of once may be followed by generated code */
         if (exit != NULL && !exit->ask_key && exec_may_link(cpu->block, to)) {
             exit->to[which] = to;
         }

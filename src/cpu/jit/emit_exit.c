@@ -16,25 +16,29 @@ static void store_state(Gen *g)
     gen_store_pins(g, g->dirty);
 }
 
+enum { JUMP_SIZE_LOG2 = 5, JUMP_SIZE = 1 << JUMP_SIZE_LOG2 };
+
+_Static_assert(sizeof(JumpEntry) == JUMP_SIZE, "slots are found by shifts");
+
 /* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
 static void emit_lookup(Gen *g, const uint64_t *known)
 {
+    int32_t first = (int32_t)(offsetof(CpuTlb, jump) + jump_shift(g->key) * JUMP_SIZE);
+
     if (!g->ask_key && key_fits(g->key)) {
         if (known != NULL) {
-            int32_t slot = (int32_t)(*known >> 2 & (JUMP_ENTRIES - 1)) * 8;
-
-            asm_load(&g->as, 3, false, true, RAX, X86_AT(R14, (int32_t)offsetof(CpuTlb, jump) + slot));
+            asm_lea(&g->as, true, RAX, X86_AT(R14, first + (int32_t)(*known >> 2 & (JUMP_ENTRIES - 1)) * JUMP_SIZE));
         } else {
-            asm_mov_rr(&g->as, false, RDX, RCX);
-            asm_shift_ri(&g->as, SH_SHR, false, RDX, 2);
-            asm_alu_ri(&g->as, ALU_AND, false, RDX, JUMP_ENTRIES - 1);
-            asm_load(&g->as, 3, false, true, RAX, X86_INDEX(R14, RDX, 3, (int32_t)offsetof(CpuTlb, jump)));
+            asm_mov_rr(&g->as, false, RAX, RCX);
+            asm_shift_ri(&g->as, SH_SHL, false, RAX, JUMP_SIZE_LOG2 - 2); /* pc / 4 * JUMP_SIZE */
+            asm_alu_ri(&g->as, ALU_AND, false, RAX, (JUMP_ENTRIES - 1) << JUMP_SIZE_LOG2);
+            asm_lea(&g->as, true, RAX, X86_INDEX(R14, RAX, 0, first));
         }
-        asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(CpuBlock, pc)));
+        asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(JumpEntry, pc)));
         asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
-        asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(CpuBlock, key)), (int32_t)g->key);
+        asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(JumpEntry, key)), (int32_t)g->key);
         asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
-        asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(CpuBlock, code)));
+        asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(JumpEntry, code)));
         return;
     }
     asm_jmp_to(&g->as, g->j->leave_lookup);
