@@ -20,7 +20,7 @@
 #define DEFAULT_RAM_SIZE (1ull << 30)
 #define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
 #define MAX_CPUS         8
-#define MAX_SERIALS      2
+#define MAX_SERIALS      4
 
 typedef struct Option Option;
 
@@ -173,10 +173,12 @@ static void replace(char **dst, const char *value)
 static void machine_help(void)
 {
     printf("Machines (-M NAME[,key=value...]):\n"
-           "  cca   Arm CCA: the memory map of QEMU's virt board with RME, a modelled monitor and RMM\n"
+           "  cca   Arm CCA: a board with RME, a modelled monitor and RMM\n"
            "Keys of cca:\n"
            "  boot=realm|host    realm (default): the built-in host starts the kernel inside a Realm\n"
            "                     host: the kernel is the Normal-world host at EL2\n"
+           "  board=virt|fvp     virt (default): the memory map of QEMU's virt board\n"
+           "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  host-fault=NAME    the built-in host misbehaves: map-private, bar-write, substitute-key\n");
 }
@@ -206,6 +208,11 @@ static bool set_machine(Options *o, const char *value, GError **error)
                 return fail(error, "-M: there is no boot=%s; use boot=realm or boot=host", v);
             }
             o->boot = strcmp(v, "host") == 0 ? BOOT_HOST : BOOT_REALM;
+        } else if (strcmp(key, "board") == 0) {
+            if (strcmp(v, "virt") != 0 && strcmp(v, "fvp") != 0) {
+                return fail(error, "-M: there is no board=%s; use board=virt or board=fvp", v);
+            }
+            replace(&o->board, v);
         } else if (strcmp(key, "dumpdtb") == 0) {
             replace(&o->dumpdtb, v);
         } else if (strcmp(key, "host-fault") == 0) {
@@ -347,8 +354,8 @@ static bool set_chardev(Options *o, const char *value, GError **error)
 static bool set_serial(Options *o, const char *value, GError **error)
 {
     if (o->serials->len == MAX_SERIALS) {
-        return fail(error, "-serial: '%s' is one too many, the machine has %d serial ports; leave it out", value,
-                    MAX_SERIALS);
+        return fail(error, "-serial: '%s' is one too many, no machine has more than %d serial ports; leave it out",
+                    value, MAX_SERIALS);
     }
     g_ptr_array_add(o->serials, g_strdup(value));
     return true;
@@ -657,6 +664,7 @@ static Options *options_new(void)
 
     o->machine = g_strdup("cca");
     o->machine_opts = option_list_parse("cca");
+    o->board = g_strdup("virt");
     o->cpu_model = g_strdup("max");
     o->smp = 1;
     o->ram_size = DEFAULT_RAM_SIZE;
@@ -672,7 +680,7 @@ static Options *options_new(void)
 
 void options_free(Options *o)
 {
-    char *strings[] = { o->machine, o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd, o->append,
+    char *strings[] = { o->machine, o->board, o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd, o->append,
                         o->dtb,     o->gdb,     o->expect,     o->fail_on,   o->result };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {

@@ -24,6 +24,7 @@ typedef struct Options {
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
     BootMode    boot;
+    char       *board;          /* -M cca,board=: "virt", "fvp" */
     char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
     char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */
     char       *cpu_model;      /* "max" */

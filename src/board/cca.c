@@ -13,11 +13,15 @@
 #include "host/host.h"
 #include "hw/fw_cfg.h"
 #include "hw/gicv3.h"
+#include "hw/gwdt.h"
+#include "hw/memtimer.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/root_port.h"
 #include "hw/pl011.h"
 #include "hw/pl031.h"
 #include "hw/pvpanic.h"
+#include "hw/sp805.h"
+#include "hw/vexpress.h"
 #include "iommu/smmuv3.h"
 #include "loader.h"
 #include "log.h"
@@ -25,11 +29,9 @@
 #include "result.h"
 #include "rmm/rmm.h"
 
-/* What the machine has on top of the guest's memory with boot=realm: the RMM's own, and the host's working memory
- * (tables, RECs, shared buffers). The tables of a Realm take 1/512 of its size. */
-#define CARVEOUT_SIZE      (16ull << 20)
+/* What the machine has on top of the guest's memory with boot=realm: the host's working memory (tables, RECs, shared
+ * buffers). The tables of a Realm take 1/512 of its size. */
 #define HOST_MEMORY        (64ull << 20)
-#define N_SERIALS          2
 #define CONSOLE_LINE_MAX   4096
 
 /* Watches what the first serial port prints (-expect, -fail-on). */
@@ -44,21 +46,23 @@ typedef struct Watch {
 struct Cca {
     Machine       *machine;
     const Options *options;
+    const CcaBoard *board;
     Memory        *memory;
     Clock         *clock;
     unsigned       n_cpus;
     A64Cpu       **cpus;
     Entropy       *cpu_entropy;
-    uint64_t       ram_size;   /* of the machine */
+    CcaSpan        ram[CCA_MAX_RAM]; /* Non-secure at first: the guest's, or the host's with the guest's in it */
+    uint64_t       rmm_memory;
     Gic           *gic;
     Smmu          *smmu;
     PciHost       *pci;
     Rmm           *rmm;
     Monitor       *monitor;
     Host          *host;
-    Device        *sysbus[8];
+    Device        *sysbus[16];
     unsigned       n_sysbus;
-    Chardev       *serial[N_SERIALS];
+    Chardev       *serial[CCA_MAX_UARTS];
     GPtrArray     *drives;      /* of Blockdev, in the order of -drive */
     GHashTable    *unnamed;     /* class name: how many devices of it without id= */
     Watch          watch;
@@ -140,19 +144,53 @@ static bool cpu_is_off(const Cpu *cpu)
     return ((const A64Cpu *)cpu)->off;
 }
 
-static bool add_memory(Cca *c, GError **error)
+/* How the Non-secure memory lies in the board's banks. */
+static bool fill_banks(Cca *c, GError **error)
 {
     uint64_t guest = c->options->ram_size;
+    bool     realm = c->options->boot == BOOT_REALM;
+    uint64_t all = realm ? align_up(guest + guest / 256 + HOST_MEMORY, 2ull << 20) : guest;
 
-    c->ram_size = c->options->boot == BOOT_HOST
-                      ? guest + CARVEOUT_SIZE
-                      : align_up(guest + guest / 256 + HOST_MEMORY + CARVEOUT_SIZE, 2ull << 20);
-    if (memory_add_ram(c->memory, "ram", CCA_RAM_BASE, c->ram_size, error) == NULL) {
+    if (!cca_fill_ram(c->board, all, c->ram) || (realm && c->ram[1].size != 0)) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "the %s board has no room for %" PRIu64 " MiB of memory%s; ask for less with -m", c->board->name,
+                    all >> 20, realm ? " (the Realm's and the built-in host's) in one piece" : "");
         return false;
     }
-    /* The RMM's own memory is at the top; the Normal world is not told of it. */
-    owners_set(memory_owners(c->memory), CCA_RAM_BASE + c->ram_size - CARVEOUT_SIZE, CARVEOUT_SIZE, OWNER_REALM);
     return true;
+}
+
+/* Memory that firmware keeps for itself; the Normal world is not told of it. */
+static bool add_kept_memory(Cca *c, GError **error)
+{
+    for (unsigned i = 0; i < CCA_MAX_KEPT && c->board->kept[i].at.size != 0; i++) {
+        const CcaKept *k = &c->board->kept[i];
+
+        if (memory_add_ram(c->memory, "firmware", k->at.base, k->at.size, error) == NULL) {
+            return false;
+        }
+        owners_set(memory_owners(c->memory), k->at.base, k->at.size, k->owner);
+    }
+    owners_set(memory_owners(c->memory), c->rmm_memory, CCA_RMM_SIZE, OWNER_REALM);
+    return true;
+}
+
+static bool add_memory(Cca *c, GError **error)
+{
+    bool follows = c->board->rmm == 0; /* the RMM's memory, on that of the first bank */
+
+    if (!fill_banks(c, error)) {
+        return false;
+    }
+    c->rmm_memory = follows ? c->ram[0].base + c->ram[0].size : c->board->rmm;
+    for (unsigned i = 0; i < CCA_MAX_RAM && c->ram[i].size != 0; i++) {
+        uint64_t size = c->ram[i].size + (i == 0 && follows ? CCA_RMM_SIZE : 0);
+
+        if (memory_add_ram(c->memory, "ram", c->ram[i].base, size, error) == NULL) {
+            return false;
+        }
+    }
+    return add_kept_memory(c, error);
 }
 
 static void add_cpus(Cca *c)
@@ -165,7 +203,8 @@ static void add_cpus(Cca *c)
 
         g_snprintf(party, sizeof(party), "cpu%u", i);
         entropy_init(&c->cpu_entropy[i], c->options->seed, party);
-        c->cpus[i] = a64_cpu_new(machine_engine(c->machine), c->memory, c->clock, i, i, &c->cpu_entropy[i]);
+        c->cpus[i] = a64_cpu_new(machine_engine(c->machine), c->memory, c->clock, i, cca_mpidr(c->board, i),
+                                 &c->cpu_entropy[i]);
         machine_add_cpu(c->machine, &c->cpus[i]->cpu, cpu_is_off);
     }
 }
@@ -177,13 +216,17 @@ static void add_gic(Cca *c)
         [A64_TIMER_HYP] = CCA_PPI_HYP_TIMER,   [A64_TIMER_HYP_VIRT] = CCA_PPI_HVIRT_TIMER,
         [A64_TIMER_SEC] = CCA_PPI_SEC_TIMER,
     };
-    GicConfig cfg = { .n_cpus = c->n_cpus, .n_spis = CCA_N_SPIS, .has_its = true, .memory = c->memory,
-                      .pas = PAS_NONSECURE };
+    g_autofree uint64_t *mpidr = g_new(uint64_t, c->n_cpus);
+    GicConfig            cfg = { .n_cpus = c->n_cpus, .n_spis = CCA_N_SPIS, .mpidr = mpidr, .has_its = true,
+                                 .memory = c->memory, .pas = PAS_NONSECURE };
 
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        mpidr[i] = cca_mpidr(c->board, i);
+    }
     c->gic = gicv3_new(&cfg);
-    memory_add_mmio(c->memory, "gicd", CCA_GICD_BASE, CCA_GICD_SIZE, &gicv3_dist_ops, c->gic);
-    memory_add_mmio(c->memory, "gicr", CCA_GICR_BASE, CCA_GICR_STRIDE * c->n_cpus, &gicv3_redist_ops, c->gic);
-    memory_add_mmio(c->memory, "its", CCA_ITS_BASE, CCA_ITS_SIZE, &gicv3_its_ops, c->gic);
+    memory_add_mmio(c->memory, "gicd", c->board->gicd.base, c->board->gicd.size, &gicv3_dist_ops, c->gic);
+    memory_add_mmio(c->memory, "gicr", c->board->gicr, CCA_GICR_STRIDE * c->n_cpus, &gicv3_redist_ops, c->gic);
+    memory_add_mmio(c->memory, "its", c->board->its.base, c->board->its.size, &gicv3_its_ops, c->gic);
     for (unsigned i = 0; i < c->n_cpus; i++) {
         gicv3_connect(c->gic, i, c->cpus[i]);
         for (unsigned t = 0; t < A64_N_TIMERS; t++) {
@@ -203,21 +246,18 @@ static IrqLine spi_line(Cca *c, unsigned spi)
 
 static void add_smmu(Cca *c)
 {
-    SmmuConfig cfg = {
-        .memory = c->memory,
-        .irq = { [SMMU_IRQ_EVTQ] = spi_line(c, CCA_SPI_SMMU_EVTQ), [SMMU_IRQ_PRIQ] = spi_line(c, CCA_SPI_SMMU_PRIQ),
-                 [SMMU_IRQ_SYNC] = spi_line(c, CCA_SPI_SMMU_SYNC),
-                 [SMMU_IRQ_GERROR] = spi_line(c, CCA_SPI_SMMU_GERR) },
-        .sid_bits = 16,
-        .realm_offset = CCA_SMMU_REALM_BASE - CCA_SMMU_BASE,
-    };
+    const CcaBoard *b = c->board;
+    SmmuConfig      cfg = { .memory = c->memory, .sid_bits = 16, .realm_offset = b->smmu_realm - b->smmu.base };
 
+    for (unsigned i = 0; i < SMMU_N_IRQS; i++) {
+        cfg.irq[i] = spi_line(c, b->spi_smmu[i]);
+    }
     c->smmu = smmu_new(&cfg);
-    memory_add_mmio(c->memory, "smmu", CCA_SMMU_BASE, CCA_SMMU_SIZE, &smmu_ns_ops, c->smmu);
-    memory_add_mmio(c->memory, "smmu-realm", CCA_SMMU_REALM_BASE, CCA_SMMU_SIZE, &smmu_realm_ops, c->smmu);
-    memory_add_mmio(c->memory, "smmu-root", CCA_SMMU_ROOT_BASE, 0x10000, &smmu_root_ops, c->smmu);
-    owners_set(memory_owners(c->memory), CCA_SMMU_REALM_BASE, CCA_SMMU_SIZE, OWNER_REALM);
-    owners_set(memory_owners(c->memory), CCA_SMMU_ROOT_BASE, 0x10000, OWNER_ROOT);
+    memory_add_mmio(c->memory, "smmu", b->smmu.base, b->smmu.size, &smmu_ns_ops, c->smmu);
+    memory_add_mmio(c->memory, "smmu-realm", b->smmu_realm, b->smmu.size, &smmu_realm_ops, c->smmu);
+    memory_add_mmio(c->memory, "smmu-root", b->smmu_root, 0x10000, &smmu_root_ops, c->smmu);
+    owners_set(memory_owners(c->memory), b->smmu_realm, b->smmu.size, OWNER_REALM);
+    owners_set(memory_owners(c->memory), b->smmu_root, 0x10000, OWNER_ROOT);
 }
 
 static void add_pci(Cca *c)
@@ -225,15 +265,15 @@ static void add_pci(Cca *c)
     PciHostConfig cfg = {
         .name = "pcie.0",
         .up = { .memory = c->memory, .dma_memory = c->memory, .translate = smmu_translate, .opaque = c->smmu },
-        .last_bus = (uint8_t)((CCA_PCI_ECAM_SIZE >> 20) - 1),
-        .ecam_base = CCA_PCI_ECAM_BASE,
-        .mem32 = { CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE },
-        .mem64 = { CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE },
-        .io = { CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE },
+        .last_bus = (uint8_t)((c->board->ecam.size >> 20) - 1),
+        .ecam_base = c->board->ecam.base,
+        .mem32 = { c->board->pci_mmio.base, c->board->pci_mmio.size },
+        .mem64 = { c->board->pci_high.base, c->board->pci_high.size },
+        .io = { c->board->pci_io.base, c->board->pci_io.size },
     };
 
     for (unsigned i = 0; i < 4; i++) {
-        cfg.up.intx[i] = spi_line(c, CCA_SPI_PCI + i);
+        cfg.up.intx[i] = spi_line(c, c->board->spi_pci + i);
     }
     c->pci = pci_host_new(&cfg);
 }
@@ -249,11 +289,27 @@ static Device *add_sysbus(Cca *c, const char *cls, const char *id, uint64_t base
     return dev;
 }
 
+static unsigned n_uarts(const Cca *c)
+{
+    unsigned n = 0;
+
+    while (n < CCA_MAX_UARTS && c->board->uart[n].base != 0) {
+        n++;
+    }
+    return n;
+}
+
 static bool add_serials(Cca *c, GError **error)
 {
     const GPtrArray *given = c->options->serials;
 
-    for (unsigned i = 0; i < N_SERIALS; i++) {
+    if (given->len > n_uarts(c)) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "-serial: '%s' is one too many, the %s board has %u serial ports; leave it out",
+                    (char *)given->pdata[n_uarts(c)], c->board->name, n_uarts(c));
+        return false;
+    }
+    for (unsigned i = 0; i < n_uarts(c); i++) {
         const char *spec = i < given->len ? given->pdata[i] : i == 0 ? "stdio" : "null";
 
         c->serial[i] = chardev_new(spec, true, error);
@@ -268,20 +324,87 @@ static bool add_serials(Cca *c, GError **error)
 
 static void add_small_devices(Cca *c)
 {
-    Device *uart0 = add_sysbus(c, "pl011", "uart0", CCA_UART_BASE);
-    Device *uart1 = add_sysbus(c, "pl011", "uart1", CCA_UART1_BASE);
-    Device *rtc = add_sysbus(c, "pl031", "rtc", CCA_RTC_BASE);
+    for (unsigned i = 0; i < n_uarts(c); i++) {
+        char    id[] = { 'u', 'a', 'r', 't', (char)('0' + i), '\0' };
+        Device *uart = add_sysbus(c, "pl011", id, c->board->uart[i].base);
 
-    /* In a Realm the built-in host emulates the first port and the port of the machine is its own. */
-    pl011_connect(uart0, spi_line(c, CCA_SPI_UART), c->options->boot == BOOT_HOST ? c->serial[0] : NULL);
-    pl011_connect(uart1, spi_line(c, CCA_SPI_UART1), c->options->boot == BOOT_HOST ? c->serial[1] : NULL);
-    pl031_connect(rtc, spi_line(c, CCA_SPI_RTC), c->options->rtc_base_s);
+        /* In a Realm the built-in host emulates the first port and the port of the machine is its own. */
+        pl011_connect(uart, spi_line(c, c->board->uart[i].spi),
+                      c->options->boot == BOOT_HOST ? c->serial[i] : NULL);
+    }
+    Device *rtc = add_sysbus(c, "pl031", "rtc", c->board->rtc.base);
+    pl031_connect(rtc, spi_line(c, c->board->rtc.spi), c->options->rtc_base_s);
+}
+
+/* ---- what only some boards have ---- */
+
+static void on_watchdog(void *opaque) { guest_off(opaque, true); }
+static void on_motherboard(void *opaque, bool reset) { guest_off(opaque, reset); }
+
+static bool cpu_exists(void *opaque, uint32_t mpidr, bool *is_on)
+{
+    Cca *c = opaque;
+
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        if ((c->cpus[i]->mpidr & 0xffffff) == mpidr) {
+            *is_on = !c->cpus[i]->off;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_watchdogs(Cca *c)
+{
+    const CcaBoard *b = c->board;
+
+    if (b->sp805.base != 0) {
+        Device *dev = add_sysbus(c, "sp805", "watchdog", b->sp805.base);
+
+        sp805_connect(dev, spi_line(c, b->sp805.spi), on_watchdog, c);
+    }
+    if (b->gwdt.base != 0) {
+        Device *dev = add_sysbus(c, "gwdt", "generic-watchdog", b->gwdt.base);
+
+        gwdt_connect(dev, A64_TICK_NS, spi_line(c, b->gwdt.spi), on_watchdog, c);
+        memory_add_mmio(c->memory, "generic-watchdog-refresh", b->gwdt_refresh, 0x1000, &gwdt_refresh_ops, dev);
+    }
+}
+
+static void add_system_timers(Cca *c)
+{
+    const CcaBoard *b = c->board;
+
+    if (b->memtimer == 0) {
+        return;
+    }
+    syscount_connect(add_sysbus(c, "cntcontrol", "cntcontrol", b->cntcontrol), A64_TICK_NS, A64_COUNTER_HZ);
+    syscount_connect(add_sysbus(c, "cntread", "cntread", b->cntread), A64_TICK_NS, A64_COUNTER_HZ);
+    owners_set(memory_owners(c->memory), b->cntcontrol, 0x1000, OWNER_SECURE);
+    Device *timer = add_sysbus(c, "memtimer", "memtimer", b->memtimer);
+    memtimer_connect(timer, A64_TICK_NS, A64_COUNTER_HZ, b->memtimer_number, spi_line(c, b->memtimer_frame.spi));
+    memory_add_mmio(c->memory, "memtimer-frame", b->memtimer_frame.base, 0x1000, &memtimer_frame_ops, timer);
+}
+
+static void add_motherboard(Cca *c)
+{
+    const CcaBoard *b = c->board;
+
+    if (b->ve_sysregs != 0) {
+        ve_sysregs_connect(add_sysbus(c, "ve-sysregs", "sysregs", b->ve_sysregs), b->ve_id, on_motherboard, c);
+    }
+    if (b->pwrc != 0) {
+        fvp_pwrc_connect(add_sysbus(c, "fvp-pwrc", "pwrc", b->pwrc), cpu_exists, c);
+    }
 }
 
 /* What firmware above the monitor reads instead of a device tree. */
 static void add_fw_cfg(Cca *c)
 {
-    Device *dev = add_sysbus(c, "fw_cfg", "fw-cfg", CCA_FW_CFG_BASE);
+    if (c->board->fw_cfg == 0) {
+        return;
+    }
+    Device *dev = add_sysbus(c, "fw_cfg", "fw-cfg", c->board->fw_cfg);
 
     fw_cfg_connect(dev, c->memory);
     fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, c->options->ram_size);
@@ -370,15 +493,14 @@ static void add_firmware(Cca *c)
         .ide_key_go = platform_key_go,
         .ide_key_stop = platform_key_stop,
         .tdisp_enable = platform_tdisp_enable,
-        .smmu_base = CCA_SMMU_BASE,
-        .smmu_realm_base = CCA_SMMU_REALM_BASE,
+        .smmu_base = c->board->smmu.base,
+        .smmu_realm_base = c->board->smmu_realm,
         .stream_id = platform_stream_id,
-        .dev_base = { CCA_PCI_MMIO_BASE, CCA_PCI_HIGH_BASE },
-        .dev_size = { CCA_PCI_MMIO_SIZE, CCA_PCI_HIGH_SIZE },
+        .dev_base = { c->board->pci_mmio.base, c->board->pci_high.base },
+        .dev_size = { c->board->pci_mmio.size, c->board->pci_high.size },
     };
-    uint64_t carveout = CCA_RAM_BASE + c->ram_size - CARVEOUT_SIZE;
 
-    c->rmm = rmm_new(c->memory, c->cpus, c->n_cpus, carveout, CARVEOUT_SIZE, &platform, c->options->seed);
+    c->rmm = rmm_new(c->memory, c->cpus, c->n_cpus, c->rmm_memory, CCA_RMM_SIZE, &platform, c->options->seed);
     c->monitor = monitor_new(c->rmm, c->memory, c->cpus, c->n_cpus);
     monitor_on_event(c->monitor, on_monitor_event, c);
 }
@@ -500,18 +622,15 @@ static GBytes *host_tree(Cca *c, const BootLayout *l)
 {
     const LoadPiece *initrd = &l->piece[1];
     CcaTree          t = {
+                 .board = c->board,
                  .n_cpus = c->n_cpus,
-                 .ram_size = c->options->ram_size,
                  .bootargs = c->options->append,
                  .initrd_start = initrd->bytes != NULL ? initrd->addr : 0,
                  .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
-                 .smmu = true,
-                 .hyp_timers = true,
-                 .second_uart = true,
-                 .fw_cfg = true,
                  .seed = c->options->seed + 1,
     };
 
+    memcpy(t.ram, c->ram, sizeof(t.ram));
     return cca_tree_build(&t);
 }
 
@@ -542,10 +661,11 @@ static bool boot_kernel(Cca *c, GError **error)
         initrd = loader_read_file(o->initrd, "-initrd", error);
         ok = initrd != NULL;
     }
-    ok = ok && loader_place(&l, kernel, initrd, CCA_RAM_BASE, o->ram_size, error);
+    ok = ok && loader_place(&l, kernel, initrd, c->ram[0].base, c->ram[0].size, error);
     if (ok) {
         dtb = o->dtb != NULL ? loader_read_file(o->dtb, "-dtb", error) : host_tree(c, &l);
-        ok = dtb != NULL && loader_place_dtb(&l, dtb, CCA_RAM_BASE, o->ram_size, error) && load_pieces(c, &l, error);
+        ok = dtb != NULL && loader_place_dtb(&l, dtb, c->ram[0].base, c->ram[0].size, error) &&
+             load_pieces(c, &l, error);
     }
     if (ok) {
         monitor_start(c->monitor, c->cpus[0], l.entry, l.dtb_addr);
@@ -570,8 +690,9 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .monitor = c->monitor,
         .gic = c->gic,
         .pci = c->pci,
-        .ram_base = CCA_RAM_BASE,
-        .ram_size = c->ram_size - CARVEOUT_SIZE,
+        .board = c->board,
+        .ram_base = c->ram[0].base,
+        .ram_size = c->ram[0].size,
         .serial = c->serial[0],
         .guest_off = guest_off,
         .opaque = c,
@@ -607,6 +728,7 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
 
     c->machine = m;
     c->options = o;
+    c->board = cca_board(o);
     c->memory = machine_memory(m);
     c->clock = machine_clock(m);
     c->drives = g_ptr_array_new();
@@ -625,6 +747,9 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
     }
     if (ok) {
         add_small_devices(c);
+        add_watchdogs(c);
+        add_system_timers(c);
+        add_motherboard(c);
         add_fw_cfg(c);
         ok = o->dumpdtb != NULL ? dump_tree(c, error)
              : o->boot == BOOT_HOST ? boot_kernel(c, error)
@@ -656,7 +781,7 @@ void cca_free(Cca *c)
     g_free(c->cpus);
     g_free(c->cpu_entropy);
     g_clear_pointer(&c->gic, gicv3_free);
-    for (unsigned i = 0; i < N_SERIALS; i++) {
+    for (unsigned i = 0; i < CCA_MAX_UARTS; i++) {
         g_clear_pointer(&c->serial[i], chardev_free);
     }
     g_ptr_array_free(c->drives, TRUE);

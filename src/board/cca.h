@@ -1,7 +1,6 @@
 /*
- * The `cca` machine: every address and interrupt number, and what the built-in host and the device tree share of
- * them. Memory map, interrupt numbers and device tree shape are those of QEMU's `virt` board, a de facto standard,
- * so that firmware and kernels made for it start unmodified.
+ * The `cca` machine on one of its boards: what the machine, its device tree, the firmware model and the built-in host
+ * share of addresses and interrupt numbers. Each board is one constant table, in a file of its own.
  */
 #ifndef BAILEY_BOARD_CCA_H
 #define BAILEY_BOARD_CCA_H
@@ -11,48 +10,15 @@
 #include <stdint.h>
 
 #include "cpu/a64/a64.h"
+#include "iommu/smmuv3.h"
 #include "machine.h"
 #include "options.h"
+#include "owner.h"
 
-#define CCA_GICD_BASE      0x08000000ull
-#define CCA_GICD_SIZE      0x00010000ull
-#define CCA_ITS_BASE       0x08080000ull
-#define CCA_ITS_SIZE       0x00020000ull
-#define CCA_GICR_BASE      0x080a0000ull
-#define CCA_GICR_STRIDE    0x00020000ull
-#define CCA_UART_BASE      0x09000000ull
-#define CCA_UART_SIZE      0x00001000ull
-#define CCA_RTC_BASE       0x09010000ull
-#define CCA_RTC_SIZE       0x00001000ull
-#define CCA_FW_CFG_BASE    0x09020000ull
-#define CCA_FW_CFG_SIZE    0x00000018ull
-#define CCA_UART1_BASE     0x09040000ull
-#define CCA_SMMU_BASE      0x09050000ull
-#define CCA_SMMU_SIZE      0x00020000ull
-#define CCA_SMMU_ROOT_BASE 0x0b040000ull /* Root register page; not in the device tree */
-#define CCA_SMMU_REALM_BASE 0x0b050000ull /* Realm pages 0 and 1 */
-#define CCA_PCI_MMIO_BASE  0x10000000ull
-#define CCA_PCI_MMIO_SIZE  0x2eff0000ull
-#define CCA_PCI_PIO_BASE   0x3eff0000ull
-#define CCA_PCI_PIO_SIZE   0x00010000ull
-#define CCA_RAM_BASE       0x40000000ull
-#define CCA_PCI_ECAM_BASE  0x4010000000ull
-#define CCA_PCI_ECAM_SIZE  0x0000000010000000ull
-#define CCA_PCI_HIGH_BASE  0x8000000000ull
-#define CCA_PCI_HIGH_SIZE  0x8000000000ull
+#define CCA_GICR_STRIDE 0x00020000ull
+#define CCA_N_SPIS      256
 
-/* Shared peripheral interrupts (INTID = 32 + n). */
-#define CCA_SPI_UART      1
-#define CCA_SPI_RTC       2
-#define CCA_SPI_PCI       3 /* INTA to INTD: 3 to 6 */
-#define CCA_SPI_UART1     8
-#define CCA_SPI_SMMU_EVTQ 74
-#define CCA_SPI_SMMU_PRIQ 75
-#define CCA_SPI_SMMU_SYNC 76
-#define CCA_SPI_SMMU_GERR 77
-#define CCA_N_SPIS        256
-
-/* Private peripheral interrupts, as INTIDs. */
+/* Private peripheral interrupts, as INTIDs: the same on every board, as Arm's base architecture recommends. */
 #define CCA_PPI_GIC_MAINT  25
 #define CCA_PPI_HYP_TIMER  26
 #define CCA_PPI_VIRT_TIMER 27
@@ -62,17 +28,84 @@
 
 #define CCA_UART_CLOCK_HZ 24000000
 
+enum { CCA_MAX_RAM = 2, CCA_MAX_UARTS = 4, CCA_MAX_FLASH = 2, CCA_MAX_KEPT = 4 };
+
+/* A range of addresses. */
+typedef struct CcaSpan {
+    uint64_t base, size; /* size 0: the board has none */
+} CcaSpan;
+
+/* A device with one wired interrupt: shared peripheral interrupt @spi (INTID 32 + n). */
+typedef struct CcaPart {
+    uint64_t base; /* 0: the board has none */
+    unsigned spi;
+} CcaPart;
+
+/* A range that firmware keeps from the Normal world. */
+typedef struct CcaKept {
+    CcaSpan at;
+    Owner   owner;
+} CcaKept;
+
+/* A board. What it does not have is zero. */
+typedef struct CcaBoard {
+    const char *name, *help; /* -M cca,board= */
+    const char *compatible;  /* of the device tree's root: strings, each with its NUL */
+    size_t      compatible_len;
+
+    CcaSpan  ram[CCA_MAX_RAM];       /* banks, filled in this order; size: the most a bank holds */
+    CcaKept  kept[CCA_MAX_KEPT];     /* memory of the firmware at fixed places; none: it follows the guest's */
+    uint64_t rmm;                    /* the RMM's part of it, CCA_RMM_SIZE bytes; 0: the same */
+    uint64_t tree;                   /* where payloads find the device tree, from ram[0].base */
+    CcaSpan  flash[CCA_MAX_FLASH];
+    uint32_t flash_block;
+
+    CcaSpan  gicd, its;
+    uint64_t gicr;
+    CcaPart  uart[CCA_MAX_UARTS], rtc;
+    uint64_t fw_cfg;
+    CcaSpan  smmu;                   /* Non-secure pages */
+    uint64_t smmu_root, smmu_realm;  /* Root page; Realm pages 0 and 1. Not in the device tree */
+    unsigned spi_smmu[SMMU_N_IRQS];
+    CcaSpan  ecam, pci_mmio, pci_high, pci_io;
+    unsigned spi_pci;                /* INTA to INTD: four of them */
+
+    CcaPart  sp805;
+    CcaPart  gwdt;                   /* control frame */
+    uint64_t gwdt_refresh;
+    uint64_t cntcontrol, cntread, memtimer;
+    CcaPart  memtimer_frame;
+    unsigned memtimer_number;        /* of that frame */
+    uint64_t ve_sysregs, pwrc;
+    uint32_t ve_id;                  /* SYS_ID */
+
+    unsigned cluster_cpus;           /* CPUs of a cluster, whose number is Aff2, the CPU's Aff1; 0: all by Aff0 */
+} CcaBoard;
+
+/* The RMM's own memory. */
+#define CCA_RMM_SIZE (16ull << 20)
+
+extern const CcaBoard cca_virt, cca_fvp;
+
+/* cca_board - the board of -M cca,board=; options.c lets only these names through. */
+const CcaBoard *cca_board(const Options *o);
+
+/* cca_fill_ram - @size bytes into the board's banks, in order. False: they do not hold so much. */
+bool cca_fill_ram(const CcaBoard *b, uint64_t size, CcaSpan banks[CCA_MAX_RAM]);
+
+/* cca_mpidr - MPIDR_EL1 of CPU @i: affinities, and MT where a board's CPUs have threads. */
+uint64_t cca_mpidr(const CcaBoard *b, unsigned i);
+
 /* What differs between the device tree of the machine and the one the built-in host makes for a Realm. */
 typedef struct CcaTree {
+    const CcaBoard *board;
     unsigned    n_cpus;
-    uint64_t    ram_size;
+    CcaSpan     ram[CCA_MAX_RAM];
     const char *bootargs;
     uint64_t    initrd_start, initrd_end; /* 0: none */
-    bool        smmu;         /* SMMUv3 in front of PCIe */
-    bool        hyp_timers;   /* EL2 is visible */
-    bool        probe_only;   /* linux,pci-probe-only: BARs are placed already */
-    bool        second_uart, fw_cfg;
-    uint64_t    seed;         /* of /chosen rng-seed and kaslr-seed; 0: leave them out */
+    bool        realm; /* of a Realm: CPUs are RECs without EL2, no SMMU, BARs are placed already, and of the small
+                        * devices there are the first serial port and the clock */
+    uint64_t    seed;  /* of /chosen rng-seed and kaslr-seed; 0: leave them out */
 } CcaTree;
 
 /* cca_tree_build - a flattened device tree of exact size. */

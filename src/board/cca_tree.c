@@ -15,8 +15,10 @@
 /* Cells of an interrupt specifier. */
 enum { INT_SPI = 0, INT_PPI = 1, INT_EDGE = 1, INT_LEVEL = 4 };
 
+enum { PAGE_SIZE = 0x1000, FW_CFG_SIZE = 0x18 };
+
 /* Phandles. */
-enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_SMMU };
+enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_SMMU, PHANDLE_CLOCK_32K };
 
 /* Property of 32-bit cells. */
 #define CELLS(fdt, name, ...)                                                     \
@@ -58,13 +60,13 @@ static void put_chosen(void *fdt, const CcaTree *t)
 
     fdt_begin_node(fdt, "chosen");
     fdt_property_string(fdt, "bootargs", t->bootargs);
-    g_snprintf(stdout_path, sizeof(stdout_path), "/pl011@%llx", (unsigned long long)CCA_UART_BASE);
+    g_snprintf(stdout_path, sizeof(stdout_path), "/pl011@%llx", (unsigned long long)t->board->uart[0].base);
     fdt_property_string(fdt, "stdout-path", stdout_path);
     if (t->initrd_start != 0) {
         fdt_property_u64(fdt, "linux,initrd-start", t->initrd_start);
         fdt_property_u64(fdt, "linux,initrd-end", t->initrd_end);
     }
-    if (t->probe_only) {
+    if (t->realm) {
         CELLS(fdt, "linux,pci-probe-only", 1);
     }
     if (t->seed != 0) {
@@ -87,10 +89,12 @@ static void put_cpus(void *fdt, const CcaTree *t)
     CELLS(fdt, "#address-cells", 1);
     CELLS(fdt, "#size-cells", 0);
     for (unsigned i = 0; i < t->n_cpus; i++) {
-        begin_unit(fdt, "cpu", i);
+        uint32_t reg = t->realm ? i : (uint32_t)cca_mpidr(t->board, i) & 0xffffff;
+
+        begin_unit(fdt, "cpu", reg);
         fdt_property_string(fdt, "device_type", "cpu");
         fdt_property_string(fdt, "compatible", "arm,armv8");
-        CELLS(fdt, "reg", i);
+        CELLS(fdt, "reg", reg);
         fdt_property_string(fdt, "enable-method", "psci");
         fdt_end_node(fdt);
     }
@@ -114,7 +118,7 @@ static void put_timer(void *fdt, const CcaTree *t)
     fdt_begin_node(fdt, "timer");
     put_strings(fdt, "compatible", compatible, sizeof(compatible));
     fdt_property(fdt, "always-on", NULL, 0);
-    if (t->hyp_timers) {
+    if (!t->realm) {
         CELLS(fdt, "interrupts", INT_PPI, CCA_PPI_SEC_TIMER - 16, INT_LEVEL, INT_PPI, CCA_PPI_PHYS_TIMER - 16,
               INT_LEVEL, INT_PPI, CCA_PPI_VIRT_TIMER - 16, INT_LEVEL, INT_PPI, CCA_PPI_HYP_TIMER - 16, INT_LEVEL,
               INT_PPI, CCA_PPI_HVIRT_TIMER - 16, INT_LEVEL);
@@ -127,13 +131,13 @@ static void put_timer(void *fdt, const CcaTree *t)
 
 static void put_gic(void *fdt, const CcaTree *t)
 {
-    begin_unit(fdt, "intc", CCA_GICD_BASE);
+    begin_unit(fdt, "intc", t->board->gicd.base);
     fdt_property_string(fdt, "compatible", "arm,gic-v3");
     CELLS(fdt, "#interrupt-cells", 3);
     fdt_property(fdt, "interrupt-controller", NULL, 0);
-    CELLS(fdt, "reg", REG(CCA_GICD_BASE, CCA_GICD_SIZE), REG(CCA_GICR_BASE, CCA_GICR_STRIDE * t->n_cpus));
+    CELLS(fdt, "reg", REG(t->board->gicd.base, t->board->gicd.size), REG(t->board->gicr, CCA_GICR_STRIDE * t->n_cpus));
     CELLS(fdt, "#redistributor-regions", 1);
-    if (t->hyp_timers) {
+    if (!t->realm) {
         CELLS(fdt, "interrupts", INT_PPI, CCA_PPI_GIC_MAINT - 16, INT_LEVEL);
     }
     CELLS(fdt, "#address-cells", 2);
@@ -141,72 +145,141 @@ static void put_gic(void *fdt, const CcaTree *t)
     fdt_property(fdt, "ranges", NULL, 0);
     CELLS(fdt, "phandle", PHANDLE_GIC);
 
-    begin_unit(fdt, "its", CCA_ITS_BASE);
+    begin_unit(fdt, "its", t->board->its.base);
     fdt_property_string(fdt, "compatible", "arm,gic-v3-its");
     fdt_property(fdt, "msi-controller", NULL, 0);
     CELLS(fdt, "#msi-cells", 1);
-    CELLS(fdt, "reg", REG(CCA_ITS_BASE, CCA_ITS_SIZE));
+    CELLS(fdt, "reg", REG(t->board->its.base, t->board->its.size));
     CELLS(fdt, "phandle", PHANDLE_ITS);
     fdt_end_node(fdt);
     fdt_end_node(fdt);
 }
 
-static void put_clock(void *fdt)
+static void put_fixed_clock(void *fdt, const char *node, uint32_t hz, const char *name, uint32_t phandle)
 {
-    fdt_begin_node(fdt, "apb-pclk");
+    fdt_begin_node(fdt, node);
     fdt_property_string(fdt, "compatible", "fixed-clock");
     CELLS(fdt, "#clock-cells", 0);
-    CELLS(fdt, "clock-frequency", CCA_UART_CLOCK_HZ);
-    fdt_property_string(fdt, "clock-output-names", "clk24mhz");
-    CELLS(fdt, "phandle", PHANDLE_CLOCK);
+    CELLS(fdt, "clock-frequency", hz);
+    fdt_property_string(fdt, "clock-output-names", name);
+    CELLS(fdt, "phandle", phandle);
     fdt_end_node(fdt);
 }
 
-static void put_uart(void *fdt, uint64_t base, unsigned spi)
+static void put_uart(void *fdt, const CcaPart *part)
 {
     static const char compatible[] = "arm,pl011\0arm,primecell";
     static const char clocks[] = "uartclk\0apb_pclk";
 
-    begin_unit(fdt, "pl011", base);
+    begin_unit(fdt, "pl011", part->base);
     put_strings(fdt, "compatible", compatible, sizeof(compatible));
-    CELLS(fdt, "reg", REG(base, CCA_UART_SIZE));
-    CELLS(fdt, "interrupts", INT_SPI, spi, INT_LEVEL);
+    CELLS(fdt, "reg", REG(part->base, PAGE_SIZE));
+    CELLS(fdt, "interrupts", INT_SPI, part->spi, INT_LEVEL);
     CELLS(fdt, "clocks", PHANDLE_CLOCK, PHANDLE_CLOCK);
     put_strings(fdt, "clock-names", clocks, sizeof(clocks));
     fdt_end_node(fdt);
 }
 
-static void put_rtc(void *fdt)
+static void put_rtc(void *fdt, const CcaTree *t)
 {
     static const char compatible[] = "arm,pl031\0arm,primecell";
 
-    begin_unit(fdt, "pl031", CCA_RTC_BASE);
+    begin_unit(fdt, "pl031", t->board->rtc.base);
     put_strings(fdt, "compatible", compatible, sizeof(compatible));
-    CELLS(fdt, "reg", REG(CCA_RTC_BASE, CCA_RTC_SIZE));
-    CELLS(fdt, "interrupts", INT_SPI, CCA_SPI_RTC, INT_LEVEL);
+    CELLS(fdt, "reg", REG(t->board->rtc.base, PAGE_SIZE));
+    CELLS(fdt, "interrupts", INT_SPI, t->board->rtc.spi, INT_LEVEL);
     CELLS(fdt, "clocks", PHANDLE_CLOCK);
     fdt_property_string(fdt, "clock-names", "apb_pclk");
     fdt_end_node(fdt);
 }
 
-static void put_fw_cfg(void *fdt)
+static void put_sp805(void *fdt, const CcaPart *part)
 {
-    begin_unit(fdt, "fw-cfg", CCA_FW_CFG_BASE);
+    static const char compatible[] = "arm,sp805\0arm,primecell";
+    static const char clocks[] = "wdog_clk\0apb_pclk";
+
+    begin_unit(fdt, "watchdog", part->base);
+    put_strings(fdt, "compatible", compatible, sizeof(compatible));
+    CELLS(fdt, "reg", REG(part->base, PAGE_SIZE));
+    CELLS(fdt, "interrupts", INT_SPI, part->spi, INT_LEVEL);
+    CELLS(fdt, "clocks", PHANDLE_CLOCK_32K, PHANDLE_CLOCK);
+    put_strings(fdt, "clock-names", clocks, sizeof(clocks));
+    fdt_end_node(fdt);
+}
+
+static void put_gwdt(void *fdt, const CcaBoard *b)
+{
+    begin_unit(fdt, "watchdog", b->gwdt.base);
+    fdt_property_string(fdt, "compatible", "arm,sbsa-gwdt");
+    CELLS(fdt, "reg", REG(b->gwdt_refresh, PAGE_SIZE), REG(b->gwdt.base, PAGE_SIZE));
+    CELLS(fdt, "interrupts", INT_SPI, b->gwdt.spi, INT_LEVEL);
+    fdt_end_node(fdt);
+}
+
+static void put_memtimer(void *fdt, const CcaBoard *b)
+{
+    begin_unit(fdt, "timer", b->memtimer);
+    fdt_property_string(fdt, "compatible", "arm,armv7-timer-mem");
+    CELLS(fdt, "reg", REG(b->memtimer, PAGE_SIZE));
+    CELLS(fdt, "#address-cells", 2);
+    CELLS(fdt, "#size-cells", 2);
+    fdt_property(fdt, "ranges", NULL, 0);
+    begin_unit(fdt, "frame", b->memtimer_frame.base);
+    CELLS(fdt, "frame-number", b->memtimer_number);
+    CELLS(fdt, "interrupts", INT_SPI, b->memtimer_frame.spi, INT_LEVEL);
+    CELLS(fdt, "reg", REG(b->memtimer_frame.base, PAGE_SIZE));
+    fdt_end_node(fdt);
+    fdt_end_node(fdt);
+}
+
+static void put_flash(void *fdt, const CcaBoard *b)
+{
+    begin_unit(fdt, "flash", b->flash[0].base);
+    fdt_property_string(fdt, "compatible", "cfi-flash");
+    CELLS(fdt, "reg", REG(b->flash[0].base, b->flash[0].size), REG(b->flash[1].base, b->flash[1].size));
+    CELLS(fdt, "bank-width", 4);
+    fdt_end_node(fdt);
+}
+
+/* What only some boards have. */
+static void put_board(void *fdt, const CcaBoard *b)
+{
+    if (b->sp805.base != 0) {
+        put_fixed_clock(fdt, "watchdog-clk", 32768, "refclk32khz", PHANDLE_CLOCK_32K);
+        put_sp805(fdt, &b->sp805);
+    }
+    if (b->gwdt.base != 0) {
+        put_gwdt(fdt, b);
+    }
+    if (b->memtimer != 0) {
+        put_memtimer(fdt, b);
+    }
+    if (b->flash[0].size != 0) {
+        put_flash(fdt, b);
+    }
+}
+
+static void put_fw_cfg(void *fdt, const CcaTree *t)
+{
+    begin_unit(fdt, "fw-cfg", t->board->fw_cfg);
     fdt_property_string(fdt, "compatible", "qemu,fw-cfg-mmio");
-    CELLS(fdt, "reg", REG(CCA_FW_CFG_BASE, CCA_FW_CFG_SIZE));
+    CELLS(fdt, "reg", REG(t->board->fw_cfg, FW_CFG_SIZE));
     fdt_property(fdt, "dma-coherent", NULL, 0);
     fdt_end_node(fdt);
 }
 
-static void put_smmu(void *fdt)
+static void put_smmu(void *fdt, const CcaTree *t)
 {
     static const char names[] = "eventq\0priq\0cmdq-sync\0gerror";
 
-    begin_unit(fdt, "smmuv3", CCA_SMMU_BASE);
+    const CcaSpan  *at = &t->board->smmu;
+    const unsigned *spi = t->board->spi_smmu;
+
+    begin_unit(fdt, "smmuv3", at->base);
     fdt_property_string(fdt, "compatible", "arm,smmu-v3");
-    CELLS(fdt, "reg", REG(CCA_SMMU_BASE, CCA_SMMU_SIZE));
-    CELLS(fdt, "interrupts", INT_SPI, CCA_SPI_SMMU_EVTQ, INT_EDGE, INT_SPI, CCA_SPI_SMMU_PRIQ, INT_EDGE, INT_SPI,
-          CCA_SPI_SMMU_SYNC, INT_EDGE, INT_SPI, CCA_SPI_SMMU_GERR, INT_EDGE);
+    CELLS(fdt, "reg", REG(at->base, at->size));
+    CELLS(fdt, "interrupts", INT_SPI, spi[SMMU_IRQ_EVTQ], INT_EDGE, INT_SPI, spi[SMMU_IRQ_PRIQ], INT_EDGE, INT_SPI,
+          spi[SMMU_IRQ_SYNC], INT_EDGE, INT_SPI, spi[SMMU_IRQ_GERROR], INT_EDGE);
     put_strings(fdt, "interrupt-names", names, sizeof(names));
     fdt_property(fdt, "dma-coherent", NULL, 0);
     CELLS(fdt, "#iommu-cells", 1);
@@ -215,14 +288,14 @@ static void put_smmu(void *fdt)
 }
 
 /* INTA..INTD of slot s go to line (s + pin) mod 4. PCI-to-PCI Bridge Architecture 1.2, 9.1 "Interrupt routing". */
-static void put_pci_intx(void *fdt)
+static void put_pci_intx(void *fdt, const CcaTree *t)
 {
     uint32_t map[16 * 10], *c = map;
 
     for (uint32_t slot = 0; slot < 4; slot++) {
         for (uint32_t pin = 0; pin < 4; pin++) {
             const uint32_t row[10] = { slot << 11, 0, 0, pin + 1, PHANDLE_GIC, 0, 0, INT_SPI,
-                                       CCA_SPI_PCI + (slot + pin) % 4, INT_LEVEL };
+                                       t->board->spi_pci + (slot + pin) % 4, INT_LEVEL };
 
             memcpy(c, row, sizeof(row));
             c += 10;
@@ -237,33 +310,52 @@ static void put_pci_intx(void *fdt)
     CELLS(fdt, "#interrupt-cells", 1);
 }
 
+/* A window of the bus at the same addresses as the CPU's, but for I/O, which starts at 0. */
+#define PCI_WINDOW(kind, bus, span) (kind), HI(bus), LO(bus), REG((span).base, (span).size)
+
+static void put_pci_ranges(void *fdt, const CcaBoard *b)
+{
+    if (b->pci_io.size != 0) {
+        CELLS(fdt, "ranges", PCI_WINDOW(0x01000000, 0, b->pci_io),
+              PCI_WINDOW(0x02000000, b->pci_mmio.base, b->pci_mmio),
+              PCI_WINDOW(0x03000000, b->pci_high.base, b->pci_high));
+    } else {
+        CELLS(fdt, "ranges", PCI_WINDOW(0x02000000, b->pci_mmio.base, b->pci_mmio),
+              PCI_WINDOW(0x03000000, b->pci_high.base, b->pci_high));
+    }
+}
+
 static void put_pci(void *fdt, const CcaTree *t)
 {
-    begin_unit(fdt, "pcie", CCA_PCI_MMIO_BASE);
+    begin_unit(fdt, "pcie", t->board->pci_mmio.base);
     fdt_property_string(fdt, "compatible", "pci-host-ecam-generic");
     fdt_property_string(fdt, "device_type", "pci");
     CELLS(fdt, "#address-cells", 3);
     CELLS(fdt, "#size-cells", 2);
     CELLS(fdt, "linux,pci-domain", 0);
-    CELLS(fdt, "bus-range", 0, (uint32_t)(CCA_PCI_ECAM_SIZE >> 20) - 1);
+    CELLS(fdt, "bus-range", 0, (uint32_t)(t->board->ecam.size >> 20) - 1);
     fdt_property(fdt, "dma-coherent", NULL, 0);
-    CELLS(fdt, "reg", REG(CCA_PCI_ECAM_BASE, CCA_PCI_ECAM_SIZE));
-    CELLS(fdt, "ranges", 0x01000000, 0, 0, REG(CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE), /* I/O */
-          0x02000000, HI(CCA_PCI_MMIO_BASE), LO(CCA_PCI_MMIO_BASE), REG(CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE),
-          0x03000000, HI(CCA_PCI_HIGH_BASE), LO(CCA_PCI_HIGH_BASE), REG(CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE));
+    CELLS(fdt, "reg", REG(t->board->ecam.base, t->board->ecam.size));
+    put_pci_ranges(fdt, t->board);
     CELLS(fdt, "msi-map", 0, PHANDLE_ITS, 0, 0x10000);
-    if (t->smmu) {
+    if (!t->realm) {
         CELLS(fdt, "iommu-map", 0, PHANDLE_SMMU, 0, 0x10000);
     }
-    put_pci_intx(fdt);
+    put_pci_intx(fdt, t);
     fdt_end_node(fdt);
 }
 
 static void put_memory(void *fdt, const CcaTree *t)
 {
-    begin_unit(fdt, "memory", CCA_RAM_BASE);
+    const CcaSpan *bank = t->ram;
+
+    begin_unit(fdt, "memory", bank[0].base);
     fdt_property_string(fdt, "device_type", "memory");
-    CELLS(fdt, "reg", REG(CCA_RAM_BASE, t->ram_size));
+    if (bank[1].size == 0) {
+        CELLS(fdt, "reg", REG(bank[0].base, bank[0].size));
+    } else {
+        CELLS(fdt, "reg", REG(bank[0].base, bank[0].size), REG(bank[1].base, bank[1].size));
+    }
     fdt_end_node(fdt);
 }
 
@@ -277,7 +369,7 @@ GBytes *cca_tree_build(const CcaTree *t)
     fdt_begin_node(fdt, "");
     CELLS(fdt, "interrupt-parent", PHANDLE_GIC);
     fdt_property_string(fdt, "model", "bailey,cca");
-    fdt_property_string(fdt, "compatible", "linux,dummy-virt");
+    put_strings(fdt, "compatible", t->board->compatible, t->board->compatible_len);
     CELLS(fdt, "#address-cells", 2);
     CELLS(fdt, "#size-cells", 2);
     put_chosen(fdt, t);
@@ -286,17 +378,18 @@ GBytes *cca_tree_build(const CcaTree *t)
     put_psci(fdt);
     put_timer(fdt, t);
     put_gic(fdt, t);
-    put_clock(fdt);
-    put_uart(fdt, CCA_UART_BASE, CCA_SPI_UART);
-    if (t->second_uart) {
-        put_uart(fdt, CCA_UART1_BASE, CCA_SPI_UART1);
+    put_fixed_clock(fdt, "apb-pclk", CCA_UART_CLOCK_HZ, "clk24mhz", PHANDLE_CLOCK);
+    put_uart(fdt, &t->board->uart[0]);
+    for (unsigned i = 1; i < CCA_MAX_UARTS && !t->realm && t->board->uart[i].base != 0; i++) {
+        put_uart(fdt, &t->board->uart[i]);
     }
-    put_rtc(fdt);
-    if (t->fw_cfg) {
-        put_fw_cfg(fdt);
-    }
-    if (t->smmu) {
-        put_smmu(fdt);
+    put_rtc(fdt, t);
+    if (!t->realm) {
+        put_board(fdt, t->board);
+        if (t->board->fw_cfg != 0) {
+            put_fw_cfg(fdt, t);
+        }
+        put_smmu(fdt, t);
     }
     put_pci(fdt, t);
     fdt_end_node(fdt);

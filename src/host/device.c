@@ -272,7 +272,7 @@ static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     }
     host_put64(h, p + RMI_PDEV_FLAGS, flags);
     host_put64(h, p + RMI_PDEV_ID, d->f->bdf);
-    host_put64(h, p + RMI_PDEV_ECAM, CCA_PCI_ECAM_BASE);
+    host_put64(h, p + RMI_PDEV_ECAM, h->cfg.board->ecam.base);
     host_put64(h, p + RMI_PDEV_ROOT_ID, d->port->bdf);
     host_put64(h, p + RMI_PDEV_RID_BASE, d->f->bdf);
     host_put64(h, p + RMI_PDEV_RID_TOP, d->f->bdf + 1u);

@@ -71,7 +71,7 @@ static DmaResult shared_translate(void *opaque, const DmaRequest *req, DmaTarget
 
 void host_vmsi(Host *h, uint32_t requester, uint64_t addr, uint32_t data)
 {
-    if ((addr & ~SHARED_BIT) == CCA_ITS_BASE + GITS_TRANSLATER_OFFSET) {
+    if ((addr & ~SHARED_BIT) == h->cfg.board->its.base + GITS_TRANSLATER_OFFSET) {
         gicv3_its_msi(h->vgic, requester, data);
     } else {
         guest_error("host: message interrupt of %04x to 0x%llx, which is no doorbell", requester,
@@ -105,9 +105,9 @@ static void add_vgic(Host *h)
     };
 
     h->vgic = gicv3_new(&cfg);
-    memory_add_mmio(h->vmem, "gicd", CCA_GICD_BASE, CCA_GICD_SIZE, &gicv3_dist_ops, h->vgic);
-    memory_add_mmio(h->vmem, "gicr", CCA_GICR_BASE, CCA_GICR_STRIDE * h->n_recs, &gicv3_redist_ops, h->vgic);
-    memory_add_mmio(h->vmem, "its", CCA_ITS_BASE, CCA_ITS_SIZE, &gicv3_its_ops, h->vgic);
+    memory_add_mmio(h->vmem, "gicd", h->cfg.board->gicd.base, h->cfg.board->gicd.size, &gicv3_dist_ops, h->vgic);
+    memory_add_mmio(h->vmem, "gicr", h->cfg.board->gicr, CCA_GICR_STRIDE * h->n_recs, &gicv3_redist_ops, h->vgic);
+    memory_add_mmio(h->vmem, "its", h->cfg.board->its.base, h->cfg.board->its.size, &gicv3_its_ops, h->vgic);
 }
 
 static IrqLine vspi(Host *h, unsigned spi)
@@ -130,17 +130,17 @@ static void add_vpci(Host *h)
         .name = "pcie.0",
         .up = { .memory = h->vmem, .dma_memory = h->cfg.memory, .translate = shared_translate, .opaque = h,
                 .msi = vmsi, .msi_opaque = h },
-        .last_bus = (uint8_t)((CCA_PCI_ECAM_SIZE >> 20) - 1),
-        .mem32 = { CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE },
-        .mem64 = { CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE },
-        .io = { CCA_PCI_PIO_BASE, CCA_PCI_PIO_SIZE },
+        .last_bus = (uint8_t)((h->cfg.board->ecam.size >> 20) - 1),
+        .mem32 = { h->cfg.board->pci_mmio.base, h->cfg.board->pci_mmio.size },
+        .mem64 = { h->cfg.board->pci_high.base, h->cfg.board->pci_high.size },
+        .io = { h->cfg.board->pci_io.base, h->cfg.board->pci_io.size },
     };
 
     for (unsigned i = 0; i < 4; i++) {
-        cfg.up.intx[i] = vspi(h, CCA_SPI_PCI + i);
+        cfg.up.intx[i] = vspi(h, h->cfg.board->spi_pci + i);
     }
     h->vpci = pci_host_new(&cfg);
-    memory_add_mmio(h->vmem, "ecam", CCA_PCI_ECAM_BASE, CCA_PCI_ECAM_SIZE, &host_ecam_ops, h);
+    memory_add_mmio(h->vmem, "ecam", h->cfg.board->ecam.base, h->cfg.board->ecam.size, &host_ecam_ops, h);
 }
 
 bool host_devices_init(Host *h, GError **error)
@@ -148,10 +148,10 @@ bool host_devices_init(Host *h, GError **error)
     h->vowners = owners_new();
     h->vmem = memory_new(h->vowners);
     add_vgic(h);
-    h->uart = add_device(h, "pl011", CCA_UART_BASE);
-    pl011_connect(h->uart, vspi(h, CCA_SPI_UART), h->cfg.serial);
-    h->rtc = add_device(h, "pl031", CCA_RTC_BASE);
-    pl031_connect(h->rtc, vspi(h, CCA_SPI_RTC), h->cfg.options->rtc_base_s);
+    h->uart = add_device(h, "pl011", h->cfg.board->uart[0].base);
+    pl011_connect(h->uart, vspi(h, h->cfg.board->uart[0].spi), h->cfg.serial);
+    h->rtc = add_device(h, "pl031", h->cfg.board->rtc.base);
+    pl031_connect(h->rtc, vspi(h, h->cfg.board->rtc.spi), h->cfg.options->rtc_base_s);
     add_vpci(h);
     return device_realize(h->uart, error) && device_realize(h->rtc, error);
 }

@@ -21,7 +21,8 @@ enum {
 #define GICD_CTLR_ARE_GRP1 0x12u
 #define ICFGR_EDGE         2u
 #define HOST_PRIORITY      0x80
-#define SMMU_EVENT_INTID   (32 + CCA_SPI_SMMU_EVTQ)
+
+static unsigned smmu_event_intid(const Host *h) { return 32 + h->cfg.board->spi_smmu[SMMU_IRQ_EVTQ]; }
 
 static void put32(Host *h, uint64_t addr, uint32_t v)
 {
@@ -30,9 +31,9 @@ static void put32(Host *h, uint64_t addr, uint32_t v)
 
 void host_gic_init(Host *h)
 {
-    put32(h, CCA_GICD_BASE + GICD_CTLR, GICD_CTLR_ARE_GRP1);
+    put32(h, h->cfg.board->gicd.base + GICD_CTLR, GICD_CTLR_ARE_GRP1);
     for (unsigned i = 0; i < h->n_recs; i++) {
-        uint64_t frame = CCA_GICR_BASE + i * CCA_GICR_STRIDE;
+        uint64_t frame = h->cfg.board->gicr + i * CCA_GICR_STRIDE;
 
         put32(h, frame + GICR_WAKER, 0);
         put32(h, frame + GICR_IGROUPR0, ~0u);
@@ -50,25 +51,29 @@ void host_gic_init(Host *h)
 /* An edge-triggered shared interrupt, to CPU 0 (the routing register's reset value). */
 static void enable_edge_spi(Host *h, unsigned intid)
 {
-    uint64_t groups = CCA_GICD_BASE + GICD_IGROUPR + intid / 32 * 4, bit = 1u << intid % 32;
-    uint64_t config = CCA_GICD_BASE + GICD_ICFGR + intid / 16 * 4;
+    uint64_t groups = h->cfg.board->gicd.base + GICD_IGROUPR + intid / 32 * 4, bit = 1u << intid % 32;
+    uint64_t config = h->cfg.board->gicd.base + GICD_ICFGR + intid / 16 * 4;
 
     put32(h, groups, (uint32_t)(host_reg_read(h, groups, 4) | bit));
     put32(h, config, (uint32_t)host_reg_read(h, config, 4) | ICFGR_EDGE << intid % 16 * 2);
-    host_reg_write(h, CCA_GICD_BASE + GICD_IPRIORITYR + intid, 1, HOST_PRIORITY);
-    put32(h, CCA_GICD_BASE + GICD_ISENABLER + intid / 32 * 4, (uint32_t)bit);
+    host_reg_write(h, h->cfg.board->gicd.base + GICD_IPRIORITYR + intid, 1, HOST_PRIORITY);
+    put32(h, h->cfg.board->gicd.base + GICD_ISENABLER + intid / 32 * 4, (uint32_t)bit);
 }
 
 void host_gic_init_devices(Host *h)
 {
-    enable_edge_spi(h, SMMU_EVENT_INTID);
+    enable_edge_spi(h, smmu_event_intid(h));
 }
 
 void host_gic_kick(Host *h, unsigned index)
 {
     if (h->cpus[index].state == HOST_REC_ENTERED) {
-        /* ICC_SGI1R_EL1: INTID 27:24, target list 15:0 of Aff0, RS for Aff0 above 15 does not occur here. */
-        gic_cpu_sgi(h->cpus[index].gic, 1, (uint64_t)KICK_SGI << 24 | 1ull << (index & 15));
+        uint64_t mpidr = h->cpus[index].cpu->mpidr;
+
+        /* ICC_SGI1R_EL1: Aff2 39:32, INTID 27:24, Aff1 23:16, target list 15:0 of Aff0, which is below 16 here. */
+        gic_cpu_sgi(h->cpus[index].gic, 1,
+                    extract64(mpidr, 16, 8) << 32 | (uint64_t)KICK_SGI << 24 | extract64(mpidr, 8, 8) << 16 |
+                        1ull << (mpidr & 15));
     }
     machine_wake(h->cfg.machine);
 }
@@ -84,7 +89,7 @@ void host_gic_serve(Host *h, HostCpu *hc)
         if (intid == CCA_PPI_HYP_TIMER) {
             hc->cpu->el2.cnthp_ctl = 0;
             a64_timers_update(hc->cpu);
-        } else if (intid == SMMU_EVENT_INTID) {
+        } else if (intid == smmu_event_intid(h)) {
             host_smmu_events(h);
         } else if (intid >= GIC_FIRST_LPI) {
             host_msix_interrupt(h, intid);

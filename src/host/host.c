@@ -13,31 +13,33 @@
 /* Where kernel, initrd and device tree of a Realm with these options go. */
 static bool place_images(const Options *o, BootLayout *l, GError **error)
 {
-    GBytes *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
-    bool    ok = kernel != NULL;
+    const CcaBoard *board = cca_board(o);
+    GBytes         *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
+    bool            ok = kernel != NULL;
 
     if (ok && o->initrd != NULL) {
         initrd = loader_read_file(o->initrd, "-initrd", error);
         ok = initrd != NULL;
     }
-    ok = ok && loader_place(l, kernel, initrd, CCA_RAM_BASE, o->ram_size, error);
+    ok = ok && loader_place(l, kernel, initrd, board->ram[0].base, o->ram_size, error);
     if (ok && o->dtb != NULL) {
         dtb = loader_read_file(o->dtb, "-dtb", error);
         ok = dtb != NULL;
     } else if (ok) {
         CcaTree t = {
+            .board = board,
             .n_cpus = o->smp,
-            .ram_size = o->ram_size,
+            .ram = { { board->ram[0].base, o->ram_size } },
             .bootargs = o->append,
             .initrd_start = initrd != NULL ? l->piece[1].addr : 0,
             .initrd_end = initrd != NULL ? l->piece[1].addr + g_bytes_get_size(initrd) : 0,
-            .probe_only = true,
+            .realm = true,
             .seed = o->seed + 1,
         };
 
         dtb = cca_tree_build(&t);
     }
-    ok = ok && loader_place_dtb(l, dtb, CCA_RAM_BASE, o->ram_size, error);
+    ok = ok && loader_place_dtb(l, dtb, board->ram[0].base, o->ram_size, error);
     g_clear_pointer(&kernel, g_bytes_unref);
     g_clear_pointer(&initrd, g_bytes_unref);
     g_clear_pointer(&dtb, g_bytes_unref);
@@ -57,7 +59,7 @@ static void take_memory(Host *h)
 {
     const Options *o = h->cfg.options;
 
-    h->ram_base = CCA_RAM_BASE;
+    h->ram_base = h->cfg.board->ram[0].base;
     h->ram_size = o->ram_size;
     h->blocks = g_new0(HostBlock, h->ram_size / BLOCK_SIZE);
     h->pages = g_new0(uint8_t, h->ram_size / PAGE_SIZE);

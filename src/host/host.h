@@ -25,6 +25,7 @@ typedef struct Host Host;
 typedef struct HostConfig {
     Machine       *machine;
     const Options *options;
+    const struct CcaBoard *board; /* where things are, on the machine and in the Realm alike */
     Memory        *memory;
     A64Cpu       **cpus;       /* one for each REC */
     unsigned       n_cpus;

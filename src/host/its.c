@@ -27,7 +27,7 @@ enum {
 
 static void put_reg(Host *h, unsigned reg, unsigned size, uint64_t v)
 {
-    host_reg_write(h, CCA_ITS_BASE + reg, size, v);
+    host_reg_write(h, h->cfg.board->its.base + reg, size, v);
 }
 
 /* One command; the ITS has done it when GITS_CREADR has passed it. */
@@ -42,7 +42,7 @@ static void command(Host *h, uint64_t dw0, uint64_t dw1, uint64_t dw2)
     host_put64(h, at + 24, 0);
     its->writer = (its->writer + CMD_SIZE) % PAGE_SIZE;
     put_reg(h, GITS_CWRITER, 8, its->writer);
-    if (host_reg_read(h, CCA_ITS_BASE + GITS_CREADR, 8) != its->writer) {
+    if (host_reg_read(h, h->cfg.board->its.base + GITS_CREADR, 8) != its->writer) {
         log_error("the built-in host's ITS command 0x%llx was not taken", (unsigned long long)dw0);
     }
 }
@@ -52,7 +52,7 @@ static bool enable_lpis(Host *h)
 {
     h->its.config = host_alloc_pages(h, CONFIG_PAGES, PAGE_SIZE);
     for (unsigned i = 0; i < h->n_recs && h->its.config != 0; i++) {
-        uint64_t frame = CCA_GICR_BASE + i * CCA_GICR_STRIDE, pending = host_alloc_pages(h, 1, PENDING_ALIGN);
+        uint64_t frame = h->cfg.board->gicr + i * CCA_GICR_STRIDE, pending = host_alloc_pages(h, 1, PENDING_ALIGN);
 
         if (pending == 0) {
             return false;

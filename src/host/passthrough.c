@@ -86,8 +86,8 @@ void host_msix_restore(Host *h, HostFunction *f)
     for (unsigned v = 0; v < f->msix.n; v++) {
         uint64_t at = physical_entry(f, v);
 
-        host_reg_write(h, at + ENTRY_ADDR, 4, CCA_ITS_BASE + GITS_TRANSLATER_OFFSET);
-        host_reg_write(h, at + ENTRY_ADDR + 4, 4, (CCA_ITS_BASE + GITS_TRANSLATER_OFFSET) >> 32);
+        host_reg_write(h, at + ENTRY_ADDR, 4, h->cfg.board->its.base + GITS_TRANSLATER_OFFSET);
+        host_reg_write(h, at + ENTRY_ADDR + 4, 4, (h->cfg.board->its.base + GITS_TRANSLATER_OFFSET) >> 32);
         host_reg_write(h, at + ENTRY_DATA, 4, v);
         host_reg_write(h, at + ENTRY_CONTROL, 4, f->msix.vectors[v].control);
     }
@@ -281,10 +281,10 @@ bool host_pass_init(Host *h)
     HostScan *s = &h->bus;
 
     *s = (HostScan){.pci = h->cfg.pci,
-                    .next32 = CCA_PCI_MMIO_BASE,
-                    .end32 = CCA_PCI_MMIO_BASE + CCA_PCI_MMIO_SIZE,
-                    .next64 = CCA_PCI_HIGH_BASE,
-                    .end64 = CCA_PCI_HIGH_BASE + CCA_PCI_HIGH_SIZE};
+                    .next32 = h->cfg.board->pci_mmio.base,
+                    .end32 = h->cfg.board->pci_mmio.base + h->cfg.board->pci_mmio.size,
+                    .next64 = h->cfg.board->pci_high.base,
+                    .end64 = h->cfg.board->pci_high.base + h->cfg.board->pci_high.size};
     if (!host_pci_scan(s)) {
         log_error("the built-in host cannot place the PCI devices: %s", s->error);
         return false;

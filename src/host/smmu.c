@@ -58,12 +58,12 @@ enum {
 
 static uint64_t get_reg(Host *h, unsigned reg, unsigned size)
 {
-    return host_reg_read(h, CCA_SMMU_BASE + reg, size);
+    return host_reg_read(h, h->cfg.board->smmu.base + reg, size);
 }
 
 static void put_reg(Host *h, unsigned reg, unsigned size, uint64_t v)
 {
-    host_reg_write(h, CCA_SMMU_BASE + reg, size, v);
+    host_reg_write(h, h->cfg.board->smmu.base + reg, size, v);
 }
 
 /* ---- commands ---- */
@@ -159,8 +159,8 @@ bool host_smmu_init(Host *h)
     put_reg(h, R_IRQ_CTRL, 4, IRQ_EVTQ);
     put_reg(h, R_CR0, 4, CR0_CMDQEN | CR0_EVTQEN | CR0_SMMUEN);
     s->on = true;
-    return host_smmu_map(h, align_down(CCA_ITS_BASE + GITS_TRANSLATER_OFFSET, PAGE_SIZE),
-                         align_down(CCA_ITS_BASE + GITS_TRANSLATER_OFFSET, PAGE_SIZE), true);
+    return host_smmu_map(h, align_down(h->cfg.board->its.base + GITS_TRANSLATER_OFFSET, PAGE_SIZE),
+                         align_down(h->cfg.board->its.base + GITS_TRANSLATER_OFFSET, PAGE_SIZE), true);
 }
 
 bool host_smmu_attach(Host *h, uint32_t sid)

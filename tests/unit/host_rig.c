@@ -387,20 +387,20 @@ static void add_machine(HostRig *r)
 
     r->gic = gicv3_new(&gic);
     smmu.irq[SMMU_IRQ_EVTQ] =
-        (IrqLine){.set = gicv3_spi_input, .opaque = r->gic, .n = 32 + CCA_SPI_SMMU_EVTQ};
+        (IrqLine){.set = gicv3_spi_input, .opaque = r->gic, .n = 32 + cca_virt.spi_smmu[SMMU_IRQ_EVTQ]};
     r->smmu = smmu_new(&smmu);
     PciHostConfig pci = {
         .name = "pcie.0",
         .up = {.memory = r->memory, .dma_memory = r->memory, .translate = smmu_translate, .opaque = r->smmu},
         .last_bus = 255,
-        .mem32 = {CCA_PCI_MMIO_BASE, CCA_PCI_MMIO_SIZE},
-        .mem64 = {CCA_PCI_HIGH_BASE, CCA_PCI_HIGH_SIZE},
+        .mem32 = {cca_virt.pci_mmio.base, cca_virt.pci_mmio.size},
+        .mem64 = {cca_virt.pci_high.base, cca_virt.pci_high.size},
     };
 
-    memory_add_mmio(r->memory, "gicd", CCA_GICD_BASE, CCA_GICD_SIZE, &gicv3_dist_ops, r->gic);
-    memory_add_mmio(r->memory, "gicr", CCA_GICR_BASE, CCA_GICR_STRIDE, &gicv3_redist_ops, r->gic);
-    memory_add_mmio(r->memory, "its", CCA_ITS_BASE, CCA_ITS_SIZE, &gicv3_its_ops, r->gic);
-    memory_add_mmio(r->memory, "smmu", CCA_SMMU_BASE, CCA_SMMU_SIZE, &smmu_ns_ops, r->smmu);
+    memory_add_mmio(r->memory, "gicd", RIG_GICD, cca_virt.gicd.size, &gicv3_dist_ops, r->gic);
+    memory_add_mmio(r->memory, "gicr", RIG_GICR, CCA_GICR_STRIDE, &gicv3_redist_ops, r->gic);
+    memory_add_mmio(r->memory, "its", RIG_ITS, cca_virt.its.size, &gicv3_its_ops, r->gic);
+    memory_add_mmio(r->memory, "smmu", cca_virt.smmu.base, cca_virt.smmu.size, &smmu_ns_ops, r->smmu);
     r->pci = pci_host_new(&pci);
     plug(r, "pcie-root-port,id=p1");
 }
@@ -411,14 +411,16 @@ static void add_host(HostRig *r)
     GError *error = NULL;
 
     r->h = h;
-    h->cfg = (HostConfig){ .options = &r->options, .memory = r->memory, .gic = r->gic, .pci = r->pci };
+    h->cfg = (HostConfig){
+        .options = &r->options, .board = &cca_virt, .memory = r->memory, .gic = r->gic, .pci = r->pci
+    };
     h->n_recs = 1;
-    h->ram_base = CCA_RAM_BASE;
+    h->ram_base = RIG_RAM;
     h->ram_size = RIG_REALM_SIZE;
     h->blocks = g_new0(HostBlock, RIG_REALM_SIZE / BLOCK_SIZE);
     h->pages = g_new0(uint8_t, RIG_REALM_SIZE / PAGE_SIZE);
-    h->free = CCA_RAM_BASE + RIG_REALM_SIZE;
-    h->free_end = CCA_RAM_BASE + RIG_RAM_SIZE;
+    h->free = RIG_RAM + RIG_REALM_SIZE;
+    h->free_end = RIG_RAM + RIG_RAM_SIZE;
     h->spare = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     assert_true(host_devices_init(h, &error));
     r->hc = &h->cpus[0];
@@ -440,7 +442,7 @@ HostRig *host_rig_new(void)
     r->rmm.aliases = g_hash_table_new(NULL, NULL);
     r->rmm.assigned = g_hash_table_new(NULL, NULL);
     r->rmm.pdev = r->rmm.vdev = -1;
-    memory_add_ram(r->memory, "ram", CCA_RAM_BASE, RIG_RAM_SIZE, NULL);
+    memory_add_ram(r->memory, "ram", RIG_RAM, RIG_RAM_SIZE, NULL);
     add_machine(r);
     r->dev = (RigDevice *)plug(r, "rig-device,bus=p1");
     add_host(r);

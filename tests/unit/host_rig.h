@@ -11,6 +11,13 @@
 #include "hw/pci/ide.h"
 #include "iommu/smmuv3.h"
 
+/* Where things are: the virt board's places. */
+#define RIG_RAM  0x40000000ull
+#define RIG_GICD 0x08000000ull
+#define RIG_GICR 0x080a0000ull
+#define RIG_ITS  0x08080000ull
+#define RIG_ECAM 0x4010000000ull
+
 enum { RIG_PORT = 0x08, RIG_DEV = 0x100, RIG_N_STEPS = 32 };
 #define RIG_REALM_SIZE (8ull << 20)
 #define RIG_RAM_SIZE   (48ull << 20)

@@ -13,8 +13,8 @@
 #include "host_rig.h"
 #include "spdm/pki.h"
 
-#define SHARED_PAGE  (CCA_RAM_BASE + 0x10000)
-#define PRIVATE_PAGE (CCA_RAM_BASE + 0x20000)
+#define SHARED_PAGE  (RIG_RAM + 0x10000)
+#define PRIVATE_PAGE (RIG_RAM + 0x20000)
 
 static int setup(void **state)
 {
@@ -263,12 +263,12 @@ static const CallCase call_cases[] = {
     {"to our own memory",
      0,
      RHI_FID_DA_OBJECT_READ,
-     {RIG_VDEV, CERT, 0, 8, (CCA_RAM_BASE + RIG_REALM_SIZE) | SHARED_BIT},
+     {RIG_VDEV, CERT, 0, 8, (RIG_RAM + RIG_REALM_SIZE) | SHARED_BIT},
      RHI_ACCESS_FAILED},
     {"to a device",
      0,
      RHI_FID_DA_OBJECT_READ,
-     {RIG_VDEV, CERT, 0, 8, CCA_GICD_BASE | SHARED_BIT},
+     {RIG_VDEV, CERT, 0, 8, RIG_GICD | SHARED_BIT},
      RHI_ACCESS_FAILED},
     {"to the top of all", 0, RHI_FID_DA_OBJECT_READ, {RIG_VDEV, CERT, 0, ~0ull, ~0ull}, RHI_ACCESS_FAILED},
     {"state 3", 0, RHI_FID_DA_VDEV_SET_TDI_STATE, {RIG_VDEV, 3}, RHI_INPUT},
@@ -488,7 +488,7 @@ static DmaResult dma(HostRig *r, uint64_t iova)
 static void test_dma(void **state)
 {
     HostRig *r = *state;
-    uint64_t ecam = CCA_PCI_ECAM_BASE + ((uint64_t)RIG_DEV << 12);
+    uint64_t ecam = RIG_ECAM + ((uint64_t)RIG_DEV << 12);
 
     host_rig_write(r, ecam + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     assert_int_equal(dma(r, SHARED_PAGE | SHARED_BIT), DMA_OK);
@@ -530,7 +530,7 @@ static void put_command(HostRig *r, uint64_t at, uint64_t dw0, uint64_t dw1, uin
 
 static void start_virtual_its(HostRig *r)
 {
-    const uint64_t base = CCA_RAM_BASE + 0x100000, valid = 1ull << 63;
+    const uint64_t base = RIG_RAM + 0x100000, valid = 1ull << 63;
     const uint64_t queue = base, devices = base + 0x10000, collections = base + 0x20000, itt = base + 0x21000;
     const uint64_t config = base + 0x30000, pending = base + 0x40000;
 
@@ -538,27 +538,27 @@ static void start_virtual_its(HostRig *r)
         host_rig_share(r, ipa, true);
     }
     memory_write(r->memory, config + 8300 - 8192, host_attrs, (uint8_t[]){ 0xa1 }, 1);
-    host_rig_write(r, CCA_GICD_BASE, 4, 0x12);
-    host_rig_write(r, CCA_GICR_BASE + 0x14, 4, 0);
-    host_rig_write(r, CCA_GICR_BASE + 0x70, 8, config | 13);
-    host_rig_write(r, CCA_GICR_BASE + 0x78, 8, pending | 1ull << 62);
-    host_rig_write(r, CCA_GICR_BASE, 4, 1);
-    host_rig_write(r, CCA_ITS_BASE + 0x100, 8, valid | devices | 0xf);
-    host_rig_write(r, CCA_ITS_BASE + 0x108, 8, valid | collections);
-    host_rig_write(r, CCA_ITS_BASE + 0x80, 8, valid | queue);
-    host_rig_write(r, CCA_ITS_BASE, 4, 1);
+    host_rig_write(r, RIG_GICD, 4, 0x12);
+    host_rig_write(r, RIG_GICR + 0x14, 4, 0);
+    host_rig_write(r, RIG_GICR + 0x70, 8, config | 13);
+    host_rig_write(r, RIG_GICR + 0x78, 8, pending | 1ull << 62);
+    host_rig_write(r, RIG_GICR, 4, 1);
+    host_rig_write(r, RIG_ITS + 0x100, 8, valid | devices | 0xf);
+    host_rig_write(r, RIG_ITS + 0x108, 8, valid | collections);
+    host_rig_write(r, RIG_ITS + 0x80, 8, valid | queue);
+    host_rig_write(r, RIG_ITS, 4, 1);
     put_command(r, queue, 0x09, 0, valid);
     put_command(r, queue + 32, 0x08 | (uint64_t)RIG_DEV << 32, 2, valid | itt);
     put_command(r, queue + 64, 0x0a | (uint64_t)RIG_DEV << 32, 5 | 8300ull << 32, 0);
-    host_rig_write(r, CCA_ITS_BASE + 0x88, 8, 96);
+    host_rig_write(r, RIG_ITS + 0x88, 8, 96);
 }
 
 static void test_msix(void **state)
 {
     HostRig      *r = *state;
     HostFunction *f = function(r);
-    uint64_t      ecam = CCA_PCI_ECAM_BASE + ((uint64_t)RIG_DEV << 12), table = f->bars[2].base;
-    uint64_t      doorbell = CCA_ITS_BASE + GITS_TRANSLATER_OFFSET;
+    uint64_t      ecam = RIG_ECAM + ((uint64_t)RIG_DEV << 12), table = f->bars[2].base;
+    uint64_t      doorbell = RIG_ITS + GITS_TRANSLATER_OFFSET;
 
     start_virtual_its(r);
     host_rig_write(r, ecam + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -581,12 +581,12 @@ static void test_msix(void **state)
 static void test_msix_masked(void **state)
 {
     HostRig *r = *state;
-    uint64_t ecam = CCA_PCI_ECAM_BASE + ((uint64_t)RIG_DEV << 12), table = function(r)->bars[2].base;
+    uint64_t ecam = RIG_ECAM + ((uint64_t)RIG_DEV << 12), table = function(r)->bars[2].base;
 
     start_virtual_its(r);
     host_rig_write(r, ecam + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     host_rig_write(r, ecam + function(r)->msix.cap + 2, 2, 0x8000);
-    host_rig_write(r, table, 8, CCA_ITS_BASE + GITS_TRANSLATER_OFFSET);
+    host_rig_write(r, table, 8, RIG_ITS + GITS_TRANSLATER_OFFSET);
     host_rig_write(r, table + 8, 4, 5);
     pci_msix_notify(&r->dev->pci, 0);
     assert_int_equal(host_rig_read(r, table + 0x800, 8), 1); /* pending bits come from the device */
@@ -600,10 +600,10 @@ static void test_msix_masked(void **state)
 /* Addresses and accesses that make no sense end nowhere. */
 static void test_msix_hostile(void **state)
 {
-    static const uint64_t addresses[] = { 0, CCA_RAM_BASE, CCA_GICD_BASE, ~3ull, CCA_ITS_BASE };
+    static const uint64_t addresses[] = { 0, RIG_RAM, RIG_GICD, ~3ull, RIG_ITS };
     HostRig              *r = *state;
     uint64_t              table = function(r)->bars[2].base;
-    uint64_t              ecam = CCA_PCI_ECAM_BASE + ((uint64_t)RIG_DEV << 12), value = 0;
+    uint64_t              ecam = RIG_ECAM + ((uint64_t)RIG_DEV << 12), value = 0;
 
     start_virtual_its(r);
     host_rig_write(r, ecam + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -622,7 +622,7 @@ static void test_msix_hostile(void **state)
     }
     assert_int_equal(host_mmio(r->h, 0, table + 4, 8, true, &value), MEM_DECODE);
     for (unsigned v = 0; v < 4; v++) {
-        assert_int_equal(r->dev->pci.msix.vectors[v].addr, CCA_ITS_BASE + GITS_TRANSLATER_OFFSET);
+        assert_int_equal(r->dev->pci.msix.vectors[v].addr, RIG_ITS + GITS_TRANSLATER_OFFSET);
         assert_int_equal(r->dev->pci.msix.vectors[v].data, v);
     }
 }
@@ -632,12 +632,12 @@ static void test_msix_hostile(void **state)
 static void test_window(void **state)
 {
     HostRig *r = *state;
-    uint64_t ecam = CCA_PCI_ECAM_BASE;
+    uint64_t ecam = RIG_ECAM;
 
     assert_int_equal(host_rig_read(r, ecam + ((uint64_t)RIG_DEV << 12), 4), 0x00011234);
     assert_int_equal(host_rig_read(r, ecam + ((uint64_t)RIG_PORT << 12), 4), 0x000c1b36);
     assert_int_equal(host_rig_read(r, ecam, 4), 0xffffffff);
-    assert_int_equal(host_rig_read(r, ecam + CCA_PCI_ECAM_SIZE - 8, 8), ~0ull);
+    assert_int_equal(host_rig_read(r, ecam + cca_virt.ecam.size - 8, 8), ~0ull);
     assert_int_equal(host_rig_read(r, ecam + ((uint64_t)RIG_DEV << 12), 8) >> 32,
                      host_rig_read(r, ecam + ((uint64_t)RIG_DEV << 12) + 4, 4));
     r->dev->n_bar_writes = 0;

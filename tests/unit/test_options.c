@@ -12,7 +12,7 @@
 #include "bits.h"
 #include "options.h"
 
-enum { MAX_ARGS = 9 };
+enum { MAX_ARGS = 13 };
 
 static Options *parse(const char *const *args, GError **error)
 {
@@ -171,8 +171,8 @@ static const BadRow bad_rows[] = {
     { { K, "-drive", ",x" }, "-drive: ',x' names no type; for example -drive file=disk.img,format=raw,id=d0" },
     { { K, "-chardev", "" },
       "-chardev: '' names no type; for example -chardev socket,id=c0,path=/tmp/serial,server=on" },
-    { { K, "-serial", "none", "-serial", "none", "-serial", "none" },
-      "-serial: 'none' is one too many, the machine has 2 serial ports; leave it out" },
+    { { K, "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none" },
+      "-serial: 'none' is one too many, no machine has more than 4 serial ports; leave it out" },
     { { K, "-d", "smmu,frob" }, "-d: there is no trace category 'frob'; '-d help' lists them" },
     { { K, "-D", "/nonexistent/x" },
       "-D: cannot write the trace file '/nonexistent/x': No such file or directory; name another" },
