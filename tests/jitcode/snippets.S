@@ -189,6 +189,20 @@
     b.ne    1b
     brk     #0
 
+    snippet exclusive_compare
+1:  ldr     x6, [x1]
+    add     x8, x6, x4
+2:  ldaxr   x7, [x1]
+    cmp     x7, x6
+    b.ne    3f
+    stlxr   w9, x8, [x1]
+    cbnz    w9, 2b
+3:  mov     x6, x7
+    b.ne    1b
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
     snippet barriers
 1:  str     x0, [x1]
     dmb     ish

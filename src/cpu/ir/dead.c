@@ -34,6 +34,18 @@ static bool removable(const IrNode *n)
     }
 }
 
+/* Whether the store right behind the first half of a read-modify-write raises what that would: nobody wants the value. */
+static bool store_follows(const IrBlock *b, unsigned load)
+{
+    const IrNode *n = &b->node[load], *m = n + 1;
+
+    while (m->op <= IR_get) { /* pure, up to there */
+        m++;
+    }
+    return m->op == IR_store && m->a == n->a && m->mem.size_log2 == n->mem.size_log2 &&
+           m->mem.space == n->mem.space && m->mem.big == n->mem.big && m->mem.align == n->mem.align;
+}
+
 void ir_pass_dead(IrBlock *b)
 {
     bool     used[IR_MAX_NODES];
@@ -47,7 +59,10 @@ void ir_pass_dead(IrBlock *b)
         IrNode  *n = &b->node[i];
         unsigned effects = ir_node_effects(n);
 
-        if ((!used[i] && removable(n)) || (n->op == IR_put && overwritten[n->imm] == now)) {
+        bool     half = n->op == IR_load && n->mem.write_intent;
+
+        if ((!used[i] && (removable(n) || (half && store_follows(b, i)))) ||
+            (n->op == IR_put && overwritten[n->imm] == now)) {
             n->op = IR_NOP;
             continue;
         }

@@ -12,6 +12,7 @@ typedef struct Folder {
     IrBlock *b;
     IrRef    same[IR_MAX_NODES]; /* a node whose value is another's */
     IrRef    known[IR_MAX_REGS]; /* what guest registers hold; 0: anything */
+    IrRef    read;               /* the last load, if nothing since then can have written memory; or 0 */
 } Folder;
 
 static bool is_const(const IrBlock *b, IrRef r) { return b->node[r].op == IR_const; }
@@ -59,6 +60,26 @@ static void forget(Folder *f, unsigned effects)
         if ((effects & IR_WRITES) != 0 || f->b->regs[r].status) {
             f->known[r] = 0;
         }
+    }
+}
+
+/* ---- memory ---- */
+
+/*
+ * The first half of a read-modify-write finds what the load just before it found of the same bytes: a store-exclusive
+ * behind its load-exclusive compares them. It stays, for it may fault where the other did not.
+ */
+static void forward_load(Folder *f, unsigned i, const IrNode *n)
+{
+    const IrNode *m = &f->b->node[f->read];
+    bool same = f->read != 0 && n->mem.write_intent && n->a == m->a && n->type == m->type &&
+                n->mem.size_log2 == m->mem.size_log2 && n->mem.space == m->mem.space && n->mem.big == m->mem.big &&
+                n->mem.sign == m->mem.sign;
+
+    if (same) {
+        f->same[i] = f->read;
+    } else {
+        f->read = (IrRef)i;
     }
 }
 
@@ -395,8 +416,15 @@ static void fold_node(Folder *f, unsigned i, IrNode *n)
     case IR_put:
         forward_put(f, n);
         return;
+    case IR_load:
+        forward_load(f, i, n);
+        return;
+    case IR_store:
+        f->read = 0;
+        return;
     case IR_call:
         forget(f, n->helper->effects);
+        f->read = (n->helper->effects & ~(IR_READS | IR_STATUS)) == IR_PURE ? f->read : 0;
         return;
     case IR_flags_cond:
         fold_condition(f->b, i, n);
@@ -434,6 +462,7 @@ void ir_pass_fold(IrBlock *b)
     Folder f;
 
     f.b = b;
+    f.read = 0;
     memset(f.known, 0, b->n_regs * sizeof(f.known[0])); /* same[] as it comes */
     for (unsigned i = 0; i < b->n; i++) {
         IrNode *n = &b->node[i];

@@ -43,6 +43,7 @@ typedef struct IrReg {
     uint32_t    offset; /* bytes from the start of the guest's CPU structure; below 64 KiB */
     bool        not_key; /* never part of CpuGuest.key(). Without it a put of a register of type I8 to I32
                             makes the engine ask for the key again at the block's exit (slower, no link) */
+    bool        seldom;  /* read: not worth a register of the host throughout a loop */
     bool        status;  /* helpers with IR_STATUS read and write it. One that CpuGuest.fp_raised() writes is read
                             by such helpers only */
 } IrReg;

@@ -305,12 +305,12 @@ static X86Mem emit_by_host(Gen *g, Host *h, const Reach *r, Cold *c)
     return X86_AT(RDI, r->disp);
 }
 
-/* The host's address of the base, for those that follow. rcx is lost. */
-static void keep_host(Gen *g, const Host *h, X86Reg base)
+/* The host's address @m, for those that follow. rcx is lost. */
+static void keep_host(Gen *g, const Host *h, X86Mem m)
 {
     X86Reg d = h->reg != X86_NO_REG ? h->reg : RCX;
 
-    asm_lea(&g->as, true, d, X86_INDEX(base, RDI, 0, 0));
+    asm_lea(&g->as, true, d, m);
     if (h->reg == X86_NO_REG) {
         asm_store(&g->as, 3, host_temp(h->temp), d);
     }
@@ -342,7 +342,7 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
     }
     c->access = *r;
     if (h != NULL) {
-        keep_host(g, h, r->base);
+        keep_host(g, h, X86_INDEX(r->base, RDI, 0, 0));
         asm_bind(&g->as, &c->alone);
     }
     if (g->region && !slot && m.space == 0 && !r->write) {
@@ -403,16 +403,34 @@ static unsigned store_after(const Gen *g, unsigned load)
     return same && m.write_intent && !m.big ? i : 0;
 }
 
-/* The host's address of a load's bytes stays in a register for the store; 0 if C did the load. */
+/* Whether the value is either the one that the load of the same bytes found, or another. */
+bool emit_fuses_select(const Gen *g, unsigned i)
+{
+    IrRef         r = gen_node(g, (IrRef)i)->b;
+    const IrNode *n = gen_node(g, r);
+
+    return n->op == IR_select && n->type == IR_I64 && g->uses[r] == 1 && g->mode[r] == MODE_NORMAL &&
+           gen_node(g, n->c)->op == IR_load && store_after(g, n->c) == i;
+}
+
+/* The host's address of a load's bytes stays for the store. */
 static bool reserve_host_address(Gen *g)
 {
-    unsigned store = store_after(g, g->at);
-
-    if (store == 0 || !gen_reserve_gpr(g, &g->rmw.host)) {
-        return false;
+    g->rmw.store = store_after(g, g->at);
+    if (g->rmw.store != 0) {
+        g->rmw.host = (Host){ .temp = RMW_TEMP, .reg = gen_reserve_gpr(g) };
     }
-    g->rmw.store = store;
-    return true;
+    return g->rmw.store != 0;
+}
+
+/* In a register. */
+static X86Reg bring_host(Gen *g, const Host *h)
+{
+    if (h->reg != X86_NO_REG) {
+        return h->reg;
+    }
+    asm_load(&g->as, 3, false, true, RDI, host_temp(h->temp));
+    return RDI;
 }
 
 /* ---- loads ---- */
@@ -443,14 +461,12 @@ static void emit_load(Gen *g, const IrNode *n)
     if (n->mem.big) {
         gen_call(g, id);
     } else {
-        Cold *cold;
+        Cold  *cold;
+        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, n->mem.write_intent, id, &cold);
 
         if (rmw) {
-            asm_mov_ri(&g->as, g->rmw.host, 0);
-        }
-        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, n->mem.write_intent, id, &cold);
-        if (rmw) {
-            asm_lea(&g->as, true, g->rmw.host, m);
+            keep_host(g, &g->rmw.host, m);
+            cold->hosts |= host_bit(&g->rmw.host);
         }
         load_one(g, n, vector ? x : (uint8_t)d, m);
         asm_bind(&g->as, &cold->back);
@@ -516,28 +532,71 @@ static void store_value(Gen *g, IrRef v, unsigned size_log2, X86Mem m)
     }
 }
 
-static void emit_store(Gen *g, const IrNode *n)
+/* Where C did the load it writes what that found, as the executor does: this may be a device. */
+static void write_unchanged(Gen *g, Cold *c)
+{
+    X86Reg host = bring_host(g, &c->host);
+
+    asm_test_rr(&g->as, true, host, host);
+    asm_jcc(&g->as, CC_NE, &c->back);
+}
+
+/* Only when the condition of the select @sel holds is there anything to write. */
+static Cold *emit_condition_of_store(Gen *g, const IrNode *n, const IrNode *sel)
 {
     uint32_t id;
     JitSite *s = access_site(g, n, g->at, &id);
+    Cold    *cold = gen_cold(g, id);
+    X86Cond  cc = emit_condition(g, sel->a);
+
+    s->c = gen_place(g, sel->c);
+    cold->first = write_unchanged;
+    cold->host = g->rmw.host;
+    asm_jcc(&g->as, x86_not(cc), &cold->from);
+    return cold;
+}
+
+/* To where the load before it found the same bytes. */
+static void emit_store_back(Gen *g, const IrNode *n)
+{
+    bool     fused = g->mode[n->b] == MODE_FUSED;
+    Cold    *unchanged = fused ? emit_condition_of_store(g, n, gen_node(g, n->b)) : NULL, *cold;
+    IrRef    value = fused ? gen_node(g, n->b)->b : n->b;
+    uint32_t id;
+    JitSite *s = access_site(g, n, g->at, &id);
+    X86Reg   host = bring_host(g, &g->rmw.host);
+
+    s->c = gen_place(g, value);
+    cold = gen_cold(g, id);
+    asm_test_rr(&g->as, true, host, host);
+    asm_jcc(&g->as, CC_E, &cold->from);
+    store_value(g, value, n->mem.size_log2, X86_AT(host, 0));
+    if (g->rmw.host.reg != X86_NO_REG) {
+        gen_return_gpr(g, g->rmw.host.reg);
+    }
+    asm_bind(&g->as, &cold->back);
+    if (fused) {
+        asm_bind(&g->as, &unchanged->back);
+    }
+}
+
+static void emit_store(Gen *g, const IrNode *n)
+{
+    uint32_t id;
     Cold    *cold;
 
+    if (g->rmw.store == g->at) {
+        emit_store_back(g, n);
+        return;
+    }
+    JitSite *s = access_site(g, n, g->at, &id);
     s->c = gen_place(g, n->b);
     if (n->mem.big) {
         gen_call(g, id);
         return;
     }
-    if (g->rmw.store == g->at) {
-        cold = gen_cold(g, id);
-        asm_test_rr(&g->as, true, g->rmw.host, g->rmw.host);
-        asm_jcc(&g->as, CC_E, &cold->from);
-        store_value(g, n->b, n->mem.size_log2, X86_AT(g->rmw.host, 0));
-        gen_return_gpr(g, g->rmw.host);
-    } else {
-        X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
-
-        store_value(g, n->b, n->mem.size_log2, m);
-    }
+    X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
+    store_value(g, n->b, n->mem.size_log2, m);
     asm_bind(&g->as, &cold->back);
 }
 

@@ -568,6 +568,8 @@ static void choose_modes(Gen *g)
             fuse_count(g, n);
         } else if (n->op == IR_call) {
             fuse_rounds(g, n);
+        } else if (n->op == IR_store && emit_fuses_select(g, i)) {
+            g->mode[n->b] = MODE_FUSED;
         } else if (is_memory(n)) {
             join_access(g, i);
         }
@@ -1158,14 +1160,14 @@ void gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d)
 X86Xmm gen_dest_xmm(Gen *g) { return gen_dest_xmm_of(g, (IrRef)g->at); }
 void   gen_done_xmm(Gen *g, X86Xmm d) { gen_done_xmm_of(g, (IrRef)g->at, d); }
 
-bool gen_reserve_gpr(Gen *g, X86Reg *r)
+X86Reg gen_reserve_gpr(Gen *g)
 {
-    *r = take_gpr(g, 0);
-    if (*r == X86_NO_REG) {
-        return false;
+    X86Reg r = take_gpr(g, 0);
+
+    if (r != X86_NO_REG) {
+        g->gpr[r] = REG_NEVER;
     }
-    g->gpr[*r] = REG_NEVER;
-    return true;
+    return r;
 }
 
 void gen_return_gpr(Gen *g, X86Reg r) { g->gpr[r] = REG_FREE; }
@@ -1729,7 +1731,7 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->val, 0, n * sizeof(g->val[0]));
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
-    g->temp_busy[0] = mask64(1 + GROUP_HOSTS); /* temp[0] is always zero, the next may hold Hosts */
+    g->temp_busy[0] = mask64(RMW_TEMP + 1); /* temp[0] is always zero, the next may hold Hosts */
     count_uses(g);
     choose_modes(g);
     find_groups(g);
@@ -1783,7 +1785,7 @@ static int heaviest(const Gen *g, bool vector, unsigned least)
         IrType   ty = g->parts[0].ir->regs[r].type;
 
         if (g->pin_of[r] < 0 && ty == (vector ? IR_V128 : IR_I64) && g->weight[r] >= least &&
-            (best < 0 || g->weight[r] > g->weight[best])) {
+            !g->parts[0].ir->regs[r].seldom && (best < 0 || g->weight[r] > g->weight[best])) {
             best = (int)r;
         }
     }

@@ -221,9 +221,9 @@ typedef struct Group {
     unsigned last;  /* the last one's node */
 } Group;
 
-enum { GROUPS = 255, GROUP_BYTES = 128, GROUP_HOSTS = 4 };
+enum { GROUPS = 255, GROUP_BYTES = 128, GROUP_HOSTS = 4, RMW_TEMP = 1 + GROUP_HOSTS };
 
-/* The host's address of a group's base; 0: it was not checked, or is stale. */
+/* The host's address of a group's base, or of what is read and then written; 0: it was not checked, or is stale. */
 typedef struct Host {
     uint8_t group; /* 1 + its index; 0: none */
     uint8_t temp;  /* its temporary, */
@@ -251,7 +251,7 @@ typedef struct Cold {
     uint8_t  shape;
     uint32_t hosts;   /* Hosts that C makes stale: a bit for each register, and from bit 16 for each temporary */
     Reach    access;
-    Host     host;    /* of the group that it leads */
+    Host     host;    /* of the group that it leads, or of what it writes back */
     AsmLabel alone;   /* where an access goes on that the group's check does not hold for */
 } Cold;
 
@@ -364,7 +364,7 @@ typedef struct Gen {
     unsigned at; /* the current node */
     struct {
         unsigned store; /* the node of a store whose bytes a load before it found; 0: none */
-        X86Reg   host;  /* their address on the host */
+        Host     host;  /* their address */
     } rmw;
     struct {
         IrRef    of; /* a value that the host's flags tell of, */
@@ -432,8 +432,8 @@ void   gen_done_gpr_of(Gen *g, IrRef r, X86Reg d, bool canon);
 X86Xmm gen_dest_xmm_of(Gen *g, IrRef r);
 void   gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d);
 
-/* gen_reserve_gpr - a register for something that is no value, until gen_return_gpr(). False: none is left. */
-bool gen_reserve_gpr(Gen *g, X86Reg *r);
+/* gen_reserve_gpr - a register for something that is no value, until gen_return_gpr(); X86_NO_REG: none is left. */
+X86Reg gen_reserve_gpr(Gen *g);
 void gen_return_gpr(Gen *g, X86Reg r);
 
 /* gen_free_gpr - one that nothing is in and that is not in @but, or X86_NO_REG. */
@@ -531,6 +531,8 @@ bool fp_is_comparison(const IrNode *n);
 void fp_pack_flags(Gen *g, const IrNode *n, X86Reg d);
 /* fp_condition - as emit_condition(), over its flags. */
 X86Cond fp_condition(Gen *g, const IrNode *n, IrCond cond);
+/* Whether the store at @i writes what the load before it found, or something else, by a condition: MODE_FUSED. */
+bool emit_fuses_select(const Gen *g, unsigned i);
 /* Whether the helper @mix computes what its first operand @sub, used by nothing else, leaves to it: MODE_FUSED. */
 bool emit_fuses_rounds(const Gen *g, const IrNode *mix, const IrNode *sub);
 void emit_exit(Gen *g, const IrNode *n);
