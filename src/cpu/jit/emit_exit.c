@@ -67,15 +67,25 @@ static void emit_linkable(Gen *g, uint64_t pc, const uint8_t *branch)
 
 static bool puts_off_flags(const Gen *g) { return g->pending != 0 || g->passed != 0; }
 
+/* Whether a part finds flags that were put off as it knows them, with nothing stored on the edge. */
+static bool finds_flags(const Gen *g, unsigned part)
+{
+    uint32_t how = g->part_state[part].how;
+
+    return how != 0 && (!gen_is_copied(how) || how == g->passed);
+}
+
 /* Pending flags, for a part that may look at them. */
 static void put_pending_for(Gen *g, unsigned part)
 {
     uint32_t how = g->part_state[g->part].how_out;
 
-    if (!puts_off_flags(g) || g->part_state[part].how != 0) {
+    if (!puts_off_flags(g) || finds_flags(g, part)) {
         return;
     }
-    if (gen_holds_flags(g, part, how, false)) {
+    if (g->part_state[part].how != 0) {
+        gen_put_copies(g);
+    } else if (gen_holds_flags(g, part, how, false)) {
         asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
     } else {
         gen_put_pending(g, g->part_state[part].gets_flags);
@@ -92,7 +102,7 @@ static int32_t price_of_edge(const Gen *g, unsigned part)
 static bool is_free(const Gen *g, int part)
 {
     return part >= 0 && price_of_edge(g, (unsigned)part) == 0 &&
-           (!puts_off_flags(g) || !g->part_state[part].wants_flags || g->part_state[part].how != 0);
+           (!puts_off_flags(g) || !g->part_state[part].wants_flags || finds_flags(g, (unsigned)part));
 }
 
 static void pay(Gen *g, int32_t price)

@@ -463,6 +463,37 @@ static uint32_t how_from_pins(const Gen *g)
     return how;
 }
 
+/* The same from copies of the operands. */
+static uint32_t how_from_copies(uint32_t how)
+{
+    uint32_t kind = how & JIT_HOW_KIND;
+    bool     constant = (how & JIT_HOW_CONSTANT) || kind == 1 + IR_FLAGS_LOGIC;
+
+    if (how == 0) {
+        return 0;
+    }
+    how &= ~(uint32_t)(JIT_HOW_FROM_RESULT | mask64(JIT_HOW_BITS) << JIT_HOW_A);
+    how |= offsetof(Cpu, flags_a) / 8 << JIT_HOW_A;
+    if (!constant) {
+        how &= ~(uint32_t)(mask64(JIT_HOW_BITS) << JIT_HOW_B);
+        how |= offsetof(Cpu, flags_b) / 8 << JIT_HOW_B;
+    }
+    return how;
+}
+
+/* How the pending flags follow from copies of their operands; 0: nobody can tell. */
+static uint32_t how_if_copied(const Gen *g)
+{
+    uint32_t how;
+
+    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL) {
+        return 0;
+    }
+    how = how_kind(g, g->pending);
+    how_constant(g, gen_node(g, g->pending), &how);
+    return how_from_copies(how);
+}
+
 static bool how_uses(uint32_t how, unsigned offset)
 {
     return (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) == offset / 8 ||
@@ -1424,6 +1455,10 @@ static int32_t known_constant(uint32_t how) { return (int32_t)(how >> JIT_HOW_B 
 /* The first operand of known flags, in a pin or rax. */
 static X86Reg known_operand(Gen *g, uint32_t how)
 {
+    if (gen_is_copied(how)) {
+        asm_load(&g->as, 3, false, true, RAX, gen_mem(offsetof(Cpu, flags_a)));
+        return RAX;
+    }
     X86Reg  a = known_pin(g, how, JIT_HOW_A);
     int32_t k = known_constant(how);
 
@@ -1451,6 +1486,8 @@ void gen_known_flags(Gen *g, uint32_t how, bool arm_carry)
     }
     if (how & JIT_HOW_CONSTANT) {
         asm_alu_ri(&g->as, op, w, a, known_constant(how));
+    } else if (gen_is_copied(how)) {
+        asm_alu_rm(&g->as, op, w, a, gen_mem(offsetof(Cpu, flags_b)));
     } else {
         asm_alu_rr(&g->as, op, w, a, known_pin(g, how, JIT_HOW_B));
     }
@@ -1459,56 +1496,55 @@ void gen_known_flags(Gen *g, uint32_t how, bool arm_carry)
     }
 }
 
-/* As gen_put_pending(), of flags that the part found. */
-static void put_passed(Gen *g, bool written)
+/* Flags that the part found and leaves to those behind it. */
+static uint32_t copy_passed(Gen *g)
 {
-    uint32_t how = g->passed, kind = how & JIT_HOW_KIND;
+    uint32_t how = g->passed, copied = how_from_copies(how);
 
-    if (written) {
-        gen_known_flags(g, how, true);
-        jit_pack_host_flags(&g->as);
-        asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
-        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
-        return;
+    if (how != copied) {
+        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), known_operand(g, how));
     }
-    asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), known_operand(g, how));
-    how &= ~(uint32_t)(JIT_HOW_FROM_RESULT | mask64(JIT_HOW_BITS) << JIT_HOW_A);
-    how |= offsetof(Cpu, flags_a) / 8 << JIT_HOW_A;
-    if (!(how & JIT_HOW_CONSTANT) && kind != 1 + IR_FLAGS_LOGIC) {
+    if (how != copied && !(how & JIT_HOW_CONSTANT) && (how & JIT_HOW_KIND) != 1 + IR_FLAGS_LOGIC) {
         asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_b)), known_pin(g, how, JIT_HOW_B));
-        how &= ~(uint32_t)(mask64(JIT_HOW_BITS) << JIT_HOW_B);
-        how |= offsetof(Cpu, flags_b) / 8 << JIT_HOW_B;
     }
-    asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+    return copied;
 }
 
-void gen_put_pending(Gen *g, bool written)
+uint32_t gen_put_copies(Gen *g)
 {
     const IrNode *f = gen_node(g, g->pending);
     IrRef         result = g->lazy_result[g->pending];
-    uint32_t      how;
+    uint32_t      how = how_if_copied(g);
 
-    if (g->pending == 0 && g->passed != 0) {
-        put_passed(g, written);
-    }
     if (g->pending == 0) {
-        return;
+        return copy_passed(g);
     }
-    if (written || gen_fp_flags(g, g->pending) != NULL) {
-        put_to_memory(g, (unsigned)g->flags_reg, g->pending);
-        return;
-    }
-    how = (how_kind(g, g->pending) & ~(uint32_t)JIT_HOW_FROM_RESULT) | offsetof(Cpu, flags_a) / 8 << JIT_HOW_A;
     if (result != 0) {
         put_first_operand(g, result, f);
     } else {
         put_copy(g, f->a, offsetof(Cpu, flags_a));
     }
-    if (!how_constant(g, f, &how)) {
-        how |= offsetof(Cpu, flags_b) / 8 << JIT_HOW_B;
+    if (!(how & JIT_HOW_CONSTANT) && f->kind != IR_FLAGS_LOGIC) {
         put_copy(g, f->b, offsetof(Cpu, flags_b));
     }
-    asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+    return how;
+}
+
+void gen_put_pending(Gen *g, bool written)
+{
+    uint32_t how;
+
+    if (g->pending != 0 && (written || gen_fp_flags(g, g->pending) != NULL)) {
+        put_to_memory(g, (unsigned)g->flags_reg, g->pending);
+    } else if (g->pending == 0 && g->passed != 0 && written) {
+        gen_known_flags(g, g->passed, true);
+        jit_pack_host_flags(&g->as);
+        asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
+    } else if (g->pending != 0 || g->passed != 0) {
+        how = gen_put_copies(g);
+        asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
+    }
 }
 
 void gen_want_flags(Gen *g)
@@ -1955,12 +1991,12 @@ static void emit_body(Gen *g, unsigned part)
 }
 
 /* How the flags follow at the start of a part, where that is the same on each edge that leads there; else 0. */
-static uint32_t how_on_all_edges(const Gen *g, unsigned part)
+static uint32_t how_on_all_edges(const Gen *g, unsigned part, bool copied)
 {
     uint32_t how = 0;
 
     for (unsigned p = 0; p < g->n_parts; p++) {
-        uint32_t out = g->part_state[p].how_out;
+        uint32_t out = copied ? g->part_state[p].copied_out : g->part_state[p].how_out;
 
         if (!(g->part_state[p].next >> part & 1)) {
             continue;
@@ -1973,27 +2009,48 @@ static uint32_t how_on_all_edges(const Gen *g, unsigned part)
     return gen_holds_flags(g, part, how, true) ? how : 0;
 }
 
-/* What of the flags need not even be said on edges inside the region: the entry's are anything. */
-static void find_flags_on_edges(Gen *g)
+/* Whether it is worth while that the flags follow from copies: the part looks for sure, or others behind it may. */
+static bool takes_copies(const Gen *g, unsigned part)
 {
-    bool more = g->region;
+    return g->part_state[part].gets_flags || passes_flags(g, part);
+}
 
-    for (unsigned p = 0; g->region && p < g->n_parts; p++) {
-        begin_part(g, p);
-        g->part_state[p].how_out = how_from_pins(g);
-    }
-    while (more) { /* parts that pass flags on tell those behind them */
+/* Finds parts where the flags follow from the same on all edges. Parts that pass flags on tell those behind them. */
+static void spread_flags(Gen *g, bool copied)
+{
+    bool more = true;
+
+    while (more) {
         more = false;
         for (unsigned p = 1; p < g->n_parts; p++) {
             PartState *s = &g->part_state[p];
 
-            if (s->how == 0 && s->wants_flags) {
-                s->how = how_on_all_edges(g, p);
-                s->how_out = s->how != 0 && passes_flags(g, p) ? s->how : s->how_out;
-                more |= s->how != 0;
+            if (s->how != 0 || !s->wants_flags || (copied && !takes_copies(g, p))) {
+                continue;
             }
+            s->how = how_on_all_edges(g, p, copied);
+            if (s->how != 0 && passes_flags(g, p)) {
+                s->how_out = copied ? 0 : s->how;
+                s->copied_out = how_from_copies(s->how);
+            }
+            more |= s->how != 0;
         }
     }
+}
+
+/* What of the flags need not even be said on edges inside the region: the entry's are anything. */
+static void find_flags_on_edges(Gen *g)
+{
+    if (!g->region) {
+        return;
+    }
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        begin_part(g, p);
+        g->part_state[p].how_out = how_from_pins(g);
+        g->part_state[p].copied_out = how_if_copied(g);
+    }
+    spread_flags(g, false);
+    spread_flags(g, true);
 }
 
 /* By which C finds the block: its place in the arena. */

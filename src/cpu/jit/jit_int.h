@@ -271,8 +271,10 @@ typedef struct PartState {
     bool     loops;
     bool     wants_flags; /* someone may look at the flags register before it is written */
     bool     gets_flags;  /* and the part does in any case */
-    uint32_t how;         /* how the flags follow on each way into the part; 0: as Cpu.flags_how says */
+    uint32_t how;         /* how the flags follow on each way into the part, from pins or copies of the operands; 0: as
+                           * Cpu.flags_how says */
     uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
+    uint32_t copied_out;  /* the same of copies of the operands, if those are made */
     unsigned n_insns;
     unsigned ahead;       /* instructions of those behind it that are paid with its own */
     uint32_t next;        /* parts that it may lead to: a bit each */
@@ -344,7 +346,7 @@ typedef struct Gen {
     const IrReg *regs;   /* the guest's registers, */
     int      flags_reg;  /* of which this is the flags register; -1: none */
     bool     flags_in;   /* the flags register is still as the part found it */
-    uint32_t passed;     /* how the flags that the part found and leaves follow from pins; 0: there are none such */
+    uint32_t passed;     /* how the flags that the part found and leaves follow; 0: there are none such */
     bool     any_flags;  /* the flags register is written, or a condition used */
     uint16_t operand[4 * IR_MAX_NODES]; /* roots of what each emitted node reads, and 0; then of flags_now, without */
     unsigned n_operands, n_node_operands;
@@ -471,14 +473,21 @@ void jit_pack_host_flags(Asm *as);
 void gen_pack_flags(Gen *g, IrRef flags);
 /* gen_put_pending - what the flags register follows from in memory, if that was put off; @written: the register too. */
 void gen_put_pending(Gen *g, bool written);
+/* gen_put_copies - copies of the operands of flags that were put off; how the flags follow from those. */
+uint32_t gen_put_copies(Gen *g);
+/* gen_is_copied - whether flags follow from copies of the operands, not pins. */
+static inline bool gen_is_copied(uint32_t how)
+{
+    return (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) == offsetof(Cpu, flags_a) / 8;
+}
 /* gen_want_flags - the flags register in memory, which nobody has put in this part. rax, rcx and rdx are lost. */
 void gen_want_flags(Gen *g);
 /* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part; @known: it is
  * made for that. */
 bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known);
-/* gen_known_flags - the host's flags, from pins as @how says; as of a subtraction unless @arm_carry. rax is lost. */
+/* gen_known_flags - the host's flags, from pins or copies as @how says; as of a subtraction unless @arm_carry. rax is lost. */
 void gen_known_flags(Gen *g, uint32_t how, bool arm_carry);
-/* gen_known_get - what tells how the flags that the node reads follow from pins; 0: nothing, or it reads no flags. */
+/* gen_known_get - what tells how the flags that the node reads follow; 0: nothing, or it reads no flags. */
 uint32_t gen_known_get(const Gen *g, IrRef r);
 
 /* gen_price - instructions to account for where a part is entered, unless some are paid already. */
