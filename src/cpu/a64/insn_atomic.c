@@ -110,28 +110,28 @@ static const IrHelper store_exclusive = { "store_exclusive", IR_I32, 3,
                                           IR_READS | IR_WRITES | IR_FAULTS | IR_MEM | IR_TIME,
                                           .fn.scalar = do_store_exclusive };
 
-/* Zero if address and size are those that the monitor remembers. */
-static IrRef differs_from_monitor(A64Trans *t, IrRef addr, unsigned size)
+/* Zero if address and size are those that the monitor remembers, and memory still holds the value. */
+static IrRef differs_from_monitor(A64Trans *t, IrRef addr, unsigned size, IrRef old)
 {
+    IrRef values = ir_op2(t->ir, IR_xor, IR_I64, old, ir_get(t->ir, A64_R_EXCL_LO));
+    IrRef vas = ir_op2(t->ir, IR_xor, IR_I64, addr, ir_get(t->ir, A64_R_EXCL_VA));
+    IrRef both = ir_op2(t->ir, IR_or, IR_I64, values, vas);
     IrRef marked = ir_zext(t->ir, IR_I64, ir_get(t->ir, A64_R_EXCL_SIZE));
     IrRef sizes = ir_op2(t->ir, IR_xor, IR_I64, marked, ir_const(t->ir, IR_I64, size));
-    IrRef vas = ir_op2(t->ir, IR_xor, IR_I64, addr, ir_get(t->ir, A64_R_EXCL_VA));
 
-    return ir_op2(t->ir, IR_or, IR_I64, sizes, vas);
+    return ir_op2(t->ir, IR_or, IR_I64, both, sizes);
 }
 
-/* Up to 8 bytes, @value zero-extended. One that fails writes what is there: nobody else runs meanwhile. It may fault,
- * as the architecture lets it. */
+/* Up to 8 bytes. One that fails writes what is there, or nothing: nobody else runs meanwhile. It may fault, as the
+ * architecture lets it. */
 static void emit_store_one(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef value)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
-    IrRef elsewhere = differs_from_monitor(t, addr, 1u << size_log2);
     IrMem mem = a64_atomic(t, size_log2, addr, f->o0 ? ORDER_RELEASE : ORDER_NONE, true);
 
     mem.write_intent = 1;
     IrRef old = ir_load(t->ir, IR_I64, mem, addr);
-    IrRef changed = ir_op2(t->ir, IR_xor, IR_I64, old, ir_get(t->ir, A64_R_EXCL_LO));
-    IrRef differs = ir_op2(t->ir, IR_or, IR_I64, changed, elsewhere);
+    IrRef differs = differs_from_monitor(t, addr, 1u << size_log2, old);
     IrRef zero = ir_const(t->ir, IR_I64, 0);
     IrRef passes = ir_op2(t->ir, IR_cmpeq, IR_I64, differs, zero);
 
@@ -159,7 +159,7 @@ static IrRef low_bytes(A64Trans *t, unsigned n, unsigned size_log2)
 /* STXR, STLXR and B, H forms. "Load/store exclusive register". */
 A64("size 001000 0 0 0 Rs o0 Rt2 Rn Rt", stxr)
 {
-    emit_store_one(t, f, f->size, low_bytes(t, f->Rt, f->size));
+    emit_store_one(t, f, f->size, a64_x(t, IR_I64, f->Rt));
 }
 
 /* LDXR, LDAXR and B, H forms. */

@@ -13,6 +13,20 @@ enum { N_GPR = 9, FIRST_XMM = 3, N_XMM = 16, PIN_GPR = 6, PIN_XMM = 8 };
 
 /* ---- analysis: addresses ---- */
 
+/* Whether a sum was put into a guest register before a node: it is there, and its operands may be there no more. */
+static bool is_there(const Gen *g, IrRef sum, unsigned i) { return g->put_at[sum] != 0 && g->put_at[sum] < i; }
+
+static void find_puts(Gen *g)
+{
+    for (unsigned k = g->ir->n_state; k-- > 0;) {
+        const IrNode *n = gen_node(g, g->ir->state[k]);
+
+        if (n->op == IR_put) {
+            g->put_at[n->a] = g->ir->state[k];
+        }
+    }
+}
+
 static bool add_of_constant(const Gen *g, IrRef r, uint64_t *k)
 {
     const IrNode *n = gen_node(g, r);
@@ -29,12 +43,12 @@ static void find_address(Gen *g, unsigned i)
     Address  a = { .base = gen_node(g, (IrRef)i)->a };
     uint64_t k;
 
-    while (add_of_constant(g, a.base, &k)) {
+    while (!is_there(g, a.base, i) && add_of_constant(g, a.base, &k)) {
         a.offset += k;
         a.base = gen_node(g, a.base)->a;
     }
     const IrNode *sum = gen_node(g, a.base);
-    if (a.offset == 0 && sum->op == IR_add && !gen_is_const(g, sum->a)) {
+    if (a.offset == 0 && sum->op == IR_add && !gen_is_const(g, sum->a) && !is_there(g, a.base, i)) {
         a.index = sum->b;
         a.base = sum->a;
         const IrNode *x = gen_node(g, a.index);
@@ -1758,6 +1772,7 @@ static void begin_part(Gen *g, unsigned part)
     g->insn_pc = 0;
     memset(g->mode, 0, n);
     memset(g->vanished, 0, n);
+    memset(g->put_at, 0, n * sizeof(g->put_at[0]));
     memset(g->uses, 0, n * sizeof(g->uses[0]));
     memset(g->lazy_uses, 0, n * sizeof(g->lazy_uses[0]));
     memset(g->last_use, 0, n * sizeof(g->last_use[0]));
@@ -1768,6 +1783,7 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
     g->temp_busy[0] = mask64(RMW_TEMP + 1); /* temp[0] is always zero, the next may hold Hosts */
+    find_puts(g);
     count_uses(g);
     choose_modes(g);
     find_groups(g);

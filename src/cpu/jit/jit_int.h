@@ -337,6 +337,7 @@ typedef struct Gen {
     uint16_t shaped[IR_MAX_NODES];   /* those whose mode depends on more, from first_shaped on */
     unsigned first_live, first_shaped, n_emitted;
     uint8_t  mode[IR_MAX_NODES];
+    uint16_t put_at[IR_MAX_NODES];   /* the first put of a value; 0: none */
     uint16_t uses[IR_MAX_NODES];
     uint16_t last_use[IR_MAX_NODES]; /* by root */
     uint16_t root[IR_MAX_NODES];     /* whose place a value is in */
