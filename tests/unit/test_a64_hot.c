@@ -12,6 +12,8 @@
 #include <glib.h>
 
 #include "bits.h"
+#include "bytes.h"
+#include "cpu/ir/block.h"
 #include "tests/unit/a64_box.h"
 
 enum { ROUNDS = 500, END = BOX_DATA + BOX_DATA_SIZE, FPSR_INEXACT = 0x10, NOP = 0xd503201f };
@@ -191,12 +193,116 @@ static void test_helpers(void **state)
     }
 }
 
+/* A store-exclusive faults where the load-exclusive before it did not: code memory is read-only. */
+static void test_store_exclusive(void **state)
+{
+    static const uint32_t code[] = {
+        0x91000463, /* add x3, x3, #1 */
+        0xc85f7c27, /* ldxr x7, [x1] */
+        0xc8087c23, /* stxr w8, x3, [x1] */
+        0xeb06007f, /* cmp x3, x6 */
+        0x9a810121, /* csel x1, x9, x1, eq */
+        0x17fffffb, /* b -5 */
+    };
+    A64Box *box = box_with(code, ARRAY_LEN(code));
+
+    for (unsigned n = 0; n < 3; n++) {
+        uint64_t before = cpu_insns(&box->cpu->cpu);
+
+        enter(box);
+        box->cpu->x[9] = BOX_CODE;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), 0x24);
+        assert_int_equal(box->exc.esr & 0x40, 0x40); /* WnR */
+        assert_int_equal(box->exc.far, BOX_CODE);
+        assert_int_equal(box->exc.return_pc, BOX_CODE + 8);
+        assert_int_equal(box->cpu->x[7], (uint64_t)code[1] << 32 | code[0]);
+        assert_int_equal(box->cpu->x[8], 0);
+        assert_int_equal(cpu_insns(&box->cpu->cpu) - before, 6 * ROUNDS + 3);
+        assert_int_equal(le64_get(box->data + BOX_DATA_SIZE - 16 * ROUNDS), ROUNDS);
+    }
+    check_regions(box);
+    a64_box_free(box);
+}
+
+/* ---- conditions in a later part than the comparison, whose operands are gone ---- */
+
+static const struct {
+    const char *name;
+    uint32_t    insn;
+    IrFlagsKind kind;
+    unsigned    width;
+    bool        constant; /* 5 */
+} compare_rows[] = {
+    { "cmp x1, x2", 0xeb02003f, IR_FLAGS_SUB, 64, false }, { "cmp w1, w2", 0x6b02003f, IR_FLAGS_SUB, 32, false },
+    { "cmn x1, x2", 0xab02003f, IR_FLAGS_ADD, 64, false }, { "cmn w1, w2", 0x2b02003f, IR_FLAGS_ADD, 32, false },
+    { "cmp x1, #5", 0xf100143f, IR_FLAGS_SUB, 64, true },  { "cmn w1, #5", 0x3100143f, IR_FLAGS_ADD, 32, true },
+    { "tst x1, x2", 0xea02003f, IR_FLAGS_LOGIC, 64, false }, { "tst w1, w2", 0x6a02003f, IR_FLAGS_LOGIC, 32, false },
+};
+
+/* How often the condition does not hold. */
+static uint64_t count_failing(size_t row, IrCond cond)
+{
+    IrFlagsKind kind = compare_rows[row].kind;
+    uint64_t    x = 0, count = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        x = x * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
+        uint64_t a = (uint64_t)((int64_t)x >> 60), b = (uint64_t)((int64_t)(x << 10) >> 60);
+
+        a = kind == IR_FLAGS_LOGIC ? a & b : a;
+        b = compare_rows[row].constant ? 5 : b;
+        count += !ir_eval_cond(cond, ir_eval_flags(kind, compare_rows[row].width, a, b, kind == IR_FLAGS_SUB));
+    }
+    return count;
+}
+
+static void test_late_conditions(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(compare_rows); i++) {
+        for (uint32_t cond = 0; cond < 14; cond++) { /* as IrCond counts them */
+            const uint32_t code[] = {
+                0x9b0a2ce7, /* madd x7, x7, x10, x11 */
+                0x937cfce1, /* asr x1, x7, #60 */
+                0x9372d4e2, /* sbfx x2, x7, #50, #4 */
+                compare_rows[i].insn,
+                0xb6400047, /* tbz x7, #40, 1f */
+                0x91000484, /* add x4, x4, #1 */
+                0xf9000061, /* 1: str x1, [x3] */
+                0xaa0403e1, /* mov x1, x4 */
+                0xd2800002, /* mov x2, #0 */
+                0x54000040 | cond, /* b.cond 2f */
+                0x910004a5, /* add x5, x5, #1 */
+                0xd10004c6, /* 2: sub x6, x6, #1 */
+                0xb5fffe86, /* cbnz x6, -12 */
+                0xd4200000,
+            };
+            A64Box *box = box_with(code, ARRAY_LEN(code));
+
+            enter(box);
+            box->cpu->x[3] = BOX_DATA;
+            box->cpu->x[10] = 0x5851f42d4c957f2d;
+            box->cpu->x[11] = 0x14057b7ef767814f;
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), 0x3c);
+            if (box->cpu->x[5] != count_failing(i, (IrCond)cond)) {
+                print_message("%s, condition %u\n", compare_rows[i].name, cond);
+            }
+            assert_int_equal(box->cpu->x[5], count_failing(i, (IrCond)cond));
+            check_regions(box);
+            a64_box_free(box);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accesses),
         cmocka_unit_test(test_watchpoints),
         cmocka_unit_test(test_helpers),
+        cmocka_unit_test(test_store_exclusive),
+        cmocka_unit_test(test_late_conditions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

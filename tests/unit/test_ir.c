@@ -280,6 +280,34 @@ static void p_select(IrBlock *b)
 
     ir_put(b, X0, ir_select(b, IR_I64, one, x, y));
 }
+static IrRef load_rmw(IrBlock *b, bool half)
+{
+    return ir_load(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = half }, ir_get(b, X1));
+}
+static void p_known_load(IrBlock *b)
+{
+    IrRef first = load_rmw(b, false), again = load_rmw(b, true);
+
+    ir_put(b, X0, ir_op2(b, IR_xor, IR_I64, first, again));
+}
+static void p_load_behind_store(IrBlock *b)
+{
+    IrRef first = load_rmw(b, false), again;
+
+    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3 }, ir_get(b, X2), first);
+    again = load_rmw(b, true);
+    ir_put(b, X0, ir_op2(b, IR_xor, IR_I64, first, again));
+}
+static void p_half_not_wanted(IrBlock *b)
+{
+    load_rmw(b, true);
+    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X1), ir_get(b, X2));
+}
+static void p_half_of_another(IrBlock *b)
+{
+    load_rmw(b, true);
+    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X2), ir_get(b, X1));
+}
 
 static const struct {
     const char *name;
@@ -313,6 +341,16 @@ static const struct {
      "    put x0, %6\ninsn 0x1004\n    %12 = cmpne.i64 %6, %1\n    %13 = zext.i64 %12\n    put x2, %13\n"},
     {"pure call nobody needs", p_pure_call, "    %6 = const.i64 0x3\n    put x0, %6\n"},
     {"select of a constant", p_select, "    %5 = get x1\n    put x0, %5\n"},
+    {"a load again, to write", p_known_load,
+     "    %4 = get x1\n    %5 = load.i64.64 %4\n    %7 = load.i64.64.rmw %4\n    %8 = const.i64 0x0\n"
+     "    put x0, %8\n"},
+    {"a load behind a store", p_load_behind_store,
+     "    %4 = get x1\n    %5 = load.i64.64 %4\n    %6 = get x2\n    store.64 %6, %5\n"
+     "    %9 = load.i64.64.rmw %4\n    %10 = xor.i64 %5, %9\n    put x0, %10\n"},
+    {"first half of a write that nobody wants", p_half_not_wanted,
+     "    %4 = get x1\n    %6 = get x2\n    store.64.rmw %4, %6\n"},
+    {"first half of another write", p_half_of_another,
+     "    %4 = get x1\n    %5 = load.i64.64.rmw %4\n    %7 = get x2\n    store.64.rmw %7, %4\n"},
 };
 
 static void test_passes(void **state)

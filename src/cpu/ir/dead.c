@@ -34,7 +34,8 @@ static bool removable(const IrNode *n)
     }
 }
 
-/* Whether the store right behind the first half of a read-modify-write raises what that would: nobody wants the value. */
+/* Whether the store right behind the first half of a read-modify-write, whose value nobody wants, raises what that
+ * would. */
 static bool store_follows(const IrBlock *b, unsigned load)
 {
     const IrNode *n = &b->node[load], *m = n + 1;

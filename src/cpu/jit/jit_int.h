@@ -486,7 +486,8 @@ void gen_want_flags(Gen *g);
 /* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part; @known: it is
  * made for that. */
 bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known);
-/* gen_known_flags - the host's flags, from pins or copies as @how says; as of a subtraction unless @arm_carry. rax is lost. */
+/* gen_known_flags - the host's flags, from pins or copies as @how says; as of a subtraction unless @arm_carry. rax is
+ * lost. */
 void gen_known_flags(Gen *g, uint32_t how, bool arm_carry);
 /* gen_known_get - what tells how the flags that the node reads follow; 0: nothing, or it reads no flags. */
 uint32_t gen_known_get(const Gen *g, IrRef r);
