@@ -176,7 +176,9 @@ RMI(RTT_FOLD, .in = 3, .out = 1)
     return RMI_SUCCESS;
 }
 
-/* RMI_RTT_READ_ENTRY. x1: RD, x2: IPA, x3: level. Out: level of the walk, state, descriptor, RIPAS. */
+/* RMI_RTT_READ_ENTRY. x1: RD, x2: IPA, x3: level. Out: level of the walk, state, descriptor, RIPAS. The
+ * descriptor has the address of every entry that has one: a KVM host whose VCPUs fault at one page together
+ * learns by it that another has mapped its page already. Attributes are shown where the host chose them. */
 RMI(RTT_READ_ENTRY, .in = 3, .out = 4)
 {
     static const uint8_t states[] = {
@@ -195,10 +197,9 @@ RMI(RTT_READ_ENTRY, .in = 3, .out = 4)
 
     RttWalk  w = rtt_walk(rmm, realm, ipa, (int)level);
     RttValue v = rtt_get(&w);
-    bool     shown = v.kind == RTT_ASSIGNED_NS || v.kind == RTT_TABLE; /* other addresses are the RMM's */
     out->x[1] = (uint64_t)w.level;
     out->x[2] = states[v.kind];
-    out->x[3] = shown ? v.pa | v.attrs : 0;
+    out->x[3] = v.pa | (v.kind == RTT_ASSIGNED_NS ? v.attrs : 0);
     out->x[4] = realm_ipa_protected(realm, ipa) && v.kind != RTT_TABLE ? v.ripas : 0;
     return RMI_SUCCESS;
 }

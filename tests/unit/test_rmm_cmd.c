@@ -538,7 +538,7 @@ static void test_answers(void **state)
     assert_int_equal(x[1], RMM_REC_AUX);
 
     static const struct { uint64_t ipa, level, at, state, desc, ripas; } entries[] = {
-        { 0x1000, 3, 3, RMI_ASSIGNED, 0, RIPAS_RAM },
+        { 0x1000, 3, 3, RMI_ASSIGNED, PAGE(W_DATA + 1), RIPAS_RAM },
         { 0x9000, 3, 3, RMI_UNASSIGNED, 0, RIPAS_EMPTY },
         { 0x200000, 3, 2, RMI_UNASSIGNED, 0, RIPAS_EMPTY },
         { 0, 1, 1, RMI_TABLE, PAGE(W_L2), 0 },

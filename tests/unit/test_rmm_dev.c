@@ -435,6 +435,7 @@ static void test_device_memory(void **state)
     assert_int_equal(realm_load(D_IPA + 0x1008), 0x1008);
     rmi_ok(RIG, RMI_FID_RTT_READ_ENTRY, RD, D_IPA, 3);
     assert_int_equal(RIG->cpu[0]->x[2], RMI_ASSIGNED_DEV);
+    assert_int_equal(RIG->cpu[0]->x[3], D_BAR);
     assert_int_equal(RIG->cpu[0]->x[4], RIPAS_DEV);
 
     /* Not validated: the Realm finds nothing there. */
