@@ -1,5 +1,5 @@
 /*
- * The program: options, machine, run, result. Exit statuses are in machine.h and --help.
+ * The program: a subcommand, or options, machine, run, result. Exit statuses are in machine.h and --help.
  */
 #include <glib-unix.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "blockdev.h"
 #include "board/cca.h"
 #include "chardev.h"
+#include "command.h"
 #include "cpu/lockstep.h"
 #include "gdbstub.h"
 #include "lockstep.h"
@@ -141,14 +142,31 @@ static int run_lockstep(Options *o)
     return lockstep_main(o, run_all);
 }
 
+/* bailey NAME ...: what beside running a machine the program can do. */
+static int run_command(int argc, char **argv)
+{
+    const Command *cmd = command_find(argv[0]);
+
+    if (cmd == NULL) {
+        log_error("there is no command '%s'; --help lists them, and options start with '-'", argv[0]);
+        return EXIT_BAD_OPTION;
+    }
+    return cmd->run(cmd, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && argv[1][0] != '-') {
+        return run_command(argc - 1, argv + 1);
+    }
+
     GError  *error = NULL;
     Options *o = options_parse(argc, argv, &error);
 
-    if (o == NULL) {
+    if (o == NULL || !options_open_trace(o, &error)) {
         log_error("%s", error->message);
         g_error_free(error);
+        g_clear_pointer(&o, options_free);
         return EXIT_BAD_OPTION;
     }
     if (o->help_only) {

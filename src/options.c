@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "command.h"
 #include "device.h"
 #include "log.h"
 
@@ -383,8 +384,8 @@ static bool set_log(Options *o, const char *value, GError **error)
 
 static bool set_log_file(Options *o, const char *value, GError **error)
 {
-    return log_open(value) ||
-           fail(error, "-D: cannot write the trace file '%s': %s; name another", value, g_strerror(errno));
+    replace(&o->trace_file, value);
+    return true;
 }
 
 static void accel_help(void)
@@ -584,9 +585,20 @@ static const char status_text[] =
     "3 guest stopped before -expect, 4 -timeout, 5 -fail-on matched, 6 guest panic. With -accel lockstep\n"
     "1 may also be a difference.\n";
 
+static void print_command(const Command *cmd, void *opaque)
+{
+    bool *any = opaque;
+
+    printf("%s  %-34s  %s\n", *any ? "" : "\nCommands ('bailey NAME --help' says more):\n", cmd->name, cmd->help);
+    *any = true;
+}
+
 static bool set_help(Options *o, const char *value, GError **error)
 {
-    printf("bailey: emulate a confidential-computing platform.\n\nUsage: bailey [options]\n\nOptions:\n");
+    bool any = false;
+
+    printf("bailey: emulate a confidential-computing platform.\n\nUsage: bailey [options]\n"
+           "       bailey COMMAND [...]\n\nOptions:\n");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         const Option *opt = &option_table[i];
         char         *head = g_strdup_printf("-%s%s%s", opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
@@ -598,6 +610,7 @@ static bool set_help(Options *o, const char *value, GError **error)
         }
         g_free(head);
     }
+    command_foreach(print_command, &any);
     printf("\n%s\n%s", status_text, example_text);
     o->help_only = true;
     return true;
@@ -618,10 +631,19 @@ static void man_text(const char *s)
     }
 }
 
+static void man_command(const Command *cmd, void *opaque)
+{
+    printf(".TP\n.B bailey %s\n\\fI", cmd->name);
+    man_text(cmd->args);
+    printf("\\fR\n.br\n");
+    man_text(cmd->help);
+    printf("\n");
+}
+
 void options_man(void)
 {
     printf(".TH BAILEY 1\n.SH NAME\nbailey \\- emulate a confidential-computing platform\n"
-           ".SH SYNOPSIS\n.B bailey\n[options]\n.SH OPTIONS\n");
+           ".SH SYNOPSIS\n.B bailey\n[options]\n.br\n.B bailey\nCOMMAND [...]\n.SH OPTIONS\n");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         printf(".TP\n.B \\-%s", option_table[i].name);
         if (option_table[i].arg != NULL) {
@@ -633,6 +655,8 @@ void options_man(void)
         man_text(option_table[i].help);
         printf("\n");
     }
+    printf(".SH COMMANDS\n");
+    command_foreach(man_command, NULL);
     printf(".SH EXIT STATUS\n");
     man_text(status_text);
     printf(".SH EXAMPLES\n.nf\n");
@@ -680,8 +704,8 @@ static Options *options_new(void)
 
 void options_free(Options *o)
 {
-    char *strings[] = { o->machine, o->board, o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd, o->append,
-                        o->dtb,     o->gdb,     o->expect,     o->fail_on,   o->result };
+    char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd,
+                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on,   o->result, o->trace_file };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -693,6 +717,12 @@ void options_free(Options *o)
     g_ptr_array_free(o->chardevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
     g_free(o);
+}
+
+bool options_open_trace(const Options *o, GError **error)
+{
+    return o->trace_file == NULL || log_open(o->trace_file) ||
+           fail(error, "-D: cannot write the trace file '%s': %s; name another", o->trace_file, g_strerror(errno));
 }
 
 Options *options_parse(int argc, char **argv, GError **error)

@@ -46,6 +46,7 @@ typedef struct Options {
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */
     char       *result;         /* -result FILE.json */
+    char       *trace_file;     /* -D FILE */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */
 } Options;
@@ -56,6 +57,9 @@ typedef struct Options {
  */
 Options *options_parse(int argc, char **argv, GError **error);
 void     options_free(Options *o);
+
+/* options_open_trace - sends traces to the file of -D from now on; false with a sentence when it cannot be written. */
+bool options_open_trace(const Options *o, GError **error);
 
 /* option_list_parse - "driver,key=value,..." ; a doubled comma is a comma. Never fails: text stays text. */
 OptionList *option_list_parse(const char *text);

@@ -10,8 +10,7 @@
 
 #define FIRST_VIRTUAL_SLOT 16
 
-/* Where kernel, initrd and device tree of a Realm with these options go. */
-static bool place_images(const Options *o, BootLayout *l, GError **error)
+bool host_realm_layout(const Options *o, BootLayout *l, GError **error)
 {
     const CcaBoard *board = cca_board(o);
     GBytes         *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
@@ -49,7 +48,7 @@ static bool place_images(const Options *o, BootLayout *l, GError **error)
 GBytes *host_realm_tree(const Options *o, GError **error)
 {
     BootLayout l = { 0 };
-    GBytes    *dtb = place_images(o, &l, error) ? g_bytes_ref(l.piece[2].bytes) : NULL;
+    GBytes    *dtb = host_realm_layout(o, &l, error) ? g_bytes_ref(l.piece[2].bytes) : NULL;
 
     loader_free(&l);
     return dtb;
@@ -76,7 +75,7 @@ Host *host_new(const HostConfig *cfg, GError **error)
     h->n_recs = cfg->n_cpus;
     take_memory(h);
     if (!host_faults_parse(cfg->options->host_fault, &h->faults, error) ||
-        !place_images(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
+        !host_realm_layout(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
         host_free(h);
         return NULL;
     }

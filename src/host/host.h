@@ -45,8 +45,14 @@ typedef struct HostConfig {
 Host *host_new(const HostConfig *cfg, GError **error);
 void  host_free(Host *h);
 
-/* host_realm_tree - the device tree of the Realm that these options describe, as -M dumpdtb= and the RIM need
- * it. */
+/**
+ * host_realm_layout - where kernel, initrd and device tree of the Realm that these options describe go, as the host
+ * loads them and the RIM covers them.
+ * Returns false with a sentence when an image is missing or damaged or does not fit. loader_free() in any case.
+ */
+bool host_realm_layout(const Options *o, BootLayout *l, GError **error);
+
+/* host_realm_tree - the device tree of that Realm, for -M dumpdtb=. */
 GBytes *host_realm_tree(const Options *o, GError **error);
 
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */

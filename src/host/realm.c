@@ -3,7 +3,7 @@
  * (a whole 2 MiB area at once, folded into a block when complete), and pages that change between private and
  * shared.
  *
- * The recipe, which images/tools/rim.c recomputes: REALM_CREATE; RIPAS RAM over all RAM in ascending order,
+ * The recipe, which src/tool/rim.c recomputes: REALM_CREATE; RIPAS RAM over all RAM in ascending order,
  * entry by entry, with level 3 tables in the areas that hold images; the images' pages in ascending order,
  * measured; RECs.
  */

@@ -23,7 +23,12 @@ static Options *parse(const char *const *args, GError **error)
         argv[n] = (char *)args[n - 1];
         n++;
     }
-    return options_parse(n, argv, error);
+    Options *o = options_parse(n, argv, error);
+
+    if (o != NULL && !options_open_trace(o, error)) {
+        g_clear_pointer(&o, options_free);
+    }
+    return o;
 }
 
 /* ---- good lines ---- */

@@ -1,0 +1,55 @@
+/*
+ * Subcommands: `bailey NAME ...` does something beside running a machine. A command registers itself with COMMAND();
+ * main() looks it up and --help lists them all. Its options are a table, from which its parser and its --help come.
+ */
+#ifndef BAILEY_COMMAND_H
+#define BAILEY_COMMAND_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Command Command;
+
+struct Command {
+    const char *name;
+    const char *args;   /* what follows the name in a usage line */
+    const char *help;   /* one line */
+    int       (*run)(const Command *cmd, int argc, char **argv); /* argv[0]: the name; returns the exit status */
+};
+
+/* One option of a command: takes one argument, which goes to *@value. */
+typedef struct CommandOption {
+    const char  *name, *arg, *help;
+    const char **value;
+} CommandOption;
+
+/* Exit statuses of commands. That of what could not be read or does not hold is the same as for a run. */
+enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_BAD_USAGE = 2 };
+
+/* COMMAND(token, .name = "token", ...); - registers a command. */
+#define COMMAND(ident, ...)                                                                            \
+    static const Command ident##_command = { __VA_ARGS__ };                                            \
+    static const Command *const ident##_command_ptr                                                    \
+        __attribute__((used, section("bailey_commands"))) = &ident##_command
+
+/* command_find - the command of that name, or NULL. */
+const Command *command_find(const char *name);
+
+/* command_foreach - calls @fn for every command in order of name. */
+void command_foreach(void (*fn)(const Command *cmd, void *opaque), void *opaque);
+
+/**
+ * command_parse - read a command's arguments.
+ * @options: @n of them; each given one's value is set
+ * @operand: the one argument that is no option; NULL when there is none. Pass NULL if the command takes none
+ * @help: set when the arguments ask for help, which was printed: the command ends with COMMAND_OK
+ * Returns false with a sentence that names the argument and the mend.
+ */
+bool command_parse(const Command *cmd, const CommandOption *options, size_t n, int argc, char **argv,
+                   const char **operand, bool *help, GError **error);
+
+/* command_usage - the usage line and the options' help, to stdout. */
+void command_usage(const Command *cmd, const CommandOption *options, size_t n);
+
+#endif
