@@ -125,6 +125,30 @@ void granule_zero(Rmm *rmm, uint64_t pa)
     }
 }
 
+void rmm_granule_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *state, uint64_t count), void *opaque)
+{
+    static const char *const names[GRANULE_N_STATES] = {
+        [GRANULE_DELEGATED] = "DELEGATED", [GRANULE_RD] = "RD",
+        [GRANULE_REC] = "REC",             [GRANULE_REC_AUX] = "REC_AUX",
+        [GRANULE_RTT] = "RTT",             [GRANULE_DATA] = "DATA",
+        [GRANULE_PDEV] = "PDEV",           [GRANULE_PDEV_AUX] = "PDEV_AUX",
+        [GRANULE_VDEV] = "VDEV",           [GRANULE_VDEV_AUX] = "VDEV_AUX",
+        [GRANULE_DEV_DELEGATED] = "DEV_DELEGATED", [GRANULE_DEV_MAPPED] = "DEV_MAPPED",
+    };
+    uint64_t n[GRANULE_N_STATES] = { 0 };
+
+    for (unsigned c = 0; c < rmm->n_chunks; c++) {
+        for (unsigned i = 0; rmm->granule[c] != NULL && i < CHUNK_GRANULES; i++) {
+            n[rmm->granule[c][i] & STATE_MASK]++;
+        }
+    }
+    for (unsigned s = 0; s < GRANULE_N_STATES; s++) {
+        if (names[s] != NULL && n[s] != 0) {
+            fn(opaque, names[s], n[s]);
+        }
+    }
+}
+
 static const MemAttrs ns_attrs = { .pas = PAS_NONSECURE };
 
 bool ns_read(Rmm *rmm, uint64_t pa, void *dst, size_t len)

@@ -95,6 +95,10 @@ const char *rmm_last_failure(const Rmm *r);
 /* Calls made so far, for -result: @fn gets each command that was called at least once. */
 void rmm_call_counts(const Rmm *r, void (*fn)(void *opaque, const char *name, uint64_t count), void *opaque);
 
+/* Granules that are not the host's now, for -result: @fn gets each state that some granule has ("DELEGATED", "RD", ...)
+ * with their number. A host that takes back all it gave leaves none. */
+void rmm_granule_counts(const Rmm *r, void (*fn)(void *opaque, const char *state, uint64_t count), void *opaque);
+
 /* The test root of attestation: PEM text of the certificate that signs the platform key's (static string). */
 const char *rmm_attest_root_pem(void);
 /* The certificate of the platform's attestation key. */

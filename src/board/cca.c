@@ -794,7 +794,7 @@ void cca_free(Cca *c)
     g_free(c);
 }
 
-static void put_call(void *opaque, const char *name, uint64_t count)
+static void put_count(void *opaque, const char *name, uint64_t count)
 {
     GString *json = opaque;
 
@@ -823,7 +823,9 @@ static void put_dma(PciDevice *pd, void *opaque)
 void cca_report(Cca *c, GString *json)
 {
     g_string_append(json, ",\n  \"calls\": {");
-    rmm_call_counts(c->rmm, put_call, json);
+    rmm_call_counts(c->rmm, put_count, json);
+    g_string_append(json, "\n  },\n  \"granules\": {");
+    rmm_granule_counts(c->rmm, put_count, json);
     g_string_append(json, "\n  },\n  \"dma\": [");
     pci_host_foreach(c->pci, put_dma, json);
     g_string_append_printf(json, "\n  ],\n  \"smmu_events\": { \"nonsecure\": %" PRIu64 ", \"realm\": %" PRIu64 " }",

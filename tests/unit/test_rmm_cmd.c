@@ -521,6 +521,41 @@ static void test_call_counts(void **state)
     rig_free(rig);
 }
 
+static void check_granule_count(void *opaque, const char *state, uint64_t count)
+{
+    static const struct { const char *state; uint64_t count; } expected[] = {
+        { "DELEGATED", 3 }, { "RD", 1 }, { "RTT", 1 },
+    };
+    unsigned *i = opaque;
+
+    assert_true(*i < ARRAY_LEN(expected));
+    assert_string_equal(state, expected[*i].state);
+    assert_int_equal(count, expected[*i].count);
+    (*i)++;
+}
+
+/* What is delegated is counted by state until the host has it back. */
+static void test_granule_counts(void **state)
+{
+    unsigned n = 0;
+
+    rig = rig_new();
+    rmm_granule_counts(rig->rmm, check_granule_count, &n);
+    assert_int_equal(n, 0);
+    rig_delegate(rig, PAGE(0), 5);
+    world_params(rig, PAGE(1), 5, RMI_HASH_SHA_256);
+    rmi_ok(rig, RMI_FID_REALM_CREATE, PAGE(0), PAGE(W_PARAMS));
+    rmm_granule_counts(rig->rmm, check_granule_count, &n);
+    assert_int_equal(n, 3);
+    rmi_ok(rig, RMI_FID_REALM_DESTROY, PAGE(0));
+    for (unsigned i = 0; i < 5; i++) {
+        rmi_ok(rig, RMI_FID_GRANULE_UNDELEGATE, PAGE(i));
+    }
+    n = 3; /* any further call fails */
+    rmm_granule_counts(rig->rmm, check_granule_count, &n);
+    rig_free(rig);
+}
+
 /* What the host learns of features and of a table's entries. */
 static void test_answers(void **state)
 {
@@ -562,7 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failures), cmocka_unit_test(test_valid_twice),
         cmocka_unit_test(test_every_label_has_a_row),
-        cmocka_unit_test(test_call_counts), cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_call_counts), cmocka_unit_test(test_granule_counts), cmocka_unit_test(test_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
