@@ -9,7 +9,7 @@
 
 /* Given out to values and pins, those that C keeps first. */
 static const X86Reg gpr_order[] = { RBX, R12, R13, R15, RSI, R8, R9, R10, R11 };
-enum { N_GPR = 9, FIRST_XMM = 3, N_XMM = 16, PIN_GPR = 6, PIN_XMM = 8 };
+enum { N_GPR = 9, FIRST_XMM = 3, N_XMM = 16, PIN_GPR = 6, PIN_XMM = 8, NO_XMM = 0xff };
 
 /* ---- analysis: addresses ---- */
 
@@ -726,6 +726,24 @@ static void find_last_uses(Gen *g)
     g->n_emitted = emitted;
 }
 
+/* Who reads each operand after its node does. */
+static void find_next_uses(Gen *g)
+{
+    unsigned k = g->n_emitted, at = 0;
+
+    for (unsigned o = g->n_operands; o-- > 0;) {
+        IrRef root = g->operand[o];
+
+        if (root == 0) {
+            while (gen_node(g, g->live[--k])->op == IR_insn) {
+            }
+            at = g->live[k];
+        }
+        g->use_after[o] = g->next_use[root];
+        g->next_use[root] = (uint16_t)at;
+    }
+}
+
 /* ---- analysis: values computed into their guest register ---- */
 
 /* Whether anything between a node and number @to of IrBlock.state may look at guest registers. */
@@ -815,12 +833,37 @@ static void temp_give(Gen *g, int32_t off)
     g->temp_busy[t / 64] &= ~(1ull << (t % 64));
 }
 
+/* Memory of a guest register that has no pin holds the value, which is in a register of the host, too. */
+static void note_home(Gen *g, unsigned reg, IrRef r)
+{
+    IrType ty = g->ir->regs[reg].type;
+    bool   whole = ty == IR_I64 ? ir_type_is_int(gen_node(g, r)->type) : ty == IR_V128 && gen_node(g, r)->type == ty;
+
+    g->stored[reg] = whole ? r : 0;
+    g->home[r] = (uint16_t)(reg + 1);
+}
+
+static void add_alias(Gen *g, unsigned reg, IrRef r)
+{
+    g->alias_next[r] = g->alias_head[reg];
+    g->alias_head[reg] = r;
+}
+
+static int32_t guest_offset(const Gen *g, unsigned reg) { return (int32_t)g->ir->regs[reg].offset; }
+
 /* Move a value out of the register it owns. */
 static void spill(Gen *g, IrRef r)
 {
     Value *v = &g->val[r];
-    int32_t t = temp_take(g);
+    int32_t t;
 
+    if (g->home[r] != 0 && g->stored[g->home[r] - 1] == r) {
+        (v->kind == AT_GPR ? g->gpr : g->xmm)[v->reg] = REG_FREE;
+        *v = (Value){ .kind = AT_MEM, .mem = guest_offset(g, g->home[r] - 1u) };
+        add_alias(g, g->home[r] - 1u, r);
+        return;
+    }
+    t = temp_take(g);
     if (v->kind == AT_GPR) {
         asm_store(&g->as, 3, gen_mem(t), (X86Reg)v->reg);
         g->gpr[v->reg] = REG_FREE;
@@ -833,6 +876,9 @@ static void spill(Gen *g, IrRef r)
     v->own = true;
 }
 
+/* Who reads a value next, or may, after the current node. */
+static unsigned next_use(const Gen *g, IrRef r) { return g->next_use[r] > g->at ? g->next_use[r] : g->last_use[r]; }
+
 /* The value whose next use is farthest, of those in @users; 0: none may go. */
 static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
 {
@@ -840,7 +886,7 @@ static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
 
     for (unsigned r = 0; r < 16; r++) {
         if (users[r] != REG_FREE && users[r] < REG_NEVER && !(locked >> r & 1) &&
-            (best == 0 || g->last_use[users[r]] > g->last_use[best])) {
+            (best == 0 || next_use(g, users[r]) > next_use(g, best))) {
             best = users[r];
         }
     }
@@ -876,19 +922,28 @@ static X86Reg take_gpr(Gen *g, uint32_t but)
     return r;
 }
 
-static X86Xmm take_xmm(Gen *g, uint32_t but)
+static X86Xmm free_xmm(const Gen *g, uint32_t but)
 {
     for (unsigned r = N_XMM; r-- > FIRST_XMM;) {
         if (g->xmm[r] == REG_FREE && !(but >> r & 1)) {
             return (X86Xmm)r;
         }
     }
-    IrRef v = victim(g, g->xmm, g->lock_xmm);
-    if (v == 0) {
-        return 0xff;
+    return NO_XMM;
+}
+
+static X86Xmm take_xmm(Gen *g, uint32_t but)
+{
+    X86Xmm r = free_xmm(g, but);
+
+    if (r == NO_XMM) {
+        IrRef v = victim(g, g->xmm, g->lock_xmm);
+
+        if (v != 0) {
+            r = g->val[v].reg;
+            spill(g, v);
+        }
     }
-    X86Xmm r = g->val[v].reg;
-    spill(g, v);
     return r;
 }
 
@@ -937,13 +992,22 @@ static void lock_operand(Gen *g, IrRef root)
 
 /* ---- aliases of guest registers ---- */
 
-static void add_alias(Gen *g, unsigned reg, IrRef r)
+/* Registers for a value that moves out of its place, unless the others there are read before it. */
+static X86Reg take_gpr_for(Gen *g, IrRef r)
 {
-    g->alias_next[r] = g->alias_head[reg];
-    g->alias_head[reg] = r;
+    IrRef v = victim(g, g->gpr, g->lock_gpr);
+
+    return gen_free_gpr(g, g->lock_gpr) == X86_NO_REG && v != 0 && next_use(g, v) <= next_use(g, r)
+               ? host_yield(g, g->lock_gpr) : take_gpr(g, g->lock_gpr);
 }
 
-static int32_t guest_offset(const Gen *g, unsigned reg) { return (int32_t)g->ir->regs[reg].offset; }
+static X86Xmm take_xmm_for(Gen *g, IrRef r)
+{
+    IrRef v = victim(g, g->xmm, g->lock_xmm);
+
+    return free_xmm(g, g->lock_xmm) == NO_XMM && v != 0 && next_use(g, v) <= next_use(g, r)
+               ? NO_XMM : take_xmm(g, g->lock_xmm);
+}
 
 /* Give an alias that is needed after the current node a place of its own. */
 static void move_out(Gen *g, IrRef r)
@@ -953,12 +1017,12 @@ static void move_out(Gen *g, IrRef r)
     IrType ty = gen_node(g, r)->type;
 
     if (gen_is_vector(ty)) {
-        X86Xmm x = take_xmm(g, g->lock_xmm), from = v->kind == AT_XMM ? v->reg : 0;
+        X86Xmm x = take_xmm_for(g, r), from = v->kind == AT_XMM ? v->reg : 0;
 
         if (v->kind == AT_MEM) {
             asm_load_x(&g->as, 4, 0, gen_mem(v->mem));
         }
-        if (x == 0xff) {
+        if (x == NO_XMM) {
             to.kind = AT_MEM;
             to.mem = temp_take(g);
             asm_store_x(&g->as, 4, gen_mem(to.mem), from);
@@ -968,10 +1032,10 @@ static void move_out(Gen *g, IrRef r)
             asm_movx(&g->as, x, from);
         }
     } else {
-        X86Reg d = take_gpr(g, g->lock_gpr), from = v->kind == AT_GPR ? (X86Reg)v->reg : RAX;
+        X86Reg d = take_gpr_for(g, r), from = v->kind == AT_GPR ? (X86Reg)v->reg : d != X86_NO_REG ? d : RAX;
 
         if (v->kind == AT_MEM) {
-            gen_gpr_into(g, r, RAX, true);
+            gen_gpr_into(g, r, from, true);
             to.canon = true;
         }
         if (d == X86_NO_REG) {
@@ -981,7 +1045,9 @@ static void move_out(Gen *g, IrRef r)
         } else {
             to.kind = AT_GPR;
             to.reg = d;
-            asm_mov_rr(&g->as, true, d, from);
+            if (from != d) {
+                asm_mov_rr(&g->as, true, d, from);
+            }
         }
     }
     set_value(g, r, to);
@@ -990,6 +1056,7 @@ static void move_out(Gen *g, IrRef r)
 /* The register is about to be written: values that still need it move out. */
 static void evacuate(Gen *g, unsigned reg)
 {
+    g->stored[reg] = 0; /* nothing becomes an alias on the way */
     for (IrRef r = g->alias_head[reg]; r != 0; r = g->alias_next[r]) {
         if (g->last_use[r] > g->at) {
             move_out(g, r);
@@ -1000,6 +1067,9 @@ static void evacuate(Gen *g, unsigned reg)
 
 void gen_evacuate(Gen *g, unsigned effects)
 {
+    if (effects & IR_WRITES) {
+        memset(g->stored, 0, g->ir->n_regs * sizeof(g->stored[0]));
+    }
     for (size_t reg = 0; reg < g->ir->n_regs; reg++) {
         if (g->alias_head[reg] != 0 && ((effects & IR_WRITES) != 0 || g->ir->regs[reg].status)) {
             evacuate(g, (unsigned)reg);
@@ -1172,7 +1242,7 @@ X86Xmm gen_dest_xmm_of(Gen *g, IrRef r)
         return g->code->pin[g->pin_of[g->hint[r] - 1]].host;
     }
     X86Xmm d = take_xmm(g, 0);
-    if (d == 0xff) {
+    if (d == NO_XMM) {
         return 0;
     }
     g->xmm[d] = (uint16_t)r;
@@ -1398,6 +1468,7 @@ static void emit_get(Gen *g, const IrNode *n)
         v = (Value){ .kind = AT_GPR, .reg = gen_free_gpr(g, 0), .own = true, .canon = true };
         asm_load(&g->as, width_log2(n->type), false, true, (X86Reg)v.reg, gen_mem(guest_offset(g, reg)));
         set_value(g, r, v);
+        note_home(g, reg, r);
         return;
     }
     g->val[r] = v;
@@ -1624,6 +1695,7 @@ static void emit_put(Gen *g, const IrNode *n)
     }
     if (g->pin_of[reg] < 0) {
         put_to_memory(g, reg, n->a);
+        note_home(g, reg, g->root[n->a]);
         return;
     }
     const JitPin *p = &g->code->pin[g->pin_of[reg]];
@@ -1719,6 +1791,7 @@ static void emit_with(Gen *g, const IrNode *n, const uint16_t *operand)
     g->lock_gpr = g->lock_xmm = 0;
     for (const uint16_t *o = operand; *o != 0; o++) {
         lock_operand(g, *o);
+        g->next_use[*o] = g->region ? g->use_after[o - g->operand] : 0;
     }
     for (const uint16_t *o = operand; early && *o != 0; o++) {
         if (g->val[*o].kind != AT_MEM) { /* a temporary could be overwritten too early */
@@ -1776,6 +1849,9 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->uses, 0, n * sizeof(g->uses[0]));
     memset(g->lazy_uses, 0, n * sizeof(g->lazy_uses[0]));
     memset(g->last_use, 0, n * sizeof(g->last_use[0]));
+    memset(g->next_use, 0, n * sizeof(g->next_use[0]));
+    memset(g->home, 0, n * sizeof(g->home[0]));
+    memset(g->stored, 0, ir->n_regs * sizeof(g->stored[0]));
     memset(g->hint, 0, n * sizeof(g->hint[0]));
     memset(g->partner, 0, n * sizeof(g->partner[0]));
     memset(g->lazy_result, 0, n * sizeof(g->lazy_result[0]));
@@ -1789,6 +1865,9 @@ static void begin_part(Gen *g, unsigned part)
     find_groups(g);
     find_unwritten_flags(g);
     find_last_uses(g);
+    if (g->region) {
+        find_next_uses(g);
+    }
     find_hints(g);
 }
 

@@ -351,6 +351,8 @@ typedef struct Gen {
     bool     any_flags;  /* the flags register is written, or a condition used */
     uint16_t operand[4 * IR_MAX_NODES]; /* roots of what each emitted node reads, and 0; then of flags_now, without */
     unsigned n_operands, n_node_operands;
+    uint16_t use_after[4 * IR_MAX_NODES]; /* the node that reads the operand next; 0: none */
+    uint16_t next_use[IR_MAX_NODES];      /* by root, from the current node on; 0: not known, in cold blocks */
     IrRef    flags_now;  /* lazy flags that were put but not written; 0: none */
     IrRef    pending;    /* flags that are put only on the way out, where they are wanted; 0: none */
     bool     vanished[IR_MAX_NODES]; /* puts that the hint did */
@@ -361,6 +363,8 @@ typedef struct Gen {
     unsigned n_groups;
     Host     host[GROUP_HOSTS]; /* those that are kept now */
     uint16_t alias_head[IR_MAX_REGS], alias_next[IR_MAX_NODES]; /* values that lie in a guest register */
+    uint16_t stored[IR_MAX_REGS]; /* the root that memory of the guest register holds; 0: none that is known */
+    uint16_t home[IR_MAX_NODES];  /* by root: 1 + the guest register that it was stored to or loaded from last */
     uint16_t gpr[16], xmm[16]; /* root that owns it, or REG_ */
     uint64_t temp_busy[CPU_TEMPS / 64];
     uint32_t lock_gpr, lock_xmm; /* operands of the current node */
