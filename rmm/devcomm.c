@@ -400,9 +400,9 @@ static void put_exit(Rmm *rmm, const Talk *t, const DevEnter *enter, const Exit 
     le64_put(FIELD(CACHE_RSP_LEN), e->keep.rsp.len);
     *FIELD(CACHE_OBJ_ID) = (uint8_t)e->keep.object;
     *FIELD(PROTOCOL) = sends && t->link->secured ? RMI_PROTOCOL_SECURE_SPDM : RMI_PROTOCOL_SPDM;
-    le64_put(FIELD(REQ_LEN), e->req_len);
-    le64_put(FIELD(TIMEOUT), sends ? DEV_TIMEOUT_US : 0);
 #undef FIELD
+    le64_put(page + (rmm->dialect->comm_req_len - RMI_COMM_EXIT_FLAGS), e->req_len);
+    le64_put(page + (rmm->dialect->comm_timeout - RMI_COMM_EXIT_FLAGS), sends ? DEV_TIMEOUT_US : 0);
     ns_write(rmm, enter->data + RMI_COMM_EXIT_FLAGS, page, sizeof(page));
 }
 

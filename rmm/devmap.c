@@ -38,7 +38,7 @@ static void set_all(Rmm *rmm, uint64_t pa, uint64_t len, GranuleState state)
 }
 
 /* RMI_VDEV_MAP. x1: RD, x2: VDEV, x3: IPA, x4: level, x5: PA. */
-RMI(VDEV_MAP, .in = 5, .out = 0, .needs_da = true)
+RMI(VDEV_MAP, .in = 5, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     uint64_t ipa = in->x[3], pa = in->x[5];
     int64_t  level = (int64_t)in->x[4];
@@ -68,7 +68,7 @@ RMI(VDEV_MAP, .in = 5, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_UNMAP. x1: RD, x2: IPA, x3: level. Out: PA, non-live top. */
-RMI(VDEV_UNMAP, .in = 3, .out = 2, .needs_da = true)
+RMI(VDEV_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP17, .needs_da = true)
 {
     uint64_t ipa = in->x[2];
     int64_t  level = (int64_t)in->x[3];
@@ -114,7 +114,7 @@ static uint64_t validate(const RttWalk *w, uint64_t base, uint64_t top, uint64_t
 
 /* RMI_VDEV_VALIDATE_MAPPING. x1: RD, x2: REC that asked, x3: PDEV, x4: VDEV, x5: base, x6: top. Out:
  * how far. */
-RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .needs_da = true)
+RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .dialects = IN_ALP17, .needs_da = true)
 {
     uint64_t base = in->x[5], top = in->x[6];
 

@@ -201,12 +201,23 @@ static void put_news(uint8_t *page, const RecExit *e)
     put_exit(page, RMI_EXIT_RIPAS_BASE, e->ripas_base);
     put_exit(page, RMI_EXIT_RIPAS_TOP, e->ripas_top);
     put_exit(page, RMI_EXIT_RIPAS_VALUE, e->ripas);
-    put_exit(page, RMI_EXIT_VDEV_ID_1, e->vdev_id_1);
-    put_exit(page, RMI_EXIT_VDEV_ID_2, e->vdev_id_2);
-    put_exit(page, RMI_EXIT_DEV_MEM_BASE, e->dev_mem_base);
-    put_exit(page, RMI_EXIT_DEV_MEM_TOP, e->dev_mem_top);
-    put_exit(page, RMI_EXIT_DEV_MEM_PA, e->dev_mem_pa);
     put_exit(page, RMI_EXIT_IMM, e->imm);
+}
+
+/* What is about devices has its place by the dialect; 0: it has none. */
+static void put_device_news(const RmmDialect *d, uint8_t *page, const RecExit *e)
+{
+    const struct { uint16_t offset; uint64_t value; } fields[] = {
+        { d->exit_vdev_id, e->vdev_id },           { d->exit_vdev, e->vdev },
+        { d->exit_vdev_action, e->vdev_action },   { d->exit_dev_mem_base, e->dev_mem_base },
+        { d->exit_dev_mem_top, e->dev_mem_top },   { d->exit_dev_mem_pa, e->dev_mem_pa },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (fields[i].offset != 0) {
+            put_exit(page, fields[i].offset, fields[i].value);
+        }
+    }
 }
 
 /* The exit block goes to the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
@@ -217,20 +228,9 @@ static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const uint8_t *page)
     return written ? RMI_SUCCESS : RMI_ERROR_INPUT;
 }
 
-static void log_exit(const RmmCpu *c)
+static void log_exit(const Rmm *rmm, const RmmCpu *c)
 {
-    static const char *const names[] = {
-        [RMI_EXIT_SYNC] = "SYNC",
-        [RMI_EXIT_IRQ] = "IRQ",
-        [RMI_EXIT_FIQ] = "FIQ",
-        [RMI_EXIT_PSCI] = "PSCI",
-        [RMI_EXIT_RIPAS_CHANGE] = "RIPAS_CHANGE",
-        [RMI_EXIT_HOST_CALL] = "HOST_CALL",
-        [RMI_EXIT_SERROR] = "SERROR",
-        [RMI_EXIT_VDEV_REQUEST] = "VDEV_REQUEST",
-        [RMI_EXIT_VDEV_MAP] = "VDEV_MAP",
-    };
-    const char *name = c->exit.reason < ARRAY_LEN(names) ? names[c->exit.reason] : NULL;
+    const char *name = c->exit.reason < RMI_N_EXITS ? rmm->dialect->exits[c->exit.reason] : NULL;
 
     LOG(RMI, "REC 0x%" PRIx64 " exits: %s esr 0x%" PRIx64 " hpfar 0x%" PRIx64, c->rec,
         name == NULL ? "?" : name, c->exit.esr, c->exit.hpfar);
@@ -253,9 +253,10 @@ void rec_leave(Rmm *rmm, RmmCpu *c)
     memcpy(rec->ap1r, gic.ap1r, sizeof(rec->ap1r));
     rec->running = false;
     put_news(page, &c->exit);
+    put_device_news(rmm->dialect, page, &c->exit);
     put_gic(page, c, &gic, misr);
     put_timers(page, c->cpu, &rec->el1);
-    log_exit(c);
+    log_exit(rmm, c);
     load_host(c);
     c->cpu->x[0] = write_exit(rmm, c, page);
     c->rec = c->run = 0;
@@ -375,9 +376,10 @@ static uint64_t exit_without_run(Rmm *rmm, RmmCpu *c, const Rec *rec, const uint
         gic.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
     }
     put_news(page, &c->exit);
+    put_device_news(rmm->dialect, page, &c->exit);
     put_gic(page, c, &gic, 0);
     put_timers(page, c->cpu, &rec->el1);
-    log_exit(c);
+    log_exit(rmm, c);
     uint64_t st = write_exit(rmm, c, page);
     c->rec = c->run = 0;
     return st;

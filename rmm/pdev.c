@@ -9,12 +9,10 @@
 #include <string.h>
 
 enum { STREAM_MAX = 255, CERT_SLOTS = 8 };
-#define PDEV_FLAGS_NEEDED  (RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE)
-#define PDEV_FLAGS_OFFERED (PDEV_FLAGS_NEEDED | RMI_PDEV_FLAG_NCOH_ADDR)
 
-static bool flags_offered(uint64_t flags)
+static bool flags_offered(const RmmDialect *d, uint64_t flags)
 {
-    return (flags & PDEV_FLAGS_NEEDED) == PDEV_FLAGS_NEEDED && (flags & ~PDEV_FLAGS_OFFERED) == 0;
+    return (flags & ~d->pdev_flags_also) == d->pdev_flags;
 }
 
 /* ---- the link ---- */
@@ -97,9 +95,9 @@ static void conversation_ended(Rmm *rmm, Pdev *pdev, bool failed)
 /* ---- creation ---- */
 
 /* RMI_PDEV_AUX_COUNT. x1: flags. Out: number of auxiliary granules. */
-RMI(PDEV_AUX_COUNT, .in = 1, .out = 1, .needs_da = true)
+RMI(PDEV_AUX_COUNT, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true)
 {
-    REQUIRE(flags_offered(in->x[1]), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    REQUIRE(flags_offered(rmm->dialect, in->x[1]), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
     out->x[1] = PDEV_N_AUX;
     return RMI_SUCCESS;
 }
@@ -192,14 +190,14 @@ static void parse(Pdev *pdev, const uint8_t *params)
 }
 
 /* RMI_PDEV_CREATE. x1: granule of the PDEV, x2: NS page of RmiPdevParams. */
-RMI(PDEV_CREATE, .in = 2, .out = 0, .needs_da = true)
+RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     uint64_t pa = in->x[1];
     uint8_t  params[RMM_GRANULE_SIZE];
 
     REQUIRE_NS(in->x[2], "params");
     REQUIRE(ns_read(rmm, in->x[2], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
-    REQUIRE(flags_offered(le64_get(params + RMI_PDEV_FLAGS)), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    REQUIRE(flags_offered(rmm->dialect, le64_get(params + RMI_PDEV_FLAGS)), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
     REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "cert_id");
     REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) == 0, RMI_ERROR_NOT_SUPPORTED, "cert_id_supp");
     REQUIRE(le64_get(params + RMI_PDEV_IDE_SID) <= STREAM_MAX, RMI_ERROR_INPUT, "ide_sid");
@@ -233,7 +231,7 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .needs_da = true)
 }
 
 /* RMI_PDEV_GET_STATE. x1: PDEV. Out: RmiPdevState. */
-RMI(PDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
+RMI(PDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     out->x[1] = pdev_at(rmm, in->x[1])->state;
@@ -244,7 +242,7 @@ RMI(PDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
 
 /* RMI_PDEV_COMMUNICATE. x1: PDEV, x2: NS page of RmiDevCommData. That the device failed shows in the PDEV's
  * state. */
-RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .needs_da = true)
+RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     DevEnter enter;
 
@@ -271,7 +269,7 @@ _Static_assert((int)RMI_KEY_ECDSA_P384 == (int)SPDM_KEY_ECDSA_P384, "both number
 
 /* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by
  * its digest. */
-RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
+RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     uint8_t params[RMM_GRANULE_SIZE];
 
@@ -300,7 +298,7 @@ RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .needs_da = true)
 
 /* RMI_PDEV_ABORT. x1: PDEV. What was under way begins anew at the next COMMUNICATE; a key refresh is
  * dropped. */
-RMI(PDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
+RMI(PDEV_ABORT, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
@@ -318,7 +316,7 @@ RMI(PDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
 }
 
 /* RMI_PDEV_IDE_RESET. x1: PDEV. */
-RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .needs_da = true)
+RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
@@ -331,7 +329,7 @@ RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .needs_da = true)
 }
 
 /* RMI_PDEV_IDE_KEY_REFRESH. x1: PDEV, x2: 1 for the coherent stream, which there is none of. */
-RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .needs_da = true)
+RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE(in->x[2] <= 1, RMI_ERROR_INPUT, "coh_valid");
     REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "coh_supp");
@@ -348,7 +346,7 @@ RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .needs_da = true)
 /* ---- the end ---- */
 
 /* RMI_PDEV_STOP. x1: PDEV. */
-RMI(PDEV_STOP, .in = 1, .out = 0, .needs_da = true)
+RMI(PDEV_STOP, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
@@ -364,7 +362,7 @@ RMI(PDEV_STOP, .in = 1, .out = 0, .needs_da = true)
 }
 
 /* RMI_PDEV_DESTROY. x1: PDEV. */
-RMI(PDEV_DESTROY, .in = 1, .out = 0, .needs_da = true)
+RMI(PDEV_DESTROY, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
     Pdev pdev = *pdev_at(rmm, in->x[1]);
@@ -380,13 +378,13 @@ RMI(PDEV_DESTROY, .in = 1, .out = 0, .needs_da = true)
 
 /* ---- life ---- */
 
-/* Device assignment is there when the platform has all of its parts: root ports with IDE, a Realm side of the
- * SMMU. */
+/* Device assignment is there when the dialect has it and the platform all of its parts: root ports with IDE, a Realm
+ * side of the SMMU. */
 static void device_init(Rmm *rmm)
 {
     const RmmPlatform *p = &rmm->platform;
 
-    if (p->ide_key_program == NULL || p->ide_key_go == NULL || p->ide_key_stop == NULL ||
+    if (!rmm->dialect->da || p->ide_key_program == NULL || p->ide_key_go == NULL || p->ide_key_stop == NULL ||
         p->tdisp_enable == NULL || p->stream_id == NULL) {
         return;
     }

@@ -55,9 +55,10 @@ static void vmid_free(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] &= ~B
 /* DEN0137, RMI_REALM_CREATE "params_valid" and "params_supp", item by item. */
 static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
 {
-    uint64_t known = RMI_REALM_FLAG_LPA2 | RMI_REALM_FLAG_SVE | RMI_REALM_FLAG_PMU | RMI_REALM_FLAG_DA;
+    bool planes = rmm->dialect->realm_planes;
 
-    REQUIRE((p->flags0 & ~known) == 0 && p->flags1 == 0, RMI_ERROR_INPUT, "params_valid");
+    REQUIRE((p->flags0 & ~rmm->dialect->realm_flags) == 0 && (!planes || p->flags1 == 0), RMI_ERROR_INPUT,
+            "params_valid");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_LPA2), RMI_ERROR_INPUT, "lpa2_supp");
     REQUIRE(p->s2sz >= 32 && p->s2sz <= RMM_PA_BITS, RMI_ERROR_INPUT, "s2sz_supp");
     REQUIRE(p->n_bps >= 1 && p->n_bps <= rmm->max_bps, RMI_ERROR_INPUT, "num_bps_supp");
@@ -65,7 +66,7 @@ static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "sve_supp");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU), RMI_ERROR_INPUT, "pmu_supp");
     REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "da_supp");
-    REQUIRE(p->n_aux_planes == 0, RMI_ERROR_INPUT, "planes_supp");
+    REQUIRE(!planes || p->n_aux_planes == 0, RMI_ERROR_INPUT, "planes_supp");
     REQUIRE(geometry_valid(p), RMI_ERROR_INPUT, "rtt_num_level");
     REQUIRE(is_aligned(p->rtt_base, (uint64_t)p->n_root * RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "rtt_align");
     REQUIRE(p->hash <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");

@@ -1,6 +1,7 @@
 /*
  * The Realm Management Interface as numbers: what a host and the RMM share. RMM specification (Arm DEN0137) 1.0 and
- * the device assignment commands of 1.1-alp17. Offsets are bytes in a 4 KiB page; values are little-endian.
+ * the device assignment commands of 1.1-alp17; what 1.1-alp12 has otherwise is at the end. Offsets are bytes in a
+ * 4 KiB page; values are little-endian.
  */
 #ifndef BAILEY_RMI_H
 #define BAILEY_RMI_H
@@ -155,6 +156,9 @@ typedef enum RmiExitReason {
     RMI_EXIT_SERROR = 6,
     RMI_EXIT_VDEV_REQUEST = 8,
     RMI_EXIT_VDEV_MAP = 9,
+    RMI_EXIT12_VDEV_COMM = 9,    /* 1.1-alp12 */
+    RMI_EXIT12_DEV_MEM_MAP = 10, /* 1.1-alp12 */
+    RMI_N_EXITS = 11
 } RmiExitReason;
 
 /* What RTT_READ_ENTRY returns. */
@@ -272,5 +276,38 @@ enum {
 };
 #define RMI_MEASURE_SIGNED (1ull << 0)
 #define RMI_MEASURE_RAW    (1ull << 1)
+
+/* ---- device assignment, 1.1-alp12: what is otherwise ---- */
+
+enum {
+    RMI_FID_RTT_DEV_MEM_VALIDATE = 0x163, RMI_FID_DEV_MEM_MAP = 0x172, RMI_FID_DEV_MEM_UNMAP = 0x173,
+    RMI_FID_PDEV_NOTIFY = 0x17A, RMI_FID_VDEV_STOP = 0x18A,
+};
+
+#define RMI_PDEV12_FLAG_IDE (1ull << 1)
+
+enum { RMI_PDEV_EVENT_IDE_KEY_REFRESH = 0 }; /* of PDEV_NOTIFY */
+
+typedef enum RmiVdev12State {
+    RMI_VDEV12_READY = 0, RMI_VDEV12_COMMUNICATING, RMI_VDEV12_STOPPING, RMI_VDEV12_STOPPED, RMI_VDEV12_ERROR
+} RmiVdev12State;
+
+/* RmiDevCommExit. */
+enum { RMI_COMM12_REQ_LEN = 0x838, RMI_COMM12_TIMEOUT = 0x840 };
+
+/* RmiRecExit. */
+enum {
+    RMI_EXIT12_VDEV = 0xE10,
+    RMI_EXIT12_VDEV_ACTION = 0xE18, /* u8, RmiVdevAction */
+    RMI_EXIT12_DEV_MEM_BASE = 0xE20,
+    RMI_EXIT12_DEV_MEM_TOP = 0xE28,
+    RMI_EXIT12_DEV_MEM_PA = 0xE30,
+};
+
+/* What the Realm asked a VDEV for, in an exit for communication. */
+typedef enum RmiVdevAction {
+    RMI_VDEV_ACTION_GET_INTERFACE_REPORT = 0, RMI_VDEV_ACTION_GET_MEASUREMENTS, RMI_VDEV_ACTION_LOCK,
+    RMI_VDEV_ACTION_START, RMI_VDEV_ACTION_STOP
+} RmiVdevAction;
 
 #endif

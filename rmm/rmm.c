@@ -20,15 +20,24 @@ extern RmmInit *const __stop_bailey_rmm_init[] __attribute__((weak));
 
 /* ---- life ---- */
 
+/* Which dialects have a command that says @dialects of itself. */
+static unsigned dialects_of(uint8_t dialects) { return dialects != 0 ? dialects : IN_ALL; }
+
 static void fill_tables(Rmm *rmm)
 {
+    unsigned mine = 1u << (rmm->dialect - rmm_dialects);
+
     for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
-        g_assert(rmi_is_fid((*c)->fid) && rmm->rmi[(*c)->fid - RMI_FID_FIRST] == NULL);
-        rmm->rmi[(*c)->fid - RMI_FID_FIRST] = *c;
+        if (dialects_of((*c)->dialects) & mine) {
+            g_assert(rmi_is_fid((*c)->fid) && rmm->rmi[(*c)->fid - RMI_FID_FIRST] == NULL);
+            rmm->rmi[(*c)->fid - RMI_FID_FIRST] = *c;
+        }
     }
     for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
-        g_assert(rmm->rsi[(*c)->fid - RSI_FID_FIRST] == NULL);
-        rmm->rsi[(*c)->fid - RSI_FID_FIRST] = *c;
+        if (dialects_of((*c)->dialects) & mine) {
+            g_assert(rmm->rsi[(*c)->fid - RSI_FID_FIRST] == NULL);
+            rmm->rsi[(*c)->fid - RSI_FID_FIRST] = *c;
+        }
     }
     for (const RecResumeOp *const *op = __start_bailey_rec_resume; op < __stop_bailey_rec_resume; op++) {
         rmm->resume[(*op)->kind] = *op;
@@ -45,11 +54,12 @@ static void read_debug_features(Rmm *rmm)
 }
 
 Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, uint64_t carveout_size,
-             const RmmPlatform *platform, uint64_t seed)
+             const RmmPlatform *platform, RmmDialectId dialect, uint64_t seed)
 {
     Rmm *rmm = g_new0(Rmm, 1);
 
     g_assert(n_cpus <= RMM_MAX_CPUS);
+    rmm->dialect = &rmm_dialects[dialect];
     rmm->memory = memory;
     rmm->owners = memory_owners(memory);
     rmm->carveout = carveout;
@@ -174,14 +184,12 @@ bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
 
 /* ---- version and features ---- */
 
-/* DEN0137 "Interface versioning": 1.0 and 1.1 are offered; 1.1 only adds. */
-bool rmm_negotiate(uint64_t requested, uint64_t *lower, uint64_t *higher)
+/* A revision that is offered has the commands of the dialect: the call has no effect on them. */
+bool rmm_negotiate(const uint64_t *offered, uint64_t requested, uint64_t *lower, uint64_t *higher)
 {
-    static const uint64_t offered[] = { RMI_ABI_VERSION(1, 0), RMI_ABI_VERSION(1, 1) };
-
-    *higher = offered[ARRAY_LEN(offered) - 1];
     *lower = offered[0]; /* the lowest, when all are above the request */
-    for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+    for (size_t i = 0; offered[i] != 0; i++) {
+        *higher = offered[i];
         if (offered[i] <= requested) {
             *lower = offered[i];
         }
@@ -192,7 +200,7 @@ bool rmm_negotiate(uint64_t requested, uint64_t *lower, uint64_t *higher)
 /* RMI_VERSION. x1: requested revision. */
 RMI(VERSION, .in = 1, .out = 2)
 {
-    bool offered = rmm_negotiate(in->x[1], &out->x[1], &out->x[2]);
+    bool offered = rmm_negotiate(rmm->dialect->rmi_versions, in->x[1], &out->x[1], &out->x[2]);
 
     REQUIRE(offered, RMI_ERROR_INPUT, "req_version");
     return RMI_SUCCESS;
@@ -237,12 +245,18 @@ void rmm_call_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *name, 
     }
 }
 
-/* Whether a failure was written in command @prefix@name: "rmi_X" itself or a part "rmi_X__Y". */
-static bool failure_is_of(const RmmFailure *f, const char *prefix, const char *name)
-{
-    size_t n = strlen(prefix), m = strlen(name);
+typedef struct Listing {
+    const char *prefix, *file; /* of the functions that check; NULL: none has labels */
+    RmmFunction f;
+} Listing;
 
-    return strncmp(f->where, prefix, n) == 0 && strncmp(f->where + n, name, m) == 0 &&
+/* Whether a failure was written in command @l: "rmi_X" itself or a part "rmi_X__Y". */
+static bool failure_is_of(const RmmFailure *f, const Listing *l)
+{
+    const char *prefix = l->prefix, *name = l->f.name;
+    size_t      n = strlen(prefix), m = strlen(name);
+
+    return strcmp(f->file, l->file) == 0 && strncmp(f->where, prefix, n) == 0 && strncmp(f->where + n, name, m) == 0 &&
            (f->where[n + m] == '\0' || strncmp(f->where + n + m, "__", 2) == 0);
 }
 
@@ -255,12 +269,12 @@ static gint compare_failures(gconstpointer a, gconstpointer b)
 }
 
 /* The labels of a command in the order of the source, which is that of the checks (parts come first). */
-static GPtrArray *failures_of(const char *prefix, const char *name)
+static GPtrArray *failures_of(const Listing *l)
 {
     GPtrArray *list = g_ptr_array_new();
 
     for (const RmmFailure *const *f = __start_bailey_rmm_failures; f < __stop_bailey_rmm_failures; f++) {
-        if (prefix != NULL && failure_is_of(*f, prefix, name)) {
+        if (l->prefix != NULL && failure_is_of(*f, l)) {
             g_ptr_array_add(list, (gpointer)*f);
         }
     }
@@ -271,16 +285,11 @@ static GPtrArray *failures_of(const char *prefix, const char *name)
     return list;
 }
 
-typedef struct Listing {
-    uint32_t    fid;
-    const char *iface, *prefix, *name; /* prefix: of the functions that check; NULL: none has labels */
-} Listing;
-
 /* What their functions check has no labels: PSCI's error codes are names enough. */
 static void list_functions(GArray *rows, const char *iface, const SmcFunction *(*function)(size_t n))
 {
     for (size_t i = 0; function(i) != NULL; i++) {
-        Listing row = { function(i)->fid, iface, NULL, function(i)->name };
+        Listing row = { .f = { iface, function(i)->name, function(i)->fid, .dialects = IN_ALL } };
         g_array_append_val(rows, row);
     }
 }
@@ -288,33 +297,36 @@ static void list_functions(GArray *rows, const char *iface, const SmcFunction *(
 static gint compare_listings(gconstpointer a, gconstpointer b)
 {
     const Listing *x = a, *y = b;
-    int            by_iface = strcmp(x->iface, y->iface);
+    int            by_iface = strcmp(x->f.iface, y->f.iface);
 
-    return by_iface != 0 ? by_iface : x->fid < y->fid ? -1 : x->fid > y->fid;
+    return by_iface != 0 ? by_iface : x->f.fid != y->f.fid ? (x->f.fid < y->f.fid ? -1 : 1)
+                                                           : (int)x->f.dialects - (int)y->f.dialects;
 }
 
-void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
-                                const char *const *failures, size_t n_failures),
-                     void *opaque)
+void rmm_conformance(void (*fn)(void *opaque, const RmmFunction *f), void *opaque)
 {
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(Listing));
 
     for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
-        Listing row = { SMC64_STD((*c)->fid), "RMI", "rmi_", (*c)->name };
+        Listing row = { "rmi_", (*c)->file,
+                        { "RMI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }
     for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
-        Listing row = { SMC64_STD((*c)->fid), "RSI", "rsi_", (*c)->name };
+        Listing row = { "rsi_", (*c)->file,
+                        { "RSI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }
     list_functions(rows, "PSCI", realm_psci_function);
     list_functions(rows, "SMC", monitor_function);
     g_array_sort(rows, compare_listings);
     for (guint i = 0; i < rows->len; i++) {
-        const Listing *row = &g_array_index(rows, Listing, i);
-        GPtrArray     *list = failures_of(row->prefix, row->name);
+        Listing   *row = &g_array_index(rows, Listing, i);
+        GPtrArray *list = failures_of(row);
 
-        fn(opaque, row->iface, row->fid, row->name, (const char *const *)list->pdata, list->len);
+        row->f.failures = (const char *const *)list->pdata;
+        row->f.n_failures = list->len;
+        fn(opaque, &row->f);
         g_ptr_array_free(list, TRUE);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * The firmware model: the EL3 monitor and the Realm Management Monitor, at their call boundary. An exception to EL3
  * or to R-EL2 lands here; guest memory is read and written through the same owner checks as anyone's. RMM
- * specification (Arm DEN0137) 1.0 and the device assignment commands of 1.1-alp17; PSCI (DEN0022); SMCCC (DEN0028).
+ * specification (Arm DEN0137) in the dialects of dialect.h; PSCI (DEN0022); SMCCC (DEN0028).
  *
  * State: what hardware reads (RTTs, the SMMU's Realm stream table) is architected and lives in guest memory. What
  * it does not read (RD, REC, PDEV, VDEV) has a layout of our own in the granules the host donated.
@@ -16,6 +16,7 @@
 #include "cpu/a64/a64.h"
 #include "entropy.h"
 #include "memory.h"
+#include "rmm/dialect.h"
 
 typedef struct Rmm     Rmm;
 typedef struct Monitor Monitor;
@@ -50,9 +51,10 @@ typedef struct RmmPlatform {
 /**
  * rmm_new - an RMM for a machine.
  * @carveout, @carveout_size: RAM that belongs to the RMM (Realm space): stream tables, command queue
+ * @dialect: what it speaks
  */
 Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, uint64_t carveout_size,
-             const RmmPlatform *platform, uint64_t seed);
+             const RmmPlatform *platform, RmmDialectId dialect, uint64_t seed);
 void rmm_free(Rmm *r);
 
 /**
@@ -104,10 +106,16 @@ const char *rmm_attest_root_pem(void);
 /* The certificate of the platform's attestation key. */
 const char *rmm_attest_platform_pem(void);
 
-/* Conformance rows for docs/conformance.md: interface ("RMI", "RSI"; "PSCI" of a Realm, "SMC" of the Normal world),
- * function number, name, and the labels of the failure conditions that are checked, in their order. */
-void rmm_conformance(void (*fn)(void *opaque, const char *iface, uint32_t fid, const char *name,
-                                const char *const *failures, size_t n_failures),
-                     void *opaque);
+/* One function that is served, as docs/conformance.md shows it. */
+typedef struct RmmFunction {
+    const char *iface, *name; /* "RMI", "RSI"; "PSCI" of a Realm, "SMC" of the Normal world */
+    uint32_t    fid;
+    unsigned    dialects;     /* IN_* bits; never 0 */
+    const char *const *failures; /* labels of the failure conditions that are checked, in their order */
+    size_t      n_failures;
+} RmmFunction;
+
+/* Every function of every dialect; one number may be several of them. */
+void rmm_conformance(void (*fn)(void *opaque, const RmmFunction *f), void *opaque);
 
 #endif

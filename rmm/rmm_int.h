@@ -236,7 +236,8 @@ typedef struct RecExit {
     uint64_t ripas_base, ripas_top;
     uint8_t  ripas;
     uint16_t imm;
-    uint64_t vdev_id_1, vdev_id_2, dev_mem_base, dev_mem_top, dev_mem_pa;
+    uint64_t vdev_id, vdev, dev_mem_base, dev_mem_top, dev_mem_pa;
+    uint8_t  vdev_action;
 } RecExit;
 
 /* One physical CPU, as the RMM and the monitor see it. */
@@ -287,7 +288,9 @@ typedef struct RmiCommand {
     const char *name;
     uint32_t    fid;
     uint8_t     in, out;  /* registers from x1 on */
+    uint8_t     dialects; /* IN_* bits of those that have it; 0: all */
     bool        needs_da; /* not there without device assignment */
+    const char *file;     /* where it is: one name may be two commands, of two dialects in two files */
     uint64_t  (*handler)(Rmm *rmm, const RmiIn *in, RmiOut *out);
 } RmiCommand;
 
@@ -296,7 +299,8 @@ typedef struct RmiCommand {
 #define RMI(ident, ...)                                                                                \
     static uint64_t rmi_##ident(Rmm *rmm, const RmiIn *in, RmiOut *out);                               \
     static const RmiCommand rmi_##ident##_command = { .name = #ident, .fid = RMI_FID_##ident,          \
-                                                      .handler = rmi_##ident, __VA_ARGS__ };           \
+                                                      .file = __FILE__, .handler = rmi_##ident,        \
+                                                      __VA_ARGS__ };                                   \
     static const RmiCommand *const rmi_##ident##_ptr                                                   \
         __attribute__((used, section("bailey_rmi"))) = &rmi_##ident##_command;                         \
     static uint64_t rmi_##ident(Rmm *rmm, const RmiIn *in, RmiOut *out)
@@ -321,14 +325,17 @@ typedef struct RsiCommand {
     const char *name;
     uint32_t    fid;
     uint8_t     in, out;
+    uint8_t     dialects; /* as RmiCommand's */
     bool        needs_da; /* RSI_ERROR_STATE in a Realm without the flag; unknown without the feature */
+    const char *file;
     uint64_t  (*handler)(Rmm *rmm, RsiCall *call);
 } RsiCommand;
 
 #define RSI(ident, ...)                                                                                \
     static uint64_t rsi_##ident(Rmm *rmm, RsiCall *call);                                              \
     static const RsiCommand rsi_##ident##_command = { .name = #ident, .fid = RSI_FID_##ident,          \
-                                                      .handler = rsi_##ident, __VA_ARGS__ };           \
+                                                      .file = __FILE__, .handler = rsi_##ident,        \
+                                                      __VA_ARGS__ };                                   \
     static const RsiCommand *const rsi_##ident##_ptr                                                   \
         __attribute__((used, section("bailey_rsi"))) = &rsi_##ident##_command;                         \
     static uint64_t rsi_##ident(Rmm *rmm, RsiCall *call)
@@ -336,7 +343,7 @@ typedef struct RsiCommand {
 /* One failure condition. They register themselves where they are checked; @where is the function, "rmi_NAME",
  * "rsi_NAME", or "rmi_NAME__PART" for a part of one. */
 typedef struct RmmFailure {
-    const char *where, *label;
+    const char *where, *label, *file;
     unsigned    line;
 } RmmFailure;
 
@@ -346,7 +353,7 @@ uint64_t rmm_fail(Rmm *rmm, const RmmFailure *f, uint64_t status, uint64_t index
  * not hold the command ends with @status and nothing has changed. */
 #define REQUIRE_AT(cond, status, index, text)                                                          \
     do {                                                                                               \
-        static const RmmFailure failure_ = { __func__, text, __LINE__ };                               \
+        static const RmmFailure failure_ = { __func__, text, __FILE__, __LINE__ };                     \
         static const RmmFailure *const failure_ptr_                                                    \
             __attribute__((used, section("bailey_rmm_failures"))) = &failure_;                         \
         if (!(cond)) {                                                                                 \
@@ -383,6 +390,7 @@ struct Rmm {
     Memory     *memory;
     Owners     *owners;
     RmmPlatform platform;
+    const RmmDialect *dialect;
     uint64_t    carveout, carveout_size;
     Entropy     entropy;
     RmmCpu     *cpu;                      /* [n_cpus] */
@@ -419,8 +427,9 @@ struct Rmm {
 bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0);
 bool rmi_is_fid(uint32_t fid);
 
-/* Version negotiation of RMI and RSI: DEN0137 "Interface versioning". False: not offered. */
-bool rmm_negotiate(uint64_t requested, uint64_t *lower, uint64_t *higher);
+/* Version negotiation of RMI and RSI: DEN0137 "Interface versioning". @offered: ascending, 0 ends. False: not one of
+ * them. */
+bool rmm_negotiate(const uint64_t *offered, uint64_t requested, uint64_t *lower, uint64_t *higher);
 
 /* Feature register 0. */
 uint64_t rmm_feature0(const Rmm *rmm);

@@ -117,7 +117,8 @@ void realm_smc(Rmm *rmm, RmmCpu *c)
 /* RSI_VERSION. x1: requested revision. */
 RSI(VERSION, .in = 1, .out = 2)
 {
-    bool offered = rmm_negotiate(call->x[1], &call->out[1], &call->out[2]);
+    static const uint64_t versions[] = { RMI_ABI_VERSION(1, 0), RMI_ABI_VERSION(1, 1), 0 };
+    bool                  offered = rmm_negotiate(versions, call->x[1], &call->out[1], &call->out[2]);
 
     REQUIRE(offered, RSI_ERROR_INPUT, "req_version");
     return RSI_SUCCESS;

@@ -32,12 +32,12 @@ static uint64_t ask_host(RsiCall *call, uint32_t fid, RecDevice request)
     *rec_device(call->rec) = request;
     call->rec->pending = REC_VDEV_REQUEST;
     call->cpu->exit.reason = RMI_EXIT_VDEV_REQUEST;
-    call->cpu->exit.vdev_id_1 = request.id;
+    call->cpu->exit.vdev_id = request.id;
     return RSI_TO_HOST;
 }
 
 /* RSI_VDEV_GET_INFO. x1: VDEV, x2: IPA of RsiVdevInfo. */
-RSI(VDEV_GET_INFO, .in = 2, .out = 0, .needs_da = true)
+RSI(VDEV_GET_INFO, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     uint8_t *bytes;
 
@@ -49,7 +49,7 @@ RSI(VDEV_GET_INFO, .in = 2, .out = 0, .needs_da = true)
 
 /* RSI_VDEV_VALIDATE_MAPPING. x1: VDEV, x2: base, x3: top, x4: PA, x5: flags (hints), x6 to x8: lock,
  * measurement and report nonce. Out (at a later enter): how far, accepted or not. */
-RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .needs_da = true)
+RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .dialects = IN_ALP17, .needs_da = true)
 {
     uint64_t base = call->x[2], top = call->x[3], pa = call->x[4];
 
@@ -68,7 +68,7 @@ RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .needs_da = true)
 
 /* RSI_VDEV_DMA_ENABLE. x1: VDEV, x2: flags, x3: plane for DMA without ATS, x4 to x6: lock, measurement and
  * report nonce. There are no flags and no planes but the first. */
-RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .needs_da = true)
+RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE(call->x[2] == 0, RSI_ERROR_INPUT, "flags_valid");
     REQUIRE(call->x[3] == 0, RSI_ERROR_INPUT, "plane_bound");
@@ -78,7 +78,7 @@ RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .needs_da = true)
 }
 
 /* RSI_VDEV_DMA_DISABLE. x1: VDEV. */
-RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .needs_da = true)
+RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     return ask_host(call, RSI_FID_VDEV_DMA_DISABLE, (RecDevice){ 0 });
 }
@@ -86,7 +86,7 @@ RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .needs_da = true)
 /* ---- the host names the VDEV ---- */
 
 /* RMI_VDEV_COMPLETE. x1: REC, x2: VDEV. */
-RMI(VDEV_COMPLETE, .in = 2, .out = 0, .needs_da = true)
+RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
     REQUIRE_GRANULE(in->x[2], GRANULE_VDEV, "vdev");
@@ -186,7 +186,7 @@ static RecResume finish_validate(const Finish *f)
     }
     f->rec->pending = REC_VDEV_MAP;
     e->reason = RMI_EXIT_VDEV_MAP;
-    e->vdev_id_1 = q->id;
+    e->vdev_id = q->id;
     e->dev_mem_base = q->base;
     e->dev_mem_top = q->top;
     e->dev_mem_pa = q->pa;

@@ -106,7 +106,7 @@ static void conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev)
 /* ---- creation ---- */
 
 /* RMI_VDEV_AUX_COUNT. x1: flags of the PDEV, x2: flags of the VDEV. Out: number of auxiliary granules. */
-RMI(VDEV_AUX_COUNT, .in = 2, .out = 1, .needs_da = true)
+RMI(VDEV_AUX_COUNT, .in = 2, .out = 1, .dialects = IN_DA, .needs_da = true)
 {
     REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "flags_supp");
     out->x[1] = VDEV_N_AUX;
@@ -159,7 +159,7 @@ static void leave_tables(Rmm *rmm, Realm *realm, Pdev *pdev, uint64_t pa)
 }
 
 /* RMI_VDEV_CREATE. x1: RD, x2: PDEV, x3: granule of the VDEV, x4: NS page of RmiVdevParams. */
-RMI(VDEV_CREATE, .in = 4, .out = 0, .needs_da = true)
+RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
     uint64_t pa = in->x[3];
     uint8_t  params[RMM_GRANULE_SIZE];
@@ -196,7 +196,7 @@ RMI(VDEV_CREATE, .in = 4, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_GET_STATE. x1: VDEV. Out: RmiVdevState. */
-RMI(VDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
+RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
     out->x[1] = vdev_at(rmm, in->x[1])->state;
@@ -215,7 +215,7 @@ RMI(VDEV_GET_STATE, .in = 1, .out = 1, .needs_da = true)
     REQUIRE(vdev->pdev == in->x[2], RMI_ERROR_DEVICE, "vdev_pdev")
 
 /* RMI_VDEV_COMMUNICATE. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiDevCommData. */
-RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .needs_da = true)
+RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     DevEnter enter;
 
@@ -238,7 +238,7 @@ RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_LOCK. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_LOCK, .in = 3, .out = 0, .needs_da = true)
+RMI(VDEV_LOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_INPUT);
     REQUIRE(vdev->state == RMI_VDEV_UNLOCKED, RMI_ERROR_DEVICE, "vdev_state");
@@ -249,7 +249,7 @@ RMI(VDEV_LOCK, .in = 3, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_START. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_START, .in = 3, .out = 0, .needs_da = true)
+RMI(VDEV_START, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_INPUT);
     REQUIRE(vdev->state == RMI_VDEV_LOCKED, RMI_ERROR_DEVICE, "vdev_state");
@@ -260,7 +260,7 @@ RMI(VDEV_START, .in = 3, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_GET_INTERFACE_REPORT. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .needs_da = true)
+RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_INPUT);
     REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED, RMI_ERROR_DEVICE,
@@ -283,7 +283,7 @@ static bool asks_something(const uint8_t indices[32])
 
 /* RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 255 of the
  * indices asks for all in one message, as index 0xff does in SPDM; otherwise each is asked for by itself. */
-RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .needs_da = true)
+RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     uint8_t params[RMI_MEASURE_NONCE + 32];
 
@@ -307,7 +307,7 @@ RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .needs_da = true)
 
 /* RMI_VDEV_UNLOCK. x1: RD, x2: PDEV, x3: VDEV. DMA ends here, not when the device has answered, and so does
  * what the Realm was told of this lock. */
-RMI(VDEV_UNLOCK, .in = 3, .out = 0, .needs_da = true)
+RMI(VDEV_UNLOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_DEVICE);
     REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED ||
@@ -323,7 +323,7 @@ RMI(VDEV_UNLOCK, .in = 3, .out = 0, .needs_da = true)
 }
 
 /* RMI_VDEV_ABORT. x1: VDEV. */
-RMI(VDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
+RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
     Vdev *vdev = vdev_at(rmm, in->x[1]);
@@ -344,7 +344,7 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .needs_da = true)
 /* ---- the end ---- */
 
 /* RMI_VDEV_DESTROY. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_DESTROY, .in = 3, .out = 0, .needs_da = true)
+RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
     REQUIRE_VDEV(RMI_ERROR_INPUT);
     REQUIRE(vdev->state == RMI_VDEV_NEW || vdev->state == RMI_VDEV_UNLOCKED || vdev->state == RMI_VDEV_ERROR,

@@ -181,6 +181,7 @@ static void machine_help(void)
            "  board=virt|fvp     virt (default): the memory map of QEMU's virt board\n"
            "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
+           "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
            "  host-fault=NAME    the built-in host misbehaves: map-private, bar-write, substitute-key\n");
 }
 
@@ -219,9 +220,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
         } else if (strcmp(key, "host-fault") == 0) {
             replace(&o->host_fault, v);
         } else if (strcmp(key, "rmm") == 0) {
-            if (strcmp(v, "1.1-alp17") != 0) {
-                return fail(error, "-M: rmm=%s is not offered; use rmm=1.1-alp17", v);
-            }
+            replace(&o->rmm, v);
         } else if (strcmp(key, "type") != 0) {
             return fail(error, "-M: the cca machine has no key '%s'; '-M help' lists them", key);
         }
@@ -704,8 +703,8 @@ static Options *options_new(void)
 
 void options_free(Options *o)
 {
-    char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->cpu_model, o->kernel, o->initrd,
-                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on,   o->result, o->trace_file };
+    char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
+                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on, o->result,  o->trace_file };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);

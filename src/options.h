@@ -27,6 +27,7 @@ typedef struct Options {
     char       *board;          /* -M cca,board=: "virt", "fvp" */
     char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
     char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */
+    char       *rmm;            /* -M cca,rmm=NAME; see rmm/dialect.h; NULL: the default */
     char       *cpu_model;      /* "max" */
     unsigned    smp;
     uint64_t    ram_size;       /* bytes; the guest's */

@@ -117,6 +117,7 @@ static bool has_word(const char *text, const char *word)
 typedef struct Row {
     const char *number, *name;
     bool implemented;
+    unsigned dialects, documents; /* IN_*: that have it here, that have it by their document; 0: not of a dialect */
     const char *needs;           /* a word that a test of this interface has; NULL: none */
     char *words[MAX_WORDS];      /* any of them names the item; up to the first NULL */
     const char *const *failures; /* labels of failure conditions, in order of their checks */
@@ -199,9 +200,22 @@ static void print_testers(const Row *row)
     }
 }
 
+/* One cell for each dialect: empty where its document does not have the item. */
+static void print_dialects(const Row *row)
+{
+    for (unsigned i = 0; i < RMM_N_DIALECTS; i++) {
+        printf("%s | ", row->dialects >> i & 1 ? "yes" : row->documents >> i & 1 ? "no" : "");
+    }
+}
+
 static void print_row(const Row *row, bool with_failures)
 {
-    printf("| %s | %s | %s | ", row->name, row->number, row->implemented ? "yes" : "no");
+    printf("| %s | %s | ", row->name, row->number);
+    if (row->dialects != 0 || row->documents != 0) {
+        print_dialects(row);
+    } else {
+        printf("%s | ", row->implemented ? "yes" : "no");
+    }
     if (with_failures) {
         print_failures(row);
         printf(" | ");
@@ -210,11 +224,18 @@ static void print_row(const Row *row, bool with_failures)
     printf(" |\n");
 }
 
-static void print_head(const char *title, const char *text, bool with_failures)
+static void print_head(const char *title, const char *text, bool by_dialect, bool with_failures)
 {
-    printf("\n## %s\n\n%s\n\n", title, text);
-    printf("| item | number | implemented |%s tested by |\n|---|---|---|%s---|\n",
-           with_failures ? " failure conditions |" : "", with_failures ? "---|" : "");
+    printf("\n## %s\n\n%s\n\n| item | number |", title, text);
+    for (unsigned i = 0; by_dialect && i < RMM_N_DIALECTS; i++) {
+        printf(" %s |", rmm_dialects[i].document);
+    }
+    printf("%s%s tested by |\n|---|---|", by_dialect ? "" : " implemented |",
+           with_failures ? " failure conditions |" : "");
+    for (unsigned i = 0; i < (by_dialect ? (unsigned)RMM_N_DIALECTS : 1); i++) {
+        printf("---|");
+    }
+    printf("%s---|\n", with_failures ? "---|" : "");
 }
 
 static void free_words(Row *row)
@@ -229,10 +250,11 @@ static void free_words(Row *row)
 typedef struct Named {
     uint32_t fid;
     const char *name;
+    unsigned documents; /* IN_*: whose document has it; 0: all */
 } Named;
 
 /* The commands of an interface by its specification: those that no table has are shown as not implemented.
- * DEN0137 1.0 and 1.1-alp17; numbers are the low part of the function ID. */
+ * Numbers are the low part of the function ID. */
 static const Named rmi_commands[] = {
     {0x150, "VERSION"},
     {0x151, "GRANULE_DELEGATE"},
@@ -240,7 +262,7 @@ static const Named rmi_commands[] = {
     {0x153, "DATA_CREATE"},
     {0x154, "DATA_CREATE_UNKNOWN"},
     {0x155, "DATA_DESTROY"},
-    {0x156, "PDEV_AUX_COUNT"},
+    {0x156, "PDEV_AUX_COUNT", IN_DA},
     {0x157, "REALM_ACTIVATE"},
     {0x158, "REALM_CREATE"},
     {0x159, "REALM_DESTROY"},
@@ -250,57 +272,68 @@ static const Named rmi_commands[] = {
     {0x15d, "RTT_CREATE"},
     {0x15e, "RTT_DESTROY"},
     {0x15f, "RTT_MAP_UNPROTECTED"},
-    {0x160, "VDEV_AUX_COUNT"},
+    {0x160, "VDEV_AUX_COUNT", IN_DA},
     {0x161, "RTT_READ_ENTRY"},
     {0x162, "RTT_UNMAP_UNPROTECTED"},
-    {0x163, "VDEV_VALIDATE_MAPPING"},
+    {0x163, "VDEV_VALIDATE_MAPPING", IN_ALP17},
+    {0x163, "RTT_DEV_MEM_VALIDATE", IN_ALP12},
     {0x164, "PSCI_COMPLETE"},
     {0x165, "FEATURES"},
     {0x166, "RTT_FOLD"},
     {0x167, "REC_AUX_COUNT"},
     {0x168, "RTT_INIT_RIPAS"},
     {0x169, "RTT_SET_RIPAS"},
-    {0x16a, "VSMMU_CREATE"},
-    {0x16b, "VSMMU_DESTROY"},
-    {0x16c, "VSMMU_MAP"},
-    {0x16d, "VSMMU_UNMAP"},
-    {0x16f, "PSMMU_IRQ_NOTIFY"},
-    {0x172, "VDEV_MAP"},
-    {0x173, "VDEV_UNMAP"},
-    {0x174, "PDEV_ABORT"},
-    {0x175, "PDEV_COMMUNICATE"},
-    {0x176, "PDEV_CREATE"},
-    {0x177, "PDEV_DESTROY"},
-    {0x178, "PDEV_GET_STATE"},
-    {0x179, "PDEV_IDE_RESET"},
-    {0x17a, "PDEV_IDE_KEY_REFRESH"},
-    {0x17b, "PDEV_SET_PUBKEY"},
-    {0x17c, "PDEV_STOP"},
-    {0x17d, "RTT_AUX_CREATE"},
-    {0x17e, "RTT_AUX_DESTROY"},
-    {0x17f, "RTT_AUX_FOLD"},
-    {0x180, "RTT_AUX_MAP_PROTECTED"},
-    {0x181, "RTT_AUX_MAP_UNPROTECTED"},
-    {0x183, "RTT_AUX_UNMAP_PROTECTED"},
-    {0x184, "RTT_AUX_UNMAP_UNPROTECTED"},
-    {0x185, "VDEV_ABORT"},
-    {0x186, "VDEV_COMMUNICATE"},
-    {0x187, "VDEV_CREATE"},
-    {0x188, "VDEV_DESTROY"},
-    {0x189, "VDEV_GET_STATE"},
-    {0x18a, "VDEV_UNLOCK"},
-    {0x18b, "RTT_SET_S2AP"},
-    {0x18c, "MEC_SET_SHARED"},
-    {0x18d, "MEC_SET_PRIVATE"},
-    {0x18e, "VDEV_COMPLETE"},
-    {0x1d0, "VDEV_GET_INTERFACE_REPORT"},
-    {0x1d1, "VDEV_GET_MEASUREMENTS"},
-    {0x1d2, "VDEV_LOCK"},
-    {0x1d3, "VDEV_START"},
-    {0x1d7, "PSMMU_ACTIVATE"},
-    {0x1d8, "PSMMU_DEACTIVATE"},
-    {0x1db, "PSMMU_ST_L2_CREATE"},
-    {0x1dc, "PSMMU_ST_L2_DESTROY"},
+    {0x16a, "VSMMU_CREATE", IN_DA},
+    {0x16b, "VSMMU_DESTROY", IN_DA},
+    {0x16c, "VSMMU_MAP", IN_DA},
+    {0x16d, "VSMMU_UNMAP", IN_DA},
+    {0x16e, "PSMMU_MSI_CONFIG", IN_ALP12},
+    {0x16f, "PSMMU_IRQ_NOTIFY", IN_DA},
+    {0x172, "VDEV_MAP", IN_ALP17},
+    {0x172, "DEV_MEM_MAP", IN_ALP12},
+    {0x173, "VDEV_UNMAP", IN_ALP17},
+    {0x173, "DEV_MEM_UNMAP", IN_ALP12},
+    {0x174, "PDEV_ABORT", IN_DA},
+    {0x175, "PDEV_COMMUNICATE", IN_DA},
+    {0x176, "PDEV_CREATE", IN_DA},
+    {0x177, "PDEV_DESTROY", IN_DA},
+    {0x178, "PDEV_GET_STATE", IN_DA},
+    {0x179, "PDEV_IDE_RESET", IN_DA},
+    {0x17a, "PDEV_IDE_KEY_REFRESH", IN_ALP17},
+    {0x17a, "PDEV_NOTIFY", IN_ALP12},
+    {0x17b, "PDEV_SET_PUBKEY", IN_DA},
+    {0x17c, "PDEV_STOP", IN_DA},
+    {0x17d, "RTT_AUX_CREATE", IN_DA},
+    {0x17e, "RTT_AUX_DESTROY", IN_DA},
+    {0x17f, "RTT_AUX_FOLD", IN_DA},
+    {0x180, "RTT_AUX_MAP_PROTECTED", IN_DA},
+    {0x181, "RTT_AUX_MAP_UNPROTECTED", IN_DA},
+    {0x183, "RTT_AUX_UNMAP_PROTECTED", IN_DA},
+    {0x184, "RTT_AUX_UNMAP_UNPROTECTED", IN_DA},
+    {0x185, "VDEV_ABORT", IN_ALP12},
+    {0x185, "VDEV_ABORT", IN_ALP17},
+    {0x186, "VDEV_COMMUNICATE", IN_ALP12},
+    {0x186, "VDEV_COMMUNICATE", IN_ALP17},
+    {0x187, "VDEV_CREATE", IN_DA},
+    {0x188, "VDEV_DESTROY", IN_ALP12},
+    {0x188, "VDEV_DESTROY", IN_ALP17},
+    {0x189, "VDEV_GET_STATE", IN_ALP12},
+    {0x189, "VDEV_GET_STATE", IN_ALP17},
+    {0x18a, "VDEV_UNLOCK", IN_ALP17},
+    {0x18a, "VDEV_STOP", IN_ALP12},
+    {0x18b, "RTT_SET_S2AP", IN_DA},
+    {0x18c, "MEC_SET_SHARED", IN_DA},
+    {0x18d, "MEC_SET_PRIVATE", IN_DA},
+    {0x18e, "VDEV_COMPLETE", IN_ALP12},
+    {0x18e, "VDEV_COMPLETE", IN_ALP17},
+    {0x1d0, "VDEV_GET_INTERFACE_REPORT", IN_ALP17},
+    {0x1d1, "VDEV_GET_MEASUREMENTS", IN_ALP17},
+    {0x1d2, "VDEV_LOCK", IN_ALP17},
+    {0x1d3, "VDEV_START", IN_ALP17},
+    {0x1d7, "PSMMU_ACTIVATE", IN_ALP17},
+    {0x1d8, "PSMMU_DEACTIVATE", IN_ALP17},
+    {0x1db, "PSMMU_ST_L2_CREATE", IN_ALP17},
+    {0x1dc, "PSMMU_ST_L2_DESTROY", IN_ALP17},
 };
 
 static const Named rsi_commands[] = {
@@ -314,16 +347,28 @@ static const Named rsi_commands[] = {
     {0x197, "IPA_STATE_SET"},
     {0x198, "IPA_STATE_GET"},
     {0x199, "HOST_CALL"},
-    {0x19a, "VSMMU_GET_INFO"},
-    {0x19b, "VSMMU_ACTIVATE"},
-    {0x19c, "VDEV_DMA_ENABLE"},
-    {0x19d, "VDEV_GET_INFO"},
-    {0x19f, "VDEV_VALIDATE_MAPPING"},
-    {0x1a0, "MEM_GET_PERM_VALUE"},
-    {0x1a1, "MEM_SET_PERM_INDEX"},
-    {0x1a2, "MEM_SET_PERM_VALUE"},
-    {0x1a3, "PLANE_ENTER"},
-    {0x1a4, "VDEV_DMA_DISABLE"},
+    {0x19a, "VSMMU_GET_INFO", IN_ALP17},
+    {0x19b, "VSMMU_ACTIVATE", IN_ALP17},
+    {0x19c, "VDEV_DMA_ENABLE", IN_ALP17},
+    {0x19c, "RDEV_GET_INSTANCE_ID", IN_ALP12},
+    {0x19d, "VDEV_GET_INFO", IN_ALP17},
+    {0x19f, "VDEV_VALIDATE_MAPPING", IN_ALP17},
+    {0x1a0, "MEM_GET_PERM_VALUE", IN_DA},
+    {0x1a1, "MEM_SET_PERM_INDEX", IN_DA},
+    {0x1a2, "MEM_SET_PERM_VALUE", IN_DA},
+    {0x1a3, "PLANE_ENTER", IN_DA},
+    {0x1a4, "VDEV_DMA_DISABLE", IN_ALP17},
+    {0x1a4, "RDEV_CONTINUE", IN_ALP12},
+    {0x1a5, "RDEV_GET_INFO", IN_ALP12},
+    {0x1a6, "RDEV_GET_INTERFACE_REPORT", IN_ALP12},
+    {0x1a7, "RDEV_GET_MEASUREMENTS", IN_ALP12},
+    {0x1a8, "RDEV_GET_STATE", IN_ALP12},
+    {0x1a9, "RDEV_LOCK", IN_ALP12},
+    {0x1aa, "RDEV_START", IN_ALP12},
+    {0x1ab, "RDEV_STOP", IN_ALP12},
+    {0x1ac, "RDEV_VALIDATE_MAPPING", IN_ALP12},
+    {0x1ae, "PLANE_SYSREG_READ", IN_DA},
+    {0x1af, "PLANE_SYSREG_WRITE", IN_DA},
 };
 
 /* DEN0022, "Function IDs", without those of the 64-bit form. */
@@ -382,7 +427,7 @@ typedef struct Calls {
     const char *iface; /* as rmm_conformance() names it; NULL: RHI */
     const char *title, *text, *needs;
     const char *words[3]; /* how tests call an item: %s is its name */
-    bool failures, short_numbers;
+    bool failures, short_numbers, by_dialect;
     struct {
         const Named *rows;
         size_t n;
@@ -394,12 +439,13 @@ typedef struct Calls {
 static const Calls calls[] = {
     {"RMI",
      "Realm Management Interface",
-     "Arm DEN0137, RMM specification 1.0, with the device assignment commands of 1.1-alp17.\n"
-     "Numbers are the low part of the SMC64 function ID. A command that is not implemented is\n"
-     "answered as an unknown function. Failure conditions are in the order of their checks, but\n"
+     "Arm DEN0137, RMM specification, in the dialects of -M cca,rmm=. Numbers are the low part of the SMC64\n"
+     "function ID. A dialect's cell is empty where its document does not have the command, and says no where we\n"
+     "do not; either is answered as an unknown function. Failure conditions are in the order of their checks, but\n"
      "that those in a part of a command (its parameter structure) stand first.",
      "RMI_FID_",
      {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
+     true,
      true,
      true,
      {ALL(rmi_commands)}},
@@ -410,6 +456,7 @@ static const Calls calls[] = {
      {"RSI_FID_%s", "RSI_CALL(%s)", "RSI_%s"},
      true,
      true,
+     true,
      {ALL(rsi_commands)}},
     {"PSCI",
      "PSCI in a Realm",
@@ -418,12 +465,14 @@ static const Calls calls[] = {
      {"%s"},
      false,
      false,
+     false,
      {ALL(psci_functions)}},
     {"SMC",
      "SMCCC and PSCI of the Normal world",
      "Arm DEN0028, DEN0022: what the monitor answers at EL1 and EL2, besides forwarding RMI from EL2.",
      "monitor_start(",
      {"%s"},
+     false,
      false,
      false,
      {ALL(smccc_functions), ALL(psci_functions)}},
@@ -435,6 +484,7 @@ static const Calls calls[] = {
      {"RHI_FID_%s"},
      false,
      false,
+     false,
      {ALL(rhi_functions)}},
 };
 
@@ -442,6 +492,7 @@ typedef struct CallRow {
     uint32_t fid;
     const char *name;
     bool implemented;
+    unsigned dialects, documents;
     GPtrArray *failures;
 } CallRow;
 
@@ -451,51 +502,56 @@ typedef struct Listing {
     GArray *rows; /* of CallRow */
 } Listing;
 
-static void add_row(Listing *l, uint32_t fid, const char *name, bool implemented)
+static void add_row(Listing *l, uint32_t fid, const char *name, bool implemented, unsigned dialects, unsigned documents)
 {
-    CallRow row = {l->calls->short_numbers ? fid & 0xffff : fid, name, implemented, g_ptr_array_new()};
+    CallRow row = {l->calls->short_numbers ? fid & 0xffff : fid, name, implemented, dialects, documents,
+                   g_ptr_array_new()};
 
     g_array_append_val(l->rows, row);
 }
 
-static void note_command(void *opaque, const char *iface, uint32_t fid, const char *name,
-                         const char *const *failures, size_t n_failures)
+static void note_command(void *opaque, const RmmFunction *f)
 {
     Listing *l = opaque;
 
-    if (strcmp(iface, l->calls->iface) == 0) {
-        add_row(l, fid, name, true);
-        for (size_t i = 0; i < n_failures; i++) {
-            g_ptr_array_add(g_array_index(l->rows, CallRow, l->rows->len - 1).failures, (gpointer)failures[i]);
+    if (strcmp(f->iface, l->calls->iface) == 0) {
+        add_row(l, f->fid, f->name, true, l->calls->by_dialect ? f->dialects : 0, 0);
+        for (size_t i = 0; i < f->n_failures; i++) {
+            g_ptr_array_add(g_array_index(l->rows, CallRow, l->rows->len - 1).failures, (gpointer)f->failures[i]);
         }
     }
 }
 
-static void note_function(void *opaque, uint32_t fid, const char *name) { add_row(opaque, fid, name, true); }
+static void note_function(void *opaque, uint32_t fid, const char *name) { add_row(opaque, fid, name, true, 0, 0); }
 
-/* What the specification has and the table has not. One number is one name, or one of the two is wrong. */
+/* What the specification has and the table has not. In one dialect one number is one name, or one of the two is
+ * wrong. */
 static void add_missing(Listing *l, const Named *item)
 {
-    for (guint i = 0; i < l->rows->len; i++) {
-        const CallRow *row = &g_array_index(l->rows, CallRow, i);
+    unsigned documents = l->calls->by_dialect ? item->documents != 0 ? item->documents : (unsigned)IN_ALL : 0;
 
-        if (row->fid == item->fid) {
+    for (guint i = 0; i < l->rows->len; i++) {
+        CallRow *row = &g_array_index(l->rows, CallRow, i);
+
+        if (row->fid == item->fid && (documents == 0 || (row->dialects & documents))) {
             if (strcmp(row->name, item->name) != 0) {
                 fprintf(stderr, "conformance: 0x%x is '%s' in the code and '%s' by the specification\n", row->fid,
                         row->name, item->name);
                 exit(1);
             }
+            row->documents |= documents;
             return;
         }
     }
-    add_row(l, item->fid, item->name, false);
+    add_row(l, item->fid, item->name, false, 0, documents);
 }
 
 static gint by_number(gconstpointer a, gconstpointer b)
 {
-    uint32_t x = ((const CallRow *)a)->fid, y = ((const CallRow *)b)->fid;
+    const CallRow *x = a, *y = b;
+    unsigned dx = x->dialects | x->documents, dy = y->dialects | y->documents;
 
-    return x < y ? -1 : x > y;
+    return x->fid != y->fid ? (x->fid < y->fid ? -1 : 1) : (dx > dy) - (dx < dy);
 }
 
 static void print_call(const Calls *c, const CallRow *call)
@@ -504,6 +560,8 @@ static void print_call(const Calls *c, const CallRow *call)
     Row row = {.number = number,
                .name = call->name,
                .implemented = call->implemented,
+               .dialects = call->dialects,
+               .documents = call->documents,
                .needs = c->needs,
                .failures = (const char *const *)call->failures->pdata,
                .n_failures = call->failures->len};
@@ -534,7 +592,7 @@ static void print_calls(const Calls *c)
         }
     }
     g_array_sort(l.rows, by_number);
-    print_head(c->title, c->text, c->failures);
+    print_head(c->title, c->text, c->by_dialect, c->failures);
     for (guint i = 0; i < l.rows->len; i++) {
         CallRow *row = &g_array_index(l.rows, CallRow, i);
 
@@ -595,7 +653,7 @@ static void print_messages(const char *protocol, const char *title, const char *
 {
     SpdmConformance item;
 
-    print_head(title, text, false);
+    print_head(title, text, false, false);
     for (size_t n = 0; spdm_conformance(n, &item); n++) {
         if (strcmp(item.protocol, protocol) == 0) {
             print_message(&item);
@@ -622,7 +680,7 @@ static void print_doe(void)
     print_head("PCIe DOE",
                "PCI Express Base Specification 6.0, \"Data Object Exchange (DOE)\": data objects of the PCI-SIG\n"
                "(number: type) and registers (number: offset in the extended capability), as tdisp-nic has them.",
-               false);
+               false, false);
     doe_conformance(tdisp_nic_protocols, TDISP_NIC_N_PROTOCOLS, print_doe_item, NULL);
 }
 
@@ -704,7 +762,7 @@ static void print_page(void)
     print_head("SMMUv3",
                "Arm IHI 0070: registers (number: offset from page 0; R_ and ROOT_ have pages of their own), commands\n"
                "(opcode) and events (event number) that are there. The rest is not advertised.",
-               false);
+               false, false);
     smmu_conformance(print_smmu_item, NULL);
     print_cpu();
 }

@@ -57,6 +57,7 @@ struct Cca {
     Gic           *gic;
     Smmu          *smmu;
     PciHost       *pci;
+    RmmDialectId   dialect;
     Rmm           *rmm;
     Monitor       *monitor;
     Host          *host;
@@ -500,7 +501,8 @@ static void add_firmware(Cca *c)
         .dev_size = { c->board->pci_mmio.size, c->board->pci_high.size },
     };
 
-    c->rmm = rmm_new(c->memory, c->cpus, c->n_cpus, c->rmm_memory, CCA_RMM_SIZE, &platform, c->options->seed);
+    c->rmm = rmm_new(c->memory, c->cpus, c->n_cpus, c->rmm_memory, CCA_RMM_SIZE, &platform, c->dialect,
+                     c->options->seed);
     c->monitor = monitor_new(c->rmm, c->memory, c->cpus, c->n_cpus);
     monitor_on_event(c->monitor, on_monitor_event, c);
 }
@@ -734,7 +736,9 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
     c->drives = g_ptr_array_new();
     c->unnamed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     unsigned faults;
-    bool     ok = (host_faults_parse(o->host_fault, &faults, error) || option_fail(bad_option)) &&
+    bool     ok = ((host_faults_parse(o->host_fault, &faults, error) &&
+                rmm_dialect_parse(o->rmm, &c->dialect, error)) ||
+               option_fail(bad_option)) &&
               add_memory(c, error);
     if (ok) {
         add_cpus(c);

@@ -9,6 +9,8 @@
 
 /* ---- the machine ---- */
 
+RmmDialectId rig_dialect = RMM_1_1_ALP17;
+
 static void connect_timers(Rig *rig, unsigned i)
 {
     static const struct { A64Timer timer; unsigned ppi; } lines[] = {
@@ -45,7 +47,7 @@ Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), v
     if (plug != NULL) {
         plug(rig, &platform, opaque);
     }
-    rig->rmm = rmm_new(rig->memory, rig->cpu, RIG_CPUS, RIG_CARVEOUT, 0x100000, &platform, RIG_SEED);
+    rig->rmm = rmm_new(rig->memory, rig->cpu, RIG_CPUS, RIG_CARVEOUT, 0x100000, &platform, rig_dialect, RIG_SEED);
     rig->monitor = monitor_new(rig->rmm, rig->memory, rig->cpu, RIG_CPUS);
     for (unsigned i = 0; i < RIG_CPUS; i++) {
         monitor_set_builtin_host(rig->monitor, rig->cpu[i]);

@@ -28,6 +28,9 @@ typedef struct Rig {
     bool       da;  /* Realms of world_*() may have devices */
 } Rig;
 
+/* What the RMM of the next rig speaks; the default of -M at first. */
+extern RmmDialectId rig_dialect;
+
 Rig *rig_new(void);
 /* rig_new_with - with more hardware: @plug adds it before the RMM starts, and says what the RMM is told of it. */
 Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), void *opaque);

@@ -269,12 +269,11 @@ static bool has_row(uint32_t fid, const char *name)
     return strcmp(name, "CPU_SUSPEND") == 0 && fid == 0x84000001;
 }
 
-static void check_listed(void *opaque, const char *iface, uint32_t fid, const char *name, const char *const *failures,
-                         size_t n_failures)
+static void check_listed(void *opaque, const RmmFunction *f)
 {
-    if (strcmp(iface, "SMC") == 0) {
-        if (!has_row(fid, name)) {
-            fail_msg("%s is listed, and no row here calls it", name);
+    if (strcmp(f->iface, "SMC") == 0) {
+        if (!has_row(f->fid, f->name)) {
+            fail_msg("%s is listed, and no row here calls it", f->name);
         }
         ++*(unsigned *)opaque;
     }

@@ -819,16 +819,15 @@ static bool row_exists(const char *iface, uint32_t fid, const char *label)
     return !rsi && granule_row_exists(fid, label);
 }
 
-static void check_listed(void *opaque, const char *iface, uint32_t fid, const char *name,
-                         const char *const *failures, size_t n_failures)
+static void check_listed(void *opaque, const RmmFunction *f)
 {
-    if (strncmp(name, "PDEV_", 5) != 0 && strncmp(name, "VDEV_", 5) != 0) {
+    if (!(f->dialects & IN_ALP17) || (strncmp(f->name, "PDEV_", 5) != 0 && strncmp(f->name, "VDEV_", 5) != 0)) {
         return;
     }
-    *(unsigned *)opaque += strcmp(iface, "RMI") == 0;
-    for (size_t i = 0; i < n_failures; i++) {
-        if (!row_exists(iface, fid, failures[i])) {
-            fail_msg("no row breaks %s_%s by %s", iface, name, failures[i]);
+    *(unsigned *)opaque += strcmp(f->iface, "RMI") == 0;
+    for (size_t i = 0; i < f->n_failures; i++) {
+        if (!row_exists(f->iface, f->fid, f->failures[i])) {
+            fail_msg("no row breaks %s_%s by %s", f->iface, f->name, f->failures[i]);
         }
     }
 }
