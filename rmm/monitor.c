@@ -23,10 +23,15 @@ enum {
 
 /* SCR_EL3 below EL3: Non-secure, AArch64, HVC, and no trap of pointer authentication. Interrupts, aborts and
  * granule protection faults do not come here. DDI 0487, "SCR_EL3". */
+#define SCR_HCE BIT(8)
 #define SCR_BELOW                                                                                      \
-    (BIT(0) /* NS */ | BIT(8) /* HCE */ | BIT(10) /* RW */ | BIT(16) /* APK */ | BIT(17) /* API */)
+    (BIT(0) /* NS */ | SCR_HCE | BIT(10) /* RW */ | BIT(16) /* APK */ | BIT(17) /* API */)
 #define SCTLR_EL2_RES1   0x30c50830ull
+#define SCTLR_EL1_RES1   0x30d00800ull
 #define SPSR_EL2H_MASKED (0x3c0u | 9u)
+#define SPSR_EL1H_MASKED (0x3c0u | 5u)
+#define HCR_EL1_AARCH64  BIT(31)                /* RW */
+#define CNTHCTL_EL1_ALL  3ull                   /* EL1PCTEN, EL1PCEN */
 #define MPIDR_AFFINITY   0xff00ffffffull
 
 struct Monitor {
@@ -34,13 +39,15 @@ struct Monitor {
     Memory   *memory;
     A64Cpu  **cpus;
     unsigned  n_cpus;
+    bool      without_el2; /* the Normal world starts at EL1 */
     void    (*event)(void *opaque, MonitorEvent ev);
     void     *event_opaque;
 };
 
 /* ---- PSCI for the Normal world ---- */
 
-static void enter_normal_world(A64Cpu *cpu, uint64_t pc, uint64_t x0)
+/* At EL2, or at EL1 as firmware does that leaves EL2 unused: nothing traps there. */
+static void enter_normal_world(const Monitor *m, A64Cpu *cpu, uint64_t pc, uint64_t x0)
 {
     a64_reset(cpu);
     if (cpu->gic != NULL) {
@@ -48,9 +55,15 @@ static void enter_normal_world(A64Cpu *cpu, uint64_t pc, uint64_t x0)
     }
     cpu->el3.scr = SCR_BELOW;
     cpu->el2.sctlr = SCTLR_EL2_RES1;
+    if (m->without_el2) {
+        cpu->el3.scr &= ~SCR_HCE;
+        cpu->el2.hcr = HCR_EL1_AARCH64;
+        cpu->el2.cnthctl = CNTHCTL_EL1_ALL;
+        cpu->el1.sctlr = SCTLR_EL1_RES1;
+    }
     cpu->x[0] = x0;
     cpu->off = false;
-    a64_enter(cpu, PAS_NONSECURE, pc, SPSR_EL2H_MASKED);
+    a64_enter(cpu, PAS_NONSECURE, pc, m->without_el2 ? SPSR_EL1H_MASKED : SPSR_EL2H_MASKED);
 }
 
 static A64Cpu *cpu_of_affinity(const Monitor *m, uint64_t mpidr)
@@ -91,7 +104,7 @@ static int64_t cpu_on(Monitor *m, A64Cpu *cpu, const uint64_t *x)
     if (!target->off) {
         return PSCI_ALREADY_ON;
     }
-    enter_normal_world(target, x[2], x[3]);
+    enter_normal_world(m, target, x[2], x[3]);
     cpu_attend(&target->cpu);
     return PSCI_SUCCESS;
 }
@@ -294,11 +307,13 @@ void monitor_on_event(Monitor *m, void (*fn)(void *opaque, MonitorEvent ev), voi
     m->event_opaque = opaque;
 }
 
-void monitor_start(Monitor *m, A64Cpu *cpu, uint64_t pc, uint64_t x0) { enter_normal_world(cpu, pc, x0); }
+void monitor_without_el2(Monitor *m) { m->without_el2 = true; }
+
+void monitor_start(Monitor *m, A64Cpu *cpu, uint64_t pc, uint64_t x0) { enter_normal_world(m, cpu, pc, x0); }
 
 void monitor_set_builtin_host(Monitor *m, A64Cpu *cpu)
 {
-    enter_normal_world(cpu, 0, 0);
+    enter_normal_world(m, cpu, 0, 0);
     rmm_cpu(m->rmm, cpu)->builtin = true;
     cpu->cpu.party = true;
 }

@@ -77,6 +77,9 @@ bool monitor_host_smc(Monitor *m, A64Cpu *cpu);
  * resuming code. */
 void monitor_set_builtin_host(Monitor *m, A64Cpu *cpu);
 
+/* monitor_without_el2 - the Normal world starts at EL1 from now on: monitor_start() and CPU_ON. */
+void monitor_without_el2(Monitor *m);
+
 /**
  * monitor_start - let a CPU run Non-secure code at EL2 from @pc with x0 = @x0: how the board starts CPU 0 with
  * boot=host. Everything is masked, MMU and caches are off.

@@ -202,3 +202,131 @@ void loader_free(BootLayout *l)
     }
     memset(l, 0, sizeof(*l));
 }
+
+/* ---- images for any address: ELF files and raw bytes ---- */
+
+/* System V ABI, "ELF Header", "Program Header", 64-bit little-endian; "ELF for the Arm 64-bit Architecture". */
+enum {
+    ELF_HEADER_SIZE = 64,
+    ELF_PHENTSIZE = 56,
+    ELF_CLASS_64 = 2,
+    ELF_DATA_LE = 1,
+    ELF_EXEC = 2,
+    ELF_DYN = 3,
+    ELF_AARCH64 = 183,
+    ELF_PT_LOAD = 1,
+};
+
+static bool is_elf(const uint8_t *p, gsize len)
+{
+    return len >= 4 && memcmp(p, "\x7f" "ELF", 4) == 0;
+}
+
+static bool damaged(const char *name, const char *what, GError **error)
+{
+    g_set_error(error, BAILEY_ERROR, 1, "cannot load the ELF file '%s': %s", name, what);
+    return false;
+}
+
+static bool elf_header_ok(const uint8_t *p, gsize len, const char *name, GError **error)
+{
+    if (len < ELF_HEADER_SIZE) {
+        return damaged(name, "it is cut off; copy the file again", error);
+    }
+    if (p[4] != ELF_CLASS_64 || p[5] != ELF_DATA_LE || le16_get(p + 18) != ELF_AARCH64) {
+        return damaged(name, "it is not for little-endian AArch64; build it for that", error);
+    }
+    if (le16_get(p + 16) != ELF_EXEC && le16_get(p + 16) != ELF_DYN) {
+        return damaged(name, "it is not linked; give an executable", error);
+    }
+    if (le16_get(p + 54) != ELF_PHENTSIZE) {
+        return damaged(name, "its header is damaged; copy the file again", error);
+    }
+    return true;
+}
+
+static bool add_segment(LoadImage *im, LoadSegment s, const char *name, GError **error)
+{
+    if (s.addr + s.size < s.addr) {
+        return damaged(name, "a segment lies across the end of the address space; link it elsewhere", error);
+    }
+    if (im->n == LOADER_MAX_SEGMENTS) {
+        return damaged(name, "it has too many segments; link it with fewer than 17", error);
+    }
+    im->segment[im->n++] = s;
+    return true;
+}
+
+static bool take_elf(LoadImage *im, const uint8_t *p, gsize len, const char *name, GError **error)
+{
+    if (!elf_header_ok(p, len, name, error)) {
+        return false;
+    }
+    uint64_t at = le64_get(p + 32);
+    unsigned n = le16_get(p + 56);
+
+    im->entry = le64_get(p + 24);
+    for (; n != 0; n--, at += ELF_PHENTSIZE) {
+        if (at > len || len - at < ELF_PHENTSIZE) {
+            return damaged(name, "its program headers are cut off; copy the file again", error);
+        }
+        uint64_t off = le64_get(p + at + 8), paddr = le64_get(p + at + 24);
+        uint64_t file_size = le64_get(p + at + 32), mem_size = le64_get(p + at + 40);
+
+        if (le32_get(p + at) != ELF_PT_LOAD || mem_size == 0) {
+            continue;
+        }
+        if (off > len || file_size > len - off || file_size > mem_size) {
+            return damaged(name, "a segment is cut off; copy the file again", error);
+        }
+        if (!add_segment(im, (LoadSegment){ paddr, mem_size, p + off, file_size }, name, error)) {
+            return false;
+        }
+    }
+    return im->n != 0 || damaged(name, "it has nothing to load", error);
+}
+
+bool loader_image(LoadImage *im, GBytes *file, uint64_t addr, bool raw, const char *name, GError **error)
+{
+    gsize          len;
+    const uint8_t *p = g_bytes_get_data(file, &len);
+    bool           ok;
+
+    *im = (LoadImage){ .file = g_bytes_ref(file), .entry = addr };
+    ok = is_elf(p, len) && !raw ? take_elf(im, p, len, name, error)
+                                : add_segment(im, (LoadSegment){ addr, len, p, len }, name, error);
+    if (!ok) {
+        loader_image_free(im);
+    }
+    return ok;
+}
+
+void loader_image_free(LoadImage *im)
+{
+    g_clear_pointer(&im->file, g_bytes_unref);
+    im->n = 0;
+}
+
+GBytes *loader_image_flat(const LoadImage *im, uint64_t max, uint64_t *addr)
+{
+    uint64_t first = UINT64_MAX, end = 0;
+
+    for (unsigned i = 0; i < im->n; i++) {
+        first = MIN(first, im->segment[i].addr);
+        end = MAX(end, im->segment[i].addr + im->segment[i].size);
+    }
+    if (end <= first || end - first > max) {
+        return NULL;
+    }
+    uint8_t *bytes = g_malloc0(end - first);
+    for (unsigned i = 0; i < im->n; i++) {
+        const LoadSegment *s = &im->segment[i];
+
+        if (s->len != 0) {
+            memcpy(bytes + (s->addr - first), s->data, s->len);
+        }
+        memset(bytes + (s->addr - first) + s->len, 0, s->size - s->len);
+    }
+    *addr = first;
+    return g_bytes_new_take(bytes, end - first);
+}

@@ -24,6 +24,23 @@ typedef struct BootLayout {
     uint64_t  end;      /* first free address */
 } BootLayout;
 
+/* A part of an image: bytes for an address, zeroes after them up to its size. */
+typedef struct LoadSegment {
+    uint64_t       addr, size;
+    const uint8_t *data;
+    uint64_t       len; /* at most size */
+} LoadSegment;
+
+enum { LOADER_MAX_SEGMENTS = 16 };
+
+/* An image of any kind: what goes where, and its first instruction. */
+typedef struct LoadImage {
+    GBytes     *file; /* what the segments point into */
+    LoadSegment segment[LOADER_MAX_SEGMENTS];
+    unsigned    n;
+    uint64_t    entry;
+} LoadImage;
+
 /* loader_read_file - a whole file, with a sentence naming @option and the path when it cannot be. */
 GBytes *loader_read_file(const char *path, const char *option, GError **error);
 
@@ -40,5 +57,18 @@ bool loader_place(BootLayout *l, GBytes *kernel, GBytes *initrd, uint64_t ram_ba
                   GError **error);
 bool loader_place_dtb(BootLayout *l, GBytes *dtb, uint64_t ram_base, uint64_t ram_size, GError **error);
 void loader_free(BootLayout *l);
+
+/**
+ * loader_image - take an image apart.
+ * @file: an AArch64 ELF executable, whose program headers say where it goes; anything else is raw bytes for @addr
+ * @raw:  an ELF file is raw bytes, too
+ * @name: of the file, for messages
+ * Takes its own reference. False with a sentence: a damaged ELF file, or one for another machine.
+ */
+bool loader_image(LoadImage *im, GBytes *file, uint64_t addr, bool raw, const char *name, GError **error);
+void loader_image_free(LoadImage *im);
+
+/* loader_image_flat - the image's memory in one piece from its lowest address @addr on, or NULL: more than @max. */
+GBytes *loader_image_flat(const LoadImage *im, uint64_t max, uint64_t *addr);
 
 #endif

@@ -88,12 +88,12 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
 }
 
 /* From power on to power off or reset: a machine made anew from the options. */
-static int power_on(const Options *o, int64_t deadline_us)
+static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
 {
     bool     bad_option = false;
     GError  *error = NULL;
     Machine *m = machine_new(o, &error);
-    Cca     *board = m != NULL ? cca_new(m, o, &bad_option, &error) : NULL;
+    Cca     *board = m != NULL ? cca_new(m, o, lasting, &bad_option, &error) : NULL;
     int      status;
 
     if (board == NULL) {
@@ -104,6 +104,7 @@ static int power_on(const Options *o, int64_t deadline_us)
         status = 0; /* cca_new() wrote it */
     } else {
         status = run(m, board, o, deadline_us);
+        cca_lasting_end(lasting, m);
     }
     if (board != NULL) {
         cca_free(board);
@@ -120,12 +121,20 @@ static int power_on(const Options *o, int64_t deadline_us)
 /* The machine, and each that follows it when the guest resets it. */
 static int run_all(const Options *o)
 {
-    int64_t deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
-    int     status;
+    int64_t    deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
+    CcaLasting lasting;
+    GError    *error = NULL;
+    int        status = EXIT_BAD_INPUT;
 
-    do {
-        status = power_on(o, deadline_us);
-    } while (status == EXIT_RESTART);
+    if (!cca_lasting_init(&lasting, o, &error)) {
+        log_error("%s", error->message);
+        g_error_free(error);
+    } else {
+        do {
+            status = power_on(o, &lasting, deadline_us);
+        } while (status == EXIT_RESTART);
+    }
+    cca_lasting_free(&lasting);
     return status;
 }
 

@@ -178,11 +178,27 @@ static void machine_help(void)
            "Keys of cca:\n"
            "  boot=realm|host    realm (default): the built-in host starts the kernel inside a Realm\n"
            "                     host: the kernel is the Normal-world host at EL2\n"
+           "  entry=ns-el2|ns-el1|realm\n"
+           "                     where payloads of -device loader start; implies boot=host, host, realm\n"
            "  board=virt|fvp     virt (default): the memory map of QEMU's virt board\n"
            "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
            "  host-fault=NAME    the built-in host misbehaves: map-private, bar-write, substitute-key\n");
+}
+
+static bool set_entry(Options *o, const char *value, GError **error)
+{
+    static const char *const names[] = { "ns-el2", "ns-el1", "realm" };
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            o->entry = (EntryMode)i;
+            o->boot = o->entry == ENTRY_REALM ? BOOT_REALM : BOOT_HOST;
+            return true;
+        }
+    }
+    return fail(error, "-M: there is no entry=%s; use entry=ns-el2, entry=ns-el1 or entry=realm", value);
 }
 
 static bool set_machine(Options *o, const char *value, GError **error)
@@ -202,6 +218,10 @@ static bool set_machine(Options *o, const char *value, GError **error)
     if (strcmp(o->machine, "cca") != 0) {
         return fail(error, "-M: there is no machine '%s'; '-M help' lists them (cca)", o->machine);
     }
+    if (option_list_get(l, "boot") != NULL && option_list_get(l, "entry") != NULL) {
+        return fail(error, "-M: boot= and entry= in one; entry= says it for payloads of -device loader, "
+                           "leave boot= out");
+    }
     for (guint i = 0; i < l->keys->len; i++) {
         const char *key = l->keys->pdata[i], *v = l->values->pdata[i];
 
@@ -210,6 +230,10 @@ static bool set_machine(Options *o, const char *value, GError **error)
                 return fail(error, "-M: there is no boot=%s; use boot=realm or boot=host", v);
             }
             o->boot = strcmp(v, "host") == 0 ? BOOT_HOST : BOOT_REALM;
+        } else if (strcmp(key, "entry") == 0) {
+            if (!set_entry(o, v, error)) {
+                return false;
+            }
         } else if (strcmp(key, "board") == 0) {
             if (strcmp(v, "virt") != 0 && strcmp(v, "fvp") != 0) {
                 return fail(error, "-M: there is no board=%s; use board=virt or board=fvp", v);
@@ -313,8 +337,9 @@ static bool set_device(Options *o, const char *value, GError **error)
     if (strcmp(l->driver, "help") == 0) {
         printf("Devices (-device NAME[,key=value...]; -device NAME,help lists a device's keys):\n");
         device_class_foreach(print_device, "pci");
+        device_class_foreach(print_device, "loader");
         o->help_only = true;
-    } else if (cls == NULL || strcmp(cls->bus, "pci") != 0) {
+    } else if (cls == NULL || strcmp(cls->bus, "sysbus") == 0) {
         fail(error, "-device: there is no device '%s'; '-device help' lists them", l->driver);
         option_list_free(l);
         return false;
@@ -538,8 +563,8 @@ static const Option option_table[] = {
     { "initrd", "FILE", "initial RAM disk", set_initrd },
     { "append", "TEXT", "kernel command line", set_append },
     { "dtb", "FILE", "device tree to pass instead of the machine's own", set_dtb },
-    { "device", "NAME[,key=value]", "add a PCI device; -device help lists them, -device NAME,help their keys",
-      set_device },
+    { "device", "NAME[,key=value]",
+      "add a PCI device, or load a payload; -device help lists them, -device NAME,help their keys", set_device },
     { "netdev", "user|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
     { "drive", "file=FILE,id=ID[,snapshot=on]", "a raw disk image for a device's drive=", set_drive },
     { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, socket, null", set_chardev },
@@ -724,6 +749,19 @@ bool options_open_trace(const Options *o, GError **error)
            fail(error, "-D: cannot write the trace file '%s': %s; name another", o->trace_file, g_strerror(errno));
 }
 
+/* A payload says where CPU 0 begins. */
+static bool has_start(const Options *o)
+{
+    for (guint i = 0; i < o->devices->len; i++) {
+        const OptionList *l = o->devices->pdata[i];
+
+        if (strcmp(l->driver, "loader") == 0 && option_list_get(l, "cpu-num") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Options *options_parse(int argc, char **argv, GError **error)
 {
     Options *o = options_new();
@@ -744,7 +782,7 @@ Options *options_parse(int argc, char **argv, GError **error)
         ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
     }
     bool prints_only = o->help_only || o->print_attest_root || (o->dumpdtb != NULL && o->boot == BOOT_HOST);
-    if (ok && !prints_only && o->kernel == NULL) {
+    if (ok && !prints_only && o->kernel == NULL && !has_start(o)) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
     }
     if (!ok) {

@@ -20,10 +20,14 @@ typedef struct OptionList {
 
 typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode;
 
+/* Where payloads of -device loader start: at NS-EL2 or NS-EL1 with BOOT_HOST, in a Realm with BOOT_REALM. */
+typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
+
 typedef struct Options {
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
     BootMode    boot;
+    EntryMode   entry;          /* -M cca,entry= */
     char       *board;          /* -M cca,board=: "virt", "fvp" */
     char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
     char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */

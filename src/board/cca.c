@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "blockdev.h"
+#include "board/payload.h"
 #include "bytes.h"
 #include "chardev.h"
 #include "host/host.h"
@@ -47,6 +48,7 @@ struct Cca {
     Machine       *machine;
     const Options *options;
     const CcaBoard *board;
+    const CcaLasting *lasting;
     Memory        *memory;
     Clock         *clock;
     unsigned       n_cpus;
@@ -63,7 +65,9 @@ struct Cca {
     Host          *host;
     Device        *sysbus[16];
     unsigned       n_sysbus;
+    Pflash        *flash[CCA_MAX_FLASH];
     Chardev       *serial[CCA_MAX_UARTS];
+    GPtrArray     *payloads;    /* of Payload, in the order of -device loader */
     GPtrArray     *drives;      /* of Blockdev, in the order of -drive */
     GHashTable    *unnamed;     /* class name: how many devices of it without id= */
     Watch          watch;
@@ -323,6 +327,9 @@ static bool add_serials(Cca *c, GError **error)
     return true;
 }
 
+/* The date at power on of this life of the machine: a reset does not set clocks back. */
+static int64_t date_s(const Cca *c) { return c->options->rtc_base_s + c->lasting->on_ns / 1000000000; }
+
 static void add_small_devices(Cca *c)
 {
     for (unsigned i = 0; i < n_uarts(c); i++) {
@@ -334,7 +341,7 @@ static void add_small_devices(Cca *c)
                       c->options->boot == BOOT_HOST ? c->serial[i] : NULL);
     }
     Device *rtc = add_sysbus(c, "pl031", "rtc", c->board->rtc.base);
-    pl031_connect(rtc, spi_line(c, c->board->rtc.spi), c->options->rtc_base_s);
+    pl031_connect(rtc, spi_line(c, c->board->rtc.spi), date_s(c));
 }
 
 /* ---- what only some boards have ---- */
@@ -353,6 +360,21 @@ static bool cpu_exists(void *opaque, uint32_t mpidr, bool *is_on)
         }
     }
     return false;
+}
+
+static bool add_flash(Cca *c, GError **error)
+{
+    const CcaBoard *b = c->board;
+    bool            ok = true;
+
+    for (unsigned i = 0; ok && i < CCA_MAX_FLASH && b->flash[i].size != 0; i++) {
+        PflashConfig cfg = { .name = i == 0 ? "flash0" : "flash1", .memory = c->memory, .base = b->flash[i].base,
+                             .block_size = b->flash_block, .cells = c->lasting->flash[i] };
+
+        c->flash[i] = pflash_new(&cfg, error);
+        ok = c->flash[i] != NULL;
+    }
+    return ok;
 }
 
 static void add_watchdogs(Cca *c)
@@ -610,7 +632,9 @@ static bool add_devices(Cca *c, GError **error)
         }
     }
     for (guint i = 0; i < c->options->devices->len; i++) {
-        if (!add_device(c, c->options->devices->pdata[i], error)) {
+        const OptionList *l = c->options->devices->pdata[i];
+
+        if (!payload_is(l) && !add_device(c, l, error)) {
             g_prefix_error(error, "-device: ");
             return false;
         }
@@ -618,7 +642,7 @@ static bool add_devices(Cca *c, GError **error)
     return true;
 }
 
-/* ---- boot=host: a kernel at NS-EL2 ---- */
+/* ---- payloads of -device loader ---- */
 
 static GBytes *host_tree(Cca *c, const BootLayout *l)
 {
@@ -635,6 +659,101 @@ static GBytes *host_tree(Cca *c, const BootLayout *l)
     memcpy(t.ram, c->ram, sizeof(t.ram));
     return cca_tree_build(&t);
 }
+
+static bool read_payloads(Cca *c, bool *bad_option, GError **error)
+{
+    for (guint i = 0; i < c->options->devices->len; i++) {
+        const OptionList *l = c->options->devices->pdata[i];
+        Payload          *p = payload_is(l) ? payload_new(l, c->n_cpus, bad_option, error) : NULL;
+
+        if (p != NULL) {
+            g_ptr_array_add(c->payloads, p);
+        } else if (payload_is(l)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Flash keeps over a reset what it has. */
+static bool flash_keeps(void *opaque, uint64_t addr)
+{
+    const Cca *c = opaque;
+    bool       in_flash = false;
+
+    for (unsigned i = 0; i < CCA_MAX_FLASH; i++) {
+        in_flash |= addr - c->board->flash[i].base < c->board->flash[i].size;
+    }
+    return in_flash && c->lasting->again;
+}
+
+static bool load_payloads(Cca *c, GError **error)
+{
+    for (guint i = 0; i < c->payloads->len; i++) {
+        if (!payload_load(c->payloads->pdata[i], c->memory, flash_keeps, c, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The machine's device tree at the board's place for it: its address, or 0 when a payload is there. */
+static uint64_t place_tree(Cca *c)
+{
+    BootLayout none = { 0 };
+    GBytes    *tree = host_tree(c, &none);
+    gsize      len;
+    const void *data = g_bytes_get_data(tree, &len);
+    uint64_t   addr = c->board->ram[0].base + c->board->tree;
+
+    for (guint i = 0; i < c->payloads->len; i++) {
+        if (payload_overlaps(c->payloads->pdata[i], addr, len)) {
+            addr = 0;
+        }
+    }
+    if (addr != 0 && !memory_load(c->memory, addr, data, len)) {
+        addr = 0; /* the machine has less memory than that */
+    }
+    g_bytes_unref(tree);
+    return addr;
+}
+
+/* What EL3 firmware leaves to a payload, and a kernel does itself: all interrupts are in Group 1, redistributors are
+ * awake. Arm IHI 0069, "GICD_IGROUPR<n>", "GICR_IGROUPR0", "GICR_WAKER". */
+static void give_interrupts(Cca *c)
+{
+    enum { GICD_IGROUPR = 0x80, GICR_WAKER = 0x14, GICR_IGROUPR0 = 0x10080 };
+    const MemAttrs attrs = { .pas = PAS_NONSECURE };
+
+    for (unsigned n = 1; n <= CCA_N_SPIS / 32; n++) {
+        gicv3_dist_ops.write(c->gic, GICD_IGROUPR + 4 * n, 4, attrs, ~0u);
+    }
+    for (unsigned i = 0; i < c->n_cpus; i++) {
+        gicv3_redist_ops.write(c->gic, i * CCA_GICR_STRIDE + GICR_IGROUPR0, 4, attrs, ~0u);
+        gicv3_redist_ops.write(c->gic, i * CCA_GICR_STRIDE + GICR_WAKER, 4, attrs, 0);
+    }
+}
+
+/* The CPUs that payloads name start; the others wait for CPU_ON. */
+static bool boot_payloads(Cca *c, GError **error)
+{
+    if (!load_payloads(c, error)) {
+        return false;
+    }
+    uint64_t tree = place_tree(c);
+
+    give_interrupts(c);
+    for (guint i = 0; i < c->payloads->len; i++) {
+        const Payload *p = c->payloads->pdata[i];
+
+        if (p->starts) {
+            monitor_start(c->monitor, c->cpus[p->cpu], p->image.entry, p->cpu == 0 ? tree : 0);
+        }
+    }
+    return true;
+}
+
+/* ---- boot=host: a kernel at NS-EL2 ---- */
 
 static bool load_pieces(Cca *c, const BootLayout *l, GError **error)
 {
@@ -669,6 +788,7 @@ static bool boot_kernel(Cca *c, GError **error)
         ok = dtb != NULL && loader_place_dtb(&l, dtb, c->ram[0].base, c->ram[0].size, error) &&
              load_pieces(c, &l, error);
     }
+    ok = ok && load_payloads(c, error);
     if (ok) {
         monitor_start(c->monitor, c->cpus[0], l.entry, l.dtb_addr);
     }
@@ -680,6 +800,11 @@ static bool boot_kernel(Cca *c, GError **error)
 }
 
 /* ---- boot=realm: the built-in host ---- */
+
+static const LoadImage *realm_payload(const Cca *c)
+{
+    return c->payloads->len != 0 ? &((const Payload *)c->payloads->pdata[0])->image : NULL;
+}
 
 static bool boot_builtin_host(Cca *c, GError **error)
 {
@@ -696,6 +821,8 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .ram_base = c->ram[0].base,
         .ram_size = c->ram[0].size,
         .serial = c->serial[0],
+        .date_s = date_s(c),
+        .payload = realm_payload(c),
         .guest_off = guest_off,
         .opaque = c,
     };
@@ -708,10 +835,52 @@ static bool boot_builtin_host(Cca *c, GError **error)
     return true;
 }
 
+/* Kernel or payload: one of them says where the guest begins. */
+static bool check_start(const Cca *c, GError **error)
+{
+    unsigned n_starts = c->options->kernel != NULL;
+
+    for (guint i = 0; i < c->payloads->len; i++) {
+        const Payload *p = c->payloads->pdata[i];
+
+        n_starts += p->starts && p->cpu == 0;
+    }
+    if (n_starts > 1) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "-kernel and -device loader,cpu-num=0, or two of them, say where CPU 0 begins; leave all but one "
+                    "out");
+    } else if (n_starts == 0) {
+        g_set_error(error, BAILEY_ERROR, 1, "no -device loader says where CPU 0 begins; give one cpu-num=0");
+    } else if (c->options->boot == BOOT_REALM && c->payloads->len > 1) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "-device loader: a Realm has one payload; link the parts into one ELF file, or use entry=ns-el2");
+    } else if (c->options->boot == BOOT_REALM && c->payloads->len == 1 && c->options->kernel != NULL) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "-kernel and -device loader in a Realm: it has one or the other; leave one out");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool boot(Cca *c, bool *bad_option, GError **error)
+{
+    if (!check_start(c, error)) {
+        return option_fail(bad_option);
+    }
+    if (c->options->entry == ENTRY_NS_EL1) {
+        monitor_without_el2(c->monitor);
+    }
+    return c->options->boot == BOOT_REALM ? boot_builtin_host(c, error)
+           : c->options->kernel != NULL   ? boot_kernel(c, error)
+                                          : boot_payloads(c, error);
+}
+
 static bool dump_tree(Cca *c, GError **error)
 {
     BootLayout  none = { 0 };
-    GBytes     *tree = c->options->boot == BOOT_REALM ? host_realm_tree(c->options, error) : host_tree(c, &none);
+    GBytes     *tree = c->options->boot == BOOT_REALM ? host_realm_tree(c->options, realm_payload(c), error)
+                                                      : host_tree(c, &none);
     gsize       len;
 
     if (tree == NULL) {
@@ -724,15 +893,43 @@ static bool dump_tree(Cca *c, GError **error)
     return ok;
 }
 
-Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
+bool cca_lasting_init(CcaLasting *l, const Options *o, GError **error)
+{
+    const CcaBoard *b = cca_board(o);
+    bool            ok = true;
+
+    *l = (CcaLasting){ 0 };
+    for (unsigned i = 0; ok && i < CCA_MAX_FLASH && b->flash[i].size != 0; i++) {
+        l->flash[i] = pflash_cells_new(b->flash[i].size, error);
+        ok = l->flash[i] != NULL;
+    }
+    return ok;
+}
+
+void cca_lasting_free(CcaLasting *l)
+{
+    for (unsigned i = 0; i < CCA_MAX_FLASH; i++) {
+        g_clear_pointer(&l->flash[i], pflash_cells_free);
+    }
+}
+
+void cca_lasting_end(CcaLasting *l, Machine *m)
+{
+    l->again = true;
+    l->on_ns += clock_now(machine_clock(m));
+}
+
+Cca *cca_new(Machine *m, const Options *o, const CcaLasting *lasting, bool *bad_option, GError **error)
 {
     Cca *c = g_new0(Cca, 1);
 
     c->machine = m;
     c->options = o;
     c->board = cca_board(o);
+    c->lasting = lasting;
     c->memory = machine_memory(m);
     c->clock = machine_clock(m);
+    c->payloads = g_ptr_array_new_with_free_func((GDestroyNotify)payload_free);
     c->drives = g_ptr_array_new();
     c->unnamed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     unsigned faults;
@@ -755,9 +952,8 @@ Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error)
         add_system_timers(c);
         add_motherboard(c);
         add_fw_cfg(c);
-        ok = o->dumpdtb != NULL ? dump_tree(c, error)
-             : o->boot == BOOT_HOST ? boot_kernel(c, error)
-                                    : boot_builtin_host(c, error);
+        ok = add_flash(c, error) && read_payloads(c, bad_option, error) &&
+             (o->dumpdtb != NULL ? dump_tree(c, error) : boot(c, bad_option, error));
     }
     if (ok && o->dumpdtb == NULL) {
         ok = add_devices(c, error) || option_fail(bad_option);
@@ -788,6 +984,10 @@ void cca_free(Cca *c)
     for (unsigned i = 0; i < CCA_MAX_UARTS; i++) {
         g_clear_pointer(&c->serial[i], chardev_free);
     }
+    for (unsigned i = 0; i < CCA_MAX_FLASH; i++) {
+        g_clear_pointer(&c->flash[i], pflash_free);
+    }
+    g_ptr_array_free(c->payloads, TRUE);
     g_ptr_array_free(c->drives, TRUE);
     g_hash_table_destroy(c->unnamed);
     g_free(c->watch.expect);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cpu/a64/a64.h"
+#include "hw/pflash.h"
 #include "iommu/smmuv3.h"
 #include "machine.h"
 #include "options.h"
@@ -113,11 +114,26 @@ GBytes *cca_tree_build(const CcaTree *t);
 
 typedef struct Cca Cca;
 
+/* What outlives a reset of the machine. */
+typedef struct CcaLasting {
+    PflashCells *flash[CCA_MAX_FLASH]; /* NULL: the board has none */
+    bool         again;                /* the machine was on before: flash has content of its own */
+    int64_t      on_ns;                /* how long it was on: clocks show later dates */
+} CcaLasting;
+
+/* cca_lasting_init - before the first power on. False with a sentence: the host has no memory for it. */
+bool cca_lasting_init(CcaLasting *l, const Options *o, GError **error);
+void cca_lasting_free(CcaLasting *l);
+
+/* cca_lasting_end - the machine went off, or is to start anew. */
+void cca_lasting_end(CcaLasting *l, Machine *m);
+
 /**
  * cca_new - build the machine from the options.
+ * @lasting: the owner keeps it longer than the machine
  * Returns NULL with a sentence (exit status EXIT_BAD_INPUT, or EXIT_BAD_OPTION when @bad_option is set).
  */
-Cca *cca_new(Machine *m, const Options *o, bool *bad_option, GError **error);
+Cca *cca_new(Machine *m, const Options *o, const CcaLasting *lasting, bool *bad_option, GError **error);
 void cca_free(Cca *c);
 
 A64Cpu **cca_cpus(Cca *c);

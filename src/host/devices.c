@@ -151,7 +151,7 @@ bool host_devices_init(Host *h, GError **error)
     h->uart = add_device(h, "pl011", h->cfg.board->uart[0].base);
     pl011_connect(h->uart, vspi(h, h->cfg.board->uart[0].spi), h->cfg.serial);
     h->rtc = add_device(h, "pl031", h->cfg.board->rtc.base);
-    pl031_connect(h->rtc, vspi(h, h->cfg.board->rtc.spi), h->cfg.options->rtc_base_s);
+    pl031_connect(h->rtc, vspi(h, h->cfg.board->rtc.spi), h->cfg.date_s);
     add_vpci(h);
     return device_realize(h->uart, error) && device_realize(h->rtc, error);
 }

@@ -10,45 +10,76 @@
 
 #define FIRST_VIRTUAL_SLOT 16
 
-bool host_realm_layout(const Options *o, BootLayout *l, GError **error)
+/* Kernel and initrd of the options. */
+static bool place_kernel(const Options *o, BootLayout *l, GError **error)
 {
-    const CcaBoard *board = cca_board(o);
-    GBytes         *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL, *dtb = NULL;
-    bool            ok = kernel != NULL;
+    uint64_t ram = cca_board(o)->ram[0].base;
+    GBytes  *kernel = loader_read_file(o->kernel, "-kernel", error), *initrd = NULL;
+    bool     ok = kernel != NULL;
 
     if (ok && o->initrd != NULL) {
         initrd = loader_read_file(o->initrd, "-initrd", error);
         ok = initrd != NULL;
     }
-    ok = ok && loader_place(l, kernel, initrd, board->ram[0].base, o->ram_size, error);
+    ok = ok && loader_place(l, kernel, initrd, ram, o->ram_size, error);
+    g_clear_pointer(&kernel, g_bytes_unref);
+    g_clear_pointer(&initrd, g_bytes_unref);
+    return ok;
+}
+
+/* A payload in the kernel's place, at its own addresses; the device tree goes behind it. */
+static bool place_payload(const Options *o, const LoadImage *im, BootLayout *l, GError **error)
+{
+    uint64_t ram = cca_board(o)->ram[0].base, addr = 0;
+    GBytes  *bytes = loader_image_flat(im, o->ram_size, &addr);
+
+    *l = (BootLayout){ .entry = im->entry };
+    if (bytes == NULL || addr < ram || addr % PAGE_SIZE != 0 || addr - ram > o->ram_size - g_bytes_get_size(bytes)) {
+        g_set_error(error, BAILEY_ERROR, 1,
+                    "-device loader: the payload is not inside the Realm's memory, 0x%" PRIx64 " to 0x%" PRIx64
+                    ", or does not start at a page; link or place it there, or raise -m",
+                    ram, ram + o->ram_size - 1);
+        g_clear_pointer(&bytes, g_bytes_unref);
+        return false;
+    }
+    l->piece[0] = (LoadPiece){ "payload", addr, bytes };
+    l->dtb_addr = align_up(addr + g_bytes_get_size(bytes), BLOCK_SIZE);
+    return true;
+}
+
+bool host_realm_layout(const Options *o, const LoadImage *payload, BootLayout *l, GError **error)
+{
+    const CcaBoard *board = cca_board(o);
+    GBytes         *dtb = NULL;
+    bool            ok = payload != NULL ? place_payload(o, payload, l, error) : place_kernel(o, l, error);
+
     if (ok && o->dtb != NULL) {
         dtb = loader_read_file(o->dtb, "-dtb", error);
         ok = dtb != NULL;
     } else if (ok) {
-        CcaTree t = {
-            .board = board,
-            .n_cpus = o->smp,
-            .ram = { { board->ram[0].base, o->ram_size } },
-            .bootargs = o->append,
-            .initrd_start = initrd != NULL ? l->piece[1].addr : 0,
-            .initrd_end = initrd != NULL ? l->piece[1].addr + g_bytes_get_size(initrd) : 0,
-            .realm = true,
-            .seed = o->seed + 1,
+        const LoadPiece *initrd = &l->piece[1];
+        CcaTree          t = {
+                     .board = board,
+                     .n_cpus = o->smp,
+                     .ram = { { board->ram[0].base, o->ram_size } },
+                     .bootargs = o->append,
+                     .initrd_start = initrd->bytes != NULL ? initrd->addr : 0,
+                     .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
+                     .realm = true,
+                     .seed = o->seed + 1,
         };
 
         dtb = cca_tree_build(&t);
     }
     ok = ok && loader_place_dtb(l, dtb, board->ram[0].base, o->ram_size, error);
-    g_clear_pointer(&kernel, g_bytes_unref);
-    g_clear_pointer(&initrd, g_bytes_unref);
     g_clear_pointer(&dtb, g_bytes_unref);
     return ok;
 }
 
-GBytes *host_realm_tree(const Options *o, GError **error)
+GBytes *host_realm_tree(const Options *o, const LoadImage *payload, GError **error)
 {
     BootLayout l = { 0 };
-    GBytes    *dtb = host_realm_layout(o, &l, error) ? g_bytes_ref(l.piece[2].bytes) : NULL;
+    GBytes    *dtb = host_realm_layout(o, payload, &l, error) ? g_bytes_ref(l.piece[2].bytes) : NULL;
 
     loader_free(&l);
     return dtb;
@@ -75,7 +106,7 @@ Host *host_new(const HostConfig *cfg, GError **error)
     h->n_recs = cfg->n_cpus;
     take_memory(h);
     if (!host_faults_parse(cfg->options->host_fault, &h->faults, error) ||
-        !host_realm_layout(cfg->options, &h->layout, error) || !host_devices_init(h, error)) {
+        !host_realm_layout(cfg->options, cfg->payload, &h->layout, error) || !host_devices_init(h, error)) {
         host_free(h);
         return NULL;
     }

@@ -34,6 +34,8 @@ typedef struct HostConfig {
     PciHost       *pci;        /* configuration requests only, as through ECAM */
     uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
     Chardev       *serial;     /* of the Realm's first PL011 */
+    int64_t        date_s;     /* what the Realm's clock shows at guest time 0, seconds since 1970 */
+    const LoadImage *payload;  /* the Realm's image instead of -kernel, or NULL */
     void         (*guest_off)(void *opaque, bool reset); /* the Realm powered itself off, or asked for a reset */
     void          *opaque;
 } HostConfig;
@@ -46,14 +48,15 @@ Host *host_new(const HostConfig *cfg, GError **error);
 void  host_free(Host *h);
 
 /**
- * host_realm_layout - where kernel, initrd and device tree of the Realm that these options describe go, as the host
- * loads them and the RIM covers them.
+ * host_realm_layout - where kernel (or payload), initrd and device tree of the Realm that these options describe go, as
+ * the host loads them and the RIM covers them.
+ * @payload: see HostConfig
  * Returns false with a sentence when an image is missing or damaged or does not fit. loader_free() in any case.
  */
-bool host_realm_layout(const Options *o, BootLayout *l, GError **error);
+bool host_realm_layout(const Options *o, const LoadImage *payload, BootLayout *l, GError **error);
 
 /* host_realm_tree - the device tree of that Realm, for -M dumpdtb=. */
-GBytes *host_realm_tree(const Options *o, GError **error);
+GBytes *host_realm_tree(const Options *o, const LoadImage *payload, GError **error);
 
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);

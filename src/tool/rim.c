@@ -32,7 +32,7 @@ static bool print_rim(const Options *o, GError **error)
                        .ram_base = cca_board(o)->ram[0].base, .ram_size = o->ram_size };
     BootLayout layout = { 0 };
     uint8_t    rim[64];
-    bool       ok = host_realm_layout(o, &layout, error);
+    bool       ok = host_realm_layout(o, NULL, &layout, error);
 
     if (ok) {
         unsigned len = rim_measure(&realm, &layout, rim);

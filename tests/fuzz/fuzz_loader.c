@@ -34,6 +34,23 @@ static GBytes *with_magic(const uint8_t *data, size_t len, size_t at, const char
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* As an ELF file: its segments lie in the file, and the flat form has them all. */
+static void take_apart(const uint8_t *data, size_t size)
+{
+    GBytes   *file = with_magic(data, size, 0, "\x7f" "ELF", true);
+    LoadImage im;
+    uint64_t  addr;
+
+    if (loader_image(&im, file, RAM_BASE, false, "fuzz", NULL)) {
+        GBytes *flat = loader_image_flat(&im, 1 << 20, &addr);
+
+        g_assert(im.n != 0);
+        g_clear_pointer(&flat, g_bytes_unref);
+        loader_image_free(&im);
+    }
+    g_bytes_unref(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t     cut = size > 2 ? MIN(le16_get(data), size - 2) : 0;
@@ -42,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size <= 2) {
         return 0;
     }
+    take_apart(data, size);
     GBytes *image = with_magic(data + 2, cut, 56, "ARM\x64", cut & 2);
     GBytes *tree = with_magic(data + 2 + cut, size - 2 - cut, 0, "\xd0\x0d\xfe\xed", cut & 4);
     if (loader_place(&l, image, cut & 1 ? tree : NULL, RAM_BASE, RAM_SIZE, NULL)) {

@@ -3,7 +3,9 @@
  * `start`, and what several guests need. Linked at the machine's first RAM address, where the Image is put.
  */
 
+#ifndef UART0
 #define UART0       0x09000000
+#endif
 #define PSCI_OFF    0x84000008
 #define PSCI_RESET  0x84000009
 
@@ -28,7 +30,7 @@
     /* x0: text, ending in zero. Uses x1 to x3. */
     .macro print_function
 print:
-    mov     x1, #UART0
+    ldr     x1, =UART0
 1:  ldr     w2, [x1, #0x18]        /* UARTFR.TXFF */
     tbnz    w2, #5, 1b
     ldrb    w3, [x0], #1

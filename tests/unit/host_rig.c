@@ -36,6 +36,7 @@ void    monitor_set_builtin_host(Monitor *m, A64Cpu *cpu) { }
 GBytes *cca_tree_build(const CcaTree *t) { return NULL; }
 GBytes *loader_read_file(const char *path, const char *option, GError **error) { return NULL; }
 void    loader_free(BootLayout *l) { }
+GBytes *loader_image_flat(const LoadImage *im, uint64_t max, uint64_t *addr) { return NULL; }
 
 bool loader_place(BootLayout *l, GBytes *kernel, GBytes *initrd, uint64_t base, uint64_t size, GError **error)
 {

@@ -290,10 +290,121 @@ static void test_cut_off(void **state)
     }
 }
 
+/* ---- ELF files and raw bytes ---- */
+
+enum { ELF_LEN = 0x200 };
+
+/* Two segments: 16 bytes at 0x88000000 that need 64, and 8 at 0x88001000; a note between them. */
+static void make_elf(uint8_t *p)
+{
+    static const uint8_t ident[] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+    static const struct {
+        uint32_t type;
+        uint64_t off, paddr, file_size, mem_size;
+    } headers[] = { { 1, 0x100, 0x88000000, 16, 64 }, { 4, 0x100, 0, 4, 4 }, { 1, 0x110, 0x88001000, 8, 8 } };
+
+    memset(p, 0, ELF_LEN);
+    memcpy(p, ident, sizeof(ident));
+    le16_put(p + 16, 2);
+    le16_put(p + 18, 183);
+    le64_put(p + 24, 0x88000004);
+    le64_put(p + 32, 64);
+    le16_put(p + 54, 56);
+    le16_put(p + 56, G_N_ELEMENTS(headers));
+    for (size_t i = 0; i < G_N_ELEMENTS(headers); i++) {
+        uint8_t *h = p + 64 + 56 * i;
+
+        le32_put(h, headers[i].type);
+        le64_put(h + 8, headers[i].off);
+        le64_put(h + 24, headers[i].paddr);
+        le64_put(h + 32, headers[i].file_size);
+        le64_put(h + 40, headers[i].mem_size);
+    }
+    memset(p + 0x100, 0xaa, 16);
+    memset(p + 0x110, 0xbb, 8);
+}
+
+static bool take(const uint8_t *p, size_t len, bool raw, LoadImage *im, GError **error)
+{
+    GBytes *file = g_bytes_new(p, len);
+    bool    ok = loader_image(im, file, 0x1000, raw, "x.elf", error);
+
+    g_bytes_unref(file);
+    return ok;
+}
+
+static void test_elf(void **state)
+{
+    uint8_t   p[ELF_LEN];
+    LoadImage im;
+    uint64_t  addr;
+    gsize     len;
+
+    make_elf(p);
+    assert_true(take(p, ELF_LEN, false, &im, NULL));
+    assert_int_equal(im.n, 2);
+    assert_int_equal(im.entry, 0x88000004);
+    assert_int_equal(im.segment[0].size, 64);
+    assert_int_equal(im.segment[1].addr, 0x88001000);
+    assert_null(loader_image_flat(&im, 0x1007, &addr));
+    GBytes        *flat = loader_image_flat(&im, 0x1008, &addr);
+    const uint8_t *data = g_bytes_get_data(flat, &len);
+    assert_int_equal(addr, 0x88000000);
+    assert_int_equal(len, 0x1008);
+    assert_int_equal(data[15] | data[16] << 8 | data[0xfff] << 16 | (uint32_t)data[0x1000] << 24, 0xbb0000aa);
+    g_bytes_unref(flat);
+    loader_image_free(&im);
+
+    assert_true(take(p, ELF_LEN, true, &im, NULL)); /* as raw bytes */
+    assert_int_equal(im.n, 1);
+    assert_int_equal(im.entry, 0x1000);
+    assert_int_equal(im.segment[0].len, ELF_LEN);
+    loader_image_free(&im);
+}
+
+/* A damaged file, and the sentence about it. */
+static void test_bad_elf(void **state)
+{
+    static const struct {
+        const char *says;
+        size_t      at, size;
+        uint64_t    value;
+        size_t      len;
+    } rows[] = {
+        { "cut off", 0, 0, 0, 63 },
+        { "not for little-endian AArch64", 4, 1, 1, ELF_LEN },   /* 32-bit */
+        { "not for little-endian AArch64", 5, 1, 2, ELF_LEN },   /* big-endian */
+        { "not for little-endian AArch64", 18, 2, 62, ELF_LEN }, /* x86-64 */
+        { "not linked", 16, 2, 1, ELF_LEN },
+        { "header is damaged", 54, 2, 32, ELF_LEN },
+        { "program headers are cut off", 32, 8, ~7ull, ELF_LEN },
+        { "program headers are cut off", 56, 2, 9, ELF_LEN },
+        { "segment is cut off", 64 + 8, 8, ELF_LEN - 15, ELF_LEN },
+        { "segment is cut off", 64 + 8, 8, ~0ull, ELF_LEN },
+        { "segment is cut off", 64 + 32, 8, 65, ELF_LEN },       /* more in the file than in memory */
+        { "end of the address space", 64 + 24, 8, ~0ull - 8, ELF_LEN },
+        { "nothing to load", 56, 2, 0, ELF_LEN },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        uint8_t   p[ELF_LEN];
+        LoadImage im;
+        GError   *error = NULL;
+
+        make_elf(p);
+        le_put(p + rows[i].at, rows[i].value, rows[i].size);
+        assert_false(take(p, rows[i].len, false, &im, &error));
+        if (strstr(error->message, rows[i].says) == NULL) {
+            fail_msg("row %zu: %s", i, error->message);
+        }
+        g_error_free(error);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_cut_off), cmocka_unit_test(test_elf), cmocka_unit_test(test_bad_elf),
         cmocka_unit_test(test_image),     cmocka_unit_test(test_layout),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_dtb),
         cmocka_unit_test(test_dtb_does_not_fit), cmocka_unit_test(test_files),
