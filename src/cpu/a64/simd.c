@@ -29,9 +29,11 @@ static_assert((int)IR_FP_TO_ZERO == FP_TOZERO << SIMD_ARG_SHIFT && (int)IR_FP_UP
 
 IrRef simd_call(A64Trans *t, const IrHelper *h, IrRef a, IrRef b, IrRef c, uint64_t imm)
 {
-    bool plain = (h->effects & IR_STATUS) == 0 || (t->key & A64_KEY_FP_MODE) == 0;
-
-    return ir_call(t->ir, h, a, b, c, imm | (plain ? 0 : IR_INLINE_NOT));
+    if (h->effects & IR_STATUS) {
+        imm |= t->key & A64_KEY_FP_MODE ? IR_INLINE_NOT : 0;
+        imm |= t->key & A64_KEY_FP_DN ? IR_INLINE_DEFAULT_NAN : 0;
+    }
+    return ir_call(t->ir, h, a, b, c, imm);
 }
 
 void simd_emit_m(A64Trans *t, const A64Fields *f, const IrHelper *h, SimdShape shape, IrRef m)

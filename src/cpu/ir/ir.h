@@ -236,6 +236,7 @@ enum {
     IR_FP_SIGNAL_NAN = 1 << 8,    /* FCMP: invalid for any NaN */
     IR_FP_ELSE_SHIFT = 12,        /* FCMP: what it is when c is 0 */
     IR_INLINE_NOT = 1 << 4,
+    IR_INLINE_DEFAULT_NAN = 1 << 5, /* a result that is a NaN is always the same one */
 };
 
 /* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every

@@ -3,12 +3,12 @@
  * operation of the host gives the guest's result and raises its exceptions, which collect in MXCSR until jit_settle(),
  * except where
  *
- *   - the result is a NaN: which one is the guest's affair;
+ *   - the result is a NaN: which one is the guest's affair (trap.c);
  *   - the result is the smallest normal number: the guest may detect tininess before rounding, the host does so after;
  *   - a number does not fit the integer it is converted to.
  *
- * So the host does the operation, a test of the result finds these cases, and C does the operation anew. What the
- * operands raised on the host up to there must be a part of what the guest raises: hence the order of some tests.
+ * So the host does the operation, a trap or a test of the result finds these cases, and C does the operation anew. What
+ * the operands raised on the host up to there must be a part of what the guest raises: hence the order of some tests.
  */
 #include "cpu/jit/asm_sse.h"
 #include "cpu/jit/jit_int.h"
@@ -24,6 +24,8 @@ typedef struct Fp {
     unsigned      bytes; /* of the lanes; above them the result is zero */
     X86Xmm        d, t;  /* the destination; where the result is made: no operand's register */
     Cold         *cold;
+    bool          nan_is_right; /* one that the host makes without a trap is the guest's */
+    const uint8_t *from;        /* where the code that may trap starts */
 } Fp;
 
 /* A second source, in memory perhaps. */
@@ -167,22 +169,30 @@ static void begin(Fp *p, bool may_redo)
         s->d = gen_place_xmm(p->d, n->type);
         p->cold = gen_cold(g, id);
     }
+    p->from = g->as.p;
 }
 
 static void end(const Fp *p)
 {
     asm_movx(&p->g->as, p->d, p->t);
     if (p->cold != NULL) {
+        gen_trap(p->g, p->from, TRAP_TO_C, p->cold);
         asm_bind(&p->g->as, &p->cold->back);
     }
     gen_done_xmm(p->g, p->d);
 }
+
+/* Whether a NaN that the host makes of NaNs, and without a trap, is the guest's. */
+static bool host_nan(const Fp *p) { return p->g->j->traps && (p->n->imm & IR_INLINE_DEFAULT_NAN) == 0; }
 
 /* NaNs go to C. */
 static void check_nan(const Fp *p)
 {
     Asm *as = &p->g->as;
 
+    if (p->nan_is_right) {
+        return;
+    }
     if (p->one) {
         asm_sse1(as, p->size == 3 ? X86_UCOMISD : X86_UCOMISS, p->t, p->t);
         asm_jcc(as, CC_P, &p->cold->from);
@@ -240,7 +250,7 @@ static void check_range(const Fp *p)
     p->cold->shape = (uint8_t)(p->size | (p->one ? 8 : 0) | (p->wide ? 4 : 0));
     if (p->one) { /* all of the exponent but its lowest bit: zeroes (ZF) or ones (CF) */
         asm_sse1_m(as, X86_PTEST, p->t, constant(p, (uint64_t)(exponent_max(p) - 1) << f));
-        asm_jcc(as, CC_BE, &p->cold->from);
+        asm_jcc(as, p->nan_is_right ? CC_E : CC_BE, &p->cold->from);
     } else { /* plus three quarters of the range: the highest bit of the exponent is set for the outer quarters */
         uint64_t quarter = (uint64_t)(exponent_max(p) + 1) / 4 << f;
 
@@ -253,22 +263,30 @@ static void check_range(const Fp *p)
 
 /* ---- arithmetic ---- */
 
-static void calculate(const Fp *p, X86Sse ps, bool commutes)
+/* Starts from the operand that is zero above its lane. */
+static bool swaps(const Fp *p)
 {
-    IrRef a = p->n->a, b = p->n->b;
+    return p->one && bytes_of(p->g, p->n->a) > p->bytes && bytes_of(p->g, p->n->b) <= p->bytes;
+}
 
-    if (p->one && commutes && bytes_of(p->g, a) > p->bytes && bytes_of(p->g, b) <= p->bytes) {
-        a = p->n->b;
-        b = p->n->a;
-    }
+/* Of two NaNs the first operand's is the result: the guest's first operand, unless they are swapped. */
+static void calculate(Fp *p, X86Sse ps, bool swap)
+{
+    IrRef a = swap ? p->n->b : p->n->a, b = swap ? p->n->a : p->n->b;
+
+    p->nan_is_right = host_nan(p) && !swap;
     X86Xmm x = zeroed(p, a, 1);
     put2(p, form(p, ps), p->t, x, second(p, b, 2));
 }
 
+/* One instruction that traps before it writes may write to an operand's register. */
 static void emit_sum(Fp *p, IrInline op)
 {
+    bool swap = op == IR_INLINE_FADD && swaps(p);
+
     begin(p, true);
-    calculate(p, op == IR_INLINE_FADD ? X86_ADDPS : X86_SUBPS, op == IR_INLINE_FADD);
+    p->t = host_nan(p) && !swap && p->g->as.host.avx ? p->d : p->t;
+    calculate(p, op == IR_INLINE_FADD ? X86_ADDPS : X86_SUBPS, swap);
     check_nan(p);
     if (op == IR_INLINE_FABD) {
         asm_sse2_m(&p->g->as, X86_ANDPS, p->t, p->t, constant(p, sign_bit(p) - 1));
@@ -279,7 +297,7 @@ static void emit_sum(Fp *p, IrInline op)
 static void emit_product(Fp *p, IrInline op)
 {
     begin(p, true);
-    calculate(p, X86_MULPS, true);
+    calculate(p, X86_MULPS, swaps(p));
     check_range(p);
     if (op == IR_INLINE_FNMUL) {
         asm_sse2_m(&p->g->as, X86_XORPS, p->t, p->t, constant(p, sign_bit(p)));
@@ -297,6 +315,7 @@ static void emit_quotient(Fp *p)
         asm_sse1(&p->g->as, X86_MOVDDUP, 1, gen_xmm(p->g, p->n->a, 1));
         asm_sse1(&p->g->as, X86_MOVDDUP, 2, gen_xmm(p->g, p->n->b, 2));
         asm_sse2(&p->g->as, form(p, X86_DIVPS), p->t, 1, 2);
+        p->nan_is_right = host_nan(p);
     } else {
         calculate(p, X86_DIVPS, false);
     }
@@ -310,6 +329,7 @@ static void emit_quotient(Fp *p)
 static void emit_root(Fp *p)
 {
     begin(p, true);
+    p->nan_is_right = host_nan(p);
     if (p->one) {
         Src s = second(p, p->n->a, 1);
 
@@ -417,7 +437,7 @@ static void emit_comparison(Fp *p, IrInline op)
     unsigned i = op - IR_INLINE_FCMEQ;
     Asm     *as = &p->g->as;
 
-    begin(p, false);
+    begin(p, p->g->j->traps);
     X86Xmm x = operand(p, p->n->a, 1), y = 2;
     if (comparisons[i].zero) {
         clear(p, y);
@@ -471,12 +491,14 @@ static void compare(Gen *g, const IrNode *n, bool swap)
     if (n->b == 0) {
         clear(&p, 2);
     }
-    X86Xmm first = x != 0 ? gen_xmm(g, x, 0) : 2;
+    X86Xmm         first = x != 0 ? gen_xmm(g, x, 0) : 2;
+    const uint8_t *from = g->as.p;
     if (y != 0 && in_memory(&p, y)) {
         asm_sse1_m(&g->as, op, first, gen_mem(gen_val(g, y)->mem));
     } else {
         asm_sse1(&g->as, op, first, y != 0 ? gen_xmm(g, y, 2) : 2);
     }
+    gen_trap(g, from, TRAP_UNORDERED, NULL);
 }
 
 /* The flags of compare(), packed in @d: greater is what remains. */
@@ -507,7 +529,9 @@ static X86Cond equal(Gen *g, const IrNode *n)
     if (n->b == 0) {
         clear(&p, 2);
     }
+    const uint8_t *from = g->as.p;
     asm_sse2_i(&g->as, form(&p, X86_CMPPS), 0, x, n->b != 0 ? gen_xmm(g, n->b, 2) : 2, CMP_EQ);
+    gen_trap(g, from, TRAP_UNEQUAL, NULL);
     asm_sse_gx(&g->as, X86_MOVMSKPS, RAX, 0);
     asm_test_ri(&g->as, false, RAX, 1);
     return CC_NE;
@@ -797,8 +821,9 @@ static bool emit_to_x(Fp *p)
     s->helper = n->helper;
     s->a = gen_place(g, n->a);
     s->d = gen_place_gpr(d, n->type);
-    Cold  *cold = p->cold = gen_cold(g, id);
-    X86Xmm x = gen_xmm(g, n->a, 1), from = x;
+    Cold          *cold = p->cold = gen_cold(g, id);
+    X86Xmm         x = gen_xmm(g, n->a, 1), from = x;
+    const uint8_t *code = as->p;
 
     if (is_unsigned || fraction != 0) {
         int limit = (w ? 63 : is_unsigned ? 32 : 31) - (mode == TO_ZERO && !away ? 0 : 1) - (int)fraction;
@@ -825,6 +850,7 @@ static bool emit_to_x(Fp *p)
     if (from != x && fraction == 0) { /* it fits, so it may be inexact */
         asm_sse2_i(as, round_one(p), 0, 0, gen_xmm(g, n->a, 1), TO_NEAREST);
     }
+    gen_trap(g, code, TRAP_TO_C, cold);
     asm_bind(as, &cold->back);
     gen_done_gpr(g, d, true);
     return true;
@@ -922,7 +948,7 @@ void fp_enter(Gen *g)
 
     asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fp_used)), 1);
     asm_jcc(&g->as, CC_NE, &ready);
-    asm_ldmxcsr(&g->as, gen_constant(g, 0, JIT_MXCSR));
+    asm_ldmxcsr(&g->as, gen_constant(g, 0, jit_mxcsr(g->j)));
     asm_store_i(&g->as, 0, gen_mem(offsetof(Cpu, fp_used)), 1);
     asm_bind(&g->as, &ready);
 }

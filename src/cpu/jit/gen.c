@@ -1389,6 +1389,22 @@ void gen_call_for(Gen *g, const void *routine, uint32_t id)
 
 void gen_call(Gen *g, uint32_t id) { gen_call_for(g, g->j->slow, id); }
 
+void gen_trap(Gen *g, const uint8_t *from, JitTrapKind kind, Cold *cold)
+{
+    Jit *j = g->j;
+
+    if (!j->traps) {
+        return;
+    }
+    j->trap[j->n_traps] = (JitTrap){ .from = (uint32_t)(from - j->mem.write), .to = (uint32_t)(g->as.p - j->mem.write),
+                                     .kind = kind };
+    j->n_traps += j->n_traps < j->max_traps - 1;
+    g->failed |= g->arena_full |= j->n_traps == j->max_traps - 1;
+    if (cold != NULL) {
+        cold->trap = j->n_traps;
+    }
+}
+
 /* Other sites that come back here are of operations and helpers that see no more than their operands. */
 static bool may_change_tables(const JitSite *s)
 {
@@ -1404,6 +1420,9 @@ static void emit_cold(Gen *g)
         asm_bind(&g->as, &c->from);
         if (c->first != NULL) {
             c->first(g, c);
+        }
+        if (c->trap != 0) {
+            g->j->trap[c->trap - 1].target = (uint32_t)(g->as.p - g->j->mem.write);
         }
         gen_call(g, c->site);
         if (may_change_tables(&g->j->site[c->site])) {
@@ -2289,7 +2308,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     Jit     *j = g->j;
     Arena    before = *g->arena;
     uint32_t n_sites = j->n_sites, n_slots = j->n_slots, n_exits = j->n_exits, n_calls = j->n_calls;
-    uint32_t n_pool = j->n_pool;
+    uint32_t n_pool = j->n_pool, n_traps = j->n_traps;
 
     g->block = arena_alloc(g->arena, sizeof(CpuBlock));
     g->code = arena_alloc(g->arena, sizeof(JitCode));
@@ -2321,6 +2340,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         j->n_exits = n_exits;
         j->n_calls = n_calls;
         j->n_pool = n_pool;
+        j->n_traps = n_traps;
         return g->arena_full ? LOWER_FULL : LOWER_TOO_COMPLEX;
     }
     g->code->size = (size_t)(g->as.p - g->code->entry);

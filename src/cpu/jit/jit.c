@@ -11,7 +11,14 @@
 #include "cpu/jit/jit_int.h"
 
 /* Bytes of code for each entry of the tables: so many more than generated code has that code runs out first. */
-enum { BYTES_PER_SITE = 32, BYTES_PER_SLOT = 64, BYTES_PER_EXIT = 64, BYTES_PER_CONSTANT = 128, BYTES_PER_CALL = 16 };
+enum {
+    BYTES_PER_SITE = 32,
+    BYTES_PER_SLOT = 64,
+    BYTES_PER_EXIT = 64,
+    BYTES_PER_CONSTANT = 128,
+    BYTES_PER_CALL = 16,
+    BYTES_PER_TRAP = 8,
+};
 
 /* ---- the shared routines ---- */
 
@@ -261,6 +268,8 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
     j->max_exits = (uint32_t)(size / BYTES_PER_EXIT);
     j->max_pool = (uint32_t)(size / BYTES_PER_CONSTANT);
     j->max_calls = (uint32_t)(size / BYTES_PER_CALL);
+    j->max_traps = (uint32_t)(size / BYTES_PER_TRAP);
+    j->traps = jit_host_traps();
     j->n_exits = 1; /* 0: none */
     if (!asm_host_ok()) {
         g_snprintf(why, why_len, "this processor has no SSE4.2 and POPCNT (x86-64-v2)");
@@ -271,8 +280,9 @@ Jit *jit_new(CpuEngine *e, size_t size, char *why, size_t why_len)
         j->pool = reserve(j->max_pool * sizeof(uint64_t));
         j->call = reserve(j->max_calls * sizeof(JitCall));
         j->first_call = reserve(first_calls_size(j));
+        j->trap = reserve(j->max_traps * sizeof(JitTrap));
         if (j->site != NULL && j->slot != NULL && j->exit != NULL && j->pool != NULL && j->call != NULL &&
-            j->first_call != NULL) {
+            j->first_call != NULL && j->trap != NULL) {
             j->gen = gen_new();
             make_routines(j);
             return j;
@@ -301,6 +311,7 @@ void jit_free(Jit *j)
     release(j->pool, j->max_pool * sizeof(uint64_t));
     release(j->call, j->max_calls * sizeof(JitCall));
     release(j->first_call, first_calls_size(j));
+    release(j->trap, j->max_traps * sizeof(JitTrap));
     code_mem_free(&j->mem);
     jit_perf_map_close(j);
     g_free(j->gen);
@@ -311,7 +322,8 @@ size_t jit_code_bytes(const Jit *j) { return j->mem.used; }
 
 void jit_reset(Jit *j)
 {
-    j->n_sites = j->n_slots = j->n_pool = j->n_calls = j->n_constants = 0;
+    j->n_sites = j->n_slots = j->n_pool = j->n_calls = j->n_constants = j->n_traps = 0;
+    j->traps = j->traps && j->n_trapped < JIT_MANY_TRAPS;
     j->constants_version++;
     j->n_exits = 1;
     code_mem_reset(&j->mem);
@@ -323,10 +335,10 @@ void jit_reset(Jit *j)
 /*
  * The host's exception flags collect what inline floating point raises. Code that has any clears them at its entry and
  * sets Cpu.fp_used, unless it is set; nothing clears them then while generated code runs. C that computes with
- * floating point, or may lead to some that does, is called by jit_slow(), between jit_settle() and the next clearing.
+ * floating point, or may lead to some that does, is called by jit_slow(), between jit_begin_c() and jit_end_c().
  */
 
-void jit_clear_flags(void) { _mm_setcsr(JIT_MXCSR); }
+uint32_t jit_mxcsr(const Jit *j) { return j->traps ? JIT_MXCSR & ~(uint32_t)_MM_MASK_INVALID : JIT_MXCSR; }
 
 void jit_settle(Cpu *cpu)
 {
@@ -338,7 +350,27 @@ void jit_settle(Cpu *cpu)
         if (cpu->guest->fp_raised != NULL) {
             cpu->guest->fp_raised(cpu, raised);
         }
-        jit_clear_flags();
+        _mm_setcsr(jit_mxcsr(cpu->engine->jit));
+    }
+}
+
+uint8_t jit_begin_c(Cpu *cpu)
+{
+    uint8_t used = cpu->fp_used;
+
+    if (used) {
+        jit_settle(cpu);
+        cpu->fp_used = 0;
+        _mm_setcsr(JIT_MXCSR);
+    }
+    return used;
+}
+
+void jit_end_c(Cpu *cpu, uint8_t used)
+{
+    if (used) {
+        cpu->fp_used = used;
+        _mm_setcsr(jit_mxcsr(cpu->engine->jit));
     }
 }
 
@@ -386,10 +418,11 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
     if (cpu->constants_version != j->constants_version) {
         bring_constants(j, cpu);
     }
+    jit_running = j;
     ExecExit how = (ExecExit)j->enter(cpu, b->code);
+    jit_running = NULL;
     jit_write_flags(j, cpu, cpu->flags_how);
-    jit_settle(cpu);
-    cpu->fp_used = 0;
+    jit_begin_c(cpu);
 
     *link = (ExecLink){ NULL, 0, NULL };
     if (how == EXEC_DONE) {

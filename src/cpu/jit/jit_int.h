@@ -134,6 +134,16 @@ typedef struct JitCall {
 
 enum { JIT_CALL_BYTES = 5, JIT_CALL_SHIFT = 8 };
 
+/* What follows an invalid operation: C does it; or it was a comparison, of which no flag tells "less", "greater" or
+ * "equal"; or XMM0 is zero. */
+typedef enum JitTrapKind { TRAP_TO_C, TRAP_UNORDERED, TRAP_UNEQUAL } JitTrapKind;
+
+/* Where an invalid operation may trap: offsets into code memory. In order of @from. */
+typedef struct JitTrap {
+    uint32_t from, to, target;
+    uint32_t kind;
+} JitTrap;
+
 struct Jit {
     CpuEngine *engine;
     CodeMem    mem;
@@ -157,6 +167,10 @@ struct Jit {
     uint32_t  *first_call; /* of each 1 << JIT_CALL_SHIFT bytes of code that has any */
     uint64_t  *pool;
     uint32_t   n_pool, max_pool;
+    JitTrap   *trap;
+    uint32_t   n_traps, max_traps;
+    bool       traps;     /* the code lets invalid operations trap, */
+    uint32_t   n_trapped; /* as so many did */
     CpuTemp    constant[CPU_CONSTANTS]; /* copied to a CPU when it enters code and its copy is an older version */
     uint32_t   n_constants, constants_version;
     uint16_t   flags_offset; /* of the guest's flags register, from the Cpu */
@@ -174,13 +188,28 @@ enum { JIT_WIDENED = 8 };
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
 
+/* Invalid operations that trap, at most, before code asks for them: they take milliseconds. */
+enum { JIT_MANY_TRAPS = 1024 };
+
+/* jit_mxcsr - what it is where generated code computes. */
+uint32_t jit_mxcsr(const Jit *j);
+
+/* jit_host_traps - whether they work. */
+bool jit_host_traps(void);
+/* Whose code this thread runs; NULL: none. */
+extern _Thread_local Jit *jit_running;
+
 /* jit_write_flags - write the flags register, if it is not, as @how says; pinned registers are in memory. */
 void jit_write_flags(const Jit *j, Cpu *cpu, uint32_t how);
 
 void jit_perf_map_close(Jit *j);
 
-/* jit_clear_flags - floating point raised nothing so far, whatever C did. */
-void jit_clear_flags(void);
+/*
+ * jit_begin_c - before C that may compute with floating point: the guest has the exceptions that were raised up to
+ * here, and nothing traps. Returns what jit_end_c() takes: nothing was raised again, whatever C did.
+ */
+uint8_t jit_begin_c(Cpu *cpu);
+void    jit_end_c(Cpu *cpu, uint8_t used);
 
 /* jit_is_scattered - whether an access of the instruction at @pa misses its slot too often. */
 bool jit_is_scattered(const Jit *j, uint64_t pa);
@@ -249,6 +278,7 @@ typedef struct Cold {
     AsmLabel resume; /* where that may lead instead */
     X86Xmm   value;
     uint8_t  shape;
+    uint32_t trap;    /* 1 + index of the JitTrap that leads here; 0: none */
     uint32_t hosts;   /* Hosts that C makes stale: a bit for each register, and from bit 16 for each temporary */
     Reach    access;
     Host     host;    /* of the group that it leads, or of what it writes back */
@@ -472,6 +502,8 @@ JitPlace gen_place_xmm(X86Xmm r, IrType ty);
 /* gen_cold - a jump target out of line that calls C for site @id and comes back to cold->back, which the caller
  * binds. */
 Cold *gen_cold(Gen *g, uint32_t id);
+/* gen_trap - an invalid operation in the code made since @from leads to @cold, or is a comparison if that is NULL. */
+void gen_trap(Gen *g, const uint8_t *from, JitTrapKind kind, Cold *cold);
 /* jit_pack_host_flags - the host's flags, with Arm's carry, packed in rax; rdx is lost. */
 void jit_pack_host_flags(Asm *as);
 /* gen_pack_flags - packed flags of a producer in rax; rdx is lost. */

@@ -231,10 +231,8 @@ static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
 {
     const IrHelper *h = s->helper;
     uint64_t        tmp[3][2], r[2] = { 0 };
+    uint8_t         used = h->effects & IR_STATUS ? jit_begin_c(cpu) : 0;
 
-    if (h->effects & IR_STATUS) {
-        jit_settle(cpu);
-    }
     if (h->vector) {
         h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]),
                   pointer(j, cpu, &s->c, tmp[2]), s->imm);
@@ -242,9 +240,7 @@ static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
         r[0] = h->fn.scalar(cpu, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c), s->imm);
         r[0] &= h->ret == IR_FLAGS ? 15 : mask64(MIN(ir_type_bits(h->ret), 64));
     }
-    if (h->effects & IR_STATUS) {
-        jit_clear_flags(); /* it may have used the host's floating point */
-    }
+    jit_end_c(cpu, used);
     if (!cpu->fault && (h->effects & IR_WRITES)) {
         reload(cpu, s);
     }
@@ -299,23 +295,6 @@ static bool call_out(const Jit *j, Cpu *cpu, const JitSite *s)
     }
 }
 
-/* The host's exception flags are the guest's up to here, and again afterwards; in between C may raise its own. */
-static bool call_out_between_flags(const Jit *j, Cpu *cpu, const JitSite *s)
-{
-    uint8_t used = cpu->fp_used;
-
-    jit_settle(cpu);
-    cpu->fp_used = 0;
-    if (!call_out(j, cpu, s)) {
-        return false;
-    }
-    cpu->fp_used = used;
-    if (used) {
-        jit_clear_flags();
-    }
-    return true;
-}
-
 const void *jit_slow(Cpu *cpu, const void *back)
 {
     Jit           *j = cpu->engine->jit;
@@ -336,12 +315,14 @@ const void *jit_slow(Cpu *cpu, const void *back)
     if (s->kind == SITE_STORE && store_beside_code(j, cpu, s)) {
         return back;
     }
+    uint8_t used = jit_begin_c(cpu);
     cpu->site = &s->at;
     write_back(cpu, s);
     write_flags(j, cpu, s);
-    if (!call_out_between_flags(j, cpu, s)) {
+    if (!call_out(j, cpu, s)) {
         return NULL;
     }
+    jit_end_c(cpu, used);
     cpu->site = NULL;
     return back;
 }

@@ -1,0 +1,95 @@
+/*
+ * Invalid operations of floating point and NaNs in hot A64 code, where the host may trap at them: few, and so many that
+ * code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN".
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <glib.h>
+
+#include "bits.h"
+#include "tests/unit/a64_box.h"
+
+enum { FEW = 300, MANY = 3000, IOC = 1, DN = 1 << 25, NOP = 0xd503201f };
+
+static const uint64_t inf = 0x7ff0000000000000, minus = 0x8000000000000000, one = 0x3ff0000000000000,
+                      default_nan = 0x7ff8000000000000, quiet_2 = 0x7ff8000000000002, quiet_3 = 0xfff8000000000003,
+                      signals_4 = 0x7ff0000000000004, quieted_4 = 0x7ff8000000000004;
+
+typedef struct Row {
+    const char *name;
+    uint32_t    insn, after;
+    uint64_t    a, b, v2, x7;
+    uint32_t    fpcr, fpsr;
+    uint64_t    c; /* register 2 */
+} Row;
+
+#define FADD 0x1e612802 /* fadd d2, d0, d1, and so on */
+#define FSUB 0x1e613802
+#define FMUL 0x1e610802
+#define FDIV 0x1e611802
+
+static void test_rows(void **state)
+{
+    const Row rows[] = {
+        { "inf - inf", FADD, NOP, inf, inf | minus, default_nan, 0, 0, IOC },
+        { "inf - inf by FSUB", FSUB, NOP, inf, inf, default_nan, 0, 0, IOC },
+        { "0 * inf", FMUL, NOP, 0, inf, default_nan, 0, 0, IOC },
+        { "0 / 0", FDIV, NOP, 0, minus, default_nan, 0, 0, IOC },
+        { "sqrt(-1)", 0x1e61c002, NOP, one | minus, 0, default_nan, 0, 0, IOC },
+        { "inf - inf in lanes", 0x4e61d402 /* fadd v2.2d */, NOP, inf, inf | minus, default_nan, 0, 0, IOC },
+        { "0 * inf + a NaN", 0x1f410802 /* fmadd d2, d0, d1, d2 */, NOP, 0, inf, default_nan, 0, 0, IOC, quiet_2 },
+        { "a signalling NaN goes first", FADD, NOP, quiet_2, signals_4, quieted_4, 0, 0, IOC },
+        { "the first of two NaNs, sum", FADD, NOP, quiet_2, quiet_3, quiet_2, 0, 0, 0 },
+        { "the first of two NaNs, product", FMUL, NOP, quiet_3, quiet_2, quiet_3, 0, 0, 0 },
+        { "the only NaN", FDIV, NOP, one, quiet_3, quiet_3, 0, 0, 0 },
+        { "default NaN", FADD, NOP, quiet_3, quiet_2, default_nan, 0, DN, 0 },
+        { "FCMPE and less", 0x1e612010, 0x1e61bc02 /* fcsel d2, d0, d1, lt */, quiet_2, one, quiet_2, 0, 0, IOC },
+        { "FCMPE and overflow", 0x1e612010, 0x9a9f77e7 /* cset x7, vs */, quiet_2, one, 0, 1, 0, IOC },
+        { "FCMP and equal", 0x1e612000, 0x1e610c02 /* fcsel d2, d0, d1, eq */, signals_4, one, one, 0, 0, IOC },
+        { "FCMP, quiet", 0x1e612000, 0x1e610c02, quiet_2, one, one, 0, 0, 0 },
+        { "FCMGE", 0x7e61e402, NOP, quiet_2, one, 0, 0, 0, IOC },
+        { "FCVTZS", 0x9e780007, NOP, quiet_2, 0, 0, 0, 0, IOC },
+        { "FMAX", 0x1e614802, NOP, signals_4, one, quieted_4, 0, 0, IOC },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const Row     *r = &rows[i];
+        const uint32_t code[] = { 0x91000463 /* add x3, x3, #1 */, r->insn, r->after, 0xcb060065 /* sub x5, x3, x6 */,
+                                  0xb5ffff85 /* cbnz x5, -4 */, 0xd4000001 /* svc #0 */ };
+        A64Box        *box = a64_box_new();
+        A64Cpu        *cpu = box->cpu;
+
+        print_message("%s\n", r->name);
+        a64_box_code(box, BOX_CODE, code, ARRAY_LEN(code));
+        for (unsigned n = 0; n < 4; n++) {
+            a64_box_enter(box, 0, BOX_CODE);
+            memset(cpu->x, 0, sizeof(cpu->x));
+            memset(cpu->v, 0, sizeof(cpu->v));
+            cpu->x[6] = n < 2 ? FEW : MANY;
+            cpu->v[0][0] = r->a;
+            cpu->v[1][0] = r->b;
+            cpu->v[2][0] = r->c;
+            cpu->fpcr = r->fpcr;
+            cpu->fpsr = 0;
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), 0x15);
+            assert_int_equal(cpu->x[3], cpu->x[6]);
+            assert_int_equal(cpu->v[2][0], r->v2);
+            assert_int_equal(cpu->v[2][1], 0);
+            assert_int_equal(cpu->x[7], r->x7);
+            assert_int_equal(cpu->fpsr, r->fpsr);
+        }
+        a64_box_free(box);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
