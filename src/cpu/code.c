@@ -411,7 +411,7 @@ static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
         if (!cpu->guest->fill(cpu, pc, 1, CPU_FETCH, 0, &fill)) {
             return false;
         }
-        f = tlb_fill_fetch(cpu->tlb[0], pc, &fill);
+        f = tlb_fill_fetch(cpu->engine, cpu->tlb[0], pc, &fill);
     }
     *s = source_of(cpu, pc, key, f);
     if (s->host_page == NULL) {

@@ -215,10 +215,12 @@ static CpuBlock *next_block(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
     return b;
 }
 
-static void link_blocks(const CpuEngine *e, const ExecLink *link, const CpuBlock *from, CpuBlock *to)
+static void link_blocks(Cpu *cpu, const ExecLink *link, const CpuBlock *from, CpuBlock *to)
 {
+    const CpuEngine *e = cpu->engine;
+
     if (link->jit != NULL) {
-        jit_link(e->jit, link->jit, to);
+        jit_link(e->jit, cpu, link->jit, to);
     } else if (link->gone != NULL) {
         jit_revive(e->jit, link->gone, to);
     } else if (link->exit != NULL && exec_may_link(from, to)) {
@@ -241,7 +243,7 @@ static void run_blocks(Cpu *cpu, uint64_t pc, uint64_t key, bool stepping)
             return;
         }
         if (resets == e->resets) {
-            link_blocks(e, &link, from, b);
+            link_blocks(cpu, &link, from, b);
         }
         e->stats.entries++;
         ExecExit how = b->code != NULL ? jit_run(e->jit, cpu, b, &link) : exec_run(cpu, b, &link);
@@ -423,16 +425,21 @@ void cpu_engine_free(CpuEngine *e)
     g_free(e);
 }
 
-/* At the start of a page, so that no entry of a table is in two lines of the host's cache; what is not used takes no
- * memory. */
+/* Where its alignment wants it; what is not used takes no memory. */
 static CpuRun *run_new(void)
 {
-    void *p = mmap(NULL, sizeof(CpuRun), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t   size = sizeof(CpuRun), room = size + HUGE_PAGE;
+    uint8_t *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED) {
-        g_error("cannot get %zu MiB of memory for the tables of a CPU", sizeof(CpuRun) >> 20);
+        g_error("cannot get %zu MiB of address space for the tables of a CPU", room >> 20);
     }
-    return p;
+    size_t before = -(uintptr_t)p % HUGE_PAGE;
+    if (before != 0) {
+        munmap(p, before);
+    }
+    munmap(p + before + size, HUGE_PAGE - before);
+    return (CpuRun *)(void *)(p + before);
 }
 
 void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index)

@@ -20,7 +20,8 @@ enum {
     TLB_ENTRIES = 8192,   /* of each of the read and write tables */
     JUMP_ENTRIES = 65536, /* slots of the jump cache, by pc / 4 */
     SLOW_ENTRIES = 64,
-    FETCH_ENTRIES = 1024,
+    FETCH_ENTRIES = 4096,
+    MAPPINGS = 4096,
     LARGE_ENTRIES = 2048, /* of which half are used */
     WRITERS = 4096,
     CONTEXTS = 16,
@@ -32,6 +33,7 @@ enum {
     JUMP_GROUPS = JUMP_ENTRIES / PAGE_JUMPS,    /* of such slots */
     JUMP_SHIFT_BITS = 3,                  /* keys move the slots of an instruction by less than 1 << that */
     TOUCHED = 2048, /* slots that are remembered one by one */
+    HUGE_PAGE = 2 << 20, /* of the host */
 };
 
 #define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
@@ -78,6 +80,16 @@ typedef struct FetchEntry {
     bool     guarded;
 } FetchEntry;
 
+/*
+ * What a fetch entry says, in one number that never means anything else: generated code that asks for it goes on to
+ * another page without looking for the block there. Mappings get one when such code is made.
+ */
+typedef struct Mapping {
+    uint64_t page, pa;
+    bool     guarded;
+    uint32_t number; /* 0: none */
+} Mapping;
+
 /* Slots of a table that are not empty, so that emptying it takes no longer than filling it did. */
 typedef struct Touched {
     unsigned n;      /* TOUCHED + 1: any */
@@ -102,6 +114,7 @@ struct CpuTlb {
     JumpEntry  jump[JUMP_ENTRIES + (1 << JUMP_SHIFT_BITS)];
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
+    uint32_t   fetched[FETCH_ENTRIES]; /* numbers of the mappings in fetch, as far as they have one; else 0 */
     uint16_t   writer[WRITERS]; /* by the host's page: 1 plus the slot of write that may lead there; WRITER_*. */
     Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
     uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
@@ -110,9 +123,13 @@ struct CpuTlb {
     unsigned   n_large;      /* slots that are not 0 */
     bool       valid;        /* has a tag */
     bool       slow_used, slots_used;
+    bool       huge;         /* the kernel was asked for huge pages */
     uint64_t   tag;
-    uint64_t   selected;     /* sequence number of the last selection */
-};
+    uint64_t   selected;     /* sequence number of the last selection; 0: all is zero, not empty */
+} __attribute__((aligned(HUGE_PAGE)));
+
+/* Generated code that is not linked asks for the number after it, which no mapping gets. */
+enum { MAPPING_LAST = INT32_MAX - 1 };
 
 /* Of CpuTlb.writer: no slot leads there; any may. */
 enum { WRITER_NONE = 0, WRITER_ANY = UINT16_MAX };
@@ -128,10 +145,12 @@ static inline unsigned jump_shift(uint64_t key)
     return (uint32_t)key * 0x9e3779b1u >> (32 - JUMP_SHIFT_BITS);
 }
 
-static inline JumpEntry *jump_slot(CpuTlb *t, uint64_t pc, uint64_t key)
+static inline size_t jump_index(uint64_t pc, uint64_t key)
 {
-    return &t->jump[(pc >> 2 & (JUMP_ENTRIES - 1)) + jump_shift(key)];
+    return (pc >> 2 & (JUMP_ENTRIES - 1)) + jump_shift(key);
 }
+
+static inline JumpEntry *jump_slot(CpuTlb *t, uint64_t pc, uint64_t key) { return &t->jump[jump_index(pc, key)]; }
 
 /* jump_find - the block for @pc and @key that the context knows; NULL: it knows none. */
 static inline CpuBlock *jump_find(CpuTlb *t, uint64_t pc, uint64_t key)
@@ -173,7 +192,12 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f);
 SlowEntry *tlb_find_slow(CpuTlb *t, uint64_t va);
 
 FetchEntry *tlb_find_fetch(CpuTlb *t, uint64_t va);
-FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f);
+FetchEntry *tlb_fill_fetch(CpuEngine *e, CpuTlb *t, uint64_t va, const CpuFill *f);
+
+static inline unsigned fetch_slot(uint64_t va) { return va >> PAGE_BITS & (FETCH_ENTRIES - 1); }
+
+/* tlb_number_fetch - the number that CpuTlb.fetched has for @f while it stays. 0: there are no more. */
+uint32_t tlb_number_fetch(CpuEngine *e, CpuTlb *t, const FetchEntry *f);
 
 /* tlb_flush_pa - drop what leads to physical pages; in every context of a CPU. */
 void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len);
@@ -250,6 +274,8 @@ struct CpuEngine {
     struct CodePage *last_page; /* that was looked for; may be NULL */
     GHashTable *splits;     /* physical addresses of instructions that must end or begin their block -> CodeSplit */
     uint64_t    split_pages[64]; /* a bit for every page with such, by a hash */
+    Mapping     mapping[MAPPINGS]; /* by a hash: that they are forgotten costs no more than new numbers */
+    uint32_t    n_mappings;  /* numbers that were given out */
     CodePatch   patch[16];  /* by a hash */
     CodePatch  *last_patch;
     uint64_t    patched_to; /* where the last one ended */

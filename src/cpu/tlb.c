@@ -3,9 +3,14 @@
  * Selecting another tag costs a search, no flush. What fills and invalidates them is the guest's MMU through
  * cpu.h.
  */
-#include <string.h>
-
 #include "cpu/engine.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 static void empty_entry(TlbEntry *table, size_t slot)
 {
@@ -75,17 +80,23 @@ static void empty_jumps(CpuTlb *t)
     w->n = 0;
 }
 
+static void empty_fetch(CpuTlb *t, unsigned slot)
+{
+    t->fetch[slot].page = 1;
+    t->fetched[slot] = 0;
+}
+
 static void empty_fetches(CpuTlb *t)
 {
     Touched *w = &t->fetch_touched;
 
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
-            t->fetch[w->slot[i]].page = 1;
+            empty_fetch(t, w->slot[i]);
         }
     } else {
         for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
-            t->fetch[i].page = 1;
+            empty_fetch(t, i);
         }
     }
     w->n = 0;
@@ -111,6 +122,9 @@ static void start_empty(CpuTlb *t)
 
 static void empty(CpuTlb *t)
 {
+    if (t->selected == 0) {
+        start_empty(t);
+    }
     empty_data(t);
     empty_jumps(t);
     empty_fetches(t);
@@ -171,9 +185,6 @@ void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 
 void tlb_init(Cpu *cpu)
 {
-    for (unsigned i = 0; i < CONTEXTS; i++) { /* the other tables are filled when it is first selected */
-        start_empty(&cpu->run->context[i]);
-    }
     for (unsigned s = 0; s < CPU_SPACES; s++) { /* until the guest selects: two that no tag names */
         cpu->tlb[s] = &cpu->run->context[s];
         empty(cpu->tlb[s]);
@@ -325,28 +336,62 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     }
 }
 
-static FetchEntry *fetch_slot(CpuTlb *t, uint64_t va)
-{
-    return &t->fetch[va >> PAGE_BITS & (FETCH_ENTRIES - 1)];
-}
-
 FetchEntry *tlb_find_fetch(CpuTlb *t, uint64_t va)
 {
-    FetchEntry *e = fetch_slot(t, va);
+    FetchEntry *f = &t->fetch[fetch_slot(va)];
 
-    return e->page == (va & PAGE_MASK) ? e : NULL;
+    return f->page == (va & PAGE_MASK) ? f : NULL;
 }
 
-FetchEntry *tlb_fill_fetch(CpuTlb *t, uint64_t va, const CpuFill *f)
+/* Where the mapping is, or belongs. */
+static Mapping *mapping_slot(CpuEngine *e, const FetchEntry *f)
 {
-    FetchEntry *e = fetch_slot(t, va);
+    return &e->mapping[((f->page ^ f->pa << 1) >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 52];
+}
 
-    if (f->page_size > PAGE_SIZE) {
-        remember_large(t, va, f->page_size);
+_Static_assert(MAPPINGS == 1 << 12, "mapping_slot() takes twelve bits");
+
+static bool is_mapping(const Mapping *m, const FetchEntry *f)
+{
+    return m->number != 0 && m->page == f->page && m->pa == f->pa && m->guarded == f->guarded;
+}
+
+uint32_t tlb_number_fetch(CpuEngine *e, CpuTlb *t, const FetchEntry *f)
+{
+    Mapping *m = mapping_slot(e, f);
+
+    if (!is_mapping(m, f)) {
+        if (e->n_mappings == MAPPING_LAST) {
+            return 0;
+        }
+        *m = (Mapping){ f->page, f->pa, f->guarded, ++e->n_mappings };
     }
-    touch(&t->fetch_touched, (size_t)(e - t->fetch));
-    *e = (FetchEntry){ va & PAGE_MASK, f->pa & PAGE_MASK, f->fetch_guarded };
-    return e;
+    t->fetched[f - t->fetch] = m->number;
+    return m->number;
+}
+
+FetchEntry *tlb_fill_fetch(CpuEngine *e, CpuTlb *t, uint64_t va, const CpuFill *fill)
+{
+    unsigned    slot = fetch_slot(va);
+    FetchEntry *f = &t->fetch[slot];
+
+    if (fill->page_size > PAGE_SIZE) {
+        remember_large(t, va, fill->page_size);
+    }
+    touch(&t->fetch_touched, slot);
+    *f = (FetchEntry){ va & PAGE_MASK, fill->pa & PAGE_MASK, fill->fetch_guarded };
+    const Mapping *m = mapping_slot(e, f);
+    t->fetched[slot] = is_mapping(m, f) ? m->number : 0;
+    return f;
+}
+
+/* Contexts in which much code runs, few, spare the host's TLB as much. Advice: kernels before 6.1 do not take it. */
+static void make_huge(CpuTlb *t)
+{
+    if (!t->huge && t->jump_touched.n > TOUCHED) {
+        madvise(t, sizeof(*t), MADV_COLLAPSE);
+        t->huge = true;
+    }
 }
 
 void jump_set(CpuTlb *t, CpuBlock *b)
@@ -359,6 +404,7 @@ void jump_set(CpuTlb *t, CpuBlock *b)
     }
     *e = (JumpEntry){ b->pc, b->key, b->code, b };
     t->jump_pages[(b->pc >> PAGE_BITS) % JUMP_GROUPS][bit / 64] |= BIT(bit % 64);
+    make_huge(t);
 }
 
 /* ---- invalidation by virtual address ---- */
@@ -406,9 +452,9 @@ _Static_assert(sizeof((CpuTlb){ 0 }.jump_pages[0]) * 8 == 1 << 10, "jump_page_bi
 
 static void drop_page(CpuTlb *t, uint64_t va)
 {
-    SlowEntry  *slow = slow_slot(t, va);
-    FetchEntry *fetch = fetch_slot(t, va);
-    bool        read = drop_tag(t->read, va), write = drop_tag(t->write, va);
+    SlowEntry *slow = slow_slot(t, va);
+    unsigned   fetch = fetch_slot(va);
+    bool       read = drop_tag(t->read, va), write = drop_tag(t->write, va);
 
     if (read || write) { /* slots have nothing that the tables do not have */
         empty_slots(t);
@@ -417,8 +463,8 @@ static void drop_page(CpuTlb *t, uint64_t va)
         slow->page = 1;
     }
     drop_jumps(t, va);
-    if (in_range(fetch->page & PAGE_MASK, va, PAGE_SIZE)) {
-        fetch->page = 1;
+    if (in_range(t->fetch[fetch].page & PAGE_MASK, va, PAGE_SIZE)) {
+        empty_fetch(t, fetch);
     }
 }
 
@@ -435,7 +481,7 @@ static void drop_many(CpuTlb *t, uint64_t va, uint64_t len)
     empty_jumps(t);
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
         if (in_range(t->fetch[i].page & PAGE_MASK, va, len)) {
-            t->fetch[i].page = 1;
+            empty_fetch(t, i);
         }
     }
 }
@@ -595,7 +641,7 @@ static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
     }
     for (unsigned i = 0; t->fetch_touched.n != 0 && i < FETCH_ENTRIES; i++) {
         if (t->fetch[i].pa - pa < len) {
-            t->fetch[i].page = 1;
+            empty_fetch(t, i);
         }
     }
 }

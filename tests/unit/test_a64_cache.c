@@ -195,12 +195,130 @@ static void test_watchpoints(void **state)
     }
 }
 
+/* ---- exits to another page ---- */
+
+enum {
+    WINDOW = BOX_DATA + BOX_DATA_SIZE, /* virtual: the caller's page, then that of what it calls */
+    CALLER = BOX_DATA + 0x100000,
+    CALLEES = BOX_DATA + 0x101000,     /* two pages: each adds another number */
+    LEVEL_3 = BOX_DATA + 0x1f0000,
+    EC_FETCH = 0x20,
+
+    NG = 1 << 11,
+    PAGE = 3 | 1 << 6 | 3 << 8 | 1 << 10 | NG, /* valid, EL0, inner shareable, AF */
+};
+
+#define UXN   BIT(54)
+#define GUARD BIT(50)
+
+/* Without telling the caches of translations. */
+static void map_callee(A64Box *box, uint64_t descriptor)
+{
+    le64_put(box->data + (LEVEL_3 + 8 - BOX_DATA), descriptor);
+}
+
+static uint64_t callee(unsigned n) { return (CALLEES + n * 0x1000u) | PAGE; }
+
+static A64Box *calling_box(void)
+{
+    static const uint32_t caller[] = { 0x94000400 /* bl callee */, 0xf10004c6 /* subs x6, x6, #1 */,
+                                       0x54ffffc1 /* b.ne -2 */, SVC };
+    A64Box *box = a64_box_new();
+
+    le64_put(box->code + BOX_CODE_SIZE + 0x2000 + (WINDOW >> 21 & 511) * 8, LEVEL_3 | 3);
+    le64_put(box->data + (LEVEL_3 - BOX_DATA), CALLER | PAGE);
+    memcpy(box->data + (CALLER - BOX_DATA), caller, sizeof(caller));
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t code[] = { 0x91000463 + (i << 10) /* add x3, x3, #1 + i */, 0xd61f00a0 /* br x5: to the next */,
+                                  0x17fffbff /* b caller + 4 */ };
+
+        memcpy(box->data + (CALLEES + i * 0x1000 - BOX_DATA), code, sizeof(code));
+    }
+    map_callee(box, callee(0));
+    return box;
+}
+
+/* What the callee adds in each round. 0: an exception of class @ec came instead, at @offset of it. The caller, with the
+ * ways out that it has, meets a page that is known already. */
+static void assert_called(A64Box *box, unsigned adds, unsigned ec, unsigned offset)
+{
+    a64_box_enter(box, 0, WINDOW + 0x1000);
+    box->cpu->x[5] = WINDOW + 12;
+    assert_true(a64_box_run(box, 100));
+    a64_box_enter(box, 0, WINDOW);
+    box->cpu->x[3] = 0;
+    box->cpu->x[5] = WINDOW + 0x1008;
+    box->cpu->x[6] = ROUNDS;
+    assert_true(a64_box_run(box, 100000));
+    assert_int_equal(a64_box_ec(box), adds != 0 ? EC_SVC : ec);
+    assert_int_equal(box->exc.return_pc, adds != 0 ? WINDOW + 16 : WINDOW + 0x1000 + offset);
+    if (adds != 0) {
+        assert_int_equal(box->cpu->x[3], ROUNDS * adds);
+    }
+}
+
+static void flush_callee(A64Box *box) { cpu_flush_va(&box->cpu->cpu, NULL, NULL, WINDOW + 0x1000, 0x1000); }
+static void flush_all(A64Box *box) { cpu_flush_contexts(&box->cpu->cpu, NULL, NULL); }
+
+/* The page that a call leads to becomes another, or another kind of page, or is no more. */
+static void test_far_exits(void **state)
+{
+    static void (*const flush[])(A64Box *) = { flush_callee, flush_all };
+
+    for (unsigned i = 0; i < ARRAY_LEN(flush); i++) {
+        A64Box *box = calling_box();
+
+        for (unsigned n = 0; n < 12; n++) {
+            const uint64_t kinds[] = { callee(0), callee(1), callee(1) | GUARD, callee(0) | UXN, callee(1), 0 };
+            uint64_t       kind = kinds[n % ARRAY_LEN(kinds)];
+            unsigned       adds = kind == 0 || (kind & (UXN | GUARD)) ? 0 : (kind & ~0xfffull) == CALLEES ? 1 : 2;
+
+            map_callee(box, kind);
+            flush[i](box);
+            assert_called(box, adds, kind & GUARD ? EC_BTI : EC_FETCH, kind & GUARD ? 8 : 0);
+        }
+        a64_box_free(box);
+    }
+}
+
+/* The same caller in two address spaces, in which the call leads elsewhere. */
+static void test_far_exits_by_asid(void **state)
+{
+    A64Box *box = calling_box();
+
+    for (unsigned n = 0; n < 6; n++) {
+        unsigned asid = n & 1;
+
+        box->cpu->el2.ttbr0 = deposit64(box->cpu->el2.ttbr0, 48, 16, asid + 1);
+        map_callee(box, callee(asid));
+        assert_called(box, 1 + asid, EC_SVC, 0);
+    }
+    a64_box_free(box);
+}
+
+/* The owner of the page changes: nothing leads there any more. */
+static void test_far_exits_and_owners(void **state)
+{
+    A64Box *box = calling_box();
+
+    for (unsigned n = 0; n < 3; n++) {
+        assert_called(box, 1, EC_SVC, 0);
+        owners_set(box->owners, CALLEES, 0x1000, OWNER_REALM);
+        assert_called(box, 0, EC_FETCH, 0);
+        owners_set(box->owners, CALLEES, 0x1000, OWNER_ANY);
+    }
+    a64_box_free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarded),
         cmocka_unit_test(test_misaligned_targets),
         cmocka_unit_test(test_watchpoints),
+        cmocka_unit_test(test_far_exits),
+        cmocka_unit_test(test_far_exits_by_asid),
+        cmocka_unit_test(test_far_exits_and_owners),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

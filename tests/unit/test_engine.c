@@ -622,6 +622,7 @@ static void check_tables(const CpuTlb *t, const Shadow *s, unsigned n)
     }
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
         assert_true(t->fetch[i].page == 1 || is_live(s, n, t->fetch[i].page));
+        assert_true(t->fetch[i].page != 1 || t->fetched[i] == 0);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(t->jump); i++) {
         assert_true(t->jump[i].block == NULL || is_live(s, n, t->jump[i].pc));
@@ -639,7 +640,7 @@ static void enter_page(ToyMachine *m, Shadow *s, CpuBlock *b, unsigned random)
     s->size = f.page_size;
     s->live = true;
     tlb_fill(cpu, 0, s->page + 8, &f);
-    tlb_fill_fetch(cpu->tlb[0], s->page + 8, &f);
+    tlb_number_fetch(cpu->engine, cpu->tlb[0], tlb_fill_fetch(cpu->engine, cpu->tlb[0], s->page + 8, &f));
     b->pc = s->page + (random >> 8 & 0xffc);
     b->key = random % 5;
     jump_set(cpu->tlb[0], b);
@@ -677,6 +678,10 @@ static void test_invalidation(void **state)
     tlb_write_protect(cpu, memory_host_page(m->memory, DATA, &writable));
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         assert_int_equal(cpu->tlb[0]->write[i].tag, i == 0 ? PAGE_SIZE : 0);
+    }
+    tlb_flush_pa(cpu, DATA, PAGE_SIZE);
+    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+        assert_int_equal(cpu->tlb[0]->fetched[i], 0);
     }
     g_rand_free(r);
     toy_machine_free(m);
@@ -783,7 +788,7 @@ static void test_entry_beyond_large_mappings(void **state)
     for (unsigned n = 0; n < ENOUGH; n++) {
         tlb_fill(cpu, 0, n * size, &f);
     }
-    tlb_fill_fetch(cpu->tlb[0], code, &f);
+    tlb_fill_fetch(cpu->engine, cpu->tlb[0], code, &f);
     assert_non_null(tlb_find_fetch(cpu->tlb[0], code));
     cpu_flush_contexts(cpu, NULL, NULL);
     assert_null(tlb_find_fetch(cpu->tlb[0], code));

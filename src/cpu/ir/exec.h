@@ -85,6 +85,7 @@ typedef enum ExecExit {
     /* generated code only, inside jit/ */
     EXEC_DONE,  /* as EXEC_STATE, a helper has set the pc */
     EXEC_LINK,  /* as EXEC_FIND, by the exit that exit_at tells */
+    EXEC_FAR,   /* as EXEC_FIND, by the exit that exit_at points to */
     EXEC_GONE,  /* the block that exit_at tells was dropped */
     EXEC_ENTRY, /* that block was accounted for but not entered: there is no time for it, or it is hot */
 } ExecExit;

@@ -20,28 +20,24 @@ enum { JUMP_SIZE_LOG2 = 5, JUMP_SIZE = 1 << JUMP_SIZE_LOG2 };
 
 _Static_assert(sizeof(JumpEntry) == JUMP_SIZE, "slots are found by shifts");
 
-/* rcx: the pc, which @known tells if it is a constant. Through the jump cache of the context, or to the engine. */
-static void emit_lookup(Gen *g, const uint64_t *known)
+/* rcx: the pc. Through the jump cache of the context, or to the engine. */
+static void emit_lookup(Gen *g)
 {
     int32_t first = (int32_t)(offsetof(CpuTlb, jump) + jump_shift(g->key) * JUMP_SIZE);
 
-    if (!g->ask_key && key_fits(g->key)) {
-        if (known != NULL) {
-            asm_lea(&g->as, true, RAX, X86_AT(R14, first + (int32_t)(*known >> 2 & (JUMP_ENTRIES - 1)) * JUMP_SIZE));
-        } else {
-            asm_mov_rr(&g->as, false, RAX, RCX);
-            asm_shift_ri(&g->as, SH_SHL, false, RAX, JUMP_SIZE_LOG2 - 2); /* pc / 4 * JUMP_SIZE */
-            asm_alu_ri(&g->as, ALU_AND, false, RAX, (JUMP_ENTRIES - 1) << JUMP_SIZE_LOG2);
-            asm_lea(&g->as, true, RAX, X86_INDEX(R14, RAX, 0, first));
-        }
-        asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(JumpEntry, pc)));
-        asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
-        asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(JumpEntry, key)), (int32_t)g->key);
-        asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
-        asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(JumpEntry, code)));
+    if (g->ask_key || !key_fits(g->key)) {
+        asm_jmp_to(&g->as, g->j->leave_lookup);
         return;
     }
-    asm_jmp_to(&g->as, g->j->leave_lookup);
+    asm_mov_rr(&g->as, false, RAX, RCX);
+    asm_shift_ri(&g->as, SH_SHL, false, RAX, JUMP_SIZE_LOG2 - 2); /* pc / 4 * JUMP_SIZE */
+    asm_alu_ri(&g->as, ALU_AND, false, RAX, (JUMP_ENTRIES - 1) << JUMP_SIZE_LOG2);
+    asm_lea(&g->as, true, RAX, X86_INDEX(R14, RAX, 0, first));
+    asm_alu_rm(&g->as, ALU_CMP, true, RCX, X86_AT(RAX, (int32_t)offsetof(JumpEntry, pc)));
+    asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
+    asm_alu_mi(&g->as, ALU_CMP, true, X86_AT(RAX, (int32_t)offsetof(JumpEntry, key)), (int32_t)g->key);
+    asm_jcc_to(&g->as, CC_NE, g->j->leave_lookup);
+    asm_jmp_m(&g->as, X86_AT(RAX, (int32_t)offsetof(JumpEntry, code)));
 }
 
 /* Whether an exit to @pc may become a jump: it leads to the same page. */
@@ -50,19 +46,43 @@ static bool is_linkable(const Gen *g, uint64_t pc)
     return ((pc ^ g->parts[0].pc) & PAGE_MASK) == 0 && !g->ask_key;
 }
 
-/* To the engine, until jit_link() makes it a jump, or leads @branch there, the conditional jump to here if not NULL. */
-static void emit_linkable(Gen *g, uint64_t pc, const uint8_t *branch)
+/* An exit whose jump, to be linked, is at @jump. */
+static uint32_t new_exit(Gen *g, uint64_t pc, const uint8_t *jump)
 {
-    Jit           *j = g->j;
-    uint32_t       id = j->n_exits;
-    JitExit       *e = &j->exit[id];
-    const uint8_t *jump = branch != NULL ? branch : g->as.p;
+    Jit     *j = g->j;
+    uint32_t id = j->n_exits;
 
     j->n_exits += j->n_exits < j->max_exits - 1;
     g->failed |= g->arena_full |= j->n_exits == j->max_exits - 1;
-    *e = (JitExit){ .pc = pc, .key = g->key, .from = g->block, .jump = (uint32_t)(jump - j->mem.write),
-                    .branch = branch != NULL };
-    gen_call_for(g, j->leave_link, id);
+    j->exit[id] = (JitExit){ .pc = pc, .key = g->key, .from = g->block, .jump = (uint32_t)(jump - j->mem.write) };
+    return id;
+}
+
+/* To the engine, until jit_link() makes it a jump, or leads @branch there, the conditional jump to here if not NULL. */
+static void emit_linkable(Gen *g, uint64_t pc, const uint8_t *branch)
+{
+    uint32_t id = new_exit(g, pc, branch != NULL ? branch : g->as.p);
+
+    g->j->exit[id].branch = branch != NULL;
+    gen_call_for(g, g->j->leave_link, id);
+}
+
+/* To another page. Linked, it jumps as long as the context that runs has the page where the link's target was made. */
+static void emit_far(Gen *g, uint64_t pc)
+{
+    int32_t  number = (int32_t)(offsetof(CpuTlb, fetched) + fetch_slot(pc) * sizeof(uint32_t));
+    AsmLabel next = ASM_LABEL;
+    uint32_t id;
+
+    asm_alu_mi(&g->as, ALU_CMP, false, X86_AT(R14, number), MAPPING_LAST + 1);
+    id = new_exit(g, pc, g->as.p);
+    g->j->exit[id].branch = g->j->exit[id].far = true;
+    g->j->exit[id].left = JIT_FAR_FIRST;
+    g->j->exit[id].slot = (uint32_t)(offsetof(CpuTlb, jump) + jump_index(pc, g->key) * JUMP_SIZE);
+    asm_jcc(&g->as, CC_E, &next);
+    asm_bind(&g->as, &next);
+    asm_mov_ri(&g->as, RCX, id);
+    asm_jmp_to(&g->as, g->j->far);
 }
 
 static bool puts_off_flags(const Gen *g) { return g->pending != 0 || g->passed != 0; }
@@ -163,9 +183,11 @@ static void emit_outer_edge(Gen *g, uint64_t pc)
 {
     if (is_linkable(g, pc)) {
         emit_linkable(g, pc, NULL);
+    } else if (!g->ask_key) {
+        emit_far(g, pc);
     } else {
         asm_mov_ri(&g->as, RCX, pc);
-        emit_lookup(g, &pc);
+        asm_jmp_to(&g->as, g->j->leave_lookup);
     }
 }
 
@@ -358,7 +380,7 @@ void emit_table_entries(Gen *g)
         g->ask_key = false;
         asm_bind(&g->as, &t->miss);
         gen_store_pins(g, t->dirty);
-        emit_lookup(g, NULL);
+        emit_lookup(g);
         for (unsigned k = 0; k < t->n; k++) {
             set_entry(g, t, k, t->miss.pos);
         }
@@ -436,7 +458,7 @@ static void emit_indirect(Gen *g, const IrNode *n)
         give_back(g);
     }
     gen_store_pins(g, g->dirty);
-    emit_lookup(g, NULL);
+    emit_lookup(g);
 }
 
 void emit_exit(Gen *g, const IrNode *n)

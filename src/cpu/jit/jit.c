@@ -115,6 +115,31 @@ static void make_slow(Jit *j, Asm *as)
     make_leave(as, EXEC_FAULT);
 }
 
+/* Goes on by the jump cache where a far exit leads, or to C. */
+static void make_far(Jit *j, Asm *as)
+{
+    AsmLabel ask = ASM_LABEL;
+
+    j->far = asm_here(as);
+    asm_imul_rri(as, true, RAX, RCX, sizeof(JitExit));
+    asm_mov_ri(as, RDX, (uintptr_t)j->exit);
+    asm_alu_rr(as, ALU_ADD, true, RAX, RDX);
+    asm_alu_mi(as, ALU_SUB, false, X86_AT(RAX, (int32_t)offsetof(JitExit, left)), 1);
+    asm_jcc(as, CC_S, &ask);
+    asm_load(as, 2, false, true, RDX, X86_AT(RAX, (int32_t)offsetof(JitExit, slot)));
+    asm_alu_rr(as, ALU_ADD, true, RDX, R14);
+    asm_load(as, 3, false, true, RCX, X86_AT(RAX, (int32_t)offsetof(JitExit, pc)));
+    asm_alu_rm(as, ALU_CMP, true, RCX, X86_AT(RDX, (int32_t)offsetof(JumpEntry, pc)));
+    asm_jcc(as, CC_NE, &ask);
+    asm_load(as, 3, false, true, RCX, X86_AT(RAX, (int32_t)offsetof(JitExit, key)));
+    asm_alu_rm(as, ALU_CMP, true, RCX, X86_AT(RDX, (int32_t)offsetof(JumpEntry, key)));
+    asm_jcc(as, CC_NE, &ask);
+    asm_jmp_m(as, X86_AT(RDX, (int32_t)offsetof(JumpEntry, code)));
+    asm_bind(as, &ask);
+    asm_store(as, 3, gen_mem(offsetof(Cpu, exit_at)), RAX);
+    make_leave(as, EXEC_FAR);
+}
+
 /*
  * Packs the flags that Cpu.flags_how tells of in rax, from copies of the operands; rcx and rdx are lost. Operands of 32
  * bits go to the upper halves, where they make the same flags.
@@ -235,6 +260,7 @@ static void make_routines(Jit *j)
     asm_mov_rr(&as, true, RAX, RCX);
     j->leave_find = make_leave_with_pc(&as, EXEC_FIND);
     j->leave_state = make_leave_with_pc(&as, EXEC_STATE);
+    make_far(j, &as);
     j->leave_link = make_leave_by_call(&as, EXEC_LINK);
     j->leave_entry = make_leave_by_call(&as, EXEC_ENTRY);
     j->leave_gone = make_leave_by_call(&as, EXEC_GONE);
@@ -396,8 +422,10 @@ static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *lin
 {
     const uint8_t *at = cpu->exit_at;
 
-    if (how == EXEC_LINK) {
-        link->jit = &j->exit[jit_called(j, at)];
+    if (how == EXEC_LINK || how == EXEC_FAR) {
+        size_t number = how == EXEC_LINK ? jit_called(j, at) : (size_t)((const JitExit *)cpu->exit_at - j->exit);
+
+        link->jit = &j->exit[number];
         cpu->next_pc = link->jit->pc;
         return EXEC_FIND;
     }
@@ -428,7 +456,7 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
     if (how == EXEC_DONE) {
         return EXEC_STATE;
     }
-    if (how == EXEC_LINK || how == EXEC_GONE || how == EXEC_ENTRY) {
+    if (how == EXEC_LINK || how == EXEC_FAR || how == EXEC_GONE || how == EXEC_ENTRY) {
         how = resolve_exit(j, cpu, how, link);
     }
     if (how != EXEC_FAULT) {
@@ -439,19 +467,53 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
 
 /* ---- links and removal ---- */
 
-void jit_link(Jit *j, JitExit *exit, CpuBlock *to)
+static bool in_same_page(const CpuBlock *a, const CpuBlock *b)
+{
+    return a->guarded == b->guarded && ((a->pc ^ b->pc) & PAGE_MASK) == 0 && ((a->pa ^ b->pa) & PAGE_MASK) == 0;
+}
+
+/* What the context that runs must have in its place so that @to is at its pc; 0: it is not, as far as is known. */
+static uint32_t number_of_page(Jit *j, Cpu *cpu, const CpuBlock *to)
+{
+    const FetchEntry *f = tlb_find_fetch(cpu->tlb[0], to->pc);
+
+    return f != NULL && f->pa == (to->pa & PAGE_MASK) && f->guarded == to->guarded ?
+           tlb_number_fetch(j->engine, cpu->tlb[0], f) : 0;
+}
+
+static bool may_lead_to(const Jit *j, const JitExit *exit, const CpuBlock *to)
 {
     const CpuBlock *from = exit->from;
-    uint8_t        *at = j->mem.write + exit->jump;
 
-    if (to->code == NULL || from->dead || to->dead || to->once || to->pc != exit->pc || to->key != exit->key ||
-        from->guarded != to->guarded || ((from->pc ^ to->pc) & PAGE_MASK) != 0 ||
-        ((from->pa ^ to->pa) & PAGE_MASK) != 0 ||
-        code_is_patched(j->engine, to->pa)) { /* each time jit_revive() would make the way one jump longer */
+    return to->code != NULL && !from->dead && !to->dead && !to->once && to->pc == exit->pc && to->key == exit->key &&
+           (exit->far || in_same_page(from, to)) &&
+           !code_is_patched(j->engine, to->pa); /* each time jit_revive() would make the way one jump longer */
+}
+
+/* The jump to patch holds when the number before it does: the page is where it is now. False: not now. */
+static bool number_link(Jit *j, Cpu *cpu, const JitExit *exit, const CpuBlock *to)
+{
+    uint32_t number = number_of_page(j, cpu, to);
+
+    memcpy(j->mem.write + exit->jump - sizeof(number), &number, number != 0 ? sizeof(number) : 0);
+    return number != 0;
+}
+
+void jit_link(Jit *j, Cpu *cpu, JitExit *exit, CpuBlock *to)
+{
+    uint8_t *at = j->mem.write + exit->jump;
+
+    if (exit->far && exit->left >= 0) {
+        return;
+    }
+    exit->left = JIT_FAR_AGAIN;
+    if (!may_lead_to(j, exit, to)) {
         return;
     }
     code_mem_begin(&j->mem);
-    if (exit->branch) {
+    if (exit->far && !number_link(j, cpu, exit, to)) {
+        /* as before */
+    } else if (exit->branch) {
         asm_patch_branch(at, j->mem.run - j->mem.write, to->code);
     } else {
         asm_patch_entry(at, j->mem.run - j->mem.write, to->code, false);

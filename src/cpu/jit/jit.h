@@ -47,8 +47,9 @@ void jit_settle(Cpu *cpu);
 /* jit_run - run @b and what follows it. */
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link);
 
-/* jit_link - let an exit that was followed lead to @to directly, when that holds as long as both live. */
-void jit_link(Jit *j, JitExit *exit, CpuBlock *to);
+/* jit_link - let an exit that @cpu followed lead to @to directly, when that holds as long as both live, or as long as
+ * code can tell. */
+void jit_link(Jit *j, Cpu *cpu, JitExit *exit, CpuBlock *to);
 
 /* jit_kill - whoever enters @b comes back to the engine. jit_replace - whoever enters @b goes to @by instead. */
 void jit_kill(Jit *j, CpuBlock *b);

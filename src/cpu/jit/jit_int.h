@@ -115,14 +115,23 @@ typedef struct JitSlot {
     uint8_t *keep;    /* and its call that fills the slot */
 } JitSlot;
 
-/* An exit to a known pc: a call of Jit.leave_link. Linked, it becomes a jump; or the conditional jump that leads to the
- * call leads elsewhere. */
+/*
+ * An exit to a known pc. In the same page: a call of Jit.leave_link. Linked, it becomes a jump; or the conditional jump
+ * that leads to the call leads elsewhere. To another page: a jump if CpuTlb.fetched has a number, then one to Jit.far.
+ * Linked, number and target are those of a block and of its page's mapping.
+ */
 struct JitExit {
     uint64_t  pc, key;
     CpuBlock *from;
-    uint32_t  jump;   /* the one to patch: an offset into code memory */
+    uint32_t  jump;   /* the one to patch: an offset into code memory. The number is the four bytes before it */
     bool      branch; /* it is a conditional jump */
+    bool      far;
+    int32_t   left;   /* far: times by way of the jump cache until C is asked to link it; */
+    uint32_t  slot;   /* its entry there, from the CpuTlb */
 };
+
+/* Of JitExit.left: code that runs once is not worth a link; nor is asking each time for one that does not hold. */
+enum { JIT_FAR_FIRST = 4, JIT_FAR_AGAIN = 4096 };
 
 /*
  * A call from generated code of a routine that must know what for: @at is where it would return, as an offset into code
@@ -151,6 +160,7 @@ struct Jit {
     size_t     fixed;   /* bytes at the start that stay: the routines below */
     const void *slow, *flags, *leave_time, *leave_find, *leave_state, *leave_done, *leave_fault;
     const void *leave_lookup; /* as leave_find, with the pc in rcx */
+    const void *far;          /* by the jump cache; the number of a far JitExit is in ecx */
     const void *leave_link, *leave_entry; /* are called for a JitExit; for a block, before its first instruction */
     const void *leave_gone; /* is called by the first instruction of a block */
     const void *keep_read, *keep_write;

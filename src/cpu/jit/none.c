@@ -23,7 +23,7 @@ LowerResult jit_compile_region(Jit *j, const JitPart *parts, unsigned n, uint64_
 JitPart  jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key) { g_assert_not_reached(); }
 ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link) { g_assert_not_reached(); }
 void     jit_settle(Cpu *cpu) { g_assert_not_reached(); }
-void     jit_link(Jit *j, JitExit *exit, CpuBlock *to) { g_assert_not_reached(); }
+void     jit_link(Jit *j, Cpu *cpu, JitExit *exit, CpuBlock *to) { g_assert_not_reached(); }
 void     jit_kill(Jit *j, CpuBlock *b) { g_assert_not_reached(); }
 void     jit_replace(Jit *j, CpuBlock *b, CpuBlock *by) { g_assert_not_reached(); }
 void     jit_warm(Cpu *cpu, uint64_t pc) { g_assert_not_reached(); }
