@@ -34,6 +34,7 @@ typedef enum DevScript {
     DEV_END,
     DEV_PREPARE,   /* VDEV: TDISP version, capabilities; the interface is unlocked */
     DEV_LOCK,
+    DEV_LOCK_FIRST, /* 1.1-alp12: PREPARE and LOCK in one, since no command asks for the first */
     DEV_REPORT,
     DEV_MEASURE,
     DEV_START,
@@ -98,11 +99,14 @@ void pdev_fail(Rmm *rmm, Pdev *pdev);
 
 typedef struct Vdev {
     RmiVdevState state;
+    RmiVdev12State host_state; /* 1.1-alp12: what the host is told; state is what the Realm is told */
     DevComm      comm;
     uint64_t     rd, pdev, id;
+    uint64_t     instance;    /* 1.1-alp12: tells it from earlier VDEVs of the Realm with this ID; not 0 */
     uint32_t     index;       /* in the Realm's table */
     uint32_t     stream;      /* of the SMMU */
-    uint64_t     n_mapped;    /* granules of device memory in the Realm's tables for this VDEV */
+    uint64_t     n_mapped;    /* granules of device memory in the Realm's tables for this VDEV; 1.1-alp12 has none that
+                               * are a VDEV's */
     bool         dma;         /* the stream is valid */
     uint32_t     function_id;
     uint16_t     lock_flags;  /* TDISP: what the device offers */
@@ -121,6 +125,7 @@ static inline Vdev *vdev_at(Rmm *rmm, uint64_t pa) { return granule_ptr(rmm, pa)
 /* In Realm.device. */
 typedef struct RealmDevices {
     uint64_t vdev[DEV_MAX_VDEVS]; /* granules; 0: free */
+    uint64_t instances;           /* given so far */
 } RealmDevices;
 _Static_assert(sizeof(RealmDevices) <= sizeof(((Realm *)0)->device), "a Realm has room for its VDEVs");
 
@@ -128,6 +133,12 @@ static inline RealmDevices *realm_devices(Realm *realm) { return (RealmDevices *
 
 /* vdev_fail - ERROR, and no DMA from here on. */
 void vdev_fail(Rmm *rmm, Vdev *vdev);
+/* Where a conversation that has ended leads, as DEN0137 "VDEV lifecycle" says for the interface. */
+void vdev_conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev);
+/* With the session the whole device is lost. */
+void vdev_conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev);
+/* vdev_remove - the granule is DELEGATED again; Realm, PDEV and SMMU know nothing of it. */
+void vdev_remove(Rmm *rmm, uint64_t pa);
 /* vdev_set_dma - makes the stream valid or invalid; returns after the SMMU has seen it. */
 void vdev_set_dma(Rmm *rmm, Vdev *vdev, bool on);
 

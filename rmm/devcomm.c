@@ -164,6 +164,10 @@ static const Step prepare[] = {
     TDISP(PROBE), UNLESS(interface_is_unlocked, .kind = STEP_TDISP, .op = TDISP_OP_STOP),
 };
 static const Step lock[] = { LOCAL(ask_for_lock), TDISP(LOCK) };
+static const Step lock_first[] = {
+    TDISP(PROBE), UNLESS(interface_is_unlocked, .kind = STEP_TDISP, .op = TDISP_OP_STOP), LOCAL(ask_for_lock),
+    TDISP(LOCK),
+};
 static const Step report[] = { TDISP(REPORT) };
 static const Step measurements[] = { { .kind = STEP_MEASURE } };
 static const Step start[] = { TDISP(START) };
@@ -177,6 +181,7 @@ static const struct {
 } scripts[DEV_N_SCRIPTS] = {
     SCRIPT(DEV_CONNECT, connect), SCRIPT(DEV_SECURE, secure), SCRIPT(DEV_IDE_RESET, ide_reset),
     SCRIPT(DEV_REFRESH, refresh), SCRIPT(DEV_END, end), SCRIPT(DEV_PREPARE, prepare), SCRIPT(DEV_LOCK, lock),
+    SCRIPT(DEV_LOCK_FIRST, lock_first),
     SCRIPT(DEV_REPORT, report), SCRIPT(DEV_MEASURE, measurements), SCRIPT(DEV_START, start),
     SCRIPT(DEV_UNLOCK, unlock),
 };

@@ -30,6 +30,7 @@ const RmmDialect rmm_dialects[RMM_N_DIALECTS] = {
         .realm_flags = REALM_FLAGS_1_0 | RMI_REALM_FLAG_DA,
         .realm_planes = true,
         .da = true,
+        .rdev = true,
         .pdev_flags = RMI_PDEV_FLAG_SPDM | RMI_PDEV12_FLAG_IDE,
         .comm_req_len = RMI_COMM12_REQ_LEN,
         .comm_timeout = RMI_COMM12_TIMEOUT,

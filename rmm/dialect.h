@@ -39,6 +39,7 @@ typedef struct RmmDialect {
     bool        realm_planes;
 
     bool        da;              /* has device assignment commands; all below is about them */
+    bool        rdev;            /* the Realm drives a VDEV by RSI_RDEV_*; else the host does, by RMI_VDEV_* */
     uint64_t    pdev_flags;      /* RmiPdevParams: what a device with SPDM and an IDE stream has to say */
     uint64_t    pdev_flags_also; /* and what it may say besides */
 

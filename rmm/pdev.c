@@ -328,6 +328,12 @@ RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
     return RMI_SUCCESS;
 }
 
+static void refresh(Pdev *pdev)
+{
+    set_state(pdev, RMI_PDEV_COMMUNICATING);
+    dev_queue(&pdev->comm, DEV_REFRESH);
+}
+
 /* RMI_PDEV_IDE_KEY_REFRESH. x1: PDEV, x2: 1 for the coherent stream, which there is none of. */
 RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 {
@@ -338,8 +344,20 @@ RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = t
     REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
     REQUIRE(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
 
-    set_state(pdev, RMI_PDEV_COMMUNICATING);
-    dev_queue(&pdev->comm, DEV_REFRESH);
+    refresh(pdev);
+    return RMI_SUCCESS;
+}
+
+/* RMI_PDEV_NOTIFY. x1: PDEV, x2: event. The one event is that the keys have been used for too long. */
+RMI(PDEV_NOTIFY, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+{
+    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
+    REQUIRE(in->x[2] == RMI_PDEV_EVENT_IDE_KEY_REFRESH, RMI_ERROR_INPUT, "ev_valid");
+    REQUIRE(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
+
+    refresh(pdev);
     return RMI_SUCCESS;
 }
 

@@ -180,7 +180,9 @@ typedef enum RecPending {
     REC_DATA_ABORT,   /* at an unprotected IPA: EMUL_MMIO or INJECT_SEA, or nothing (retry) */
     REC_SYSREG_READ,  /* the value comes in gprs[0] */
     REC_VDEV_REQUEST, /* VDEV_COMPLETE; finished by the function in rec_resume */
-    REC_VDEV_MAP,     /* VDEV_MAP, VDEV_VALIDATE_MAPPING */
+    REC_VDEV_MAP,     /* VDEV_MAP, VDEV_VALIDATE_MAPPING, and what 1.1-alp12 has for them */
+    REC_RDEV_REQUEST, /* 1.1-alp12: VDEV_COMPLETE */
+    REC_RDEV_COMM,    /* 1.1-alp12: VDEV_COMMUNICATE as often as it likes */
     REC_N_PENDING
 } RecPending;
 

@@ -1,6 +1,7 @@
 /*
  * Virtual devices: one TDISP interface of a PDEV, assigned to a Realm, through its states. DEN0137 1.1-alp17,
- * "Virtual device", command pages RMI_VDEV_*. The commands queue a conversation; VDEV_COMMUNICATE holds it.
+ * "Virtual device", command pages RMI_VDEV_*. The commands queue a conversation; VDEV_COMMUNICATE holds it. What
+ * 1.1-alp12 has otherwise is in vdev_alp12.c.
  */
 #include "rmm/dev_int.h"
 
@@ -35,6 +36,7 @@ void vdev_fail(Rmm *rmm, Vdev *vdev)
     vdev_set_dma(rmm, vdev, false);
     vdev->comm.state = DEV_COMM_IDLE;
     vdev->lock_nonce = 0;
+    vdev->host_state = RMI_VDEV12_ERROR;
     set_state(vdev, RMI_VDEV_ERROR);
 }
 
@@ -65,7 +67,7 @@ static void keep_measurements(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
 }
 
 /* DEN0137 "VDEV lifecycle": where a conversation that succeeded leads. A report is of one lock only. */
-static void conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
+void vdev_conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
 {
     switch (vdev->comm.script) {
     case DEV_PREPARE:
@@ -74,6 +76,7 @@ static void conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
         set_state(vdev, RMI_VDEV_UNLOCKED);
         break;
     case DEV_LOCK:
+    case DEV_LOCK_FIRST:
         vdev->lock_nonce = dev_nonce(rmm);
         vdev->report_nonce = 0;
         memset(vdev->report_digest, 0, sizeof(vdev->report_digest));
@@ -95,7 +98,7 @@ static void conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
 
 /* A conversation that failed: the interface is in an unknown state; with the session the whole device is
  * lost. */
-static void conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev)
+void vdev_conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev)
 {
     vdev_fail(rmm, vdev);
     if (!spdm_requester_has_session(&pdev_link(rmm, pdev)->spdm)) {
@@ -158,6 +161,15 @@ static void leave_tables(Rmm *rmm, Realm *realm, Pdev *pdev, uint64_t pa)
     pdev->n_vdevs--;
 }
 
+void vdev_remove(Rmm *rmm, uint64_t pa)
+{
+    const Vdev *vdev = vdev_at(rmm, pa);
+
+    psmmu_stream_detach(rmm, vdev->stream);
+    leave_tables(rmm, realm_at(rmm, vdev->rd), pdev_at(rmm, vdev->pdev), pa);
+    granule_set(rmm, pa, GRANULE_DELEGATED);
+}
+
 /* RMI_VDEV_CREATE. x1: RD, x2: PDEV, x3: granule of the VDEV, x4: NS page of RmiVdevParams. */
 RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true)
 {
@@ -191,7 +203,13 @@ RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true)
                     .function_id = (uint32_t)tdi };
     enter_tables(rmm, realm, pdev, pa);
     psmmu_stream_attach(rmm, realm, stream);
-    dev_queue(&vdev->comm, DEV_PREPARE);
+    if (rmm->dialect->rdev) {
+        vdev->state = RMI_VDEV_UNLOCKED;
+        vdev->host_state = RMI_VDEV12_READY;
+        vdev->instance = ++realm_devices(realm)->instances;
+    } else {
+        dev_queue(&vdev->comm, DEV_PREPARE);
+    }
     return RMI_SUCCESS;
 }
 
@@ -230,9 +248,9 @@ RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
     DevResult r = dev_talk(rmm, pdev, vdev, &enter);
     pdev->talker = r == DEV_WAITS ? in->x[3] : 0;
     if (r == DEV_DONE) {
-        conversation_done(rmm, pdev, vdev);
+        vdev_conversation_done(rmm, pdev, vdev);
     } else if (r == DEV_FAILED) {
-        conversation_failed(rmm, pdev, vdev);
+        vdev_conversation_failed(rmm, pdev, vdev);
     }
     return RMI_SUCCESS;
 }
@@ -334,7 +352,7 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
     dev_cut_short(rmm, pdev, &vdev->comm);
     if (active) {
         pdev->talker = 0;
-        conversation_failed(rmm, pdev, vdev);
+        vdev_conversation_failed(rmm, pdev, vdev);
     } else {
         vdev_fail(rmm, vdev);
     }
@@ -353,8 +371,6 @@ RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
     /* Its pages could not be told from another's. */
     REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped");
 
-    psmmu_stream_detach(rmm, vdev->stream);
-    leave_tables(rmm, realm_at(rmm, in->x[1]), pdev_at(rmm, in->x[2]), in->x[3]);
-    granule_set(rmm, in->x[3], GRANULE_DELEGATED);
+    vdev_remove(rmm, in->x[3]);
     return RMI_SUCCESS;
 }

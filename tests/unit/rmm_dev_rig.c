@@ -206,7 +206,7 @@ static void keep(DevRig *d, unsigned page, uint64_t offset, uint64_t len)
 static unsigned relay(DevRig *d, uint64_t *resp_len)
 {
     bool   secured = (comm_field(d, RMI_COMM_PROTOCOL) & 0xff) == RMI_PROTOCOL_SECURE_SPDM, secured_out;
-    size_t len = comm_field(d, RMI_COMM_REQ_LEN);
+    size_t len = comm_field(d, rmm_dialects[rig_dialect].comm_req_len);
     uint8_t rsp[SPDM_MSG_MAX] = { 0 };
 
     assert_true(len != 0 && len <= DEV_KEEP_OFFSET);
@@ -229,7 +229,9 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
     comm[RMI_COMM_STATUS] = (uint8_t)*status;
     le64_put(comm + RMI_COMM_REQ_ADDR, PAGE(D_REQ));
     le64_put(comm + RMI_COMM_RESP_ADDR, PAGE(D_RSP));
-    x0 = vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
+    x0 = vdev && rmm_dialects[rig_dialect].rdev
+             ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
+         : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
               : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_COMM));
     uint64_t flags = comm_field(d, RMI_COMM_EXIT_FLAGS);
     *more = x0 == RMI_SUCCESS && (flags & RMI_COMM_SEND);
