@@ -73,24 +73,47 @@ static void emit_and(Gen *g, const IrNode *n)
     gen_done_gpr(g, d, true);
 }
 
-/* Sums of registers and small constants go to a third register by lea. */
+/* Whether it is a register plus or minus a small constant. */
+static bool is_step(Gen *g, const IrNode *n)
+{
+    uint64_t k = gen_is_const(g, n->b) ? gen_const(g, n->b) : 0;
+
+    return !is_narrow(n->type) && gen_is_const(g, n->b) && !gen_is_const(g, n->a) &&
+           gen_val(g, n->a)->kind == AT_GPR && (!is_64(g, n->type) || fits_i32(k)) && (int32_t)k != INT32_MIN;
+}
+
+/* To another register by lea. */
+static void emit_step(Gen *g, const IrNode *n)
+{
+    bool    w = is_64(g, n->type), add = n->op == IR_add;
+    int32_t k = (int32_t)gen_const(g, n->b);
+    X86Reg  a = (X86Reg)gen_val(g, n->a)->reg, d = gen_dest_gpr(g);
+
+    if (d == a) {
+        asm_alu_ri(&g->as, add ? ALU_ADD : ALU_SUB, w, d, k);
+    } else {
+        asm_lea(&g->as, w, d, X86_AT(a, add ? k : -k));
+    }
+    gen_done_gpr(g, d, true);
+    if (d == a) {
+        note_host_flags(g);
+    }
+}
+
+/* Sums of registers go to a third register by lea. */
 static void emit_add(Gen *g, const IrNode *n)
 {
     const Value *a = gen_val(g, n->a), *b = gen_val(g, n->b);
-    bool         w = is_64(g, n->type), small = gen_is_const(g, n->b) && fits_i32(gen_const(g, n->b));
+    bool         w = is_64(g, n->type);
     bool         a_reg = !gen_is_const(g, n->a) && a->kind == AT_GPR;
     bool         b_reg = !gen_is_const(g, n->b) && b->kind == AT_GPR;
 
-    if (is_narrow(n->type) || !a_reg || !(b_reg || small) || (!w && gen_is_const(g, n->b))) {
+    if (is_narrow(n->type) || !a_reg || !b_reg) {
         emit_alu_op(g, n, ALU_ADD, true);
         return;
     }
     X86Reg d = gen_dest_gpr(g);
-    if (small && d == (X86Reg)a->reg) {
-        asm_alu_ri(&g->as, ALU_ADD, w, d, (int32_t)gen_const(g, n->b));
-    } else if (small) {
-        asm_lea(&g->as, w, d, X86_AT((X86Reg)a->reg, (int32_t)gen_const(g, n->b)));
-    } else if (d == (X86Reg)a->reg || d == (X86Reg)b->reg) {
+    if (d == (X86Reg)a->reg || d == (X86Reg)b->reg) {
         asm_alu_rr(&g->as, ALU_ADD, w, d, (X86Reg)(d == (X86Reg)a->reg ? b->reg : a->reg));
     } else {
         asm_lea(&g->as, w, d, X86_INDEX((X86Reg)a->reg, (X86Reg)b->reg, 0, 0));
@@ -484,6 +507,12 @@ static X86Cond emit_compare(Gen *g, const IrNode *n)
         gen_alu(g, ALU_CMP, w, RAX, n->b);
         return cc;
     }
+    if (g->mode[n->a] == MODE_FUSED) {
+        const IrNode *sum = gen_node(g, n->a);
+
+        asm_alu_ri(&g->as, ALU_CMP, w, gen_gpr(g, sum->a, RAX, false), -(int32_t)gen_const(g, sum->b));
+        return cc;
+    }
     X86Reg a = gen_gpr(g, n->a, RAX, false);
     if (gen_is_const(g, n->b) && gen_const(g, n->b) == 0) {
         bool known = has_host_flags(g, n->a, n->kind);
@@ -754,6 +783,10 @@ void emit_integer(Gen *g, const IrNode *n)
 
     if (ir_op_class(n->op) == IR_CLASS_CMP) {
         emit_set(g, emit_compare(g, n));
+        return;
+    }
+    if ((n->op == IR_add || n->op == IR_sub) && is_step(g, n)) {
+        emit_step(g, n);
         return;
     }
     switch (n->op) {

@@ -19,10 +19,11 @@ static bool is_there(const Gen *g, IrRef sum, unsigned i) { return g->put_at[sum
 static void find_puts(Gen *g)
 {
     for (unsigned k = g->ir->n_state; k-- > 0;) {
-        const IrNode *n = gen_node(g, g->ir->state[k]);
+        const IrNode *n = gen_node(g, g->ir->state[k]), *v = gen_node(g, n->a);
 
         if (n->op == IR_put) {
             g->put_at[n->a] = g->ir->state[k];
+            g->put_at[v->op == IR_zext ? v->a : n->a] = g->ir->state[k];
         }
     }
 }
@@ -235,6 +236,19 @@ static void fuse_condition(Gen *g, IrRef r)
     }
 }
 
+/* A sum with a constant that a condition alone compares with zero: that compares its operand with the negated one. */
+static void fuse_sum(Gen *g, IrRef condition)
+{
+    const IrNode *n = gen_node(g, condition), *sum = gen_node(g, n->a);
+    bool          equality = n->op == IR_cmpeq || n->op == IR_cmpne;
+
+    if (g->mode[condition] == MODE_FUSED && equality && gen_is_const(g, n->b) && gen_const(g, n->b) == 0 &&
+        sum->op == IR_add && g->uses[n->a] == 1 && g->mode[n->a] == MODE_NORMAL && gen_is_const(g, sum->b) &&
+        fits_i32(gen_const(g, sum->b)) && fits_i32(0 - gen_const(g, sum->b))) {
+        g->mode[n->a] = MODE_FUSED;
+    }
+}
+
 /* A count modulo the width: so do the host's shifts. */
 static void fuse_count(Gen *g, const IrNode *n)
 {
@@ -302,7 +316,7 @@ static void find_flags_reg(Gen *g, const IrBlock *ir)
     }
 }
 
-/* The sum or difference that an instruction computes beside its flags, with a small constant. */
+/* The sum or difference that an instruction puts beside its flags, with a small constant: the operand may be gone. */
 static IrRef result_beside(const Gen *g, unsigned i)
 {
     const IrNode *f = gen_node(g, (IrRef)i);
@@ -315,7 +329,7 @@ static IrRef result_beside(const Gen *g, unsigned i)
     for (unsigned k = i - 1; k > 0 && gen_node(g, (IrRef)k)->op != IR_insn; k--) {
         const IrNode *n = gen_node(g, (IrRef)k);
 
-        if (g->mode[k] != MODE_DEAD && n->op == op && n->a == f->a && gen_is_const(g, n->b) &&
+        if (g->put_at[k] != 0 && n->op == op && n->a == f->a && gen_is_const(g, n->b) &&
             gen_const(g, n->b) == gen_const(g, f->b)) {
             return (IrRef)k;
         }
@@ -404,17 +418,21 @@ static void find_flags_wanted(PartState *part, const IrBlock *ir, int reg)
 
 /* ---- analysis: flags that stay unwritten across a loop's edge ---- */
 
-/* The pin that holds a value at the end of the part; -1: none. */
-static int8_t pin_of_value(const Gen *g, const uint16_t *at_end, IrRef r)
+/* The guest register of 64 bits that holds a value at the end of the part, pinned if there is one; -1: none. */
+static int register_of_value(const Gen *g, const uint16_t *at_end, IrRef r)
 {
-    for (unsigned i = 0; i < g->code->n_pins; i++) {
-        const JitPin *p = &g->code->pin[i];
+    int found = -1;
 
-        if (!p->vector && at_end[i] != 0 && at_end[i] == g->root[r]) {
-            return (int8_t)i;
+    for (unsigned k = 0; k < g->ir->n_state; k++) {
+        const IrNode *n = gen_node(g, g->ir->state[k]);
+        bool          names = n->op == IR_get || n->op == IR_put;
+
+        if (names && g->regs[n->imm].type == IR_I64 && at_end[n->imm] == g->root[r] &&
+            (found < 0 || g->pin_of[n->imm] >= 0)) {
+            found = (int)n->imm;
         }
     }
-    return -1;
+    return found;
 }
 
 /* What Cpu.flags_how says of how flags follow, but for the operands. */
@@ -439,10 +457,10 @@ static bool how_constant(const Gen *g, const IrNode *f, uint32_t *how)
     return true;
 }
 
-/* How the pending flags follow from pins at the end of the part; 0: they do not. */
-static uint32_t how_from_pins(const Gen *g)
+/* How the pending flags follow from guest registers at the end of the part; 0: they do not. */
+static uint32_t how_from_registers(const Gen *g)
 {
-    uint16_t      at_end[JIT_MAX_PINS] = { 0 }; /* roots */
+    uint16_t      at_end[IR_MAX_REGS]; /* roots */
     const IrNode *f = gen_node(g, g->pending);
     IrRef         first = g->lazy_result[g->pending] != 0 ? g->lazy_result[g->pending] : f->a;
     uint32_t      how;
@@ -451,28 +469,29 @@ static uint32_t how_from_pins(const Gen *g)
     if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL || gen_is_const(g, first)) {
         return 0;
     }
+    memset(at_end, 0, g->ir->n_regs * sizeof(at_end[0]));
     for (unsigned k = 0; k < g->ir->n_state; k++) {
         IrRef         i = g->ir->state[k];
         const IrNode *n = gen_node(g, i);
 
-        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
-            at_end[g->pin_of[n->imm]] = n->op == IR_get ? i : g->root[n->a];
+        if (n->op == IR_get || n->op == IR_put) {
+            at_end[n->imm] = n->op == IR_get ? i : g->root[n->a];
         } else if (n->op == IR_call && (n->helper->effects & IR_WRITES)) {
-            memset(at_end, 0, sizeof(at_end));
+            memset(at_end, 0, g->ir->n_regs * sizeof(at_end[0]));
         }
     }
     how = how_kind(g, g->pending);
-    a = pin_of_value(g, at_end, first);
+    a = register_of_value(g, at_end, first);
     if (a < 0) {
         return 0;
     }
-    how |= (uint32_t)g->code->pin[a].offset / 8 << JIT_HOW_A;
+    how |= g->regs[a].offset / 8 << JIT_HOW_A;
     if (!how_constant(g, f, &how)) {
-        b = gen_is_const(g, f->b) ? -1 : pin_of_value(g, at_end, f->b);
+        b = gen_is_const(g, f->b) ? -1 : register_of_value(g, at_end, f->b);
         if (b < 0) {
             return 0;
         }
-        how |= (uint32_t)g->code->pin[b].offset / 8 << JIT_HOW_B;
+        how |= g->regs[b].offset / 8 << JIT_HOW_B;
     }
     return how;
 }
@@ -540,8 +559,8 @@ static bool changes_operands(const IrBlock *ir, uint32_t how)
 }
 
 /*
- * All that may look at the flags at the start of the part must be accesses that find the pins unchanged. Where it is
- * known, conditions may look too, and the flags may stay until the end, if nothing changes the pins at all.
+ * All that may look at the flags at the start of the part must be accesses that find the registers unchanged. Where it
+ * is known, conditions may look too, and the flags may stay until the end, if nothing changes the registers at all.
  */
 bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known)
 {
@@ -607,6 +626,7 @@ static void choose_modes(Gen *g)
             g->root[i] = g->root[n->a];
         } else if (n->op == IR_exit_branch) {
             fuse_condition(g, n->a);
+            fuse_sum(g, n->a);
         } else if (n->op == IR_flags_select || (n->op == IR_select && !gen_is_vector(n->type))) {
             fuse_condition(g, n->a);
         } else if (n->op == IR_shl || n->op == IR_shr || n->op == IR_sar) {
@@ -1543,27 +1563,39 @@ static void put_first_operand(Gen *g, IrRef result, const IrNode *f)
     asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), RAX);
 }
 
-/* The pin that a field of @how names. */
-static X86Reg known_pin(const Gen *g, uint32_t how, unsigned field)
+/* Where an operand is that a field of @how names: the pin, or X86_NO_REG and memory. */
+static X86Reg known_place(const Gen *g, uint32_t how, unsigned field, X86Mem *m)
 {
-    unsigned i = 0;
+    uint32_t offset = (how >> field & mask64(JIT_HOW_BITS)) * 8;
 
-    while (g->code->pin[i].offset / 8u != (how >> field & mask64(JIT_HOW_BITS))) {
-        i++;
+    *m = gen_mem((int32_t)offset);
+    for (unsigned i = 0; i < g->code->n_pins; i++) {
+        if (g->code->pin[i].offset == offset) {
+            return (X86Reg)g->code->pin[i].host;
+        }
     }
-    return (X86Reg)g->code->pin[i].host;
+    return X86_NO_REG;
 }
 
 static int32_t known_constant(uint32_t how) { return (int32_t)(how >> JIT_HOW_B & mask64(JIT_HOW_BITS)); }
 
-/* The first operand of known flags, in a pin or rax. */
+/* An operand of known flags, in its pin or else in @scratch. */
+static X86Reg bring_known(Gen *g, uint32_t how, unsigned field, X86Reg scratch)
+{
+    X86Mem m;
+    X86Reg r = known_place(g, how, field, &m);
+
+    if (r == X86_NO_REG) {
+        asm_load(&g->as, 3, false, true, scratch, m);
+        return scratch;
+    }
+    return r;
+}
+
+/* The first one, in its pin or rax. */
 static X86Reg known_operand(Gen *g, uint32_t how)
 {
-    if (gen_is_copied(how)) {
-        asm_load(&g->as, 3, false, true, RAX, gen_mem(offsetof(Cpu, flags_a)));
-        return RAX;
-    }
-    X86Reg  a = known_pin(g, how, JIT_HOW_A);
+    X86Reg  a = bring_known(g, how, JIT_HOW_A, RAX);
     int32_t k = known_constant(how);
 
     if (!(how & JIT_HOW_FROM_RESULT)) {
@@ -1578,7 +1610,8 @@ void gen_known_flags(Gen *g, uint32_t how, bool arm_carry)
     bool     w = how & JIT_HOW_WIDE;
     unsigned kind = (how & JIT_HOW_KIND) - 1;
     X86Alu   op = kind == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
-    X86Reg   a = known_operand(g, how);
+    X86Reg   a = known_operand(g, how), b;
+    X86Mem   m;
 
     if (kind == IR_FLAGS_LOGIC) {
         asm_test_rr(&g->as, w, a, a);
@@ -1590,10 +1623,10 @@ void gen_known_flags(Gen *g, uint32_t how, bool arm_carry)
     }
     if (how & JIT_HOW_CONSTANT) {
         asm_alu_ri(&g->as, op, w, a, known_constant(how));
-    } else if (gen_is_copied(how)) {
-        asm_alu_rm(&g->as, op, w, a, gen_mem(offsetof(Cpu, flags_b)));
+    } else if ((b = known_place(g, how, JIT_HOW_B, &m)) == X86_NO_REG) {
+        asm_alu_rm(&g->as, op, w, a, m);
     } else {
-        asm_alu_rr(&g->as, op, w, a, known_pin(g, how, JIT_HOW_B));
+        asm_alu_rr(&g->as, op, w, a, b);
     }
     if (arm_carry && kind == IR_FLAGS_SUB) {
         asm_cmc(&g->as);
@@ -1609,7 +1642,7 @@ static uint32_t copy_passed(Gen *g)
         asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_a)), known_operand(g, how));
     }
     if (how != copied && !(how & JIT_HOW_CONSTANT) && (how & JIT_HOW_KIND) != 1 + IR_FLAGS_LOGIC) {
-        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_b)), known_pin(g, how, JIT_HOW_B));
+        asm_store(&g->as, 3, gen_mem(offsetof(Cpu, flags_b)), bring_known(g, how, JIT_HOW_B, RAX));
     }
     return copied;
 }
@@ -2123,10 +2156,15 @@ static uint32_t how_on_all_edges(const Gen *g, unsigned part, bool copied)
     return gen_holds_flags(g, part, how, true) ? how : 0;
 }
 
-/* Whether it is worth while that the flags follow from copies: the part looks for sure, or others behind it may. */
+/* Whether it is worth while that the flags follow from copies: unless an edge need only say what they follow from. */
 static bool takes_copies(const Gen *g, unsigned part)
 {
-    return g->part_state[part].gets_flags || passes_flags(g, part);
+    for (unsigned p = 0; p < g->n_parts; p++) {
+        if ((g->part_state[p].next >> part & 1) && gen_holds_flags(g, part, g->part_state[p].how_out, false)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Finds parts where the flags follow from the same on all edges. Parts that pass flags on tell those behind them. */
@@ -2160,7 +2198,7 @@ static void find_flags_on_edges(Gen *g)
     }
     for (unsigned p = 0; p < g->n_parts; p++) {
         begin_part(g, p);
-        g->part_state[p].how_out = how_from_pins(g);
+        g->part_state[p].how_out = how_from_registers(g);
         g->part_state[p].copied_out = how_if_copied(g);
     }
     spread_flags(g, false);

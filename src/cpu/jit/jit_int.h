@@ -311,9 +311,9 @@ typedef struct PartState {
     bool     loops;
     bool     wants_flags; /* someone may look at the flags register before it is written */
     bool     gets_flags;  /* and the part does in any case */
-    uint32_t how;         /* how the flags follow on each way into the part, from pins or copies of the operands; 0: as
-                           * Cpu.flags_how says */
-    uint32_t how_out;     /* how the pending flags follow from pins at its end; 0: they do not */
+    uint32_t how;         /* how the flags follow on each way into the part, from guest registers or copies of the
+                           * operands; 0: as Cpu.flags_how says */
+    uint32_t how_out;     /* how the pending flags follow from guest registers at its end; 0: they do not */
     uint32_t copied_out;  /* the same of copies of the operands, if those are made */
     unsigned n_insns;
     unsigned ahead;       /* instructions of those behind it that are paid with its own */
@@ -522,18 +522,18 @@ void gen_pack_flags(Gen *g, IrRef flags);
 void gen_put_pending(Gen *g, bool written);
 /* gen_put_copies - copies of the operands of flags that were put off; how the flags follow from those. */
 uint32_t gen_put_copies(Gen *g);
-/* gen_is_copied - whether flags follow from copies of the operands, not pins. */
+/* gen_is_copied - whether flags follow from copies of the operands, not guest registers. */
 static inline bool gen_is_copied(uint32_t how)
 {
     return (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) == offsetof(Cpu, flags_a) / 8;
 }
 /* gen_want_flags - the flags register in memory, which nobody has put in this part. rax, rcx and rdx are lost. */
 void gen_want_flags(Gen *g);
-/* gen_holds_flags - whether flags that follow from pins as @how says may stay so on an edge to a part; @known: it is
- * made for that. */
+/* gen_holds_flags - whether flags that follow from registers as @how says may stay so on an edge to a part; @known: it
+ * is made for that. */
 bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known);
-/* gen_known_flags - the host's flags, from pins or copies as @how says; as of a subtraction unless @arm_carry. rax is
- * lost. */
+/* gen_known_flags - the host's flags, from registers or copies as @how says; as of a subtraction unless @arm_carry.
+ * rax is lost. */
 void gen_known_flags(Gen *g, uint32_t how, bool arm_carry);
 /* gen_known_get - what tells how the flags that the node reads follow; 0: nothing, or it reads no flags. */
 uint32_t gen_known_get(const Gen *g, IrRef r);
