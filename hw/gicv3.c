@@ -264,6 +264,12 @@ void gicv3_reset_cpu(GicCpu *cpu)
     gic_virt_update(cpu);
 }
 
+void gicv3_wake(GicCpu *cpu)
+{
+    cpu->asleep = false;
+    gic_update(cpu);
+}
+
 /* SGIs are edge-triggered, everything else level-sensitive until software says otherwise. */
 static void reset_bank(GicBank *b, uint32_t edge)
 {

@@ -107,6 +107,9 @@ void gicv3_reset(Gic *gic);
 /* gicv3_reset_cpu - ICC_* and ICH_* as after a warm reset of the CPU; the redistributor stays. */
 void gicv3_reset_cpu(GicCpu *cpu);
 
+/* gicv3_wake - GICR_WAKER as EL3 firmware leaves it for the Normal world: interrupts reach the CPU. */
+void gicv3_wake(GicCpu *cpu);
+
 /* The part of CPU @index, or NULL when there is none. */
 GicCpu *gicv3_cpu(Gic *gic, unsigned index);
 

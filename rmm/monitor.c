@@ -52,6 +52,7 @@ static void enter_normal_world(const Monitor *m, A64Cpu *cpu, uint64_t pc, uint6
     a64_reset(cpu);
     if (cpu->gic != NULL) {
         gicv3_reset_cpu(cpu->gic);
+        gicv3_wake(cpu->gic); /* Normal-world firmware leaves it to EL3 */
     }
     cpu->el3.scr = SCR_BELOW;
     cpu->el2.sctlr = SCTLR_EL2_RES1;

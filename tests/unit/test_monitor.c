@@ -184,7 +184,11 @@ static void test_cpu_on(void **state)
         assert_int_equal(call0(fids[i], 1, PAGE(OTHER_PAGE), 0), ALREADY_ON);
         assert_int_equal(target->x[0], fids[i] & BIT(30) ? context : (uint32_t)context);
     }
-    target->x[0] = 0x84000000; /* and it runs */
+    uint64_t waker;
+
+    gicv3_redist_ops.read(rig->gic, 0x20014, 4, (MemAttrs){ .pas = PAS_NONSECURE }, &waker);
+    assert_int_equal(waker, 0); /* its redistributor is awake */
+    target->x[0] = 0x84000000;  /* and it runs */
     go(target);
     assert_int_equal(target->x[0], 0x10001);
     assert_int_equal(target->x[5], MARK);
