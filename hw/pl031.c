@@ -131,8 +131,8 @@ static bool pl031_realize(Device *dev, GError **error)
 }
 
 DEVICE(pl031, .name = "pl031", .desc = "real-time clock", .bus = "sysbus", .state_size = sizeof(Pl031),
-       .mmio_size = 0x1000, .access = ACCESS_32, .regs = pl031_regs, .n_regs = ARRAY_LEN(pl031_regs),
-       .realize = pl031_realize, .unrealize = pl031_unrealize, .reset = pl031_reset);
+       .mmio_size = 0x1000, .access = ACCESS_8 | ACCESS_16 | ACCESS_32, .regs = pl031_regs,
+       .n_regs = ARRAY_LEN(pl031_regs), .realize = pl031_realize, .unrealize = pl031_unrealize, .reset = pl031_reset);
 
 void pl031_connect(Device *dev, IrqLine irq, int64_t base_s)
 {

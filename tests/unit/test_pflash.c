@@ -156,7 +156,7 @@ static void test_buffered(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         put(b, BLOCK + 16 + 4 * i, 4, 0x01010101 * i);
     }
-    cmd(b, BLOCK, 0xd0);
+    cmd(b, 0, 0xd0); /* at the chip's first address, as EDK2 does */
     assert_int_equal(get(b, BLOCK, 4), 0x00800080);
     cmd(b, 0, 0xff);
     assert_int_equal(get(b, BLOCK + 12, 4), 0xffffffff);
@@ -182,7 +182,7 @@ static void test_misuse(void **state)
         { "too long a buffer", { { BLOCK, 0xe8 }, { BLOCK, 32 } }, 2, 0xb0 },
         { "buffer across its range",
           { { BLOCK, 0xe8 }, { BLOCK, 1 }, { BLOCK + 0x7c, 0 }, { BLOCK + 0x80, 0 } }, 4, 0xb0 },
-        { "buffer confirmed elsewhere", { { BLOCK, 0xe8 }, { BLOCK, 0 }, { BLOCK, 0 }, { 2 * BLOCK, 0xd0 } }, 4, 0xb0 },
+        { "buffer not confirmed", { { BLOCK, 0xe8 }, { BLOCK, 0 }, { BLOCK, 0 }, { BLOCK, 0xff } }, 4, 0xb0 },
         { "program of a locked block", { { 5 * BLOCK, 0x40 }, { 5 * BLOCK, 0 } }, 2, 0x92 },
         { "erase of a locked block", { { 5 * BLOCK, 0x20 }, { 5 * BLOCK, 0xd0 } }, 2, 0xa2 },
     };
