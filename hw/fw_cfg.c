@@ -32,8 +32,7 @@ enum {
 
 typedef struct Item {
     uint16_t key;
-    uint8_t *data;
-    uint32_t len;
+    GBytes  *bytes;
 } Item;
 
 typedef struct FwCfg {
@@ -67,13 +66,15 @@ static void select_item(FwCfg *s, uint16_t key)
 /* Bytes of the selected item that are left at the read position. */
 static uint32_t left(FwCfg *s, const uint8_t **p)
 {
-    const Item *it = find(s, s->selected);
+    const Item    *it = find(s, s->selected);
+    gsize          len = 0;
+    const uint8_t *data = it != NULL ? g_bytes_get_data(it->bytes, &len) : NULL;
 
-    if (it == NULL || s->pos >= it->len) {
+    if (s->pos >= len) {
         return 0;
     }
-    *p = it->data + s->pos;
-    return it->len - s->pos;
+    *p = data + s->pos;
+    return (uint32_t)len - s->pos;
 }
 
 static uint64_t read_data(FwCfg *s, unsigned size)
@@ -181,7 +182,7 @@ static void fw_cfg_unrealize(Device *dev)
     FwCfg *s = (FwCfg *)dev;
 
     for (unsigned i = 0; i < s->n_items; i++) {
-        g_free(s->items[i].data);
+        g_bytes_unref(s->items[i].bytes);
     }
 }
 
@@ -191,20 +192,22 @@ DEVICE(fw_cfg, .name = "fw_cfg", .desc = "firmware configuration", .bus = "sysbu
 
 /* ---- what the board does ---- */
 
-static bool set_item(FwCfg *s, uint16_t key, const void *data, size_t len)
+/* Takes the reference. */
+static bool set_item(FwCfg *s, uint16_t key, GBytes *bytes)
 {
     Item *it = find(s, key);
 
-    if (it == NULL && s->n_items == MAX_ITEMS) {
+    if (g_bytes_get_size(bytes) > UINT32_MAX || (it == NULL && s->n_items == MAX_ITEMS)) {
+        g_bytes_unref(bytes);
         return false;
     }
     if (it == NULL) {
         it = &s->items[s->n_items++];
-        *it = (Item){ .key = key };
+        it->key = key;
+    } else {
+        g_bytes_unref(it->bytes);
     }
-    g_free(it->data);
-    it->data = g_memdup2(data, len);
-    it->len = (uint32_t)len;
+    it->bytes = bytes;
     return true;
 }
 
@@ -215,16 +218,24 @@ void fw_cfg_connect(Device *dev, Memory *memory)
 
     s->port = (DmaPort){ .memory = memory, .enabled = true };
     dev->dma = &s->port;
-    set_item(s, FW_CFG_SIGNATURE, "QEMU", 4);
+    fw_cfg_add(dev, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_add_u32(dev, FW_CFG_ID, 3); /* bit 0: traditional interface, bit 1: DMA */
-    set_item(s, FW_CFG_FILE_DIR, none, sizeof(none));
+    fw_cfg_add(dev, FW_CFG_FILE_DIR, none, sizeof(none));
+}
+
+void fw_cfg_add_bytes(Device *dev, uint16_t key, GBytes *bytes)
+{
+    if (!set_item((FwCfg *)dev, key, g_bytes_ref(bytes))) {
+        log_warning("%s: no room for item 0x%x", dev->id, key);
+    }
 }
 
 void fw_cfg_add(Device *dev, uint16_t key, const void *data, size_t len)
 {
-    if (!set_item((FwCfg *)dev, key, data, len)) {
-        log_warning("%s: no room for item 0x%x", dev->id, key);
-    }
+    GBytes *bytes = g_bytes_new(data, len);
+
+    fw_cfg_add_bytes(dev, key, bytes);
+    g_bytes_unref(bytes);
 }
 
 void fw_cfg_add_u16(Device *dev, uint16_t key, uint16_t value)
@@ -259,28 +270,29 @@ void fw_cfg_add_string(Device *dev, uint16_t key, const char *text)
 /* "File Directory": a count and entries of size, key, two reserved bytes, name. */
 bool fw_cfg_add_file(Device *dev, const char *name, const void *data, size_t len)
 {
-    FwCfg *s = (FwCfg *)dev;
-    Item  *dir = find(s, FW_CFG_FILE_DIR);
+    FwCfg         *s = (FwCfg *)dev;
+    const Item    *item = find(s, FW_CFG_FILE_DIR);
+    gsize          dir_len;
+    const uint8_t *old = item != NULL ? g_bytes_get_data(item->bytes, &dir_len) : NULL;
 
-    if (dir == NULL || strlen(name) >= NAME_LEN || s->n_items == MAX_ITEMS) {
+    if (old == NULL || strlen(name) >= NAME_LEN || s->n_items == MAX_ITEMS || len > UINT32_MAX) {
         return false;
     }
     for (unsigned i = 0; i < s->n_files; i++) {
-        if (strcmp((const char *)dir->data + 4 + FILE_ENTRY * i + 8, name) == 0) {
+        if (strcmp((const char *)old + 4 + FILE_ENTRY * i + 8, name) == 0) {
             return false;
         }
     }
     uint16_t key = (uint16_t)(FW_CFG_FILE_FIRST + s->n_files);
-    uint8_t *entry;
+    uint8_t *dir = g_malloc0(dir_len + FILE_ENTRY), *entry = dir + dir_len;
 
-    dir->len = 4 + FILE_ENTRY * (s->n_files + 1);
-    dir->data = g_realloc(dir->data, dir->len);
-    entry = dir->data + 4 + FILE_ENTRY * s->n_files;
-    memset(entry, 0, FILE_ENTRY);
+    memcpy(dir, old, dir_len);
     be32_put(entry, (uint32_t)len);
     entry[4] = (uint8_t)(key >> 8);
     entry[5] = (uint8_t)key;
     memcpy(entry + 8, name, strlen(name));
-    be32_put(dir->data, ++s->n_files);
-    return set_item(s, key, data, len);
+    be32_put(dir, ++s->n_files);
+    set_item(s, FW_CFG_FILE_DIR, g_bytes_new_take(dir, dir_len + FILE_ENTRY));
+    fw_cfg_add(dev, key, data, len);
+    return true;
 }

@@ -40,6 +40,9 @@ void fw_cfg_add_u32(Device *dev, uint16_t key, uint32_t value);
 void fw_cfg_add_u64(Device *dev, uint16_t key, uint64_t value);
 void fw_cfg_add_string(Device *dev, uint16_t key, const char *text); /* with its final zero */
 
+/* fw_cfg_add_bytes - the same without a copy of its own, for a kernel or an initial RAM disk. */
+void fw_cfg_add_bytes(Device *dev, uint16_t key, GBytes *bytes);
+
 /* fw_cfg_add_file - a named item; false when the name is longer than 55 bytes, taken, or there is no room. */
 bool fw_cfg_add_file(Device *dev, const char *name, const void *data, size_t len);
 

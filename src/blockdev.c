@@ -18,7 +18,7 @@ enum { CLUSTER = 64 * 1024 };
 
 struct Blockdev {
     char       *id, *path, *interface;
-    int         fd;
+    int         fd, unit;
     uint64_t    size;
     bool        readonly;
     GHashTable *overlay; /* cluster number -> its bytes; looked up, never listed. NULL: the file is written */
@@ -39,6 +39,7 @@ Blockdev *blockdev_find(const char *id)
 
 const char *blockdev_id(const Blockdev *b) { return b->id; }
 const char *blockdev_interface(const Blockdev *b) { return b->interface; }
+int blockdev_unit(const Blockdev *b) { return b->unit; }
 uint64_t blockdev_size(const Blockdev *b) { return b->size; }
 bool blockdev_readonly(const Blockdev *b) { return b->readonly; }
 
@@ -180,10 +181,10 @@ static bool option_bool(const OptionList *l, const char *key, bool *value, GErro
 
 static bool check_words(const OptionList *l, GError **error)
 {
-    static const char *const known[] = { "file",     "id",       "format", "if",
+    static const char *const known[] = { "file",     "id",       "format", "if", "unit",
                                         "snapshot", "readonly", "media",  "cache" };
     const char              *format = option_list_get(l, "format");
-    const char              *iface = option_list_get(l, "if");
+    const char              *iface = option_list_get(l, "if"), *unit = option_list_get(l, "unit");
 
     for (guint i = 0; i < l->keys->len; i++) {
         bool ok = false;
@@ -193,7 +194,7 @@ static bool check_words(const OptionList *l, GError **error)
         }
         if (!ok) {
             g_set_error(error, BAILEY_ERROR, 0,
-                        "-drive has no '%s'; it has: file, id, format, if, snapshot, readonly",
+                        "-drive has no '%s'; it has: file, id, format, if, unit, snapshot, readonly",
                         (char *)l->keys->pdata[i]);
             return false;
         }
@@ -203,9 +204,14 @@ static bool check_words(const OptionList *l, GError **error)
                     format);
         return false;
     }
-    if (iface != NULL && strcmp(iface, "none") != 0 && strcmp(iface, "virtio") != 0) {
+    if (iface != NULL && strcmp(iface, "none") != 0 && strcmp(iface, "virtio") != 0 && strcmp(iface, "pflash") != 0) {
         g_set_error(error, BAILEY_ERROR, 0,
-                    "-drive if=%s is not supported; use if=none with a -device, or if=virtio", iface);
+                    "-drive if=%s is not supported; use if=none with a -device, if=virtio or if=pflash", iface);
+        return false;
+    }
+    if (unit != NULL && (strlen(unit) != 1 || !g_ascii_isdigit(*unit))) {
+        g_set_error(error, BAILEY_ERROR, 0, "-drive unit=%s is not a number from 0 to 9; leave it out for the next",
+                    unit);
         return false;
     }
     if (option_list_get(l, "file") == NULL) {
@@ -277,7 +283,7 @@ static bool open_image(Blockdev *b, const OptionList *l, GError **error)
 Blockdev *blockdev_new(const char *option, GError **error)
 {
     OptionList *l = option_list_parse(option);
-    const char *id = option_list_get(l, "id"), *iface = option_list_get(l, "if");
+    const char *id = option_list_get(l, "id"), *iface = option_list_get(l, "if"), *unit = option_list_get(l, "unit");
     Blockdev   *b = NULL;
 
     if (!check_words(l, error)) {
@@ -291,6 +297,7 @@ Blockdev *blockdev_new(const char *option, GError **error)
     b->fd = -1;
     b->id = id != NULL ? g_strdup(id) : g_strdup_printf("drive%u", unnamed++);
     b->path = g_strdup(option_list_get(l, "file"));
+    b->unit = unit != NULL ? *unit - '0' : -1;
     b->interface = g_strdup(iface != NULL ? iface : "none");
     if (all == NULL) {
         all = g_ptr_array_new();

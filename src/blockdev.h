@@ -16,7 +16,7 @@ enum { BLOCKDEV_SECTOR = 512 };
 
 /**
  * blockdev_new - open an image from the text of -drive.
- * @option: file=PATH[,id=ID][,format=raw][,if=none|virtio][,snapshot=on][,readonly=on]
+ * @option: file=PATH[,id=ID][,format=raw][,if=none|virtio|pflash][,unit=N][,snapshot=on][,readonly=on]
  * Returns NULL with a sentence in @error: not found, not a multiple of the sector, in use, an unknown word.
  */
 Blockdev *blockdev_new(const char *option, GError **error);
@@ -29,8 +29,12 @@ void blockdev_free_all(void);
 
 const char *blockdev_id(const Blockdev *b);
 
-/* blockdev_interface - the word of if=, "none" when absent: "virtio" asks the board for a virtio-blk-pci. */
+/* blockdev_interface - the word of if=, "none" when absent: "virtio" asks the board for a virtio-blk-pci, "pflash" for
+ * a flash chip. */
 const char *blockdev_interface(const Blockdev *b);
+
+/* blockdev_unit - which one of its interface, from unit=; -1: the next that is free. */
+int blockdev_unit(const Blockdev *b);
 
 uint64_t blockdev_size(const Blockdev *b); /* bytes, a multiple of BLOCKDEV_SECTOR */
 bool     blockdev_readonly(const Blockdev *b);

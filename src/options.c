@@ -294,6 +294,7 @@ static bool set_ram(Options *o, const char *value, GError **error)
     return true;
 }
 
+static bool set_bios(Options *o, const char *value, GError **error) { replace(&o->bios, value); return true; }
 static bool set_kernel(Options *o, const char *value, GError **error) { replace(&o->kernel, value); return true; }
 static bool set_initrd(Options *o, const char *value, GError **error) { replace(&o->initrd, value); return true; }
 static bool set_append(Options *o, const char *value, GError **error) { replace(&o->append, value); return true; }
@@ -559,6 +560,8 @@ static const Option option_table[] = {
     { "cpu", "MODEL", "CPU model (default max)", set_cpu },
     { "smp", "N", "the guest's CPUs, 1 to 8: with boot=realm the Realm's RECs (default 1)", set_smp },
     { "m", "SIZE", "the guest's memory, such as 512M or 2G (default 1G)", set_ram },
+    { "bios", "FILE", "firmware to start at NS-EL2, such as EDK2 or U-Boot for QEMU's virt board (implies boot=host)",
+      set_bios },
     { "kernel", "FILE", "arm64 Image to start", set_kernel },
     { "initrd", "FILE", "initial RAM disk", set_initrd },
     { "append", "TEXT", "kernel command line", set_append },
@@ -566,7 +569,8 @@ static const Option option_table[] = {
     { "device", "NAME[,key=value]",
       "add a PCI device, or load a payload; -device help lists them, -device NAME,help their keys", set_device },
     { "netdev", "user|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
-    { "drive", "file=FILE,id=ID[,snapshot=on]", "a raw disk image for a device's drive=", set_drive },
+    { "drive", "file=FILE,id=ID[,snapshot=on]",
+      "a raw disk image for a device's drive=; if=pflash: firmware (unit 0) or its variables (unit 1)", set_drive },
     { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, socket, null", set_chardev },
     { "serial", "stdio|file:PATH|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
@@ -601,6 +605,8 @@ static const char example_text[] =
     "      -append 'console=ttyAMA0 swiotlb=65536' -netdev user,id=n0 -device tdisp-nic,netdev=n0\n"
     "  The same kernel as the Normal-world host at EL2, watching every exception:\n"
     "    bailey -M cca,boot=host -m 1G -kernel Image -append console=ttyAMA0 -d exc -D trace.txt\n"
+    "  EDK2 from Debian's qemu-efi-aarch64, booting from a disk:\n"
+    "    bailey -bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd -drive file=disk.img,if=virtio -nographic\n"
     "  A boot test: status 0 when the prompt shows within a minute, 4 otherwise:\n"
     "    bailey -kernel Image -initrd rootfs.gz -append console=ttyAMA0 -expect 'login:' -timeout 60\n";
 
@@ -729,7 +735,8 @@ static Options *options_new(void)
 void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
-                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on, o->result,  o->trace_file };
+                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on, o->result,  o->trace_file,
+                        o->bios };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -762,6 +769,27 @@ static bool has_start(const Options *o)
     return false;
 }
 
+/* Firmware starts in the Normal world, at EL2. */
+static bool check_firmware(Options *o, GError **error)
+{
+    const char *why = o->bios != NULL ? "-bios" : NULL, *boot = option_list_get(o->machine_opts, "boot");
+
+    for (guint i = 0; i < o->drives->len; i++) {
+        const char *iface = option_list_get(o->drives->pdata[i], "if");
+
+        why = iface != NULL && strcmp(iface, "pflash") == 0 ? "-drive if=pflash" : why;
+    }
+    o->firmware = why != NULL;
+    if (o->firmware && boot != NULL && o->boot != BOOT_HOST) {
+        return fail(error, "%s: firmware starts as the Normal-world host, not in a Realm; leave out boot=%s", why,
+                    boot);
+    }
+    if (o->firmware) {
+        o->boot = BOOT_HOST;
+    }
+    return true;
+}
+
 Options *options_parse(int argc, char **argv, GError **error)
 {
     Options *o = options_new();
@@ -781,8 +809,9 @@ Options *options_parse(int argc, char **argv, GError **error)
     if (ok && !o->help_only && o->start_stopped && o->gdb == NULL) {
         ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
     }
+    ok = ok && (o->help_only || check_firmware(o, error));
     bool prints_only = o->help_only || o->print_attest_root || (o->dumpdtb != NULL && o->boot == BOOT_HOST);
-    if (ok && !prints_only && o->kernel == NULL && !has_start(o)) {
+    if (ok && !prints_only && o->kernel == NULL && !has_start(o) && !o->firmware) {
         ok = fail(error, "no -kernel given: name an arm64 Image to start, or see --help");
     }
     if (!ok) {

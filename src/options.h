@@ -18,7 +18,7 @@ typedef struct OptionList {
     char      *text;            /* as given, for messages */
 } OptionList;
 
-typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode;
+typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode; /* without boot=: host where there is firmware to start */
 
 /* Where payloads of -device loader start: at NS-EL2 or NS-EL1 with BOOT_HOST, in a Realm with BOOT_REALM. */
 typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
@@ -35,6 +35,8 @@ typedef struct Options {
     char       *cpu_model;      /* "max" */
     unsigned    smp;
     uint64_t    ram_size;       /* bytes; the guest's */
+    char       *bios;           /* firmware image to start instead of a kernel */
+    bool        firmware;       /* there is one, from -bios or -drive if=pflash */
     char       *kernel, *initrd, *append, *dtb;
     GPtrArray  *devices, *netdevs, *drives, *chardevs; /* OptionList * */
     GPtrArray  *serials;        /* char * */

@@ -90,6 +90,7 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
         g_string_append_printf(json, ",\n  \"memory_hash\": \"%016" PRIx64 "\"", memory_hash(machine_memory(m)));
     }
     g_string_append(json, ",\n  \"inputs\": {");
+    put_hash(json, "bios", o->bios);
     put_hash(json, "kernel", o->kernel);
     put_hash(json, "initrd", o->initrd);
     put_hash(json, "dtb", o->dtb);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "blockdev.h"
+#include "board/cca_firmware.h"
 #include "board/payload.h"
 #include "bytes.h"
 #include "chardev.h"
@@ -63,6 +64,7 @@ struct Cca {
     Rmm           *rmm;
     Monitor       *monitor;
     Host          *host;
+    Device        *fw_cfg;
     Device        *sysbus[16];
     unsigned       n_sysbus;
     Pflash        *flash[CCA_MAX_FLASH];
@@ -304,6 +306,13 @@ static unsigned n_uarts(const Cca *c)
     return n;
 }
 
+/* Those that firmware and kernels are told of. EDK2 takes the last one as its own, so that it hears of a second only
+ * when -serial says that there is somebody at it. */
+static unsigned told_uarts(const Cca *c)
+{
+    return c->options->firmware ? MAX(c->options->serials->len, 1) : n_uarts(c);
+}
+
 static bool add_serials(Cca *c, GError **error)
 {
     const GPtrArray *given = c->options->serials;
@@ -362,19 +371,28 @@ static bool cpu_exists(void *opaque, uint32_t mpidr, bool *is_on)
     return false;
 }
 
-static bool add_flash(Cca *c, GError **error)
+static bool add_flash(Cca *c, bool *bad_option, GError **error)
 {
     const CcaBoard *b = c->board;
-    bool            ok = true;
+    Blockdev       *drive[CCA_MAX_FLASH] = { NULL };
 
-    for (unsigned i = 0; ok && i < CCA_MAX_FLASH && b->flash[i].size != 0; i++) {
+    if (!cca_flash_drives(c->options, c->drives, drive, error)) {
+        *bad_option = true;
+        return false;
+    }
+    if (c->options->bios != NULL && !c->lasting->again && !cca_flash_bios(c->lasting->flash[0], c->options, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < CCA_MAX_FLASH && b->flash[i].size != 0; i++) {
         PflashConfig cfg = { .name = i == 0 ? "flash0" : "flash1", .memory = c->memory, .base = b->flash[i].base,
-                             .block_size = b->flash_block, .cells = c->lasting->flash[i] };
+                             .block_size = b->flash_block, .cells = c->lasting->flash[i], .drive = drive[i] };
 
         c->flash[i] = pflash_new(&cfg, error);
-        ok = c->flash[i] != NULL;
+        if (c->flash[i] == NULL) {
+            return false;
+        }
     }
-    return ok;
+    return true;
 }
 
 static void add_watchdogs(Cca *c)
@@ -429,6 +447,7 @@ static void add_fw_cfg(Cca *c)
     }
     Device *dev = add_sysbus(c, "fw_cfg", "fw-cfg", c->board->fw_cfg);
 
+    c->fw_cfg = dev;
     fw_cfg_connect(dev, c->memory);
     fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, c->options->ram_size);
     fw_cfg_add_u16(dev, FW_CFG_NB_CPUS, (uint16_t)c->n_cpus);
@@ -653,6 +672,7 @@ static GBytes *host_tree(Cca *c, const BootLayout *l)
                  .bootargs = c->options->append,
                  .initrd_start = initrd->bytes != NULL ? initrd->addr : 0,
                  .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
+                 .n_uarts = told_uarts(c),
                  .seed = c->options->seed + 1,
     };
 
@@ -719,10 +739,10 @@ static uint64_t place_tree(Cca *c)
 }
 
 /* What EL3 firmware leaves to a payload, and a kernel does itself: all interrupts are in Group 1, redistributors are
- * awake. Arm IHI 0069, "GICD_IGROUPR<n>", "GICR_IGROUPR0", "GICR_WAKER". */
+ * awake (the monitor sees to that). Arm IHI 0069, "GICD_IGROUPR<n>", "GICR_IGROUPR0". */
 static void give_interrupts(Cca *c)
 {
-    enum { GICD_IGROUPR = 0x80, GICR_WAKER = 0x14, GICR_IGROUPR0 = 0x10080 };
+    enum { GICD_IGROUPR = 0x80, GICR_IGROUPR0 = 0x10080 };
     const MemAttrs attrs = { .pas = PAS_NONSECURE };
 
     for (unsigned n = 1; n <= CCA_N_SPIS / 32; n++) {
@@ -730,7 +750,6 @@ static void give_interrupts(Cca *c)
     }
     for (unsigned i = 0; i < c->n_cpus; i++) {
         gicv3_redist_ops.write(c->gic, i * CCA_GICR_STRIDE + GICR_IGROUPR0, 4, attrs, ~0u);
-        gicv3_redist_ops.write(c->gic, i * CCA_GICR_STRIDE + GICR_WAKER, 4, attrs, 0);
     }
 }
 
@@ -799,6 +818,24 @@ static bool boot_kernel(Cca *c, GError **error)
     return ok;
 }
 
+/* Firmware: where it looks for the device tree is part of how it was built. */
+static bool boot_firmware(Cca *c, GError **error)
+{
+    const Options *o = c->options;
+    BootLayout     l = { .dtb_addr = c->ram[0].base + c->board->tree };
+    GBytes        *dtb = o->dtb != NULL ? loader_read_file(o->dtb, "-dtb", error) : host_tree(c, &l);
+    bool           ok = dtb != NULL && loader_place_dtb(&l, dtb, c->ram[0].base, c->ram[0].size, error) &&
+              load_pieces(c, &l, error) && load_payloads(c, error) &&
+              cca_firmware_items(c->fw_cfg, c->board, o, told_uarts(c), error);
+
+    if (ok) {
+        monitor_start(c->monitor, c->cpus[0], c->board->flash[0].base, l.dtb_addr);
+    }
+    loader_free(&l);
+    g_clear_pointer(&dtb, g_bytes_unref);
+    return ok;
+}
+
 /* ---- boot=realm: the built-in host ---- */
 
 static const LoadImage *realm_payload(const Cca *c)
@@ -838,7 +875,7 @@ static bool boot_builtin_host(Cca *c, GError **error)
 /* Kernel or payload: one of them says where the guest begins. */
 static bool check_start(const Cca *c, GError **error)
 {
-    unsigned n_starts = c->options->kernel != NULL;
+    unsigned n_starts = c->options->firmware || c->options->kernel != NULL; /* firmware starts the kernel itself */
 
     for (guint i = 0; i < c->payloads->len; i++) {
         const Payload *p = c->payloads->pdata[i];
@@ -847,8 +884,8 @@ static bool check_start(const Cca *c, GError **error)
     }
     if (n_starts > 1) {
         g_set_error(error, BAILEY_ERROR, 1,
-                    "-kernel and -device loader,cpu-num=0, or two of them, say where CPU 0 begins; leave all but one "
-                    "out");
+                    "-kernel, firmware and -device loader,cpu-num=0: two of them say where CPU 0 begins; leave all but "
+                    "one out");
     } else if (n_starts == 0) {
         g_set_error(error, BAILEY_ERROR, 1, "no -device loader says where CPU 0 begins; give one cpu-num=0");
     } else if (c->options->boot == BOOT_REALM && c->payloads->len > 1) {
@@ -872,6 +909,7 @@ static bool boot(Cca *c, bool *bad_option, GError **error)
         monitor_without_el2(c->monitor);
     }
     return c->options->boot == BOOT_REALM ? boot_builtin_host(c, error)
+           : c->options->firmware         ? boot_firmware(c, error)
            : c->options->kernel != NULL   ? boot_kernel(c, error)
                                           : boot_payloads(c, error);
 }
@@ -952,7 +990,7 @@ Cca *cca_new(Machine *m, const Options *o, const CcaLasting *lasting, bool *bad_
         add_system_timers(c);
         add_motherboard(c);
         add_fw_cfg(c);
-        ok = add_flash(c, error) && read_payloads(c, bad_option, error) &&
+        ok = add_flash(c, bad_option, error) && read_payloads(c, bad_option, error) &&
              (o->dumpdtb != NULL ? dump_tree(c, error) : boot(c, bad_option, error));
     }
     if (ok && o->dumpdtb == NULL) {

@@ -379,8 +379,7 @@ GBytes *cca_tree_build(const CcaTree *t)
     put_timer(fdt, t);
     put_gic(fdt, t);
     put_fixed_clock(fdt, "apb-pclk", CCA_UART_CLOCK_HZ, "clk24mhz", PHANDLE_CLOCK);
-    put_uart(fdt, &t->board->uart[0]);
-    for (unsigned i = 1; i < CCA_MAX_UARTS && !t->realm && t->board->uart[i].base != 0; i++) {
+    for (unsigned i = 0; i < t->n_uarts; i++) {
         put_uart(fdt, &t->board->uart[i]);
     }
     put_rtc(fdt, t);

@@ -14,6 +14,8 @@ const CcaBoard cca_virt = {
     .compatible_len = sizeof(compatible),
 
     .ram = { { 0x40000000, 255ull << 30 } },
+    .flash = { { 0x00000000, 64ull << 20 }, { 0x04000000, 64ull << 20 } },
+    .flash_block = 256 << 10,
 
     .gicd = { 0x08000000, 0x10000 },
     .its = { 0x08080000, 0x20000 },

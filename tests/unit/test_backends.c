@@ -321,6 +321,8 @@ static const BlockCase block_cases[] = {
     { "empty", 0, "", "it is empty" },
     { "other format", 1024, ",format=qcow2", "convert the image to raw" },
     { "other bus", 1024, ",if=ide", "if=ide is not supported" },
+    { "flash", 1024, ",if=pflash,unit=1", NULL },
+    { "bad unit", 1024, ",if=pflash,unit=-1", "unit=-1 is not a number from 0 to 9" },
     { "bad flag", 1024, ",snapshot=maybe", "takes on or off" },
     { "unknown word", 1024, ",colour=red", "no 'colour'" },
 };
