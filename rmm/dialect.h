@@ -38,6 +38,8 @@ typedef struct RmmDialect {
     uint64_t    realm_flags;
     bool        realm_planes;
 
+    bool        token_mec;       /* the Realm token says which memory encryption context the Realm has */
+
     bool        da;              /* has device assignment commands; all below is about them */
     bool        rdev;            /* the Realm drives a VDEV by RSI_RDEV_*; else the host does, by RMI_VDEV_* */
     uint64_t    pdev_flags;      /* RmiPdevParams: what a device with SPDM and an IDE stream has to say */

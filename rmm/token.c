@@ -32,6 +32,7 @@ enum {
     CLAIM_RIM = 44238,
     CLAIM_REM = 44239,
     CLAIM_RAK_HASH = 44240,
+    CLAIM_MEC_POLICY = 44243,
     TOKEN_PLATFORM = 44234,
     TOKEN_REALM = 44241,
     TAG_CCA = 399,
@@ -40,7 +41,8 @@ enum {
 
 enum { ES384 = -35, COSE_KTY = 1, COSE_KTY_EC2 = 2, COSE_CRV = -1, COSE_P384 = 2, COSE_X = -2, COSE_Y = -3 };
 enum { SW_TYPE = 1, SW_MEASUREMENT = 2, SW_VERSION = 4, SW_SIGNER = 5, SW_HASH = 6 };
-enum { P384_LEN = 48, LIFECYCLE_SECURED = 0x3003, COSE_KEY_MAX = 128, CLAIMS_MAX = 1024, ASYM_P384 = 0x80 };
+enum { P384_LEN = 48, ASYM_P384 = 0x80, COSE_KEY_MAX = 128, CLAIMS_MAX = 1024 };
+enum { INSTANCE_LEN = 33, LIFECYCLE_SECURED = 0x3003 };
 
 /* ---- CBOR ---- */
 
@@ -198,9 +200,21 @@ static void put_component(const Rmm *rmm, ByteWriter *w, const char *type, const
     claim_text(w, SW_HASH, "sha-256");
 }
 
-static void put_platform_claims(const Rmm *rmm, ByteWriter *w)
+/* "CCA platform Instance ID claim": identifies the platform's key. Ours is EAT's type 1 (random) and the SHA-256 of the
+ * key as a point, so that a verifier that keeps keys by instance can check that it found the right one. */
+static void instance_id(const Rmm *rmm, const uint8_t point[SPDM_POINT_MAX], uint8_t id[INSTANCE_LEN])
 {
-    uint8_t cose_key[COSE_KEY_MAX], id[33], binding[RMM_HASH_MAX];
+    uint8_t digest[RMM_HASH_MAX];
+
+    measure(rmm, RMI_HASH_SHA_256, point, 1 + 2 * P384_LEN, digest);
+    id[0] = 1;
+    memcpy(id + 1, digest, INSTANCE_LEN - 1);
+}
+
+/* @cpak: the platform's public key. */
+static void put_platform_claims(const Rmm *rmm, ByteWriter *w, const uint8_t cpak[SPDM_POINT_MAX])
+{
+    uint8_t cose_key[COSE_KEY_MAX], id[INSTANCE_LEN], binding[RMM_HASH_MAX];
     size_t  key_len = rak_cose_key(rmm, cose_key);
 
     measure(rmm, RMI_HASH_SHA_256, cose_key, key_len, binding);
@@ -209,9 +223,8 @@ static void put_platform_claims(const Rmm *rmm, ByteWriter *w)
     claim_bytes(w, CLAIM_CHALLENGE, binding, 32);
     named_id(rmm, "Bailey cca platform", id);
     claim_bytes(w, CLAIM_IMPLEMENTATION, id, 32);
-    id[0] = 1;
-    named_id(rmm, "Bailey cca instance", id + 1);
-    claim_bytes(w, CLAIM_INSTANCE, id, 33);
+    instance_id(rmm, cpak, id);
+    claim_bytes(w, CLAIM_INSTANCE, id, sizeof(id));
     claim_bytes(w, CLAIM_CONFIG, "model", 5);
     claim_int(w, CLAIM_LIFECYCLE, LIFECYCLE_SECURED);
     put_int(w, CLAIM_SW_COMPONENTS);
@@ -225,11 +238,12 @@ static void put_platform_claims(const Rmm *rmm, ByteWriter *w)
 /* Made once: neither its claims nor the keys change while the machine is on. */
 static bool make_platform_token(Rmm *rmm)
 {
-    uint8_t    claims[CLAIMS_MAX], scalar[SPDM_SCALAR_MAX];
+    uint8_t    claims[CLAIMS_MAX], scalar[SPDM_SCALAR_MAX], point[SPDM_POINT_MAX];
     ByteWriter w = bw_init(claims, sizeof(claims));
 
-    if (rmm->platform_token_len == 0 && spdm_key_load(attest_platform_key_pem(), scalar)) {
-        put_platform_claims(rmm, &w);
+    if (rmm->platform_token_len == 0 && spdm_key_load(attest_platform_key_pem(), scalar) &&
+        spdm_public_point(spdm_asym(ASYM_P384), &rmm->entropy, scalar, point)) {
+        put_platform_claims(rmm, &w, point);
         rmm->platform_token_len =
             (uint32_t)sign1(rmm, scalar, &w, rmm->platform_token, sizeof(rmm->platform_token));
     }
@@ -246,12 +260,15 @@ static void put_realm_claims(const Rmm *rmm, ByteWriter *w, const Realm *realm, 
     uint8_t cose_key[COSE_KEY_MAX];
     size_t  key_len = rak_cose_key(rmm, cose_key), n = measure_len(realm->hash);
 
-    put_head(w, head_map, 8);
+    put_head(w, head_map, rmm->dialect->token_mec ? 9 : 8);
     claim_bytes(w, CLAIM_CHALLENGE, challenge, 64);
     claim_bytes(w, CLAIM_RPV, realm->rpv, sizeof(realm->rpv));
     claim_bytes(w, CLAIM_RAK, cose_key, key_len);
     claim_text(w, CLAIM_REALM_HASH, realm->hash == RMI_HASH_SHA_512 ? "sha-512" : "sha-256");
     claim_text(w, CLAIM_RAK_HASH, "sha-256");
+    if (rmm->dialect->token_mec) {
+        claim_text(w, CLAIM_MEC_POLICY, "shared"); /* no FEAT_MEC: all Realms have one context */
+    }
     claim_text(w, CLAIM_PROFILE, "tag:arm.com,2023:realm#1.0.0");
     claim_bytes(w, CLAIM_RIM, realm->measurement[0], n);
     put_int(w, CLAIM_REM);

@@ -12,8 +12,9 @@
 #include "host/host.h"
 #include "log.h"
 #include "options.h"
+#include "rmm/dialect.h"
 
-#define REALM_FLAG_DA (1ull << 3) /* RmiRealmFlags: the Realm may have devices */
+#define REALM_FLAG_DA (1ull << 3) /* RmiRealmFlags: the Realm may have devices; given where the RMM has them */
 
 static bool wants_help(int argc, char **argv)
 {
@@ -26,9 +27,9 @@ static bool wants_help(int argc, char **argv)
 }
 
 /* Prints the measurement; false with a sentence. What the host chooses is in src/host/realm.c too: see there. */
-static bool print_rim(const Options *o, GError **error)
+static bool print_rim(const Options *o, RmmDialectId dialect, GError **error)
 {
-    RimRealm realm = { .flags0 = REALM_FLAG_DA, .s2sz = 48, .num_bps = 1, .num_wps = 1,
+    RimRealm realm = { .flags0 = rmm_dialects[dialect].da ? REALM_FLAG_DA : 0, .s2sz = 48, .num_bps = 1, .num_wps = 1,
                        .ram_base = cca_board(o)->ram[0].base, .ram_size = o->ram_size };
     BootLayout layout = { 0 };
     uint8_t    rim[64];
@@ -58,7 +59,9 @@ static int run_rim(const Command *cmd, int argc, char **argv)
                cmd->name, cmd->args, cmd->name, cmd->help);
         return COMMAND_OK;
     }
-    Options *o = options_parse(argc, argv, &error);
+    RmmDialectId dialect;
+    Options     *o = options_parse(argc, argv, &error);
+
     if (o != NULL && o->help_only) {
         status = COMMAND_OK;
     } else if (o != NULL && o->boot != BOOT_REALM) {
@@ -66,8 +69,8 @@ static int run_rim(const Command *cmd, int argc, char **argv)
                                              "boot=realm");
     } else if (o != NULL && o->kernel == NULL) {
         g_set_error(&error, BAILEY_ERROR, 1, "rim: no -kernel given: name the arm64 Image of the run");
-    } else if (o != NULL) {
-        status = print_rim(o, &error) ? COMMAND_OK : COMMAND_FAILED;
+    } else if (o != NULL && rmm_dialect_parse(o->rmm, &dialect, &error)) {
+        status = print_rim(o, dialect, &error) ? COMMAND_OK : COMMAND_FAILED;
     }
     if (error != NULL) {
         log_error("%s", error->message);

@@ -225,19 +225,25 @@ static void check_realm_claims(const cbor_item_t *claims, uint8_t challenge_byte
     for (unsigned i = 0; i < 4; i++) {
         assert_bytes(cbor_array_handle(rems)[i], realm->measurement[1 + i], 32);
     }
-    assert_int_equal(cbor_map_size(claims), 8);
+    bool mec = rig_dialect != RMM_1_0; /* the claim came with RMM 1.1 */
+    if (mec) {
+        assert_text(get(claims, 44243), "shared");
+    }
+    assert_int_equal(cbor_map_size(claims), mec ? 9 : 8);
 }
 
-static void check_platform_claims(const cbor_item_t *claims, const cbor_item_t *rak)
+static void check_platform_claims(const cbor_item_t *claims, const cbor_item_t *rak, EVP_PKEY *cpak)
 {
-    uint8_t binding[32];
+    uint8_t binding[32], point[97], instance[33] = { 1 };
+    size_t  len;
 
     SHA256(cbor_bytestring_handle(rak), cbor_bytestring_length(rak), binding);
     assert_bytes(get(claims, 10), binding, 32);
     assert_text(get(claims, 265), "tag:arm.com,2023:cca_platform#1.0.0");
     assert_bytes(get(claims, 2396), NULL, 32);
-    assert_bytes(get(claims, 256), NULL, 33);
-    assert_int_equal(cbor_bytestring_handle(get(claims, 256))[0], 1);
+    assert_int_equal(EVP_PKEY_get_octet_string_param(cpak, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len), 1);
+    SHA256(point, len, instance + 1);
+    assert_bytes(get(claims, 256), instance, 33); /* it identifies the key that signs */
     assert_int_equal(cbor_get_int(get(claims, 2395)) >> 8, 0x30);
     assert_int_equal(cbor_array_size(get(claims, 2399)), 2);
     for (unsigned i = 0; i < 2; i++) {
@@ -274,7 +280,7 @@ static void check_token(uint8_t challenge_byte)
     assert_true(signature_holds(realm, key));
     assert_false(signature_holds(realm, cpak));
     check_realm_claims(realm_claims, challenge_byte);
-    check_platform_claims(platform_claims, rak);
+    check_platform_claims(platform_claims, rak, cpak);
     EVP_PKEY_free(cpak);
     EVP_PKEY_free(key);
     cbor_item_t *items[] = { realm_claims, platform_claims, realm, platform, map, top };
@@ -331,10 +337,23 @@ static void test_with_rem(void **state)
     check_token(0x44);
 }
 
+/* The token of each dialect. */
+static void test_dialects(void **state)
+{
+    for (rig_dialect = 0; rig_dialect < RMM_N_DIALECTS; rig_dialect++) {
+        teardown(state);
+        setup(state);
+        get_token(4096, 0x55);
+        check_token(0x55);
+    }
+    rig_dialect = RMM_1_1_ALP17;
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-    const struct CMUnitTest tests[] = { T(test_whole), T(test_pieces), T(test_init_restarts), T(test_with_rem) };
+    const struct CMUnitTest tests[] = { T(test_whole), T(test_pieces), T(test_init_restarts), T(test_with_rem),
+        T(test_dialects) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
