@@ -75,6 +75,20 @@
     b.pl    1b
     brk     #0
 
+    snippet choices
+1:  add     x6, x6, x5
+    cmp     x6, #2
+    ccmp    w6, w5, #0, eq
+    ccmn    x7, #5, #0, ne
+    tbz     x0, #1, 2f
+    add     x7, x7, #1
+2:  str     x6, [x1]
+    b.eq    3f
+    add     x8, x8, #1
+3:  sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
     snippet logic
 1:  and     x6, x6, x0, lsl #3
     orr     x7, x7, x0, ror #13

@@ -299,6 +299,77 @@ static void test_late_conditions(void **state)
     }
 }
 
+/* ---- flags that CCMP chooses ---- */
+
+/* How often the last condition does not hold: x1 is compared with 2, then, or else the flags are given, with x2, then
+ * likewise, when @chain, with 5. */
+static uint64_t count_failing_chosen(IrCond first, unsigned given, IrCond cond, bool chain)
+{
+    uint64_t x = 0, count = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        x = x * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
+        uint64_t a = (uint64_t)((int64_t)x >> 60), b = (uint64_t)((int64_t)(x << 10) >> 60);
+        uint32_t flags = ir_eval_flags(IR_FLAGS_SUB, 64, a, 2, true);
+
+        flags = ir_eval_cond(first, flags) ? ir_eval_flags(IR_FLAGS_SUB, 32, (uint32_t)a, (uint32_t)b, true) : given;
+        if (chain) {
+            flags = ir_eval_cond(IR_COND_NZ, flags) ? ir_eval_flags(IR_FLAGS_ADD, 64, a, 5, false) : given;
+        }
+        count += !ir_eval_cond(cond, flags);
+    }
+    return count;
+}
+
+static void check_chosen(IrCond first, unsigned given, IrCond cond, bool chain)
+{
+    const uint32_t code[] = {
+        0x9b0a2ce7, /* madd x7, x7, x10, x11 */
+        0x937cfce1, /* asr x1, x7, #60 */
+        0x9372d4e2, /* sbfx x2, x7, #50, #4 */
+        0xf100083f, /* cmp x1, #2 */
+        0x7a420020 | first << 12 | given, /* ccmp w1, w2, #given, first */
+        chain ? 0xba451820 | given /* ccmn x1, #5, #given, ne */ : NOP,
+        0xb6400047, /* tbz x7, #40, 1f */
+        0x91000484, /* add x4, x4, #1 */
+        0xf9000061, /* 1: str x1, [x3] */
+        0x54000040 | cond, /* b.cond 2f */
+        0x910004a5, /* add x5, x5, #1 */
+        0xd10004c6, /* 2: sub x6, x6, #1 */
+        0xb5fffe86, /* cbnz x6, -12 */
+        0xd4200000, /* brk #0 */
+    };
+    A64Box *box = box_with(code, ARRAY_LEN(code));
+
+    enter(box);
+    box->cpu->x[3] = BOX_DATA;
+    box->cpu->x[10] = 0x5851f42d4c957f2d;
+    box->cpu->x[11] = 0x14057b7ef767814f;
+    assert_true(a64_box_run(box, 100000));
+    assert_int_equal(a64_box_ec(box), 0x3c);
+    assert_int_equal(box->cpu->x[5], count_failing_chosen(first, given, cond, chain));
+    check_regions(box);
+    a64_box_free(box);
+}
+
+static void test_chosen_flags(void **state)
+{
+    static const struct {
+        IrCond   first;
+        unsigned given;
+    } rows[] = {
+        { IR_COND_Z, 0 },        { IR_COND_NZ, 4 }, { IR_COND_LT, 8 },
+        { IR_COND_C_AND_NZ, 2 }, { IR_COND_NC, 1 }, { IR_COND_GE, 15 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (IrCond cond = IR_COND_Z; cond <= IR_COND_LE; cond++) {
+            check_chosen(rows[i].first, rows[i].given, cond, false);
+            check_chosen(rows[i].first, rows[i].given, cond, true);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_helpers),
         cmocka_unit_test(test_store_exclusive),
         cmocka_unit_test(test_late_conditions),
+        cmocka_unit_test(test_chosen_flags),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

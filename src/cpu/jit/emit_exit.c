@@ -212,10 +212,11 @@ static void emit_state_exit(Gen *g, uint64_t pc)
     asm_jmp_to(&g->as, g->j->leave_state);
 }
 
-/* The state is stored in between: moves keep the host's flags; only those of floating point take more than that. */
+/* The state is stored in between: moves keep the host's flags; only those of floating point, and such as are chosen by
+ * a condition, take more than that. */
 static X86Cond emit_condition_and_state(Gen *g, IrRef r)
 {
-    bool    packs = g->pending != 0 && gen_fp_flags(g, g->pending) != NULL;
+    bool    packs = g->pending != 0 && gen_node(g, g->pending)->op != IR_flags;
     X86Cond cc;
 
     if (packs) {

@@ -555,6 +555,24 @@ static int host_condition(IrFlagsKind kind, IrCond cond)
     }
 }
 
+/*
+ * A condition over flags that are chosen by another one: both must hold, or this one or not the other, as it is of the
+ * constant flags. rdi is lost, too.
+ */
+static X86Cond emit_chosen_condition(Gen *g, const IrNode *chosen, IrCond cond, int cc)
+{
+    bool    other = ir_eval_cond(cond, gen_other_flags(g, chosen));
+    X86Cond first = emit_condition(g, chosen->a);
+
+    asm_mov_ri(&g->as, RDI, 0); /* moves keep the host's flags */
+    asm_setcc(&g->as, other ? x86_not(first) : first, RDI);
+    emit_host_flags(g, chosen->b, false);
+    asm_mov_ri(&g->as, RAX, 0);
+    asm_setcc(&g->as, (X86Cond)cc, RAX);
+    asm_alu_rr(&g->as, other ? ALU_OR : ALU_AND, false, RAX, RDI);
+    return CC_NE;
+}
+
 /* A condition over flags: of their producer when that can be repeated; else one bit, or a bit of a table. */
 static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
 {
@@ -576,8 +594,13 @@ static X86Cond emit_flags_condition(Gen *g, const IrNode *n)
         }
         jit_pack_host_flags(&g->as);
     } else if (lazy) {
-        int cc = host_condition((IrFlagsKind)gen_node(g, n->a)->kind, (IrCond)n->kind);
+        const IrNode *chosen = gen_chosen_flags(g, n->a);
+        IrRef         flags = chosen != NULL ? chosen->b : n->a;
+        int           cc = host_condition((IrFlagsKind)gen_node(g, flags)->kind, (IrCond)n->kind);
 
+        if (cc >= 0 && chosen != NULL) {
+            return emit_chosen_condition(g, chosen, (IrCond)n->kind, cc);
+        }
         if (cc >= 0) {
             emit_host_flags(g, n->a, false);
             return (X86Cond)cc;
@@ -738,10 +761,27 @@ void jit_pack_host_flags(Asm *as)
     asm_alu_ri(as, ALU_AND, false, RAX, 15);
 }
 
+/* rcx and rdi are lost, too. */
+static void pack_chosen_flags(Gen *g, const IrNode *chosen)
+{
+    X86Cond cc = emit_condition(g, chosen->a); /* may lose rdi */
+
+    asm_mov_ri(&g->as, RDI, 0);
+    asm_setcc(&g->as, cc, RDI);
+    gen_pack_flags(g, chosen->b);
+    asm_test_rr(&g->as, false, RDI, RDI);
+    asm_mov_ri(&g->as, RDX, gen_other_flags(g, chosen));
+    asm_cmov(&g->as, CC_E, false, RAX, RDX);
+}
+
 void gen_pack_flags(Gen *g, IrRef flags)
 {
     if (gen_fp_flags(g, flags) != NULL) {
         fp_pack_flags(g, gen_fp_flags(g, flags), RAX);
+        return;
+    }
+    if (gen_chosen_flags(g, flags) != NULL) {
+        pack_chosen_flags(g, gen_chosen_flags(g, flags));
         return;
     }
     emit_host_flags(g, flags, true);

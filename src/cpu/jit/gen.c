@@ -105,7 +105,7 @@ static const uint8_t op_traits[IR_ALL_OPS] = {
     [IR_flags] = OP_SHAPED,
     [IR_flags_pack] = OP_SHAPED,
     [IR_flags_unpack] = OP_SHAPED,
-    [IR_flags_select] = OP_SHAPED,
+    [IR_flags_select] = OP_SHAPED | OP_ASKED,
     [IR_flags_cond] = OP_ASKED,
     [IR_put] = OP_STAYS | OP_ASKED,
     [IR_load] = OP_SHAPED | OP_STAYS | OP_ASKED,
@@ -125,11 +125,39 @@ static bool has_effect(const IrNode *n)
     return (op_traits[n->op] & OP_STAYS) || (n->op == IR_call && (n->helper->effects & ~IR_READS) != 0);
 }
 
+static bool is_comparison(const IrNode *n)
+{
+    return ir_op_class(n->op) == IR_CLASS_CMP && (n->kind == IR_I64 || n->kind == IR_I32);
+}
+
+/* Whether a choice between lazy flags and constant ones may be made where someone looks: its condition needs no flags
+ * that may be gone by then. */
+static bool is_late_choice(const Gen *g, unsigned i, const IrNode *n)
+{
+    const IrNode *flags = gen_node(g, n->b), *other = gen_node(g, n->c), *cond = gen_node(g, n->a);
+    bool late = g->lazy_uses[i] == g->uses[i] && flags->op == IR_flags && flags->c == 0 && !g->ir->ends &&
+                other->op == IR_flags_unpack && gen_is_const(g, other->a) &&
+                (is_comparison(cond) ||
+                 (cond->op == IR_flags_cond && gen_node(g, cond->a)->op == IR_flags_select));
+
+    for (unsigned k = n->b + 1u; late && k < i; k++) {
+        const IrNode *m = gen_node(g, (IrRef)k);
+
+        late = m->a != n->b && m->b != n->b && m->c != n->b;
+    }
+    return late;
+}
+
 /* A memory access's address, or the use of flags by something that leaves them lazy. */
 static void ask(Gen *g, unsigned i, const IrNode *n)
 {
     if (is_memory(n)) {
         find_address(g, i);
+    } else if (n->op == IR_flags_select) {
+        if (is_late_choice(g, i, n)) {
+            g->mode[i] = MODE_LAZY;
+            g->lazy_uses[n->b]++;
+        }
     } else if (n->op == IR_flags_cond || (int)n->imm == g->flags_reg) {
         g->lazy_uses[n->a]++;
         g->any_flags = true;
@@ -145,7 +173,7 @@ static void count_operands(Gen *g, unsigned i, const IrNode *n)
     } else {
         g->uses[n->a]++;
         g->uses[n->b]++;
-        g->uses[n->c]++;
+        g->uses[g->mode[i] == MODE_LAZY ? 0 : n->c]++; /* constant flags are no value */
     }
 }
 
@@ -219,11 +247,6 @@ static bool is_alias(const Gen *g, unsigned i)
     default:
         return false;
     }
-}
-
-static bool is_comparison(const IrNode *n)
-{
-    return ir_op_class(n->op) == IR_CLASS_CMP && (n->kind == IR_I64 || n->kind == IR_I32);
 }
 
 /* A condition with one user that can do the comparison itself. */
@@ -377,7 +400,9 @@ static void find_unwritten_flags(Gen *g)
             continue;
         }
         if (n->op == IR_put && (int)n->imm == g->flags_reg) {
-            if (g->mode[n->a] == MODE_LAZY && !looked_at) {
+            bool choice = gen_chosen_flags(g, n->a) != NULL; /* sites cannot say what that follows from */
+
+            if (g->mode[n->a] == MODE_LAZY && !looked_at && (!choice || last_site == 0)) {
                 g->vanished[i] = true;
                 g->pending = at_exit ? n->a : g->pending;
                 g->flags_needed[i] = (uint16_t)(at_exit ? g->ir->n - 1 : last_site);
@@ -417,6 +442,9 @@ static void find_flags_wanted(PartState *part, const IrBlock *ir, int reg)
 }
 
 /* ---- analysis: flags that stay unwritten across a loop's edge ---- */
+
+/* Whether lazy flags are those of one operation on integers. */
+static bool is_of_integers(const Gen *g, IrRef flags) { return flags != 0 && gen_node(g, flags)->op == IR_flags; }
 
 /* The guest register of 64 bits that holds a value at the end of the part, pinned if there is one; -1: none. */
 static int register_of_value(const Gen *g, const uint16_t *at_end, IrRef r)
@@ -466,7 +494,7 @@ static uint32_t how_from_registers(const Gen *g)
     uint32_t      how;
     int           a, b;
 
-    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL || gen_is_const(g, first)) {
+    if (!is_of_integers(g, g->pending) || gen_is_const(g, first)) {
         return 0;
     }
     memset(at_end, 0, g->ir->n_regs * sizeof(at_end[0]));
@@ -514,16 +542,16 @@ static uint32_t how_from_copies(uint32_t how)
     return how;
 }
 
-/* How the pending flags follow from copies of their operands; 0: nobody can tell. */
-static uint32_t how_if_copied(const Gen *g)
+/* How flags follow from copies of their operands; 0: nobody can tell. */
+static uint32_t how_if_copied(const Gen *g, IrRef flags)
 {
     uint32_t how;
 
-    if (g->pending == 0 || gen_fp_flags(g, g->pending) != NULL) {
+    if (!is_of_integers(g, flags)) {
         return 0;
     }
-    how = how_kind(g, g->pending);
-    how_constant(g, gen_node(g, g->pending), &how);
+    how = how_kind(g, flags);
+    how_constant(g, gen_node(g, flags), &how);
     return how_from_copies(how);
 }
 
@@ -618,6 +646,9 @@ static void choose_modes(Gen *g)
         unsigned      i = g->shaped[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
+        if (g->mode[i] == MODE_LAZY && n->op == IR_flags_select) {
+            fuse_condition(g, n->a);
+        }
         if (g->mode[i] != MODE_NORMAL) {
             continue;
         }
@@ -662,7 +693,7 @@ static unsigned parts_of(const Gen *g, IrRef r, IrRef out[3])
     if (n->b != 0) {
         out[count++] = n->b;
     }
-    if (n->c != 0) {
+    if (n->c != 0 && gen_chosen_flags(g, r) == NULL) {
         out[count++] = n->c;
     }
     return count;
@@ -1364,7 +1395,7 @@ JitSite *gen_site(Gen *g, JitSiteKind kind, uint32_t *id)
         s->flags.fp = f->imm & 3;
         s->flags.a = gen_place(g, f->a);
         s->flags.b = gen_place(g, f->b);
-    } else if (g->flags_now != 0) {
+    } else if (is_of_integers(g, g->flags_now)) {
         const IrNode *f = gen_node(g, g->flags_now);
         IrRef         result = g->lazy_result[g->flags_now];
 
@@ -1647,15 +1678,13 @@ static uint32_t copy_passed(Gen *g)
     return copied;
 }
 
-uint32_t gen_put_copies(Gen *g)
+/* Copies of the operands of lazy flags. */
+static uint32_t put_copies_of(Gen *g, IrRef flags)
 {
-    const IrNode *f = gen_node(g, g->pending);
-    IrRef         result = g->lazy_result[g->pending];
-    uint32_t      how = how_if_copied(g);
+    const IrNode *f = gen_node(g, flags);
+    IrRef         result = g->lazy_result[flags];
+    uint32_t      how = how_if_copied(g, flags);
 
-    if (g->pending == 0) {
-        return copy_passed(g);
-    }
     if (result != 0) {
         put_first_operand(g, result, f);
     } else {
@@ -1665,6 +1694,20 @@ uint32_t gen_put_copies(Gen *g)
         put_copy(g, f->b, offsetof(Cpu, flags_b));
     }
     return how;
+}
+
+uint32_t gen_put_copies(Gen *g) { return g->pending != 0 ? put_copies_of(g, g->pending) : copy_passed(g); }
+
+/* Those of one producer, or constant ones: what Cpu.flags_how says depends on the condition. */
+static void put_chosen(Gen *g, const IrNode *chosen)
+{
+    uint32_t how = put_copies_of(g, chosen->b);
+    X86Cond  cc = emit_condition(g, chosen->a);
+
+    asm_mov_ri(&g->as, RAX, JIT_HOW_PACKED | gen_other_flags(g, chosen) << JIT_HOW_B); /* moves keep the host's flags */
+    asm_mov_ri(&g->as, RDX, how);
+    asm_cmov(&g->as, cc, false, RAX, RDX);
+    asm_store(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), RAX);
 }
 
 void gen_put_pending(Gen *g, bool written)
@@ -1678,6 +1721,8 @@ void gen_put_pending(Gen *g, bool written)
         jit_pack_host_flags(&g->as);
         asm_store(&g->as, 2, gen_mem(guest_offset(g, (unsigned)g->flags_reg)), RAX);
         asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
+    } else if (g->pending != 0 && gen_chosen_flags(g, g->pending) != NULL) {
+        put_chosen(g, gen_chosen_flags(g, g->pending));
     } else if (g->pending != 0 || g->passed != 0) {
         how = gen_put_copies(g);
         asm_store_i(&g->as, 2, gen_mem(offsetof(Cpu, flags_how)), (int32_t)how);
@@ -2199,7 +2244,7 @@ static void find_flags_on_edges(Gen *g)
     for (unsigned p = 0; p < g->n_parts; p++) {
         begin_part(g, p);
         g->part_state[p].how_out = how_from_registers(g);
-        g->part_state[p].copied_out = how_if_copied(g);
+        g->part_state[p].copied_out = how_if_copied(g, g->pending);
     }
     spread_flags(g, false);
     spread_flags(g, true);

@@ -147,11 +147,14 @@ static void make_far(Jit *j, Asm *as)
 static void make_flags(Jit *j, Asm *as)
 {
     AsmLabel in_memory = ASM_LABEL, wide = ASM_LABEL, sub = ASM_LABEL, logic = ASM_LABEL, pack = ASM_LABEL;
+    AsmLabel packed = ASM_LABEL, done = ASM_LABEL;
 
     j->flags = asm_here(as);
     asm_load(as, 2, false, false, RCX, gen_mem(offsetof(Cpu, flags_how)));
     asm_load(as, 3, false, true, RAX, gen_mem(offsetof(Cpu, flags_a)));
     asm_load(as, 3, false, true, RDX, gen_mem(offsetof(Cpu, flags_b)));
+    asm_test_rr(as, false, RCX, RCX);
+    asm_jcc(as, CC_S, &packed);
     asm_test_ri(as, false, RCX, JIT_HOW_CONSTANT);
     asm_jcc(as, CC_E, &in_memory);
     asm_mov_rr(as, false, RDX, RCX);
@@ -176,6 +179,12 @@ static void make_flags(Jit *j, Asm *as)
     asm_test_rr(as, true, RAX, RAX);
     asm_bind(as, &pack);
     jit_pack_host_flags(as);
+    asm_jmp(as, &done);
+    asm_bind(as, &packed);
+    asm_mov_rr(as, false, RAX, RCX);
+    asm_shift_ri(as, SH_SHR, false, RAX, JIT_HOW_B);
+    asm_alu_ri(as, ALU_AND, false, RAX, 15);
+    asm_bind(as, &done);
     asm_store_i(as, 2, gen_mem(offsetof(Cpu, flags_how)), 0);
     asm_ret(as);
 }

@@ -55,6 +55,7 @@ enum {
     JIT_HOW_A = 5, JIT_HOW_B = 18, /* where the fields of JIT_HOW_BITS start: offset / 8, or the constant */
     JIT_HOW_BITS = 13,
 };
+#define JIT_HOW_PACKED (1u << 31) /* it is what the second field holds, packed */
 
 /* Parts that an address known at run time is compared with one by one; for more there is a table. */
 enum { JIT_COMPARED = 4 };
@@ -575,6 +576,20 @@ static inline const IrNode *gen_fp_flags(const Gen *g, IrRef flags)
     const IrNode *n = gen_node(g, flags);
 
     return n->op == IR_flags_unpack ? gen_node(g, n->a) : NULL;
+}
+
+/* gen_chosen_flags - lazy flags that are those of one producer or constant ones (CCMP); NULL: they are not. */
+static inline const IrNode *gen_chosen_flags(const Gen *g, IrRef flags)
+{
+    const IrNode *n = gen_node(g, flags);
+
+    return n->op == IR_flags_select ? n : NULL;
+}
+
+/* The constant ones, packed. */
+static inline uint32_t gen_other_flags(const Gen *g, const IrNode *chosen)
+{
+    return (uint32_t)gen_const(g, gen_node(g, chosen->c)->a) & 15;
 }
 
 /* Whether the helper is made inline and may raise exceptions of floating point. */

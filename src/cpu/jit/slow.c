@@ -97,6 +97,10 @@ void jit_write_flags(const Jit *j, Cpu *cpu, uint32_t how)
     if (how == 0) {
         return;
     }
+    if (how & JIT_HOW_PACKED) {
+        put_packed(j, cpu, (uint32_t)b);
+        return;
+    }
     memcpy(&a, (uint8_t *)cpu + (how >> JIT_HOW_A & mask64(JIT_HOW_BITS)) * 8, sizeof(a));
     if (!(how & JIT_HOW_CONSTANT)) {
         memcpy(&b, (uint8_t *)cpu + b * 8, sizeof(b));
