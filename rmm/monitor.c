@@ -32,6 +32,7 @@ enum {
 #define SPSR_EL1H_MASKED (0x3c0u | 5u)
 #define HCR_EL1_AARCH64  BIT(31)                /* RW */
 #define CNTHCTL_EL1_ALL  3ull                   /* EL1PCTEN, EL1PCEN */
+#define MPIDR_MT         BIT(24)
 #define MPIDR_AFFINITY   0xff00ffffffull
 
 struct Monitor {
@@ -67,10 +68,14 @@ static void enter_normal_world(const Monitor *m, A64Cpu *cpu, uint64_t pc, uint6
     a64_enter(cpu, PAS_NONSECURE, pc, m->without_el2 ? SPSR_EL1H_MASKED : SPSR_EL2H_MASKED);
 }
 
+/* Callers take a CPU's name from MPIDR_EL1. DEN0022 wants bit 24 to be zero in it; software for boards whose CPUs have
+ * threads leaves MT in, and firmware there takes it. */
 static A64Cpu *cpu_of_affinity(const Monitor *m, uint64_t mpidr)
 {
     for (unsigned i = 0; i < m->n_cpus; i++) {
-        if ((m->cpus[i]->mpidr & MPIDR_AFFINITY) == mpidr) {
+        uint64_t mt = m->cpus[i]->mpidr & MPIDR_MT;
+
+        if ((m->cpus[i]->mpidr & MPIDR_AFFINITY) == (mpidr & ~mt)) {
             return m->cpus[i];
         }
     }

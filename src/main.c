@@ -104,7 +104,9 @@ static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
         status = 0; /* cca_new() wrote it */
     } else {
         status = run(m, board, o, deadline_us);
-        cca_lasting_end(lasting, m);
+        if (status == EXIT_RESTART) {
+            cca_reset(board);
+        }
     }
     if (board != NULL) {
         cca_free(board);

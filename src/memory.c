@@ -22,6 +22,7 @@ typedef struct Region {
     MemRegion r;     /* first member: a MemRegion * is also a Region * */
     uint64_t *code;  /* one bit per page that holds translated code; NULL: no page does */
     uint8_t  *flash; /* bytes of a flash, its owner's; else NULL */
+    bool      taken; /* its bytes are somebody else's now */
 } Region;
 
 /* [base, end) shows @region; sorted, without overlap. */
@@ -59,7 +60,7 @@ Memory *memory_new(Owners *owners)
 
 static void region_free(Region *r)
 {
-    if (r->r.host != NULL && r->flash == NULL) {
+    if (r->r.host != NULL && r->flash == NULL && !r->taken) {
         munmap(r->r.host, r->r.size);
     }
     g_free(r->code);
@@ -254,6 +255,19 @@ MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t s
     return host == NULL ? NULL
                         : add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM,
                                                      .host = host });
+}
+
+uint8_t *memory_take_ram(Memory *m, MemRegion *r)
+{
+    g_assert(r->kind == MEM_RAM);
+    ((Region *)r)->taken = true;
+    return r->host;
+}
+
+MemRegion *memory_give_ram(Memory *m, const char *name, uint64_t base, uint64_t size, uint8_t *bytes)
+{
+    m->ram_size += size;
+    return add_region(m, (MemRegion){ .name = name, .base = base, .size = size, .kind = MEM_RAM, .host = bytes });
 }
 
 MemRegion *memory_add_rom(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error)

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "blockdev.h"
 #include "board/cca_firmware.h"
@@ -49,12 +50,13 @@ struct Cca {
     Machine       *machine;
     const Options *options;
     const CcaBoard *board;
-    const CcaLasting *lasting;
+    CcaLasting    *lasting;
     Memory        *memory;
     Clock         *clock;
     unsigned       n_cpus;
     A64Cpu       **cpus;
     Entropy       *cpu_entropy;
+    MemRegion     *bank[CCA_MAX_RAM];
     CcaSpan        ram[CCA_MAX_RAM]; /* Non-secure at first: the guest's, or the host's with the guest's in it */
     uint64_t       rmm_memory;
     Gic           *gic;
@@ -193,7 +195,11 @@ static bool add_memory(Cca *c, GError **error)
     for (unsigned i = 0; i < CCA_MAX_RAM && c->ram[i].size != 0; i++) {
         uint64_t size = c->ram[i].size + (i == 0 && follows ? CCA_RMM_SIZE : 0);
 
-        if (memory_add_ram(c->memory, "ram", c->ram[i].base, size, error) == NULL) {
+        uint8_t *kept = g_steal_pointer(&c->lasting->ram[i]);
+
+        c->bank[i] = kept != NULL ? memory_give_ram(c->memory, "ram", c->ram[i].base, size, kept)
+                                  : memory_add_ram(c->memory, "ram", c->ram[i].base, size, error);
+        if (c->bank[i] == NULL) {
             return false;
         }
     }
@@ -949,15 +955,39 @@ void cca_lasting_free(CcaLasting *l)
     for (unsigned i = 0; i < CCA_MAX_FLASH; i++) {
         g_clear_pointer(&l->flash[i], pflash_cells_free);
     }
+    for (unsigned i = 0; i < CCA_MAX_RAM; i++) {
+        if (l->ram[i] != NULL) {
+            munmap(l->ram[i], l->ram_size[i]);
+        }
+    }
 }
 
-void cca_lasting_end(CcaLasting *l, Machine *m)
+/* The next life must not read what was not the Normal world's. */
+static void wipe_foreign_pages(Cca *c, const MemRegion *r)
 {
-    l->again = true;
-    l->on_ns += clock_now(machine_clock(m));
+    enum { PAGE_SIZE = 4096 };
+
+    for (uint64_t at = 0; at < r->size; at += PAGE_SIZE) {
+        if (owners_get(memory_owners(c->memory), r->base + at) != OWNER_NONSECURE) {
+            memset(r->host + at, 0, PAGE_SIZE);
+        }
+    }
 }
 
-Cca *cca_new(Machine *m, const Options *o, const CcaLasting *lasting, bool *bad_option, GError **error)
+void cca_reset(Cca *c)
+{
+    CcaLasting *l = c->lasting;
+
+    l->again = true;
+    l->on_ns += clock_now(c->clock);
+    for (unsigned i = 0; i < CCA_MAX_RAM && c->board->keeps_ram && c->bank[i] != NULL; i++) {
+        wipe_foreign_pages(c, c->bank[i]);
+        l->ram[i] = memory_take_ram(c->memory, c->bank[i]);
+        l->ram_size[i] = c->bank[i]->size;
+    }
+}
+
+Cca *cca_new(Machine *m, const Options *o, CcaLasting *lasting, bool *bad_option, GError **error)
 {
     Cca *c = g_new0(Cca, 1);
 

@@ -80,6 +80,7 @@ typedef struct CcaBoard {
     uint64_t ve_sysregs, pwrc;
     uint32_t ve_id;                  /* SYS_ID */
 
+    bool     keeps_ram;              /* over a reset: what was Non-secure in the banks */
     unsigned cluster_cpus;           /* CPUs of a cluster, whose number is Aff2, the CPU's Aff1; 0: all by Aff0 */
 } CcaBoard;
 
@@ -118,6 +119,8 @@ typedef struct Cca Cca;
 /* What outlives a reset of the machine. */
 typedef struct CcaLasting {
     PflashCells *flash[CCA_MAX_FLASH]; /* NULL: the board has none */
+    uint8_t     *ram[CCA_MAX_RAM];     /* of memory_take_ram(), when the machine is to start anew; else NULL */
+    uint64_t     ram_size[CCA_MAX_RAM];
     bool         again;                /* the machine was on before: flash has content of its own */
     int64_t      on_ns;                /* how long it was on: clocks show later dates */
 } CcaLasting;
@@ -126,15 +129,15 @@ typedef struct CcaLasting {
 bool cca_lasting_init(CcaLasting *l, const Options *o, GError **error);
 void cca_lasting_free(CcaLasting *l);
 
-/* cca_lasting_end - the machine went off, or is to start anew. */
-void cca_lasting_end(CcaLasting *l, Machine *m);
+/* cca_reset - the machine is to start anew: what outlives that goes to where cca_new() got it from. */
+void cca_reset(Cca *c);
 
 /**
  * cca_new - build the machine from the options.
  * @lasting: the owner keeps it longer than the machine
  * Returns NULL with a sentence (exit status EXIT_BAD_INPUT, or EXIT_BAD_OPTION when @bad_option is set).
  */
-Cca *cca_new(Machine *m, const Options *o, const CcaLasting *lasting, bool *bad_option, GError **error);
+Cca *cca_new(Machine *m, const Options *o, CcaLasting *lasting, bool *bad_option, GError **error);
 void cca_free(Cca *c);
 
 A64Cpu **cca_cpus(Cca *c);

@@ -51,5 +51,6 @@ const CcaBoard cca_fvp = {
     .ve_id = 0x20201000, /* revision 2 (RevC), board 0x020 (FVP Base), variant 1 */
     .pwrc = 0x1c100000,
 
+    .keeps_ram = true,
     .cluster_cpus = 4,
 };
