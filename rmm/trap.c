@@ -52,7 +52,8 @@ void rec_inject_sea(A64Cpu *cpu, uint64_t esr, uint64_t far)
     unsigned ec = fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
 
     ec += cpu->el == 1; /* the SAME forms */
-    a64_inject(cpu, 1, (uint64_t)ec << 26 | ESR_IL | (esr & ESR_WNR) | FSC_EXTERNAL, far, true);
+    /* EA tells IMPLEMENTATION DEFINED kinds of external abort apart; ours and other RMMs' have it set. */
+    a64_inject(cpu, 1, (uint64_t)ec << 26 | ESR_IL | ESR_EA | (esr & ESR_WNR) | FSC_EXTERNAL, far, true);
 }
 
 static void inject_undefined(A64Cpu *cpu) { a64_inject(cpu, 1, ESR_IL, 0, false); }

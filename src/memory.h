@@ -53,8 +53,8 @@ Owners *memory_owners(const Memory *m);
 /* memory_add_ram - @size bytes of zeroed RAM, a multiple of 4 KiB; never touched until the guest does. */
 MemRegion *memory_add_ram(Memory *m, const char *name, uint64_t base, uint64_t size, GError **error);
 
-/* memory_take_ram - the bytes of a RAM region, which stays as it is but no longer owns them: for memory_give_ram() of the
- * next machine, or munmap(). */
+/* memory_take_ram - the bytes of a RAM region, which stays as it is but no longer owns them: for memory_give_ram() of
+ * the next machine, or munmap(). */
 uint8_t *memory_take_ram(Memory *m, MemRegion *r);
 
 /* memory_give_ram - RAM with content: @bytes are memory_take_ram()'s of a region of @size bytes, and the map's now. */

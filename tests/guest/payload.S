@@ -2,7 +2,8 @@
  * A bare-metal payload for the fvp board or a Realm on it, linked at PAYLOAD_BASE. It says at which exception level
  * and CPU it is. At EL2 it then uses what outlives a reset: the first time it programs a word of flash and lets the
  * watchdog reset the machine, the second time it finds the word, starts CPU 4 (second cluster) where it is itself, and
- * that one powers the machine off. At EL1 it powers off at once.
+ * that one powers the machine off. A word of Non-secure memory outlives the reset, too; one in a granule that was
+ * delegated is gone. At EL1 it powers off at once.
  */
 
 #define UART0   PAYLOAD_UART
@@ -12,6 +13,9 @@
 #define SP805   0x1c0f0000
 #define SYS_LED 0x1c010008
 #define CPU4    0x10000
+#define KEPT    0x84000000
+#define GIVEN   0x84001000
+#define RMI_GRANULE_DELEGATE 0xc4000151
 #define PSCI_ON 0xc4000003
 
     .section .text
@@ -46,6 +50,13 @@ start:
     mov     w9, #0xff
     orr     w9, w9, w9, lsl #16
     str     w9, [x8]
+    ldr     x8, =KEPT
+    str     w10, [x8]
+    ldr     x1, =GIVEN
+    str     w10, [x1]
+    ldr     x0, =RMI_GRANULE_DELEGATE
+    smc     #0
+    cbnz    x0, off
     load_address x0, text_reset
     bl      print
     ldr     x8, =SP805
@@ -57,6 +68,13 @@ start:
     b       1b
 
 again:
+    ldr     x8, =KEPT
+    ldr     w9, [x8]
+    ldr     x8, =GIVEN
+    ldr     w8, [x8]
+    cmp     w9, w10
+    ccmp    w8, #0, #0, eq
+    b.ne    off
     load_address x0, text_again
     bl      print
     ldr     x0, =PSCI_ON

@@ -357,10 +357,31 @@ static void test_owner_flush(void **state)
     assert_int_equal(f->n_flushes, 1); /* dropped, and not filled since */
 }
 
+/* RAM goes from one map to the next with what is in it. */
+static void test_take_and_give(void **state)
+{
+    Owners    *o = owners_new();
+    Memory    *first = memory_new(o), *second = memory_new(o);
+    MemRegion *r = memory_add_ram(first, "ram", 0x1000, 2 * PAGE, NULL);
+    uint32_t   word = 0x12345678;
+
+    assert_int_equal(memory_write(first, 0x1ffe, ns, &word, 4), MEM_OK);
+    uint8_t *bytes = memory_take_ram(first, r);
+    memory_free(first);
+    r = memory_give_ram(second, "ram", 0x80000000, 2 * PAGE, bytes);
+    assert_int_equal(memory_ram_size(second), 2 * PAGE);
+    word = 0;
+    assert_int_equal(memory_read(second, 0x80000ffe, ns, &word, 4), MEM_OK);
+    assert_int_equal(word, 0x12345678);
+    memory_free(second);
+    owners_free(o);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_take_and_give),
         TEST(test_ram),          TEST(test_two_rams),     TEST(test_owner_of_whole_span), TEST(test_nothing_there),
         TEST(test_device_pieces), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
         TEST(test_code_pages),   TEST(test_owner_values), TEST(test_owner_spans),         TEST(test_owner_flush),

@@ -239,7 +239,6 @@ static const Row rows[] = {
     GRANULE(REC_CREATE, 1, "rd", PAGE(W_REC0)),
     DO(REC_CREATE, "realm_state", RMI_ERROR_REALM, activate),
     DO(REC_CREATE, "num_recs", RMI_ERROR_REALM, many_recs),
-    POKE(REC_CREATE, "params_valid", RMI_REC_FLAGS, 8, 2),
     POKE(REC_CREATE, "mpidr_index", RMI_REC_MPIDR, 8, 1),
     POKE(REC_CREATE, "mpidr_index", RMI_REC_MPIDR, 8, 3),
     POKE(REC_CREATE, "mpidr_index", RMI_REC_MPIDR, 8, 0x12),
@@ -329,7 +328,7 @@ static const Row rows[] = {
     ARG(RTT_SET_RIPAS, "top_bound", I, { 4, 0x4000 }),
     { RMI_FID_RTT_SET_RIPAS, "base_align", T(2), .arg = { { 3, 0x201000 }, { 4, 0x202000 } }, .prepare = pend_block },
     DO(RTT_SET_RIPAS, "no_progress", T(3), destroyed_page),
-    ARG(RTT_SET_RIPAS, "no_progress", T(3), { 4, 0x1800 }),
+    ARG(RTT_SET_RIPAS, "top_gran_align", I, { 4, 0x1800 }),
 
     ARG(DATA_CREATE, "flags_valid", I, { 5, 2 }),
     HOST_PAGE(DATA_CREATE, 4, "src"),
