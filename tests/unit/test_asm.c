@@ -223,10 +223,6 @@ static void check_two_regs(bool w, X86Reg x, X86Reg y)
     }
     asm_cmov(&a, (X86Cond)(y & 15), w, x, y);
     check(64, "cmov%s %s, %s", cc_names[y & 15], r(w, x), r(w, y));
-    asm_shld_ri(&a, w, x, y, 31);
-    check(64, "shld %s, %s, 31", r(w, x), r(w, y));
-    asm_shrd_ri(&a, w, x, y, 7);
-    check(64, "shrd %s, %s, 7", r(w, x), r(w, y));
     asm_rorx(&a, w, x, y, 13);
     check(64, "rorx %s, %s, 13", r(w, x), r(w, y));
     for (unsigned i = 0; i < ARRAY_LEN(imms); i++) {

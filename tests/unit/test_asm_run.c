@@ -212,8 +212,6 @@ static void divide(bool w, bool sign, X86Reg result)
     X(shl_cl, asm_shift_cl(&a, SH_SHL, true, RAX), x << (z & 63)) \
     X(sar_cl, asm_shift_cl(&a, SH_SAR, true, RAX), (uint64_t)((int64_t)x >> (z & 63))) \
     X(ror_cl32, asm_shift_cl(&a, SH_ROR, false, RAX), ror(32, x, z & 31)) \
-    X(shld, asm_shld_ri(&a, true, RAX, RSI, 20), x << 20 | y >> 44) \
-    X(shrd, asm_shrd_ri(&a, true, RAX, RSI, 20), x >> 20 | y << 44) \
     X(bswap, asm_bswap(&a, true, RAX), GUINT64_SWAP_LE_BE(x)) \
     X(bswap32, asm_bswap(&a, false, RAX), GUINT32_SWAP_LE_BE((uint32_t)x)) \
     X(bsr, asm_alu_ri(&a, ALU_OR, true, RAX, 1); asm_bsr(&a, true, RAX, RAX), 63 - (uint64_t)__builtin_clzll(x | 1)) \

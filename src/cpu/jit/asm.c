@@ -424,16 +424,6 @@ void asm_shift_cl(Asm *a, X86Shift op, bool w, X86Reg d)
     op_rr(a, 0xd3, w, op, d);
 }
 
-void asm_shld_ri(Asm *a, bool w, X86Reg d, X86Reg s, unsigned n)
-{
-    op_rri(a, MAP_0F | 0xa4, w, s, d, n);
-}
-
-void asm_shrd_ri(Asm *a, bool w, X86Reg d, X86Reg s, unsigned n)
-{
-    op_rri(a, MAP_0F | 0xac, w, s, d, n);
-}
-
 /* VEX-encoded ones have a third register @v: SDM, "The VEX Prefix". Register numbers are stored inverted. */
 static uint8_t *enc_vex_gpr(uint8_t *p, uint32_t op, bool w, unsigned reg, unsigned v, unsigned rm)
 {

@@ -114,8 +114,6 @@ void asm_shift_ri(Asm *a, X86Shift op, bool w, X86Reg d, unsigned n);
 void asm_shift_cl(Asm *a, X86Shift op, bool w, X86Reg d);
 void asm_shiftx(Asm *a, X86Shift op, bool w, X86Reg d, X86Reg s, X86Reg n); /* BMI2: SHL, SHR, SAR */
 void asm_rorx(Asm *a, bool w, X86Reg d, X86Reg s, unsigned n);              /* BMI2 */
-void asm_shld_ri(Asm *a, bool w, X86Reg d, X86Reg s, unsigned n);
-void asm_shrd_ri(Asm *a, bool w, X86Reg d, X86Reg s, unsigned n);
 void asm_andn(Asm *a, bool w, X86Reg d, X86Reg inverted, X86Reg s);         /* BMI1 */
 void asm_bextr(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg control);         /* BMI1: control is start | length << 8 */
 void asm_bzhi(Asm *a, bool w, X86Reg d, X86Reg s, X86Reg n);                /* BMI2: the low n bits of s */
