@@ -87,6 +87,7 @@ typedef enum ExecExit {
     EXEC_LINK,  /* as EXEC_FIND, by the exit that exit_at tells */
     EXEC_FAR,   /* as EXEC_FIND, by the exit that exit_at points to */
     EXEC_GONE,  /* the block that exit_at tells was dropped */
+    EXEC_WIDE,  /* that region was accounted for but not entered: it expects zeroes where there are none */
     EXEC_ENTRY, /* that block was accounted for but not entered: there is no time for it, or it is hot */
 } ExecExit;
 

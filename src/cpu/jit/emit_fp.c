@@ -75,8 +75,7 @@ static unsigned exponent_max(const Fp *p) { return p->size == 3 ? 0x7ff : 0xff; 
 
 /* ---- operands ---- */
 
-/* Bytes of a vector above which it is known to be zero. */
-static unsigned bytes_of(Gen *g, IrRef r)
+unsigned fp_bytes(const Gen *g, IrRef r)
 {
     const IrNode *n = gen_node(g, r);
     unsigned      size = 1u << (n->imm & 3);
@@ -93,6 +92,8 @@ static unsigned bytes_of(Gen *g, IrRef r)
         return ir_type_bits(gen_node(g, n->a)->type) / 8;
     case IR_vlow:
         return 8;
+    case IR_get:
+        return g->get_bytes[r];
     case IR_call:
         if (n->helper->inline_op < IR_INLINE_FADD) {
             return 16;
@@ -124,7 +125,7 @@ static bool in_memory(const Fp *p, IrRef r)
 /* An operand with zeroes above its lanes. */
 static X86Xmm zeroed(const Fp *p, IrRef r, X86Xmm scratch)
 {
-    if (bytes_of(p->g, r) <= p->bytes) {
+    if (fp_bytes(p->g, r) <= p->bytes) {
         return gen_xmm(p->g, r, scratch);
     }
     if (in_memory(p, r)) {
@@ -266,7 +267,7 @@ static void check_range(const Fp *p)
 /* Starts from the operand that is zero above its lane. */
 static bool swaps(const Fp *p)
 {
-    return p->one && bytes_of(p->g, p->n->a) > p->bytes && bytes_of(p->g, p->n->b) <= p->bytes;
+    return p->one && fp_bytes(p->g, p->n->a) > p->bytes && fp_bytes(p->g, p->n->b) <= p->bytes;
 }
 
 /* Of two NaNs the first operand's is the result: the guest's first operand, unless they are swapped. */
@@ -368,14 +369,14 @@ static void put_fma(const Fp *p, X86Sse op, X86Xmm d, X86Xmm x, Src y)
 static void emit_fused(Fp *p, IrInline op)
 {
     IrRef x = p->n->a, y = p->n->b, z = p->n->c;
-    bool  by_product = p->one && bytes_of(p->g, z) > p->bytes;
+    bool  by_product = p->one && fp_bytes(p->g, z) > p->bytes;
 
     begin(p, true);
-    if (by_product && bytes_of(p->g, x) > p->bytes) {
+    if (by_product && fp_bytes(p->g, x) > p->bytes) {
         x = p->n->b;
         y = p->n->a;
     }
-    if (by_product && bytes_of(p->g, x) <= p->bytes) {
+    if (by_product && fp_bytes(p->g, x) <= p->bytes) {
         asm_movx(&p->g->as, p->t, gen_xmm(p->g, x, p->t));
         X86Xmm r = operand(p, y, 1);
         put_fma(p, fused(p, op, true), p->t, r, second(p, z, 2));
@@ -940,6 +941,32 @@ bool fp_is_inline(const IrNode *n)
 {
     return n->op == IR_call && (n->helper->effects & IR_STATUS) != 0 && n->helper->inline_op >= IR_INLINE_FADD &&
            n->helper->inline_op <= IR_INLINE_FCMP && (n->imm & 3) >= 2 && (n->imm & IR_INLINE_NOT) == 0;
+}
+
+IrRef fp_zeroed(const IrNode *n, unsigned *bytes)
+{
+    *bytes = 1u << (n->imm & 3);
+    if (!fp_is_inline(n) || (n->imm & 8) == 0) {
+        return 0;
+    }
+    switch (n->helper->inline_op) {
+    case IR_INLINE_FADD:
+    case IR_INLINE_FSUB:
+    case IR_INLINE_FABD:
+    case IR_INLINE_FMUL:
+    case IR_INLINE_FNMUL:
+    case IR_INLINE_FDIV:
+    case IR_INLINE_FNEG:
+    case IR_INLINE_FMOV:
+        return n->a;
+    case IR_INLINE_FMLA:
+    case IR_INLINE_FMLS:
+    case IR_INLINE_FNMLA:
+    case IR_INLINE_FNMLS:
+        return n->c;
+    default:
+        return 0;
+    }
 }
 
 void fp_enter(Gen *g)

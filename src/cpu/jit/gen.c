@@ -1885,6 +1885,7 @@ static void emit_with(Gen *g, const IrNode *n, const uint16_t *operand)
 {
     bool early = frees_early(n);
 
+    narrow_follow(g, g->at, g->narrow);
     g->lock_gpr = g->lock_xmm = 0;
     for (const uint16_t *o = operand; *o != 0; o++) {
         lock_operand(g, *o);
@@ -2172,6 +2173,7 @@ static void emit_body(Gen *g, unsigned part)
     begin_part(g, part);
     init_registers(g);
     g->dirty = g->part_state[part].dirty;
+    memcpy(g->narrow, g->part_state[part].narrow, sizeof(g->narrow));
     g->flags_now = 0;
     g->flags_in = g->flags_reg >= 0;
     g->passed = g->part_state[part].how != 0 && passes_flags(g, part) ? g->part_state[part].how : 0;
@@ -2280,6 +2282,7 @@ static void emit_entry(Gen *g)
             load_pin(g, &g->code->pin[i]);
         }
     }
+    narrow_check(g);
 }
 
 /* Parts that a part may lead to, as bits. */
@@ -2400,6 +2403,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
         find_shape(g);
         choose_pins(g);
         find_dirty_pins(g);
+        narrow_find(g);
         find_flags_on_edges(g);
         j->flags_offset = g->flags_reg >= 0 ? (uint16_t)g->parts[0].ir->regs[g->flags_reg].offset : 0;
         g->n_cold = 0;
@@ -2409,6 +2413,10 @@ static LowerResult generate(Gen *g, CpuBlock **out)
             emit_body(g, p);
         }
         emit_table_entries(g);
+        if (g->expects != 0) {
+            asm_bind(&g->as, &g->entry_wide);
+            gen_call_for(g, j->leave_wide, block_number(g));
+        }
         for (unsigned p = 0; p < g->n_parts; p++) {
             gen_out_of_time(g, p, &g->part_state[p].out, g->part_state[p].dirty);
         }

@@ -273,6 +273,7 @@ static void make_routines(Jit *j)
     j->leave_link = make_leave_by_call(&as, EXEC_LINK);
     j->leave_entry = make_leave_by_call(&as, EXEC_ENTRY);
     j->leave_gone = make_leave_by_call(&as, EXEC_GONE);
+    j->leave_wide = make_leave_by_call(&as, EXEC_WIDE);
     j->leave_fault = asm_here(&as);
     make_leave(&as, EXEC_FAULT);
     j->leave_done = asm_here(&as);
@@ -365,6 +366,18 @@ void jit_reset(Jit *j)
     make_routines(j);
 }
 
+/* ---- what is remembered of instructions ---- */
+
+static unsigned bit_of(uint64_t pa) { return (unsigned)(pa >> 2 ^ pa >> 18) % JIT_SCATTERED; }
+
+static bool has_bit(const uint64_t *set, uint64_t pa) { return set[bit_of(pa) / 64] >> bit_of(pa) % 64 & 1; }
+
+static void set_bit(uint64_t *set, uint64_t pa) { set[bit_of(pa) / 64] |= 1ull << bit_of(pa) % 64; }
+
+bool jit_is_scattered(const Jit *j, uint64_t pa) { return has_bit(j->scattered, pa); }
+
+bool jit_is_wide(const Jit *j, uint64_t pa) { return has_bit(j->wide, pa); }
+
 /* ---- running ---- */
 
 /*
@@ -427,7 +440,7 @@ uint32_t jit_called(const Jit *j, const void *back)
 }
 
 /* The exit or the block that generated code left by: the next pc, and how it goes on there. */
-static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *link)
+static ExecExit resolve_exit(Jit *j, Cpu *cpu, ExecExit how, ExecLink *link)
 {
     const uint8_t *at = cpu->exit_at;
 
@@ -447,6 +460,11 @@ static ExecExit resolve_exit(const Jit *j, Cpu *cpu, ExecExit how, ExecLink *lin
         return EXEC_FIND;
     }
     cpu->left += b->n;
+    if (how == EXEC_WIDE) {
+        set_bit(j->wide, b->pa);
+        code_demote(cpu, b);
+        return EXEC_FIND;
+    }
     return cpu->left < b->n ? EXEC_LEFT : EXEC_HOT;
 }
 
@@ -465,7 +483,7 @@ ExecExit jit_run(Jit *j, Cpu *cpu, CpuBlock *b, ExecLink *link)
     if (how == EXEC_DONE) {
         return EXEC_STATE;
     }
-    if (how == EXEC_LINK || how == EXEC_FAR || how == EXEC_GONE || how == EXEC_ENTRY) {
+    if (how == EXEC_LINK || how == EXEC_FAR || how == EXEC_GONE || how == EXEC_WIDE || how == EXEC_ENTRY) {
         how = resolve_exit(j, cpu, how, link);
     }
     if (how != EXEC_FAULT) {
@@ -556,22 +574,6 @@ void jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by)
 
 /* ---- accesses that miss their slots ---- */
 
-static unsigned scattered_bit(uint64_t pa) { return (unsigned)(pa >> 2 ^ pa >> 18) % JIT_SCATTERED; }
-
-bool jit_is_scattered(const Jit *j, uint64_t pa)
-{
-    unsigned bit = scattered_bit(pa);
-
-    return j->scattered[bit / 64] >> bit % 64 & 1;
-}
-
-static void set_scattered(Jit *j, uint64_t pa)
-{
-    unsigned bit = scattered_bit(pa);
-
-    j->scattered[bit / 64] |= 1ull << bit % 64;
-}
-
 static void begin_sample(Jit *j, JitSlot *s)
 {
     code_mem_begin(&j->mem);
@@ -600,7 +602,7 @@ static void leave_slot(Jit *j, JitSlot *s)
     code_mem_begin(&j->mem);
     memcpy(s->keep, nop, sizeof(nop)); /* in place of the call that leads here */
     code_mem_end(&j->mem);
-    set_scattered(j, s->pa);
+    set_bit(j->scattered, s->pa);
 }
 
 /* Decides by what the guest executes alone. */

@@ -163,6 +163,7 @@ struct Jit {
     const void *leave_lookup; /* as leave_find, with the pc in rcx */
     const void *far;          /* by the jump cache; the number of a far JitExit is in ecx */
     const void *leave_link, *leave_entry; /* are called for a JitExit; for a block, before its first instruction */
+    const void *leave_wide; /* is called for a region, when it expects zeroes where there are none */
     const void *leave_gone; /* is called by the first instruction of a block */
     const void *keep_read, *keep_write;
     int (*enter)(Cpu *cpu, const void *code);
@@ -171,6 +172,7 @@ struct Jit {
     JitSlot   *slot;
     uint32_t   n_slots, max_slots;
     uint64_t   scattered[JIT_SCATTERED / 64]; /* a bit per instruction, by a hash: slots are nothing for it */
+    uint64_t   wide[JIT_SCATTERED / 64]; /* likewise: a region that starts there expects no zeroes */
     JitExit   *exit;
     uint32_t   n_exits, max_exits;
     JitCall   *call;
@@ -224,6 +226,8 @@ void    jit_end_c(Cpu *cpu, uint8_t used);
 
 /* jit_is_scattered - whether an access of the instruction at @pa misses its slot too often. */
 bool jit_is_scattered(const Jit *j, uint64_t pa);
+/* jit_is_wide - whether a region that starts with the instruction at @pa once expected zeroes that were not there. */
+bool jit_is_wide(const Jit *j, uint64_t pa);
 /* jit_look - JitSlot.left is used up: does the access better without its PageSlot? */
 void jit_look(Cpu *cpu, uint32_t slot);
 
@@ -322,6 +326,7 @@ typedef struct PartState {
     uint32_t reads, writes; /* pins: read before any write; written. A bit each, and so: */
     uint32_t dirty;       /* those that may differ from memory when the part starts */
     uint32_t wants;       /* those that must be loaded then */
+    uint8_t  narrow[JIT_MAX_PINS]; /* bytes of each vector pin above which there are zeroes when the part starts */
     bool     by_table;    /* exits find it in a table: */
     AsmLabel entry;       /* what they jump to */
 } PartState;
@@ -367,6 +372,9 @@ typedef struct Gen {
     unsigned n_used_regs;
     uint32_t dirty;   /* pins that may differ from memory here */
     bool     has_fp;  /* there is inline floating point */
+    uint32_t expects; /* pins above which the entry expects zeroes */
+    uint8_t  narrow[JIT_MAX_PINS]; /* as in PartState, here; and of values that come from pins: */
+    uint8_t  get_bytes[IR_MAX_NODES];
 
     /* the part */
     const IrBlock *ir;
@@ -420,6 +428,7 @@ typedef struct Gen {
     } host_flags;
 
     AsmLabel entry_out;
+    AsmLabel entry_wide; /* a region's: what it expects to be zero is not */
     uint16_t lazy_uses[IR_MAX_NODES];
     uint16_t flags_needed[IR_MAX_NODES]; /* of a put of flags that is not written: the last node that may look */
     Cold     cold[IR_MAX_NODES];
@@ -594,6 +603,18 @@ static inline uint32_t gen_other_flags(const Gen *g, const IrNode *chosen)
 
 /* Whether the helper is made inline and may raise exceptions of floating point. */
 bool fp_is_inline(const IrNode *n);
+/* narrow_find - what is known of pins where the parts start, and what the entry expects. */
+void narrow_find(Gen *g);
+/* narrow_follow - what is known after a node; gets remember it. */
+void narrow_follow(Gen *g, unsigned i, uint8_t *narrow);
+/* narrow_check - at the entry, with the pins loaded: to g->entry_wide unless there is what it expects. */
+void narrow_check(Gen *g);
+
+/* fp_bytes - bytes of a vector above which it is known to be zero. */
+unsigned fp_bytes(const Gen *g, IrRef r);
+/* fp_zeroed - the operand that zeroes are made above for one lane, where it is not known that there are some, and the
+ * lane's bytes; 0: the node does no such thing. */
+IrRef fp_zeroed(const IrNode *n, unsigned *bytes);
 /* fp_enter - what comes before any of those. */
 void fp_enter(Gen *g);
 

@@ -45,7 +45,8 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
     } routines[] = {
         { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
         { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
-        { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" },   { j->far, "far" },
+        { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" }, { j->leave_wide, "leave_wide" },
+        { j->far, "far" },
         { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" }, { j->flags, "flags" },
     };
 
