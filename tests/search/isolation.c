@@ -10,8 +10,8 @@
  * meant for it; every granule has exactly one state. A run repeats from its seed. A bug found keeps its seed in
  * found[], with the steps it needs.
  *
- * Realm A is there all the time and has a device that is started and may do DMA; Realms B and C come and go, made of
- * the same pages that the Normal world uses and that A's memory comes from.
+ * Realm A is there all the time and has a device that is started, and may do DMA when the Realm says so; Realms B and C
+ * come and go, made of the same pages that the Normal world uses and that A's memory comes from.
  */
 #include "tests/unit/rmm_dev_rig.h"
 
@@ -29,6 +29,7 @@ enum {
     N_BUSY = 12,                        /* of them, those that do it most */
     FIXED_CODE = POOL + N_POOL,         /* the Normal world's code, always Non-secure, as are those that follow */
     FIXED_SRC, FIXED_PARAMS, FIXED_CMDQ, FIXED_EVTQ, FIXED_S2_L1, FIXED_S2_L2,
+    FIXED_STILL,                        /* never delegated: what is kept of it is only dropped with its mapping */
     FIXED_STRTAB = 336,                 /* 32 KiB, for streams up to 511 */
     N_PAGES = FIXED_STRTAB + 8,
     N_REALMS = 3, N_SLOTS = 8, CODE_SLOT = -1,
@@ -93,6 +94,8 @@ typedef struct World {
     MRealm   realm[N_REALMS];
     uint64_t rng, seed, step, steps, secret;
     char     trail[TRAIL][96];
+    uint64_t nonce[3];              /* of Realm A's device: lock, measurements, report */
+    bool     dma;                   /* Realm A agrees to its DMA */
     uint64_t by_actor[N_ACTORS][2]; /* accesses that got through, and that did not */
     uint64_t lives;                 /* Realms that came and went */
 } World;
@@ -695,7 +698,7 @@ static void access_realm_dma(int i, bool shared, bool write)
 {
     MRealm *a = &w.realm[0];
     int     p = shared ? a->shared[i] : a->slot[i].page;
-    bool    ok = p != NONE && (shared ? ns(p) : a->slot[i].ripas == RIPAS_RAM);
+    bool    ok = w.dma && p != NONE && (shared ? ns(p) : a->slot[i].ripas == RIPAS_RAM);
 
     note("realm dma %s %s %d", write ? "writes" : "reads", shared ? "shared slot" : "slot", i);
     access_dma(true, (shared ? a->half : 0) + slot_ipa(i), write, p, ok);
@@ -706,7 +709,28 @@ static void access_realm_dma_wide(int k, int p, bool write)
     MRealm *a = &w.realm[0];
 
     note("realm dma %s page %d through the block of level %d", write ? "writes" : "reads", p, k + 1);
-    access_dma(true, wide_ipa(a, k) + (PAGE(p) - RIG_RAM), write, p, a->wide[k] && ns(p));
+    access_dma(true, wide_ipa(a, k) + (PAGE(p) - RIG_RAM), write, p, w.dma && a->wide[k] && ns(p));
+}
+
+/* Realm A allows its device DMA, or does so no longer; the host has to confirm which device is meant. */
+static void allow_dma(bool on)
+{
+    MRealm  *a = &w.realm[0];
+    Rec     *rec = realm_prepare(a, CODE_CALL);
+    unsigned cpu = below(RIG_CPUS);
+
+    note("realm 0 %s dma", on ? "allows" : "forbids");
+    rec->x[0] = SMC64_STD(on ? RSI_FID_VDEV_DMA_ENABLE : RSI_FID_VDEV_DMA_DISABLE);
+    rec->x[1] = D_VDEV_ID;
+    memcpy(rec->x + 4, w.nonce, on ? sizeof(w.nonce) : 0);
+    if (realm_run(a, cpu) != RMI_EXIT_VDEV_REQUEST) {
+        broken("the call did not ask the host which device is meant");
+    }
+    CALL(true, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), PAGE(D_VDEV));
+    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != RSI_SUCCESS) {
+        broken("the Realm got 0x%" PRIx64 " for it", rec->x[0]);
+    }
+    w.dma = on;
 }
 
 /* The Realm asks for another RIPAS of some slots, and the host agrees. DEN0137 "RIPAS change". */
@@ -931,6 +955,10 @@ static void memory_step(void)
     if (r->life == LIFE_NONE) {
         return;
     }
+    if (r->fixed && one_in(16)) {
+        allow_dma(!w.dma || one_in(4));
+        return;
+    }
     switch (below(5)) {
     case 0:
         if (p != NONE) {
@@ -958,10 +986,10 @@ static void access_step(void)
     case 0: access_ns_cpu(any_page(), write); break;
     case 1: access_ns_dma(any_page(), write); break;
     case 2: access_realm_dma(i, one_in(3), write); break;
-    case 3: access_realm_dma_wide((int)below(N_WIDE), any_page(), write); break;
+    case 3: access_realm_dma_wide((int)below(N_WIDE), one_in(4) ? FIXED_STILL : any_page(), write); break;
     default:
         if (can_run(r) && one_in(4)) {
-            access_realm_wide(r, (int)below(N_WIDE), any_page(), write);
+            access_realm_wide(r, (int)below(N_WIDE), one_in(4) ? FIXED_STILL : any_page(), write);
         } else if (can_run(r) && one_in(3)) {
             access_realm_shared(r, i, write);
         } else if (can_run(r)) {
@@ -1020,7 +1048,7 @@ static void start_ns_smmu(void)
     smmu_set(CR0, 4, 0xd);
 }
 
-/* Realm A's device: locked, looked at, started, DMA agreed to. */
+/* Realm A's device: locked, looked at, started. */
 static void start_device(void)
 {
     enum { INFO_IPA = 0x5200 };
@@ -1035,9 +1063,9 @@ static void start_device(void)
     assert_int_equal(dev_rsi_done(w.d, RSI_FID_VDEV_GET_INFO, D_VDEV_ID, INFO_IPA), RSI_SUCCESS);
     rmi_ok(w.rig, RMI_FID_VDEV_START, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
     assert_int_equal(dev_converse(w.d, true), RMI_SUCCESS);
-    assert_int_equal(dev_rsi_done(w.d, RSI_FID_VDEV_DMA_ENABLE, D_VDEV_ID, 0, 0,
-                                  le64_get(info + RSI_VDEV_INFO_LOCK_NONCE), le64_get(info + RSI_VDEV_INFO_MEAS_NONCE),
-                                  le64_get(info + RSI_VDEV_INFO_REPORT_NONCE)), RSI_SUCCESS);
+    w.nonce[0] = le64_get(info + RSI_VDEV_INFO_LOCK_NONCE);
+    w.nonce[1] = le64_get(info + RSI_VDEV_INFO_MEAS_NONCE);
+    w.nonce[2] = le64_get(info + RSI_VDEV_INFO_REPORT_NONCE);
 }
 
 static void start(uint64_t seed, uint64_t steps)
