@@ -772,7 +772,9 @@ static bool has_start(const Options *o)
 /* Firmware starts in the Normal world, at EL2. */
 static bool check_firmware(Options *o, GError **error)
 {
-    const char *why = o->bios != NULL ? "-bios" : NULL, *boot = option_list_get(o->machine_opts, "boot");
+    const char *why = o->bios != NULL ? "-bios" : NULL;
+    bool        said = option_list_get(o->machine_opts, "boot") != NULL ||
+                option_list_get(o->machine_opts, "entry") != NULL;
 
     for (guint i = 0; i < o->drives->len; i++) {
         const char *iface = option_list_get(o->drives->pdata[i], "if");
@@ -780,9 +782,9 @@ static bool check_firmware(Options *o, GError **error)
         why = iface != NULL && strcmp(iface, "pflash") == 0 ? "-drive if=pflash" : why;
     }
     o->firmware = why != NULL;
-    if (o->firmware && boot != NULL && o->boot != BOOT_HOST) {
-        return fail(error, "%s: firmware starts as the Normal-world host, not in a Realm; leave out boot=%s", why,
-                    boot);
+    if (o->firmware && said && o->boot != BOOT_HOST) {
+        return fail(error, "%s: firmware starts as the Normal-world host, not in a Realm; leave out boot= and entry= "
+                           "of -M", why);
     }
     if (o->firmware) {
         o->boot = BOOT_HOST;

@@ -1,6 +1,6 @@
 /*
  * The machine in ACPI tables: hardware-reduced, GICv3 with ITS, SMMUv3, PCI Express, PL011, PSCI by SMC. ACPI 6.5,
- * chapter 5.2 (FADT, MADT, GTDT, DSDT); PCI Firmware Specification (MCFG, _OSC); Arm DEN0049 (IORT); Microsoft's
+ * chapter 5.2 (FADT, MADT, PPTT, GTDT, DSDT); PCI Firmware Specification (MCFG, _OSC); Arm DEN0049 (IORT); Microsoft's
  * "Serial Port Console Redirection Table" and "Debug Port Table 2". No power button and no sleep states: the machine
  * has neither. The real-time clock belongs to the firmware's runtime services.
  */
@@ -19,7 +19,7 @@ enum {
     SPI_BASE = 32, /* INTID of shared peripheral interrupt 0 */
     UART_SIZE = 0x1000,
     FW_CFG_SIZE = 0x18,
-    N_LISTED = 7, /* tables of the XSDT */
+    N_LISTED = 8, /* tables of the XSDT */
 };
 
 #define MPIDR_AFFINITY 0xff00ffffffull
@@ -101,6 +101,35 @@ static uint32_t put_madt(GByteArray *a, const CcaBoard *b, unsigned n_cpus)
     acpi_u32(a, 0); /* its identifier: the IORT's ITS group has it */
     acpi_u64(a, b->its.base);
     acpi_u32(a, 0);
+    acpi_table_end(a, at);
+    return at;
+}
+
+/* ---- PPTT ---- */
+
+enum { PPTT_PACKAGE = 1 << 0, PPTT_ID_VALID = 1 << 1, PPTT_LEAF = 1 << 3 };
+
+/* "Processor hierarchy node structure (Type 0)"; @parent: its offset in the table, 0: none. */
+static void put_pptt_node(GByteArray *a, uint32_t flags, uint32_t parent, uint32_t id)
+{
+    acpi_u8(a, 0);
+    acpi_u8(a, 20);
+    acpi_u16(a, 0);
+    acpi_u32(a, flags);
+    acpi_u32(a, parent);
+    acpi_u32(a, id);
+    acpi_u32(a, 0); /* private resources: no caches are told of, as in the device tree */
+}
+
+/* "Processor Properties Topology Table": cores of one package. */
+static uint32_t put_pptt(GByteArray *a, unsigned n_cpus)
+{
+    uint32_t at = acpi_table(a, "PPTT", 2);
+
+    put_pptt_node(a, PPTT_PACKAGE, 0, 0);
+    for (unsigned i = 0; i < n_cpus; i++) {
+        put_pptt_node(a, PPTT_ID_VALID | PPTT_LEAF, ACPI_HEADER, i);
+    }
     acpi_table_end(a, at);
     return at;
 }
@@ -528,6 +557,7 @@ CcaAcpi cca_acpi_build(const CcaBoard *b, unsigned n_cpus, unsigned n_uarts)
     listed[4] = put_iort(a, b);
     listed[5] = put_spcr(a, &b->uart[0]);
     listed[6] = put_dbg2(a, &b->uart[0]);
+    listed[7] = put_pptt(a, n_cpus);
     uint32_t xsdt = put_xsdt(a, listed, N_LISTED);
 
     put_rsdp(t.rsdp, xsdt);

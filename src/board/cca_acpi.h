@@ -12,7 +12,7 @@
 /* The three files of the table loader interface. */
 typedef struct CcaAcpi {
     GByteArray *rsdp;   /* etc/acpi/rsdp */
-    GByteArray *tables; /* etc/acpi/tables: DSDT, FADT, MADT, GTDT, MCFG, IORT, SPCR, DBG2, XSDT */
+    GByteArray *tables; /* etc/acpi/tables: DSDT, FADT, MADT, GTDT, MCFG, IORT, SPCR, DBG2, PPTT, XSDT */
     GByteArray *loader; /* etc/table-loader: how they go into memory */
 } CcaAcpi;
 

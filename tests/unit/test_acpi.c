@@ -184,6 +184,10 @@ static const FieldRow rows[] = {
     { "SPCR", 54, 4, 33, "its interrupt" },
     { "DBG2", 44 + 12, 4, 0x00038000, "serial port, PL011" },
     { "DBG2", 44 + 26, 8, 0x09000000, "its address" },
+    { "PPTT", 4, 4, 36 + 20 * (1 + N_CPUS), "length" },
+    { "PPTT", 36, 8, 0x100001400, "node of 20 bytes: package" },
+    { "PPTT", 76, 8, 0xa00001400, "node of 20 bytes: leaf with an identifier" },
+    { "PPTT", 84, 8, 0x100000024, "in the package; UID of the second CPU" },
     { "DSDT", 8, 1, 2, "64-bit integers" },
 };
 
@@ -277,7 +281,7 @@ static void test_objects(void **state)
 
 static int write_tables(const char *folder)
 {
-    static const char *const names[] = { "FACP", "APIC", "GTDT", "MCFG", "IORT", "SPCR", "DBG2", "DSDT" };
+    static const char *const names[] = { "FACP", "APIC", "GTDT", "MCFG", "IORT", "SPCR", "DBG2", "PPTT", "DSDT" };
     CcaAcpi                  t = cca_acpi_build(&cca_virt, N_CPUS, 2);
     Firmware                 f = load(&t);
     bool                     ok = true;
