@@ -134,4 +134,15 @@ typedef enum RhiTdiState { RHI_TDI_UNLOCKED = 0, RHI_TDI_LOCKED = 1, RHI_TDI_RUN
 /* The device as guest and host name it to each other: PCI domain << 16 | routing ID. */
 #define RHI_VDEV_ID(domain, rid) ((uint64_t)(domain) << 16 | (rid))
 
+/* As the first public series with device assignment has it, which speaks 1.1-alp12. */
+enum {
+    RHI12_FID_DA_FEATURES = 0x4D, RHI12_FID_DA_OBJECT_SIZE = 0x4E, RHI12_FID_DA_OBJECT_READ = 0x4F,
+    RHI12_FID_DA_VDEV_SET_TDI_STATE = 0x52, /* its status: 0 success, everything else a failure */
+};
+
+typedef enum Rhi12Status {
+    RHI12_SUCCESS = 1, RHI12_INVALID_VDEV = 2, RHI12_INVALID_OBJECT = 3, RHI12_DATA_NOT_AVAILABLE = 4,
+    RHI12_INVALID_OFFSET = 5, RHI12_INVALID_ADDR = 6
+} Rhi12Status;
+
 #endif

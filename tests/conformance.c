@@ -408,18 +408,18 @@ static const Named smccc_functions[] = {
 
 /* DEN0148, as kernels number them. */
 static const Named rhi_functions[] = {
-    {0xc5000040, "SESSION_VERSION"},
-    {0xc5000041, "SESSION_FEATURES"},
-    {0xc5000042, "SESSION_OPEN"},
-    {0xc5000043, "SESSION_CLOSE"},
-    {0xc5000044, "SESSION_SEND"},
-    {0xc5000045, "SESSION_RECEIVE"},
-    {0xc5000046, "FAL_VERSION"},
-    {0xc5000047, "FAL_FEATURES"},
-    {0xc5000048, "FAL_GET_SIZE"},
-    {0xc5000049, "FAL_READ"},
-    {0xc5000051, "DA_VDEV_CONTINUE"},
-    {0xc5000055, "DA_VDEV_P2P_UNBIND"},
+    {0xc5000040, "SESSION_VERSION", IN_ALP17},
+    {0xc5000041, "SESSION_FEATURES", IN_ALP17},
+    {0xc5000042, "SESSION_OPEN", IN_ALP17},
+    {0xc5000043, "SESSION_CLOSE", IN_ALP17},
+    {0xc5000044, "SESSION_SEND", IN_ALP17},
+    {0xc5000045, "SESSION_RECEIVE", IN_ALP17},
+    {0xc5000046, "FAL_VERSION", IN_ALP17},
+    {0xc5000047, "FAL_FEATURES", IN_ALP17},
+    {0xc5000048, "FAL_GET_SIZE", IN_ALP17},
+    {0xc5000049, "FAL_READ", IN_ALP17},
+    {0xc5000051, "DA_VDEV_CONTINUE", IN_ALP17},
+    {0xc5000055, "DA_VDEV_P2P_UNBIND", IN_ALP17},
 };
 
 /* One interface of calls. */
@@ -478,13 +478,14 @@ static const Calls calls[] = {
      {ALL(smccc_functions), ALL(psci_functions)}},
     {NULL,
      "Realm Host Interface",
-     "Arm DEN0148, version 1.0, with the numbers of kernels: what the built-in host answers to RSI_HOST_CALL. Calls\n"
+     "Arm DEN0148, version 1.0, with the numbers of kernels of the dialect (1.1-alp12: of the first public series,\n"
+     "before there was a document): what the built-in host answers to RSI_HOST_CALL. Calls\n"
      "about devices (DA) are there while a device is assigned.",
      "RHI_FID_",
-     {"RHI_FID_%s"},
+     {"RHI_FID_%s", "RHI12_FID_%s"},
      false,
      false,
-     false,
+     true,
      {ALL(rhi_functions)}},
 };
 
@@ -522,7 +523,10 @@ static void note_command(void *opaque, const RmmFunction *f)
     }
 }
 
-static void note_function(void *opaque, uint32_t fid, const char *name) { add_row(opaque, fid, name, true, 0, 0); }
+static void note_function(void *opaque, uint32_t fid, const char *name, unsigned dialects)
+{
+    add_row(opaque, fid, name, true, dialects, 0);
+}
 
 /* What the specification has and the table has not. In one dialect one number is one name, or one of the two is
  * wrong. */

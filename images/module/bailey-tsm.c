@@ -7,8 +7,10 @@
  * emulator but bailey-tsm.h.
  *
  * One PCI function gets a sysfs group tsm/: lock, accept and unlock move it through the TDISP states, the
- * other files show its evidence. Sources: RMM specification DEN0137 (RSI), RHI specification DEN0148, PCIe
- * TDISP 1.0 "Device interface report". Left out: several functions at once, P2P streams, auxiliary planes.
+ * other files show its evidence. Two dialects of RSI and RHI are spoken, by what the host offers: 1.1-alp17
+ * ("vdev": the host moves the device, the Realm checks) and 1.1-alp12 ("rdev": the Realm moves it, by RSI).
+ * Sources: RMM specification DEN0137 (RSI), RHI specification DEN0148, PCIe TDISP 1.0 "Device interface
+ * report". Left out: several functions at once, P2P streams, auxiliary planes.
  */
 #define pr_fmt(fmt) "bailey-tsm: " fmt
 
@@ -39,6 +41,21 @@
 #define RSI_VDEV_DMA_DISABLE       0xc40001a4
 #define RSI_HOST_CALL              0xc4000199
 
+/* The same of 1.1-alp12. */
+#define RSI_RDEV_GET_INSTANCE_ID      0xc400019c
+#define RSI_RDEV_CONTINUE             0xc40001a4
+#define RSI_RDEV_GET_INFO             0xc40001a5
+#define RSI_RDEV_GET_INTERFACE_REPORT 0xc40001a6
+#define RSI_RDEV_GET_MEASUREMENTS     0xc40001a7
+#define RSI_RDEV_GET_STATE            0xc40001a8
+#define RSI_RDEV_LOCK                 0xc40001a9
+#define RSI_RDEV_START                0xc40001aa
+#define RSI_RDEV_STOP                 0xc40001ab
+#define RSI_RDEV_VALIDATE_MAPPING     0xc40001ac
+#define RSI_ERROR_INCOMPLETE          3
+#define RDEV_LOCKED                   2
+#define TDISP_VERSION                 0x10
+
 /* RHI calls, DEN0148, in the kernel's numbering. */
 #define RHI_DA_VERSION                 0xc500004a
 #define RHI_DA_FEATURES                0xc500004b
@@ -49,6 +66,13 @@
 #define RHI_DA_GET_MEASUREMENTS        0xc5000053
 #define RHI_DA_VDEV_SET_TDI_STATE      0xc5000054
 #define RHI_DA_NEEDED                  (BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5))
+
+/* The same of 1.1-alp12: of the first public series. */
+#define RHI12_DA_FEATURES              0xc500004d
+#define RHI12_DA_OBJECT_SIZE           0xc500004e
+#define RHI12_DA_OBJECT_READ           0xc500004f
+#define RHI12_DA_VDEV_SET_TDI_STATE    0xc5000052
+#define RHI12_DA_NEEDED                (BIT(0) | BIT(1))
 
 enum { RHI_SUCCESS = 0, RHI_INCOMPLETE = 1 };
 enum { TDI_UNLOCKED = 0, TDI_LOCKED = 1, TDI_RUN = 2 };
@@ -79,9 +103,20 @@ struct vdev_info {
 static_assert(sizeof(struct vdev_info) == 512);
 static_assert(offsetof(struct vdev_info, report_digest) == 0x140);
 
-/* RHI measurement parameters, one page read by the host. */
+/* DEN0137 1.1-alp12 "RsiDevInfo type". */
+struct rdev_info {
+    u64 flags, attest_type, cert_id;
+    u8  hash;
+    u8  pad0[39];
+    u8  cert_digest[64], meas_digest[64], report_digest[64];
+    u8  pad1[256];
+};
+static_assert(sizeof(struct rdev_info) == 512);
+static_assert(offsetof(struct rdev_info, report_digest) == 0xc0);
+
+/* Measurement parameters, one page: read by the host, or with 1.1-alp12 by the RMM. */
 struct measure_params {
-    u64 flags;                               /* bit 0: signed */
+    u64 flags;                               /* bit 0: signed; 1.1-alp12: bit 0 all, bit 1 signed */
     u8  pad0[0xf8];
     u8  indices[32];
     u8  pad1[0xe0];
@@ -113,6 +148,8 @@ static struct {
     bool                  hold;              /* stop accept before, and unlock after, the DMA switch */
     bool                  dma_enabled;       /* the Realm stream is valid */
     bool                  nonce_given;
+    bool                  rdev;              /* 1.1-alp12 */
+    u64                   instance;          /* of the VDEV, 1.1-alp12 */
     u64                   vdev_id;
     u64                   shared_bit;        /* the IPA bit that tells shared from private */
     struct rsi_host_call *call;              /* private page: the RMM reads it */
@@ -210,6 +247,15 @@ static void object_free(struct object *o)
     o->len = 0;
 }
 
+/* The calls about objects have numbers of their own for their statuses in 1.1-alp12. */
+static long object_call(u64 fid, u64 fid12, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+    static const u8 statuses[] = { 5, 0, 3, 4, 2, 7, 8 }; /* 0 is none of them */
+    long status = rhi(t.rdev ? fid12 : fid, a1, a2, a3, a4, a5);
+
+    return t.rdev && status >= 0 && status < ARRAY_SIZE(statuses) ? statuses[status] : status;
+}
+
 static int object_read(enum object_id id)
 {
     struct object *o = &t.objects[id];
@@ -217,7 +263,7 @@ static int object_read(enum object_id id)
     long status;
 
     object_free(o);
-    status = rhi(RHI_DA_OBJECT_SIZE, t.vdev_id, id, 0, 0, 0);
+    status = object_call(RHI_DA_OBJECT_SIZE, RHI12_DA_OBJECT_SIZE, t.vdev_id, id, 0, 0, 0);
     if (status)
         return rhi_error("OBJECT_SIZE", status);
     len = t.call->gprs[1];
@@ -229,8 +275,8 @@ static int object_read(enum object_id id)
     if (!o->data)
         return -ENOMEM;
     for (done = 0; done < len; done += n) {
-        status =
-            rhi(RHI_DA_OBJECT_READ, t.vdev_id, id, done, min(len - done, SHARED_LEN), shared_ipa(t.shared));
+        status = object_call(RHI_DA_OBJECT_READ, RHI12_DA_OBJECT_READ, t.vdev_id, id, done,
+                             min(len - done, SHARED_LEN), shared_ipa(t.shared));
         if (status)
             return rhi_error("OBJECT_READ", status);
         n = t.call->gprs[1];
@@ -242,10 +288,91 @@ static int object_read(enum object_id id)
     return 0;
 }
 
+/* ---- 1.1-alp12: the Realm moves the device ---- */
+
+/* One RSI call about our VDEV; what it gives is in regs->a1. */
+static int rdev_call(const char *what, u64 fid, u64 a3, struct arm_smccc_1_2_regs *regs)
+{
+    *regs = (struct arm_smccc_1_2_regs){ .a0 = fid, .a1 = t.vdev_id, .a2 = t.instance, .a3 = a3 };
+    if (rsi(regs) != RSI_SUCCESS) {
+        pr_err("%s: error %lu\n", what, regs->a0);
+        return -EIO;
+    }
+    return 0;
+}
+
+/* A call that takes a conversation with the device: the host carries the messages in as many turns as it likes. */
+static int rdev_complete(const char *what, u64 fid, u64 a3)
+{
+    struct arm_smccc_1_2_regs regs;
+    int err = rdev_call(what, fid, a3, &regs);
+
+    if (err)
+        return err;
+    do {
+        if (fatal_signal_pending(current))
+            return -EINTR;
+        cond_resched();
+        regs = (struct arm_smccc_1_2_regs){ .a0 = RSI_RDEV_CONTINUE, .a1 = t.vdev_id, .a2 = t.instance };
+    } while (rsi(&regs) == RSI_ERROR_INCOMPLETE);
+    if (regs.a0 != RSI_SUCCESS) {
+        pr_err("%s: the device did not do it: error %lu\n", what, regs.a0);
+        return -EIO;
+    }
+    return 0;
+}
+
+static int rdev_lock(void)
+{
+    struct arm_smccc_1_2_regs regs;
+    int err;
+
+    t.instance = 0;
+    err = rdev_call("RSI_RDEV_GET_INSTANCE_ID", RSI_RDEV_GET_INSTANCE_ID, 0, &regs);
+    if (err)
+        return err;
+    t.instance = regs.a1;
+    return rdev_complete("RSI_RDEV_LOCK", RSI_RDEV_LOCK, 0);
+}
+
+/* To the structure of the other dialect: it has all of this one and more, which stays zero. */
+static int read_rdev_info(void)
+{
+    struct rdev_info *r = (void *)get_zeroed_page(GFP_KERNEL);
+    struct arm_smccc_1_2_regs regs;
+    int err = -ENOMEM;
+
+    if (!r)
+        return err;
+    err = rdev_call("RSI_RDEV_GET_INFO", RSI_RDEV_GET_INFO, virt_to_phys(r), &regs);
+    if (!err) {
+        memset(t.info, 0, sizeof(*t.info));
+        t.info->cert_id = r->cert_id;
+        t.info->hash = r->hash;
+        t.info->tdisp_version = TDISP_VERSION;
+        memcpy(t.info->cert_digest, r->cert_digest, sizeof(r->cert_digest));
+        memcpy(t.info->meas_digest, r->meas_digest, sizeof(r->meas_digest));
+        memcpy(t.info->report_digest, r->report_digest, sizeof(r->report_digest));
+        err = rdev_call("RSI_RDEV_GET_STATE", RSI_RDEV_GET_STATE, 0, &regs);
+        t.info->state = !err && regs.a1 == RDEV_LOCKED ? VDEV_LOCKED : VDEV_ERROR;
+    }
+    free_page((unsigned long)r);
+    return err;
+}
+
+static int set_tdi_state(const char *what, u64 state)
+{
+    if (t.rdev)
+        return rhi_error(what, rhi(RHI12_DA_VDEV_SET_TDI_STATE, t.vdev_id, state, 0, 0, 0));
+    return rhi_complete(what, RHI_DA_VDEV_SET_TDI_STATE, state);
+}
+
 static int read_info(void)
 {
     struct arm_smccc_1_2_regs regs = { .a0 = RSI_VDEV_GET_INFO, .a1 = t.vdev_id, .a2 = virt_to_phys(t.info) };
 
+    if (t.rdev)
+        return read_rdev_info();
     if (rsi(&regs) != RSI_SUCCESS) {
         pr_err("RSI_VDEV_GET_INFO: error %lu\n", regs.a0);
         return -EIO;
@@ -276,17 +403,26 @@ static int check_digest(const char *name, enum object_id id, const u8 expected[6
 
 /* ---- lock ---- */
 
+static int request_report(void)
+{
+    if (t.rdev)
+        return rdev_complete("RSI_RDEV_GET_INTERFACE_REPORT", RSI_RDEV_GET_INTERFACE_REPORT, TDISP_VERSION);
+    return rhi_complete("GET_INTERFACE_REPORT", RHI_DA_GET_INTERFACE_REPORT, 0);
+}
+
 static int request_measurements(void)
 {
-    struct measure_params *p = t.shared;
+    struct measure_params *p = t.rdev ? (void *)t.call : t.shared;  /* both a page */
 
     if (!t.nonce_given)
         get_random_bytes(t.nonce, sizeof(t.nonce));
     t.nonce_given = false;                           /* a nonce serves once */
     memset(p, 0, PAGE_SIZE);
-    p->flags = BIT(0);
+    p->flags = t.rdev ? BIT(0) | BIT(1) : BIT(0);
     memset(p->indices, 0xff, sizeof(p->indices));
     memcpy(p->nonce, t.nonce, sizeof(p->nonce));
+    if (t.rdev)
+        return rdev_complete("RSI_RDEV_GET_MEASUREMENTS", RSI_RDEV_GET_MEASUREMENTS, virt_to_phys(p));
     return rhi_complete("GET_MEASUREMENTS", RHI_DA_GET_MEASUREMENTS, shared_ipa(p));
 }
 
@@ -295,7 +431,7 @@ static int read_evidence(void)
     enum object_id id;
     int err;
 
-    err = rhi_complete("GET_INTERFACE_REPORT", RHI_DA_GET_INTERFACE_REPORT, 0);
+    err = request_report();
     if (!err)
         err = request_measurements();
     for (id = OBJ_CERTIFICATE; !err && id < OBJ_END; id++)
@@ -317,7 +453,7 @@ static int check_digests(void)
         err = check_digest("measurements", OBJ_MEASUREMENTS, t.info->meas_digest);
     if (!err)
         err = check_digest("interface report", OBJ_REPORT, t.info->report_digest);
-    if (!err)
+    if (!err && !t.rdev)                             /* 1.1-alp12 does not tell this one */
         err = check_digest("VCA", OBJ_VCA, t.info->vca_digest);
     return err;
 }
@@ -330,10 +466,13 @@ static int do_lock(void)
         return -EINVAL;
     if (!try_module_get(THIS_MODULE))
         return -ENODEV;
-    err = rhi_complete("SET_TDI_STATE(LOCKED)", RHI_DA_VDEV_SET_TDI_STATE, TDI_LOCKED);
+    err = set_tdi_state("SET_TDI_STATE(LOCKED)", TDI_LOCKED);
     if (err)
         goto put;
-    err = read_evidence();
+    if (t.rdev)
+        err = rdev_lock();
+    if (!err)
+        err = read_evidence();
     if (!err)
         err = check_digests();
     if (err)
@@ -342,7 +481,7 @@ static int do_lock(void)
     pci_info(t.pdev, "bailey-tsm: locked\n");
     return 0;
 unlock:
-    rhi_complete("SET_TDI_STATE(UNLOCKED)", RHI_DA_VDEV_SET_TDI_STATE, TDI_UNLOCKED);
+    set_tdi_state("SET_TDI_STATE(UNLOCKED)", TDI_UNLOCKED);
 put:
     module_put(THIS_MODULE);
     return err;
@@ -422,8 +561,11 @@ static int validate_range(const struct report_range *r)
             .a6 = t.info->lock_nonce, .a7 = t.info->meas_nonce, .a8 = t.info->report_nonce,
         };
 
+        if (t.rdev)
+            regs = (struct arm_smccc_1_2_regs){ .a0 = RSI_RDEV_VALIDATE_MAPPING, .a1 = t.vdev_id,
+                                                .a2 = t.instance, .a3 = base, .a4 = top, .a5 = base };
         if (rsi(&regs) != RSI_SUCCESS) {
-            pr_err("RSI_VDEV_VALIDATE_MAPPING %#llx-%#llx: error %lu\n", base, top, regs.a0);
+            pr_err("VALIDATE_MAPPING %#llx-%#llx: error %lu\n", base, top, regs.a0);
             return -EIO;
         }
         if (regs.a2 != RSI_ACCEPT || regs.a1 <= base || regs.a1 > top) {
@@ -475,6 +617,18 @@ static int validate_ranges(void)
     return err;
 }
 
+/* In 1.1-alp12 the DMA is on from START to STOP. */
+static int start_device(void)
+{
+    int err;
+
+    if (!t.rdev)
+        return set_tdi_state("SET_TDI_STATE(RUN)", TDI_RUN);
+    err = rdev_complete("RSI_RDEV_START", RSI_RDEV_START, 0);
+    t.dma_enabled = !err;
+    return err;
+}
+
 static int dma_enable(void)
 {
     struct arm_smccc_1_2_regs regs = {
@@ -482,6 +636,8 @@ static int dma_enable(void)
         .a4 = t.info->lock_nonce, .a5 = t.info->meas_nonce, .a6 = t.info->report_nonce,
     };
 
+    if (t.rdev)
+        return 0;
     if (rsi(&regs) != RSI_SUCCESS) {
         pr_err("RSI_VDEV_DMA_ENABLE: error %lu\n", regs.a0);
         return -EIO;
@@ -496,6 +652,11 @@ static int dma_disable(void)
 
     if (!t.dma_enabled)
         return 0;
+    if (t.rdev) {                                    /* a device that fails has no DMA either; the host unbinds it */
+        rdev_complete("RSI_RDEV_STOP", RSI_RDEV_STOP, 0);
+        t.dma_enabled = false;
+        return 0;
+    }
     if (rsi(&regs) != RSI_SUCCESS) {
         pr_err("RSI_VDEV_DMA_DISABLE: error %lu\n", regs.a0);
         return -EIO;
@@ -650,7 +811,7 @@ static int do_accept(void)
             err = validate_ranges();
         if (err)
             return err;
-        err = rhi_complete("SET_TDI_STATE(RUN)", RHI_DA_VDEV_SET_TDI_STATE, TDI_RUN);
+        err = start_device();
         if (err) {
             release_ranges();
             return err;
@@ -690,7 +851,7 @@ static int do_unlock(void)
         return err;
     err = release_ranges();
     if (!err)
-        err = rhi_complete("SET_TDI_STATE(UNLOCKED)", RHI_DA_VDEV_SET_TDI_STATE, TDI_UNLOCKED);
+        err = set_tdi_state("SET_TDI_STATE(UNLOCKED)", TDI_UNLOCKED);
     if (err)
         return err;
     t.state = UNLOCKED;
@@ -744,6 +905,12 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
     return sysfs_emit(buf, "%s\n", state_names[READ_ONCE(t.state)]);
 }
 static DEVICE_ATTR_RO(state);
+
+static ssize_t dialect_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+    return sysfs_emit(buf, "%s\n", t.rdev ? "rdev" : "vdev");
+}
+static DEVICE_ATTR_RO(dialect);
 
 static ssize_t hold_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -830,6 +997,7 @@ static const struct bin_attribute bin_attr_info = {
 
 static struct attribute *tsm_attrs[] = {
     &dev_attr_lock.attr, &dev_attr_accept.attr, &dev_attr_unlock.attr, &dev_attr_state.attr,
+    &dev_attr_dialect.attr,
     &dev_attr_hold.attr, &dev_attr_nonce.attr, &dev_attr_dma.attr, NULL,
 };
 static const struct bin_attribute *const tsm_bin_attrs[] = {
@@ -956,8 +1124,10 @@ static bool platform_has_da(void)
         return false;
     }
     if (rhi(RHI_DA_VERSION, 0, 0, 0, 0, 0) < 0 || t.call->gprs[0] >> 16 != 1) {
-        pr_info("the host offers no device assignment (RHI version %#llx): nothing to do\n", t.call->gprs[0]);
-        return false;
+        t.rdev = rhi(RHI12_DA_FEATURES, 0, 0, 0, 0, 0) >= 0 && t.call->gprs[0] == RHI12_DA_NEEDED;
+        if (!t.rdev)
+            pr_info("the host offers no device assignment: nothing to do\n");
+        return t.rdev;
     }
     if (rhi(RHI_DA_FEATURES, 0, 0, 0, 0, 0) < 0 || (t.call->gprs[0] & RHI_DA_NEEDED) != RHI_DA_NEEDED) {
         pr_info("the host offers too little of device assignment (features %#llx)\n", t.call->gprs[0]);

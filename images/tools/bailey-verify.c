@@ -370,6 +370,19 @@ enum {
     VDEV_LOCKED = 1
 };
 
+/* 1.1-alp12 ("rdev") does not tell all digests; the module says which dialect it is. */
+static bool is_told(const char *tsm, unsigned offset)
+{
+    char  dialect[8] = "";
+    FILE *f = fopen(join(tsm, "dialect"), "r");
+
+    if (f != NULL) {
+        (void)!fgets(dialect, sizeof(dialect), f);
+        fclose(f);
+    }
+    return strcmp(dialect, "rdev\n") != 0 || (offset != INFO_VCA && offset != INFO_KEY);
+}
+
 static void check_info(const char *tsm)
 {
     static const struct { const char *name, *file; unsigned offset; } rows[] = {
@@ -397,6 +410,10 @@ static void check_info(const char *tsm)
         return;
     }
     for (unsigned i = 0; i < N; i++) {
+        if (!is_told(tsm, rows[i].offset)) {
+            printf("BAILEY: note %s is not told by the RMM in this dialect\n", rows[i].name);
+            continue;
+        }
         bool same = memcmp(digest[i], info.data + rows[i].offset, 64) == 0;
         check(rows[i].name, same, "against the RMM's, %s", info.data[INFO_HASH] ? "SHA-512" : "SHA-256");
     }

@@ -860,6 +860,7 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .monitor = c->monitor,
         .gic = c->gic,
         .pci = c->pci,
+        .dialect = c->dialect,
         .board = c->board,
         .ram_base = c->ram[0].base,
         .ram_size = c->ram[0].size,

@@ -160,12 +160,14 @@ typedef enum HostJobKind {
     HOST_JOB_MEASURE,
     HOST_JOB_START,
     HOST_JOB_UNLOCK,
+    HOST_JOB_TALK,  /* 1.1-alp12: what the Realm has asked the device for */
     HOST_N_JOBS,
 } HostJobKind;
 
 /* What is under way with a device: a script of steps, some of which are whole conversations. */
 typedef struct HostJob {
     HostJobKind kind;
+    unsigned    action;   /* TALK: RmiVdevAction */
     unsigned    step;
     bool        abort;    /* the Realm wants it to end */
     unsigned    index;    /* of DOE discovery */

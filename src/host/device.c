@@ -2,7 +2,7 @@
  * A TDISP device from connection to assignment: the PDEV and VDEV commands of the RMM in their order, the
  * relay of their SPDM messages, the IDE stream's registers. What is under way with a device is a job: a
  * script of steps that go on one at a time. DEN0137 1.1-alp17, "PDEV", "VDEV"; PCI Express Base Specification
- * 6.0, "IDE Extended Capability".
+ * 6.0, "IDE Extended Capability". With 1.1-alp12 we do less of our own accord: the Realm says what is next.
  */
 #include <string.h>
 
@@ -28,9 +28,6 @@ enum {
     IDE_PORT = 0,
     IDE_ENDPOINT = 1,
 };
-/* SPDM, and an IDE stream that does not pass through a coherent link: what an endpoint under a root port is.
- * */
-#define PDEV_FLAGS          (RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE)
 #define IDE_CAP_LINK        BIT(0)
 #define IDE_CAP_CFG         BIT(7)
 #define IDE_CAP_TEE_LIMITED BIT(24)
@@ -106,7 +103,7 @@ static void keep_cached(Host *h, HostDevice *d, uint64_t flags)
 static void start_relay(Host *h, HostDevice *d)
 {
     bool     secured = (host_get64(h, d->comm + RMI_COMM_PROTOCOL) & 0xff) == RMI_PROTOCOL_SECURE_SPDM;
-    uint64_t len = MIN(host_get64(h, d->comm + RMI_COMM_REQ_LEN), RMI_COMM_BUFFER_MAX);
+    uint64_t len = MIN(host_get64(h, d->comm + h->dialect->comm_req_len), RMI_COMM_BUFFER_MAX);
     uint8_t  message[RMI_COMM_BUFFER_MAX];
 
     memory_read(h->cfg.memory, d->request, host_attrs, message, len);
@@ -142,8 +139,9 @@ static uint64_t call_communicate(Host *h, A64Cpu *cpu, HostDevice *d)
     host_put64(h, d->comm + RMI_COMM_RESP_LEN, d->job.resp_len);
     d->job.status = RMI_COMM_NONE;
     d->job.resp_len = 0;
-    return vdev_job(d) ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pdev, d->vdev, d->comm, 0)
-                       : host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0);
+    return !vdev_job(d)        ? host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0)
+           : h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, d->pdev, d->vdev, d->comm, 0, 0)
+                              : host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pdev, d->vdev, d->comm, 0);
 }
 
 /* Nothing to send: the operation is over when the state says so. @target: that state, -1: it does not change.
@@ -161,6 +159,8 @@ static StepResult check_arrival(Host *h, A64Cpu *cpu, HostDevice *d, int target)
     }
     return target < 0 || state == (uint64_t)target ? STEP_NEXT : STEP_AGAIN;
 }
+
+_Static_assert((int)RMI_VDEV_ERROR == (int)RMI_VDEV12_ERROR, "ERROR is one number in each dialect");
 
 static StepResult communicate(Host *h, A64Cpu *cpu, HostDevice *d, int target)
 {
@@ -258,7 +258,7 @@ static unsigned put_ranges(Host *h, const HostFunction *f, uint64_t at)
 
 static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    uint64_t p = d->params, flags = PDEV_FLAGS, wanted;
+    uint64_t p = d->params, flags = h->dialect->pdev_flags, wanted;
 
     memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
     if (!must(h, host_rmi(h, cpu, RMI_FID_PDEV_AUX_COUNT, flags, 0, 0, 0, 0),
@@ -455,7 +455,7 @@ static StepResult create_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     uint64_t p = d->params, wanted, vdev;
 
     memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
-    if (!must(h, host_rmi(h, cpu, RMI_FID_VDEV_AUX_COUNT, PDEV_FLAGS, 0, 0, 0, 0),
+    if (!must(h, host_rmi(h, cpu, RMI_FID_VDEV_AUX_COUNT, h->dialect->pdev_flags, 0, 0, 0, 0),
               "ask for the granules of a VDEV")) {
         return STEP_FAIL;
     }
@@ -490,6 +490,11 @@ static StepResult queue(Host *h, A64Cpu *cpu, HostDevice *d, int fid)
                          "request to a VDEV"));
 }
 
+static StepResult stop_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    return result_of(may(d, host_rmi(h, cpu, RMI_FID_VDEV_STOP, d->vdev, 0, 0, 0, 0), "VDEV_STOP"));
+}
+
 static StepResult note(Host *h, A64Cpu *cpu, HostDevice *d, int kind)
 {
     static const char *const names[HOST_N_JOBS] = {
@@ -502,10 +507,23 @@ static StepResult note(Host *h, A64Cpu *cpu, HostDevice *d, int kind)
     return STEP_NEXT;
 }
 
+/* What the Realm asked for, by the name that it has when we are asked. */
+static StepResult note_action(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    static const uint8_t kinds[] = {
+        [RMI_VDEV_ACTION_GET_INTERFACE_REPORT] = HOST_JOB_REPORT, [RMI_VDEV_ACTION_GET_MEASUREMENTS] = HOST_JOB_MEASURE,
+        [RMI_VDEV_ACTION_LOCK] = HOST_JOB_LOCK, [RMI_VDEV_ACTION_START] = HOST_JOB_START,
+    };
+
+    return d->job.action < ARRAY_LEN(kinds) ? note(h, cpu, d, kinds[d->job.action]) : STEP_NEXT;
+}
+
 /* A page of registers is the host's again: back at its alias for everyone. */
 static bool take_back_page(Host *h, A64Cpu *cpu, uint64_t ipa)
 {
-    return must(h, host_rmi(h, cpu, RMI_FID_VDEV_UNMAP, h->rd, ipa, 3, 0, 0), "unmap a page of a device") &&
+    uint32_t fid = h->dialect->rdev ? RMI_FID_DEV_MEM_UNMAP : RMI_FID_VDEV_UNMAP;
+
+    return must(h, host_rmi(h, cpu, fid, h->rd, ipa, 3, 0, 0), "unmap a page of a device") &&
            host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa);
 }
 
@@ -594,10 +612,39 @@ static const JobStep unlock_steps[] = {
     { note, HOST_JOB_UNLOCK },
     { NULL },
 };
-static const JobStep *const scripts[HOST_N_JOBS] = {
-    [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = lock_steps,   [HOST_JOB_REPORT] = report_steps,
-    [HOST_JOB_MEASURE] = measure_steps, [HOST_JOB_START] = start_steps, [HOST_JOB_UNLOCK] = unlock_steps,
+
+/* 1.1-alp12: the Realm locks, starts and stops a VDEV that is there. */
+static const JobStep bind_steps[] = {
+    { create_vdev },
+    { NULL },
 };
+static const JobStep talk_steps[] = {
+    { communicate, RMI_VDEV12_READY },
+    { note_action },
+    { NULL },
+};
+static const JobStep unbind_steps[] = {
+    { restore_bars },
+    { take_back_mmio },
+    { stop_vdev },
+    { communicate, RMI_VDEV12_STOPPED },
+    { destroy_vdev },
+    { note, HOST_JOB_UNLOCK },
+    { NULL },
+};
+
+static const JobStep *script_of(const Host *h, HostJobKind kind)
+{
+    static const JobStep *const scripts[2][HOST_N_JOBS] = {
+        [false] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = lock_steps,
+                    [HOST_JOB_REPORT] = report_steps, [HOST_JOB_MEASURE] = measure_steps,
+                    [HOST_JOB_START] = start_steps, [HOST_JOB_UNLOCK] = unlock_steps },
+        [true] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = bind_steps, [HOST_JOB_TALK] = talk_steps,
+                   [HOST_JOB_UNLOCK] = unbind_steps },
+    };
+
+    return scripts[h->dialect->rdev][kind];
+}
 
 void host_device_begin(Host *h, HostDevice *d, HostJobKind kind)
 {
@@ -624,6 +671,9 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
     if (d->vdev == 0 && kind == HOST_JOB_LOCK) {
         take_back_aux(h, cpu, d);
     }
+    if (kind == HOST_JOB_TALK) { /* the Realm must not wait for ever; refused when it is over anyway */
+        host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
+    }
 }
 
 static bool end_job(HostDevice *d, uint64_t *status, uint64_t value)
@@ -635,7 +685,7 @@ static bool end_job(HostDevice *d, uint64_t *status, uint64_t value)
 
 bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
 {
-    const JobStep *s = &scripts[d->job.kind][d->job.step];
+    const JobStep *s = &script_of(h, d->job.kind)[d->job.step];
     StepResult     r = STEP_FAIL;
 
     if (d->job.abort) {
@@ -652,7 +702,7 @@ bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
         d->job.step++;
         d->job.rounds = 0;
     }
-    return scripts[d->job.kind][d->job.step].run == NULL && end_job(d, status, RHI_SUCCESS);
+    return script_of(h, d->job.kind)[d->job.step].run == NULL && end_job(d, status, RHI_SUCCESS);
 }
 
 /* ---- at start ---- */
@@ -666,6 +716,11 @@ static bool add_device(Host *h, HostFunction *f)
 {
     HostDevice *d = &h->devices[h->n_devices];
 
+    if (!h->da) {
+        log_warning("PCI device %04x stays an ordinary, unprotected device of the Realm: the RMM (%s) has no device "
+                    "assignment", f->bdf, h->dialect->name);
+        return true;
+    }
     if (h->n_devices == HOST_MAX_DEVICES) {
         log_warning("PCI device %04x is one too many for the built-in host to connect", f->bdf);
         return true;
@@ -774,7 +829,9 @@ static bool map_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
     if (!host_unmap_device(h, cpu, ipa) || !host_delegate(h, cpu, ipa) || !host_device_tables(h, cpu, ipa)) {
         return false;
     }
-    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_MAP, h->rd, d->vdev, ipa, 3, ipa), "VDEV_MAP")) {
+    uint64_t x0 = h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_DEV_MEM_MAP, h->rd, ipa, 3, ipa, 0)
+                                   : host_rmi(h, cpu, RMI_FID_VDEV_MAP, h->rd, d->vdev, ipa, 3, ipa);
+    if (!may(d, x0, "map a page of the device")) {
         (void)(host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa));
         return false;
     }
@@ -782,25 +839,48 @@ static bool map_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
     return true;
 }
 
-/* RSI_VDEV_VALIDATE_MAPPING: pages of the device's BARs at their own addresses, anything else is rejected. */
+static uint64_t validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_t base, uint64_t top)
+{
+    const uint64_t x[6] = { h->rd, hc->rec, d->pdev, d->vdev, base, top };
+
+    return h->dialect->rdev ? host_rmi(h, hc->cpu, RMI_FID_RTT_DEV_MEM_VALIDATE, h->rd, hc->rec, base, top, 0)
+                            : host_rmi6(h, hc->cpu, RMI_FID_VDEV_VALIDATE_MAPPING, x);
+}
+
+/* RSI_VDEV_VALIDATE_MAPPING or RSI_RDEV_VALIDATE_MAPPING: pages of the device's BARs at their own addresses, anything
+ * else is rejected. */
 void host_device_map(Host *h, HostCpu *hc)
 {
-    uint64_t base = host_get64(h, hc->run + RMI_EXIT_DEV_MEM_BASE),
-             top = host_get64(h, hc->run + RMI_EXIT_DEV_MEM_TOP);
-    HostDevice *d = host_device_find(h, host_get64(h, hc->run + RMI_EXIT_VDEV_ID_1));
+    uint64_t base = host_get64(h, hc->run + h->dialect->exit_dev_mem_base),
+             top = host_get64(h, hc->run + h->dialect->exit_dev_mem_top);
+    HostDevice *d = host_device_find(h, host_get64(h, hc->run + h->dialect->exit_vdev_id));
     uint64_t    end = base;
-    bool        ok = d != NULL && d->vdev != 0 && host_get64(h, hc->run + RMI_EXIT_DEV_MEM_PA) == base;
+    bool        ok = d != NULL && d->vdev != 0 && host_get64(h, hc->run + h->dialect->exit_dev_mem_pa) == base;
 
     while (ok && end < top && end - base < MAX_MAP_PAGES * PAGE_SIZE && map_page(h, hc->cpu, d, end)) {
         end += PAGE_SIZE;
     }
-    if (end == base) {
+    if (end == base || !may(d, validate(h, hc, d, base, end), "validate a mapping")) {
         hc->flags |= RMI_ENTER_DEV_MEM_REJECT;
-        return;
     }
-    const uint64_t x[6] = { h->rd, hc->rec, d->pdev, d->vdev, base, end };
+}
 
-    if (!may(d, host_rmi6(h, hc->cpu, RMI_FID_VDEV_VALIDATE_MAPPING, x), "VDEV_VALIDATE_MAPPING")) {
-        hc->flags |= RMI_ENTER_DEV_MEM_REJECT;
+/* RSI_RDEV_CONTINUE: the whole conversation, though the Realm would come again. */
+void host_device_comm(Host *h, HostCpu *hc)
+{
+    static const int8_t objects[] = { [RMI_VDEV_ACTION_GET_INTERFACE_REPORT] = RMI_OBJECT_INTERFACE_REPORT,
+                                      [RMI_VDEV_ACTION_GET_MEASUREMENTS] = RMI_OBJECT_MEASUREMENTS };
+    HostDevice *d = host_device_find(h, host_get64(h, hc->run + h->dialect->exit_vdev_id));
+    unsigned    action = host_get64(h, hc->run + h->dialect->exit_vdev_action) & 0xff;
+
+    if (d == NULL || d->vdev == 0 || d->job.kind != HOST_JOB_NONE) {
+        return; /* another REC's: this one asks again */
     }
+    if (action < ARRAY_LEN(objects)) {
+        g_byte_array_set_size(d->objects[objects[action]], 0);
+    }
+    host_device_begin(h, d, HOST_JOB_TALK);
+    d->job.action = action;
+    hc->device = d;
+    hc->state = HOST_REC_DEVICE;
 }

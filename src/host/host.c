@@ -104,6 +104,7 @@ Host *host_new(const HostConfig *cfg, GError **error)
     Host *h = g_new0(Host, 1);
 
     h->cfg = *cfg;
+    h->dialect = &rmm_dialects[cfg->dialect];
     h->n_recs = cfg->n_cpus;
     take_memory(h);
     if (!host_faults_parse(cfg->options->host_fault, &h->faults, error) ||

@@ -32,6 +32,7 @@ typedef struct HostConfig {
     Monitor       *monitor;
     Gic           *gic;        /* the physical GIC: its CPU interfaces; frames are reached by address */
     PciHost       *pci;        /* configuration requests only, as through ECAM */
+    RmmDialectId   dialect;    /* the one that the RMM speaks, and so do we, as a kernel is made for one */
     uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
     Chardev       *serial;     /* of the Realm's first PL011 */
     int64_t        date_s;     /* what the Realm's clock shows at guest time 0, seconds since 1970 */
@@ -79,8 +80,8 @@ extern const HostFault host_faults[];
  */
 bool host_faults_parse(const char *names, unsigned *faults, GError **error);
 
-/* host_rhi_conformance - rows for docs/conformance.md: each RHI function that is served. */
-void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name), void *opaque);
+/* host_rhi_conformance - rows for docs/conformance.md: each RHI function that is served. @dialects: IN_* bits. */
+void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name, unsigned dialects), void *opaque);
 
 /* host_report - RMI and RHI counts, DMA bytes and steps for -result: further members of the JSON object. */
 void host_report(const Host *h, GString *json);

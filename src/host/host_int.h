@@ -88,6 +88,8 @@ typedef enum HostFaultBit {
 
 struct Host {
     HostConfig   cfg;
+    const RmmDialect *dialect; /* of cfg */
+    bool         da;       /* the RMM offers device assignment */
     HostPhase    phase;
     uint64_t     progress; /* inside a phase: next IPA, next REC */
     BootLayout   layout;
@@ -231,7 +233,8 @@ void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
 /* One step of the job. True: it is over, with the RHI status of the call that asked for it. */
 bool        host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status);
 void        host_device_request(Host *h, HostCpu *hc);       /* REC exit VDEV_REQUEST */
-void        host_device_map(Host *h, HostCpu *hc);           /* REC exit VDEV_MAP */
+void        host_device_map(Host *h, HostCpu *hc);           /* REC exit VDEV_MAP or, 1.1-alp12, DEV_MEM_MAP */
+void        host_device_comm(Host *h, HostCpu *hc);          /* REC exit VDEV_COMM of 1.1-alp12 */
 void        host_devices_drop(Host *h);
 
 /* ---- faults.c ---- */

@@ -1,7 +1,7 @@
 /*
  * The Realm Host Interface: what a Realm asks of its host by RSI_HOST_CALL. Arm DEN0148; function numbers as
- * kernels use them. Arguments come from a Realm that may be hostile. Calls that need the device start a job
- * and keep the REC out until it is over, so none answers RHI_INCOMPLETE and DA_VDEV_CONTINUE is not offered.
+ * kernels of the dialect use them. Arguments come from a Realm that may be hostile. Calls that need the device start
+ * a job and keep the REC out until it is over, so none answers RHI_INCOMPLETE and DA_VDEV_CONTINUE is not offered.
  */
 #include <inttypes.h>
 
@@ -166,6 +166,34 @@ static uint64_t abort_job(const Call *c)
     return RHI_SUCCESS;
 }
 
+/* ---- 1.1-alp12 ---- */
+
+/* Only the calls about objects have statuses of their own. */
+static uint64_t status12(uint64_t status)
+{
+    static const uint8_t statuses[] = {
+        [RHI_SUCCESS] = RHI12_SUCCESS,
+        [RHI_DATA_NOT_AVAILABLE] = RHI12_DATA_NOT_AVAILABLE,
+        [RHI_INVALID_VDEV] = RHI12_INVALID_VDEV,
+        [RHI_INVALID_OBJECT] = RHI12_INVALID_OBJECT,
+        [RHI_INPUT] = RHI12_INVALID_ADDR, /* no room at all */
+        [RHI_INVALID_OFFSET] = RHI12_INVALID_OFFSET,
+        [RHI_ACCESS_FAILED] = RHI12_INVALID_ADDR,
+    };
+
+    g_assert(status < ARRAY_LEN(statuses) && statuses[status] != 0);
+    return statuses[status];
+}
+
+static uint64_t object_size12(const Call *c) { return status12(object_size(c)); }
+static uint64_t object_read12(const Call *c) { return status12(object_read(c)); }
+
+/* LOCKED gives the Realm a VDEV, UNLOCKED takes it away; what is between, the Realm does by RSI. */
+static uint64_t set_tdi_state12(const Call *c)
+{
+    return c->gprs[2] == RHI_TDI_RUN ? (uint64_t)RHI_INPUT : set_tdi_state(c);
+}
+
 /* ---- versions and features ---- */
 
 static uint64_t hostconf_version(const Call *c) { return RHI_HOSTCONF_VERSION_1_0; }
@@ -182,43 +210,53 @@ typedef enum Group { HOSTCONF, DA } Group; /* DA: while a device is assigned */
 static const struct Function {
     uint8_t     number;  /* low part of the function ID */
     const char *name;
+    uint8_t     dialects; /* IN_* */
     Group       group;
     uint8_t     n_args;
     uint64_t    feature; /* what the FEATURES call of its group says of it; 0: it is always there */
     uint64_t  (*serve)(const Call *c);
 } functions[] = {
-#define FN(name, ...) { RHI_FID_##name, #name, __VA_ARGS__ }
-    FN(DA_VERSION, DA, 0, 0, da_version),
-    FN(DA_FEATURES, DA, 0, 0, da_features),
-    FN(DA_OBJECT_SIZE, DA, 2, RHI_FEATURE_OBJECT_SIZE, object_size),
-    FN(DA_OBJECT_READ, DA, 5, RHI_FEATURE_OBJECT_READ, object_read),
-    FN(HOSTCONF_VERSION, HOSTCONF, 0, 0, hostconf_version),
-    FN(HOSTCONF_FEATURES, HOSTCONF, 0, 0, hostconf_features),
-    FN(HOSTCONF_GET_IPA_CHANGE_ALIGNMENT, HOSTCONF, 0, RHI_FEATURE_GET_IPA_CHANGE_ALIGNMENT, ipa_change_alignment),
-    FN(DA_VDEV_GET_INTERFACE_REPORT, DA, 1, RHI_FEATURE_GET_INTERFACE_REPORT, get_interface_report),
-    FN(DA_VDEV_GET_MEASUREMENTS, DA, 2, RHI_FEATURE_GET_MEASUREMENTS, get_measurements),
-    FN(DA_VDEV_SET_TDI_STATE, DA, 2, RHI_FEATURE_SET_TDI_STATE, set_tdi_state),
-    FN(DA_VDEV_ABORT, DA, 1, RHI_FEATURE_ABORT, abort_job),
+#define FN(name, ...)   { RHI_FID_##name, #name, __VA_ARGS__ }
+#define FN12(name, ...) { RHI12_FID_##name, #name, IN_ALP12, DA, __VA_ARGS__ }
+    FN(DA_VERSION, IN_ALP17, DA, 0, 0, da_version),
+    FN(DA_FEATURES, IN_ALP17, DA, 0, 0, da_features),
+    FN(DA_OBJECT_SIZE, IN_ALP17, DA, 2, RHI_FEATURE_OBJECT_SIZE, object_size),
+    FN(DA_OBJECT_READ, IN_ALP17, DA, 5, RHI_FEATURE_OBJECT_READ, object_read),
+    FN12(DA_FEATURES, 0, 0, da_features),
+    FN12(DA_OBJECT_SIZE, 2, RHI_FEATURE_OBJECT_SIZE, object_size12),
+    FN12(DA_OBJECT_READ, 5, RHI_FEATURE_OBJECT_READ, object_read12),
+    FN12(DA_VDEV_SET_TDI_STATE, 2, 0, set_tdi_state12), /* no bit: kernels want the two above and nothing else */
+    FN(HOSTCONF_VERSION, IN_1_0 | IN_ALP17, HOSTCONF, 0, 0, hostconf_version),
+    FN(HOSTCONF_FEATURES, IN_1_0 | IN_ALP17, HOSTCONF, 0, 0, hostconf_features),
+    FN(HOSTCONF_GET_IPA_CHANGE_ALIGNMENT, IN_1_0 | IN_ALP17, HOSTCONF, 0, RHI_FEATURE_GET_IPA_CHANGE_ALIGNMENT,
+       ipa_change_alignment),
+    FN(DA_VDEV_GET_INTERFACE_REPORT, IN_ALP17, DA, 1, RHI_FEATURE_GET_INTERFACE_REPORT, get_interface_report),
+    FN(DA_VDEV_GET_MEASUREMENTS, IN_ALP17, DA, 2, RHI_FEATURE_GET_MEASUREMENTS, get_measurements),
+    FN(DA_VDEV_SET_TDI_STATE, IN_ALP17, DA, 2, RHI_FEATURE_SET_TDI_STATE, set_tdi_state),
+    FN(DA_VDEV_ABORT, IN_ALP17, DA, 1, RHI_FEATURE_ABORT, abort_job),
+#undef FN12
 #undef FN
 };
 
-static uint64_t features_of(Group group)
+static bool is_spoken(const Host *h, const struct Function *f) { return f->dialects >> h->cfg.dialect & 1; }
+
+static uint64_t features_of(const Host *h, Group group)
 {
     uint64_t mask = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-        mask |= functions[i].group == group ? functions[i].feature : 0;
+        mask |= functions[i].group == group && is_spoken(h, &functions[i]) ? functions[i].feature : 0;
     }
     return mask;
 }
 
-static uint64_t hostconf_features(const Call *c) { return features_of(HOSTCONF); }
-static uint64_t da_features(const Call *c) { return features_of(DA); }
+static uint64_t hostconf_features(const Call *c) { return features_of(c->h, HOSTCONF); }
+static uint64_t da_features(const Call *c) { return features_of(c->h, DA); }
 
 static const struct Function *find_function(const Host *h, uint64_t fid)
 {
     for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-        if (fid == RHI_FID(functions[i].number)) {
+        if (fid == RHI_FID(functions[i].number) && is_spoken(h, &functions[i])) {
             return functions[i].group != DA || h->n_devices != 0 ? &functions[i] : NULL;
         }
     }
@@ -259,9 +297,9 @@ void host_call(Host *h, HostCpu *hc, uint16_t imm, uint64_t gprs[31])
                                       : SMC_UNKNOWN;
 }
 
-void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name), void *opaque)
+void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name, unsigned dialects), void *opaque)
 {
     for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-        fn(opaque, RHI_FID(functions[i].number), functions[i].name);
+        fn(opaque, RHI_FID(functions[i].number), functions[i].name, functions[i].dialects);
     }
 }

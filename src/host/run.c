@@ -286,6 +286,22 @@ static void exit_host_call(Host *h, HostCpu *hc)
     }
 }
 
+/* The reasons that each dialect numbers anew. */
+static bool device_exit(Host *h, HostCpu *hc)
+{
+    unsigned reason = host_get64(h, hc->run + RMI_EXIT_REASON) & 0xff;
+
+    if (h->dialect->rdev && reason == RMI_EXIT12_VDEV_COMM) {
+        host_device_comm(h, hc);
+        return true;
+    }
+    if (reason == (h->dialect->rdev ? RMI_EXIT12_DEV_MEM_MAP : RMI_EXIT_VDEV_MAP)) {
+        host_device_map(h, hc);
+        return true;
+    }
+    return false;
+}
+
 static void handle_exit(Host *h, HostCpu *hc)
 {
     uint64_t x0 = hc->cpu->x[0];
@@ -305,8 +321,10 @@ static void handle_exit(Host *h, HostCpu *hc)
     case RMI_EXIT_RIPAS_CHANGE: exit_ripas(h, hc); break;
     case RMI_EXIT_HOST_CALL: exit_host_call(h, hc); break;
     case RMI_EXIT_VDEV_REQUEST: host_device_request(h, hc); break;
-    case RMI_EXIT_VDEV_MAP: host_device_map(h, hc); break;
     default:
+        if (device_exit(h, hc)) {
+            break;
+        }
         log_error("the built-in host does not know REC exit reason %llu",
                   (unsigned long long)host_get64(h, hc->run + RMI_EXIT_REASON));
         machine_stop(h->cfg.machine, EXIT_BAD_INPUT, "unknown REC exit");

@@ -413,8 +413,11 @@ static void add_host(HostRig *r)
 
     r->h = h;
     h->cfg = (HostConfig){
-        .options = &r->options, .board = &cca_virt, .memory = r->memory, .gic = r->gic, .pci = r->pci
+        .options = &r->options, .board = &cca_virt, .memory = r->memory, .gic = r->gic, .pci = r->pci,
+        .dialect = RMM_1_1_ALP17,
     };
+    h->dialect = &rmm_dialects[RMM_1_1_ALP17];
+    h->da = true;
     h->n_recs = 1;
     h->ram_base = RIG_RAM;
     h->ram_size = RIG_REALM_SIZE;

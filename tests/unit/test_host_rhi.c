@@ -356,9 +356,41 @@ static void test_no_device(void **state)
     }
 }
 
-static void check_listed(void *opaque, uint32_t fid, const char *name)
+/* The first public series asks for these four, and wants exactly two of them among the features. */
+static void test_alp12(void **state)
+{
+    static const struct { uint64_t gprs[4], expect; } rows[] = {
+        { { RHI_FID(RHI12_FID_DA_FEATURES) }, RHI_FEATURE_OBJECT_SIZE | RHI_FEATURE_OBJECT_READ },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_SIZE), 0x1234, RHI_CERTIFICATE }, RHI12_INVALID_VDEV },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_SIZE), RIG_VDEV, 9 }, RHI12_INVALID_OBJECT },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_SIZE), RIG_VDEV, RHI_INTERFACE_REPORT }, RHI12_DATA_NOT_AVAILABLE },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_SIZE), RIG_VDEV, RHI_CERTIFICATE }, RHI12_SUCCESS },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_READ), RIG_VDEV, RHI_CERTIFICATE, 1 << 20 }, RHI12_INVALID_OFFSET },
+        { { RHI_FID(RHI12_FID_DA_OBJECT_READ), RIG_VDEV, RHI_CERTIFICATE }, RHI12_INVALID_ADDR },
+        { { RHI_FID(RHI12_FID_DA_VDEV_SET_TDI_STATE), RIG_VDEV, RHI_TDI_RUN }, RHI_INPUT },
+        { { RHI_FID(RHI12_FID_DA_VDEV_SET_TDI_STATE), RIG_VDEV, RHI_TDI_UNLOCKED }, RHI_SUCCESS },
+        { { RHI_FID(RHI_FID_DA_VERSION) }, SMC_UNKNOWN },
+        { { RHI_FID(RHI_FID_HOSTCONF_GET_IPA_CHANGE_ALIGNMENT) }, SMC_UNKNOWN },
+    };
+    HostRig *r = *state;
+
+    r->h->cfg.dialect = RMM_1_1_ALP12;
+    r->h->dialect = &rmm_dialects[RMM_1_1_ALP12];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t gprs[31] = { 0 };
+
+        memcpy(gprs, rows[i].gprs, sizeof(rows[i].gprs));
+        assert_true(host_rig_call(r, 0, gprs) == rows[i].expect);
+    }
+}
+
+static void check_listed(void *opaque, uint32_t fid, const char *name, unsigned dialects)
 {
     bool found = false;
+
+    if (!(dialects & IN_ALP17)) {
+        return;
+    }
 
     for (size_t i = 0; i < ARRAY_LEN(call_cases); i++) {
         found |= fid == RHI_FID(call_cases[i].fn) && call_cases[i].expect != SMC_UNKNOWN;
@@ -727,6 +759,7 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test_setup_teardown(test_function_ids, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_no_device, setup_connected, teardown),
+        cmocka_unit_test_setup_teardown(test_alp12, setup_connected, teardown),
         cmocka_unit_test(test_conformance),
         cmocka_unit_test_setup_teardown(test_device_fails, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup_connected, teardown),
