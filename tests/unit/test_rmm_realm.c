@@ -665,6 +665,12 @@ static void test_cpu_on(void **state)
     rec0()->x[2] = 0;
     assert_int_equal(enter(0), RMI_SUCCESS);
     assert_int_equal(rmi(rig, RMI_FID_PSCI_COMPLETE, PAGE(W_REC0), PAGE(W_REC1), (uint64_t)-3), RMI_ERROR_INPUT);
+    assert_int_equal(rec0()->x[0], (uint64_t)-4); /* answered all the same */
+    start_at(rec0(), STUB_SMC);
+    rec0()->x[0] = 0xc4000003;
+    rec0()->x[1] = 1;
+    rec0()->x[2] = 0;
+    assert_int_equal(enter(0), RMI_SUCCESS);
     rmi_ok(rig, RMI_FID_PSCI_COMPLETE, PAGE(W_REC0), PAGE(W_REC1), 0);
     assert_int_equal(rec0()->x[0], (uint64_t)-4);
     start_at(rec0(), STUB_SMC);
