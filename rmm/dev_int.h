@@ -137,6 +137,8 @@ void vdev_fail(Rmm *rmm, Vdev *vdev);
 void vdev_conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev);
 /* With the session the whole device is lost. */
 void vdev_conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev);
+/* vdev_cut_short - gives the VDEV's conversation up, begun or not; the interface is lost. */
+void vdev_cut_short(Rmm *rmm, Vdev *vdev);
 /* vdev_remove - the granule is DELEGATED again; Realm, PDEV and SMMU know nothing of it. */
 void vdev_remove(Rmm *rmm, uint64_t pa);
 /* vdev_set_dma - makes the stream valid or invalid; returns after the SMMU has seen it. */

@@ -106,6 +106,20 @@ void vdev_conversation_failed(Rmm *rmm, Pdev *pdev, Vdev *vdev)
     }
 }
 
+void vdev_cut_short(Rmm *rmm, Vdev *vdev)
+{
+    Pdev *pdev = pdev_at(rmm, vdev->pdev);
+    bool  active = vdev->comm.state == DEV_COMM_ACTIVE;
+
+    dev_cut_short(rmm, pdev, &vdev->comm);
+    if (active) {
+        pdev->talker = 0;
+        vdev_conversation_failed(rmm, pdev, vdev);
+    } else {
+        vdev_fail(rmm, vdev);
+    }
+}
+
 /* ---- creation ---- */
 
 /* RMI_VDEV_AUX_COUNT. x1: flags of the PDEV, x2: flags of the VDEV. Out: number of auxiliary granules. */
@@ -347,15 +361,7 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
     Vdev *vdev = vdev_at(rmm, in->x[1]);
     REQUIRE(vdev->comm.state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_idle");
 
-    Pdev *pdev = pdev_at(rmm, vdev->pdev);
-    bool  active = vdev->comm.state == DEV_COMM_ACTIVE;
-    dev_cut_short(rmm, pdev, &vdev->comm);
-    if (active) {
-        pdev->talker = 0;
-        vdev_conversation_failed(rmm, pdev, vdev);
-    } else {
-        vdev_fail(rmm, vdev);
-    }
+    vdev_cut_short(rmm, vdev);
     return RMI_SUCCESS;
 }
 

@@ -72,15 +72,7 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true)
     Vdev *vdev = vdev_at(rmm, in->x[1]);
     REQUIRE(vdev->host_state == RMI_VDEV12_COMMUNICATING, RMI_ERROR_DEVICE, "vdev_state");
 
-    Pdev *pdev = pdev_at(rmm, vdev->pdev);
-    bool  active = vdev->comm.state == DEV_COMM_ACTIVE;
-    dev_cut_short(rmm, pdev, &vdev->comm);
-    if (active) {
-        pdev->talker = 0;
-        vdev_conversation_failed(rmm, pdev, vdev);
-    } else {
-        vdev_fail(rmm, vdev);
-    }
+    vdev_cut_short(rmm, vdev);
     set_host_state(vdev, RMI_VDEV12_READY);
     return RMI_SUCCESS;
 }

@@ -46,6 +46,14 @@ static void put_strings(void *fdt, const char *name, const char *strings, size_t
     fdt_property(fdt, name, strings, (int)len);
 }
 
+static void put_pair(void *fdt, const char *name, const char *first, const char *second)
+{
+    char both[64];
+    int  len = g_snprintf(both, sizeof(both), "%s%c%s", first, '\0', second);
+
+    put_strings(fdt, name, both, (size_t)len + 1);
+}
+
 static void begin_unit(void *fdt, const char *name, uint64_t base)
 {
     char node[64];
@@ -166,17 +174,16 @@ static void put_fixed_clock(void *fdt, const char *node, uint32_t hz, const char
     fdt_end_node(fdt);
 }
 
-static void put_uart(void *fdt, const CcaPart *part)
+/* A PrimeCell with a clock for what it does, and one for its bus. */
+static void put_primecell(void *fdt, const char *node, const CcaPart *part, const char *compatible, const char *clock,
+                          uint32_t phandle)
 {
-    static const char compatible[] = "arm,pl011\0arm,primecell";
-    static const char clocks[] = "uartclk\0apb_pclk";
-
-    begin_unit(fdt, "pl011", part->base);
-    put_strings(fdt, "compatible", compatible, sizeof(compatible));
+    begin_unit(fdt, node, part->base);
+    put_pair(fdt, "compatible", compatible, "arm,primecell");
     CELLS(fdt, "reg", REG(part->base, PAGE_SIZE));
     CELLS(fdt, "interrupts", INT_SPI, part->spi, INT_LEVEL);
-    CELLS(fdt, "clocks", PHANDLE_CLOCK, PHANDLE_CLOCK);
-    put_strings(fdt, "clock-names", clocks, sizeof(clocks));
+    CELLS(fdt, "clocks", phandle, PHANDLE_CLOCK);
+    put_pair(fdt, "clock-names", clock, "apb_pclk");
     fdt_end_node(fdt);
 }
 
@@ -190,20 +197,6 @@ static void put_rtc(void *fdt, const CcaTree *t)
     CELLS(fdt, "interrupts", INT_SPI, t->board->rtc.spi, INT_LEVEL);
     CELLS(fdt, "clocks", PHANDLE_CLOCK);
     fdt_property_string(fdt, "clock-names", "apb_pclk");
-    fdt_end_node(fdt);
-}
-
-static void put_sp805(void *fdt, const CcaPart *part)
-{
-    static const char compatible[] = "arm,sp805\0arm,primecell";
-    static const char clocks[] = "wdog_clk\0apb_pclk";
-
-    begin_unit(fdt, "watchdog", part->base);
-    put_strings(fdt, "compatible", compatible, sizeof(compatible));
-    CELLS(fdt, "reg", REG(part->base, PAGE_SIZE));
-    CELLS(fdt, "interrupts", INT_SPI, part->spi, INT_LEVEL);
-    CELLS(fdt, "clocks", PHANDLE_CLOCK_32K, PHANDLE_CLOCK);
-    put_strings(fdt, "clock-names", clocks, sizeof(clocks));
     fdt_end_node(fdt);
 }
 
@@ -246,7 +239,7 @@ static void put_board(void *fdt, const CcaBoard *b)
 {
     if (b->sp805.base != 0) {
         put_fixed_clock(fdt, "watchdog-clk", 32768, "refclk32khz", PHANDLE_CLOCK_32K);
-        put_sp805(fdt, &b->sp805);
+        put_primecell(fdt, "watchdog", &b->sp805, "arm,sp805", "wdog_clk", PHANDLE_CLOCK_32K);
     }
     if (b->gwdt.base != 0) {
         put_gwdt(fdt, b);
@@ -380,7 +373,7 @@ GBytes *cca_tree_build(const CcaTree *t)
     put_gic(fdt, t);
     put_fixed_clock(fdt, "apb-pclk", CCA_UART_CLOCK_HZ, "clk24mhz", PHANDLE_CLOCK);
     for (unsigned i = 0; i < t->n_uarts; i++) {
-        put_uart(fdt, &t->board->uart[i]);
+        put_primecell(fdt, "pl011", &t->board->uart[i], "arm,pl011", "uartclk", PHANDLE_CLOCK);
     }
     put_rtc(fdt, t);
     if (!t->realm) {
