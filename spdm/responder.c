@@ -151,9 +151,9 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
                : SPDM_UNEXPECTED_REQUEST;
 }
 
-static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x, uint8_t version)
+static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x)
 {
-    if (!version_fits(s, x->code, version)) {
+    if (!version_fits(s, x->code, x->version)) {
         return SPDM_VERSION_MISMATCH;
     }
     if (q == NULL || !capable(s, q->needs)) {
@@ -191,10 +191,21 @@ static void keep(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x, 
     spdm_transcript_add(t, rsp->data, rsp->pos);
 }
 
+/* An ERROR carries the connection's version; GET_CAPABILITIES brings that version, also when it fails. */
+static uint8_t error_version(const SpdmResponder *s, const SpdmExchange *x)
+{
+    if (x->code == SPDM_GET_VERSION) {
+        return SPDM_VERSION_10;
+    }
+    if (s->connection == SPDM_AFTER_VERSION && x->code == SPDM_GET_CAPABILITIES && x->version == SPDM_VERSION_12) {
+        return x->version;
+    }
+    return s->version != 0 ? s->version : SPDM_VERSION_10;
+}
+
 static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWriter *rsp)
 {
-    uint8_t version = s->version != 0 && x->code != SPDM_GET_VERSION ? s->version : SPDM_VERSION_10;
-
+    uint8_t version = error_version(s, x);
     size_t  wanted = rsp->pos;
 
     rsp->pos = 0;
@@ -214,10 +225,10 @@ static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWrit
 static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp)
 {
     ByteReader         req = br_init(msg, len);
-    uint8_t            version = br_u8(&req);
     const SpdmRequest *q;
     SpdmError          e;
 
+    x->version = br_u8(&req);
     x->code = br_u8(&req);
     x->param1 = br_u8(&req);
     x->param2 = br_u8(&req);
@@ -226,7 +237,7 @@ static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t
         return;
     }
     q = find_request(x->code);
-    e = check_request(s, q, x, version);
+    e = check_request(s, q, x);
     if (e == SPDM_OK) {
         drop_transcripts(s, q, x);
         e = q->handle(s, x, &req, rsp);

@@ -26,7 +26,7 @@ typedef enum SpdmAfter { SPDM_AFTER_NOTHING, SPDM_AFTER_ESTABLISH, SPDM_AFTER_EN
 /* One request on its way through its handler. */
 typedef struct SpdmExchange {
     SpdmSession *session;  /* that the request came in or finishes; NULL: none */
-    uint8_t      code, param1, param2;
+    uint8_t      version, code, param1, param2; /* of the request */
     uint8_t      error_data; /* Param2 of an ERROR response */
     size_t       room;       /* longest response that the peer can take */
     SpdmSession *opened;     /* made by this request: ends again if the request fails after all */

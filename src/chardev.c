@@ -229,17 +229,28 @@ static void drop_watch(guint *id)
     }
 }
 
-/* The peer closed. A server waits for the next one. */
-static void hang_up(Chardev *c)
+static void tell_peer(Chardev *c, bool here)
 {
+    if (c->client != NULL && c->client->peer_changed != NULL) {
+        c->client->peer_changed(c->opaque, here);
+    }
+}
+
+void chardev_hang_up(Chardev *c)
+{
+    bool had_peer = c->is_socket && c->fd_in >= 0;
+
     drop_watch(&c->watch_in);
     drop_watch(&c->watch_out);
-    if (c->is_socket) {
+    if (had_peer) {
         close(c->fd_in);
         c->fd_in = c->fd_out = -1;
         g_byte_array_set_size(c->pending, 0);
     }
     set_live(c, c->fd_listen >= 0);
+    if (had_peer) {
+        tell_peer(c, false);
+    }
 }
 
 static gboolean on_readable(gint fd, GIOCondition cond, gpointer opaque)
@@ -252,8 +263,8 @@ static gboolean on_readable(gint fd, GIOCondition cond, gpointer opaque)
         return G_SOURCE_CONTINUE;
     }
     if (n <= 0) {
-        hang_up(c);
-        return G_SOURCE_CONTINUE; /* hang_up removed the source */
+        chardev_hang_up(c);
+        return G_SOURCE_CONTINUE; /* which removed the source */
     }
     chardev_input(c, buf, (size_t)n);
     return G_SOURCE_CONTINUE;
@@ -416,6 +427,7 @@ static void take_peer(Chardev *c, int fd)
     c->fd_in = c->fd_out = fd;
     set_live(c, true);
     watch_input(c);
+    tell_peer(c, true);
 }
 
 static gboolean on_connection(gint fd, GIOCondition cond, gpointer opaque)

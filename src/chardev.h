@@ -17,6 +17,7 @@ typedef struct Chardev Chardev;
 typedef struct ChardevClient {
     size_t (*can_receive)(void *opaque); /* bytes it takes now; input waits while this is 0 */
     void   (*receive)(void *opaque, const uint8_t *data, size_t len);
+    void   (*peer_changed)(void *opaque, bool here); /* a socket's other side came or went; may be NULL */
 } ChardevClient;
 
 /* Sees every byte the guest writes, before it goes out (-expect, -fail-on, tests). */
@@ -47,6 +48,9 @@ bool chardev_set_client(Chardev *c, const ChardevClient *client, void *opaque);
 
 /* chardev_write - guest output; never blocks the guest: a socket without a peer drops it. */
 void chardev_write(Chardev *c, const void *data, size_t len);
+
+/* chardev_hang_up - drops a socket's other side, and what is still to be sent to it; a server waits for the next. */
+void chardev_hang_up(Chardev *c);
 
 /* chardev_accept_input - the client has room again. Input may be delivered from inside this call. */
 void chardev_accept_input(Chardev *c);

@@ -1,0 +1,33 @@
+/*
+ * A tdisp-nic below a root port in a machine without CPUs, set up as firmware would: for commands that talk to the
+ * device and to nothing else. Objects go through its mailbox's registers, so answers, silence and errors are the
+ * device's own.
+ */
+#ifndef BAILEY_TOOL_SPDM_DEVICE_H
+#define BAILEY_TOOL_SPDM_DEVICE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct SpdmDevice SpdmDevice;
+
+/**
+ * spdm_device_new - the device.
+ * @properties: as behind "-device tdisp-nic,"; NULL: none
+ * @seed: as -seed; the same seed gives the same answers
+ * Returns NULL with a sentence.
+ */
+SpdmDevice *spdm_device_new(const char *properties, uint64_t seed, GError **error);
+
+void spdm_device_free(SpdmDevice *d); /* accepts NULL */
+
+/**
+ * spdm_device_exchange - one data object, header included, into the mailbox, and its answer.
+ * @reply: receives the answer, header included; empty when the device is silent or its mailbox reports an error, which
+ *         is cleared
+ */
+void spdm_device_exchange(SpdmDevice *d, const uint8_t *object, size_t len, GByteArray *reply);
+
+#endif

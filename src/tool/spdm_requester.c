@@ -1,0 +1,316 @@
+/*
+ * bailey spdm-requester: the trusted module's requester against any responder at the end of a socket. It connects,
+ * checks the certificates, opens a session, reads all measurements signed, and says what held.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bytes.h"
+#include "command.h"
+#include "device.h"
+#include "hw/pci/doe.h"
+#include "log.h"
+#include "spdm/pki.h"
+#include "spdm/spdm.h"
+#include "tool/spdm_link.h"
+
+enum {
+    PATIENCE_S = 10,
+    DOE_HEADER = 8,
+    BLOCKS = 4, RECORD_LEN = 5, RECORD = 8, /* in MEASUREMENTS */
+    BLOCK_HEADER = 4, VALUE_HEADER = 3,     /* of a measurement block, and of its DMTF part */
+};
+
+typedef struct Client {
+    SpdmRequester requester;
+    Entropy       entropy;
+    SpdmLink     *link;
+    GMainLoop    *loop;
+    uint8_t      *root; /* DER */
+    int           root_len;
+    unsigned      step;
+    bool          failed;
+} Client;
+
+/* What is done, in order. After each operation @after looks at what came; false: nothing more is asked. */
+typedef struct Step {
+    const char *name;
+    SpdmOp      op;
+    bool      (*after)(Client *c);
+} Step;
+
+static void report(Client *c, bool ok, const char *name, const char *text)
+{
+    c->failed |= !ok;
+    printf("%s %s: %s\n", ok ? "ok  " : "FAIL", name, text);
+}
+
+/* DSP0274 "Certificate chain format": length and root hash come before the certificates. */
+static bool check_chain(Client *c)
+{
+    SpdmSpan       chain = spdm_requester_chain(&c->requester);
+    size_t         header = 4 + spdm_hash(c->requester.selected.hash)->len;
+    const uint8_t *der = (const uint8_t *)chain.data + header;
+    uint8_t        point[SPDM_POINT_MAX];
+    const char    *why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len,
+                                          g_get_real_time() / G_USEC_PER_SEC, point);
+
+    if (why == NULL && spdm_requester_set_public_key(&c->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)) !=
+                           SPDM_KEY_OK) {
+        why = "the leaf's key does not fit the negotiated algorithm";
+    }
+    report(c, why == NULL, "certificates", why != NULL ? why : "they lead from the trusted root to the device's key");
+    return why == NULL;
+}
+
+/* The requester has checked the form and the signature; this shows what is there. */
+static bool show_measurements(Client *c)
+{
+    SpdmSpan       reply = spdm_requester_reply(&c->requester);
+    const uint8_t *m = reply.data;
+    size_t         left = m[RECORD_LEN] | (size_t)m[RECORD_LEN + 1] << 8 | (size_t)m[RECORD_LEN + 2] << 16;
+
+    for (const uint8_t *b = m + RECORD; left != 0;) {
+        size_t size = le16_get(b + 2);
+
+        printf("     measurement 0x%02x, type 0x%02x: ", b[0], b[BLOCK_HEADER]);
+        for (size_t i = VALUE_HEADER; i < size; i++) {
+            printf("%02x", b[BLOCK_HEADER + i]);
+        }
+        printf("\n");
+        left -= BLOCK_HEADER + size;
+        b += BLOCK_HEADER + size;
+    }
+    return true;
+}
+
+static const Step steps[] = {
+    { "connection", SPDM_OP_CONNECT, check_chain },
+    { "session", SPDM_OP_SESSION, NULL },
+    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements },
+    { "end of session", SPDM_OP_END_SESSION, NULL },
+};
+
+static void finish(Client *c)
+{
+    spdm_link_send(c->link, SPDM_LINK_CONTINUE, NULL, 0); /* the responder goes on; its answer is not waited for */
+    g_main_loop_quit(c->loop);
+}
+
+static void send_request(Client *c)
+{
+    static uint8_t object[DOE_HEADER + SPDM_MSG_MAX + 4];
+    bool           secured;
+    size_t         len = spdm_requester_next(&c->requester, object + DOE_HEADER, SPDM_MSG_MAX, &secured);
+    size_t         padded = (len + 3) / 4 * 4;
+
+    if (len == 0) {
+        report(c, false, steps[c->step].name, spdm_requester_error(&c->requester));
+        finish(c);
+        return;
+    }
+    memset(object + DOE_HEADER + len, 0, padded - len);
+    le32_put(object, DOE_VENDOR_PCISIG | (secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM) << 16);
+    le32_put(object + 4, (uint32_t)((DOE_HEADER + padded) / 4));
+    spdm_link_send(c->link, SPDM_LINK_NORMAL, object, DOE_HEADER + padded);
+}
+
+static void start_step(Client *c)
+{
+    static const SpdmOpArgs all_signed = { .index = 0xff, .sign = true };
+    const char             *why;
+
+    if (c->step == G_N_ELEMENTS(steps)) {
+        finish(c);
+        return;
+    }
+    why = spdm_requester_start(&c->requester, steps[c->step].op,
+                               steps[c->step].op == SPDM_OP_MEASUREMENTS ? &all_signed : NULL);
+    if (why != NULL) {
+        report(c, false, steps[c->step].name, why);
+        finish(c);
+        return;
+    }
+    send_request(c);
+}
+
+static void end_step(Client *c)
+{
+    const Step *step = &steps[c->step];
+
+    report(c, true, step->name, "done");
+    if (step->after != NULL && !step->after(c)) {
+        finish(c);
+        return;
+    }
+    c->step++;
+    start_step(c);
+}
+
+/* The payload is a data object: header, then the message. */
+static bool object_fits(const uint8_t *object, size_t len)
+{
+    uint32_t head = len >= DOE_HEADER ? le32_get(object) : 0;
+
+    return (head == (DOE_VENDOR_PCISIG | DOE_TYPE_SPDM << 16) ||
+            head == (DOE_VENDOR_PCISIG | DOE_TYPE_SECURED_SPDM << 16)) &&
+           (le32_get(object + 4) & (DOE_MAX_DW - 1)) * 4ull == len;
+}
+
+static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, size_t len)
+{
+    Client    *c = opaque;
+    SpdmResult result;
+
+    if (command != SPDM_LINK_NORMAL || !object_fits(payload, len)) {
+        report(c, false, steps[c->step].name,
+               len == 0 ? "the device is silent" : "what came back is no data object of SPDM");
+        finish(c);
+        return;
+    }
+    result = spdm_requester_response(&c->requester, payload + DOE_HEADER, len - DOE_HEADER,
+                                     le32_get(payload) >> 16 == DOE_TYPE_SECURED_SPDM);
+    if (result == SPDM_CONTINUE) {
+        send_request(c);
+    } else if (result == SPDM_DONE) {
+        end_step(c);
+    } else {
+        report(c, false, steps[c->step].name, spdm_requester_error(&c->requester));
+        finish(c);
+    }
+}
+
+/* What is being done. */
+static const char *now(const Client *c) { return c->step < G_N_ELEMENTS(steps) ? steps[c->step].name : "end"; }
+
+static void on_peer(void *opaque, bool here)
+{
+    Client *c = opaque;
+
+    if (!here) {
+        report(c, false, now(c), "the responder hung up");
+        g_main_loop_quit(c->loop);
+    }
+}
+
+static gboolean on_timeout(gpointer opaque)
+{
+    Client *c = opaque;
+
+    report(c, false, now(c), "the responder did not answer in time");
+    g_main_loop_quit(c->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+typedef struct RequesterOptions {
+    const char *connect, *root, *seed;
+} RequesterOptions;
+
+/* The first certificate of PEM text as DER, or false. */
+static bool load_root(const char *pem, Client *c)
+{
+    BIO  *bio = BIO_new_mem_buf(pem, -1);
+    X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+    c->root_len = cert != NULL ? i2d_X509(cert, &c->root) : 0;
+    X509_free(cert);
+    BIO_free(bio);
+    ERR_clear_error();
+    return c->root_len > 0;
+}
+
+static bool read_root(const char *path, Client *c, GError **error)
+{
+    char   *text = NULL;
+    GError *e = NULL;
+    bool    ok = path == NULL || g_file_get_contents(path, &text, NULL, &e);
+
+    if (!ok) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -root %s: %s", path, e->message);
+        g_error_free(e);
+    } else if (!load_root(path != NULL ? text : spdm_test_pem(SPDM_TEST_DEVICE)->chain_pem, c)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -root %s holds no certificate in PEM", path);
+        ok = false;
+    }
+    g_free(text);
+    return ok;
+}
+
+/* Fresh numbers for a nonce that nobody foresees, or the same ones each time. */
+static bool init_entropy(const char *seed, Entropy *e, GError **error)
+{
+    guint64 n = 0;
+
+    if (seed != NULL && !g_ascii_string_to_unsigned(seed, 10, 0, UINT64_MAX, &n, NULL)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -seed %s is not a number from 0", seed);
+        return false;
+    }
+    entropy_init(e, n, "spdm-requester");
+    if (seed == NULL && getrandom(e->key, sizeof(e->key), 0) != (ssize_t)sizeof(e->key)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: the host gives no random numbers: %s; use -seed",
+                    g_strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int request(const RequesterOptions *o, GError **error)
+{
+    static const SpdmLinkClient client = { on_frame, on_peer };
+    Client                     *c = g_new0(Client, 1);
+    int                         status = COMMAND_FAILED;
+
+    c->loop = g_main_loop_new(NULL, FALSE);
+    spdm_requester_init(&c->requester, &c->entropy);
+    if (init_entropy(o->seed, &c->entropy, error) && read_root(o->root, c, error) &&
+        (c->link = spdm_link_new(o->connect, false, &client, c, error)) != NULL) {
+        guint timeout = g_timeout_add_seconds(PATIENCE_S, on_timeout, c);
+
+        start_step(c);
+        g_main_loop_run(c->loop);
+        g_source_remove(timeout);
+        printf("device %s\n", c->failed ? "NOT accepted" : "accepted");
+        status = c->failed ? COMMAND_FAILED : COMMAND_OK;
+    }
+    spdm_link_free(c->link);
+    g_main_loop_unref(c->loop);
+    OPENSSL_free(c->root);
+    g_free(c);
+    return status;
+}
+
+static int run_requester(const Command *cmd, int argc, char **argv)
+{
+    RequesterOptions    o = { 0 };
+    const CommandOption options[] = {
+        { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", &o.connect },
+        { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root)", &o.root },
+        { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",
+          &o.seed },
+    };
+    GError *error = NULL;
+    bool    help;
+    int     status = COMMAND_BAD_USAGE;
+
+    if (command_parse(cmd, options, G_N_ELEMENTS(options), argc, argv, NULL, &help, &error) && !help) {
+        if (o.connect == NULL) {
+            g_set_error(&error, BAILEY_ERROR, 1, "spdm-requester: no address given; for instance -connect "
+                                                 "127.0.0.1:2323");
+        } else {
+            status = request(&o, &error);
+        }
+    }
+    if (error != NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        return status;
+    }
+    return help ? COMMAND_OK : status;
+}
+
+COMMAND(spdm_requester, .name = "spdm-requester", .args = "-connect ADDRESS:PORT [options]", .run = run_requester,
+        .help = "check a device behind a socket as a trusted module does: status 0 when it is accepted, 1 when not");
