@@ -75,11 +75,12 @@ void code_deinit(CpuEngine *e)
     }
 }
 
+/* Blocks of a page are side by side: who looks for one has looked for its neighbours. */
 static unsigned bucket_of(uint64_t pa, uint64_t pc, uint64_t key)
 {
-    uint64_t h = (pa ^ pc << 7 ^ key << 21) * 0x9e3779b97f4a7c15ull;
+    uint64_t page = (pa >> PAGE_BITS ^ pc >> PAGE_BITS << 7 ^ key << 21) * 0x9e3779b97f4a7c15ull;
 
-    return (unsigned)(h >> (64 - BLOCK_BITS));
+    return (unsigned)((page >> (64 - BLOCK_BITS)) + (pa & ~PAGE_MASK) / 4) % BLOCK_BUCKETS;
 }
 
 /* What to translate. */

@@ -23,7 +23,7 @@ enum {
     FETCH_ENTRIES = 4096,
     MAPPINGS = 4096,
     LARGE_ENTRIES = 2048, /* of which half are used */
-    WRITERS = 4096,
+    WRITERS = 16384,
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
     SPAN_BITS = 25,

@@ -31,6 +31,22 @@ static void empty_slots(CpuTlb *t)
     t->slots_used = false;
 }
 
+static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
+
+static uint16_t *writer_of(CpuTlb *t, uintptr_t host)
+{
+    return &t->writer[(host >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 50];
+}
+
+_Static_assert(WRITERS == 1 << 14, "writer_of() takes fourteen bits");
+
+/* What the entry leads to has no writer. Others may then be said to lead where nothing does any more. */
+static void empty_write(CpuTlb *t, size_t slot)
+{
+    *writer_of(t, host_of(&t->write[slot])) = WRITER_NONE;
+    empty_entry(t->write, slot);
+}
+
 static void empty_data(CpuTlb *t)
 {
     Touched *w = &t->data_touched;
@@ -39,16 +55,14 @@ static void empty_data(CpuTlb *t)
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
             empty_entry(t->read, w->slot[i]);
-            empty_entry(t->write, w->slot[i]);
+            empty_write(t, w->slot[i]);
         }
     } else {
         memset(t->read, 0, sizeof(t->read));
         memset(t->write, 0, sizeof(t->write));
+        memset(t->writer, 0, sizeof(t->writer));
         empty_entry(t->read, 0);
         empty_entry(t->write, 0);
-    }
-    if (w->n != 0) {
-        memset(t->writer, 0, sizeof(t->writer));
     }
     w->n = 0;
     for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {
@@ -283,15 +297,6 @@ static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host
     }
     *e = (TlbEntry){ .addend = addend, .tag = page };
 }
-
-static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
-
-static uint16_t *writer_of(CpuTlb *t, uintptr_t host)
-{
-    return &t->writer[(host >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 52];
-}
-
-_Static_assert(WRITERS == 1 << 12, "writer_of() takes twelve bits");
 
 /* Slot @slot leads to @host from now on. What led elsewhere since is forgotten here. */
 static void note_writer(CpuTlb *t, uintptr_t host, size_t slot)

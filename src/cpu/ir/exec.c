@@ -29,6 +29,11 @@ void *arena_alloc(Arena *a, size_t size)
     return a->base + a->used - size;
 }
 
+void arena_trim(Arena *a, const void *p, size_t size)
+{
+    a->used = (size_t)((const uint8_t *)p - a->base) + align_up(size, 8);
+}
+
 /* ---- places ---- */
 
 #define P(off)       ((void *)(s + (off)))

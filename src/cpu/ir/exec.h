@@ -49,6 +49,9 @@ typedef struct Arena {
 /* NULL when full. */
 void *arena_alloc(Arena *a, size_t size);
 
+/* arena_trim - what was allocated last, @p, needs @size bytes only. */
+void arena_trim(Arena *a, const void *p, size_t size);
+
 typedef enum XCode {
 #define X(name) X_##name,
 #include "cpu/ir/exec_ops.h"

@@ -2402,6 +2402,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     if (!g->failed) {
         find_shape(g);
         choose_pins(g);
+        arena_trim(g->arena, g->code, offsetof(JitCode, pin) + g->code->n_pins * sizeof(JitPin));
         find_dirty_pins(g);
         narrow_find(g);
         find_flags_on_edges(g);

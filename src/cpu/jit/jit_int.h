@@ -66,10 +66,10 @@ enum { JIT_BLOCK_UNIT = 8 }; /* bytes: what blocks are aligned to */
 
 /* What C needs of a block while its code runs. Follows the CpuBlock in the arena. */
 typedef struct JitCode {
-    unsigned n_pins;
-    JitPin   pin[JIT_MAX_PINS];
     uint8_t *entry; /* writable address of the first instruction; the call before it is that of Jit.leave_entry */
     size_t   size;
+    unsigned n_pins;
+    JitPin   pin[JIT_MAX_PINS]; /* memory ends with the last one in use */
 } JitCode;
 
 typedef enum JitSiteKind { SITE_LOAD, SITE_STORE, SITE_CALL, SITE_GUARD, SITE_WIDE, SITE_EVAL } JitSiteKind;
