@@ -249,6 +249,9 @@ static void add_gic(Cca *c)
                 c->cpus[i]->timer_irq[t].n = timer_ppi[t];
             }
         }
+        c->cpus[i]->pmu.irq.set = gicv3_ppi_input;
+        c->cpus[i]->pmu.irq.opaque = gicv3_cpu(c->gic, i);
+        c->cpus[i]->pmu.irq.n = CCA_PPI_PMU;
     }
 }
 

@@ -20,6 +20,7 @@
 #define CCA_N_SPIS      256
 
 /* Private peripheral interrupts, as INTIDs: the same on every board, as Arm's base architecture recommends. */
+#define CCA_PPI_PMU        23
 #define CCA_PPI_GIC_MAINT  25
 #define CCA_PPI_HYP_TIMER  26
 #define CCA_PPI_VIRT_TIMER 27

@@ -59,7 +59,7 @@ static void put_gicc(GByteArray *a, unsigned i, uint64_t mpidr)
     acpi_u32(a, i); /* processor UID */
     acpi_u32(a, 1); /* enabled */
     acpi_u32(a, 0); /* parking protocol */
-    acpi_u32(a, 0); /* performance interrupt */
+    acpi_u32(a, CCA_PPI_PMU); /* performance interrupt */
     acpi_u64(a, 0); /* parked address */
     acpi_u64(a, 0); /* GICC: system registers */
     acpi_u64(a, 0); /* GICV */

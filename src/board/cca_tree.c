@@ -137,6 +137,14 @@ static void put_timer(void *fdt, const CcaTree *t)
     fdt_end_node(fdt);
 }
 
+static void put_pmu(void *fdt)
+{
+    fdt_begin_node(fdt, "pmu");
+    fdt_property_string(fdt, "compatible", "arm,armv8-pmuv3");
+    CELLS(fdt, "interrupts", INT_PPI, CCA_PPI_PMU - 16, INT_LEVEL);
+    fdt_end_node(fdt);
+}
+
 static void put_gic(void *fdt, const CcaTree *t)
 {
     begin_unit(fdt, "intc", t->board->gicd.base);
@@ -377,6 +385,7 @@ GBytes *cca_tree_build(const CcaTree *t)
     }
     put_rtc(fdt, t);
     if (!t->realm) {
+        put_pmu(fdt);
         put_board(fdt, t->board);
         if (t->board->fw_cfg != 0) {
             put_fw_cfg(fdt, t);

@@ -50,7 +50,7 @@ static const IdRow id_rows[] = {
     { "ID_AA64PFR0_EL1", 52, 1 }, /* RME */
     { "ID_AA64PFR1_EL1", 0, 1 },  /* BTI */
     { "ID_AA64PFR1_EL1", 8, 0 },  /* MTE */
-    { "ID_AA64DFR0_EL1", 8, 0 },  /* PMUVer */
+    { "ID_AA64DFR0_EL1", 8, 6 },  /* PMUVer */
     { "ID_AA64DFR0_EL1", 12, A64_N_BREAKPOINTS - 1 },
     { "ID_AA64ISAR0_EL1", 20, 2 }, /* LSE */
     { "ID_AA64ISAR0_EL1", 56, 2 }, /* TLBIRANGE */
@@ -247,7 +247,7 @@ static void test_traps(void **state)
 static void test_unknown(void **state)
 {
     static const uint32_t encodings[] = {
-        A64_SYSREG_ENC(3, 3, 9, 12, 0),  /* PMCR_EL0: no PMU */
+        A64_SYSREG_ENC(3, 3, 14, 9, 0),  /* PMEVCNTR8_EL0: there are 8 */
         A64_SYSREG_ENC(3, 0, 1, 2, 0),   /* ZCR_EL1: no SVE */
         A64_SYSREG_ENC(3, 0, 15, 1, 0),  /* IMPLEMENTATION DEFINED */
         A64_SYSREG_ENC(3, 4, 1, 1, 4),   /* HFGRTR_EL2: no FGT */

@@ -73,6 +73,21 @@ typedef enum A64Timer {
     A64_TIMER_SEC_HYP_VIRT, A64_N_TIMERS
 } A64Timer;
 
+/* The performance monitors beside their registers, which are in A64El1Regs: what is derived of these and of the current
+ * state. Sets of counters have bit 31 for PMCCNTR_EL0. */
+typedef struct A64Pmu {
+    uint64_t   at;       /* instructions of the CPU that the counters have seen */
+    uint32_t   enabled;  /* counters that count in some state */
+    uint32_t   counting; /* that count in the current one */
+    bool       level;    /* of the interrupt output */
+    ClockTimer timer;    /* the next overflow */
+    struct {
+        void (*set)(void *opaque, unsigned n, bool level);
+        void  *opaque;
+        unsigned n;
+    } irq;
+} A64Pmu;
+
 struct A64Cpu {
     Cpu      cpu;
     uint64_t x[31];
@@ -115,6 +130,7 @@ struct A64Cpu {
 
     ClockTimer timer[A64_N_TIMERS];
     bool       timer_level[A64_N_TIMERS];
+    A64Pmu     pmu;
     struct {
         void (*set)(void *opaque, unsigned n, bool level);
         void  *opaque;
@@ -127,6 +143,9 @@ struct A64Cpu {
     uint64_t    cntfrq;      /* CNTFRQ_EL0; the counters run at A64_COUNTER_HZ whatever it says */
     struct A64Cpu *next;     /* every CPU of the program, for broadcast; those of one machine share an engine */
 };
+
+/* Event counters of the performance monitors: PMCR_EL0.N. */
+enum { A64_N_COUNTERS = 8 };
 
 enum { A64_COUNTER_HZ = 62500000, A64_TICK_NS = 16 };
 
@@ -237,6 +256,9 @@ void a64_send_event(A64Cpu *cpu); /* SEV from another CPU, or a timer event */
 /* The physical counter now: guest time in ticks of A64_TICK_NS. */
 uint64_t a64_physical_count(const A64Cpu *cpu);
 void     a64_timers_update(A64Cpu *cpu); /* after a change of timer registers or offsets */
+
+/* a64_pmu_requests - whether counters that overflowed ask for an interrupt, with these registers and MDCR_EL2. */
+bool     a64_pmu_requests(const A64El1Regs *el1, uint64_t mdcr);
 
 /* ---- translation for others ---- */
 

@@ -164,6 +164,7 @@ void a64_context_changed(A64Cpu *cpu)
     a64_watchpoints_written(cpu);
     a64_select_contexts(cpu);
     a64_timers_update(cpu);
+    a64_pmu_update(cpu);
     cpu_attend(&cpu->cpu);
 }
 
@@ -220,6 +221,9 @@ void a64_eret(A64Cpu *cpu, uint64_t pc)
     bool     illegal = return_is_illegal(cpu, spsr);
     bool     ss = return_steps(cpu, spsr, illegal);
 
+    if (a64_pmu_active(cpu)) {
+        a64_pmu_eret(cpu);
+    }
     if (illegal) {
         set_masks_and_flags(cpu, spsr);
         cpu->il = true;
@@ -235,6 +239,9 @@ void a64_eret(A64Cpu *cpu, uint64_t pc)
     a64_update_security(cpu);
     cpu->pc = a64_branch_addr(cpu, pc);
     a64_select_contexts(cpu);
+    if (a64_pmu_active(cpu)) {
+        a64_pmu_update(cpu);
+    }
     a64_unmasked(cpu);
 }
 
@@ -418,6 +425,7 @@ void a64_reset(A64Cpu *cpu)
     cpu->event = false;
     cpu->excl_size = 0;
     cpu->asid_bound = 0;
+    cpu->pmu.enabled = cpu->pmu.counting = 0;
     cpu->cpu.waiting = false;
     a64_sysreg_foreach(reset_register, cpu);
     cpu->el2.vpidr = cpu->midr;
@@ -443,6 +451,7 @@ A64Cpu *a64_cpu_new(CpuEngine *e, Memory *memory, Clock *clock, unsigned index, 
     for (unsigned n = 0; n < A64_N_TIMERS; n++) {
         timer_init(&cpu->timer[n], clock, timer_fired, cpu);
     }
+    a64_pmu_init(cpu);
     cpu->next = a64_cpus;
     a64_cpus = cpu;
     a64_reset(cpu);
@@ -463,6 +472,7 @@ void a64_cpu_free(A64Cpu *cpu)
     for (unsigned n = 0; n < A64_N_TIMERS; n++) {
         timer_deinit(&cpu->timer[n]);
     }
+    timer_deinit(&cpu->pmu.timer);
     cpu_deinit(&cpu->cpu);
     free(cpu);
 }

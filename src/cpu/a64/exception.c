@@ -99,6 +99,9 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
     bool stepping = a64_step_active(cpu) && !completes_step(exc);
 
     log_exception(cpu, exc);
+    if (a64_pmu_active(cpu)) { /* before a model puts the counters away */
+        a64_pmu_exception(cpu, exc);
+    }
     cpu->pc = exc->return_pc;
     cpu->ss = stepping;
     cpu->cpu.fault = true;
@@ -113,6 +116,9 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
     }
     enter_vector(cpu, exc, a64_get_spsr(cpu)); /* masks only: no interrupt becomes takeable */
     a64_select_contexts(cpu);
+    if (a64_pmu_active(cpu)) {
+        a64_pmu_update(cpu);
+    }
 }
 
 void a64_inject(A64Cpu *cpu, unsigned target_el, uint64_t esr, uint64_t far, bool far_valid)
@@ -458,7 +464,11 @@ bool a64_attend(Cpu *c)
     if (!c->party) {
         take_one(cpu);
     }
-    return !cpu->off && !c->waiting;
+    bool runs = !cpu->off && !c->waiting;
+    if (runs && cpu->pmu.counting != 0) {
+        a64_pmu_arm(cpu);
+    }
+    return runs;
 }
 
 /* ESB: an SError that is pending and masked is recorded in DISR_EL1 (a virtual one in VDISR_EL2) instead. DDI

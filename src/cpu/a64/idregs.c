@@ -13,9 +13,9 @@
               F(1, 48) | F(1, 52) | F(1, 56) | F(1, 60))
 /* BTI, SSBS with MSR. */
 #define PFR1 (F(1, 0) | F(2, 4))
-/* Debug of Armv8.2, no PMU, breakpoints, watchpoints, context breakpoints; no DoubleLock. */
-#define DFR0 (F(8, 0) | F(A64_N_BREAKPOINTS - 1, 12) | F(A64_N_WATCHPOINTS - 1, 20) | \
-              F(A64_N_CONTEXT_BREAKPOINTS - 1, 28) | F(15, 36))
+/* Debug of Armv8.2, PMUv3p5, breakpoints, watchpoints, context breakpoints; no DoubleLock; HPMN0. */
+#define DFR0 (F(8, 0) | F(6, 8) | F(A64_N_BREAKPOINTS - 1, 12) | F(A64_N_WATCHPOINTS - 1, 20) | \
+              F(A64_N_CONTEXT_BREAKPOINTS - 1, 28) | F(15, 36) | F(1, 60))
 /* AES+PMULL, SHA1, SHA256+SHA512, CRC32, LSE, RDM, SHA3, DotProd, FHM, FlagM2, TLBIRANGE, RNG. */
 #define ISAR0 (F(2, 4) | F(1, 8) | F(2, 12) | F(1, 16) | F(2, 20) | F(1, 28) | F(1, 32) | F(1, 44) | F(1, 48) | \
                F(2, 52) | F(2, 56) | F(1, 60))

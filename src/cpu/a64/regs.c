@@ -1,8 +1,7 @@
 /*
  * The system registers of EL0 to EL3 that are state: rows of the table with their traps. ID registers, debug,
- * timers and system instructions have files of their own. Arm DDI 0487, "AArch64 System Register
- * Descriptions". There are no performance monitors, no fine-grained traps and no AArch32: those encodings are
- * UNDEFINED.
+ * timers, performance monitors and system instructions have files of their own. Arm DDI 0487, "AArch64 System
+ * Register Descriptions". There are no fine-grained traps and no AArch32: those encodings are UNDEFINED.
  */
 #include "cpu/a64/system.h"
 #include "entropy.h"
@@ -146,7 +145,12 @@ static void     write_disr(A64Cpu *cpu, const A64Sysreg *r, uint64_t v) { *disr(
         .access = e2h_only)
 #define EL2_ENC(crn, crm, op2) A64_SYSREG_ENC(3, 4, crn, crm, op2)
 
-enum { TRANSLATION = SYSREG_CONTEXT, CONTROL = SYSREG_CONTEXT | SYSREG_KEY, ROUTING = CONTROL | SYSREG_IRQ };
+enum {
+    TRANSLATION = SYSREG_CONTEXT,
+    CONTROL = SYSREG_CONTEXT | SYSREG_KEY,
+    ROUTING = CONTROL | SYSREG_IRQ,
+    MONITORS = SYSREG_KEY | SYSREG_TIME | SYSREG_IRQ,
+};
 
 /* RES1 bits of SCTLR_EL1 for what is not implemented (LSMAOE, nTLSMD, ExS, CSV2_2's TSCXT, AArch32's ITD,
  * SED); of SCTLR_EL2 and EL3 their reset values only. */
@@ -212,7 +216,10 @@ ROW(VMPIDR_EL2, 4, 0, 0, 5, EL(2), AT(el2.vmpidr));
 ROW(SCTLR_EL2, 4, 1, 0, 0, EL(2), AT(el2.sctlr), .reset = 0x30c50830, .effects = CONTROL);
 ROW(ACTLR_EL2, 4, 1, 0, 1, EL(2), AT(el2.actlr));
 ROW(HCR_EL2, 4, 1, 1, 0, EL(2), AT(el2.hcr), .reset = HCR_RW, .mask = HCR_MASK, .effects = ROUTING);
-ROW(MDCR_EL2, 4, 1, 1, 1, EL(2), AT(el2.mdcr), .mask = 0xf00, .effects = SYSREG_KEY);
+ROW(MDCR_EL2, 4, 1, 1, 1, EL(2), AT(el2.mdcr), .reset = A64_N_COUNTERS,
+    .mask = MDCR_HPMN | MDCR_TPMCR | MDCR_TPM | MDCR_HPME | MDCR_TDE | MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_HPMD |
+            MDCR_HCCD | MDCR_HLP,
+    .write = a64_pmu_write, .effects = MONITORS);
 ROW(CPTR_EL2, 4, 1, 1, 2, EL(2), AT(el2.cptr), .effects = SYSREG_KEY, .access = tcpac);
 ROW(HSTR_EL2, 4, 1, 1, 3, EL(2), AT(el2.hstr));
 ROW(HACR_EL2, 4, 1, 1, 7, EL(2), AT(el2.hacr));
@@ -244,7 +251,9 @@ ROW(SCTLR_EL3, 6, 1, 0, 0, EL(3), AT(el3.sctlr), .reset = 0x30c50830, .effects =
 ROW(ACTLR_EL3, 6, 1, 0, 1, EL(3), AT(el3.actlr));
 ROW(SCR_EL3, 6, 1, 1, 0, EL(3), AT(el3.scr), .reset = SCR_RW | 3 << 4, .mask = SCR_MASK, .effects = ROUTING);
 ROW(CPTR_EL3, 6, 1, 1, 2, EL(3), AT(el3.cptr), .mask = BIT(31) | BIT(10), .effects = SYSREG_KEY);
-ROW(MDCR_EL3, 6, 1, 3, 1, EL(3), AT(el3.mdcr), .mask = MDCR3_SDD | MDCR_TDA | MDCR_TDOSA, .effects = SYSREG_KEY);
+ROW(MDCR_EL3, 6, 1, 3, 1, EL(3), AT(el3.mdcr),
+    .mask = MDCR_TPM | MDCR_TDA | MDCR_TDOSA | MDCR3_SDD | MDCR3_SPME | MDCR3_SCCD, .write = a64_pmu_write,
+    .effects = MONITORS);
 ROW(TTBR0_EL3, 6, 2, 0, 0, EL(3), AT(el3.ttbr0), .effects = TRANSLATION);
 ROW(TCR_EL3, 6, 2, 0, 2, EL(3), AT(el3.tcr), .effects = TRANSLATION);
 ROW(GPTBR_EL3, 6, 2, 1, 4, EL(3), AT(el3.gptbr));

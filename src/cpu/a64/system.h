@@ -93,11 +93,20 @@
 #define SCTLR_DSSBS   BIT(44)
 #define SCTLR_EPAN    BIT(57)
 
+#define MDCR_HPMN   31ull
+#define MDCR_TPMCR  BIT(5)
+#define MDCR_TPM    BIT(6) /* of MDCR_EL3 too, like TDA and TDOSA */
+#define MDCR_HPME   BIT(7)
 #define MDCR_TDE    BIT(8)
 #define MDCR_TDA    BIT(9)
 #define MDCR_TDOSA  BIT(10)
 #define MDCR_TDRA   BIT(11)
+#define MDCR_HPMD   BIT(17)
+#define MDCR_HCCD   BIT(23)
+#define MDCR_HLP    BIT(26)
 #define MDCR3_SDD   BIT(16)
+#define MDCR3_SPME  BIT(17)
+#define MDCR3_SCCD  BIT(23)
 #define MDSCR_SS    BIT(0)
 #define MDSCR_TDCC  BIT(12)
 #define MDSCR_KDE   BIT(13)
@@ -179,6 +188,27 @@ bool     a64_watchpoint_in(const A64Cpu *cpu, uint64_t va, uint64_t len, unsigne
 bool     a64_watchpoint_near(const A64Cpu *cpu, uint64_t va);
 /* a64_watchpoints_written - what a64_watchpoint_near() looks at may be another. */
 void     a64_watchpoints_written(A64Cpu *cpu);
+
+/* ---- performance monitors (pmu.c) ---- */
+
+void a64_pmu_init(A64Cpu *cpu);
+
+/* a64_pmu_update - after their registers, the level or the security state changed. What was executed so far was counted
+ * by the old ones. */
+void a64_pmu_update(A64Cpu *cpu);
+
+/* While a64_pmu_active(): before an exception changes the level, before an exception return does. Who changed it calls
+ * a64_pmu_update(). */
+void a64_pmu_exception(A64Cpu *cpu, const A64Exception *exc);
+void a64_pmu_eret(A64Cpu *cpu);
+
+/* a64_pmu_arm - the CPU goes on from here: when does a counter overflow? */
+void a64_pmu_arm(A64Cpu *cpu);
+
+/* A64Sysreg.write of a register by which they count. */
+void a64_pmu_write(A64Cpu *cpu, const A64Sysreg *r, uint64_t value);
+
+static inline bool a64_pmu_active(const A64Cpu *cpu) { return cpu->pmu.enabled != 0; }
 
 /* ---- interrupts (exception.c) ---- */
 
