@@ -19,7 +19,8 @@
 #define HCR_TWE BIT(14)
 
 #define CPTR_FPEN        (3ull << 20)                /* no trap of FP; ZEN and SMEN 0: SVE and SME trap */
-#define MDCR_REALM       (BIT(5) | BIT(6) | BIT(14)) /* TPMCR, TPM, TPMS: no PMU, no SPE */
+#define MDCR_REALM       (BIT(14) | BIT(17) | BIT(23)) /* TPMS: no SPE; HPMD, HCCD: no counting at R-EL2 */
+#define MDCR_NO_PMU      (BIT(5) | BIT(6))             /* TPMCR, TPM */
 #define CNTHCTL_REALM    (BIT(10) | BIT(11))         /* EL1PCTEN, EL1PTEN: no traps of the physical timer */
 #define CNTHCTL_CNTVMASK BIT(18)                     /* FEAT_RME: mask the timers' interrupt outputs */
 #define CNTHCTL_CNTPMASK BIT(19)
@@ -108,6 +109,12 @@ static void load_host(RmmCpu *c)
     a64_enter(cpu, PAS_NONSECURE, c->pc, c->spsr);
 }
 
+/* DEN0137 "Realm PMU": its counters are the first range; its registers are part of A64El1Regs, of each world's own. */
+static uint64_t mdcr_of(const Realm *realm)
+{
+    return MDCR_REALM | (realm->flags0 & RMI_REALM_FLAG_PMU ? realm->n_ctrs : MDCR_NO_PMU);
+}
+
 /* R-EL2 with this Realm. The timers of EL2 are the host's and go on. */
 static void load_el2(A64Cpu *cpu, const Realm *realm, const Rec *rec, uint64_t hcr)
 {
@@ -116,7 +123,7 @@ static void load_el2(A64Cpu *cpu, const Realm *realm, const Rec *rec, uint64_t h
     el2->hcr = hcr;
     el2->hcrx = el2->hstr = 0;
     el2->cptr = CPTR_FPEN;
-    el2->mdcr = MDCR_REALM;
+    el2->mdcr = mdcr_of(realm);
     el2->vtcr = realm_vtcr(realm);
     el2->vttbr = realm_vttbr(realm);
     el2->vpidr = cpu->midr;
@@ -189,6 +196,12 @@ static void put_timers(uint8_t *page, const A64Cpu *cpu, const A64El1Regs *el1)
     put_exit(page, RMI_EXIT_CNTV_CVAL, el1->cntv_cval);
 }
 
+/* RmiPmuOverflowStatus. */
+static void put_pmu(Rmm *rmm, uint8_t *page, const Rec *rec)
+{
+    put_exit(page, RMI_EXIT_PMU_OVF_STATUS, a64_pmu_requests(&rec->el1, mdcr_of(realm_at(rmm, rec->rd))));
+}
+
 static void put_news(uint8_t *page, const RecExit *e)
 {
     put_exit(page, RMI_EXIT_REASON, e->reason);
@@ -256,6 +269,7 @@ void rec_leave(Rmm *rmm, RmmCpu *c)
     put_device_news(rmm->dialect, page, &c->exit);
     put_gic(page, c, &gic, misr);
     put_timers(page, c->cpu, &rec->el1);
+    put_pmu(rmm, page, rec);
     log_exit(rmm, c);
     load_host(c);
     c->cpu->x[0] = write_exit(rmm, c, page);
@@ -379,6 +393,7 @@ static uint64_t exit_without_run(Rmm *rmm, RmmCpu *c, const Rec *rec, const uint
     put_device_news(rmm->dialect, page, &c->exit);
     put_gic(page, c, &gic, 0);
     put_timers(page, c->cpu, &rec->el1);
+    put_pmu(rmm, page, rec);
     log_exit(rmm, c);
     uint64_t st = write_exit(rmm, c, page);
     c->rec = c->run = 0;

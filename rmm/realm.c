@@ -10,7 +10,7 @@
 typedef struct RealmParams {
     uint64_t flags0, flags1, rtt_base;
     int64_t  level_start;
-    uint32_t s2sz, n_bps, n_wps, n_aux_planes, n_root;
+    uint32_t s2sz, n_bps, n_wps, n_ctrs, n_aux_planes, n_root;
     uint16_t vmid;
     uint8_t  hash;
     uint8_t  page[RMM_GRANULE_SIZE];
@@ -23,6 +23,7 @@ static void parse_params(RealmParams *p)
     p->s2sz = le32_get(p->page + RMI_REALM_S2SZ);
     p->n_bps = le32_get(p->page + RMI_REALM_NUM_BPS);
     p->n_wps = le32_get(p->page + RMI_REALM_NUM_WPS);
+    p->n_ctrs = le32_get(p->page + RMI_REALM_PMU_NUM_CTRS);
     p->n_aux_planes = le32_get(p->page + RMI_REALM_NUM_AUX_PLANES);
     p->hash = p->page[RMI_REALM_HASH_ALGO];
     p->vmid = le16_get(p->page + RMI_REALM_VMID);
@@ -64,7 +65,7 @@ static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
     REQUIRE(p->n_bps >= 1 && p->n_bps <= rmm->max_bps, RMI_ERROR_INPUT, "num_bps_supp");
     REQUIRE(p->n_wps >= 1 && p->n_wps <= rmm->max_wps, RMI_ERROR_INPUT, "num_wps_supp");
     REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "sve_supp");
-    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU), RMI_ERROR_INPUT, "pmu_supp");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU) || p->n_ctrs <= A64_N_COUNTERS, RMI_ERROR_INPUT, "pmu_num_ctrs_supp");
     REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "da_supp");
     REQUIRE(!planes || p->n_aux_planes == 0, RMI_ERROR_INPUT, "planes_supp");
     REQUIRE(geometry_valid(p), RMI_ERROR_INPUT, "rtt_num_level");
@@ -125,7 +126,7 @@ RMI(REALM_CREATE, .in = 2, .out = 0)
     *realm = (Realm){
         .state = REALM_NEW, .ipa_bits = p.s2sz, .level_start = (int32_t)p.level_start, .n_root = p.n_root,
         .rtt_base = p.rtt_base, .vmid = p.vmid, .hash = (RmiHash)p.hash, .flags0 = p.flags0, .n_bps = p.n_bps,
-        .n_wps = p.n_wps,
+        .n_wps = p.n_wps, .n_ctrs = p.n_ctrs,
     };
     memcpy(realm->rpv, p.page + RMI_REALM_RPV, sizeof(realm->rpv));
     vmid_take(rmm, p.vmid);

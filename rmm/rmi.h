@@ -59,6 +59,8 @@ typedef enum RmiStatus {
 #define RMI_FEATURE0_S2SZ_LSB           0  /* 8 bits */
 #define RMI_FEATURE0_NUM_BPS_LSB        14 /* 6 bits, value - 1 */
 #define RMI_FEATURE0_NUM_WPS_LSB        20 /* 6 bits, value - 1 */
+#define RMI_FEATURE0_PMU_EN             (1ull << 26)
+#define RMI_FEATURE0_PMU_NUM_CTRS_LSB   27 /* 5 bits */
 #define RMI_FEATURE0_SHA256             (1ull << 32)
 #define RMI_FEATURE0_SHA512             (1ull << 33)
 #define RMI_FEATURE0_GICV3_NUM_LRS_LSB  34 /* 4 bits, value - 1 */

@@ -210,7 +210,8 @@ uint64_t rmm_feature0(const Rmm *rmm)
 {
     return (uint64_t)RMM_PA_BITS << RMI_FEATURE0_S2SZ_LSB |
            (uint64_t)rmm->max_bps << RMI_FEATURE0_NUM_BPS_LSB |
-           (uint64_t)rmm->max_wps << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
+           (uint64_t)rmm->max_wps << RMI_FEATURE0_NUM_WPS_LSB | RMI_FEATURE0_PMU_EN |
+           (uint64_t)A64_N_COUNTERS << RMI_FEATURE0_PMU_NUM_CTRS_LSB | RMI_FEATURE0_SHA256 | RMI_FEATURE0_SHA512 |
            (uint64_t)(GIC_N_LRS - 1) << RMI_FEATURE0_GICV3_NUM_LRS_LSB |
            (uint64_t)RMM_MAX_RECS_ORDER << RMI_FEATURE0_MAX_RECS_ORDER_LSB | (rmm->da ? RMI_FEATURE0_DA : 0);
 }

@@ -158,6 +158,7 @@ struct Realm {
     RmiHash    hash;
     uint64_t   flags0;
     uint32_t   n_bps, n_wps;  /* value - 1, as in ID_AA64DFR0_EL1 */
+    uint32_t   n_ctrs;        /* event counters, with RMI_REALM_FLAG_PMU */
     uint32_t   next_rec;      /* index of the next REC */
     uint32_t   n_recs;        /* alive */
     uint32_t   n_vdevs;       /* alive; see vdev.c */

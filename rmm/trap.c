@@ -211,11 +211,11 @@ static const struct HiddenField {
     { A64_SYSREG_ENC(3, 0, 0, 4, 1), 24, 4 }, /* SME */
     { A64_SYSREG_ENC(3, 0, 0, 4, 4), 0, 64 }, /* ID_AA64ZFR0 */
     { A64_SYSREG_ENC(3, 0, 0, 4, 5), 0, 64 }, /* ID_AA64SMFR0 */
-    { A64_SYSREG_ENC(3, 0, 0, 5, 0), 8, 4 },  /* ID_AA64DFR0: PMUVer */
-    { A64_SYSREG_ENC(3, 0, 0, 5, 0), 32, 4 }, /* PMSVer */
+    { A64_SYSREG_ENC(3, 0, 0, 5, 0), 32, 4 }, /* ID_AA64DFR0: PMSVer */
     { A64_SYSREG_ENC(3, 0, 0, 5, 0), 40, 4 }, /* TraceFilt */
     { A64_SYSREG_ENC(3, 0, 0, 5, 0), 44, 4 }, /* TraceBuffer */
     { A64_SYSREG_ENC(3, 0, 0, 5, 0), 52, 4 }, /* BRBE */
+    { A64_SYSREG_ENC(3, 0, 0, 5, 0), 60, 4 }, /* HPMN0: of EL2 */
     { A64_SYSREG_ENC(3, 0, 0, 7, 3), 8, 4 },  /* ID_AA64MMFR3: S1PIE */
     { A64_SYSREG_ENC(3, 0, 0, 7, 3), 12, 4 }, /* S2PIE */
     { A64_SYSREG_ENC(3, 0, 0, 7, 3), 16, 4 }, /* S1POE */
@@ -223,7 +223,7 @@ static const struct HiddenField {
 };
 
 #define ENC_ID_AA64DFR0 A64_SYSREG_ENC(3, 0, 0, 5, 0)
-enum { DFR0_BRPS_LSB = 12, DFR0_WRPS_LSB = 20, DFR0_CTX_CMPS_LSB = 28 };
+enum { DFR0_PMUVER_LSB = 8, DFR0_BRPS_LSB = 12, DFR0_WRPS_LSB = 20, DFR0_CTX_CMPS_LSB = 28 };
 
 static uint64_t id_register(A64Cpu *cpu, const Realm *realm, uint32_t enc)
 {
@@ -237,6 +237,9 @@ static uint64_t id_register(A64Cpu *cpu, const Realm *realm, uint32_t enc)
     }
     if (enc == ENC_ID_AA64DFR0) {
         uint64_t context = extract64(value, DFR0_CTX_CMPS_LSB, 4);
+        if (!(realm->flags0 & RMI_REALM_FLAG_PMU)) {
+            value = deposit64(value, DFR0_PMUVER_LSB, 4, 0);
+        }
         value = deposit64(value, DFR0_BRPS_LSB, 4, realm->n_bps);
         value = deposit64(value, DFR0_WRPS_LSB, 4, realm->n_wps);
         value = deposit64(value, DFR0_CTX_CMPS_LSB, 4, MIN(context, realm->n_bps));

@@ -11,7 +11,7 @@
 
 RmmDialectId rig_dialect = RMM_1_1_ALP17;
 
-static void connect_timers(Rig *rig, unsigned i)
+static void connect_ppis(Rig *rig, unsigned i)
 {
     static const struct { A64Timer timer; unsigned ppi; } lines[] = {
         { A64_TIMER_PHYS, 30 }, { A64_TIMER_VIRT, 27 }, { A64_TIMER_HYP, 26 }, { A64_TIMER_HYP_VIRT, 28 },
@@ -22,6 +22,9 @@ static void connect_timers(Rig *rig, unsigned i)
         rig->cpu[i]->timer_irq[lines[t].timer].opaque = gicv3_cpu(rig->gic, i);
         rig->cpu[i]->timer_irq[lines[t].timer].n = lines[t].ppi;
     }
+    rig->cpu[i]->pmu.irq.set = gicv3_ppi_input;
+    rig->cpu[i]->pmu.irq.opaque = gicv3_cpu(rig->gic, i);
+    rig->cpu[i]->pmu.irq.n = RIG_PPI_PMU;
 }
 
 Rig *rig_new(void) { return rig_new_with(NULL, NULL); }
@@ -42,7 +45,7 @@ Rig *rig_new_with(void (*plug)(Rig *rig, RmmPlatform *platform, void *opaque), v
     for (unsigned i = 0; i < RIG_CPUS; i++) {
         rig->cpu[i] = a64_cpu_new(rig->engine, rig->memory, rig->clock, i, i, &rig->entropy);
         gicv3_connect(rig->gic, i, rig->cpu[i]);
-        connect_timers(rig, i);
+        connect_ppis(rig, i);
     }
     if (plug != NULL) {
         plug(rig, &platform, opaque);
@@ -82,15 +85,32 @@ uint64_t rig_smc(Rig *rig, unsigned cpu, const uint64_t *x, size_t n)
     return c->x[0];
 }
 
+static int64_t runner_now(void *opaque) { return cpu_now(opaque); }
+
+static void runner_recut(void *opaque)
+{
+    Cpu *c = opaque;
+
+    cpu_set_deadline(c, clock_next_deadline(c->clock));
+}
+
+/* As a machine runs it: timers fire at their instruction. */
 uint64_t rig_run(Rig *rig, unsigned cpu, uint64_t insns)
 {
     Cpu     *c = &rig->cpu[cpu]->cpu;
     uint64_t left = insns;
 
     while (!c->party) {
+        int64_t  now = clock_now(rig->clock), deadline = clock_next_deadline(rig->clock);
         uint64_t used = 0;
-        CpuStop  stop = cpu_run(c, clock_now(rig->clock), left, &used);
-        int64_t  now = clock_now(rig->clock) + (int64_t)used;
+        if (deadline <= now) {
+            clock_advance(rig->clock, now);
+            continue;
+        }
+        clock_set_runner(rig->clock, runner_now, runner_recut, c);
+        CpuStop stop = cpu_run(c, now, MIN(left, (uint64_t)(deadline - now)), &used);
+        clock_set_runner(rig->clock, NULL, NULL, NULL);
+        now += (int64_t)used;
         left -= used;
         if (stop == CPU_STOP_WAIT) { /* nobody else runs: time goes to the next deadline */
             now = clock_next_deadline(rig->clock);

@@ -8,7 +8,7 @@
 
 #include "rmm/rmm_int.h"
 
-enum { RIG_CPUS = 2, RIG_SEED = 7 };
+enum { RIG_CPUS = 2, RIG_SEED = 7, RIG_PPI_PMU = 23 };
 #define RIG_RAM      0x40000000ull
 #define RIG_RAM_SIZE 0x00800000ull
 #define RIG_CARVEOUT (RIG_RAM + RIG_RAM_SIZE - 0x100000)

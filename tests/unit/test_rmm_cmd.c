@@ -105,6 +105,13 @@ static void lose_free(void) { lose(W_FREE); }
 static void lose_params(void) { lose(W_PARAMS); }
 static void lose_run(void) { lose(W_RUN); }
 static void lose_src(void) { lose(W_SRC); }
+static void want_counters(void)
+{
+    uint8_t *params = rig_bytes(rig, PAGE(W_PARAMS));
+
+    params[RMI_REALM_FLAGS0] = RMI_REALM_FLAG_PMU;
+    params[RMI_REALM_PMU_NUM_CTRS] = A64_N_COUNTERS + 1;
+}
 static void activate(void) { realm()->state = REALM_ACTIVE; }
 static void deactivate(void) { realm()->state = REALM_NEW; }
 static void system_off(void) { realm()->state = REALM_SYSTEM_OFF; }
@@ -203,7 +210,7 @@ static const Row rows[] = {
     POKE(REALM_CREATE, "num_wps_supp", RMI_REALM_NUM_WPS, 4, 0),
     POKE(REALM_CREATE, "num_wps_supp", RMI_REALM_NUM_WPS, 4, 4),
     POKE(REALM_CREATE, "sve_supp", RMI_REALM_FLAGS0, 8, RMI_REALM_FLAG_SVE),
-    POKE(REALM_CREATE, "pmu_supp", RMI_REALM_FLAGS0, 8, RMI_REALM_FLAG_PMU),
+    DO(REALM_CREATE, "pmu_num_ctrs_supp", I, want_counters),
     POKE(REALM_CREATE, "da_supp", RMI_REALM_FLAGS0, 8, RMI_REALM_FLAG_DA),
     POKE(REALM_CREATE, "planes_supp", RMI_REALM_NUM_AUX_PLANES, 4, 1),
     POKE(REALM_CREATE, "rtt_num_level", RMI_REALM_RTT_NUM_START, 4, 2),
@@ -582,7 +589,7 @@ static void test_answers(void **state)
     assert_int_equal(x[1], 0x10001);
     assert_int_equal(x[2], 0x10001);
     rmi_ok(rig, RMI_FID_FEATURES, 0);
-    assert_int_equal(x[1], 48 | 5 << 14 | 3 << 20 | 3ull << 32 | 15ull << 34 | 9ull << 38);
+    assert_int_equal(x[1], 48 | 5 << 14 | 3 << 20 | 1 << 26 | 8ull << 27 | 3ull << 32 | 15ull << 34 | 9ull << 38);
     rmi_ok(rig, RMI_FID_FEATURES, 7);
     assert_int_equal(x[1], 0);
     rmi_ok(rig, RMI_FID_REC_AUX_COUNT, PAGE(W_RD));

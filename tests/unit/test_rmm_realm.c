@@ -10,8 +10,11 @@
 
 #include <cmocka.h>
 
-enum { STUB_SMC = 0x000, STUB_MEM = 0x100, STUB_HVC = 0x200, STUB_SYSREG = 0x300, STUB_LOOP = 0x400 };
+enum { STUB_SMC = 0x000, STUB_MEM = 0x100, STUB_HVC = 0x200, STUB_SYSREG = 0x300, STUB_LOOP = 0x400, STUB_PMU = 0x500 };
 #define ENC(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
+
+#define ENC_PMCR    ENC(3, 3, 9, 12, 0)
+#define ENC_PMCCNTR ENC(3, 3, 9, 13, 0)
 
 static Rig *rig;
 
@@ -33,6 +36,8 @@ static void build_code(Code *c)
         { STUB_SYSREG + 0x20, { A64_MRS(2, ENC(3, 0, 0, 4, 0)), A64_MRS(3, ENC(3, 0, 0, 5, 0)),
                                 A64_MRS(4, ENC(3, 0, 0, 0, 5)), A64_WFI } },
         { STUB_LOOP, { A64_B_SELF } },
+        { STUB_PMU, { A64_MRS(2, ENC_PMCR), A64_MRS(3, ENC(3, 0, 0, 5, 0)), A64_MRS(4, ENC_PMCCNTR), A64_WFI } },
+        { STUB_PMU + 0x20, { A64_MRS(2, ENC(3, 3, 14, 8, 3)), A64_WFI } }, /* PMEVCNTR3_EL0 */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
@@ -545,18 +550,115 @@ static void test_sysregs(void **state)
     assert_int_equal(rec0()->x[4], BIT(31));
 }
 
-static void test_wfi_untrapped(void **state)
+/* The host's GIC lets a private interrupt through. */
+static void enable_ppi(unsigned ppi)
 {
-    /* A timer of the Realm ends the wait; the physical GIC brings it to R-EL2. */
-    GicCpu *gic = gicv3_cpu(rig->gic, 0);
+    GicCpu  *gic = gicv3_cpu(rig->gic, 0);
     MemAttrs ns = { .pas = PAS_NONSECURE };
+
     gicv3_redist_ops.write(rig->gic, 0x14, 4, ns, 0);                          /* GICR_WAKER: awake */
     gicv3_dist_ops.write(rig->gic, 0, 4, ns, 0x12);                            /* GICD_CTLR: group 1, ARE */
     gicv3_redist_ops.write(rig->gic, 0x10000 + 0x80, 4, ns, ~0u);              /* GICR_IGROUPR0: group 1 */
-    gicv3_redist_ops.write(rig->gic, 0x10000 + 0x100, 4, ns, 1u << 27);        /* GICR_ISENABLER0 */
+    gicv3_redist_ops.write(rig->gic, 0x10000 + 0x100, 4, ns, 1u << ppi);       /* GICR_ISENABLER0 */
     gic_cpu_set_pmr(gic, 0xff);
     gic_cpu_set_group_enable(gic, 1, true);
+}
 
+/* DEN0137 "Realm PMU". */
+enum { HOST_CYCLES = 1000, PMU_CYCLES = 1u << 31 };
+
+static void give_pmu(uint32_t n_ctrs)
+{
+    Realm *realm = realm_at(rig->rmm, PAGE(W_RD));
+
+    realm->flags0 |= RMI_REALM_FLAG_PMU;
+    realm->n_ctrs = n_ctrs;
+}
+
+/* A Realm without a PMU finds none; one with it finds as many counters as it was given, and its own values in them. */
+static void test_pmu(void **state)
+{
+    A64Cpu *cpu = rig->cpu[0];
+
+    cpu->el1.pmccntr = HOST_CYCLES;
+    cpu->el1.pmcr = 1;
+    cpu->el1.pmcntenset = PMU_CYCLES;
+    A64El1Regs host = cpu->el1;
+    start_at(rec0(), STUB_PMU);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_waits();
+    assert_int_equal(rec0()->el1.elr, STUB_PMU);
+    assert_int_equal(rec0()->el1.esr, BIT(25));
+    assert_memory_equal(&cpu->el1, &host, sizeof(host)); /* the host's are its own, and stood still */
+
+    give_pmu(3);
+    rec0()->el1.pmcr = 1;
+    rec0()->el1.pmcntenset = PMU_CYCLES;
+    rec0()->el1.pmccntr = 50;
+    start_at(rec0(), STUB_PMU);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_waits();
+    assert_int_equal(rec0()->x[2], 3 << 11 | 1 << 6 | 1);
+    assert_int_equal(rec0()->x[3] >> 8 & 15, 6);
+    assert_int_equal(rec0()->x[3] >> 60, 0); /* HPMN0 is none of its business */
+    assert_int_equal(rec0()->x[4], 52);
+    assert_int_equal(rec0()->el1.pmccntr, 54);
+    assert_int_equal(exit_field(RMI_EXIT_PMU_OVF_STATUS), 0);
+    assert_memory_equal(&cpu->el1, &host, sizeof(host));
+
+    start_at(rec0(), STUB_PMU + 0x20);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_int_equal(rec0()->el1.elr, STUB_PMU + 0x20);
+    assert_int_equal(rec0()->el1.esr, BIT(25));
+    give_pmu(4);
+    start_at(rec0(), STUB_PMU + 0x20);
+    rec0()->el1.pmevcntr[3] = 77;
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_int_equal(rec0()->x[2], 77);
+}
+
+/* An overflow is an interrupt of the host's, which learns whose it is and makes it one of the Realm's. */
+static void test_pmu_overflow(void **state)
+{
+    enable_ppi(RIG_PPI_PMU);
+    give_pmu(0); /* the cycle counter alone */
+    rec0()->el1.pmcr = 1;
+    rec0()->el1.pmcntenset = rec0()->el1.pmintenset = PMU_CYCLES;
+    rec0()->el1.pmccntr = -100ull;
+    start_at(rec0(), STUB_LOOP);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_int_equal(exit_field(RMI_EXIT_REASON), RMI_EXIT_IRQ);
+    assert_int_equal(exit_field(RMI_EXIT_PMU_OVF_STATUS), 1);
+    assert_int_equal(rec0()->el1.pmccntr, 0); /* at its instruction */
+    assert_int_equal(rec0()->el1.pmovsset, PMU_CYCLES);
+    assert_false(rig->cpu[0]->pmu.level);
+
+    /* While the host does not mute its own interrupt the Realm does not get far; the status stays. */
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_int_equal(exit_field(RMI_EXIT_REASON), RMI_EXIT_IRQ);
+    assert_int_equal(exit_field(RMI_EXIT_PMU_OVF_STATUS), 1);
+    gicv3_redist_ops.write(rig->gic, 0x10000 + 0x180, 4, (MemAttrs){ .pas = PAS_NONSECURE }, 1u << RIG_PPI_PMU);
+    rec0()->spsr = 5;
+    rec0()->vmcr = 0xff000002ull;
+    rig_enter(rig, W_RUN, RMI_ENTER_GICV3_LRS, ICH_LR_STATE_PENDING | ICH_LR_GROUP | 0xa0ull << 48 | RIG_PPI_PMU);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_int_equal(exit_ec(), 0x18);
+    assert_int_equal(rec0()->pc, 0x1284); /* IRQ vector of EL1h */
+    assert_int_equal(exit_field(RMI_EXIT_PMU_OVF_STATUS), 1);
+
+    /* Muted by the Realm, it is no overflow to tell. */
+    rec0()->el1.pmintenset = 0;
+    rig_enter(rig, W_RUN, RMI_ENTER_GICV3_LRS, 0);
+    start_at(rec0(), STUB_SMC + 4);
+    assert_int_equal(enter(0), RMI_SUCCESS);
+    assert_waits();
+    assert_int_equal(exit_field(RMI_EXIT_PMU_OVF_STATUS), 0);
+}
+
+static void test_wfi_untrapped(void **state)
+{
+    /* A timer of the Realm ends the wait; the physical GIC brings it to R-EL2. */
+    enable_ppi(27);
     start_at(rec0(), STUB_SMC + 4);
     rec0()->el1.cntv_ctl = 1;
     rec0()->el1.cntv_cval = 1000;
@@ -771,7 +873,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_calls), T(test_buffer_fault), T(test_ripas_answers), T(test_host_call), T(test_host_call_answer),
         T(test_aborts), T(test_protected_fault), T(test_mmio), T(test_shared_page), T(test_ripas_flush),
-        T(test_undefined), T(test_sysregs), T(test_wfi_untrapped), T(test_host_interrupt), T(test_gic_checks),
+        T(test_undefined), T(test_sysregs), T(test_pmu), T(test_pmu_overflow), T(test_wfi_untrapped),
+        T(test_host_interrupt), T(test_gic_checks),
         T(test_cpu_on), T(test_cpu_on_denied), T(test_ends), T(test_world_switch), T(test_run_page_lost),
     };
 
