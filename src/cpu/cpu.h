@@ -120,29 +120,19 @@ typedef struct CpuSaved {
     uint8_t  xmm[16][16] __attribute__((aligned(16)));
 } CpuSaved;
 
-/* First member of a front end's CPU structure. Fields up to the mark are the engine's hot state. */
+/*
+ * First member of a front end's CPU structure. What generated code uses most is at its end, the guest's registers that
+ * are used most should follow: CPU_NEAR bytes can be named by a displacement of one byte.
+ */
 struct Cpu {
-    int64_t   left;        /* instructions until the engine must look up: end of slice, deadline, attention */
-    CpuTlb   *tlb[CPU_SPACES]; /* current contexts */
-    uint32_t  attention;   /* non-zero: leave the block loop and ask guest->attend() */
-    bool      fault;       /* a helper or access raised an exception: the block is left */
-    uint8_t   fp_used;     /* generated code: the host's exception flags collect what floating point raises */
-    struct CpuBlock *block; /* that runs, NULL between blocks */
-    const void *op;        /* of the block: the operation that called out last */
-    const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */
-    uint64_t  next_pc;     /* generated code: where it wants to go on */
-    const void *exit_at;   /* generated code: where the call by which it left would return */
-    uint32_t  flags_how;   /* generated code: how the flags register follows from others (JitHow); 0: it is written */
-    uint64_t  flags_a, flags_b; /* generated code: copies of what it follows from */
-    /* --- end of hot state --- */
-    bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
-    bool      waiting;     /* WFI or WFE without a wake-up */
-    bool      stop;        /* cpu_request_stop() */
-    unsigned  index;
     const CpuGuest *guest;
     CpuEngine *engine;
     Memory   *memory;
     Clock    *clock;
+    unsigned  index;
+    bool      party;       /* a C model owns this CPU: cpu_run() returns CPU_STOP_PARTY */
+    bool      waiting;     /* WFI or WFE without a wake-up */
+    bool      stop;        /* cpu_request_stop() */
     uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
     int64_t   slice_end_ns;
     struct CpuRun *run;    /* engine's own per-CPU state */
@@ -151,7 +141,25 @@ struct Cpu {
     CpuTemp   constant[CPU_CONSTANTS]; /* what generated code reads as operands in memory */
     uint32_t  heat[CPU_HEAT]; /* generated code: runs until the blocks of a slot count as hot */
     CpuTemp   temp[CPU_TEMPS]; /* of the block that runs; temp[0] is always zero */
+    /* --- hot state --- */
+    uint32_t  attention;   /* non-zero: leave the block loop and ask guest->attend() */
+    CpuTlb   *tlb[CPU_SPACES]; /* current contexts */
+    struct CpuBlock *block; /* that runs, NULL between blocks */
+    const void *op;        /* of the block: the operation that called out last */
+    const struct CpuSite *site; /* generated code: where it called C; NULL elsewhere */
+    uint64_t  next_pc;     /* generated code: where it wants to go on */
+    const void *exit_at;   /* generated code: where the call by which it left would return */
+    uint64_t  flags_b, flags_a; /* generated code: copies of what the flags register follows from */
+    uint32_t  flags_how;   /* generated code: how it follows from those or others (JitHow); 0: it is written */
+    bool      fault;       /* a helper or access raised an exception: the block is left */
+    uint8_t   fp_used;     /* generated code: the host's exception flags collect what floating point raises */
+    int64_t   left;        /* instructions until the engine must look up: end of slice, deadline, attention */
 };
+
+/* Bytes from flags_b on. */
+enum { CPU_NEAR = 256 };
+
+_Static_assert(offsetof(struct Cpu, flags_b) + 32 == sizeof(struct Cpu), "nothing is wasted of what is near");
 
 /* How guest code runs. AUTO: machine code where the host can run it, else the portable executor. */
 typedef enum CpuAccel { CPU_ACCEL_AUTO, CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAccel;

@@ -19,7 +19,7 @@
 #include "cpu/a64/decode.h"
 #include "cpu/engine.h"
 #include "cpu/ir/block.h"
-#include "cpu/jit/jit.h"
+#include "cpu/jit/jit_int.h"
 #include "tests/unit/a64_box.h"
 
 enum { NAME_LEN = 28, WORDS_MAX = 64, RUNS = 5000, BUDGET = 1 << 20 };
@@ -105,7 +105,7 @@ static gboolean name_place(const GMatchInfo *m, GString *to, gpointer opaque)
 {
     char   *sign = g_match_info_fetch(m, 1), *digits = g_match_info_fetch(m, 2);
     int64_t off = digits != NULL ? (int64_t)g_ascii_strtoull(digits, NULL, 0) : 0;
-    char   *name = place_name(sign != NULL && *sign == '-' ? -off : off);
+    char   *name = place_name((sign != NULL && *sign == '-' ? -off : off) + JIT_BASE);
 
     g_string_append_printf(to, "[%s]", name);
     g_free(name);

@@ -90,10 +90,10 @@ typedef struct A64Pmu {
 
 struct A64Cpu {
     Cpu      cpu;
-    uint64_t x[31];
-    uint64_t sp;      /* of the current level and SPSel */
-    uint64_t pc;
+    uint64_t sp;      /* of the current level and SPSel; what follows, up to x[25], is CPU_NEAR */
     uint32_t nzcv;    /* IR_PACK_* bits */
+    uint64_t x[31];
+    uint64_t pc;
     uint64_t v[32][2] __attribute__((aligned(16)));
     uint32_t fpcr, fpsr;
 
@@ -143,6 +143,8 @@ struct A64Cpu {
     uint64_t    cntfrq;      /* CNTFRQ_EL0; the counters run at A64_COUNTER_HZ whatever it says */
     struct A64Cpu *next;     /* every CPU of the program, for broadcast; those of one machine share an engine */
 };
+
+_Static_assert(offsetof(A64Cpu, x[26]) == offsetof(Cpu, flags_b) + CPU_NEAR, "the registers used most are near");
 
 /* Event counters of the performance monitors: PMCR_EL0.N. */
 enum { A64_N_COUNTERS = 8 };

@@ -765,7 +765,7 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         gen_gpr_into(g, n->a, RSI, true);
     }
     asm_mov_ri(&g->as, R8, n->imm);
-    asm_mov_rr(&g->as, true, RDI, RBP);
+    asm_lea(&g->as, true, RDI, gen_mem(0));
     asm_mov_ri(&g->as, RAX, (uintptr_t)h->fn.scalar);
     asm_call_r(&g->as, RAX);
     if (!pure) {
@@ -815,7 +815,7 @@ static void emit_direct_vector(Gen *g, const IrNode *n)
     asm_mov_rr(&g->as, true, RDX, RDI);
     asm_lea(&g->as, true, RSI, gen_mem(saved_xmm(0)));
     asm_mov_ri(&g->as, R9, n->imm);
-    asm_mov_rr(&g->as, true, RDI, RBP);
+    asm_lea(&g->as, true, RDI, gen_mem(0));
     asm_mov_ri(&g->as, RAX, (uintptr_t)n->helper->fn.vec);
     asm_call_r(&g->as, RAX);
     keep_registers(g, X86_NO_REG, true, true);

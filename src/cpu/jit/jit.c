@@ -35,7 +35,7 @@ static void make_enter(Jit *j, Asm *as)
         asm_push(as, kept[i]);
     }
     asm_alu_ri(as, ALU_SUB, true, RSP, 8); /* aligned to 16 inside */
-    asm_mov_rr(as, true, RBP, RDI);
+    asm_lea(as, true, RBP, X86_AT(RDI, JIT_BASE));
     asm_load(as, 3, false, true, R14, gen_mem(offsetof(Cpu, tlb)));
     asm_jmp_r(as, RSI);
 }
@@ -99,7 +99,7 @@ static void make_slow(Jit *j, Asm *as)
 
     j->slow = asm_here(as);
     save_all(as);
-    asm_mov_rr(as, true, RDI, RBP);
+    asm_lea(as, true, RDI, gen_mem(0));
     asm_load(as, 3, false, true, RSI, X86_AT(RSP, 0));
     asm_mov_ri(as, RAX, (uintptr_t)jit_slow);
     asm_alu_ri(as, ALU_SUB, true, RSP, 8);
@@ -237,7 +237,7 @@ static const void *make_keep(Jit *j, Asm *as, int32_t table, int32_t span)
     asm_ret(as);
     asm_bind(as, &look);
     save_all(as);
-    asm_mov_rr(as, true, RDI, RBP);
+    asm_lea(as, true, RDI, gen_mem(0));
     asm_mov_rr(as, false, RSI, RCX);
     asm_mov_ri(as, RAX, (uintptr_t)jit_look);
     asm_alu_ri(as, ALU_SUB, true, RSP, 8);

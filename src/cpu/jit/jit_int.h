@@ -1,7 +1,7 @@
 /*
  * The inside of the code generator. Registers of generated code:
  *
- *   rbp        the Cpu: guest registers and temporaries at fixed offsets
+ *   rbp        JIT_BASE bytes into the Cpu: guest registers and temporaries at fixed offsets
  *   r14        the current translation context (CpuTlb)
  *   rax rcx rdx rdi, xmm0 to xmm2   scratch within one operation
  *   the others values of the block, and guest registers that are pinned for a whole region
@@ -17,6 +17,9 @@
 #include "cpu/jit/asm.h"
 #include "cpu/jit/code_mem.h"
 #include "cpu/jit/jit.h"
+
+/* What is near has displacements from -128 to 127. */
+enum { JIT_BASE = offsetof(Cpu, flags_b) + CPU_NEAR / 2 };
 
 /* ---- where values are ---- */
 
@@ -443,7 +446,7 @@ static inline bool gen_is_const(const Gen *g, IrRef r) { return gen_node(g, r)->
 static inline uint64_t gen_const(const Gen *g, IrRef r) { return gen_node(g, r)->imm; }
 static inline bool gen_is_64(const Gen *g, IrRef r) { return gen_node(g, r)->type == IR_I64; }
 static inline bool fits_i32(uint64_t v) { return (uint64_t)(int64_t)(int32_t)v == v; }
-static inline X86Mem gen_mem(int32_t off) { return X86_AT(RBP, off); }
+static inline X86Mem gen_mem(int32_t off) { return X86_AT(RBP, off - JIT_BASE); }
 static inline bool gen_is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
 
 static inline bool gen_is_vector(IrType ty) { return ty == IR_I128 || ty == IR_V64 || ty == IR_V128; }
