@@ -135,6 +135,25 @@
     b.ne    1b
     brk     #0
 
+    snippet sip_rounds
+1:  ldr     x7, [x1], #8
+    eor     x8, x8, x7
+    .rept   2
+    add     x3, x3, x4
+    eor     x4, x3, x4, ror #51
+    ror     x3, x3, #32
+    add     x5, x5, x8
+    eor     x8, x5, x8, ror #48
+    add     x3, x3, x8
+    eor     x8, x3, x8, ror #43
+    add     x5, x5, x4
+    eor     x4, x5, x4, ror #47
+    ror     x5, x5, #32
+    .endr
+    subs    x0, x0, #1
+    b.ne    1b
+    brk     #0
+
     snippet call
 1:  mov     x6, x0
     bl      2f

@@ -370,6 +370,74 @@ static void test_chosen_flags(void **state)
     }
 }
 
+/* A round of SipHash over x3, x4, x5 and x8. */
+#define SIP_ROUND                                                                                                      \
+    0x8b040063 /* add x3, x3, x4 */, 0xcac4cc64 /* eor x4, x3, x4, ror #51 */, 0x93c38063 /* ror x3, x3, #32 */,       \
+    0x8b0800a5 /* add x5, x5, x8 */, 0xcac8c0a8 /* eor x8, x5, x8, ror #48 */, 0x8b080063 /* add x3, x3, x8 */,        \
+    0xcac8ac68 /* eor x8, x3, x8, ror #43 */, 0x8b0400a5 /* add x5, x5, x4 */,                                         \
+    0xcac4bca4 /* eor x4, x5, x4, ror #47 */, 0x93c580a5 /* ror x5, x5, #32 */
+
+static uint64_t left(uint64_t v, unsigned n) { return v << n | v >> (64 - n); }
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = left(v[1], 13) ^ v[0];
+    v[0] = left(v[0], 32);
+    v[2] += v[3];
+    v[3] = left(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = left(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = left(v[1], 17) ^ v[2];
+    v[2] = left(v[2], 32);
+}
+
+/* Values between two reads of the guest's registers lie where those are pinned: a fault must not find them there. */
+static void test_lent_pins(void **state)
+{
+    const uint32_t code[] = {
+        SIP_ROUND, SIP_ROUND,
+        0xf8410427, /* ldr x7, [x1], #16 */
+        0xca070108, /* eor x8, x8, x7 */
+        SIP_ROUND,
+        0xca070063, /* eor x3, x3, x7 */
+        0x17ffffdf, /* b -33 */
+    };
+    A64Box  *box = box_with(code, ARRAY_LEN(code));
+    uint64_t v[4] = { 1, 2, 3, 4 };
+
+    enter(box);
+    box->cpu->x[3] = v[0];
+    box->cpu->x[4] = v[1];
+    box->cpu->x[5] = v[2];
+    box->cpu->x[8] = v[3];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        le64_put(box->data + BOX_DATA_SIZE - 16 * (ROUNDS - i), i * UINT64_C(0x9e3779b97f4a7c15));
+    }
+    assert_true(a64_box_run(box, 100000));
+    assert_int_equal(a64_box_ec(box), 0x24);
+    for (unsigned i = 0; i <= ROUNDS; i++) {
+        uint64_t word = i * UINT64_C(0x9e3779b97f4a7c15);
+
+        sip_round(v);
+        sip_round(v);
+        if (i < ROUNDS) {
+            v[3] ^= word;
+            sip_round(v);
+            v[0] ^= word;
+        }
+    }
+    assert_int_equal(box->cpu->x[1], END);
+    assert_int_equal(box->cpu->x[3], v[0]);
+    assert_int_equal(box->cpu->x[4], v[1]);
+    assert_int_equal(box->cpu->x[5], v[2]);
+    assert_int_equal(box->cpu->x[7], (ROUNDS - 1) * UINT64_C(0x9e3779b97f4a7c15));
+    assert_int_equal(box->cpu->x[8], v[3]);
+    check_regions(box);
+    a64_box_free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_store_exclusive),
         cmocka_unit_test(test_late_conditions),
         cmocka_unit_test(test_chosen_flags),
+        cmocka_unit_test(test_lent_pins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

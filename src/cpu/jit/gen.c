@@ -944,6 +944,96 @@ static IrRef victim(const Gen *g, const uint16_t users[16], uint32_t locked)
     return best;
 }
 
+/* ---- pins that are lent ---- */
+
+/* Registers of operands that die here are free for the result, except where the node needs them until its end. */
+static bool frees_early(const IrNode *n)
+{
+    bool redone = n->op == IR_call && (n->helper->effects & IR_STATUS) != 0; /* by C, when inline will not do */
+
+    return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op) && !redone;
+}
+
+/* The node that writes the guest register of a put: the value may be computed right into it. */
+static unsigned writer(const Gen *g, unsigned put)
+{
+    IrRef r = g->root[gen_node(g, (IrRef)put)->a];
+
+    return !g->vanished[put] ? put : g->partner[r] != 0 ? MIN(r, g->partner[r]) : r;
+}
+
+/* Whether value @r is not needed when node @w has written the place that it is in. */
+static bool ends_by(const Gen *g, IrRef r, unsigned w)
+{
+    const IrNode *n = gen_node(g, (IrRef)w);
+    bool          dies = n->op == IR_put ? g->root[n->a] == r : frees_early(n);
+
+    return g->last_use[r] < w || (g->last_use[r] == w && dies);
+}
+
+/* Whether values of the part that lie in the guest register are read after the current node. */
+static bool is_read(const Gen *g, unsigned reg)
+{
+    unsigned dead = g->at + frees_early(gen_node(g, (IrRef)g->at));
+
+    for (IrRef r = g->alias_head[reg]; r != 0; r = g->alias_next[r]) {
+        if (g->last_use[r] >= dead) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether @r may be in the pin of the register that @put writes before anyone else looks at it. */
+static bool may_lend(const Gen *g, unsigned put, IrRef r, bool vector, uint32_t but)
+{
+    unsigned      reg = (unsigned)gen_node(g, (IrRef)put)->imm, w = writer(g, put);
+    const JitPin *p = &g->code->pin[g->pin_of[reg]];
+    uint32_t      how = g->part_state[g->part].how;
+
+    return p->vector == vector && !(but >> p->host & 1) && (vector ? g->xmm : g->gpr)[p->host] == REG_PINNED &&
+           w > g->at && ends_by(g, r, w) && !is_read(g, reg) && (how == 0 || !how_uses(how, p->offset));
+}
+
+/*
+ * The host's register of a pin whose guest register is written after the last use of @r, while nobody reads what is in
+ * it, nor may look at it; -1: there is none. @r is made at the current node, or moves.
+ */
+static int lend_pin(Gen *g, IrRef r, bool vector, uint32_t but)
+{
+    const IrNode *now = gen_node(g, (IrRef)g->at);
+    uint32_t      seen = 0;
+
+    if (!g->region || r == 0 || (now->op == IR_call && sees_registers(now))) {
+        return -1;
+    }
+    while (g->state_next < g->ir->n_state && g->ir->state[g->state_next] <= g->at) {
+        g->state_next++;
+    }
+    for (unsigned k = g->state_next; k < g->ir->n_state; k++) {
+        unsigned      i = g->ir->state[k];
+        const IrNode *n = gen_node(g, (IrRef)i);
+
+        if (g->mode[i] == MODE_DEAD) {
+            continue;
+        }
+        if (sees_registers(n)) {
+            break;
+        }
+        if ((n->op == IR_get || n->op == IR_put) && g->pin_of[n->imm] >= 0) {
+            uint32_t bit = 1u << g->pin_of[n->imm];
+
+            if (n->op == IR_put && !(seen & bit) && may_lend(g, i, r, vector, but)) {
+                return g->code->pin[g->pin_of[n->imm]].host;
+            }
+            seen |= bit;
+        }
+    }
+    return -1;
+}
+
+/* ---- registers for values ---- */
+
 X86Reg gen_free_gpr(const Gen *g, uint32_t but)
 {
     for (unsigned i = N_GPR; i-- > 0;) {
@@ -954,16 +1044,24 @@ X86Reg gen_free_gpr(const Gen *g, uint32_t but)
     return X86_NO_REG;
 }
 
-/* @but: registers that must keep their contents. */
-static X86Reg take_gpr(Gen *g, uint32_t but)
+static X86Reg free_or_lent_gpr(Gen *g, IrRef v, uint32_t but)
 {
     X86Reg r = gen_free_gpr(g, but);
+    int    pin = r == X86_NO_REG ? lend_pin(g, v, false, but) : -1;
+
+    return pin >= 0 ? (X86Reg)pin : r;
+}
+
+/* For value @v; 0: for something else. @but: registers that must keep their contents. */
+static X86Reg take_gpr(Gen *g, IrRef v, uint32_t but)
+{
+    X86Reg r = free_or_lent_gpr(g, v, but);
 
     if (r == X86_NO_REG) {
         r = host_yield(g, but);
     }
     if (r == X86_NO_REG) {
-        IrRef v = victim(g, g->gpr, g->lock_gpr);
+        v = victim(g, g->gpr, g->lock_gpr | g->pins_gpr);
 
         if (v != 0) {
             r = (X86Reg)g->val[v].reg;
@@ -983,12 +1081,20 @@ static X86Xmm free_xmm(const Gen *g, uint32_t but)
     return NO_XMM;
 }
 
-static X86Xmm take_xmm(Gen *g, uint32_t but)
+static X86Xmm free_or_lent_xmm(Gen *g, IrRef v, uint32_t but)
 {
     X86Xmm r = free_xmm(g, but);
+    int    pin = r == NO_XMM ? lend_pin(g, v, true, but) : -1;
+
+    return pin >= 0 ? (X86Xmm)pin : r;
+}
+
+static X86Xmm take_xmm(Gen *g, IrRef v, uint32_t but)
+{
+    X86Xmm r = free_or_lent_xmm(g, v, but);
 
     if (r == NO_XMM) {
-        IrRef v = victim(g, g->xmm, g->lock_xmm);
+        v = victim(g, g->xmm, g->lock_xmm | g->pins_xmm);
 
         if (v != 0) {
             r = g->val[v].reg;
@@ -1013,9 +1119,9 @@ static void release(Gen *g, IrRef r)
     Value *v = &g->val[r];
 
     if (v->own && v->kind == AT_GPR) {
-        g->gpr[v->reg] = REG_FREE;
+        g->gpr[v->reg] = g->pins_gpr >> v->reg & 1 ? REG_PINNED : REG_FREE;
     } else if (v->own && v->kind == AT_XMM) {
-        g->xmm[v->reg] = REG_FREE;
+        g->xmm[v->reg] = g->pins_xmm >> v->reg & 1 ? REG_PINNED : REG_FREE;
     } else if (v->own && v->kind == AT_MEM) {
         temp_give(g, v->mem);
     }
@@ -1046,18 +1152,24 @@ static void lock_operand(Gen *g, IrRef root)
 /* Registers for a value that moves out of its place, unless the others there are read before it. */
 static X86Reg take_gpr_for(Gen *g, IrRef r)
 {
-    IrRef v = victim(g, g->gpr, g->lock_gpr);
+    IrRef  v = victim(g, g->gpr, g->lock_gpr | g->pins_gpr);
+    X86Reg d = free_or_lent_gpr(g, r, g->lock_gpr);
 
-    return gen_free_gpr(g, g->lock_gpr) == X86_NO_REG && v != 0 && next_use(g, v) <= next_use(g, r)
-               ? host_yield(g, g->lock_gpr) : take_gpr(g, g->lock_gpr);
+    if (d != X86_NO_REG) {
+        return d;
+    }
+    return v != 0 && next_use(g, v) <= next_use(g, r) ? host_yield(g, g->lock_gpr) : take_gpr(g, 0, g->lock_gpr);
 }
 
 static X86Xmm take_xmm_for(Gen *g, IrRef r)
 {
-    IrRef v = victim(g, g->xmm, g->lock_xmm);
+    IrRef  v = victim(g, g->xmm, g->lock_xmm | g->pins_xmm);
+    X86Xmm d = free_or_lent_xmm(g, r, g->lock_xmm);
 
-    return free_xmm(g, g->lock_xmm) == NO_XMM && v != 0 && next_use(g, v) <= next_use(g, r)
-               ? NO_XMM : take_xmm(g, g->lock_xmm);
+    if (d != NO_XMM) {
+        return d;
+    }
+    return v != 0 && next_use(g, v) <= next_use(g, r) ? NO_XMM : take_xmm(g, 0, g->lock_xmm);
 }
 
 /* Give an alias that is needed after the current node a place of its own. */
@@ -1108,6 +1220,11 @@ static void move_out(Gen *g, IrRef r)
 static void evacuate(Gen *g, unsigned reg)
 {
     g->stored[reg] = 0; /* nothing becomes an alias on the way */
+    if (g->pin_of[reg] >= 0) {
+        const JitPin *p = &g->code->pin[g->pin_of[reg]];
+
+        *(p->vector ? &g->lock_xmm : &g->lock_gpr) |= 1u << p->host;
+    }
     for (IrRef r = g->alias_head[reg]; r != 0; r = g->alias_next[r]) {
         if (g->last_use[r] > g->at) {
             move_out(g, r);
@@ -1253,7 +1370,7 @@ X86Reg gen_dest_gpr_of(Gen *g, IrRef r)
     if (g->hint[r] != 0) {
         return (X86Reg)g->code->pin[g->pin_of[g->hint[r] - 1]].host;
     }
-    X86Reg d = take_gpr(g, 0); /* an operand that dies here may give its place */
+    X86Reg d = take_gpr(g, r, 0); /* an operand that dies here may give its place */
     if (d == X86_NO_REG) {
         return RAX;
     }
@@ -1292,7 +1409,7 @@ X86Xmm gen_dest_xmm_of(Gen *g, IrRef r)
     if (g->hint[r] != 0) {
         return g->code->pin[g->pin_of[g->hint[r] - 1]].host;
     }
-    X86Xmm d = take_xmm(g, 0);
+    X86Xmm d = take_xmm(g, r, 0);
     if (d == NO_XMM) {
         return 0;
     }
@@ -1328,7 +1445,7 @@ void   gen_done_xmm(Gen *g, X86Xmm d) { gen_done_xmm_of(g, (IrRef)g->at, d); }
 
 X86Reg gen_reserve_gpr(Gen *g)
 {
-    X86Reg r = take_gpr(g, 0);
+    X86Reg r = take_gpr(g, 0, 0);
 
     if (r != X86_NO_REG) {
         g->gpr[r] = REG_NEVER;
@@ -1872,14 +1989,6 @@ static void emit_node(Gen *g, const IrNode *n)
     }
 }
 
-/* Registers of operands that die here are free for the result, except where the node needs them until its end. */
-static bool frees_early(const IrNode *n)
-{
-    bool redone = n->op == IR_call && (n->helper->effects & IR_STATUS) != 0; /* by C, when inline will not do */
-
-    return n->op != IR_put && n->op != IR_get && !ir_is_exit(n->op) && !redone;
-}
-
 /* @operand: those of the node, and 0. */
 static void emit_with(Gen *g, const IrNode *n, const uint16_t *operand)
 {
@@ -1938,6 +2047,7 @@ static void begin_part(Gen *g, unsigned part)
     g->ask_key = g->parts[part].asks_key;
     g->n_slot_users = 0;
     g->rmw.store = 0;
+    g->state_next = 0;
     g->host_flags.at = NULL;
     g->insn = UINT_MAX; /* none yet */
     g->insn_pc = 0;
@@ -1971,6 +2081,7 @@ static void begin_part(Gen *g, unsigned part)
 
 static void init_registers(Gen *g)
 {
+    g->pins_gpr = g->pins_xmm = 0;
     for (unsigned r = 0; r < 16; r++) {
         g->gpr[r] = REG_NEVER;
         g->xmm[r] = r < FIRST_XMM ? REG_NEVER : REG_FREE;
@@ -1982,6 +2093,7 @@ static void init_registers(Gen *g)
         const JitPin *p = &g->code->pin[i];
 
         (p->vector ? g->xmm : g->gpr)[p->host] = REG_PINNED;
+        *(p->vector ? &g->pins_xmm : &g->pins_gpr) |= 1u << p->host;
     }
 }
 

@@ -418,6 +418,8 @@ typedef struct Gen {
     uint16_t stored[IR_MAX_REGS]; /* the root that memory of the guest register holds; 0: none that is known */
     uint16_t home[IR_MAX_NODES];  /* by root: 1 + the guest register that it was stored to or loaded from last */
     uint16_t gpr[16], xmm[16]; /* root that owns it, or REG_ */
+    uint32_t pins_gpr, pins_xmm; /* those of pins, which may be lent to values */
+    unsigned state_next;         /* index in IrBlock.state of what may come after the current node */
     uint64_t temp_busy[CPU_TEMPS / 64];
     uint32_t lock_gpr, lock_xmm; /* operands of the current node */
     unsigned at; /* the current node */
