@@ -53,17 +53,17 @@ static bool timer_asserted(const A64Cpu *cpu, uint64_t ctl, uint64_t cval)
 
 /* DEN0137 "Realm timers": an asserted timer is the host's business, told once; its line to the physical GIC
  * is masked until the Realm has dealt with it. */
-static uint64_t cnthctl_now(const A64Cpu *cpu)
+static uint64_t timer_masks(const A64Cpu *cpu, const A64El1Regs *el1)
 {
-    bool virt = timer_asserted(cpu, cpu->el1.cntv_ctl, cpu->el1.cntv_cval);
-    bool phys = timer_asserted(cpu, cpu->el1.cntp_ctl, cpu->el1.cntp_cval);
+    bool virt = timer_asserted(cpu, el1->cntv_ctl, el1->cntv_cval);
+    bool phys = timer_asserted(cpu, el1->cntp_ctl, el1->cntp_cval);
 
-    return CNTHCTL_REALM | (virt ? CNTHCTL_CNTVMASK : 0) | (phys ? CNTHCTL_CNTPMASK : 0);
+    return (virt ? CNTHCTL_CNTVMASK : 0) | (phys ? CNTHCTL_CNTPMASK : 0);
 }
 
 bool rec_timers_changed(A64Cpu *cpu)
 {
-    uint64_t now = cnthctl_now(cpu);
+    uint64_t now = CNTHCTL_REALM | timer_masks(cpu, &cpu->el1);
 
     if (cpu->el2.cnthctl == now) {
         return false;
@@ -103,6 +103,7 @@ static void load_host(RmmCpu *c)
     cpu->el1 = c->el1;
     cpu->el2 = c->el2;
     if (cpu->gic != NULL) {
+        c->gic.hcr &= ~(uint64_t)ICH_HCR_EN; /* DEN0137 "Realm interrupts": so it is after every exit */
         gic_cpu_virt_set(cpu->gic, &c->gic);
     }
     cpu->cpu.party = c->builtin;
@@ -155,7 +156,7 @@ static void load_rec(A64Cpu *cpu, const Rec *rec)
     cpu->fpcr = rec->fpcr;
     cpu->fpsr = rec->fpsr;
     cpu->el1 = rec->el1;
-    cpu->el2.cnthctl = cnthctl_now(cpu);
+    cpu->el2.cnthctl = CNTHCTL_REALM | rec->timers_told;
     cpu->cpu.party = false;
     a64_enter(cpu, PAS_REALM, rec->pc, rec->spsr);
 }
@@ -169,6 +170,7 @@ static void save_rec(A64Cpu *cpu, Rec *rec)
     rec->pc = cpu->pc;
     rec->spsr = a64_get_spsr(cpu);
     rec->el1 = cpu->el1;
+    rec->timers_told = timer_masks(cpu, &rec->el1);
 }
 
 /* ---- exit ---- */
@@ -344,7 +346,7 @@ static RecResume finish_host_call(Rmm *rmm, RmmCpu *c, const Realm *realm, Rec *
 }
 
 /* What waited for the host is finished; REC_EXITS: it is not, and the REC does not run. */
-static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, const uint8_t *enter,
+static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, const uint8_t *enter, bool emulated,
                                 uint64_t flags)
 {
     RecPending pending = rec->pending;
@@ -363,7 +365,7 @@ static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, con
         }
         break;
     case REC_DATA_ABORT:
-        if (flags & RMI_ENTER_EMUL_MMIO) {
+        if (emulated) {
             rec_complete_mmio(rec, le64_get(enter + RMI_ENTER_GPRS));
         }
         break;
@@ -378,26 +380,6 @@ static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, con
         rec->pending = REC_NOTHING;
     }
     return go;
-}
-
-/* The REC does not run after all: the exit block of a completed REC_ENTER, GIC as the host gave it. */
-static uint64_t exit_without_run(Rmm *rmm, RmmCpu *c, const Rec *rec, const uint8_t *enter)
-{
-    uint8_t      page[RMM_GRANULE_SIZE - RMI_EXIT] = { 0 };
-    GicVirtState gic = { .hcr = c->host_mask, .vmcr = rec->vmcr };
-
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        gic.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
-    }
-    put_news(page, &c->exit);
-    put_device_news(rmm->dialect, page, &c->exit);
-    put_gic(page, c, &gic, 0);
-    put_timers(page, c->cpu, &rec->el1);
-    put_pmu(rmm, page, rec);
-    log_exit(rmm, c);
-    uint64_t st = write_exit(rmm, c, page);
-    c->rec = c->run = 0;
-    return st;
 }
 
 /* RMI_REC_ENTER. x1: REC, x2: NS page of RmiRecRun. Runs, and completes at the exit of the REC. */
@@ -420,21 +402,20 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     uint64_t flags = le64_get(enter + RMI_ENTER_FLAGS);
     bool     aborted = rec->pending == REC_DATA_ABORT;
     bool     inject_sea = flags & RMI_ENTER_INJECT_SEA;
+    /* The text only says what INJECT_SEA does after such an abort; without one, other RMMs refuse it, too. */
     REQUIRE(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
-    REQUIRE(!(flags & RMI_ENTER_EMUL_MMIO) || (aborted && (rec->abort.esr & BIT(24)) && !inject_sea),
-            RMI_ERROR_REC, "rec_mmio");
+    /* With INJECT_SEA it does not matter what EMUL_MMIO is: "REC entry following REC exit due to Data Abort". */
+    bool emulated = (flags & RMI_ENTER_EMUL_MMIO) && !inject_sea;
+    REQUIRE(!emulated || (aborted && (rec->abort.esr & BIT(24))), RMI_ERROR_REC, "rec_mmio");
 
     c->rec = in->x[1];
     c->run = in->x[2];
     c->exit = (RecExit){ 0 };
     c->host_mask = le64_get(enter + RMI_ENTER_GICV3_HCR);
-    if (finish_pending(rmm, c, realm, rec, enter, flags) == REC_EXITS) {
-        return exit_without_run(rmm, c, rec, enter);
-    }
-    uint64_t hcr =
+    RecResume go = finish_pending(rmm, c, realm, rec, enter, emulated, flags);
+    uint64_t  hcr =
         HCR_REALM | (flags & RMI_ENTER_TRAP_WFI ? HCR_TWI : 0) | (flags & RMI_ENTER_TRAP_WFE ? HCR_TWE : 0);
     rec->running = true;
-    out->runs = true;
     save_host(c);
     load_el2(c->cpu, realm, rec, hcr);
     load_gic(c->cpu, rec, enter, c->host_mask);
@@ -442,5 +423,14 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     if (inject_sea) {
         rec_inject_sea(c->cpu, rec->abort.esr, rec->abort.far);
     }
+    if (go == REC_RUNS && rec_timers_changed(c->cpu)) { /* since the last exit: the host hears of it first */
+        c->exit.reason = RMI_EXIT_IRQ;
+        go = REC_EXITS;
+    }
+    if (go == REC_EXITS) {
+        rec_leave(rmm, c);
+        return c->cpu->x[0];
+    }
+    out->runs = true;
     return RMI_SUCCESS;
 }

@@ -41,6 +41,11 @@ void rec_reset(Rec *rec, uint64_t pc)
     memset(&rec->el1, 0, sizeof(rec->el1));
     a64_sysreg_foreach(reset_el1, &rec->el1);
     rec->el1.mdscr |= MDSCR_TDCC;
+    memset(rec->v, 0, sizeof(rec->v));
+    rec->fpcr = rec->fpsr = 0;
+    rec->vmcr = rec->timers_told = 0;
+    memset(rec->ap0r, 0, sizeof(rec->ap0r));
+    memset(rec->ap1r, 0, sizeof(rec->ap1r));
     rec->pc = pc;
     rec->spsr = SPSR_EL1H_MASKED;
 }

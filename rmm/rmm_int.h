@@ -221,6 +221,7 @@ struct Rec {
     uint64_t   v[32][2];
     uint32_t   fpcr, fpsr;
     A64El1Regs el1;
+    uint64_t   timers_told;   /* masks of CNTHCTL_EL2: the timers that the last exit reported as asserted */
     uint64_t   vmcr, ap0r[4], ap1r[4];
 };
 _Static_assert(sizeof(Rec) <= RMM_GRANULE_SIZE, "a REC fits its granule");

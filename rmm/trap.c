@@ -7,25 +7,12 @@
 #include <inttypes.h>
 
 #include "cpu/a64/sysreg.h"
+#include "cpu/a64/system.h"
 
-enum {
-    EC_UNKNOWN = 0x00,
-    EC_WFX = 0x01,
-    EC_HVC = 0x16,
-    EC_SMC = 0x17,
-    EC_SYSREG = 0x18,
-    EC_SVE = 0x19,
-    EC_SME = 0x1d,
-    EC_IABT_LOWER = 0x20,
-    EC_IABT_SAME = 0x21,
-    EC_DABT_LOWER = 0x24,
-    EC_DABT_SAME = 0x25,
-    EC_SERROR = 0x2f,
-};
+enum { EC_SVE = 0x19, EC_SME = 0x1d };
 
 /* Abort syndrome bits. */
 #define ESR_EC_MASK  (0x3full << 26)
-#define ESR_IL       BIT(25)
 #define ESR_ISV      BIT(24)
 #define ESR_SAS      (3ull << 22)
 #define ESR_SSE      BIT(21)
@@ -37,7 +24,8 @@ enum {
 #define ESR_WNR      BIT(6)
 #define ESR_FSC      0x3full
 #define FSC_EXTERNAL 0x10u
-#define ABORT_KEPT   (ESR_EC_MASK | ESR_SET | ESR_FNV | ESR_EA | ESR_FSC) /* of every abort the host sees */
+#define ABORT_KEPT   (ESR_EC_MASK | ESR_SET | ESR_FNV | ESR_EA | ESR_FSC) /* of every data abort the host sees */
+#define FETCH_KEPT   (ESR_EC_MASK | ESR_SET | ESR_EA | ESR_FSC)
 #define MMIO_KEPT    (ABORT_KEPT | ESR_ISV | ESR_SAS | ESR_SF | ESR_WNR)
 #define SERROR_KEPT  (ESR_EC_MASK | BIT(24) /* IDS */ | 7ull << 10 /* AET */ | ESR_EA | ESR_FSC)
 
@@ -46,14 +34,30 @@ static unsigned esr_rt(uint64_t esr) { return esr >> 16 & 31; }
 
 /* ---- exceptions into the Realm ---- */
 
-void rec_inject_sea(A64Cpu *cpu, uint64_t esr, uint64_t far)
+/* The abort of @esr, taken to R-EL2, goes to the Realm as one of its own with @fsc. */
+static void inject_abort(A64Cpu *cpu, uint64_t esr, uint64_t far, uint64_t fsc)
 {
-    bool     fetch = esr_ec(esr) == EC_IABT_LOWER;
-    unsigned ec = fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
+    bool     fetch = esr_ec(esr) == EC_IABT;
+    unsigned ec = fetch ? EC_IABT : EC_DABT;
 
     ec += cpu->el == 1; /* the SAME forms */
-    /* EA tells IMPLEMENTATION DEFINED kinds of external abort apart; ours and other RMMs' have it set. */
-    a64_inject(cpu, 1, (uint64_t)ec << 26 | ESR_IL | ESR_EA | (esr & ESR_WNR) | FSC_EXTERNAL, far, true);
+    a64_inject(cpu, 1, (uint64_t)ec << 26 | ESR_IL | (esr & ESR_WNR) | fsc, far, true);
+}
+
+/* EA tells IMPLEMENTATION DEFINED kinds of external abort apart; ours and other RMMs' have it set. */
+void rec_inject_sea(A64Cpu *cpu, uint64_t esr, uint64_t far) { inject_abort(cpu, esr, far, ESR_EA | FSC_EXTERNAL); }
+
+/* DEN0137 "Realm access outside IPA space": an address size fault of stage 1, at the level that gave the address;
+ * level 0 when stage 1 is off, or was still on its way through its tables. */
+static void inject_address_size(A64Cpu *cpu, uint64_t esr, uint64_t far)
+{
+    A64Request req = a64_request(cpu, 0);
+    A64Walk    w;
+
+    req.update = req.pan = false;
+    req.tables_only = true;
+    a64_walk(cpu, &req, far, &w);
+    inject_abort(cpu, esr, far, w.fault == A64_FAULT_NONE ? w.level : 0);
 }
 
 static void inject_undefined(A64Cpu *cpu) { a64_inject(cpu, 1, ESR_IL, 0, false); }
@@ -83,14 +87,16 @@ static uint64_t abort_ipa(A64Cpu *cpu, const A64Exception *exc)
 void rec_exit_fault(RecExit *e, uint64_t ipa, int level)
 {
     e->reason = RMI_EXIT_SYNC;
-    e->esr = (uint64_t)EC_DABT_LOWER << 26 | (uint64_t)(4 + level);
+    e->esr = (uint64_t)EC_DABT << 26 | (uint64_t)(4 + level);
     e->hpfar = ipa >> 12 << 4;
 }
 
-/* Whether the Realm may know that nothing is there: outside its IPA space, or it gave the page up. */
-static bool access_is_realms_fault(Rmm *rmm, const Realm *realm, uint64_t ipa)
+/* The Realm may know that nothing is there, outside its IPA space or where it gave the page up: it gets the abort.
+ * False: it is the host's business. */
+static bool abort_is_realms(Rmm *rmm, A64Cpu *cpu, const Realm *realm, uint64_t ipa, const A64Exception *exc)
 {
     if (ipa >= realm_ipa_top(realm)) {
+        inject_address_size(cpu, exc->esr, exc->far);
         return true;
     }
     if (!realm_ipa_protected(realm, ipa)) {
@@ -98,7 +104,11 @@ static bool access_is_realms_fault(Rmm *rmm, const Realm *realm, uint64_t ipa)
     }
     RttWalk w = rtt_walk(rmm, realm, ipa, RTT_LAST_LEVEL);
 
-    return rtt_get(&w).ripas == RIPAS_EMPTY;
+    if (rtt_get(&w).ripas != RIPAS_EMPTY) {
+        return false;
+    }
+    rec_inject_sea(cpu, exc->esr, exc->far);
+    return true;
 }
 
 /* The value that a store with a valid syndrome wanted to write. */
@@ -134,10 +144,11 @@ static void exit_unprotected(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
     rec->pending = REC_DATA_ABORT;
     rec->abort.esr = exc->esr;
     rec->abort.far = exc->far;
+    /* IL, which the text gives with an access that cannot be emulated, Arm's compliance suite wants to be zero. */
     c->exit.esr = exc->esr & (emulatable ? MMIO_KEPT : ABORT_KEPT);
-    c->exit.far = exc->far & 0xfff;
-    if (emulatable && (exc->esr & ESR_WNR)) {
-        c->exit.gprs[0] = store_value(c->cpu, exc->esr);
+    if (emulatable) {
+        c->exit.far = exc->far & 0xfff;
+        c->exit.gprs[0] = exc->esr & ESR_WNR ? store_value(c->cpu, exc->esr) : 0;
     }
     rec_leave(rmm, c);
 }
@@ -155,8 +166,7 @@ static void data_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Excepti
     }
     uint64_t ipa = abort_ipa(c->cpu, exc);
 
-    if (access_is_realms_fault(rmm, realm, ipa)) {
-        rec_inject_sea(c->cpu, exc->esr, exc->far);
+    if (abort_is_realms(rmm, c->cpu, realm, ipa, exc)) {
         return;
     }
     c->exit.hpfar = ipa >> 12 << 4;
@@ -173,15 +183,17 @@ static void data_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Excepti
 static void instruction_abort(Rmm *rmm, RmmCpu *c, const Realm *realm, const A64Exception *exc)
 {
     c->exit.reason = RMI_EXIT_SYNC;
-    c->exit.esr = exc->esr & ABORT_KEPT;
+    c->exit.esr = exc->esr & FETCH_KEPT;
     if (fsc_is_external(exc->esr)) {
         rec_leave(rmm, c);
         return;
     }
     uint64_t ipa = abort_ipa(c->cpu, exc);
 
-    if (!realm_ipa_protected(realm, ipa) || access_is_realms_fault(rmm, realm, ipa) ||
-        fsc_is_permission(exc->esr)) {
+    if (abort_is_realms(rmm, c->cpu, realm, ipa, exc)) {
+        return;
+    }
+    if (!realm_ipa_protected(realm, ipa) || fsc_is_permission(exc->esr)) {
         rec_inject_sea(c->cpu, exc->esr, exc->far);
         return;
     }
@@ -332,10 +344,10 @@ static void synchronous(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
     case EC_SMC:
         realm_smc(rmm, c);
         break;
-    case EC_DABT_LOWER:
+    case EC_DABT:
         data_abort(rmm, c, realm, exc);
         break;
-    case EC_IABT_LOWER:
+    case EC_IABT:
         instruction_abort(rmm, c, realm, exc);
         break;
     case EC_WFX:

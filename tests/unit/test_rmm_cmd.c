@@ -125,11 +125,11 @@ static void bad_lr(void) { rig_enter(rig, W_RUN, RMI_ENTER_GICV3_LRS, ICH_LR_STA
 static void sea(void) { rig_enter(rig, W_RUN, RMI_ENTER_FLAGS, RMI_ENTER_INJECT_SEA); }
 static void mmio(void) { rig_enter(rig, W_RUN, RMI_ENTER_FLAGS, RMI_ENTER_EMUL_MMIO); }
 
-static void sea_and_mmio(void)
+static void mmio_without_syndrome(void)
 {
     rec0()->pending = REC_DATA_ABORT;
-    rec0()->abort.esr = BIT(24);
-    rig_enter(rig, W_RUN, RMI_ENTER_FLAGS, RMI_ENTER_EMUL_MMIO | RMI_ENTER_INJECT_SEA);
+    rec0()->abort.esr = 0;
+    mmio();
 }
 
 static void live_root(void) { rmi_ok(rig, RMI_FID_RTT_CREATE, PAGE(W_RD2), SPARE(3), 0, 1); }
@@ -266,7 +266,7 @@ static const Row rows[] = {
     DO(REC_ENTER, "rec_gicv3", RMI_ERROR_REC, bad_lr),
     DO(REC_ENTER, "rec_inject_sea", RMI_ERROR_REC, sea),
     DO(REC_ENTER, "rec_mmio", RMI_ERROR_REC, mmio),
-    DO(REC_ENTER, "rec_mmio", RMI_ERROR_REC, sea_and_mmio),
+    DO(REC_ENTER, "rec_mmio", RMI_ERROR_REC, mmio_without_syndrome),
 
     GRANULE(RTT_CREATE, 2, "rtt", PAGE(W_FREE)),
     GRANULE(RTT_CREATE, 1, "rd", PAGE(W_FREE)),

@@ -388,7 +388,7 @@ static const struct AbortRow {
     { "halfword store there", STUB_MEM + 0x20, WORLD_NS + 0x2010, true,
         0x24ull << 26 | 1 << 24 | 1 << 22 | 1 << 6 | 7, 0x10,
       (WORLD_NS + 0x2000) >> 8, 0x4321 },
-    { "store without syndrome", STUB_MEM + 0x60, WORLD_NS + 0x2010, true, 0x24ull << 26 | 7, 0x10,
+    { "store without syndrome", STUB_MEM + 0x60, WORLD_NS + 0x2010, true, 0x24ull << 26 | 7, 0,
         (WORLD_NS + 0x2000) >> 8, 0 },
     { "load where RIPAS is EMPTY", STUB_MEM, 0x10000, false, 0, 0, 0, 0 },
     { "fetch from an unprotected address", STUB_MEM + 0x80, WORLD_NS + 0x2000, false, 0, 0, 0, 0 },
