@@ -193,6 +193,63 @@ static void test_helpers(void **state)
     }
 }
 
+/* A code in a pointer is wrong for once, when the flags may not have been written. */
+static void test_wrong_code(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t    compare;
+        unsigned    nzcv;
+    } rows[] = {
+        { "fcmp d0, d1", 0x1e612000, 8 },
+        { "cmp x3, x6", 0xeb06007f, 2 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const uint32_t code[] = {
+            0x91000463, /* add x3, x3, #1 */
+            0x1e611802, /* fdiv d2, d0, d1 */
+            rows[i].compare,
+            0xd37ffca8, /* lsr x8, x5, #63 */
+            0xaa0403e7, /* mov x7, x4 */
+            0xdac11107, /* autia x7, x8 */
+            0xcb060065, /* sub x5, x3, x6 */
+            0x17fffff9, /* b -7 */
+            0xdac10104, /* pacia x4, x8 */
+            0xd4200000, /* brk #0 */
+        };
+        A64Box *box = box_with(code, ARRAY_LEN(code));
+        A64Cpu *cpu = box->cpu;
+
+        print_message("%s\n", rows[i].name);
+        cpu->el2.sctlr |= BIT(31); /* EnIA */
+        a64_context_changed(cpu);
+        cpu->el1.apkey[0][0] = 0x0123456789abcdef;
+        cpu->el1.apkey[0][1] = 0xfedcba9876543210;
+        a64_box_enter(box, 0, BOX_CODE + 8 * 4);
+        cpu->x[4] = BOX_CODE;
+        cpu->x[8] = 1;
+        assert_true(a64_box_run(box, 10));
+        uint64_t ptr = cpu->x[4];
+        assert_true(ptr != BOX_CODE);
+        for (unsigned n = 0; n < 3; n++) {
+            uint64_t before = cpu_insns(&cpu->cpu);
+
+            enter(box);
+            cpu->x[4] = ptr;
+            cpu->x[5] = ~0ull;
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), 0x1c);
+            assert_int_equal(box->exc.return_pc, BOX_CODE + 5 * 4);
+            assert_int_equal(cpu->x[7], ptr);
+            assert_int_equal(cpu_insns(&cpu->cpu) - before, 8 * ROUNDS + 6);
+            check_state(box, ROUNDS + 1, rows[i].nzcv);
+        }
+        check_regions(box);
+        a64_box_free(box);
+    }
+}
+
 /* A store-exclusive faults where the load-exclusive before it did not: code memory is read-only. */
 static void test_store_exclusive(void **state)
 {
@@ -444,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_accesses),
         cmocka_unit_test(test_watchpoints),
         cmocka_unit_test(test_helpers),
+        cmocka_unit_test(test_wrong_code),
         cmocka_unit_test(test_store_exclusive),
         cmocka_unit_test(test_late_conditions),
         cmocka_unit_test(test_chosen_flags),

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "bits.h"
+#include "cpu/ir/ir.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Vec128 lanes are laid over each other");
 
@@ -363,11 +364,11 @@ uint32_t crypto_crc32c(uint32_t acc, uint64_t value, unsigned bytes)
 /* ---- Pointer authentication ---- */
 
 /* IMPLEMENTATION DEFINED: we multiply data and modifier, each hidden by half of the key, fold the product, and spread
- * it into the high bits, where codes are. Code in blocks computes it too (pauth.c), so that a function that signs its
- * return address costs a few instructions; it resists guessing, not analysis. */
+ * it into the high bits, where codes are. Generated code computes it too (IR_INLINE_PAC_SIGN), so that a function that
+ * signs its return address costs little; it resists guessing, not analysis. */
 uint64_t pac_compute(uint64_t key_lo, uint64_t key_hi, uint64_t data, uint64_t modifier)
 {
-    unsigned __int128 p = (unsigned __int128)(data ^ key_lo ^ PAC_DATA) * (modifier ^ key_hi ^ PAC_MODIFIER);
+    unsigned __int128 p = (unsigned __int128)(data ^ key_lo ^ IR_PAC_DATA) * (modifier ^ key_hi ^ IR_PAC_MODIFIER);
 
-    return ((uint64_t)p ^ (uint64_t)(p >> 64)) * PAC_SPREAD;
+    return ((uint64_t)p ^ (uint64_t)(p >> 64)) * IR_PAC_SPREAD;
 }

@@ -67,9 +67,6 @@ uint32_t crypto_crc32c(uint32_t acc, uint64_t value, unsigned bytes);
  * @modifier: the second operand of the instruction (or 0)
  * Returns 64 bits, of which the caller takes those in the authentication field. The same on every host.
  */
-#define PAC_DATA     0x9e3779b97f4a7c15ull
-#define PAC_MODIFIER 0xbf58476d1ce4e5b9ull
-#define PAC_SPREAD   0x94d049bb133111ebull
 uint64_t pac_compute(uint64_t key_lo, uint64_t key_hi, uint64_t data, uint64_t modifier);
 
 #endif

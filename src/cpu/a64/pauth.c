@@ -10,11 +10,8 @@
 
 enum { KEY_GA = 4 };
 
-/* Where codes sit in pointers of one translation regime, for instructions or for data. */
-typedef struct PacLayout {
-    uint64_t mask[2];    /* of the lower and the upper range: the bits of the code, and bit 55 */
-    bool     sign_by_63; /* AddPAC(): bit 63 chooses the range, not bit 55 */
-} PacLayout;
+/* Where codes sit in pointers of one translation regime, for instructions or for data: IR_PAC_... */
+typedef uint64_t PacLayout;
 
 /* The layouts that translated code was made for; their number is part of the block key, 0 for none. */
 typedef struct PacSpace {
@@ -56,13 +53,13 @@ static bool tbi_of(uint64_t sig, unsigned range, bool data)
 /* EffectiveTBI() and CalculateBottomPACBit(). */
 static PacLayout layout_of(uint64_t sig, bool data)
 {
-    PacLayout l = { .sign_by_63 = !tbi_of(sig, 0, data) && !tbi_of(sig, 1, data) };
+    PacLayout l = !tbi_of(sig, 0, data) && !tbi_of(sig, 1, data) ? IR_PAC_BY_63 : 0;
 
     for (unsigned range = 0; range < 2; range++) {
         unsigned size = (unsigned)extract64(sig, range == 1 && (sig & TWO_RANGES) ? 16 : 0, 6);
-        unsigned bottom = 64 - (size < 16 ? 16 : size > 48 ? 48 : size);
+        uint64_t bottom = 64 - (size < 16 ? 16 : size > 48 ? 48 : size), top = tbi_of(sig, range, data) ? 55 : 63;
 
-        l.mask[range] = (tbi_of(sig, range, data) ? mask64(56) : ~0ull) & ~mask64(bottom);
+        l |= (bottom << IR_PAC_BOTTOM | top << IR_PAC_TOP) << range * IR_PAC_UPPER;
     }
     return l;
 }
@@ -93,70 +90,83 @@ unsigned a64_pac_layout(A64Cpu *cpu)
 
 /* ---- the operations ---- */
 
-static unsigned range_of(const PacLayout *l, uint64_t ptr, bool signing)
+static unsigned range_of(PacLayout l, uint64_t ptr, bool signing)
 {
-    return ptr >> (signing && l->sign_by_63 ? 63 : 55) & 1;
+    return ptr >> (signing && (l & IR_PAC_BY_63) ? 63 : 55) & 1;
 }
 
 /* The pointer with code bits and bit 55 replaced by the extension of its range. */
-static uint64_t canonical(const PacLayout *l, uint64_t ptr, unsigned range)
+static uint64_t canonical(PacLayout l, uint64_t ptr, unsigned range)
 {
-    return range == 1 ? ptr | l->mask[1] : ptr & ~l->mask[0];
+    return range == 1 ? ptr | ir_pac_mask(l, 1) : ptr & ~ir_pac_mask(l, 0);
 }
 
-static uint64_t code_of(const A64Cpu *cpu, unsigned key, uint64_t ptr, uint64_t modifier)
+/* AddPAC() with FEAT_PAuth2: the code is combined into the pointer by exclusive or. @bound: the modifier ^ key_hi. */
+static uint64_t sign(PacLayout l, uint64_t ptr, uint64_t key_lo, uint64_t bound)
 {
-    return pac_compute(cpu->el1.apkey[key][0], cpu->el1.apkey[key][1], ptr, modifier);
-}
+    unsigned range = range_of(l, ptr, true);
+    uint64_t code = pac_compute(key_lo, 0, canonical(l, ptr, range), bound);
 
-/* AddPAC() with FEAT_PAuth2: the code is combined into the pointer by exclusive or. */
-static uint64_t do_sign(void *opaque, uint64_t ptr, uint64_t modifier, uint64_t c, uint64_t key)
-{
-    A64Cpu *cpu = opaque;
-
-    if (!a64_pauth_trap(cpu)) {
-        return 0;
-    }
-    PacLayout l = layout_of(signature_of(cpu), key >= A64_PAC_DA);
-    unsigned  range = range_of(&l, ptr, true);
-    uint64_t  code = code_of(cpu, (unsigned)key, canonical(&l, ptr, range), modifier);
-    return deposit64(ptr ^ (code & l.mask[range]), 55, 1, range);
-}
-
-static void fail(void *cpu, A64PacKey key)
-{
-    a64_pac_fail(cpu, key >= A64_PAC_DA, key & 1);
+    return deposit64(ptr ^ (code & ir_pac_mask(l, range)), 55, 1, range);
 }
 
 /* Auth() with FEAT_FPAC: a wrong code raises an exception. */
-static uint64_t do_authenticate(void *opaque, uint64_t ptr, uint64_t modifier, uint64_t c, uint64_t key)
+static uint64_t authenticate(A64Cpu *cpu, A64PacKey key, PacLayout l, uint64_t ptr, uint64_t key_lo, uint64_t bound)
 {
-    A64Cpu *cpu = opaque;
+    unsigned range = range_of(l, ptr, false);
+    uint64_t good = canonical(l, ptr, range);
+    uint64_t code = pac_compute(key_lo, 0, good, bound);
 
-    if (!a64_pauth_trap(cpu)) {
-        return 0;
-    }
-    PacLayout l = layout_of(signature_of(cpu), key >= A64_PAC_DA);
-    unsigned  range = range_of(&l, ptr, false);
-    uint64_t  good = canonical(&l, ptr, range);
-    uint64_t  code = code_of(cpu, (unsigned)key, good, modifier);
-    if ((ptr ^ (code & l.mask[range] & ~BIT(55))) != good) {
-        fail(cpu, (A64PacKey)key);
+    if ((ptr ^ (code & ir_pac_mask(l, range) & ~BIT(55))) != good) {
+        a64_pac_fail(cpu, key >= A64_PAC_DA, key & 1);
         return 0;
     }
     return good;
 }
 
+static PacLayout layout_now(const A64Cpu *cpu, bool data) { return layout_of(signature_of(cpu), data); }
+
+static uint64_t do_sign(void *opaque, uint64_t ptr, uint64_t modifier, uint64_t c, uint64_t key)
+{
+    A64Cpu         *cpu = opaque;
+    const uint64_t *half = cpu->el1.apkey[key];
+
+    return a64_pauth_trap(cpu) ? sign(layout_now(cpu, key >= A64_PAC_DA), ptr, half[0], modifier ^ half[1]) : 0;
+}
+
+static uint64_t do_authenticate(void *opaque, uint64_t ptr, uint64_t modifier, uint64_t c, uint64_t key)
+{
+    A64Cpu         *cpu = opaque;
+    const uint64_t *half = cpu->el1.apkey[key];
+
+    return a64_pauth_trap(cpu) ? authenticate(cpu, (A64PacKey)key, layout_now(cpu, key >= A64_PAC_DA), ptr, half[0],
+                                              modifier ^ half[1]) : 0;
+}
+
+/* The same in blocks, for a layout that the key knows. */
+static uint64_t do_sign_known(void *opaque, uint64_t ptr, uint64_t key_lo, uint64_t bound, uint64_t imm)
+{
+    return sign(imm, ptr, key_lo, bound);
+}
+
+static uint64_t do_check_known(void *opaque, uint64_t ptr, uint64_t key_lo, uint64_t bound, uint64_t imm)
+{
+    return authenticate(opaque, (A64PacKey)(imm >> IR_PAC_OTHER), imm, ptr, key_lo, bound);
+}
+
 static uint64_t do_strip(void *opaque, uint64_t ptr, uint64_t b, uint64_t c, uint64_t data)
 {
-    PacLayout l = layout_of(signature_of(opaque), data);
+    PacLayout l = layout_now(opaque, data);
 
-    return canonical(&l, ptr, range_of(&l, ptr, false));
+    return canonical(l, ptr, range_of(l, ptr, false));
 }
 
 static uint64_t do_pacga(void *opaque, uint64_t value, uint64_t modifier, uint64_t c, uint64_t imm)
 {
-    return a64_pauth_trap(opaque) ? code_of(opaque, KEY_GA, value, modifier) & ~mask64(32) : 0;
+    const A64Cpu   *cpu = opaque;
+    const uint64_t *half = cpu->el1.apkey[KEY_GA];
+
+    return a64_pauth_trap(opaque) ? pac_compute(half[0], half[1], value, modifier) & ~mask64(32) : 0;
 }
 
 static const IrHelper pac_sign = {"pac_sign", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
@@ -167,89 +177,25 @@ static const IrHelper pac_strip = { "pac_strip", IR_I64, 1, IR_READS, .fn.scalar
 static const IrHelper pac_generic = {"pacga", IR_I64, 2, IR_READS | IR_WRITES | IR_FAULTS,
                                      .fn.scalar = do_pacga};
 
-/* The same for a wrong code that a block has found. */
-#define FAIL_HELPER(key)                                                                          \
-    static uint64_t fail_##key(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm)       \
-    {                                                                                             \
-        fail(cpu, A64_PAC_##key);                                                                 \
-        return 0;                                                                                 \
-    }
+static const IrHelper pac_sign_known = { "pac_sign", IR_I64, 3, IR_PURE, false, IR_INLINE_PAC_SIGN,
+                                         .fn.scalar = do_sign_known };
+static const IrHelper pac_check_known = { "pac_check", IR_I64, 3, IR_FAULTS, false, IR_INLINE_PAC_CHECK,
+                                          .fn.scalar = do_check_known };
 
-FAIL_HELPER(IA)
-FAIL_HELPER(IB)
-FAIL_HELPER(DA)
-FAIL_HELPER(DB)
+/* ---- in blocks ---- */
 
-static const IrHelper pac_fail[] = {
-    { "pac_fail_ia", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_IA },
-    { "pac_fail_ib", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_IB },
-    { "pac_fail_da", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_DA },
-    { "pac_fail_db", IR_VOID, 1, IR_FAULTS, .fn.scalar = fail_DB },
-};
-
-/* ---- the same in blocks, for a layout that the key knows ---- */
-
-static IrRef op2(A64Trans *t, IrOp op, IrRef a, IrRef b) { return ir_op2(t->ir, op, IR_I64, a, b); }
-static IrRef constant(A64Trans *t, uint64_t v) { return ir_const(t->ir, IR_I64, v); }
-
-static const PacLayout *layout_in_key(const A64Trans *t, bool data)
+/* The layout that the key knows; 0: none. */
+static PacLayout layout_in_key(const A64Trans *t, bool data)
 {
-    unsigned n = (unsigned)((t->key & A64_KEY_PAC_LAYOUT) >> A64_KEY_PAC_SHIFT);
-
-    return n == 0 ? NULL : &spaces[n].of[data];
+    return spaces[(t->key & A64_KEY_PAC_LAYOUT) >> A64_KEY_PAC_SHIFT].of[data];
 }
 
-/* All ones when @ptr is of the upper range, else 0. */
-static IrRef upper_range(A64Trans *t, const PacLayout *l, IrRef ptr, bool signing)
+static IrRef call_known(A64Trans *t, const IrHelper *h, PacLayout l, IrRef ptr, IrRef modifier, A64PacKey key)
 {
-    bool by_63 = signing && l->sign_by_63;
+    IrRef half[] = { ir_get(t->ir, A64_R_PAC_KEYS + 2 * key), ir_get(t->ir, A64_R_PAC_KEYS + 2 * key + 1) };
 
-    return op2(t, IR_sar, by_63 ? ptr : op2(t, IR_shl, ptr, constant(t, 8)), constant(t, 63));
-}
-
-static IrRef mask_of(A64Trans *t, const PacLayout *l, IrRef upper)
-{
-    IrRef lower = constant(t, l->mask[0]);
-
-    return l->mask[0] == l->mask[1]
-               ? lower : op2(t, IR_xor, lower, op2(t, IR_and, upper, constant(t, l->mask[0] ^ l->mask[1])));
-}
-
-/* The bits in which the pointer differs from its canonical form. */
-static IrRef beyond_canonical(A64Trans *t, IrRef ptr, IrRef upper, IrRef mask)
-{
-    return op2(t, IR_and, op2(t, IR_xor, ptr, upper), mask);
-}
-
-/* pac_compute(). */
-static IrRef emit_code(A64Trans *t, A64PacKey key, IrRef ptr, IrRef modifier)
-{
-    IrRef x = op2(t, IR_xor, ptr, ir_get(t->ir, A64_R_PAC_KEYS + 2 * key));
-    IrRef y = op2(t, IR_xor, modifier, ir_get(t->ir, A64_R_PAC_KEYS + 2 * key + 1));
-
-    x = op2(t, IR_xor, x, constant(t, PAC_DATA));
-    y = op2(t, IR_xor, y, constant(t, PAC_MODIFIER));
-    return op2(t, IR_mul, op2(t, IR_xor, op2(t, IR_mul, x, y), op2(t, IR_mulhu, x, y)), constant(t, PAC_SPREAD));
-}
-
-static IrRef emit_sign(A64Trans *t, const PacLayout *l, IrRef ptr, IrRef modifier, A64PacKey key)
-{
-    IrRef upper = upper_range(t, l, ptr, true), mask = mask_of(t, l, upper);
-    IrRef good = op2(t, IR_xor, ptr, beyond_canonical(t, ptr, upper, mask));
-    IrRef code = op2(t, IR_and, emit_code(t, key, good, modifier), op2(t, IR_and, mask, constant(t, ~BIT(55))));
-    IrRef r = op2(t, IR_xor, ptr, code);
-
-    return l->sign_by_63 ? ir_opi(t->ir, IR_bfi, IR_I64, r, upper, 55 | 1 << 8) : r;
-}
-
-static IrRef emit_authenticate(A64Trans *t, const PacLayout *l, IrRef ptr, IrRef modifier, A64PacKey key)
-{
-    IrRef upper = upper_range(t, l, ptr, false), mask = mask_of(t, l, upper);
-    IrRef extra = beyond_canonical(t, ptr, upper, mask), good = op2(t, IR_xor, ptr, extra);
-    IrRef code = op2(t, IR_and, emit_code(t, key, good, modifier), op2(t, IR_and, mask, constant(t, ~BIT(55))));
-
-    ir_guard(t->ir, op2(t, IR_xor, extra, code), ~0ull, &pac_fail[key]);
-    return good;
+    return ir_call(t->ir, h, ptr, half[0], ir_op2(t->ir, IR_xor, IR_I64, modifier, half[1]),
+                   l | (uint64_t)key << IR_PAC_OTHER);
 }
 
 static bool key_enabled(const A64Trans *t, A64PacKey key)
@@ -259,34 +205,45 @@ static bool key_enabled(const A64Trans *t, A64PacKey key)
 
 IrRef a64_sign(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key)
 {
-    const PacLayout *l = layout_in_key(t, key >= A64_PAC_DA);
+    PacLayout l = layout_in_key(t, key >= A64_PAC_DA);
 
     if (!key_enabled(t, key)) {
         return ptr;
     }
-    return l != NULL ? emit_sign(t, l, ptr, modifier, key) : ir_call(t->ir, &pac_sign, ptr, modifier, 0, key);
+    return l != 0 ? call_known(t, &pac_sign_known, l, ptr, modifier, key)
+                  : ir_call(t->ir, &pac_sign, ptr, modifier, 0, key);
 }
 
 IrRef a64_authenticate(A64Trans *t, IrRef ptr, IrRef modifier, A64PacKey key)
 {
-    const PacLayout *l = layout_in_key(t, key >= A64_PAC_DA);
+    PacLayout l = layout_in_key(t, key >= A64_PAC_DA);
 
     if (!key_enabled(t, key)) {
         return ptr;
     }
-    return l != NULL ? emit_authenticate(t, l, ptr, modifier, key)
-                     : ir_call(t->ir, &pac_auth, ptr, modifier, 0, key);
+    return l != 0 ? call_known(t, &pac_check_known, l, ptr, modifier, key)
+                  : ir_call(t->ir, &pac_auth, ptr, modifier, 0, key);
 }
 
+static IrRef op2(A64Trans *t, IrOp op, IrRef a, IrRef b) { return ir_op2(t->ir, op, IR_I64, a, b); }
+static IrRef constant(A64Trans *t, uint64_t v) { return ir_const(t->ir, IR_I64, v); }
+
+/* The bits in which the pointer differs from its canonical form, taken from it. */
 IrRef a64_strip(A64Trans *t, IrRef ptr, bool data)
 {
-    const PacLayout *l = layout_in_key(t, data);
+    PacLayout l = layout_in_key(t, data);
 
-    if (l == NULL) {
+    if (l == 0) {
         return ir_call(t->ir, &pac_strip, ptr, 0, 0, data);
     }
-    IrRef upper = upper_range(t, l, ptr, false);
-    return op2(t, IR_xor, ptr, beyond_canonical(t, ptr, upper, mask_of(t, l, upper)));
+    uint64_t lower = ir_pac_mask(l, 0), higher = ir_pac_mask(l, 1);
+    IrRef    upper = op2(t, IR_sar, op2(t, IR_shl, ptr, constant(t, 8)), constant(t, 63));
+    IrRef    mask = constant(t, lower);
+
+    if (lower != higher) {
+        mask = op2(t, IR_xor, mask, op2(t, IR_and, upper, constant(t, lower ^ higher)));
+    }
+    return op2(t, IR_xor, ptr, op2(t, IR_and, op2(t, IR_xor, ptr, upper), mask));
 }
 
 /* ---- instructions with registers; those in the hint space are in insn_system.c, branches in insn_branch.c

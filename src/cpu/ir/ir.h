@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bits.h"
+
 typedef uint16_t IrRef; /* 0: no value */
 
 typedef enum IrType {
@@ -199,6 +201,11 @@ typedef enum IrInline {
      * continued with the low bytes of the I64 b; the immediate is their number, 1, 2, 4 or 8 */
     IR_INLINE_CRC32, IR_INLINE_CRC32C,
 
+    /* of I64s: codes in pointers, IR_PAC_... in the argument. a: the pointer; b: half of a key; c: the other half and
+     * what the code is bound to, added without carry. SIGN puts the code in. CHECK takes it out; its helper, IR_FAULTS,
+     * is called when the code is wrong, and raises an exception */
+    IR_INLINE_PAC_SIGN, IR_INLINE_PAC_CHECK,
+
     /* floating point */
     IR_INLINE_FADD, IR_INLINE_FSUB, IR_INLINE_FMUL, IR_INLINE_FDIV, IR_INLINE_FSQRT,
     IR_INLINE_FNMUL,                      /* -(x * y) */
@@ -238,6 +245,31 @@ enum {
     IR_INLINE_NOT = 1 << 4,
     IR_INLINE_DEFAULT_NAN = 1 << 5, /* a result that is a NaN is always the same one */
 };
+
+/*
+ * Codes in pointers. There are two ranges of addresses, which a bit tells apart; pointers without code have copies of
+ * it in all bits of the range's mask. The code is the hash of that and the keys in those bits but one, IR_PAC_RANGE
+ * itself, combined with the pointer by exclusive or: Arm DDI 0487, AddPAC() and Auth() with FEAT_PAuth2.
+ */
+enum {
+    IR_PAC_RANGE = 55,
+    IR_PAC_BOTTOM = 0, IR_PAC_TOP = 6, /* of the lower range's mask, bits of 6 bits each; and of the upper one's */
+    IR_PAC_UPPER = 12,
+    IR_PAC_BY_63 = 1 << 24, /* in a pointer to be signed, bit 63 tells the range */
+    IR_PAC_OTHER = 25,      /* from here on for the helper */
+};
+
+static inline uint64_t ir_pac_mask(uint64_t imm, unsigned range)
+{
+    uint64_t of = imm >> range * IR_PAC_UPPER;
+
+    return mask64((unsigned)(of >> IR_PAC_TOP & 63) + 1) & ~mask64(of >> IR_PAC_BOTTOM & 63);
+}
+
+/* The hash of x and y: the folded product of x ^ IR_PAC_DATA and y ^ IR_PAC_MODIFIER, times IR_PAC_SPREAD. */
+#define IR_PAC_DATA     0x9e3779b97f4a7c15ull
+#define IR_PAC_MODIFIER 0xbf58476d1ce4e5b9ull
+#define IR_PAC_SPREAD   0x94d049bb133111ebull
 
 /* A named C function that a block calls. Scalars go by value in uint64_t; when @vector is set every
  * operand and the result go by pointer to their storage (16 bytes and up, in guest byte order of lanes)

@@ -843,4 +843,7 @@ bool emit_wide(Gen *g, const IrNode *n)
                           emit_permutation(g, n));
 }
 
-bool emit_helper(Gen *g, const IrNode *n) { return emit_fp_helper(g, n) || emit_simd_helper(g, n) || emit_crc(g, n); }
+bool emit_helper(Gen *g, const IrNode *n)
+{
+    return emit_fp_helper(g, n) || emit_simd_helper(g, n) || emit_crc(g, n) || emit_pac(g, n);
+}

@@ -382,6 +382,12 @@ static void find_lazy_flags(Gen *g)
 
 static bool sees_registers(const IrNode *n) { return (ir_node_effects(n) & ~IR_STATUS) != IR_PURE; }
 
+/* A call that sees them without a site that says what the flags follow from. */
+static bool is_blind_call(const IrNode *n)
+{
+    return n->op == IR_call && sees_registers(n) && n->helper->inline_op != IR_INLINE_PAC_CHECK;
+}
+
 /*
  * Puts of lazy flags that need no write: nobody but accesses, whose sites say what the flags follow from, looks at the
  * register before the next put; the last one of a part is then pending at its exit.
@@ -410,7 +416,7 @@ static void find_unwritten_flags(Gen *g)
             last_site = 0;
             looked_at = at_exit = false;
         } else if ((n->op == IR_get && (int)n->imm == g->flags_reg) ||
-                   (n->op == IR_call && sees_registers(n))) {
+                   is_blind_call(n)) {
             looked_at = true;
         } else if (sees_registers(n) && last_site == 0) {
             last_site = i;
@@ -429,7 +435,7 @@ static void find_flags_wanted(PartState *part, const IrBlock *ir, int reg)
     for (unsigned k = 0; k < ir->n_state; k++) {
         const IrNode *n = &ir->node[ir->state[k]];
 
-        if ((n->op == IR_get && (int)n->imm == reg) || (n->op == IR_call && sees_registers(n))) {
+        if ((n->op == IR_get && (int)n->imm == reg) || is_blind_call(n)) {
             part->wants_flags = part->gets_flags = true;
             return;
         }
@@ -607,7 +613,7 @@ bool gen_holds_flags(const Gen *g, unsigned part, uint32_t how, bool known)
             if (!constant || !has_only_conditions(ir, ir->state[k])) {
                 return false;
             }
-        } else if (sees_registers(n) && (n->op == IR_call || changed)) {
+        } else if (is_blind_call(n) || (sees_registers(n) && changed)) {
             return false;
         }
     }

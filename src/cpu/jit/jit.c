@@ -264,6 +264,7 @@ static void make_routines(Jit *j)
     make_flags(j, &as);
     j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read), (int32_t)offsetof(CpuTlb, read_span));
     j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write), (int32_t)offsetof(CpuTlb, write_span));
+    pac_make(j, &as);
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
     j->leave_lookup = asm_here(&as);
     asm_mov_rr(&as, true, RAX, RCX);

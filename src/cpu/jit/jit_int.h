@@ -169,6 +169,7 @@ struct Jit {
     const void *leave_wide; /* is called for a region, when it expects zeroes where there are none */
     const void *leave_gone; /* is called by the first instruction of a block */
     const void *keep_read, *keep_write;
+    const void *pac_sign[2], *pac_check; /* the first: by whether IR_PAC_BY_63 */
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;
     uint32_t   n_sites, max_sites;
@@ -583,6 +584,9 @@ void emit_guard(Gen *g, const IrNode *n);
 bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
 bool emit_fp_helper(Gen *g, const IrNode *n); /* one of floating point */
+bool emit_pac(Gen *g, const IrNode *n);       /* one of codes in pointers */
+/* pac_make - the routines for that. */
+void pac_make(Jit *j, Asm *as);
 
 /* gen_fp_flags - the comparison that lazy flags come from; NULL: they are of integers. */
 static inline const IrNode *gen_fp_flags(const Gen *g, IrRef flags)

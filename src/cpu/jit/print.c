@@ -48,6 +48,7 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
         { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" }, { j->leave_wide, "leave_wide" },
         { j->far, "far" },
         { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" }, { j->flags, "flags" },
+        { j->pac_sign[false], "pac_sign" }, { j->pac_sign[true], "pac_sign_63" }, { j->pac_check, "pac_check" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(routines); i++) {
