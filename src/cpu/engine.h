@@ -23,7 +23,8 @@ enum {
     FETCH_ENTRIES = 4096,
     MAPPINGS = 4096,
     LARGE_ENTRIES = 2048, /* of which half are used */
-    WRITERS = 16384,
+    HOLDERS = 16384,
+    OTHERS = 16384,
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
     SPAN_BITS = 25,
@@ -115,7 +116,8 @@ struct CpuTlb {
     SlowEntry  slow[SLOW_ENTRIES];
     FetchEntry fetch[FETCH_ENTRIES];
     uint32_t   fetched[FETCH_ENTRIES]; /* numbers of the mappings in fetch, as far as they have one; else 0 */
-    uint16_t   writer[WRITERS]; /* by the host's page: 1 plus the slot of write that may lead there; WRITER_*. */
+    uint16_t   holder[HOLDERS]; /* by the host's page: 1 plus the slot of both that may lead there; HOLDER_* */
+    uint64_t   others[OTHERS / 64]; /* a bit for every physical page that slow or fetch may lead to, by a hash */
     Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
     uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
     uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
@@ -131,8 +133,8 @@ struct CpuTlb {
 /* Generated code that is not linked asks for the number after it, which no mapping gets. */
 enum { MAPPING_LAST = INT32_MAX - 1 };
 
-/* Of CpuTlb.writer: no slot leads there; any may. */
-enum { WRITER_NONE = 0, WRITER_ANY = UINT16_MAX };
+/* Of CpuTlb.holder: no slot leads there; any may. */
+enum { HOLDER_NONE = 0, HOLDER_ANY = UINT16_MAX };
 
 static inline TlbEntry *tlb_slot(TlbEntry *table, uint64_t va)
 {

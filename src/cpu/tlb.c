@@ -33,17 +33,18 @@ static void empty_slots(CpuTlb *t)
 
 static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
 
-static uint16_t *writer_of(CpuTlb *t, uintptr_t host)
+static uint16_t *holder_of(CpuTlb *t, uintptr_t host)
 {
-    return &t->writer[(host >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 50];
+    return &t->holder[(host >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 50];
 }
 
-_Static_assert(WRITERS == 1 << 14, "writer_of() takes fourteen bits");
+_Static_assert(HOLDERS == 1 << 14, "holder_of() takes fourteen bits");
 
-/* What the entry leads to has no writer. Others may then be said to lead where nothing does any more. */
-static void empty_write(CpuTlb *t, size_t slot)
+/* What the slot's entries lead to has no holder. Others may then be said to lead where nothing does any more. */
+static void empty_slot(CpuTlb *t, size_t slot)
 {
-    *writer_of(t, host_of(&t->write[slot])) = WRITER_NONE;
+    *holder_of(t, host_of(&t->read[slot])) = *holder_of(t, host_of(&t->write[slot])) = HOLDER_NONE;
+    empty_entry(t->read, slot);
     empty_entry(t->write, slot);
 }
 
@@ -54,13 +55,12 @@ static void empty_data(CpuTlb *t)
     empty_slots(t);
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
-            empty_entry(t->read, w->slot[i]);
-            empty_write(t, w->slot[i]);
+            empty_slot(t, w->slot[i]);
         }
     } else {
         memset(t->read, 0, sizeof(t->read));
         memset(t->write, 0, sizeof(t->write));
-        memset(t->writer, 0, sizeof(t->writer));
+        memset(t->holder, 0, sizeof(t->holder));
         empty_entry(t->read, 0);
         empty_entry(t->write, 0);
     }
@@ -138,6 +138,9 @@ static void empty(CpuTlb *t)
 {
     if (t->selected == 0) {
         start_empty(t);
+    }
+    if (t->slow_used || t->fetch_touched.n != 0) {
+        memset(t->others, 0, sizeof(t->others));
     }
     empty_data(t);
     empty_jumps(t);
@@ -298,13 +301,42 @@ static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host
     *e = (TlbEntry){ .addend = addend, .tag = page };
 }
 
-/* Slot @slot leads to @host from now on. What led elsewhere since is forgotten here. */
-static void note_writer(CpuTlb *t, uintptr_t host, size_t slot)
+static bool slot_has(CpuTlb *t, size_t slot, const uint16_t *holder)
 {
-    uint16_t *w = writer_of(t, host), one = (uint16_t)(slot + 1);
-    bool      other = *w != WRITER_NONE && *w != one;
+    return holder_of(t, host_of(&t->read[slot])) == holder || holder_of(t, host_of(&t->write[slot])) == holder;
+}
 
-    *w = other && (*w == WRITER_ANY || writer_of(t, host_of(&t->write[*w - 1])) == w) ? WRITER_ANY : one;
+/* Slot @slot leads to @host from now on. What led elsewhere since is forgotten here. */
+static void note_holder(CpuTlb *t, uintptr_t host, size_t slot)
+{
+    uint16_t *h = holder_of(t, host), one = (uint16_t)(slot + 1);
+    bool      other = *h != HOLDER_NONE && *h != one;
+
+    *h = other && (*h == HOLDER_ANY || slot_has(t, *h - 1u, h)) ? HOLDER_ANY : one;
+}
+
+static uint64_t *others_word(CpuTlb *t, uint64_t pa, uint64_t *bit)
+{
+    unsigned i = (unsigned)((pa >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 50);
+
+    *bit = BIT(i % 64);
+    return &t->others[i / 64];
+}
+
+_Static_assert(OTHERS == 1 << 14, "others_word() takes fourteen bits");
+
+static void note_other(CpuTlb *t, uint64_t pa)
+{
+    uint64_t bit, *word = others_word(t, pa, &bit);
+
+    *word |= bit;
+}
+
+static bool may_have_other(CpuTlb *t, uint64_t pa)
+{
+    uint64_t bit, *word = others_word(t, pa, &bit);
+
+    return (*word & bit) != 0;
 }
 
 void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
@@ -327,10 +359,13 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     }
     if (fast_write) {
         set_entry(t, tlb_slot(t->write, va), page, host);
-        note_writer(t, (uintptr_t)host, (size_t)(tlb_slot(t->write, va) - t->write));
+    }
+    if (host != NULL && (f->readable || fast_write)) {
+        note_holder(t, (uintptr_t)host, (size_t)(tlb_slot(t->write, va) - t->write));
     }
     if (host == NULL || (f->writable && !fast_write)) {
         t->slow_used = true;
+        note_other(t, f->pa);
         *slow_slot(t, va) = (SlowEntry){.page = page,
                                         .pa = f->pa & PAGE_MASK,
                                         .host = ram ? host : NULL,
@@ -384,6 +419,7 @@ FetchEntry *tlb_fill_fetch(CpuEngine *e, CpuTlb *t, uint64_t va, const CpuFill *
         remember_large(t, va, fill->page_size);
     }
     touch(&t->fetch_touched, slot);
+    note_other(t, fill->pa);
     *f = (FetchEntry){ va & PAGE_MASK, fill->pa & PAGE_MASK, fill->fetch_guarded };
     const Mapping *m = mapping_slot(e, f);
     t->fetched[slot] = is_mapping(m, f) ? m->number : 0;
@@ -620,25 +656,60 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb   *t = &cpu->run->context[i];
-        uint16_t *w = writer_of(t, (uintptr_t)host_page);
+        uint16_t *h = holder_of(t, (uintptr_t)host_page);
 
-        if (!in_use(cpu, t) || *w == WRITER_NONE) {
+        if (!in_use(cpu, t) || *h == HOLDER_NONE) {
             continue;
         }
-        if (*w == WRITER_ANY) {
+        if (*h == HOLDER_ANY) {
             empty_slots(t);
             drop_host(&t->data_touched, t->write, (uintptr_t)host_page, PAGE_SIZE);
-        } else if (drop_host_at(t->write, *w - 1u, (uintptr_t)host_page, PAGE_SIZE)) {
+        } else if (drop_host_at(t->write, *h - 1u, (uintptr_t)host_page, PAGE_SIZE)) {
             empty_slots(t);
         }
     }
 }
 
-static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
+/* After a search: which slots may still lead to pages that share @h. */
+static void know_holder(CpuTlb *t, uint16_t *h)
 {
+    const Touched *w = &t->data_touched;
+    unsigned       n = w->n <= TOUCHED ? w->n : TLB_ENTRIES;
+
+    *h = HOLDER_NONE;
+    for (unsigned i = 0; i < n && *h != HOLDER_ANY; i++) {
+        unsigned slot = w->n <= TOUCHED ? w->slot[i] : i;
+
+        if (slot_has(t, slot, h)) {
+            *h = *h == HOLDER_NONE || *h == slot + 1 ? (uint16_t)(slot + 1) : HOLDER_ANY;
+        }
+    }
+}
+
+static void drop_data(CpuTlb *t, uint64_t len, uintptr_t host)
+{
+    uint16_t *h = holder_of(t, host);
+
+    if (len == PAGE_SIZE && *h == HOLDER_NONE) {
+        return;
+    }
     empty_slots(t);
+    if (len == PAGE_SIZE && *h != HOLDER_ANY) {
+        drop_host_at(t->read, *h - 1u, host, len);
+        drop_host_at(t->write, *h - 1u, host, len);
+        return;
+    }
     drop_host(&t->data_touched, t->read, host, len);
     drop_host(&t->data_touched, t->write, host, len);
+    know_holder(t, h);
+}
+
+static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
+{
+    drop_data(t, len, host);
+    if (len == PAGE_SIZE && !may_have_other(t, pa)) {
+        return;
+    }
     for (unsigned i = 0; t->slow_used && i < SLOW_ENTRIES; i++) {
         if (t->slow[i].pa - pa < len) {
             t->slow[i].page = 1;

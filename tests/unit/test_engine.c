@@ -747,6 +747,66 @@ static void test_write_protect(void **state)
     toy_machine_free(m);
 }
 
+static bool is_fetched(const FetchEntry *f, uint64_t pa, uint64_t len) { return f->page != 1 && f->pa - pa < len; }
+
+/* Nothing leads to the pages that did before; what leads elsewhere is still there. */
+static void check_flushed(const CpuTlb *was, const CpuTlb *t, uintptr_t host, uint64_t pa, uint64_t len)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        uint64_t empty = i == 0 ? PAGE_SIZE : 0;
+        bool     read = was->read[i].tag + was->read[i].addend - host < len;
+        bool     write = was->write[i].tag + was->write[i].addend - host < len;
+
+        assert_int_equal(t->read[i].tag, read ? empty : was->read[i].tag);
+        assert_int_equal(t->write[i].tag, write ? empty : was->write[i].tag);
+    }
+    for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
+        bool leads = was->slow[i].page != 1 && was->slow[i].pa - pa < len;
+
+        assert_int_equal(t->slow[i].page, leads ? 1 : was->slow[i].page);
+    }
+    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+        assert_int_equal(t->fetch[i].page, is_fetched(&was->fetch[i], pa, len) ? 1 : was->fetch[i].page);
+    }
+}
+
+/* Pages of RAM, more than tables have entries, at many addresses, read, written, fetched, with and without direct
+ * access: what leads to those that change their owner goes, and nothing else. */
+static void test_flush_pa(void **state)
+{
+    enum { FILLS = 60000, PAGES = 4 * TLB_ENTRIES, RAM = 1 << 30 };
+    static CpuTlb was;
+    ToyMachine   *m = MACHINE(read_code);
+    Cpu          *cpu = &m->cpu->cpu;
+    GRand        *r = g_rand_new_with_seed(7);
+    bool          writable;
+
+    memory_add_ram(m->memory, "more", RAM, (uint64_t)PAGES << PAGE_BITS, NULL);
+    for (unsigned n = 0; n < FILLS; n++) {
+        uint32_t random = g_rand_int(r);
+        uint64_t pa = (uint64_t)g_rand_int_range(r, 0, PAGES - 2) << PAGE_BITS | RAM;
+        uint64_t va = (uint64_t)g_rand_int_range(r, 0, 3 * TLB_ENTRIES) << PAGE_BITS;
+        uint64_t len = random % 7 == 0 ? 3 * PAGE_SIZE : PAGE_SIZE;
+        CpuFill  f = { .pa = pa, .page_size = PAGE_SIZE, .readable = random & 0x10, .writable = random & 0x20 };
+
+        f.device = (random & 0xf00) == 0;
+        tlb_fill(cpu, 0, va, &f);
+        if ((random & 0xf000) == 0) {
+            tlb_fill_fetch(cpu->engine, cpu->tlb[0], va, &f);
+        }
+        if (n % 20000 == 10000) {
+            cpu_flush_contexts(cpu, NULL, NULL);
+        }
+        if (n % 16 == 0) {
+            was = *cpu->tlb[0];
+            tlb_flush_pa(cpu, pa, len);
+            check_flushed(&was, cpu->tlb[0], (uintptr_t)memory_host_page(m->memory, pa, &writable), pa, len);
+        }
+    }
+    g_rand_free(r);
+    toy_machine_free(m);
+}
+
 /* More mappings than a context remembers: still, a page of one takes all of it along. */
 static void test_many_large_mappings(void **state)
 {
@@ -1223,6 +1283,7 @@ int main(void)
         cmocka_unit_test(test_invalidation),
         cmocka_unit_test(test_jump_ends),
         cmocka_unit_test(test_write_protect),
+        cmocka_unit_test(test_flush_pa),
         cmocka_unit_test(test_many_large_mappings),
         cmocka_unit_test(test_entry_beyond_large_mappings),
         cmocka_unit_test(test_owner_change),
