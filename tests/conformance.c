@@ -442,7 +442,9 @@ static const Calls calls[] = {
      "Arm DEN0137, RMM specification, in the dialects of -M cca,rmm=. Numbers are the low part of the SMC64\n"
      "function ID. A dialect's cell is empty where its document does not have the command, and says no where we\n"
      "do not; either is answered as an unknown function. Failure conditions are in the order of their checks, but\n"
-     "that those in a part of a command (its parameter structure) stand first.",
+     "that those in a part of a command (its parameter structure) stand first. Judges that are not ours: suites.md;\n"
+     "a KVM host that creates and runs Realms (1.0): real-hosts.md. Of device assignment no such host could be had:\n"
+     "the built-in one drives the same order of calls, in both dialects.",
      "RMI_FID_",
      {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
      true,
