@@ -296,6 +296,8 @@
     fcvtns  w8, s1
     frintm  d3, d0
     fmov    x9, d3
+    fcvtzu  s7, s0
+    fcvtzu  v16.4s, v17.4s
     subs    x0, x0, #1
     b.ne    1b
     brk     #0

@@ -893,27 +893,51 @@ static bool emit_from_lanes(Fp *p)
     return true;
 }
 
-/* Signed ones that are rounded to nearest or toward zero. */
+/* Lanes that are negative, or no less than what the host's signed integers reach to, go to C, as in check_limit(). */
+static void check_unsigned(const Fp *p, X86Xmm x)
+{
+    Asm *as = &p->g->as;
+
+    if (p->size == 2) {
+        asm_sse2_m(as, X86_PMINUD, 2, x, constant(p, power(p, -31) - 1));
+        asm_sse2(as, X86_PXOR, 2, 2, x);
+        asm_sse1(as, X86_PTEST, 2, 2);
+        asm_jcc(as, CC_NE, &p->cold->from);
+        return;
+    }
+    check_limit(p, x, 63, true, p->cold);
+    if (p->wide) {
+        asm_sse2(as, X86_UNPCKHPD, 2, x, x);
+        check_limit(p, 2, 63, true, p->cold);
+    }
+}
+
+/* Those that are rounded to nearest or toward zero. */
 static bool emit_to_lanes(Fp *p)
 {
     const IrNode *n = p->n;
     Asm          *as = &p->g->as;
+    bool          is_unsigned = n->imm & IR_FP_UNSIGNED;
     uint8_t       mode;
 
-    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode) || n->imm & IR_FP_UNSIGNED ||
-        mode == UP || mode == DOWN) {
+    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode) || mode == UP || mode == DOWN) {
         return false;
     }
     begin(p, true);
     X86Xmm x = zeroed(p, n->a, 1);
+    if (is_unsigned) {
+        check_unsigned(p, x);
+    }
     if (p->size == 2) {
         asm_sse1(as, mode == TO_NEAREST ? X86_CVTPS2DQ : X86_CVTTPS2DQ, p->t, x);
-        asm_sse2_m(as, X86_PCMPEQD, 2, p->t, constant(p, sign_bit(p)));
-        if (!p->wide) {
-            zero_above(p, 2, 2); /* there the constant is zero, too */
+        if (!is_unsigned) {
+            asm_sse2_m(as, X86_PCMPEQD, 2, p->t, constant(p, sign_bit(p)));
+            if (!p->wide) {
+                zero_above(p, 2, 2); /* there the constant is zero, too */
+            }
+            asm_sse1(as, X86_PTEST, 2, 2);
+            asm_jcc(as, CC_NE, &p->cold->from);
         }
-        asm_sse1(as, X86_PTEST, 2, 2);
-        asm_jcc(as, CC_NE, &p->cold->from);
     } else {
         X86Sse op = mode == TO_NEAREST ? X86_CVTSD2SI_Q : X86_CVTTSD2SI_Q;
 
