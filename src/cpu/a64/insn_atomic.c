@@ -82,34 +82,6 @@ static void mark_exclusive(A64Trans *t, IrRef addr, unsigned size, IrRef lo, IrR
     t->exclusive = true;
 }
 
-/* @imm: IrMem.size_log2, bit 4 set for the align rule of SCTLR_ELx.A. Returns the status: 0 stored, 1 not. */
-static uint64_t do_store_exclusive(void *opaque, uint64_t addr, uint64_t lo, uint64_t hi, uint64_t imm)
-{
-    A64Cpu  *cpu = opaque;
-    IrMem    mem = { .size_log2 = imm & 7, .write_intent = 1 };
-    unsigned size = 1u << mem.size_log2;
-    uint64_t old[2] = { 0 }, new[2] = { lo, hi };
-    bool     passes = cpu->excl_va == addr && cpu->excl_size == size;
-
-    if ((addr & 15) + size > 16 || ((imm & 16) && !is_aligned(addr, size))) {
-        cpu->cpu.guest->unaligned(&cpu->cpu, addr, CPU_WRITE);
-        return 1;
-    }
-    if (passes && !cpu_load(&cpu->cpu, addr, mem, old)) {
-        return 1;
-    }
-    passes = passes && old[0] == cpu->excl_value[0] && (size < 16 || old[1] == cpu->excl_value[1]);
-    if (passes && !cpu_store(&cpu->cpu, addr, mem, new)) {
-        return 1;
-    }
-    cpu->excl_size = 0;
-    return !passes;
-}
-
-static const IrHelper store_exclusive = { "store_exclusive", IR_I32, 3,
-                                          IR_READS | IR_WRITES | IR_FAULTS | IR_MEM | IR_TIME,
-                                          .fn.scalar = do_store_exclusive };
-
 /* Zero if address and size are those that the monitor remembers, and memory still holds the value. */
 static IrRef differs_from_monitor(A64Trans *t, IrRef addr, unsigned size, IrRef old)
 {
@@ -140,12 +112,24 @@ static void emit_store_one(A64Trans *t, const A64Fields *f, unsigned size_log2, 
     a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_cmpne, IR_I64, differs, zero));
 }
 
-static void emit_store_pair(A64Trans *t, const A64Fields *f, unsigned size_log2, IrRef lo, IrRef hi)
+/* 16 bytes. */
+static void emit_store_pair(A64Trans *t, const A64Fields *f, IrRef lo, IrRef hi)
 {
     IrRef addr = a64_address(t, f->Rn, 0);
-    IrRef status = ir_call(t->ir, &store_exclusive, addr, lo, hi, size_log2 | (t->align_check ? 16u : 0));
+    IrMem mem = a64_atomic(t, 4, addr, f->o0 ? ORDER_RELEASE : ORDER_NONE, true);
 
-    a64_set_x(t, IR_I32, f->Rs, status);
+    mem.write_intent = 1;
+    IrRef old = ir_load(t->ir, IR_I128, mem, addr);
+    IrRef old_lo = ir_op1(t->ir, IR_lo64, IR_I64, old), old_hi = ir_op1(t->ir, IR_hi64, IR_I64, old);
+    IrRef differs_hi = ir_op2(t->ir, IR_xor, IR_I64, old_hi, ir_get(t->ir, A64_R_EXCL_HI));
+    IrRef differs = ir_op2(t->ir, IR_or, IR_I64, differs_from_monitor(t, addr, 16, old_lo), differs_hi);
+    IrRef zero = ir_const(t->ir, IR_I64, 0);
+    IrRef passes = ir_op2(t->ir, IR_cmpeq, IR_I64, differs, zero);
+    IrRef new_lo = ir_select(t->ir, IR_I64, passes, lo, old_lo), new_hi = ir_select(t->ir, IR_I64, passes, hi, old_hi);
+
+    ir_store(t->ir, IR_I128, mem, addr, ir_op2(t->ir, IR_pair, IR_I128, new_lo, new_hi));
+    ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I32, 0));
+    a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_cmpne, IR_I64, differs, zero));
 }
 
 /* The register's low bytes, as memory and the monitor hold them. */
@@ -177,7 +161,7 @@ A64("size 001000 0 1 0 Rs o0 Rt2 Rn Rt", ldxr)
 A64("1 sz 001000 0 0 1 Rs o0 Rt2 Rn Rt", stxp)
 {
     if (f->sz) {
-        emit_store_pair(t, f, 4, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt2));
+        emit_store_pair(t, f, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt2));
         return;
     }
     IrRef both =
