@@ -298,6 +298,8 @@
     fmov    x9, d3
     fcvtzu  s7, s0
     fcvtzu  v16.4s, v17.4s
+    ucvtf   d4, x0
+    ucvtf   v18.4s, v17.4s
     subs    x0, x0, #1
     b.ne    1b
     brk     #0

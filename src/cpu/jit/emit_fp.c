@@ -758,7 +758,33 @@ static uint64_t power(const Fp *p, int n)
     return (uint64_t)((int)(exponent_max(p) / 2) - n) << fraction_bits(p);
 }
 
-/* From a general register. Numbers with the highest of 64 bits set go to C. */
+/*
+ * An unsigned number of 64 bits in @r, which is not RDX or RDI. The host's conversion is of signed ones: above those it
+ * is that of the half, doubled. The bit that is lost in halving stays in the lowest one, and so does the rounding.
+ */
+static void from_unsigned(const Fp *p, X86Xmm d, X86Reg r)
+{
+    Asm     *as = &p->g->as;
+    AsmLabel high = ASM_LABEL, done = ASM_LABEL;
+    X86Sse   convert = with(X86_CVTSI2SS, p, true);
+
+    clear(p, d);
+    asm_test_rr(as, true, r, r);
+    asm_jcc(as, CC_S, &high);
+    asm_sse_gx(as, convert, d, r);
+    asm_jmp(as, &done);
+    asm_bind(as, &high);
+    asm_mov_rr(as, true, RDX, r);
+    asm_mov_rr(as, false, RDI, r);
+    asm_shift_ri(as, SH_SHR, true, RDX, 1);
+    asm_alu_ri(as, ALU_AND, false, RDI, 1);
+    asm_alu_rr(as, ALU_OR, true, RDX, RDI);
+    asm_sse_gx(as, convert, d, RDX);
+    asm_sse2(as, form(p, X86_ADDPS), d, d, d);
+    asm_bind(as, &done);
+}
+
+/* From a general register. */
 static bool emit_from_x(Fp *p)
 {
     const IrNode *n = p->n;
@@ -766,17 +792,18 @@ static bool emit_from_x(Fp *p)
     unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
     Asm          *as = &p->g->as;
 
-    begin(p, w && is_unsigned);
+    begin(p, false);
     X86Reg r = gen_gpr(p->g, n->a, RAX, false);
     if (w && is_unsigned) {
-        asm_test_rr(as, true, r, r);
-        asm_jcc(as, CC_S, &p->cold->from);
-    } else if (is_unsigned) {
-        asm_mov_rr(as, false, RAX, r);
-        r = RAX;
+        from_unsigned(p, p->t, r);
+    } else {
+        if (is_unsigned) {
+            asm_mov_rr(as, false, RAX, r);
+            r = RAX;
+        }
+        clear(p, p->t);
+        asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), p->t, r);
     }
-    clear(p, p->t);
-    asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), p->t, (uint8_t)r);
     if (fraction != 0) {
         asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, (int)fraction)));
     }
@@ -857,6 +884,29 @@ static bool emit_to_x(Fp *p)
     return true;
 }
 
+/* Lanes of 32 bits, as upper and lower halves: both conversions are exact, and their sum is rounded once. */
+static void from_unsigned_words(const Fp *p, X86Xmm x)
+{
+    Asm *as = &p->g->as;
+
+    asm_sse_shift_i(as, X86_PSRLD_I, 2, x, 16);
+    asm_sse1(as, X86_CVTDQ2PS, 2, 2);
+    asm_sse2_m(as, X86_MULPS, 2, 2, gen_constant_lanes(p->g, 2, power(p, -16)));
+    asm_sse2_m(as, X86_PAND, 1, x, gen_constant_lanes(p->g, 2, 0xffff));
+    asm_sse1(as, X86_CVTDQ2PS, p->t, 1);
+    asm_sse2(as, X86_ADDPS, p->t, p->t, 2);
+}
+
+static void from_doubleword(const Fp *p, X86Xmm d, X86Reg r, bool is_unsigned)
+{
+    if (is_unsigned) {
+        from_unsigned(p, d, r);
+    } else {
+        clear(p, d);
+        asm_sse_gx(&p->g->as, X86_CVTSI2SD_Q, d, r);
+    }
+}
+
 /* Lanes: the same through general registers, or four at once. */
 static bool emit_from_lanes(Fp *p)
 {
@@ -865,23 +915,19 @@ static bool emit_from_lanes(Fp *p)
     unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
     Asm          *as = &p->g->as;
 
-    begin(p, is_unsigned);
+    begin(p, false);
     X86Xmm x = zeroed(p, n->a, 1);
-    if (is_unsigned) { /* numbers with the highest bit set go to C */
-        asm_sse1_m(as, X86_PTEST, x, constant(p, sign_bit(p)));
-        asm_jcc(as, CC_NE, &p->cold->from);
-    }
-    if (p->size == 2) {
+    if (p->size == 2 && is_unsigned) {
+        from_unsigned_words(p, x);
+    } else if (p->size == 2) {
         asm_sse1(as, X86_CVTDQ2PS, p->t, x);
     } else {
         asm_movq_rx(as, true, RAX, x);
         if (p->wide) {
-            asm_sse_gx_i(as, X86_PEXTRQ, x, RDX, 1);
-            clear(p, 2);
-            asm_sse_gx(as, X86_CVTSI2SD_Q, 2, RDX);
+            asm_sse_gx_i(as, X86_PEXTRQ, x, RCX, 1);
+            from_doubleword(p, 2, RCX, is_unsigned);
         }
-        clear(p, p->t);
-        asm_sse_gx(as, X86_CVTSI2SD_Q, p->t, RAX);
+        from_doubleword(p, p->t, RAX, is_unsigned);
         if (p->wide) {
             asm_sse2(as, X86_UNPCKLPD, p->t, p->t, 2);
         }
