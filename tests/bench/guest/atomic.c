@@ -53,6 +53,33 @@ static uint32_t lock;
 ATOMIC_PROGRAMS(lse, LSE)
 ATOMIC_PROGRAMS(llsc, LLSC)
 
+/* A counted pointer: two words at once. */
+static uint64_t pair_llsc(uint64_t n)
+{
+    static uint64_t pair[2] __attribute__((aligned(16)));
+    uint64_t        sum = 0;
+
+    pair[0] = pair[1] = 0;
+    while (n-- > 0) {
+#ifdef __aarch64__
+        uint64_t low, high;
+        uint32_t failed;
+
+        do {
+            __asm__ volatile("ldaxp %0, %1, %3\n\tadd %0, %0, %4\n\tadd %1, %1, #1\n\tstlxp %w2, %0, %1, %3"
+                             : "=&r"(low), "=&r"(high), "=&r"(failed), "+Q"(pair) : "r"(n));
+        } while (failed);
+#else
+        uint64_t low = pair[0] += n;
+
+        pair[1]++;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+        sum += low;
+    }
+    return mix(mix(sum, pair[0]), pair[1]);
+}
+
 const Program atomic_programs[] = {
     { "atomics", "add-lse", add_lse, 40000000 },
     { "atomics", "cas-lse", cas_lse, 40000000 },
@@ -60,5 +87,6 @@ const Program atomic_programs[] = {
     { "atomics", "add-llsc", add_llsc, 15000000 },
     { "atomics", "cas-llsc", cas_llsc, 20000000 },
     { "atomics", "lock-llsc", lock_llsc, 25000000 },
+    { "atomics", "pair-llsc", pair_llsc, 20000000 },
     { NULL },
 };

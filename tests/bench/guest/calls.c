@@ -1,4 +1,6 @@
-/* Calls, returns and calls through pointers. */
+/* Calls, returns, calls through pointers, and ways past the returns. */
+#include <setjmp.h>
+
 #include "bench.h"
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -106,11 +108,74 @@ static uint64_t methods(uint64_t n)
     return (uint64_t)sum;
 }
 
+/* 256 functions over some pages of code, in random order. */
+#define FUNCTION(k)                                            \
+    static NOINLINE uint64_t f##k(uint64_t a)                  \
+    {                                                          \
+        a = a * (0x##k * 2654435761u | 1) + 0x##k##5;          \
+        a += (a & 8) != 0 ? a >> 7 : a << 3;                   \
+        for (unsigned i = 0; i < (a & 3); i++) {               \
+            a = a * 5 + (a >> 11);                             \
+        }                                                      \
+        return a;                                              \
+    }
+#define NAME(k) f##k,
+#define OF_16(what, k)                                                                                      \
+    what(k##0) what(k##1) what(k##2) what(k##3) what(k##4) what(k##5) what(k##6) what(k##7) what(k##8)      \
+    what(k##9) what(k##a) what(k##b) what(k##c) what(k##d) what(k##e) what(k##f)
+#define OF_256(what)                                                                                        \
+    OF_16(what, 0) OF_16(what, 1) OF_16(what, 2) OF_16(what, 3) OF_16(what, 4) OF_16(what, 5)               \
+    OF_16(what, 6) OF_16(what, 7) OF_16(what, 8) OF_16(what, 9) OF_16(what, a) OF_16(what, b)               \
+    OF_16(what, c) OF_16(what, d) OF_16(what, e) OF_16(what, f)
+
+OF_256(FUNCTION)
+
+static uint64_t many(uint64_t n)
+{
+    static uint64_t (*const functions[])(uint64_t) = { OF_256(NAME) };
+    uint32_t seed = 45;
+    uint64_t sum = 1;
+
+    while (n-- > 0) {
+        sum = functions[next_random(&seed) % 256](sum);
+    }
+    return sum;
+}
+
+/* Exceptions as C has them. */
+static jmp_buf caught;
+
+static NOINLINE void throw(unsigned depth, int what)
+{
+    if (depth == 0) {
+        longjmp(caught, what);
+    }
+    throw(depth - 1, what);
+    __asm__ volatile(""); /* no tail call */
+}
+
+static uint64_t unwind(uint64_t n)
+{
+    volatile uint64_t sum = 0, left = n;
+
+    while (left-- > 0) {
+        int what = setjmp(caught);
+
+        if (what == 0) {
+            throw(3, 1 + (int)(left % 7));
+        }
+        sum += (unsigned)what;
+    }
+    return sum;
+}
+
 const Program calls_programs[] = {
     { "calls", "fib", fib, 1000 },
     { "calls", "ackermann", ackermann, 6000 },
     { "calls", "dispatch", dispatch, 10000000 },
     { "calls", "dispatch-random", dispatch_random, 5000000 },
     { "calls", "methods", methods, 6000 },
+    { "calls", "many-functions", many, 2500000 },
+    { "calls", "unwind", unwind, 700000 },
     { NULL },
 };

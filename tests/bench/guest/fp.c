@@ -203,6 +203,48 @@ static uint64_t filter(uint64_t n)
     return mix_double(mix_double(0, out), z1);
 }
 
+/* Random numbers of 64 and 32 bits as fractions, and fractions as unsigned numbers of each size. */
+static uint64_t convert(uint64_t n)
+{
+    uint64_t random = 1, sum = 0;
+
+    while (n-- > 0) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        double d = (double)random * 0x1p-64;
+        float  f = (float)(uint32_t)random * 0x1p-32f;
+
+        sum += (uint8_t)(f * 200) + (uint16_t)(d * 60000) + (uint32_t)(d * 4e9) + (uint64_t)(d * 1e18);
+    }
+    return sum;
+}
+
+/* Colours: clamped by comparisons that nobody predicts. */
+static uint64_t clamp(uint64_t n)
+{
+    enum { COUNT = 16384 };
+    static float   in[COUNT];
+    static uint8_t out[COUNT];
+    uint32_t       seed = 44;
+    uint64_t       sum = 0;
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        in[i] = (float)(next_random(&seed) % 6400) / 16 - 64;
+    }
+    while (n-- > 0) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            float v = in[i] * 1.125f + 3;
+
+            v = v < 0 ? 0 : v > 255 ? 255 : v;
+            out[i] = (uint8_t)(v + 0.5f);
+        }
+        in[n % COUNT] += 1;
+        sum = mix(sum, out[n % COUNT]);
+    }
+    return sum;
+}
+
 const Program fp_programs[] = {
     { "fp", "nbody", nbody, 200000 },
     { "fp", "mandelbrot", mandelbrot, 250000 },
@@ -210,6 +252,8 @@ const Program fp_programs[] = {
     { "fp", "eliminate", eliminate, 2000 },
     { "fp", "spheres-f32", spheres, 300000 },
     { "fp", "horner-fma", horner, 5000000 },
+    { "fp", "convert", convert, 2000000 },
+    { "fp", "clamp-f32", clamp, 400 },
     { "fp", "filter-f32", filter, 8000000 },
     { NULL },
 };

@@ -198,6 +198,69 @@ static uint64_t distance(uint64_t n)
     return sum;
 }
 
+/* ChaCha20's block: sixteen words in registers, rotations. */
+#define QUARTER(a, b, c, d)                             \
+    do {                                                \
+        a += b, d = (d ^ a) << 16 | (d ^ a) >> 16;      \
+        c += d, b = (b ^ c) << 12 | (b ^ c) >> 20;      \
+        a += b, d = (d ^ a) << 8 | (d ^ a) >> 24;       \
+        c += d, b = (b ^ c) << 7 | (b ^ c) >> 25;       \
+    } while (0)
+
+static uint64_t chacha20(uint64_t n)
+{
+    uint32_t key[16], x[16];
+    uint64_t sum = 0;
+
+    fill_random(key, sizeof(key), 7);
+    while (n-- > 0) {
+        memcpy(x, key, sizeof(x));
+        for (unsigned i = 0; i < 10; i++) {
+            QUARTER(x[0], x[4], x[8], x[12]);
+            QUARTER(x[1], x[5], x[9], x[13]);
+            QUARTER(x[2], x[6], x[10], x[14]);
+            QUARTER(x[3], x[7], x[11], x[15]);
+            QUARTER(x[0], x[5], x[10], x[15]);
+            QUARTER(x[1], x[6], x[11], x[12]);
+            QUARTER(x[2], x[7], x[8], x[13]);
+            QUARTER(x[3], x[4], x[9], x[14]);
+        }
+        for (unsigned i = 0; i < 16; i++) {
+            sum += x[i] + key[i];
+        }
+        key[12]++;
+    }
+    return sum;
+}
+
+/* Numbers of 2048 bits: chains of carries, products of 128 bits. */
+static uint64_t long_product(uint64_t n)
+{
+    enum { WORDS = 32 };
+    uint64_t a[WORDS], b[WORDS], c[2 * WORDS], sum = 0;
+
+    fill_random(a, sizeof(a), 8);
+    fill_random(b, sizeof(b), 9);
+    while (n-- > 0) {
+        memset(c, 0, sizeof(c));
+        for (unsigned i = 0; i < WORDS; i++) {
+            uint64_t carry = 0;
+
+            for (unsigned j = 0; j < WORDS; j++) {
+                unsigned __int128 t = (unsigned __int128)a[i] * b[j] + c[i + j] + carry;
+
+                c[i + j] = (uint64_t)t;
+                carry = (uint64_t)(t >> 64);
+            }
+            c[i + WORDS] = carry;
+        }
+        memcpy(a, c + 1, sizeof(a));
+        a[0] |= 1;
+        sum = mix(sum, c[n % (2 * WORDS)]);
+    }
+    return sum;
+}
+
 const Program integer_programs[] = {
     { "integer", "crc32", crc32, 600 },
     { "integer", "fnv", fnv, 1500 },
@@ -208,5 +271,7 @@ const Program integer_programs[] = {
     { "integer", "modpow", modpow, 600000 },
     { "integer", "queens", queens, 2000 },
     { "integer", "distance", distance, 500 },
+    { "integer", "chacha20", chacha20, 250000 },
+    { "integer", "long-product", long_product, 24000 },
     { NULL },
 };

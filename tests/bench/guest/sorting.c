@@ -147,10 +147,116 @@ static uint64_t words(uint64_t n)
     return mix(sum, used);
 }
 
+/* SipHash-2-4: a chain over four words, no table. */
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = (v[1] << 13 | v[1] >> 51) ^ v[0];
+    v[0] = v[0] << 32 | v[0] >> 32;
+    v[2] += v[3];
+    v[3] = (v[3] << 16 | v[3] >> 48) ^ v[2];
+    v[0] += v[3];
+    v[3] = (v[3] << 21 | v[3] >> 43) ^ v[0];
+    v[2] += v[1];
+    v[1] = (v[1] << 17 | v[1] >> 47) ^ v[2];
+    v[2] = v[2] << 32 | v[2] >> 32;
+}
+
+static uint64_t siphash(uint64_t n)
+{
+    enum { WORDS = 128 };
+    static uint64_t message[WORDS];
+    uint64_t        sum = 0;
+
+    fill_random(message, sizeof(message), 10);
+    while (n-- > 0) {
+        uint64_t v[4] = { 1 ^ sum, 2, 3, 4 };
+
+        for (unsigned i = 0; i < WORDS; i++) {
+            v[3] ^= message[i];
+            sip_round(v);
+            sip_round(v);
+            v[0] ^= message[i];
+        }
+        v[2] ^= 255;
+        for (unsigned i = 0; i < 4; i++) {
+            sip_round(v);
+        }
+        sum += v[0] ^ v[1] ^ v[2] ^ v[3];
+    }
+    return sum;
+}
+
+/* Shortest ways by Dijkstra's algorithm: a binary heap. */
+enum { NODES = 4096, EDGES = 6 };
+
+static uint64_t heap[NODES * EDGES + 1];
+
+static void heap_add(unsigned at, uint64_t key)
+{
+    for (; at != 0 && heap[(at - 1) / 2] > key; at = (at - 1) / 2) {
+        heap[at] = heap[(at - 1) / 2];
+    }
+    heap[at] = key;
+}
+
+/* The least one leaves a heap of @n + 1. */
+static uint64_t heap_take(unsigned n)
+{
+    uint64_t least = heap[0], last = heap[n];
+    unsigned at = 0;
+
+    for (unsigned child; (child = 2 * at + 1) < n; at = child) {
+        child += child + 1 < n && heap[child + 1] < heap[child];
+        if (heap[child] >= last) {
+            break;
+        }
+        heap[at] = heap[child];
+    }
+    heap[at] = last;
+    return least;
+}
+
+static uint64_t shortest(uint64_t n)
+{
+    static uint32_t to[NODES][EDGES], length[NODES][EDGES], best[NODES];
+    uint32_t        seed = 11;
+    uint64_t        sum = 0;
+
+    for (unsigned i = 0; i < NODES * EDGES; i++) {
+        to[i / EDGES][i % EDGES] = next_random(&seed) % NODES;
+        length[i / EDGES][i % EDGES] = next_random(&seed) % 100 + 1;
+    }
+    while (n-- > 0) {
+        unsigned count = 1;
+
+        memset(best, 0xff, sizeof(best));
+        heap[0] = n * 77 % NODES;
+        best[heap[0]] = 0;
+        while (count != 0) {
+            uint64_t least = heap_take(--count);
+            uint32_t node = (uint32_t)least, way = (uint32_t)(least >> 32);
+
+            for (unsigned e = 0; e < EDGES && way == best[node]; e++) {
+                uint32_t next = to[node][e], longer = way + length[node][e];
+
+                if (longer < best[next]) {
+                    best[next] = longer;
+                    heap_add(count++, (uint64_t)longer << 32 | next);
+                }
+            }
+        }
+        sum = mix(sum, best[n % NODES]);
+    }
+    return sum;
+}
+
 const Program sorting_programs[] = {
     { "sorting", "shell-sort", shell, 40 },
     { "sorting", "quick-sort", quick, 80 },
     { "sorting", "qsort", library, 20 },
+    { "sorting", "shortest-ways", shortest, 60 },
+    { "hashing", "siphash", siphash, 24000 },
     { "hashing", "hash-table", table, 2500000 },
     { "hashing", "word-count", words, 2000000 },
     { NULL },

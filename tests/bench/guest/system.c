@@ -1,6 +1,8 @@
 /* The kernel's work for one process: system calls, page faults, protection changes, signals, files in memory. */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -132,6 +134,29 @@ static uint64_t file(uint64_t n)
     return sum;
 }
 
+/* An event loop with nobody else in it. */
+static uint64_t events(uint64_t n)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int                set = epoll_create1(0), fd = eventfd(0, 0);
+    uint64_t           sum = 0, value;
+
+    if (set < 0 || fd < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) != 0) {
+        abort();
+    }
+    while (n-- > 0) {
+        value = n | 1;
+        if (write(fd, &value, sizeof(value)) < 0 || epoll_wait(set, &event, 1, 0) != 1 ||
+            read(fd, &value, sizeof(value)) < 0) {
+            abort();
+        }
+        sum = mix(sum, value);
+    }
+    close(fd);
+    close(set);
+    return sum;
+}
+
 const Program system_programs[] = {
     { "system", "getppid", getppid_calls, 50000 },
     { "system", "page-fault", faults, 30 },
@@ -139,5 +164,6 @@ const Program system_programs[] = {
     { "system", "signal", signals, 4000 },
     { "system", "write-barrier", barrier, 2500 },
     { "system", "file", file, 10000 },
+    { "system", "events", events, 6000 },
     { NULL },
 };
