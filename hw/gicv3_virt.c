@@ -131,9 +131,9 @@ uint64_t gic_cpu_vtr(const GicCpu *cpu)
 
 void gic_virt_update(GicCpu *cpu)
 {
-    int  n = highest_pending(cpu);
-    bool signal = can_signal(cpu, n);
     bool enabled = (cpu->virt.hcr & ICH_HCR_EN) != 0;
+    int  n = enabled ? highest_pending(cpu) : -1;
+    bool signal = can_signal(cpu, n);
 
     gic_line(cpu, GIC_LINE_VIRQ, signal && lr_group(cpu->virt.lrs[n]) == 1);
     gic_line(cpu, GIC_LINE_VFIQ, signal && lr_group(cpu->virt.lrs[n]) == 0);

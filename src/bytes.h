@@ -49,9 +49,26 @@ static inline void le_put(void *p, uint64_t v, size_t n)
     }
 }
 
-static inline void le16_put(void *p, uint16_t v) { le_put(p, v, 2); }
-static inline void le32_put(void *p, uint32_t v) { le_put(p, v, 4); }
-static inline void le64_put(void *p, uint64_t v) { le_put(p, v, 8); }
+/* Byte by byte without a loop: compilers make one store of it. */
+static inline void le16_put(void *p, uint16_t v)
+{
+    uint8_t *b = p;
+
+    b[0] = (uint8_t)v;
+    b[1] = (uint8_t)(v >> 8);
+}
+
+static inline void le32_put(void *p, uint32_t v)
+{
+    le16_put(p, (uint16_t)v);
+    le16_put((uint8_t *)p + 2, (uint16_t)(v >> 16));
+}
+
+static inline void le64_put(void *p, uint64_t v)
+{
+    le32_put(p, (uint32_t)v);
+    le32_put((uint8_t *)p + 4, (uint32_t)(v >> 32));
+}
 
 static inline uint32_t be32_get(const void *p)
 {

@@ -84,7 +84,9 @@ unsigned a64_pac_layout(A64Cpu *cpu)
     if (n == N_SPACES) {
         return 0; /* more regimes than numbers: left to the helpers */
     }
-    spaces[n] = (PacSpace){ sig, { layout_of(sig, false), layout_of(sig, true) } };
+    if (spaces[n].signature == 0) {
+        spaces[n] = (PacSpace){ sig, { layout_of(sig, false), layout_of(sig, true) } };
+    }
     return cpu->pac_layout = (uint8_t)n;
 }
 
