@@ -1,6 +1,7 @@
 # Tables from the samples of tests/bench/run: one line each, PLATFORM CLASS NAME NANOSECONDS. Medians, ratios, geometric
 # means and the bars of the engine. Platforms: native; qemu-max, qemu-n1 (the faster counts, row by row); bailey.
-# Classes: those of the programs; boot and start, whose rows are whole runs. -v only=NAME: not all programs were run.
+# Classes: those of the programs; boot and start, whose rows are whole runs; rmm, calls of the firmware model. -v only=NAME:
+# not all programs were run.
 
 function median(key,    n, v, i, j, t) {
   n = split(samples[key], v, " ")
@@ -13,6 +14,7 @@ function median(key,    n, v, i, j, t) {
 }
 
 function is_run(class) { return class == "boot" || class == "start" }
+function is_program(class) { return !is_run(class) && class != "rmm" }
 function has(platform, row) { return (platform, row) in samples }
 
 # The faster QEMU for a row, in ns; 0 without one. Its short name goes to `which_cpu`.
@@ -50,7 +52,8 @@ function bar(what, value, limit, unit) {
     seen[row] = 1
     rows[++n_rows] = row
     n_runs += is_run($2)
-    if (!is_run($2) && !($2 in class_seen)) {
+    n_rmm += $2 == "rmm"
+    if (is_program($2) && !($2 in class_seen)) {
       class_seen[$2] = 1
       classes[++n_classes] = $2
     }
@@ -73,12 +76,21 @@ function print_runs(    i, part, ns) {
   print ""
 }
 
+function print_rmm(    i, part) {
+  print "| firmware model | ns |\n|---|--:|"
+  for (i = 1; i <= n_rows; i++) {
+    split(rows[i], part, SUBSEP)
+    if (part[1] == "rmm") printf "| %s | %.0f |\n", part[2], rmm[part[2]] = median("bailey" SUBSEP rows[i])
+  }
+  print ""
+}
+
 function print_programs(    i, part, ns, peer, native) {
   print "| class | program | native, ms | QEMU, ms | QEMU's CPU | Bailey, ms | Bailey / QEMU | Bailey / native | QEMU / native |"
   print "|---|---|--:|--:|---|--:|--:|--:|--:|"
   for (i = 1; i <= n_rows; i++) {
     split(rows[i], part, SUBSEP)
-    if (is_run(part[1])) continue
+    if (!is_program(part[1])) continue
     ns = has("bailey", rows[i]) ? median("bailey" SUBSEP rows[i]) : 0
     native = has("native", rows[i]) ? median("native" SUBSEP rows[i]) : 0
     peer = qemu(rows[i])
@@ -119,6 +131,9 @@ function print_bars() {
   bar("integer, sorting and hashing programs, geometric mean, Bailey / native", geo("native integers"), 2.2)
   bar("start to first instruction, boot=host, empty program", took["start-host"] / 1e6, 20, " ms")
   bar("start to the kernel's first instruction in a Realm", took["start-realm"] / 1e6, 250, " ms")
+  bar("RMI_GRANULE_DELEGATE", rmm["delegate"], 300, " ns")
+  bar("REC entry and exit", rmm["rec-enter"] / 1e3, 1, " us")
+  bar("Realm of 1 GiB, created, populated and destroyed", rmm["realm-1g"] / 1e9, 2, " s")
   if (took["boot-host"] > 0) {
     bar("boot with -clock virtual / with -clock host", took["boot-host-virtual"] / took["boot-host"], 1.05)
     bar("boot with -smp 4 / with -smp 1", took["boot-host-smp4"] / took["boot-host"], 1.3)
@@ -126,6 +141,7 @@ function print_bars() {
 }
 
 END {
+  if (n_rmm > 0) print_rmm()
   if (n_runs > 0) print_runs()
   if (n_classes > 0) print_programs()
   print_bars()
