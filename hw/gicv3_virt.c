@@ -41,6 +41,17 @@ static uint8_t virt_group_prio(const GicCpu *cpu, unsigned group, uint8_t prio)
 
 /* ---- choosing ---- */
 
+/* Whether no list register holds anything: as between most entries of a guest. */
+static bool all_clear(const GicVirtState *v)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        any |= v->lrs[i];
+    }
+    return any == 0;
+}
+
 /* The list register of the highest priority pending virtual interrupt of an enabled group, or -1. */
 static int highest_pending(const GicCpu *cpu)
 {
@@ -105,13 +116,14 @@ uint64_t gic_cpu_misr(const GicCpu *cpu)
     const GicVirtState *v = &cpu->virt;
     unsigned            used = 0, pending = 0;
     bool                g0 = (v->vmcr & VMCR_VENG(0)) != 0, g1 = (v->vmcr & VMCR_VENG(1)) != 0;
+    bool                clear = all_clear(v);
     uint64_t            misr = 0;
 
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+    for (unsigned i = 0; i < GIC_N_LRS && !clear; i++) {
         used += (v->lrs[i] & ICH_LR_STATE) != 0;
         pending += (v->lrs[i] & ICH_LR_STATE) == ICH_LR_STATE_PENDING;
     }
-    misr |= gic_ich_eisr(cpu) != 0 ? BIT(0) : 0;                                      /* EOI */
+    misr |= !clear && gic_ich_eisr(cpu) != 0 ? BIT(0) : 0;                            /* EOI */
     misr |= (v->hcr & ICH_HCR_UIE) && used <= 1 ? BIT(1) : 0;                         /* U */
     misr |= (v->hcr & ICH_HCR_LRENPIE) && v->hcr >> ICH_HCR_EOICOUNT_SHIFT ? BIT(2) : 0; /* LRENP */
     misr |= (v->hcr & ICH_HCR_NPIE) && pending == 0 ? BIT(3) : 0;                     /* NP */
@@ -132,7 +144,7 @@ uint64_t gic_cpu_vtr(const GicCpu *cpu)
 void gic_virt_update(GicCpu *cpu)
 {
     bool enabled = (cpu->virt.hcr & ICH_HCR_EN) != 0;
-    int  n = enabled ? highest_pending(cpu) : -1;
+    int  n = enabled && !all_clear(&cpu->virt) ? highest_pending(cpu) : -1;
     bool signal = can_signal(cpu, n);
 
     gic_line(cpu, GIC_LINE_VIRQ, signal && lr_group(cpu->virt.lrs[n]) == 1);
@@ -196,10 +208,9 @@ void gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
 
 void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *in)
 {
-    memset(&cpu->virt, 0, sizeof(cpu->virt));
     cpu->virt.hcr = in->hcr & HCR_WRITABLE;
     cpu->virt.vmcr = vmcr_legal(in->vmcr);
-    cpu->virt.ap0r[0] = in->ap0r[0] & UINT32_MAX;
+    cpu->virt.ap0r[0] = in->ap0r[0] & UINT32_MAX; /* there is no other */
     cpu->virt.ap1r[0] = in->ap1r[0] & UINT32_MAX;
     for (unsigned i = 0; i < GIC_N_LRS; i++) {
         cpu->virt.lrs[i] = in->lrs[i] & LR_WRITABLE;

@@ -446,6 +446,9 @@ RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu);
  * goes on. */
 void rec_leave(Rmm *rmm, RmmCpu *cpu);
 
+/* rec_no_news - cpu->exit says nothing yet. */
+void rec_no_news(RmmCpu *cpu);
+
 /* rec_timers_changed - note which of the Realm's timers are asserted, masking those. True: it differs from
  * before. */
 bool rec_timers_changed(A64Cpu *cpu);

@@ -376,7 +376,7 @@ static void synchronous(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
 
 void realm_exception(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
 {
-    c->exit = (RecExit){ 0 };
+    rec_no_news(c);
     switch (exc->kind) {
     case A64_EXC_SYNC:
         synchronous(rmm, c, exc);

@@ -87,12 +87,12 @@ void timer_deinit(ClockTimer *t)
 
 void timer_set(ClockTimer *t, int64_t deadline_ns)
 {
-    Clock  *c = t->clock;
-    int64_t earliest = clock_next_deadline(c);
-
     if (deadline_ns == INT64_MAX && t->deadline_ns == INT64_MAX) {
         return;
     }
+    Clock  *c = t->clock;
+    int64_t earliest = clock_next_deadline(c);
+
     if (t->deadline_ns != INT64_MAX) {
         g_ptr_array_remove(c->set, t);
     }
