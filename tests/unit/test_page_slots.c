@@ -106,7 +106,8 @@ static const uint32_t groups_many[] = {
     0xd1000400, 0xb5fffe00, SVC,
 };
 
-static A64Box *box;
+static A64Box  *box;
+static unsigned often; /* how often loops run before something changes: until they are hot, or not */
 
 static uint8_t *host(uint64_t pa) { return box->data + (pa - BOX_DATA); }
 
@@ -123,6 +124,7 @@ static void map(unsigned page, uint64_t descriptor)
 
 static int setup(void **state)
 {
+    often = HOT;
     box = a64_box_new();
     a64_box_code(box, BOX_CODE + LOAD, load, G_N_ELEMENTS(load));
     a64_box_code(box, BOX_CODE + STORE, store, G_N_ELEMENTS(store));
@@ -148,6 +150,13 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_cold(void **state)
+{
+    setup(state);
+    often = 2;
+    return 0;
+}
+
 static int teardown(void **state)
 {
     a64_box_free(box);
@@ -170,7 +179,7 @@ static unsigned run(Loop loop, uint64_t va, unsigned n)
 }
 
 static unsigned once(Loop loop) { return run(loop, WINDOW, 1); }
-static void     heat(Loop loop) { assert_int_equal(run(loop, WINDOW, HOT), EC_SVC); }
+static void     heat(Loop loop) { assert_int_equal(run(loop, WINDOW, often), EC_SVC); }
 
 static void assert_abort(Loop loop, uint64_t far)
 {
@@ -451,12 +460,12 @@ static void check_group_at_end(unsigned before)
         fails++;
     }
     map(1, FAR_PAGE | PAGE);
-    assert_int_equal(run(GROUP_LOADS, base, HOT), EC_SVC);
+    assert_int_equal(run(GROUP_LOADS, base, often), EC_SVC);
     for (unsigned i = 0; i < N_GROUP; i++) {
         assert_int_equal(*group_register(i), read_window(base + group_offset[i], FAR_PAGE));
         *group_register(i) = 0x0101010101010101 * (before + i);
     }
-    assert_int_equal(run(GROUP_STORES, base, HOT), EC_SVC);
+    assert_int_equal(run(GROUP_STORES, base, often), EC_SVC);
     for (unsigned i = 0; i < N_GROUP; i++) {
         assert_int_equal(read_window(base + group_offset[i], FAR_PAGE), 0x0101010101010101 * (before + i));
         *group_register(i) = 7;
@@ -593,7 +602,7 @@ static void test_groups_many(void **state)
         for (unsigned i = 0; i < 5; i++) {
             box->cpu->x[base[i]] = WINDOW + i * 0x1100;
         }
-        assert_int_equal(run(GROUPS_MANY, WINDOW, HOT), EC_SVC);
+        assert_int_equal(run(GROUPS_MANY, WINDOW, often), EC_SVC);
         if (missing < 5) {
             map(missing, 0);
         }
@@ -624,6 +633,7 @@ static void test_first_access(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define COLD(name) { #name " in cold code", name, setup_cold, teardown, NULL }
 
 int main(void)
 {
@@ -636,6 +646,8 @@ int main(void)
         CASE(test_shared_with_loads), CASE(test_shared_with_shorter), CASE(test_base_in_another_page),
         CASE(test_group_at_end),    CASE(test_group_code_appears), CASE(test_group_watched),
         CASE(test_group_between),   CASE(test_groups_many),   CASE(test_group_walks),
+        COLD(test_group_at_end),    COLD(test_group_code_appears), COLD(test_group_watched),
+        COLD(test_group_between),   COLD(test_groups_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

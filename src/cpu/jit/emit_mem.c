@@ -128,6 +128,9 @@ static void miss_group(Gen *g, Cold *c)
     }
 }
 
+/* In code that runs seldom: all of the group is left to C then. */
+static void lose_group(Gen *g, Cold *c) { hosts_set_none(g, host_bit(&c->host)); }
+
 /* ---- by the table, in line ---- */
 
 /* Whether the check is of the base, with what is off it left to the limit. */
@@ -167,6 +170,8 @@ static void emit_by_table(Gen *g, IrMem m, Reach *r, Cold *c)
     if (g->region) {
         asm_bind(&g->as, &c->resume);
         c->first = miss_table;
+    } else if (c->host.group != 0) {
+        c->first = lose_group;
     }
 }
 
@@ -297,7 +302,7 @@ static X86Mem emit_by_host(Gen *g, Host *h, const Reach *r, Cold *c)
     asm_test_rr(&g->as, true, RDI, RDI);
     asm_jcc(&g->as, CC_E, &c->from);
     asm_bind(&g->as, &c->alone);
-    c->first = miss_host;
+    c->first = g->region ? miss_host : NULL;
     c->access = *r;
     if (g->group[h->group - 1].last == g->at) {
         host_give(g, h);

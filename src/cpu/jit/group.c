@@ -1,7 +1,7 @@
 /*
  * Groups: plain accesses of a part off one base, a few bytes apart. The first one checks for all of them and leaves the
  * host's address of the base, which the others use as it is. It is 0 when the check failed, or C ran since: it may have
- * changed what the tables say. Each access then does its own check, out of line.
+ * changed what the tables say. Each access then does its own check, out of line; or, where code runs seldom, C does it.
  */
 #include <string.h>
 
@@ -51,7 +51,8 @@ void find_groups(Gen *g)
     memset(g->group_of, 0, g->ir->n);
     memset(g->host, 0, sizeof(g->host));
     g->n_groups = 0;
-    for (unsigned i = 1; g->region && i < g->ir->n; i++) {
+    for (unsigned k = 0; k < g->ir->n_state; k++) {
+        unsigned      i = g->ir->state[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
         if ((n->op == IR_load || n->op == IR_store) && g->mode[i] == MODE_NORMAL) {
@@ -84,7 +85,7 @@ void hosts_set_none(Gen *g, uint32_t set)
         unsigned i = (unsigned)__builtin_ctz(set);
 
         if (i < 16) {
-            asm_mov_ri(&g->as, (X86Reg)i, 0);
+            asm_alu_rr(&g->as, ALU_XOR, false, (X86Reg)i, (X86Reg)i);
         } else {
             asm_store_i(&g->as, 3, host_temp(i - 16), 0);
         }
