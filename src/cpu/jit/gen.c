@@ -2076,8 +2076,13 @@ static void begin_part(Gen *g, unsigned part)
     find_puts(g);
     count_uses(g);
     choose_modes(g);
-    find_groups(g);
     find_unwritten_flags(g);
+}
+
+/* What else is to be known before code is made. */
+static void find_places(Gen *g)
+{
+    find_groups(g);
     find_last_uses(g);
     if (g->region) {
         find_next_uses(g);
@@ -2289,6 +2294,7 @@ static bool is_loop_head(const Gen *g, unsigned part)
 static void emit_body(Gen *g, unsigned part)
 {
     begin_part(g, part);
+    find_places(g);
     init_registers(g);
     g->dirty = g->part_state[part].dirty;
     memcpy(g->narrow, g->part_state[part].narrow, sizeof(g->narrow));
@@ -2355,6 +2361,17 @@ static void spread_flags(Gen *g, bool copied)
     }
 }
 
+/* Whether a part writes flags that one behind it may look at. */
+static bool has_flags_wanted(const Gen *g, unsigned part)
+{
+    bool wanted = false;
+
+    for (uint32_t next = g->part_state[part].next; next != 0; next &= next - 1) {
+        wanted |= g->part_state[__builtin_ctz(next)].wants_flags;
+    }
+    return wanted && !passes_flags(g, part);
+}
+
 /* What of the flags need not even be said on edges inside the region: the entry's are anything. */
 static void find_flags_on_edges(Gen *g)
 {
@@ -2362,9 +2379,11 @@ static void find_flags_on_edges(Gen *g)
         return;
     }
     for (unsigned p = 0; p < g->n_parts; p++) {
-        begin_part(g, p);
-        g->part_state[p].how_out = how_from_registers(g);
-        g->part_state[p].copied_out = how_if_copied(g, g->pending);
+        if (has_flags_wanted(g, p)) {
+            begin_part(g, p);
+            g->part_state[p].how_out = how_from_registers(g);
+            g->part_state[p].copied_out = how_if_copied(g, g->pending);
+        }
     }
     spread_flags(g, false);
     spread_flags(g, true);
