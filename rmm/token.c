@@ -155,7 +155,8 @@ static bool sign(Rmm *rmm, const uint8_t *scalar, const uint8_t *payload, size_t
     put_bytes(&w, protected_header, sizeof(protected_header));
     put_bytes(&w, NULL, 0);
     put_bytes(&w, payload, len);
-    return bw_ok(&w) && spdm_ecdsa_sign(spdm_asym(ASYM_P384), &rmm->entropy, scalar, text, w.pos, sig);
+    return bw_ok(&w) &&
+           spdm_ecdsa_sign(spdm_asym(ASYM_P384), &rmm->entropy, scalar, &(SpdmSpan){ text, w.pos }, 1, sig);
 }
 
 static size_t sign1(Rmm *rmm, const uint8_t *scalar, const ByteWriter *claims, uint8_t *dst, size_t cap)

@@ -150,8 +150,8 @@ static size_t signature_to_der(const uint8_t *sig, size_t sig_len, uint8_t *der,
     return len > 0 ? (size_t)len : 0;
 }
 
-bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg,
-                     size_t len, uint8_t *sig)
+bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const SpdmSpan *spans,
+                     size_t n, uint8_t *sig)
 {
     Entropy    *before = entropy_use(entropy);
     EVP_PKEY   *key = make_key(asym->curve, scalar, asym->scalar_len, NULL, 0);
@@ -161,7 +161,10 @@ bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scal
     bool        ok = key != NULL && ctx != NULL;
 
     ok = ok && EVP_DigestSignInit(ctx, NULL, EVP_get_digestbyname(asym->hash), NULL, key) == 1;
-    ok = ok && EVP_DigestSign(ctx, der, &der_len, msg, len) == 1;
+    for (size_t i = 0; i < n; i++) {
+        ok = ok && EVP_DigestSignUpdate(ctx, spans[i].data, spans[i].len) == 1;
+    }
+    ok = ok && EVP_DigestSignFinal(ctx, der, &der_len) == 1;
     ok = ok && signature_to_fixed(der, der_len, sig, asym->sig_len);
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
@@ -170,7 +173,7 @@ bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scal
     return ok;
 }
 
-bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len,
+bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const SpdmSpan *spans, size_t n,
                        const uint8_t *sig)
 {
     uint8_t     der[DER_SIG_MAX];
@@ -180,7 +183,10 @@ bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *m
     bool        ok = der_len != 0 && key != NULL && ctx != NULL;
 
     ok = ok && EVP_DigestVerifyInit(ctx, NULL, EVP_get_digestbyname(asym->hash), NULL, key) == 1;
-    ok = ok && EVP_DigestVerify(ctx, der, der_len, msg, len) == 1;
+    for (size_t i = 0; i < n; i++) {
+        ok = ok && EVP_DigestVerifyUpdate(ctx, spans[i].data, spans[i].len) == 1;
+    }
+    ok = ok && EVP_DigestVerifyFinal(ctx, der, der_len) == 1;
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
     ERR_clear_error();

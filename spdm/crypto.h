@@ -80,15 +80,15 @@ bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const v
                uint8_t *out);
 
 /**
- * spdm_ecdsa_sign - sign a message (it is hashed here, with @asym's hash).
+ * spdm_ecdsa_sign - sign the message that the spans make up (it is hashed here, with @asym's hash).
  * @scalar: private key, big-endian, @asym->scalar_len bytes
  * @sig:    receives r || s, @asym->sig_len bytes
  */
-bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const void *msg,
-                     size_t len, uint8_t *sig);
+bool spdm_ecdsa_sign(const SpdmAsym *asym, Entropy *entropy, const uint8_t *scalar, const SpdmSpan *spans,
+                     size_t n, uint8_t *sig);
 
 /* Whether @sig (r || s) is @point's signature over @msg. @point: uncompressed, @asym->point_len bytes. */
-bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const void *msg, size_t len,
+bool spdm_ecdsa_verify(const SpdmAsym *asym, const uint8_t *point, const SpdmSpan *spans, size_t n,
                        const uint8_t *sig);
 
 /* Whether @point is an uncompressed point of the curve. */

@@ -10,6 +10,8 @@
 
 #include "spdm/record.h"
 
+#define NS_PER_S 1000000000ll
+
 static const SpdmRequest *find_request(uint8_t code)
 {
     for (const SpdmRequest *const *p = __start_spdm_requests; p < __stop_spdm_requests; p++) {
@@ -40,6 +42,20 @@ SpdmSigner spdm_responder_signer(const SpdmResponder *s)
     return (SpdmSigner){ s->version, spdm_hash(s->selected.hash), spdm_asym(s->selected.asym) };
 }
 
+void spdm_read_context(const SpdmResponder *s, ByteReader *req, uint8_t context[SPDM_CONTEXT_LEN])
+{
+    if (s->version >= SPDM_VERSION_13) {
+        br_bytes(req, context, SPDM_CONTEXT_LEN);
+    }
+}
+
+void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONTEXT_LEN], ByteWriter *rsp)
+{
+    if (s->version >= SPDM_VERSION_13) {
+        bw_bytes(rsp, context, SPDM_CONTEXT_LEN);
+    }
+}
+
 SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
                                 ByteWriter *rsp)
 {
@@ -65,9 +81,51 @@ void spdm_session_end(SpdmResponder *s, SpdmSession *session)
     }
 }
 
+/* A session is given up when nothing came for twice the period: DSP0274 "Heartbeat". */
+static int64_t lifetime_ns(const SpdmResponder *s) { return 2 * s->config.heartbeat_s * NS_PER_S; }
+
+static void note_traffic(SpdmResponder *s, SpdmSession *session)
+{
+    session->last_ns = s->config.now_ns != NULL ? s->config.now_ns(s->config.opaque) : 0;
+}
+
+static bool has_heartbeat(const SpdmResponder *s, const SpdmSession *session)
+{
+    return session->state == SPDM_SESSION_ESTABLISHED &&
+           (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HBEAT) != 0 && s->config.heartbeat_s != 0;
+}
+
+int64_t spdm_responder_expire(SpdmResponder *s, int64_t now_ns)
+{
+    int64_t next = INT64_MAX;
+
+    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+        SpdmSession *session = &s->sessions[i];
+        int64_t      end = session->last_ns + lifetime_ns(s);
+
+        if (!has_heartbeat(s, session)) {
+            continue;
+        }
+        if (end <= now_ns) {
+            spdm_session_end(s, session);
+        } else if (end < next) {
+            next = end;
+        }
+    }
+    return next;
+}
+
+void spdm_forget_old_key(SpdmSession *session)
+{
+    session->update_pending = false;
+    spdm_wipe(&session->old_request, sizeof(session->old_request));
+    spdm_wipe(session->old_request_secret, sizeof(session->old_request_secret));
+}
+
 static void establish(SpdmResponder *s, SpdmSession *session)
 {
     session->state = SPDM_SESSION_ESTABLISHED;
+    note_traffic(s, session);
     spdm_transcript_reset(&session->th);
     spdm_wipe(session->keys.handshake_secret, sizeof(session->keys.handshake_secret));
     if (s->config.session_changed != NULL) {
@@ -95,6 +153,14 @@ void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
 {
     memset(s, 0, sizeof(*s));
     s->config = *config;
+    if (config->version_max == 0) {
+        s->config.version_min = s->config.version_max = SPDM_VERSION_12;
+    }
+}
+
+static bool version_is_ours(const SpdmResponder *s, uint8_t version)
+{
+    return version >= s->config.version_min && version <= s->config.version_max;
 }
 
 /* Whether the version byte of a request fits the state: DSP0274 "Version encoding". GET_CAPABILITIES is
@@ -105,7 +171,7 @@ static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
         return version == SPDM_VERSION_10;
     }
     if (s->version == 0) {
-        return code != SPDM_GET_CAPABILITIES || version == SPDM_VERSION_12;
+        return code != SPDM_GET_CAPABILITIES || version_is_ours(s, version);
     }
     return version == s->version;
 }
@@ -156,7 +222,7 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
     if (!version_fits(s, x->code, x->version)) {
         return SPDM_VERSION_MISMATCH;
     }
-    if (q == NULL || !capable(s, q->needs)) {
+    if (q == NULL || !capable(s, q->needs) || (s->peer_capabilities & q->peer_needs) != q->peer_needs) {
         x->error_data = x->code;
         return SPDM_UNSUPPORTED_REQUEST;
     }
@@ -197,7 +263,7 @@ static uint8_t error_version(const SpdmResponder *s, const SpdmExchange *x)
     if (x->code == SPDM_GET_VERSION) {
         return SPDM_VERSION_10;
     }
-    if (s->connection == SPDM_AFTER_VERSION && x->code == SPDM_GET_CAPABILITIES && x->version == SPDM_VERSION_12) {
+    if (s->connection == SPDM_AFTER_VERSION && x->code == SPDM_GET_CAPABILITIES && version_is_ours(s, x->version)) {
         return x->version;
     }
     return s->version != 0 ? s->version : SPDM_VERSION_10;
@@ -210,6 +276,9 @@ static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWrit
 
     rsp->pos = 0;
     rsp->failed = false;
+    if (version < SPDM_VERSION_12 && (e == SPDM_SESSION_REQUIRED || e == SPDM_RESPONSE_TOO_LARGE)) {
+        e = SPDM_UNSPECIFIED; /* those codes came with 1.2 */
+    }
     spdm_begin(rsp, version, SPDM_ERROR, (uint8_t)e, x->error_data);
     if (e == SPDM_RESPONSE_TOO_LARGE) {
         bw_u32(rsp, (uint32_t)wanted);
@@ -296,6 +365,19 @@ static SpdmSession *find_session(SpdmResponder *s, uint32_t id)
     return NULL;
 }
 
+/* A requester that has not seen the answer to its KEY_UPDATE goes on with the old key: so the update is taken back. */
+static bool open_with_old_key(const SpdmAead *aead, SpdmSession *session, const uint8_t *in, size_t in_len,
+                              uint8_t *msg, size_t cap, size_t *len)
+{
+    if (!session->update_pending || !spdm_record_open(aead, &session->old_request, in, in_len, msg, cap, len)) {
+        return false;
+    }
+    session->keys.request_data = session->old_request;
+    memcpy(session->keys.request_secret, session->old_request_secret, sizeof(session->keys.request_secret));
+    spdm_forget_old_key(session);
+    return true;
+}
+
 static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, uint8_t *out, size_t cap)
 {
     const SpdmAead *aead = spdm_aead(s->selected.aead);
@@ -314,7 +396,9 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
     handshake = x.session->state == SPDM_SESSION_HANDSHAKE;
     from = handshake ? &x.session->keys.request_handshake : &x.session->keys.request_data;
     to = handshake ? &x.session->keys.response_handshake : &x.session->keys.response_data;
-    if (spdm_record_open(aead, from, in, in_len, msg, sizeof(msg), &len)) {
+    if (spdm_record_open(aead, from, in, in_len, msg, sizeof(msg), &len) ||
+        open_with_old_key(aead, x.session, in, in_len, msg, sizeof(msg), &len)) {
+        note_traffic(s, x.session);
         answer(s, &x, msg, len, &rsp);
     } else {
         /* DSP0277 "Secured Message format": a record that fails ends its session. */

@@ -43,6 +43,7 @@ typedef struct SpdmRequest {
     SpdmConnection from, to;     /* needed state; state after success (NOT_STARTED: unchanged) */
     bool           exactly;      /* not in a later state than @from either */
     uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field */
+    uint32_t       peer_needs;   /* capabilities the requester must have announced */
     SpdmWhere      where;
     SpdmKept       kept;
     bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2" */
@@ -75,6 +76,11 @@ SpdmSigner spdm_responder_signer(const SpdmResponder *s);
 SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
                                 ByteWriter *rsp);
 
+/* RequesterContext, which CHALLENGE and GET_MEASUREMENTS have since 1.3 and their answers repeat behind the opaque
+ * data; nothing before. */
+void spdm_read_context(const SpdmResponder *s, ByteReader *req, uint8_t context[SPDM_CONTEXT_LEN]);
+void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONTEXT_LEN], ByteWriter *rsp);
+
 /* Whether a certificate slot can be used. Slot 0 is the only one. */
 bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot);
 
@@ -84,6 +90,9 @@ void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp);
 /* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
  * types. */
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
+
+/* The old request key of a key update is not needed any more. */
+void spdm_forget_old_key(SpdmSession *session);
 
 /* Ends a session; session_changed hears of it when it was established. */
 void spdm_session_end(SpdmResponder *s, SpdmSession *session);

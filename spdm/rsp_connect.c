@@ -1,7 +1,6 @@
 /*
  * The responder's side of negotiation: GET_VERSION, GET_CAPABILITIES, NEGOTIATE_ALGORITHMS. DMTF DSP0274 1.2,
- * message sections of those names. Only 1.2 is offered; 1.1 and 1.3 join with their message lengths at the
- * places marked.
+ * message sections of those names, and those of 1.1 and 1.3 where they differ.
  */
 #include "spdm/responder.h"
 
@@ -12,29 +11,47 @@
 #define ALGORITHMS_LEN_MAX 128 /* NEGOTIATE_ALGORITHMS, Length: 64 in 1.0 */
 #define EXT_ALGS_MAX       20
 #define ALG_TABLES_MAX     4
+#define ASK_ALGORITHMS     BIT(0)
 
 /* GET_VERSION starts the connection anew, whatever was going on. */
 SPDM_REQUEST(GET_VERSION, .from = SPDM_NOT_STARTED, .to = SPDM_AFTER_VERSION, .where = SPDM_OUTSIDE,
              .kept = SPDM_KEPT_A)
 {
+    unsigned first = s->config.version_min, last = s->config.version_max;
+
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
     }
     spdm_responder_reset(s);
     spdm_reply(s, x, rsp, 0, 0);
     bw_u8(rsp, 0);
-    bw_u8(rsp, 1);                               /* VersionNumberEntryCount */
-    bw_u16(rsp, (uint16_t)SPDM_VERSION_12 << 8); /* 15:12 major, 11:8 minor, 7:0 update and alpha */
+    bw_u8(rsp, (uint8_t)(last - first + 1)); /* VersionNumberEntryCount */
+    for (unsigned v = first; v <= last; v++) {
+        bw_u16(rsp, (uint16_t)(v << 8)); /* 15:12 major, 11:8 minor, 7:0 update and alpha */
+    }
     return SPDM_OK;
 }
 
+/* The same, for what 1.3 brought. */
+static bool flags_of_13_are_consistent(uint32_t f)
+{
+    uint32_t ep_info = f & SPDM_CAP_EP_INFO, multi_key = f & SPDM_CAP_MULTI_KEY;
+    bool     identity = (f & SPDM_CAP_CERT) || (f & SPDM_CAP_PUB_KEY_ID);
+    bool     session = (f & SPDM_CAP_KEY_EX) || (f & SPDM_CAP_PSK);
+
+    return ep_info != SPDM_CAP_EP_INFO && (identity || ep_info != SPDM_CAP_EP_INFO_SIG) &&
+           (session || !(f & SPDM_CAP_EVENT)) && multi_key != SPDM_CAP_MULTI_KEY &&
+           (multi_key == 0 || ((f & SPDM_CAP_CERT) && !(f & SPDM_CAP_PUB_KEY_ID)));
+}
+
 /* DSP0274 "Flag fields definitions for the Requester": combinations that a responder must refuse. */
-static bool flags_are_consistent(uint32_t f)
+static bool flags_are_consistent(uint8_t version, uint32_t f)
 {
     uint32_t psk = f & SPDM_CAP_PSK;
     bool     key_ex = f & SPDM_CAP_KEY_EX, session = key_ex || psk != 0;
     bool     identity = (f & SPDM_CAP_CERT) || (f & SPDM_CAP_PUB_KEY_ID);
     bool     chal = f & SPDM_CAP_CHAL, mut_auth = f & SPDM_CAP_MUT_AUTH;
+    bool     is_13 = version >= SPDM_VERSION_13, signs_info = is_13 && (f & SPDM_CAP_EP_INFO) == SPDM_CAP_EP_INFO_SIG;
     bool     protects = f & (SPDM_CAP_ENCRYPT | SPDM_CAP_MAC);
     uint32_t of_sessions =
         SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_HBEAT | SPDM_CAP_KEY_UPD;
@@ -42,13 +59,23 @@ static bool flags_are_consistent(uint32_t f)
     return psk != 2u << 10 && psk != 3u << 10 && (!session || protects) &&
            (session || (f & of_sessions) == 0) &&
            (key_ex || psk == 0 || !(f & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)) &&
-           !((f & SPDM_CAP_CERT) && (f & SPDM_CAP_PUB_KEY_ID)) && (!identity || chal || key_ex) &&
-           (!(chal || mut_auth) || identity) && (!mut_auth || key_ex || chal);
+           !((f & SPDM_CAP_CERT) && (f & SPDM_CAP_PUB_KEY_ID)) && (!identity || chal || key_ex || signs_info) &&
+           (!(chal || mut_auth) || identity) && (!mut_auth || key_ex || chal) &&
+           (!mut_auth || version != SPDM_VERSION_11 || (f & SPDM_CAP_ENCAP)) &&
+           (!is_13 || flags_of_13_are_consistent(f));
+}
+
+/* 1.3, Param1 bit 0: the answer shall hold the supported algorithms, which takes CHUNK_CAP on both sides. Without it
+ * here, the answer comes without them. */
+static bool may_ask_algorithms(const SpdmExchange *x, uint32_t flags)
+{
+    return x->version < SPDM_VERSION_13 || !(x->param1 & ASK_ALGORITHMS) || (flags & SPDM_CAP_CHUNK);
 }
 
 SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPABILITIES, .exactly = true,
              .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
 {
+    bool     has_sizes = x->version >= SPDM_VERSION_12;
     uint8_t  ct_exponent;
     uint32_t flags, transfer_size, max_size;
 
@@ -56,14 +83,14 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
     ct_exponent = br_u8(req);
     br_skip(req, 2);
     flags = br_u32(req);
-    transfer_size = br_u32(req); /* from here on: since 1.2 */
-    max_size = br_u32(req);
-    if (!spdm_message_ends(req) || ct_exponent > CT_EXPONENT_MAX || !flags_are_consistent(flags) ||
+    transfer_size = has_sizes ? br_u32(req) : SPDM_MSG_MAX;
+    max_size = has_sizes ? br_u32(req) : SPDM_MSG_MAX;
+    if (!spdm_message_ends(req) || ct_exponent > CT_EXPONENT_MAX || !flags_are_consistent(x->version, flags) ||
         transfer_size < SPDM_DATA_TRANSFER_MIN || transfer_size > max_size ||
-        (!(flags & SPDM_CAP_CHUNK) && transfer_size != max_size)) {
+        (!(flags & SPDM_CAP_CHUNK) && transfer_size != max_size) || !may_ask_algorithms(x, flags)) {
         return SPDM_INVALID_REQUEST;
     }
-    s->version = SPDM_VERSION_12; /* the dispatcher has checked that the request has it */
+    s->version = x->version; /* the dispatcher has checked that it is one of ours */
     s->peer_capabilities = flags;
     s->peer_transfer_size = transfer_size;
     spdm_reply(s, x, rsp, 0, 0);
@@ -71,8 +98,10 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
     bw_u8(rsp, CT_EXPONENT);
     bw_u16(rsp, 0);
     bw_u32(rsp, s->config.capabilities);
-    bw_u32(rsp, SPDM_MSG_MAX); /* DataTransferSize */
-    bw_u32(rsp, SPDM_MSG_MAX); /* MaxSPDMmsgSize: the same, for want of CHUNK */
+    if (has_sizes) {
+        bw_u32(rsp, SPDM_MSG_MAX); /* DataTransferSize */
+        bw_u32(rsp, SPDM_MSG_MAX); /* MaxSPDMmsgSize: the same, for want of CHUNK */
+    }
     return SPDM_OK;
 }
 
@@ -179,7 +208,7 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
         sel.measure_spec = SPDM_MEAS_SPEC_DMTF;
         sel.measure_hash = ours.measure_hash & -ours.measure_hash;
     }
-    sel.other_params = o->other_params & SPDM_OPAQUE_FMT1;
+    sel.other_params = s->version >= SPDM_VERSION_12 ? o->other_params & SPDM_OPAQUE_FMT1 : 0;
     for (unsigned n = 0; n < o->n_tables; n++) {
         uint16_t selected = (uint16_t)pick(o->supported[n], table_offered(&ours, o->type[n]));
 
@@ -197,7 +226,7 @@ static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
         return false; /* certificates and signatures need them */
     }
     return !sessions || (sel->dhe != 0 && sel->aead != 0 && sel->key_schedule != 0 &&
-                         sel->other_params == SPDM_OPAQUE_FMT1);
+                         (s->version < SPDM_VERSION_12 || sel->other_params == SPDM_OPAQUE_FMT1));
 }
 
 SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,

@@ -4,7 +4,8 @@
  */
 #include "spdm/responder.h"
 
-#define SLOT_MASK 0x01
+#define SLOT_MASK     0x01
+#define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
 
 bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot)
 {
@@ -30,7 +31,7 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
     if (x->session == NULL) {
         spdm_transcript_reset(&s->b);
     }
-    spdm_reply(s, x, rsp, 0, SLOT_MASK);
+    spdm_reply(s, x, rsp, s->version >= SPDM_VERSION_13 ? SLOT_MASK : 0, SLOT_MASK); /* SupportedSlotMask, 1.3 */
     spdm_append_chain_hash(s, rsp); /* 1.3 multi-key fields would follow */
     return SPDM_OK;
 }
@@ -40,10 +41,17 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
 {
     size_t  offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
     uint8_t slot = x->param1 & 0xf;
+    bool    asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
 
-    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) || offset >= s->config.chain_len ||
-        len == 0) {
+    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) ||
+        (!asks_size && (offset >= s->config.chain_len || len == 0))) {
         return SPDM_INVALID_REQUEST;
+    }
+    if (asks_size) {
+        spdm_reply(s, x, rsp, slot, 0);
+        bw_u16(rsp, 0);
+        bw_u16(rsp, (uint16_t)s->config.chain_len);
+        return SPDM_OK;
     }
     left = s->config.chain_len - offset;
     len = len < left ? len : left;
@@ -57,11 +65,12 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
 
 SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where = SPDM_OUTSIDE)
 {
-    uint8_t   nonce[SPDM_NONCE_LEN];
+    uint8_t   nonce[SPDM_NONCE_LEN], context[SPDM_CONTEXT_LEN];
     SpdmSpan  m1m2[4];
     SpdmError e;
 
     br_skip(req, SPDM_NONCE_LEN); /* the requester's nonce counts through the transcript */
+    spdm_read_context(s, req, context);
     if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, x->param1)) {
         return SPDM_INVALID_REQUEST;
     }
@@ -71,6 +80,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
     bw_bytes(rsp, nonce, sizeof(nonce));
     e = spdm_append_summary(s, x->param2, rsp);
     bw_u16(rsp, 0); /* OpaqueDataLength */
+    spdm_append_context(s, context, rsp);
     if (e != SPDM_OK) {
         return e;
     }

@@ -13,9 +13,22 @@
 #define RECORD_LEN_AT  5 /* offset of MeasurementRecordLength in MEASUREMENTS */
 #define BLOCKS_AT      4
 
-static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
+static bool source_has(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
 {
     return s->config.measurement != NULL && s->config.measurement(s->config.opaque, n, m);
+}
+
+/* The @n-th measurement that the connection's version has a type for: device mode and versions came with 1.2. */
+static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
+{
+    unsigned last = s->version >= SPDM_VERSION_12 ? SPDM_MEAS_SECURITY_VERSION : SPDM_MEAS_MANIFEST;
+
+    for (unsigned i = 0; source_has(s, i, m); i++) {
+        if (m->kind <= last && n-- == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, ByteWriter *w)
@@ -75,7 +88,7 @@ static bool append_record(SpdmResponder *s, SpdmExchange *x, ByteWriter *rsp)
     start = rsp->pos;
     for (; next_measurement(s, total, &m); total++) {
         if (x->param2 == INDEX_ALL || x->param2 == m.index) {
-            append_block(s, &m, x->param1 & ASK_RAW, rsp);
+            append_block(s, &m, s->version >= SPDM_VERSION_12 && (x->param1 & ASK_RAW), rsp);
             blocks++;
         }
     }
@@ -91,8 +104,8 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
              .drops_b = true)
 {
     SpdmTranscript *l1l2 = x->session != NULL ? &x->session->l1l2 : &s->l1l2;
-    bool            sign = x->param1 & ASK_SIGNATURE;
-    uint8_t         slot = 0, nonce[SPDM_NONCE_LEN];
+    bool            sign = x->param1 & ASK_SIGNATURE, has_vca = s->version >= SPDM_VERSION_12;
+    uint8_t         slot = 0, nonce[SPDM_NONCE_LEN], context[SPDM_CONTEXT_LEN];
     SpdmSpan        spans[2], whole;
     SpdmError       e;
 
@@ -100,6 +113,7 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
         br_skip(req, SPDM_NONCE_LEN);
         slot = br_u8(req) & 0xf;
     }
+    spdm_read_context(s, req, context);
     if (!spdm_message_ends(req) || (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG ||
                                              !spdm_slot_is_provisioned(s, slot)))) {
         return SPDM_INVALID_REQUEST;
@@ -114,6 +128,7 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     }
     bw_bytes(rsp, nonce, sizeof(nonce));
     bw_u16(rsp, 0); /* OpaqueDataLength */
+    spdm_append_context(s, context, rsp);
     whole = spdm_whole_request(req);
     spdm_transcript_add(l1l2, whole.data, whole.len);
     spdm_transcript_add(l1l2, rsp->data, rsp->pos);
@@ -123,10 +138,10 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     if (!sign) {
         return SPDM_OK;
     }
-    /* DSP0274 "L1 and L2": VCA, then every pair since the last signature, this one without its own. */
+    /* DSP0274 "L1 and L2": VCA (since 1.2), then every pair since the last signature, this one without its own. */
     spans[0] = spdm_transcript_span(&s->a);
     spans[1] = spdm_transcript_span(l1l2);
-    e = spdm_append_signature(s, SPDM_SIGN_MEASUREMENTS, spans, 2, rsp);
+    e = spdm_append_signature(s, SPDM_SIGN_MEASUREMENTS, spans + !has_vca, 1 + has_vca, rsp);
     spdm_transcript_reset(l1l2);
     return e;
 }

@@ -1,7 +1,7 @@
 /*
- * Sessions: KEY_EXCHANGE, FINISH, END_SESSION, and the PCI-SIG messages inside them. DMTF DSP0274 1.2,
- * message sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for the
- * opaque data.
+ * Sessions: KEY_EXCHANGE, FINISH, HEARTBEAT, KEY_UPDATE, END_SESSION, and the PCI-SIG messages inside them. DMTF
+ * DSP0274 1.2, message sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for
+ * the opaque data.
  */
 #include "spdm/responder.h"
 
@@ -9,6 +9,8 @@
 
 #define FINISH_HAS_SIGNATURE BIT(0)
 #define SLOT_PUBLIC_KEY      0xff
+
+enum { UPDATE_KEY = 1, UPDATE_ALL_KEYS = 2, VERIFY_NEW_KEY = 3 }; /* KEY_UPDATE, Param1 */
 
 static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
 
@@ -113,6 +115,11 @@ static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t sec
     return session;
 }
 
+static uint8_t heartbeat_period(const SpdmResponder *s)
+{
+    return s->config.capabilities & s->peer_capabilities & SPDM_CAP_HBEAT ? s->config.heartbeat_s : 0;
+}
+
 SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE,
              .drops_b = true)
 {
@@ -128,7 +135,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     req_id = br_u16(req);
     br_skip(req, 2 + 32); /* SessionPolicy: no runtime update here; random counts through the transcript */
     peer_share = br_take(req, dhe->len);
-    version = spdm_opaque_read_supported(req, secured_versions, ARRAY_LEN(secured_versions));
+    version = spdm_opaque_read_supported(req, s->version, secured_versions, ARRAY_LEN(secured_versions));
     if (!spdm_message_ends(req) || version == 0 || !spdm_slot_is_provisioned(s, x->param2)) {
         return SPDM_INVALID_REQUEST;
     }
@@ -141,13 +148,13 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }
     entropy_bytes(s->config.entropy, random, sizeof(random));
-    spdm_reply(s, x, rsp, 0, 0); /* HeartbeatPeriod 0 */
+    spdm_reply(s, x, rsp, heartbeat_period(s), 0);
     bw_u16(rsp, (uint16_t)(x->opened->id >> 16));
     bw_u16(rsp, 0); /* MutAuthRequested, slot */
     bw_bytes(rsp, random, sizeof(random));
     bw_bytes(rsp, share, dhe->len);
     e = spdm_append_summary(s, x->param1, rsp);
-    spdm_opaque_write_selected(rsp, version);
+    spdm_opaque_write_selected(rsp, s->version, version);
     if (e == SPDM_OK) {
         start_th(s, x->opened, req);
         e = conclude_key_exchange(s, x->opened, secret, rsp);
@@ -203,6 +210,65 @@ SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .wh
     spdm_reply(s, x, rsp, 0, 0); /* Param1 of the request, "negotiated state clearing", needs CACHE_CAP */
     x->after = SPDM_AFTER_END;
     return SPDM_OK;
+}
+
+/* Any message keeps a session alive: the dispatcher has noted this one's time. */
+SPDM_REQUEST(HEARTBEAT, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_HBEAT, .peer_needs = SPDM_CAP_HBEAT,
+             .where = SPDM_IN_SESSION)
+{
+    if (!spdm_message_ends(req)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (heartbeat_period(s) == 0) {
+        return SPDM_UNEXPECTED_REQUEST;
+    }
+    spdm_reply(s, x, rsp, 0, 0);
+    return SPDM_OK;
+}
+
+/* DSP0277 "Key update": the answer to UpdateAllKeys already has the new response key. The old request key stays until
+ * the requester has shown that it has the new one. */
+static SpdmError update_keys(SpdmResponder *s, SpdmSession *session, bool all)
+{
+    SpdmSuite suite = spdm_responder_suite(s);
+
+    if (session->update_pending) {
+        return SPDM_INVALID_REQUEST;
+    }
+    session->old_request = session->keys.request_data;
+    memcpy(session->old_request_secret, session->keys.request_secret, sizeof(session->old_request_secret));
+    session->update_pending = true;
+    if (!spdm_update_channel(&suite, session->keys.request_secret, &session->keys.request_data) ||
+        (all && !spdm_update_channel(&suite, session->keys.response_secret, &session->keys.response_data))) {
+        return SPDM_UNSPECIFIED;
+    }
+    return SPDM_OK;
+}
+
+SPDM_REQUEST(KEY_UPDATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_UPD, .peer_needs = SPDM_CAP_KEY_UPD,
+             .where = SPDM_IN_SESSION)
+{
+    SpdmError e = SPDM_INVALID_REQUEST;
+
+    if (!spdm_message_ends(req)) {
+        return e;
+    }
+    switch (x->param1) {
+    case UPDATE_KEY:
+    case UPDATE_ALL_KEYS:
+        e = update_keys(s, x->session, x->param1 == UPDATE_ALL_KEYS);
+        break;
+    case VERIFY_NEW_KEY:
+        e = x->session->update_pending ? SPDM_OK : SPDM_INVALID_REQUEST;
+        spdm_forget_old_key(x->session);
+        break;
+    default:
+        break;
+    }
+    if (e == SPDM_OK) {
+        spdm_reply(s, x, rsp, x->param1, x->param2); /* the tag comes back */
+    }
+    return e;
 }
 
 /* PCI-SIG messages. IDE_KM and TDISP exist only inside sessions; a plain one gets no answer at all, as

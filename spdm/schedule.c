@@ -1,6 +1,6 @@
 /*
- * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: PSK sessions, the export master
- * secret and key update, which have no request here.
+ * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: PSK sessions and the export
+ * master secret, which have no request here.
  */
 #include "spdm/schedule.h"
 
@@ -75,18 +75,29 @@ bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys
 {
     static const uint8_t zero_ikm[SPDM_HASH_MAX];
     size_t               h = suite->hash->len;
-    uint8_t salt[SPDM_HASH_MAX], master[SPDM_HASH_MAX], request[SPDM_HASH_MAX], response[SPDM_HASH_MAX];
-    bool    ok;
+    uint8_t              salt[SPDM_HASH_MAX], master[SPDM_HASH_MAX];
+    bool                 ok;
 
     ok = spdm_expand(suite, keys->handshake_secret, "derived", NULL, salt, h) &&
          spdm_hmac(suite->hash, salt, h, zero_ikm, h, master) &&
-         spdm_expand(suite, master, "req app data", th2, request, h) &&
-         spdm_expand(suite, master, "rsp app data", th2, response, h) &&
-         derive_channel(suite, request, &keys->request_data) &&
-         derive_channel(suite, response, &keys->response_data);
+         spdm_expand(suite, master, "req app data", th2, keys->request_secret, h) &&
+         spdm_expand(suite, master, "rsp app data", th2, keys->response_secret, h) &&
+         derive_channel(suite, keys->request_secret, &keys->request_data) &&
+         derive_channel(suite, keys->response_secret, &keys->response_data);
     spdm_wipe(salt, sizeof(salt));
     spdm_wipe(master, sizeof(master));
-    spdm_wipe(request, sizeof(request));
-    spdm_wipe(response, sizeof(response));
+    return ok;
+}
+
+bool spdm_update_channel(const SpdmSuite *suite, uint8_t *secret, SpdmChannel *c)
+{
+    uint8_t next[SPDM_HASH_MAX];
+    bool    ok = spdm_expand(suite, secret, "traffic upd", NULL, next, suite->hash->len) &&
+              derive_channel(suite, next, c);
+
+    if (ok) {
+        memcpy(secret, next, suite->hash->len);
+    }
+    spdm_wipe(next, sizeof(next));
     return ok;
 }

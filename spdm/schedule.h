@@ -18,6 +18,7 @@ typedef struct SpdmKeys {
     uint8_t     request_finished[SPDM_HASH_MAX], response_finished[SPDM_HASH_MAX];
     SpdmChannel request_handshake, response_handshake;
     SpdmChannel request_data, response_data;
+    uint8_t     request_secret[SPDM_HASH_MAX], response_secret[SPDM_HASH_MAX]; /* that the data channels came from */
 } SpdmKeys;
 
 /* What the schedule depends on beyond the secrets. */
@@ -38,6 +39,9 @@ bool spdm_expand(const SpdmSuite *suite, const uint8_t *secret, const char *labe
 /* From the DHE secret and Hash(TH1): handshake secret, finished keys and handshake channels. */
 bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len,
                            const uint8_t *th1, SpdmKeys *keys);
+
+/* spdm_update_channel - the next epoch of one direction's data keys: its secret, keys and sequence number. */
+bool spdm_update_channel(const SpdmSuite *suite, uint8_t *secret, SpdmChannel *c);
 
 /* From the handshake secret and Hash(TH2): the data channels. */
 bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys);

@@ -1,12 +1,13 @@
 /*
- * The message that is signed: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36 bytes,
- * the hash of the transcript. The signature algorithm hashes this again.
+ * The message that is signed. Since 1.2: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36
+ * bytes, the hash of the transcript; the signature algorithm hashes this again. With 1.1: the transcript itself.
  */
 #include "spdm/sign.h"
 
 #include <string.h>
 
 #include "bytes.h"
+#include "spdm/wire.h"
 
 #define PREFIX_LEN  64
 #define CONTEXT_LEN 36
@@ -41,8 +42,11 @@ bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, con
 {
     SignedMessage m;
 
+    if (s->version < SPDM_VERSION_12) {
+        return spdm_ecdsa_sign(s->asym, entropy, scalar, spans, n, sig);
+    }
     return build_message(s, context, spans, n, &m) &&
-           spdm_ecdsa_sign(s->asym, entropy, scalar, m.bytes, m.len, sig);
+           spdm_ecdsa_sign(s->asym, entropy, scalar, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }
 
 bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans,
@@ -50,5 +54,9 @@ bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context,
 {
     SignedMessage m;
 
-    return build_message(s, context, spans, n, &m) && spdm_ecdsa_verify(s->asym, point, m.bytes, m.len, sig);
+    if (s->version < SPDM_VERSION_12) {
+        return spdm_ecdsa_verify(s->asym, point, spans, n, sig);
+    }
+    return build_message(s, context, spans, n, &m) &&
+           spdm_ecdsa_verify(s->asym, point, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }

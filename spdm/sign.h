@@ -1,6 +1,7 @@
 /*
  * SPDM signatures. DMTF DSP0274, "Signature generation" and "Signature verification": since 1.2 a fixed
- * prefix and a context string go in front of the transcript's hash, so that no signature serves two purposes.
+ * prefix and a context string go in front of the transcript's hash, so that no signature serves two purposes; with
+ * 1.1 the transcript is signed as it is.
  */
 #ifndef BAILEY_SPDM_SIGN_H
 #define BAILEY_SPDM_SIGN_H
@@ -13,7 +14,7 @@
 
 /* Who signs what: the parts that do not change between signatures of a connection. */
 typedef struct SpdmSigner {
-    uint8_t         version; /* 0x12 or later */
+    uint8_t         version; /* of SPDM, 0x11 or later */
     const SpdmHash *hash;
     const SpdmAsym *asym;
 } SpdmSigner;

@@ -7,8 +7,8 @@
  * object type (false: 1, CMA/SPDM; true: 2, secured CMA/SPDM). State is plain data, so that a machine can be
  * saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Left out: SPDM 1.0, 1.1, 1.3; PSK sessions, mutual authentication, CHUNK, heartbeat, key update. None is
- * advertised.
+ * The responder speaks 1.1 to 1.3, the requester 1.2. Left out: 1.0, 1.4; PSK sessions, mutual authentication, CHUNK.
+ * None is advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -54,7 +54,9 @@ typedef enum SpdmVendorResult {
 } SpdmVendorResult;
 
 typedef struct SpdmResponderConfig {
+    uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _13; both 0: 1.2 alone */
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
+    uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     const uint8_t *chain;         /* slot 0: the SPDM certificate chain, see pki.h */
     size_t         chain_len;     /* at most SPDM_CHAIN_MAX */
@@ -68,14 +70,17 @@ typedef struct SpdmResponderConfig {
     SpdmVendorResult (*vendor)(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req,
                                size_t len, ByteWriter *rsp);
 
+    /* The device's time, for heartbeats. */
+    int64_t (*now_ns)(void *opaque);
+
     /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
     void (*session_changed)(void *opaque, uint32_t session_id, bool established);
 } SpdmResponderConfig;
 
-/* Everything that is implemented. */
+/* Everything that is implemented; SPDM_CAP_HBEAT comes beside a period. */
 #define SPDM_RESPONDER_CAPS                                                                                  \
     (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
-     SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
+     SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_KEY_UPD)
 
 /* DSP0274 "SPDM messaging protocol": what of the connection has been agreed. */
 typedef enum SpdmConnection {
@@ -100,6 +105,11 @@ typedef struct SpdmSession {
     /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
     SpdmTranscript   th;
     SpdmTranscript   l1l2;   /* measurements since the last reset, in this session */
+    int64_t          last_ns; /* when the last record came, or it was established */
+    /* Between KEY_UPDATE and its VerifyNewKey: the request keys before */
+    bool             update_pending;
+    SpdmChannel      old_request;
+    uint8_t          old_request_secret[SPDM_HASH_MAX];
 } SpdmSession;
 
 typedef struct SpdmResponder {
@@ -125,6 +135,12 @@ void spdm_responder_init(SpdmResponder *r, const SpdmResponderConfig *config);
 
 /* Conventional reset or FLR: connection and sessions are gone; session_changed is told. */
 void spdm_responder_reset(SpdmResponder *r);
+
+/**
+ * spdm_responder_expire - end the sessions whose heartbeat has been missed.
+ * Returns when to call again, in the device's time; INT64_MAX: no session waits for one.
+ */
+int64_t spdm_responder_expire(SpdmResponder *r, int64_t now_ns);
 
 /**
  * spdm_responder_handle - answer one data object.

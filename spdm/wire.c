@@ -11,6 +11,8 @@
 #define SM_ID_SUPPORTED      1 /* SMDataID "supported version list" */
 #define STANDARD_PCI_SIG     3
 #define VENDOR_PCI_SIG       1
+#define OPAQUE_SPEC_ID       0x444d5446 /* DSP0277 "general opaque data": "DMTF" */
+#define OPAQUE_VERSION       1
 
 void spdm_transcript_reset(SpdmTranscript *t)
 {
@@ -28,14 +30,25 @@ void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len)
     t->len += (uint32_t)len;
 }
 
-/* OpaqueDataFmt1 with one DMTF element of @data_len bytes; the caller writes them, then pads. */
-static void opaque_begin(ByteWriter *w, size_t data_len)
+/* The header in front of opaque elements: TotalElements and three reserved bytes; before 1.2 behind SpecID and
+ * OpaqueVersion, and with two reserved bytes. */
+static size_t opaque_header_len(uint8_t spdm_version) { return spdm_version >= SPDM_VERSION_12 ? 4 : 8; }
+
+/* That header with one DMTF element of @data_len bytes; the caller writes them, then pads. */
+static void opaque_begin(ByteWriter *w, uint8_t spdm_version, size_t data_len)
 {
     size_t element = 4 + data_len;
 
-    bw_u16(w, (uint16_t)(4 + align_up(element, 4)));
-    bw_u8(w, 1); /* TotalElements */
-    bw_u24(w, 0);
+    bw_u16(w, (uint16_t)(opaque_header_len(spdm_version) + align_up(element, 4)));
+    if (spdm_version < SPDM_VERSION_12) {
+        bw_u32(w, OPAQUE_SPEC_ID);
+        bw_u8(w, OPAQUE_VERSION);
+        bw_u8(w, 1); /* TotalElements */
+        bw_u16(w, 0);
+    } else {
+        bw_u8(w, 1); /* TotalElements */
+        bw_u24(w, 0);
+    }
     bw_u8(w, SM_ELEMENT_ID_DMTF);
     bw_u8(w, 0); /* VendorLen */
     bw_u16(w, (uint16_t)data_len);
@@ -45,7 +58,7 @@ void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t
 {
     size_t data_len = 3 + 2 * n;
 
-    opaque_begin(w, data_len);
+    opaque_begin(w, SPDM_VERSION_12, data_len);
     bw_u8(w, SM_DATA_VERSION);
     bw_u8(w, SM_ID_SUPPORTED);
     bw_u8(w, (uint8_t)n);
@@ -55,9 +68,9 @@ void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t
     bw_zero(w, align_up(data_len, 4) - data_len);
 }
 
-void spdm_opaque_write_selected(ByteWriter *w, uint16_t version)
+void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t version)
 {
-    opaque_begin(w, 4);
+    opaque_begin(w, spdm_version, 4);
     bw_u8(w, SM_DATA_VERSION);
     bw_u8(w, SM_ID_SELECTED);
     bw_u16(w, version);
@@ -65,14 +78,19 @@ void spdm_opaque_write_selected(ByteWriter *w, uint16_t version)
 
 /* The next element of the secured-message kind @id as a reader of its body; other DMTF elements are
  * skipped. */
-static bool opaque_find(ByteReader *r, uint8_t id, ByteReader *body)
+static bool opaque_find(ByteReader *r, uint8_t spdm_version, uint8_t id, ByteReader *body)
 {
     size_t         len = br_u16(r);
     const uint8_t *data = len <= SPDM_OPAQUE_MAX ? br_take(r, len) : NULL;
     ByteReader     opaque = br_init(data, data != NULL ? len : 0);
-    unsigned       elements = br_u8(&opaque);
+    unsigned       elements;
 
-    br_skip(&opaque, 3);
+    if (spdm_version < SPDM_VERSION_12 &&
+        (br_u32(&opaque) != OPAQUE_SPEC_ID || br_u8(&opaque) != OPAQUE_VERSION)) {
+        return false;
+    }
+    elements = br_u8(&opaque);
+    br_skip(&opaque, opaque_header_len(spdm_version) - opaque.pos);
     for (unsigned i = 0; i < elements && br_ok(&opaque); i++) {
         uint8_t        registry = br_u8(&opaque);
         size_t         vendor_len = br_u8(&opaque), data_len;
@@ -91,12 +109,12 @@ static bool opaque_find(ByteReader *r, uint8_t id, ByteReader *body)
     return false;
 }
 
-uint16_t spdm_opaque_read_supported(ByteReader *r, const uint16_t *ours, size_t n)
+uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const uint16_t *ours, size_t n)
 {
     ByteReader body;
     uint16_t   best = 0;
 
-    if (!opaque_find(r, SM_ID_SUPPORTED, &body)) {
+    if (!opaque_find(r, spdm_version, SM_ID_SUPPORTED, &body)) {
         return 0;
     }
     for (unsigned count = br_u8(&body); count != 0; count--) {
@@ -114,7 +132,7 @@ uint16_t spdm_opaque_read_selected(ByteReader *r)
     ByteReader body;
     uint16_t   version;
 
-    if (!opaque_find(r, SM_ID_SELECTED, &body)) {
+    if (!opaque_find(r, SPDM_VERSION_12, SM_ID_SELECTED, &body)) {
         return 0;
     }
     version = (uint16_t)(br_u16(&body) & 0xfff0);

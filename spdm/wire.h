@@ -19,7 +19,10 @@
 #define SPDM_SLOTS            8
 #define SPDM_OPAQUE_MAX       1024
 #define SPDM_VERSION_10       0x10
+#define SPDM_VERSION_11       0x11
 #define SPDM_VERSION_12       0x12
+#define SPDM_VERSION_13       0x13
+#define SPDM_CONTEXT_LEN      8 /* RequesterContext, since 1.3 */
 
 /* DSP0274 "SPDM request and response messages codes". A response's code is its request's with bit 7 clear. */
 enum SpdmCode {
@@ -32,6 +35,8 @@ enum SpdmCode {
     SPDM_NEGOTIATE_ALGORITHMS = 0xe3,
     SPDM_KEY_EXCHANGE = 0xe4,
     SPDM_FINISH = 0xe5,
+    SPDM_HEARTBEAT = 0xe8,
+    SPDM_KEY_UPDATE = 0xe9,
     SPDM_END_SESSION = 0xec,
     SPDM_VENDOR_DEFINED = 0xfe,
     SPDM_ERROR = 0x7f,
@@ -68,11 +73,16 @@ enum SpdmCap {
     SPDM_CAP_MUT_AUTH = BIT(8),
     SPDM_CAP_KEY_EX = BIT(9),
     SPDM_CAP_PSK = 3u << 10, /* the field */
+    SPDM_CAP_ENCAP = BIT(12),
     SPDM_CAP_HBEAT = BIT(13),
     SPDM_CAP_KEY_UPD = BIT(14),
     SPDM_CAP_HANDSHAKE_IN_THE_CLEAR = BIT(15),
     SPDM_CAP_PUB_KEY_ID = BIT(16),
     SPDM_CAP_CHUNK = BIT(17),
+    SPDM_CAP_EP_INFO_SIG = 2u << 22,
+    SPDM_CAP_EP_INFO = 3u << 22, /* the field */
+    SPDM_CAP_EVENT = BIT(25),
+    SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
 };
 
 #define SPDM_MEAS_SPEC_DMTF 1    /* MeasurementSpecification bit 0 */
@@ -121,16 +131,17 @@ static inline bool spdm_message_ends(const ByteReader *r) { return br_ok(r) && b
 static inline size_t spdm_parsed_len(const ByteReader *r) { return r->pos; }
 
 /* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0.
- * Each writer also writes the u16 OpaqueLength in front; each reader expects it. */
+ * Each writer also writes the u16 OpaqueLength in front; each reader expects it. The data's own header is
+ * OpaqueDataFmt1 since SPDM 1.2; with 1.1 it is DSP0277's "general opaque data". */
 void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n);
-void spdm_opaque_write_selected(ByteWriter *w, uint16_t version);
+void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t version);
 
 /**
  * spdm_opaque_read_supported - parse a requester's opaque data.
  * @ours: versions known here, in ascending order
  * Returns the highest version in common, 0 when the data is malformed or there is none.
  */
-uint16_t spdm_opaque_read_supported(ByteReader *r, const uint16_t *ours, size_t n);
+uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const uint16_t *ours, size_t n);
 
 /* The version a responder selected, 0 when malformed. */
 uint16_t spdm_opaque_read_selected(ByteReader *r);

@@ -329,6 +329,18 @@ static void session_changed(void *opaque, uint32_t session_id, bool established)
     }
 }
 
+static int64_t device_time(void *opaque)
+{
+    return clock_now(nic_pci(opaque)->dev.clock);
+}
+
+static void watch_heartbeat(void *opaque)
+{
+    TdispNic *nic = opaque;
+
+    timer_set(&nic->heartbeat, spdm_responder_expire(&nic->responder, device_time(nic)));
+}
+
 size_t dsm_object(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
                   size_t rsp_cap)
 {
@@ -336,9 +348,55 @@ size_t dsm_object(void *opaque, const DoeProtocol *proto, const uint8_t *req, si
     bool      secured = proto->type == DOE_TYPE_SECURED_SPDM, secured_out;
     size_t    n = spdm_responder_handle(&nic->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
 
+    watch_heartbeat(nic);
     LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(nic),
         secured ? "record" : "message", req_len, !secured && req_len > 1 ? req[1] : 0, n);
     return secured_out == secured ? n : 0; /* the mailbox answers in the request's type */
+}
+
+/* ---- SPDM, what of it there is ---- */
+
+/* "1.2": the version as the wire has it, 0 when it is not one of ours. */
+static uint8_t parse_version(const char *text, size_t len)
+{
+    static const struct {
+        const char *name;
+        uint8_t     version;
+    } known[] = { { "1.1", SPDM_VERSION_11 }, { "1.2", SPDM_VERSION_12 }, { "1.3", SPDM_VERSION_13 } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+        if (len == strlen(known[i].name) && memcmp(text, known[i].name, len) == 0) {
+            return known[i].version;
+        }
+    }
+    return 0;
+}
+
+static bool parse_versions(const char *text, SpdmResponderConfig *config, GError **error)
+{
+    const char *colon = strchr(text, ':');
+    size_t      len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+
+    config->version_min = parse_version(text, len);
+    config->version_max = colon != NULL ? parse_version(colon + 1, strlen(colon + 1)) : config->version_min;
+    if (config->version_min != 0 && config->version_max >= config->version_min) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 0, "spdm-version=%s of device tdisp-nic: give 1.1, 1.2 or 1.3, or the lowest and "
+                "the highest as in 1.2:1.3", text);
+    return false;
+}
+
+static bool parse_heartbeat(uint64_t seconds, SpdmResponderConfig *config, GError **error)
+{
+    if (seconds > UINT8_MAX) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-heartbeat=%" PRIu64 " of device tdisp-nic: a period has at most 255 "
+                    "seconds", seconds);
+        return false;
+    }
+    config->heartbeat_s = (uint8_t)seconds;
+    config->capabilities |= seconds != 0 ? (uint32_t)SPDM_CAP_HBEAT : 0;
+    return true;
 }
 
 /* ---- identity ---- */
@@ -378,7 +436,7 @@ static bool check_properties(TdispNic *nic, bool *wrong_root, GError **error)
     return true;
 }
 
-bool dsm_load_identity(TdispNic *nic, GError **error)
+static bool load_identity(TdispNic *nic, GError **error)
 {
     char       *chain = NULL, *key = NULL;
     const char *why = NULL;
@@ -409,10 +467,32 @@ bool dsm_load_identity(TdispNic *nic, GError **error)
 
 /* ---- life ---- */
 
+bool dsm_configure(TdispNic *nic, GError **error)
+{
+    nic->spdm = (SpdmResponderConfig){
+        .capabilities = SPDM_RESPONDER_CAPS,
+        .entropy = &nic_pci(nic)->dev.entropy,
+        .opaque = nic,
+        .measurement = measure_get,
+        .vendor = vendor,
+        .now_ns = device_time,
+        .session_changed = session_changed,
+    };
+    if (!load_identity(nic, error) || !parse_versions(nic->spdm_version, &nic->spdm, error) ||
+        !parse_heartbeat(nic->heartbeat_s, &nic->spdm, error)) {
+        return false;
+    }
+    nic->spdm.chain = nic->identity.chain;
+    nic->spdm.chain_len = nic->identity.chain_len;
+    nic->spdm.private_key = nic->identity.private_key;
+    return true;
+}
+
 void dsm_init(TdispNic *nic)
 {
     Device *dev = &nic_pci(nic)->dev;
 
+    timer_init(&nic->heartbeat, dev->clock, watch_heartbeat, nic);
     nic->bound_sel = NIC_NO_STREAM;
     nic->dsm = (TdispDsm){
         .ops = &tdisp_ops, .opaque = nic, .entropy = &dev->entropy,
@@ -421,17 +501,12 @@ void dsm_init(TdispNic *nic)
     };
     tdisp_tdi_init(&nic->tdi, pci_bdf(nic_pci(nic)));
     ide_km_init(&nic->km, &key_sink, nic);
-    spdm_responder_init(&nic->responder, &(SpdmResponderConfig){
-                                             .capabilities = SPDM_RESPONDER_CAPS,
-                                             .entropy = &dev->entropy,
-                                             .chain = nic->identity.chain,
-                                             .chain_len = nic->identity.chain_len,
-                                             .private_key = nic->identity.private_key,
-                                             .opaque = nic,
-                                             .measurement = measure_get,
-                                             .vendor = vendor,
-                                             .session_changed = session_changed,
-                                         });
+    spdm_responder_init(&nic->responder, &nic->spdm);
+}
+
+void dsm_deinit(TdispNic *nic)
+{
+    timer_deinit(&nic->heartbeat);
 }
 
 /* A locked interface remembers a reset as ERROR until its owner or the host stops it; power off forgets

@@ -70,7 +70,7 @@ static bool nic_realize(Device *dev, GError **error)
                     dev->id);
         return false;
     }
-    if (!dsm_load_identity(nic, error) || !virtio_net_realize(&nic->net, &layout, NULL, error)) {
+    if (!dsm_configure(nic, error) || !virtio_net_realize(&nic->net, &layout, NULL, error)) {
         return false;
     }
     pd->hooks = &guard_hooks;
@@ -89,6 +89,7 @@ static void nic_unrealize(Device *dev)
     TdispNic *nic = tdisp_nic(dev);
 
     root_port_set_endpoint_ide(nic_pci(nic), NULL);
+    dsm_deinit(nic);
     doe_deinit(&nic->doe);
     virtio_net_unrealize(&nic->net);
     spdm_wipe(nic->identity.private_key, sizeof(nic->identity.private_key));
@@ -99,6 +100,10 @@ static const Prop props[] = {
     { "cert-chain", PROP_STRING, offsetof(TdispNic, cert_chain), NULL,
       "file of PEM certificates, root first (default: the test PKI)" },
     { "key", PROP_STRING, offsetof(TdispNic, key), NULL, "file of the last certificate's P-384 key in PEM" },
+    { "spdm-version", PROP_STRING, offsetof(TdispNic, spdm_version), "1.2:1.3",
+      "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },
+    { "spdm-heartbeat", PROP_UINT, offsetof(TdispNic, heartbeat_s), "0",
+      "seconds between signs of life that a session needs, up to 255 (default 0: none)" },
     { "tamper", PROP_STRING, offsetof(TdispNic, tamper), NULL,
       "be a device that must not be accepted: wrong-root or wrong-measurement" },
 };

@@ -30,11 +30,13 @@ typedef struct TdispNic {
     IdeCap        ide;
     SpdmIdentity  identity;
     SpdmResponder responder;
+    SpdmResponderConfig spdm; /* what the properties set of it */
     IdeKm         km;
     TdispDsm      dsm;
     Tdi           tdi;
     unsigned      bound_sel; /* selective stream of the locked interface, or NIC_NO_STREAM */
     DmaEngine     engine;
+    ClockTimer    heartbeat;    /* when a session ends that nothing is heard from */
     uint8_t       measured[64]; /* value of the measurement handed out last */
 
     /* The way upstream that guard.c listens on. */
@@ -42,8 +44,9 @@ typedef struct TdispNic {
     void         *upstream_opaque;
 
     /* Properties. */
-    char *cert_chain, *key, *tamper;
-    bool  wrong_measurement;
+    char    *cert_chain, *key, *tamper, *spdm_version;
+    uint64_t heartbeat_s;
+    bool     wrong_measurement;
 } TdispNic;
 
 static inline PciDevice *nic_pci(TdispNic *nic)
@@ -71,8 +74,11 @@ void nic_scrub(TdispNic *nic);
 
 /* ---- dsm.c ---- */
 
-bool dsm_load_identity(TdispNic *nic, GError **error);
-void dsm_init(TdispNic *nic);
+/* dsm_configure - what the properties say: certificates, versions; false with a sentence when one is wrong. */
+bool dsm_configure(TdispNic *nic, GError **error);
+
+void dsm_init(TdispNic *nic); /* after it */
+void dsm_deinit(TdispNic *nic);
 void dsm_reset(TdispNic *nic, PciResetKind kind);
 
 /* A rule of CONFIG_LOCKED or RUN was broken: ERROR; nothing in other states. @why goes to the trace. */

@@ -123,11 +123,14 @@ void spdm_link_free(SpdmLink *l)
 
 void spdm_link_send(SpdmLink *l, uint32_t command, const void *payload, size_t len)
 {
-    uint8_t header[HEADER_LEN];
+    uint8_t *frame = g_malloc(HEADER_LEN + len); /* in one piece: TCP would hold the second one back */
 
-    be32_put(header, command);
-    be32_put(header + 4, SPDM_LINK_PCI_DOE);
-    be32_put(header + 8, (uint32_t)len);
-    chardev_write(l->chardev, header, sizeof(header));
-    chardev_write(l->chardev, payload, len);
+    be32_put(frame, command);
+    be32_put(frame + 4, SPDM_LINK_PCI_DOE);
+    be32_put(frame + 8, (uint32_t)len);
+    if (len != 0) {
+        memcpy(frame + HEADER_LEN, payload, len);
+    }
+    chardev_write(l->chardev, frame, HEADER_LEN + len);
+    g_free(frame);
 }

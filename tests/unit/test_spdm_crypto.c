@@ -82,6 +82,10 @@ static void test_key_schedule(void **state)
     assert_hex("request data key", k.request_data.key,
                "0effece569e8409f0fc6411aaf943571ecfb5f05ab1f948c7a0819cfce0f2a67");
     assert_hex("request data iv", k.request_data.iv, "63cf85e81ef9c2b7061482fa");
+    assert_true(spdm_update_channel(&suite, k.request_secret, &k.request_data));
+    assert_hex(
+        "request data secret after an update", k.request_secret,
+        "60a5c9f9025f993afaddce17e4244708ed10d6d3ae959fda01c09e4434bee53543a5a9a2e37b718478b274e275f8f45a");
 }
 
 /* Each of the twelve bytes and its neighbours: a record opens once, in order, and not when anything

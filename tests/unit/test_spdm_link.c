@@ -171,7 +171,7 @@ static void test_device(void **state)
         size_t      len, reply;
     } rows[] = {
         { "discovery", { 1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0 }, 12, 12 },
-        { "GET_VERSION", { 1, 0, 1, 0, 3, 0, 0, 0, 0x10, 0x84, 0, 0 }, 12, 16 },
+        { "GET_VERSION", { 1, 0, 1, 0, 3, 0, 0, 0, 0x10, 0x84, 0, 0 }, 12, 20 }, /* two versions */
         { "nothing", { 0 }, 0, 0 },
         { "half a header", { 1, 0, 1, 0 }, 4, 0 },
         { "shorter than its length", { 1, 0, 1, 0, 4, 0, 0, 0, 0x10, 0x84, 0, 0 }, 12, 0 },

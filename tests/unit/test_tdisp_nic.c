@@ -978,6 +978,10 @@ static void test_properties(void **state)
         { "cert-chain=images/pki/leaf.pem,key=nowhere.pem", "rp0", "cannot read key=nowhere.pem" },
         { "cert-chain=images/pki/root.pem,key=images/pki/leaf-key.pem", "rp0", "root first" },
         { "cert-chain=x,key=y,tamper=wrong-root", "rp0", "leave out" },
+        { "spdm-version=1.0", "rp0", "give 1.1, 1.2 or 1.3" },
+        { "spdm-version=1.3:1.2", "rp0", "spdm-version=1.3:1.2" },
+        { "spdm-version=1.2:", "rp0", "the lowest and the highest" },
+        { "spdm-heartbeat=256", "rp0", "at most 255 seconds" },
         { "netdev=none", "rp0", "no -netdev with that id" },
     };
     char *dir = g_dir_make_tmp("bailey-XXXXXX", NULL), *chain, *option;
@@ -1005,10 +1009,32 @@ static void test_properties(void **state)
     g_free(dir);
 }
 
+/* Nothing heard for twice the period: the session ends, and with it the lock. */
+static void test_heartbeat(void **state)
+{
+    const int64_t  s = 1000000000;
+    NicRig        *r = rig_new("spdm-heartbeat=2");
+    SpdmResponder *responder = &((TdispNic *)r->nic)->responder;
+
+    rig_go_to(r, TDI_RUN, 0);
+    responder->peer_capabilities |= SPDM_CAP_HBEAT; /* the module announces none */
+    assert_int_equal(rig_tdisp(r, TDISP_OP_REPORT), SPDM_DONE);
+    clock_advance(r->clock, clock_now(r->clock) + 4 * s - 1);
+    assert_int_equal(rig_state(r), TDI_RUN);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_REPORT), SPDM_DONE);
+    clock_advance(r->clock, clock_now(r->clock) + 4 * s - 1);
+    assert_int_equal(rig_state(r), TDI_RUN);
+    clock_advance(r->clock, clock_now(r->clock) + 1);
+    assert_int_equal(rig_state(r), TDI_ERROR);
+    assert_int_equal(responder->sessions[0].state, SPDM_SESSION_FREE);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_discovery),
         cmocka_unit_test(test_data_objects),
         cmocka_unit_test(test_assignment),
