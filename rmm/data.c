@@ -17,17 +17,17 @@ RMI(DATA_CREATE, .in = 5, .out = 0)
     uint64_t data = in->x[2], ipa = in->x[3], src = in->x[4], flags = in->x[5];
     uint8_t  content[RMM_GRANULE_SIZE];
 
-    REQUIRE((flags & ~RMI_DATA_MEASURE) == 0, RMI_ERROR_INPUT, "flags_valid");
-    REQUIRE_NS(src, "src");
-    REQUIRE_GRANULE(data, GRANULE_DELEGATED, "data");
+    /* Unused bits should be zero. Other RMMs insist on it, too. */
+    REQUIRE_OURS((flags & ~RMI_DATA_MEASURE) == 0, RMI_ERROR_INPUT, "flags_valid");
+    REQUIRE_NS(src, content, sizeof(content), "src");
+    REQUIRE_TABLE_GRANULE(data, "data");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
-    REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
     REQUIRE_PROTECTED_PAGE(realm, ipa);
+    REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
     RttWalk w = rtt_walk(rmm, realm, ipa, RTT_LAST_LEVEL);
     REQUIRE_AT(w.level == RTT_LAST_LEVEL, RMI_ERROR_RTT, w.level, "rtt_walk");
     REQUIRE_AT(rtt_get(&w).kind == RTT_UNASSIGNED, RMI_ERROR_RTT, w.level, "rtte_state");
-    REQUIRE(ns_read(rmm, src, content, sizeof(content)), RMI_ERROR_INPUT, "src_read");
 
     memcpy(granule_ptr(rmm, data), content, sizeof(content));
     memory_dirty(rmm->memory, data, RMM_GRANULE_SIZE);
@@ -42,7 +42,7 @@ RMI(DATA_CREATE_UNKNOWN, .in = 3, .out = 0)
 {
     uint64_t data = in->x[2], ipa = in->x[3];
 
-    REQUIRE_GRANULE(data, GRANULE_DELEGATED, "data");
+    REQUIRE_TABLE_GRANULE(data, "data");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
     REQUIRE_PROTECTED_PAGE(realm, ipa);

@@ -179,23 +179,28 @@ void dev_cut_short(Rmm *rmm, Pdev *pdev, DevComm *comm);
 /* dev_root_release - the root port forgets the stream's keys and TDISP. */
 void dev_root_release(Rmm *rmm, Pdev *pdev);
 
+/* A page of the host's that @read could read. Commands of devices have no label of their own for one that cannot be
+ * delegated. */
+#define REQUIRE_HOST_PAGE(pa, read, name)                                                              \
+    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
+    REQUIRE(granule_state(rmm, pa) == GRANULE_NS && (read), RMI_ERROR_INPUT, name "_pas")
+
 /* What PDEV_COMMUNICATE and VDEV_COMMUNICATE check of RmiDevCommEnter; @comm: whose. Leaves a DevEnter in
  * @enter. */
 #define REQUIRE_COMM_DATA(pa, enter)                                                                   \
-    REQUIRE_NS(pa, "data");                                                                            \
-    REQUIRE(dev_read_enter(rmm, pa, enter), RMI_ERROR_INPUT, "data_read");                             \
-    REQUIRE_NS((enter)->req, "req");                                                                   \
-    REQUIRE_NS((enter)->resp, "resp");                                                                 \
+    REQUIRE_HOST_PAGE(pa, dev_read_enter(rmm, pa, enter), "data");                                     \
+    REQUIRE_HOST_PAGE((enter)->req, true, "req");                                                      \
+    REQUIRE_HOST_PAGE((enter)->resp, true, "resp");                                                    \
     REQUIRE((enter)->resp_len <= RMI_COMM_BUFFER_MAX, RMI_ERROR_INPUT, "resp_len");                    \
-    REQUIRE((enter)->status <= RMI_COMM_ERROR, RMI_ERROR_INPUT, "status_valid");                       \
-    REQUIRE((enter)->status != RMI_COMM_RESPONSE || (enter)->resp_len != 0, RMI_ERROR_INPUT, "resp_empty")
+    REQUIRE_OURS((enter)->status <= RMI_COMM_ERROR, RMI_ERROR_INPUT, "status_valid");                  \
+    REQUIRE_OURS((enter)->status != RMI_COMM_RESPONSE || (enter)->resp_len != 0, RMI_ERROR_INPUT, "resp_empty")
 
 #define REQUIRE_COMM_STATE(comm, enter)                                                                \
-    REQUIRE((comm)->state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_idle");                            \
-    REQUIRE((comm)->state != DEV_COMM_PENDING || (enter)->status == RMI_COMM_NONE, RMI_ERROR_DEVICE,   \
-            "comm_pending");                                                                           \
-    REQUIRE((comm)->state != DEV_COMM_ACTIVE || (enter)->status != RMI_COMM_NONE, RMI_ERROR_DEVICE,    \
-            "comm_active")
+    REQUIRE((comm)->state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");                           \
+    REQUIRE_OURS((comm)->state != DEV_COMM_PENDING || (enter)->status == RMI_COMM_NONE, RMI_ERROR_DEVICE, \
+                 "comm_pending");                                                                      \
+    REQUIRE_OURS((comm)->state != DEV_COMM_ACTIVE || (enter)->status != RMI_COMM_NONE, RMI_ERROR_DEVICE, \
+                 "comm_active")
 
 /* ---- the SMMU's Realm interface (psmmu.c) ---- */
 

@@ -39,20 +39,16 @@ static void set_all(Rmm *rmm, uint64_t pa, uint64_t len, GranuleState state)
 
 /* Device memory at @pa that nobody has mapped. */
 #define REQUIRE_DEV_PA(pa, level)                                                                      \
-    REQUIRE(is_aligned(pa, rtt_size((int)(level))), RMI_ERROR_INPUT, "pa_align");                      \
-    REQUIRE((pa) < BIT(RMM_PA_BITS), RMI_ERROR_INPUT, "pa_bound");                                     \
-    REQUIRE(all_in_state(rmm, pa, rtt_size((int)(level)), GRANULE_DEV_DELEGATED), RMI_ERROR_INPUT, "pa_state")
+    REQUIRE(is_aligned(pa, rtt_size((int)(level))), RMI_ERROR_INPUT, "addr_align");                    \
+    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, "addr_bound");                 \
+    REQUIRE(all_in_state(rmm, pa, rtt_size((int)(level)), GRANULE_DEV_DELEGATED), RMI_ERROR_INPUT, "addr_state")
 
 /* An entry at @level with nothing in it; leaves the walk in @w. */
 #define REQUIRE_DEV_UNASSIGNED(w, realm, ipa, at)                                                      \
     RttWalk w = rtt_walk(rmm, realm, ipa, (int)(at));                                                  \
     REQUIRE_AT(w.level == (at), RMI_ERROR_RTT, w.level, "rtt_walk");                                   \
-    REQUIRE_AT(is_unassigned(rtt_get(&w)), RMI_ERROR_RTT, at, "rtte_state")
-
-static bool is_unassigned(RttValue v)
-{
-    return v.kind == RTT_UNASSIGNED && (v.ripas == RIPAS_EMPTY || v.ripas == RIPAS_DESTROYED);
-}
+    REQUIRE_AT(rtt_get(&w).kind == RTT_UNASSIGNED, RMI_ERROR_RTT, at, "rtte_state");                   \
+    REQUIRE_AT(rtt_get(&w).ripas != RIPAS_RAM, RMI_ERROR_RTT, at, "rtte_ripas")
 
 static void map(Rmm *rmm, const Realm *realm, const RttWalk *w, uint64_t ipa, uint64_t pa, uint8_t vdev)
 {
@@ -63,13 +59,13 @@ static void map(Rmm *rmm, const Realm *realm, const RttWalk *w, uint64_t ipa, ui
 }
 
 /* RMI_VDEV_MAP. x1: RD, x2: VDEV, x3: IPA, x4: level, x5: PA. */
-RMI(VDEV_MAP, .in = 5, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_MAP, .in = 5, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint64_t ipa = in->x[3], pa = in->x[5];
     int64_t  level = (int64_t)in->x[4];
 
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Realm *realm = realm_at(rmm, in->x[1]);
     Vdev  *vdev = vdev_at(rmm, in->x[2]);
     REQUIRE(vdev->rd == in->x[1], RMI_ERROR_INPUT, "vdev_realm");
@@ -83,7 +79,7 @@ RMI(VDEV_MAP, .in = 5, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_DEV_MEM_MAP. x1: RD, x2: IPA, x3: level, x4: PA. */
-RMI(DEV_MEM_MAP, .in = 4, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(DEV_MEM_MAP, .in = 4, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     uint64_t ipa = in->x[2], pa = in->x[4];
     int64_t  level = (int64_t)in->x[3];
@@ -123,7 +119,7 @@ static RttValue unmap(Rmm *rmm, const Realm *realm, const RttWalk *w, uint64_t i
     REQUIRE_AT(rtt_get(&w).kind == RTT_ASSIGNED_DEV, RMI_ERROR_RTT, w.level, "rtte_state")
 
 /* RMI_VDEV_UNMAP. x1: RD, x2: IPA, x3: level. Out: PA, non-live top. */
-RMI(VDEV_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     int64_t level = (int64_t)in->x[3];
 
@@ -137,7 +133,7 @@ RMI(VDEV_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_DEV_MEM_UNMAP. x1: RD, x2: IPA, x3: level. Out: PA, non-live top. */
-RMI(DEV_MEM_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP12, .needs_da = true)
+RMI(DEV_MEM_UNMAP, .in = 3, .out = 2, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     int64_t level = (int64_t)in->x[3];
 
@@ -177,30 +173,30 @@ static uint64_t validated(RecDevice *q, uint64_t done)
 
 /* RMI_VDEV_VALIDATE_MAPPING. x1: RD, x2: REC that asked, x3: PDEV, x4: VDEV, x5: base, x6: top. Out:
  * how far. */
-RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint64_t base = in->x[5], top = in->x[6];
 
-    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
-    REQUIRE(is_aligned(base, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "base_align");
-    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_align");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "rec");
-    REQUIRE_GRANULE(in->x[3], GRANULE_PDEV, "pdev");
-    REQUIRE_GRANULE(in->x[4], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_REC, "rec", "rec_gran_state");
+    REQUIRE_GRANULE_AS(in->x[3], GRANULE_PDEV, "pdev", "pdev_gran_state");
+    REQUIRE_GRANULE_AS(in->x[4], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Rec       *rec = rec_at(rmm, in->x[2]);
     RecDevice *q = rec_device(rec);
     Vdev      *vdev = vdev_at(rmm, in->x[4]);
-    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_state");
     REQUIRE(rec->rd == in->x[1], RMI_ERROR_REC, "rec_owner");
+    REQUIRE(vdev->pdev == in->x[3], RMI_ERROR_DEVICE, "vdev_pdev");
+    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE(rec->pending == REC_VDEV_MAP && base == q->base, RMI_ERROR_INPUT, "base_bound");
     REQUIRE(top <= q->top, RMI_ERROR_INPUT, "top_bound");
-    REQUIRE(vdev == rec_vdev(rmm, rec) && vdev->pdev == in->x[3], RMI_ERROR_DEVICE, "vdev_owner");
+    REQUIRE_OURS(vdev == rec_vdev(rmm, rec), RMI_ERROR_DEVICE, "vdev_owner");
     /* Still locked, and not anew since the Realm was told the nonce: unlocking makes it zero, which no
      * request has. */
-    REQUIRE(vdev->lock_nonce == q->lock_nonce, RMI_ERROR_DEVICE, "vdev_nonce");
+    REQUIRE_OURS(vdev->lock_nonce == q->lock_nonce, RMI_ERROR_DEVICE, "vdev_nonce");
     RttWalk w = rtt_walk(rmm, realm_at(rmm, in->x[1]), base, RTT_LAST_LEVEL);
-    REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_walk_align");
+    REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_align");
+    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_gran_align");
     uint64_t done = validate(&w, base, top, q->pa, vdev->index);
     REQUIRE_AT(done != base, RMI_ERROR_RTT, w.level, "no_progress");
 
@@ -209,25 +205,25 @@ RMI(VDEV_VALIDATE_MAPPING, .in = 6, .out = 1, .dialects = IN_ALP17, .needs_da = 
 }
 
 /* RMI_RTT_DEV_MEM_VALIDATE. x1: RD, x2: REC that asked, x3: base, x4: top. Out: how far. */
-RMI(RTT_DEV_MEM_VALIDATE, .in = 4, .out = 1, .dialects = IN_ALP12, .needs_da = true)
+RMI(RTT_DEV_MEM_VALIDATE, .in = 4, .out = 1, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     uint64_t base = in->x[3], top = in->x[4];
 
-    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
-    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_align");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "rec");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_REC, "rec", "rec_gran_state");
     Rec       *rec = rec_at(rmm, in->x[2]);
     RecDevice *q = rec_device(rec);
-    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_state");
     REQUIRE(rec->rd == in->x[1], RMI_ERROR_REC, "rec_owner");
+    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE(rec->pending == REC_VDEV_MAP && base == q->base, RMI_ERROR_INPUT, "base_bound");
     REQUIRE(top <= q->top, RMI_ERROR_INPUT, "top_bound");
     /* Still locked, and not anew since the Realm asked. */
     const Vdev *vdev = rec_vdev(rmm, rec);
-    REQUIRE(vdev != NULL && vdev->lock_nonce == q->lock_nonce, RMI_ERROR_DEVICE, "vdev_nonce");
+    REQUIRE_OURS(vdev != NULL && vdev->lock_nonce == q->lock_nonce, RMI_ERROR_DEVICE, "vdev_nonce");
     RttWalk w = rtt_walk(rmm, realm_at(rmm, in->x[1]), base, RTT_LAST_LEVEL);
-    REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_walk_align");
+    REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_align");
+    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_gran_align");
     uint64_t done = validate(&w, base, top, q->pa, 0);
     REQUIRE_AT(done != base, RMI_ERROR_RTT, w.level, "no_progress");
 

@@ -18,6 +18,8 @@
 #define HCR_TWI BIT(13)
 #define HCR_TWE BIT(14)
 
+#define ESR_ISV BIT(24) /* the abort's syndrome says what was accessed: the host can emulate it */
+
 #define CPTR_FPEN        (3ull << 20)                /* no trap of FP; ZEN and SMEN 0: SVE and SME trap */
 #define MDCR_REALM       (BIT(14) | BIT(17) | BIT(23)) /* TPMS: no SPE; HPMD, HCCD: no counting at R-EL2 */
 #define MDCR_NO_PMU      (BIT(5) | BIT(6))             /* TPMCR, TPM */
@@ -397,25 +399,24 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     uint8_t enter[RMI_ENTER_END];
     RmmCpu *c = in->cpu;
 
-    REQUIRE_NS(in->x[2], "run");
-    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
+    REQUIRE_NS(in->x[2], enter, sizeof(enter), "run");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_REC, "rec", "rec_gran_state");
     Rec   *rec = rec_at(rmm, in->x[1]);
     Realm *realm = realm_at(rmm, rec->rd);
-    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
-    REQUIRE_AT(realm->state != REALM_NEW, RMI_ERROR_REALM, 0, "realm_new");
-    REQUIRE_AT(realm->state != REALM_SYSTEM_OFF, RMI_ERROR_REALM, 1, "system_off");
-    REQUIRE(rec->runnable, RMI_ERROR_REC, "rec_runnable");
-    REQUIRE(rec->pending != REC_PSCI, RMI_ERROR_REC, "rec_psci");
-    REQUIRE(ns_read(rmm, in->x[2], enter, sizeof(enter)), RMI_ERROR_INPUT, "run_read");
-    REQUIRE(gic_valid(enter), RMI_ERROR_REC, "rec_gicv3");
     uint64_t flags = le64_get(enter + RMI_ENTER_FLAGS);
     bool     aborted = rec->pending == REC_DATA_ABORT;
     bool     inject_sea = flags & RMI_ENTER_INJECT_SEA;
-    /* The text only says what INJECT_SEA does after such an abort; without one, other RMMs refuse it, too. */
-    REQUIRE(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
     /* With INJECT_SEA it does not matter what EMUL_MMIO is: "REC entry following REC exit due to Data Abort". */
-    bool emulated = (flags & RMI_ENTER_EMUL_MMIO) && !inject_sea;
-    REQUIRE(!emulated || (aborted && (rec->abort.esr & BIT(24))), RMI_ERROR_REC, "rec_mmio");
+    bool     emulated = (flags & RMI_ENTER_EMUL_MMIO) && !inject_sea;
+    REQUIRE_AT(realm->state != REALM_NEW, RMI_ERROR_REALM, 0, "realm_new");
+    REQUIRE_AT(realm->state != REALM_SYSTEM_OFF, RMI_ERROR_REALM, 1, "system_off");
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_state");
+    REQUIRE(rec->runnable, RMI_ERROR_REC, "rec_runnable");
+    /* The text only says what INJECT_SEA does after such an abort; without one, other RMMs refuse it, too. */
+    REQUIRE_OURS(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
+    REQUIRE(!emulated || (aborted && (rec->abort.esr & ESR_ISV)), RMI_ERROR_REC, "rec_mmio");
+    REQUIRE(gic_valid(enter), RMI_ERROR_REC, "rec_gicv3");
+    REQUIRE(rec->pending != REC_PSCI, RMI_ERROR_REC, "rec_psci");
 
     c->rec = in->x[1];
     c->run = in->x[2];

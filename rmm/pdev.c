@@ -95,7 +95,7 @@ static void conversation_ended(Rmm *rmm, Pdev *pdev, bool failed)
 /* ---- creation ---- */
 
 /* RMI_PDEV_AUX_COUNT. x1: flags. Out: number of auxiliary granules. */
-RMI(PDEV_AUX_COUNT, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_AUX_COUNT, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
     REQUIRE(flags_offered(rmm->dialect, in->x[1]), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
     out->x[1] = PDEV_N_AUX;
@@ -123,15 +123,15 @@ static bool ranges_valid(const uint8_t *params)
 /* Each auxiliary granule is DELEGATED, and named once. */
 static uint64_t rmi_PDEV_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t pdev)
 {
-    REQUIRE(le64_get(params + RMI_PDEV_NUM_AUX) == PDEV_N_AUX, RMI_ERROR_INPUT, "num_aux");
     for (unsigned i = 0; i < PDEV_N_AUX; i++) {
         uint64_t pa = le64_get(params + RMI_PDEV_AUX + 8 * i);
         bool     once = pa != pdev;
         for (unsigned j = 0; j < i; j++) {
             once = once && pa != le64_get(params + RMI_PDEV_AUX + 8 * j);
         }
-        REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "aux");
+        REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "aux_align");
         REQUIRE(once, RMI_ERROR_INPUT, "aux_alias");
+        REQUIRE(granule_state(rmm, pa) == GRANULE_DELEGATED, RMI_ERROR_INPUT, "aux_state");
     }
     return RMI_SUCCESS;
 }
@@ -190,30 +190,30 @@ static void parse(Pdev *pdev, const uint8_t *params)
 }
 
 /* RMI_PDEV_CREATE. x1: granule of the PDEV, x2: NS page of RmiPdevParams. */
-RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
     uint64_t pa = in->x[1];
     uint8_t  params[RMM_GRANULE_SIZE];
 
-    REQUIRE_NS(in->x[2], "params");
-    REQUIRE(ns_read(rmm, in->x[2], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
-    REQUIRE(flags_offered(rmm->dialect, le64_get(params + RMI_PDEV_FLAGS)), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
-    REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "cert_id");
-    REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) == 0, RMI_ERROR_NOT_SUPPORTED, "cert_id_supp");
-    REQUIRE(le64_get(params + RMI_PDEV_IDE_SID) <= STREAM_MAX, RMI_ERROR_INPUT, "ide_sid");
+    REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "pdev");
+    REQUIRE_HOST_PAGE(in->x[2], ns_read(rmm, in->x[2], params, sizeof(params)), "params");
+    REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "params_valid/cert_id");
     REQUIRE(le16_get(params + RMI_PDEV_RID_BASE) < le16_get(params + RMI_PDEV_RID_TOP), RMI_ERROR_INPUT,
-            "rid_range");
-    REQUIRE(ranges_valid(params), RMI_ERROR_INPUT, "addr_range");
-    REQUIRE(params[RMI_PDEV_HASH_ALGO] <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");
+            "params_valid/rid");
+    REQUIRE(!rids_are_used(rmm, params), RMI_ERROR_INPUT, "params_valid/rid_used");
+    REQUIRE(ranges_valid(params), RMI_ERROR_INPUT, "params_valid/addr");
+    REQUIRE(params[RMI_PDEV_HASH_ALGO] <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "params_valid/hash_algo");
+    REQUIRE(flags_offered(rmm->dialect, le64_get(params + RMI_PDEV_FLAGS)), RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    REQUIRE_OURS(le64_get(params + RMI_PDEV_CERT_ID) == 0, RMI_ERROR_NOT_SUPPORTED, "cert_id_supp");
+    REQUIRE(le64_get(params + RMI_PDEV_NUM_AUX) == PDEV_N_AUX, RMI_ERROR_INPUT, "num_aux");
     uint64_t st = rmi_PDEV_CREATE__aux(rmm, params, pa);
     if (st != RMI_SUCCESS) {
         return st;
     }
-    REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "pdev");
-    REQUIRE(!stream_is_used(rmm, params), RMI_ERROR_INPUT, "ide_sid_used");
-    REQUIRE(!rids_are_used(rmm, params), RMI_ERROR_INPUT, "rid_used");
+    REQUIRE(le64_get(params + RMI_PDEV_IDE_SID) <= STREAM_MAX, RMI_ERROR_INPUT, "ncoh_ide_sid_bound");
+    REQUIRE_OURS(!stream_is_used(rmm, params), RMI_ERROR_INPUT, "ide_sid_used");
     uint64_t *place = find_place(rmm, 0);
-    REQUIRE(place != NULL, RMI_ERROR_DEVICE, "num_pdevs");
+    REQUIRE_OURS(place != NULL, RMI_ERROR_DEVICE, "num_pdevs");
 
     Pdev *pdev = pdev_at(rmm, pa);
     *place = pa;
@@ -231,9 +231,9 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
 }
 
 /* RMI_PDEV_GET_STATE. x1: PDEV. Out: RmiPdevState. */
-RMI(PDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     out->x[1] = pdev_at(rmm, in->x[1])->state;
     return RMI_SUCCESS;
 }
@@ -242,11 +242,11 @@ RMI(PDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_DA, .needs_da = true)
 
 /* RMI_PDEV_COMMUNICATE. x1: PDEV, x2: NS page of RmiDevCommData. That the device failed shows in the PDEV's
  * state. */
-RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
     DevEnter enter;
 
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     REQUIRE_COMM_DATA(in->x[2], &enter);
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE_COMM_STATE(&pdev->comm, &enter);
@@ -269,25 +269,24 @@ _Static_assert((int)RMI_KEY_ECDSA_P384 == (int)SPDM_KEY_ECDSA_P384, "both number
 
 /* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by
  * its digest. */
-RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
     uint8_t params[RMM_GRANULE_SIZE];
 
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
-    REQUIRE_NS(in->x[2], "params");
-    REQUIRE(ns_read(rmm, in->x[2], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
+    REQUIRE_HOST_PAGE(in->x[2], ns_read(rmm, in->x[2], params, sizeof(params)), "params");
     unsigned algo = params[RMI_KEY_ALGO];
     uint64_t len = le64_get(params + RMI_KEY_LEN);
-    REQUIRE(len <= RMI_KEY_MAX, RMI_ERROR_INPUT, "key_len_bound");
-    REQUIRE(le64_get(params + RMI_KEY_METADATA_LEN) <= RMI_KEY_MAX, RMI_ERROR_INPUT, "metadata_len_bound");
-    REQUIRE(key_len(algo) != 0, RMI_ERROR_INPUT, "algo_valid");
-    REQUIRE(key_len(algo) == len, RMI_ERROR_INPUT, "key_len");
+    REQUIRE(len <= RMI_KEY_MAX, RMI_ERROR_INPUT, "key_len_oflow");
+    REQUIRE(key_len(algo) != 0, RMI_ERROR_INPUT, "key_invalid/algo");
+    REQUIRE(key_len(algo) == len, RMI_ERROR_INPUT, "key_invalid/len");
+    REQUIRE(le64_get(params + RMI_KEY_METADATA_LEN) <= RMI_KEY_MAX, RMI_ERROR_INPUT, "metadata_len_oflow");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_NEEDS_KEY, RMI_ERROR_DEVICE, "pdev_state");
     SpdmKeyResult r = spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, (SpdmKeyType)algo,
                                                     params + RMI_KEY_KEY, len);
-    REQUIRE(r != SPDM_KEY_UNSUPPORTED, RMI_ERROR_DEVICE, "algo_negotiated");
-    REQUIRE(r == SPDM_KEY_OK, RMI_ERROR_INPUT, "key_valid");
+    REQUIRE_OURS(r != SPDM_KEY_UNSUPPORTED, RMI_ERROR_DEVICE, "algo_negotiated");
+    REQUIRE(r == SPDM_KEY_OK, RMI_ERROR_INPUT, "key_invalid/key");
 
     pdev_link_keep(rmm, pdev);
     measure(rmm, pdev->hash, params + RMI_KEY_KEY, len, pdev->key_digest);
@@ -298,9 +297,9 @@ RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true)
 
 /* RMI_PDEV_ABORT. x1: PDEV. What was under way begins anew at the next COMMUNICATE; a key refresh is
  * dropped. */
-RMI(PDEV_ABORT, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_ABORT, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_NEW || pdev->state == RMI_PDEV_HAS_KEY ||
                 pdev->state == RMI_PDEV_COMMUNICATING,
@@ -316,12 +315,12 @@ RMI(PDEV_ABORT, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 }
 
 /* RMI_PDEV_IDE_RESET. x1: PDEV. */
-RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_IDE_RESET, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
-    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "pdev_live");
+    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "num_vdevs");
 
     set_state(pdev, RMI_PDEV_IDE_RESETTING);
     dev_queue(&pdev->comm, DEV_IDE_RESET);
@@ -335,27 +334,27 @@ static void refresh(Pdev *pdev)
 }
 
 /* RMI_PDEV_IDE_KEY_REFRESH. x1: PDEV, x2: 1 for the coherent stream, which there is none of. */
-RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(PDEV_IDE_KEY_REFRESH, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE(in->x[2] <= 1, RMI_ERROR_INPUT, "coh_valid");
-    REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "coh_supp");
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
+    REQUIRE_OURS(in->x[2] <= 1, RMI_ERROR_INPUT, "coh_valid");
+    REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "no_connection");
     REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
-    REQUIRE(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
+    REQUIRE_OURS(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
 
     refresh(pdev);
     return RMI_SUCCESS;
 }
 
 /* RMI_PDEV_NOTIFY. x1: PDEV, x2: event. The one event is that the keys have been used for too long. */
-RMI(PDEV_NOTIFY, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(PDEV_NOTIFY, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
     REQUIRE(in->x[2] == RMI_PDEV_EVENT_IDE_KEY_REFRESH, RMI_ERROR_INPUT, "ev_valid");
-    REQUIRE(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
+    REQUIRE_OURS(pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
 
     refresh(pdev);
     return RMI_SUCCESS;
@@ -364,14 +363,14 @@ RMI(PDEV_NOTIFY, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 /* ---- the end ---- */
 
 /* RMI_PDEV_STOP. x1: PDEV. */
-RMI(PDEV_STOP, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_STOP, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state != RMI_PDEV_COMMUNICATING && pdev->state != RMI_PDEV_STOPPING &&
                 pdev->state != RMI_PDEV_STOPPED,
             RMI_ERROR_DEVICE, "pdev_state");
-    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "pdev_live");
+    REQUIRE(pdev->n_vdevs == 0, RMI_ERROR_DEVICE, "num_vdevs");
 
     dev_cut_short(rmm, pdev, &pdev->comm);
     set_state(pdev, RMI_PDEV_STOPPING);
@@ -380,9 +379,9 @@ RMI(PDEV_STOP, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
 }
 
 /* RMI_PDEV_DESTROY. x1: PDEV. */
-RMI(PDEV_DESTROY, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(PDEV_DESTROY, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
     Pdev pdev = *pdev_at(rmm, in->x[1]);
     REQUIRE(pdev.state == RMI_PDEV_STOPPED, RMI_ERROR_DEVICE, "pdev_state");
 

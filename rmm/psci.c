@@ -40,6 +40,16 @@ static uint64_t psci_version(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint
     return answer(call, PSCI_1_1);
 }
 
+/* A failure condition of a PSCI function: B6.3 of DEN0137, the command pages. */
+#define REQUIRE_PSCI(cond, code, text)                                                                 \
+    do {                                                                                               \
+        RMM_FAILURE(false, text);                                                                      \
+        if (!(cond)) {                                                                                 \
+            rmm->failure = failure_ptr_;                                                               \
+            return answer(call, code);                                                                 \
+        }                                                                                              \
+    } while (0)
+
 /* Returns at the next enter with success, whatever the host did. */
 static uint64_t cpu_suspend(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
 {
@@ -79,22 +89,19 @@ static bool mpidr_exists(const RsiCall *call)
 
 static bool mpidr_is_own(const RsiCall *call) { return rec_mpidr(call->x[1]) == call->rec->mpidr; }
 
-static uint64_t cpu_on(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
+/* Whether another REC is on is not known before the host has named it: RMI_PSCI_COMPLETE answers then. */
+static uint64_t psci_CPU_ON(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
 {
-    if (!realm_ipa_protected(call->realm, call->x[2])) {
-        return answer(call, PSCI_INVALID_ADDRESS);
-    }
-    if (!mpidr_exists(call)) {
-        return answer(call, PSCI_INVALID_PARAMETERS);
-    }
-    return mpidr_is_own(call) ? answer(call, PSCI_ALREADY_ON) : ask_about(call, f, fid);
+    REQUIRE_PSCI(realm_ipa_protected(call->realm, call->x[2]), PSCI_INVALID_ADDRESS, "entry");
+    REQUIRE_PSCI(mpidr_exists(call), PSCI_INVALID_PARAMETERS, "mpidr");
+    REQUIRE_PSCI(!mpidr_is_own(call), PSCI_ALREADY_ON, "runnable");
+    return ask_about(call, f, fid);
 }
 
-static uint64_t affinity_info(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
+static uint64_t psci_AFFINITY_INFO(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
 {
-    if (call->x[2] != 0 || !mpidr_exists(call)) {
-        return answer(call, PSCI_INVALID_PARAMETERS);
-    }
+    REQUIRE_PSCI((uint32_t)call->x[2] == 0, PSCI_INVALID_PARAMETERS, "target_bound");
+    REQUIRE_PSCI(mpidr_exists(call), PSCI_INVALID_PARAMETERS, "target_match");
     return mpidr_is_own(call) ? answer(call, AFFINITY_ON) : ask_about(call, f, fid);
 }
 
@@ -116,8 +123,8 @@ static const struct Row {
     { { 0x84000000, false, 0, "PSCI_VERSION" }, psci_version },
     { { 0x84000001, true,  3, "CPU_SUSPEND" }, cpu_suspend },
     { { 0x84000002, false, 0, "CPU_OFF" }, cpu_off },
-    { { 0x84000003, true,  3, "CPU_ON" }, cpu_on },
-    { { 0x84000004, true,  2, "AFFINITY_INFO" }, affinity_info },
+    { { 0x84000003, true,  3, "CPU_ON" }, psci_CPU_ON },
+    { { 0x84000004, true,  2, "AFFINITY_INFO" }, psci_AFFINITY_INFO },
     { { 0x84000008, false, 0, "SYSTEM_OFF" }, system_off },
     { { 0x84000009, false, 0, "SYSTEM_RESET" }, system_off },
     { { 0x8400000a, false, 1, "PSCI_FEATURES" }, psci_features },
@@ -149,6 +156,7 @@ bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action)
         call->x[i] = smc_argument(fid, call->x[i]);
     }
     rmm->psci_count++;
+    rmm->failure = NULL;
     *action = row->serve(rmm, call, &row->f, fid);
     return true;
 }

@@ -53,25 +53,26 @@ static bool vmid_is_free(const Rmm *rmm, uint16_t vmid)
 static void vmid_take(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] |= BIT(vmid % 64); }
 static void vmid_free(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] &= ~BIT(vmid % 64); }
 
-/* DEN0137, RMI_REALM_CREATE "params_valid" and "params_supp", item by item. */
+/* DEN0137, RMI_REALM_CREATE "params_valid" (encodings; a number of breakpoints of 0 is reserved) and "params_supp"
+ * (what this machine has), item by item. Unused bits of the flags should be zero; other RMMs insist on it, too. */
 static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
 {
     bool planes = rmm->dialect->realm_planes;
 
     REQUIRE((p->flags0 & ~rmm->dialect->realm_flags) == 0 && (!planes || p->flags1 == 0), RMI_ERROR_INPUT,
-            "params_valid");
-    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_LPA2), RMI_ERROR_INPUT, "lpa2_supp");
-    REQUIRE(p->s2sz >= 32 && p->s2sz <= RMM_PA_BITS, RMI_ERROR_INPUT, "s2sz_supp");
-    REQUIRE(p->n_bps >= 1 && p->n_bps <= rmm->max_bps, RMI_ERROR_INPUT, "num_bps_supp");
-    REQUIRE(p->n_wps >= 1 && p->n_wps <= rmm->max_wps, RMI_ERROR_INPUT, "num_wps_supp");
-    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "sve_supp");
-    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU) || p->n_ctrs <= A64_N_COUNTERS, RMI_ERROR_INPUT, "pmu_num_ctrs_supp");
-    REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "da_supp");
-    REQUIRE(!planes || p->n_aux_planes == 0, RMI_ERROR_INPUT, "planes_supp");
-    REQUIRE(geometry_valid(p), RMI_ERROR_INPUT, "rtt_num_level");
-    REQUIRE(is_aligned(p->rtt_base, (uint64_t)p->n_root * RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "rtt_align");
-    REQUIRE(p->hash <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "hash_supp");
-    REQUIRE(vmid_is_free(rmm, p->vmid), RMI_ERROR_INPUT, "vmid_state");
+            "params_valid/flags");
+    REQUIRE(p->n_bps >= 1, RMI_ERROR_INPUT, "params_valid/num_bps");
+    REQUIRE(p->n_wps >= 1, RMI_ERROR_INPUT, "params_valid/num_wps");
+    REQUIRE(p->hash <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "params_valid/hash_algo");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_LPA2), RMI_ERROR_INPUT, "params_supp/lpa2");
+    REQUIRE(p->s2sz >= 32 && p->s2sz <= RMM_PA_BITS, RMI_ERROR_INPUT, "params_supp/s2sz");
+    REQUIRE(p->n_bps <= rmm->max_bps, RMI_ERROR_INPUT, "params_supp/num_bps");
+    REQUIRE(p->n_wps <= rmm->max_wps, RMI_ERROR_INPUT, "params_supp/num_wps");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_SVE), RMI_ERROR_INPUT, "params_supp/sve");
+    REQUIRE(!(p->flags0 & RMI_REALM_FLAG_PMU) || p->n_ctrs <= A64_N_COUNTERS, RMI_ERROR_INPUT,
+            "params_supp/pmu_num_ctrs");
+    REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "params_supp/da");
+    REQUIRE(!planes || p->n_aux_planes == 0, RMI_ERROR_INPUT, "params_supp/planes");
     return RMI_SUCCESS;
 }
 
@@ -108,8 +109,7 @@ RMI(REALM_CREATE, .in = 2, .out = 0)
     uint64_t    rd = in->x[1];
     RealmParams p;
 
-    REQUIRE_NS(in->x[2], "params");
-    REQUIRE(ns_read(rmm, in->x[2], p.page, sizeof(p.page)), RMI_ERROR_INPUT, "params_read");
+    REQUIRE_NS(in->x[2], p.page, sizeof(p.page), "params");
     parse_params(&p);
     uint64_t st = rmi_REALM_CREATE__params(rmm, &p);
     if (st != RMI_SUCCESS) {
@@ -117,8 +117,11 @@ RMI(REALM_CREATE, .in = 2, .out = 0)
     }
     REQUIRE(!ranges_overlap(rd, RMM_GRANULE_SIZE, p.rtt_base, (uint64_t)p.n_root * RMM_GRANULE_SIZE),
             RMI_ERROR_INPUT, "alias");
-    REQUIRE(root_is_delegated(rmm, &p), RMI_ERROR_INPUT, "rtt_state");
     REQUIRE_GRANULE(rd, GRANULE_DELEGATED, "rd");
+    REQUIRE(geometry_valid(&p), RMI_ERROR_INPUT, "rtt_num_level"); /* first: alignment is to a power of 2 then */
+    REQUIRE(is_aligned(p.rtt_base, (uint64_t)p.n_root * RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "rtt_align");
+    REQUIRE(root_is_delegated(rmm, &p), RMI_ERROR_INPUT, "rtt_state");
+    REQUIRE(vmid_is_free(rmm, p.vmid), RMI_ERROR_INPUT, "vmid_valid");
 
     Realm *realm = realm_at(rmm, rd);
     granule_zero(rmm, rd);

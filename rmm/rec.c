@@ -58,49 +58,26 @@ RMI(REC_AUX_COUNT, .in = 1, .out = 1)
     return RMI_SUCCESS;
 }
 
-/* Each auxiliary granule is DELEGATED, and named once. */
-static uint64_t rmi_REC_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t rec, uint64_t *aux)
-{
-    uint64_t n = le64_get(params + RMI_REC_NUM_AUX);
-
-    REQUIRE(n <= 16, RMI_ERROR_INPUT, "num_aux_bound");
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t pa = le64_get(params + RMI_REC_AUX + 8 * i);
-        bool     once = pa != rec;
-        for (uint64_t j = 0; j < i; j++) {
-            once = once && pa != le64_get(params + RMI_REC_AUX + 8 * j);
-        }
-        REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "aux");
-        REQUIRE(once, RMI_ERROR_INPUT, "aux_alias");
-        if (i < RMM_REC_AUX) {
-            aux[i] = pa;
-        }
-    }
-    return RMI_SUCCESS;
-}
-
 /* RMI_REC_CREATE. x1: RD, x2: granule for the REC, x3: NS page of RmiRecParams. */
 RMI(REC_CREATE, .in = 3, .out = 0)
 {
     uint64_t rd = in->x[1], pa = in->x[2];
     uint8_t  params[RMM_GRANULE_SIZE];
-    uint64_t aux[RMM_REC_AUX] = { 0 };
 
-    REQUIRE_NS(in->x[3], "params");
-    REQUIRE(ns_read(rmm, in->x[3], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
-    uint64_t st = rmi_REC_CREATE__aux(rmm, params, pa, aux);
-    if (st != RMI_SUCCESS) {
-        return st;
-    }
+    REQUIRE_NS(in->x[3], params, sizeof(params), "params");
     REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "rec");
     REQUIRE_GRANULE(rd, GRANULE_RD, "rd");
     Realm   *realm = realm_at(rmm, rd);
     /* Unused bits of the flags should be zero; hosts leave them as they find them, and RMMs take that. */
     uint64_t flags = le64_get(params + RMI_REC_FLAGS), mpidr = le64_get(params + RMI_REC_MPIDR);
     REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
-    REQUIRE(realm->next_rec < 1u << RMM_MAX_RECS_ORDER, RMI_ERROR_REALM, "num_recs");
+    REQUIRE(realm->n_recs < (1u << RMM_MAX_RECS_ORDER) - 1, RMI_ERROR_REALM, "num_recs");
     REQUIRE(rec_index_of_mpidr(mpidr) == realm->next_rec, RMI_ERROR_INPUT, "mpidr_index");
     REQUIRE(le64_get(params + RMI_REC_NUM_AUX) == RMM_REC_AUX, RMI_ERROR_INPUT, "num_aux");
+    uint64_t aux = le64_get(params + RMI_REC_AUX);
+    REQUIRE(is_aligned(aux, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "aux_align");
+    REQUIRE(aux != pa, RMI_ERROR_INPUT, "aux_alias");
+    REQUIRE(granule_state(rmm, aux) == GRANULE_DELEGATED, RMI_ERROR_INPUT, "aux_state");
 
     Rec *rec = rec_at(rmm, pa);
     granule_zero(rmm, pa);
@@ -110,11 +87,9 @@ RMI(REC_CREATE, .in = 3, .out = 0)
     for (unsigned i = 0; i < 8; i++) {
         rec->x[i] = le64_get(params + RMI_REC_GPRS + 8 * i);
     }
-    for (unsigned i = 0; i < RMM_REC_AUX; i++) {
-        granule_zero(rmm, aux[i]);
-        granule_set(rmm, aux[i], GRANULE_REC_AUX);
-        rec->aux[i] = aux[i];
-    }
+    granule_zero(rmm, aux);
+    granule_set(rmm, aux, GRANULE_REC_AUX);
+    rec->aux = aux;
     realm->n_recs++;
     if (rec->runnable) {
         measure_rec(rmm, realm, params);
@@ -125,14 +100,12 @@ RMI(REC_CREATE, .in = 3, .out = 0)
 /* RMI_REC_DESTROY. x1: REC. */
 RMI(REC_DESTROY, .in = 1, .out = 0)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_REC, "rec", "rec_gran_state");
     Rec *rec = rec_at(rmm, in->x[1]);
-    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_state");
 
     realm_at(rmm, rec->rd)->n_recs--;
-    for (unsigned i = 0; i < RMM_REC_AUX; i++) {
-        granule_set(rmm, rec->aux[i], GRANULE_DELEGATED);
-    }
+    granule_set(rmm, rec->aux, GRANULE_DELEGATED);
     granule_set(rmm, in->x[1], GRANULE_DELEGATED);
     return RMI_SUCCESS;
 }
@@ -181,8 +154,8 @@ RMI(PSCI_COMPLETE, .in = 3, .out = 0)
     int64_t status = (int64_t)in->x[3];
 
     REQUIRE(in->x[1] != in->x[2], RMI_ERROR_INPUT, "alias");
-    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "calling_rec");
-    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "target_rec");
+    REQUIRE_GRANULE(in->x[1], GRANULE_REC, "calling");
+    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "target");
     Rec *caller = rec_at(rmm, in->x[1]), *target = rec_at(rmm, in->x[2]);
     REQUIRE(!caller->running && caller->pending == REC_PSCI, RMI_ERROR_INPUT, "pending");
     REQUIRE(caller->rd == target->rd, RMI_ERROR_INPUT, "owner");

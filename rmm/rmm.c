@@ -247,7 +247,8 @@ void rmm_call_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *name, 
 }
 
 typedef struct Listing {
-    const char *prefix, *file; /* of the functions that check; NULL: none has labels */
+    const char *prefix, *file; /* of the functions that check; prefix NULL: none does; file NULL: any */
+    RmmSource   source;
     RmmFunction f;
 } Listing;
 
@@ -257,8 +258,8 @@ static bool failure_is_of(const RmmFailure *f, const Listing *l)
     const char *prefix = l->prefix, *name = l->f.name;
     size_t      n = strlen(prefix), m = strlen(name);
 
-    return strcmp(f->file, l->file) == 0 && strncmp(f->where, prefix, n) == 0 && strncmp(f->where + n, name, m) == 0 &&
-           (f->where[n + m] == '\0' || strncmp(f->where + n + m, "__", 2) == 0);
+    return (l->file == NULL || strcmp(f->file, l->file) == 0) && strncmp(f->where, prefix, n) == 0 &&
+           strncmp(f->where + n, name, m) == 0 && (f->where[n + m] == '\0' || strncmp(f->where + n + m, "__", 2) == 0);
 }
 
 static gint compare_failures(gconstpointer a, gconstpointer b)
@@ -269,10 +270,11 @@ static gint compare_failures(gconstpointer a, gconstpointer b)
     return x->line != y->line ? (x->line < y->line ? -1 : 1) : strcmp(x->label, y->label);
 }
 
-/* The labels of a command in the order of the source, which is that of the checks (parts come first). */
-static GPtrArray *failures_of(const Listing *l)
+/* The conditions of a command in the order of the source, which is that of the checks (parts come first). */
+static GArray *failures_of(const Listing *l)
 {
-    GPtrArray *list = g_ptr_array_new();
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+    GArray              *conditions = g_array_new(FALSE, FALSE, sizeof(RmmCondition));
 
     for (const RmmFailure *const *f = __start_bailey_rmm_failures; f < __stop_bailey_rmm_failures; f++) {
         if (l->prefix != NULL && failure_is_of(*f, l)) {
@@ -281,16 +283,18 @@ static GPtrArray *failures_of(const Listing *l)
     }
     g_ptr_array_sort(list, compare_failures);
     for (guint i = 0; i < list->len; i++) {
-        list->pdata[i] = (gpointer)((const RmmFailure *)list->pdata[i])->label;
+        const RmmFailure *f = list->pdata[i];
+        RmmCondition      c = { f->label, f->ours ? RMM_DECISION : l->source };
+        g_array_append_val(conditions, c);
     }
-    return list;
+    return conditions;
 }
 
-/* What their functions check has no labels: PSCI's error codes are names enough. */
-static void list_functions(GArray *rows, const char *iface, const SmcFunction *(*function)(size_t n))
+static void list_functions(GArray *rows, const char *iface, const char *prefix,
+                           const SmcFunction *(*function)(size_t n))
 {
     for (size_t i = 0; function(i) != NULL; i++) {
-        Listing row = { .f = { iface, function(i)->name, function(i)->fid, .dialects = IN_ALL } };
+        Listing row = { .prefix = prefix, .f = { iface, function(i)->name, function(i)->fid, .dialects = IN_ALL } };
         g_array_append_val(rows, row);
     }
 }
@@ -309,25 +313,24 @@ void rmm_conformance(void (*fn)(void *opaque, const RmmFunction *f), void *opaqu
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(Listing));
 
     for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
-        Listing row = { "rmi_", (*c)->file,
+        Listing row = { "rmi_", (*c)->file, (*c)->source,
                         { "RMI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }
     for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
-        Listing row = { "rsi_", (*c)->file,
+        Listing row = { "rsi_", (*c)->file, (*c)->source,
                         { "RSI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }
-    list_functions(rows, "PSCI", realm_psci_function);
-    list_functions(rows, "SMC", monitor_function);
+    list_functions(rows, "PSCI", "psci_", realm_psci_function);
+    list_functions(rows, "SMC", NULL, monitor_function);
     g_array_sort(rows, compare_listings);
     for (guint i = 0; i < rows->len; i++) {
-        Listing   *row = &g_array_index(rows, Listing, i);
-        GPtrArray *list = failures_of(row);
+        Listing          *row = &g_array_index(rows, Listing, i);
+        g_autoptr(GArray) list = failures_of(row);
 
-        row->f.failures = (const char *const *)list->pdata;
+        row->f.failures = (const RmmCondition *)list->data;
         row->f.n_failures = list->len;
         fn(opaque, &row->f);
-        g_ptr_array_free(list, TRUE);
     }
 }

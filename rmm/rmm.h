@@ -109,12 +109,26 @@ const char *rmm_attest_root_pem(void);
 /* The certificate of the platform's attestation key. */
 const char *rmm_attest_platform_pem(void);
 
+/* Where a failure condition, its label and its place among the others are from. */
+typedef enum RmmSource {
+    RMM_SPECIFICATION, /* the text of DEN0137, 1.0-rel0 */
+    RMM_SUITE,         /* Arm's compliance suite and its document of scenarios, where there is no text */
+    RMM_PEERS,         /* public firmware and kernels, where there is neither */
+    RMM_DECISION,      /* ours */
+    RMM_N_SOURCES
+} RmmSource;
+
+typedef struct RmmCondition {
+    const char *label; /* "params_supp/sve": one of several reasons for params_supp */
+    RmmSource   source;
+} RmmCondition;
+
 /* One function that is served, as docs/conformance.md shows it. */
 typedef struct RmmFunction {
     const char *iface, *name; /* "RMI", "RSI"; "PSCI" of a Realm, "SMC" of the Normal world */
     uint32_t    fid;
     unsigned    dialects;     /* IN_* bits; never 0 */
-    const char *const *failures; /* labels of the failure conditions that are checked, in their order */
+    const RmmCondition *failures; /* that are checked, in their order */
     size_t      n_failures;
 } RmmFunction;
 

@@ -28,7 +28,7 @@ enum {
     RMM_MAX_VMIDS = 1 << 16,
     RMM_PA_BITS = 48,
     RMM_MAX_RECS_ORDER = 9,
-    RMM_REC_AUX = 1,       /* holds the attestation token */
+    RMM_REC_AUX = 1,       /* auxiliary granules of a REC: it holds the attestation token */
     RMM_HASH_MAX = 64,
     RMM_N_REM = 4,
     RMM_N_FLUSH = 4,
@@ -192,7 +192,7 @@ typedef enum TokenState { TOKEN_NONE, TOKEN_REQUESTED, TOKEN_READY } TokenState;
 struct Rec {
     uint64_t   rd;
     uint64_t   mpidr;      /* RmiRecMpidr */
-    uint64_t   aux[RMM_REC_AUX];
+    uint64_t   aux;        /* its auxiliary granule */
     uint32_t   index;
     bool       running, runnable;
     RecPending pending;
@@ -214,7 +214,7 @@ struct Rec {
     uint64_t vdev[24];     /* of the device assignment files: the request that waits */
 
     TokenState token;
-    uint32_t   token_pos, token_len; /* bytes given, bytes of the token in aux[0] */
+    uint32_t   token_pos, token_len; /* bytes given, bytes of the token in aux */
     uint8_t    challenge[64];
 
     uint64_t   x[31], pc, spsr;
@@ -294,6 +294,7 @@ typedef struct RmiCommand {
     uint8_t     in, out;  /* registers from x1 on */
     uint8_t     dialects; /* IN_* bits of those that have it; 0: all */
     bool        needs_da; /* not there without device assignment */
+    RmmSource   source;   /* of its failure conditions, but those by REQUIRE_OURS() */
     const char *file;     /* where it is: one name may be two commands, of two dialects in two files */
     uint64_t  (*handler)(Rmm *rmm, const RmiIn *in, RmiOut *out);
 } RmiCommand;
@@ -331,6 +332,7 @@ typedef struct RsiCommand {
     uint8_t     in, out;
     uint8_t     dialects; /* as RmiCommand's */
     bool        needs_da; /* RSI_ERROR_STATE in a Realm without the flag; unknown without the feature */
+    RmmSource   source;
     const char *file;
     uint64_t  (*handler)(Rmm *rmm, RsiCall *call);
 } RsiCommand;
@@ -345,38 +347,58 @@ typedef struct RsiCommand {
     static uint64_t rsi_##ident(Rmm *rmm, RsiCall *call)
 
 /* One failure condition. They register themselves where they are checked; @where is the function, "rmi_NAME",
- * "rsi_NAME", or "rmi_NAME__PART" for a part of one. */
+ * "rsi_NAME", "psci_NAME", or "rmi_NAME__PART" for a part of one. */
 typedef struct RmmFailure {
     const char *where, *label, *file;
     unsigned    line;
+    bool        ours; /* the command's document does not have it: a decision of this project */
 } RmmFailure;
 
 uint64_t rmm_fail(Rmm *rmm, const RmmFailure *f, uint64_t status, uint64_t index);
 
 /* REQUIRE(condition, status, "label"): a check of a command, in the order of the specification; when it does
- * not hold the command ends with @status and nothing has changed. */
-#define REQUIRE_AT(cond, status, index, text)                                                          \
+ * not hold the command ends with @status and nothing has changed. A label is the document's, "params_supp/sve" one of
+ * several reasons for it. */
+#define RMM_FAILURE(is_ours, text)                                                                     \
+    static const RmmFailure failure_ = { __func__, text, __FILE__, __LINE__, is_ours };                \
+    static const RmmFailure *const failure_ptr_                                                        \
+        __attribute__((used, section("bailey_rmm_failures"))) = &failure_
+#define REQUIRE_FROM(is_ours, cond, status, index, text)                                               \
     do {                                                                                               \
-        static const RmmFailure failure_ = { __func__, text, __FILE__, __LINE__ };                     \
-        static const RmmFailure *const failure_ptr_                                                    \
-            __attribute__((used, section("bailey_rmm_failures"))) = &failure_;                         \
+        RMM_FAILURE(is_ours, text);                                                                    \
         if (!(cond)) {                                                                                 \
             return rmm_fail(rmm, failure_ptr_, (status), (uint64_t)(index));                           \
         }                                                                                              \
     } while (0)
-#define REQUIRE(cond, status, text) REQUIRE_AT(cond, status, 0, text)
+#define REQUIRE_AT(cond, status, index, text) REQUIRE_FROM(false, cond, status, index, text)
+#define REQUIRE(cond, status, text)           REQUIRE_AT(cond, status, 0, text)
+
+/* A check that the command's document does not have. */
+#define REQUIRE_OURS(cond, status, text) REQUIRE_FROM(true, cond, status, 0, text)
 
 /* A granule that must be in a state; @name in front of the specification's endings. */
-#define REQUIRE_GRANULE(pa, wanted, name)                                                              \
-    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
-    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
-    REQUIRE(granule_state(rmm, pa) == (wanted), RMI_ERROR_INPUT, name "_state")
+#define REQUIRE_GRANULE(pa, wanted, name) REQUIRE_GRANULE_AS(pa, wanted, name, name "_state")
 
-/* A page of the host's. */
-#define REQUIRE_NS(pa, name)                                                                           \
+/* The same where the specification has another label for the state of the granule. */
+#define REQUIRE_GRANULE_AS(pa, wanted, name, state)                                                    \
     REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
     REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
-    REQUIRE(granule_state(rmm, pa) == GRANULE_NS, RMI_ERROR_INPUT, name "_pas")
+    REQUIRE(granule_state(rmm, pa) == (wanted), RMI_ERROR_INPUT, state)
+
+/* A DELEGATED granule that a Realm's table will hold: without LPA2, which no Realm has, an address of 48 bits. That is
+ * looked at first, since no such granule exists here. */
+#define REQUIRE_TABLE_GRANULE(pa, name)                                                                \
+    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
+    REQUIRE((pa) < BIT(RMM_PA_BITS), RMI_ERROR_INPUT, name "_bound2");                                 \
+    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
+    REQUIRE(granule_state(rmm, pa) == GRANULE_DELEGATED, RMI_ERROR_INPUT, name "_state")
+
+/* A page of the host's, of which the first @len bytes go to @dst. "GranuleAccessPermitted": both the granule and the
+ * owner of the page have to be Non-secure. */
+#define REQUIRE_NS(pa, dst, len, name)                                                                 \
+    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
+    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
+    REQUIRE(granule_state(rmm, pa) == GRANULE_NS && ns_read(rmm, pa, dst, len), RMI_ERROR_INPUT, name "_pas")
 
 /* RMM_INIT(fn): called at the end of rmm_new(). The device assignment part sets rmm->da there. */
 typedef void RmmInit(Rmm *rmm);
@@ -470,8 +492,8 @@ void rec_inject_sea(A64Cpu *cpu, uint64_t esr, uint64_t far);
 /* realm_smc - the SMC of a REC. */
 void realm_smc(Rmm *rmm, RmmCpu *cpu);
 
-/* realm_psci - SMCCC and PSCI functions. Returns RSI_SUCCESS with call->out[0] as X0, or RSI_TO_HOST. False:
- * unknown. */
+/* realm_psci - SMCCC and PSCI functions; their failure conditions are those of "psci_NAME". Returns RSI_SUCCESS with
+ * call->out[0] as X0, or RSI_TO_HOST. False: unknown. */
 bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action);
 
 /* A function of SMCCC or PSCI; first member of the rows that Realms (psci.c) and the Normal world (monitor.c) are
@@ -519,7 +541,7 @@ void realm_written(Rmm *rmm, const Realm *realm, uint64_t ipa, uint64_t len);
         if (map_ == REALM_MAP_FAULT) {                                                                 \
             return RSI_AGAIN;                                                                          \
         }                                                                                              \
-        REQUIRE(map_ == REALM_MAPPED, RSI_ERROR_INPUT, name "_empty");                                 \
+        REQUIRE_OURS(map_ == REALM_MAPPED, RSI_ERROR_INPUT, name "_empty");                            \
     } while (0)
 
 /* ---- measurement and attestation (measure.c, token.c) ---- */

@@ -178,14 +178,15 @@ RSI(ATTESTATION_TOKEN_CONTINUE, .in = 3, .out = 1)
 
     REQUIRE_IPA(ipa, RMM_GRANULE_SIZE, "addr");
     REQUIRE(offset < RMM_GRANULE_SIZE, RSI_ERROR_INPUT, "offset_bound");
-    REQUIRE(size <= RMM_GRANULE_SIZE - offset, RSI_ERROR_INPUT, "size_bound");
+    REQUIRE(offset + size >= offset, RSI_ERROR_INPUT, "size_overflow");
+    REQUIRE(offset + size <= RMM_GRANULE_SIZE, RSI_ERROR_INPUT, "size_bound");
     REQUIRE(rec->token != TOKEN_NONE, RSI_ERROR_STATE, "state");
     REQUIRE_REALM_BUFFER(ipa, &page, "addr");
-    uint8_t *token = granule_ptr(rmm, rec->aux[0]);
+    uint8_t *token = granule_ptr(rmm, rec->aux);
     if (rec->token == TOKEN_REQUESTED) {
         rec->token_len = (uint32_t)token_make(rmm, call->realm, rec->challenge, token, RMM_GRANULE_SIZE);
         rec->token_pos = 0;
-        REQUIRE(rec->token_len != 0, RSI_ERROR_UNKNOWN, "sign");
+        REQUIRE(rec->token_len != 0, RSI_ERROR_UNKNOWN, "unknown");
         rec->token = TOKEN_READY;
     }
 
@@ -249,10 +250,10 @@ RSI(IPA_STATE_GET, .in = 2, .out = 2)
 {
     uint64_t base = call->x[1], end = call->x[2];
 
-    REQUIRE_IPA(base, RMM_GRANULE_SIZE, "base");
+    REQUIRE(is_aligned(base, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "base_align");
     REQUIRE(is_aligned(end, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "end_align");
     REQUIRE(end > base, RSI_ERROR_INPUT, "size_valid");
-    REQUIRE(end <= realm_par_top(call->realm), RSI_ERROR_INPUT, "end_bound");
+    REQUIRE(end <= realm_par_top(call->realm), RSI_ERROR_INPUT, "rgn_bound");
 
     RttWalk  w = rtt_walk(rmm, call->realm, base, RTT_LAST_LEVEL);
     uint64_t size = rtt_size(w.level), top = align_down(base, size) + size;

@@ -102,13 +102,13 @@ static uint64_t ask_host(RsiCall *call, DevScript script, RecDevice request)
     REQUIRE(may_begin(rmm, vdev), RSI_ERROR_DEVICE, "vdev_state")
 
 /* RSI_RDEV_GET_INSTANCE_ID. x1: VDEV. Out: instance. */
-RSI(RDEV_GET_INSTANCE_ID, .in = 1, .out = 1, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_GET_INSTANCE_ID, .in = 1, .out = 1, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     return ask_host(call, DEV_N_SCRIPTS, (RecDevice){ 0 });
 }
 
 /* RSI_RDEV_GET_STATE. x1: VDEV, x2: instance. Out: RsiRdevState. */
-RSI(RDEV_GET_STATE, .in = 2, .out = 1, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_GET_STATE, .in = 2, .out = 1, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
     call->out[1] = rdev_state(vdev);
@@ -116,7 +116,7 @@ RSI(RDEV_GET_STATE, .in = 2, .out = 1, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RSI_RDEV_LOCK. x1: VDEV, x2: instance. */
-RSI(RDEV_LOCK, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_LOCK, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
     REQUIRE_MAY(vdev, DEV_LOCK_FIRST);
@@ -124,7 +124,7 @@ RSI(RDEV_LOCK, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RSI_RDEV_START. x1: VDEV, x2: instance. */
-RSI(RDEV_START, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_START, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
     REQUIRE_MAY(vdev, DEV_START);
@@ -132,7 +132,7 @@ RSI(RDEV_START, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RSI_RDEV_STOP. x1: VDEV, x2: instance. */
-RSI(RDEV_STOP, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_STOP, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
     REQUIRE_MAY(vdev, DEV_UNLOCK);
@@ -140,7 +140,7 @@ RSI(RDEV_STOP, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RSI_RDEV_GET_INTERFACE_REPORT. x1: VDEV, x2: instance, x3: the newest TDISP version the Realm reads. Out: version. */
-RSI(RDEV_GET_INTERFACE_REPORT, .in = 3, .out = 1, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_GET_INTERFACE_REPORT, .in = 3, .out = 1, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE(call->x[3] >= TDISP_VERSION_10, RSI_ERROR_INPUT, "tdisp_version");
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
@@ -158,7 +158,7 @@ static bool indices_valid(uint64_t flags, const uint8_t indices[32])
 }
 
 /* RSI_RDEV_GET_MEASUREMENTS. x1: VDEV, x2: instance, x3: IPA of RsiDevMeasureParams. */
-RSI(RDEV_GET_MEASUREMENTS, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_GET_MEASUREMENTS, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     const uint64_t known = RSI_RDEV_MEASURE_ALL | RSI_RDEV_MEASURE_SIGNED | RSI_RDEV_MEASURE_RAW;
     RecDevice      q = { .instance = call->x[2] };
@@ -178,7 +178,7 @@ RSI(RDEV_GET_MEASUREMENTS, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = 
 }
 
 /* RSI_RDEV_CONTINUE. x1: VDEV, x2: instance. The host may need several of them. */
-RSI(RDEV_CONTINUE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_CONTINUE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     static const uint8_t actions[DEV_N_SCRIPTS] = {
         [DEV_LOCK_FIRST] = RMI_VDEV_ACTION_LOCK, [DEV_REPORT] = RMI_VDEV_ACTION_GET_INTERFACE_REPORT,
@@ -205,7 +205,7 @@ RSI(RDEV_CONTINUE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 
 /* RSI_RDEV_VALIDATE_MAPPING. x1: VDEV, x2: instance, x3: base, x4: top, x5: PA, x6: flags (hints). Out (at the next
  * enter): how far, accepted or not. */
-RSI(RDEV_VALIDATE_MAPPING, .in = 6, .out = 2, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_VALIDATE_MAPPING, .in = 6, .out = 2, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     uint64_t base = call->x[3], top = call->x[4], pa = call->x[5];
     RecExit *e = &call->cpu->exit;
@@ -234,7 +234,7 @@ RSI(RDEV_VALIDATE_MAPPING, .in = 6, .out = 2, .dialects = IN_ALP12, .needs_da = 
 }
 
 /* RSI_RDEV_GET_INFO. x1: VDEV, x2: instance, x3: IPA of RsiDevInfo. No exit: the host has said which VDEV it is. */
-RSI(RDEV_GET_INFO, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RSI(RDEV_GET_INFO, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     uint64_t ipa = call->x[3];
     uint8_t *info;

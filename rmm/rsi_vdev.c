@@ -37,7 +37,7 @@ static uint64_t ask_host(RsiCall *call, uint32_t fid, RecDevice request)
 }
 
 /* RSI_VDEV_GET_INFO. x1: VDEV, x2: IPA of RsiVdevInfo. */
-RSI(VDEV_GET_INFO, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RSI(VDEV_GET_INFO, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint8_t *bytes;
 
@@ -49,18 +49,18 @@ RSI(VDEV_GET_INFO, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 
 /* RSI_VDEV_VALIDATE_MAPPING. x1: VDEV, x2: base, x3: top, x4: PA, x5: flags (hints), x6 to x8: lock,
  * measurement and report nonce. Out (at a later enter): how far, accepted or not. */
-RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .dialects = IN_ALP17, .needs_da = true)
+RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint64_t base = call->x[2], top = call->x[3], pa = call->x[4];
 
-    REQUIRE(is_aligned(base, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "base_align");
-    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "top_align");
+    REQUIRE(is_aligned(base, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "ipa_base_align");
+    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "ipa_top_align");
     REQUIRE(top > base, RSI_ERROR_INPUT, "size_valid");
     REQUIRE(top <= realm_par_top(call->realm), RSI_ERROR_INPUT, "rgn_bound");
     REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RSI_ERROR_INPUT, "pa_align");
-    REQUIRE(pa < BIT(RMM_PA_BITS) && top - base <= BIT(RMM_PA_BITS) - pa, RSI_ERROR_INPUT, "pa_bound");
-    REQUIRE((call->x[5] & ~(uint64_t)(MAP_COHERENT | MAP_LIMITED_ORDER)) == 0, RSI_ERROR_INPUT,
-            "flags_valid");
+    REQUIRE_OURS(pa < BIT(RMM_PA_BITS) && top - base <= BIT(RMM_PA_BITS) - pa, RSI_ERROR_INPUT, "pa_bound");
+    REQUIRE_OURS((call->x[5] & ~(uint64_t)(MAP_COHERENT | MAP_LIMITED_ORDER)) == 0, RSI_ERROR_INPUT,
+                 "flags_valid");
     return ask_host(call, RSI_FID_VDEV_VALIDATE_MAPPING,
                     (RecDevice){ .base = base, .top = top, .pa = pa, .lock_nonce = call->x[6],
                                  .meas_nonce = call->x[7], .report_nonce = call->x[8] });
@@ -68,17 +68,17 @@ RSI(VDEV_VALIDATE_MAPPING, .in = 8, .out = 2, .dialects = IN_ALP17, .needs_da = 
 
 /* RSI_VDEV_DMA_ENABLE. x1: VDEV, x2: flags, x3: plane for DMA without ATS, x4 to x6: lock, measurement and
  * report nonce. There are no flags and no planes but the first. */
-RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RSI(VDEV_DMA_ENABLE, .in = 6, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE(call->x[2] == 0, RSI_ERROR_INPUT, "flags_valid");
-    REQUIRE(call->x[3] == 0, RSI_ERROR_INPUT, "plane_bound");
+    REQUIRE_OURS(call->x[2] == 0, RSI_ERROR_INPUT, "flags_valid");
+    REQUIRE(call->x[3] == 0, RSI_ERROR_INPUT, "non_ats_plane");
     return ask_host(
         call, RSI_FID_VDEV_DMA_ENABLE,
         (RecDevice){ .lock_nonce = call->x[4], .meas_nonce = call->x[5], .report_nonce = call->x[6] });
 }
 
 /* RSI_VDEV_DMA_DISABLE. x1: VDEV. */
-RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     return ask_host(call, RSI_FID_VDEV_DMA_DISABLE, (RecDevice){ 0 });
 }
@@ -86,10 +86,10 @@ RSI(VDEV_DMA_DISABLE, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 /* ---- the host names the VDEV ---- */
 
 /* RMI_VDEV_COMPLETE. x1: REC, x2: VDEV. */
-RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
-    REQUIRE_GRANULE(in->x[2], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Rec        *rec = rec_at(rmm, in->x[1]);
     const Vdev *vdev = vdev_at(rmm, in->x[2]);
     REQUIRE(!rec->running && rec->pending == REC_VDEV_REQUEST, RMI_ERROR_INPUT, "pending");

@@ -14,9 +14,10 @@
     REQUIRE((ipa) < realm_ipa_top(realm), RMI_ERROR_INPUT, "ipa_bound")
 
 /* A leaf of the unprotected half. DEN0137: block mappings at levels 1 and 2, pages at 3. */
-#define REQUIRE_UNPROTECTED_LEAF(realm, ipa, level)                                                    \
+#define REQUIRE_LEAF_LEVEL(realm, level)                                                               \
     REQUIRE((level) >= 1 && (level) >= (realm)->level_start && (level) <= RTT_LAST_LEVEL, RMI_ERROR_INPUT, \
-            "level_bound");                                                                            \
+            "level_bound")
+#define REQUIRE_UNPROTECTED(realm, ipa, level)                                                         \
     REQUIRE(rtt_ipa_aligned(ipa, (int)(level)), RMI_ERROR_INPUT, "ipa_align");                         \
     REQUIRE((ipa) < realm_ipa_top(realm) && !realm_ipa_protected(realm, ipa), RMI_ERROR_INPUT, "ipa_bound")
 
@@ -44,10 +45,10 @@ RMI(RTT_CREATE, .in = 4, .out = 0)
     uint64_t rtt = in->x[2], ipa = in->x[3];
     int64_t  level = (int64_t)in->x[4];
 
-    REQUIRE_GRANULE(rtt, GRANULE_DELEGATED, "rtt");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
     REQUIRE_TABLE_ADDRESS(realm, ipa, level);
+    REQUIRE_TABLE_GRANULE(rtt, "rtt");
     RttWalk w = rtt_walk(rmm, realm, ipa, (int)level - 1);
     REQUIRE_AT(w.level == level - 1, RMI_ERROR_RTT, w.level, "rtt_walk");
     RttValue parent = rtt_get(&w);
@@ -104,51 +105,34 @@ RMI(RTT_DESTROY, .in = 3, .out = 2)
     return RMI_SUCCESS;
 }
 
-/* What a table's entries have in common: DEN0137 "RTT folding". */
-typedef enum Uniform {
-    UNIFORM_MIXED,
-    UNIFORM_UNASSIGNED, /* one kind, one RIPAS, no addresses */
-    UNIFORM_ASSIGNED,   /* one kind, RIPAS and attributes, consecutive addresses that suit a block */
-} Uniform;
-
 static bool has_address(RttEntry kind)
 {
     return kind == RTT_ASSIGNED || kind == RTT_ASSIGNED_NS || kind == RTT_ASSIGNED_DEV;
 }
 
-static Uniform table_uniform(const RttWalk *child)
+/* The smallest level of a table that folds into a block: there is none at level 0, and no device block at level 1. */
+static int least_block_table(RttEntry kind) { return kind == RTT_ASSIGNED_DEV ? 3 : 2; }
+
+/* DEN0137 "RTT folding": all entries are alike, and with addresses these are consecutive and suit a block. */
+static bool table_homogeneous(const RttWalk *child)
 {
     RttValue first = rtt_get_at(child, 0);
     uint64_t step = has_address(first.kind) ? rtt_size(child->level) : 0;
 
-    if (first.kind == RTT_TABLE || !is_aligned(first.pa, step * RTT_ENTRIES + !step)) {
-        return UNIFORM_MIXED;
+    if (first.kind == RTT_TABLE) {
+        return false;
+    }
+    if (step != 0 && (child->level < least_block_table(first.kind) || !is_aligned(first.pa, step * RTT_ENTRIES))) {
+        return false;
     }
     for (unsigned i = 1; i < RTT_ENTRIES; i++) {
         RttValue v = rtt_get_at(child, i);
         if (v.kind != first.kind || v.ripas != first.ripas || v.attrs != first.attrs ||
             v.vdev != first.vdev || v.pa != first.pa + i * step) {
-            return UNIFORM_MIXED;
-        }
-    }
-    return step != 0 ? UNIFORM_ASSIGNED : UNIFORM_UNASSIGNED;
-}
-
-/* Whether all entries hold an address: then a block would be made, which has its own level rule. */
-static bool table_full(const RttWalk *child)
-{
-    for (unsigned i = 0; i < RTT_ENTRIES; i++) {
-        if (!has_address(rtt_get_at(child, i).kind)) {
             return false;
         }
     }
     return true;
-}
-
-/* The smallest level of a block: device mappings have none at level 1. */
-static int least_block_level(const RttWalk *child)
-{
-    return rtt_get_at(child, 0).kind == RTT_ASSIGNED_DEV ? 2 : 1;
 }
 
 /* RMI_RTT_FOLD. x1: RD, x2: IPA, x3: level of the table. Out: PA of the table. */
@@ -165,9 +149,7 @@ RMI(RTT_FOLD, .in = 3, .out = 1)
     REQUIRE_AT(w.level == level - 1, RMI_ERROR_RTT, w.level, "rtt_walk");
     REQUIRE_AT(parent.kind == RTT_TABLE, RMI_ERROR_RTT, w.level, "rtte_state");
     RttWalk child = { .level = (int)level, .table = granule_ptr(rmm, parent.pa), .base = ipa };
-    REQUIRE_AT(!table_full(&child) || level - 1 >= least_block_level(&child), RMI_ERROR_RTT, level - 1,
-               "fold_level");
-    REQUIRE_AT(table_uniform(&child) != UNIFORM_MIXED, RMI_ERROR_RTT, level, "rtt_homo");
+    REQUIRE_AT(table_homogeneous(&child), RMI_ERROR_RTT, level, "rtt_homo");
 
     rtt_put(&w, rtt_get_at(&child, 0));
     granule_set(rmm, parent.pa, GRANULE_DELEGATED);
@@ -206,14 +188,14 @@ RMI(RTT_READ_ENTRY, .in = 3, .out = 4)
 
 /* ---- unprotected mappings ---- */
 
-/* DEN0137 "RmiRttDescriptor" of an unprotected mapping: MemAttr in FWB form, S2AP, output address; nothing
- * else. */
-static bool host_desc_valid(uint64_t desc, int64_t level)
-{
-    uint64_t size = level >= 1 && level <= RTT_LAST_LEVEL ? rtt_size((int)level) : RMM_GRANULE_SIZE;
-    uint64_t address = mask64(RMM_PA_BITS) & ~(size - 1);
+/* Where a descriptor has its output address: bits 49:48 are in use with LPA2 only, which no Realm has. */
+#define DESC_ADDRESS (mask64(50) & ~mask64(12))
 
-    return (desc & ~(address | RTT_HOST_ATTRS)) == 0 && extract64(desc, RTT_MEMATTR_LSB, 3) != 4;
+/* DEN0137 "RTT entry attributes": of a mapping in the unprotected half the host chooses the address, MemAttr in FWB
+ * form, and S2AP; all else is zero. */
+static bool host_desc_valid(uint64_t desc)
+{
+    return (desc & ~(DESC_ADDRESS | RTT_HOST_ATTRS)) == 0 && extract64(desc, RTT_MEMATTR_LSB, 3) != 4;
 }
 
 /* RMI_RTT_MAP_UNPROTECTED. x1: RD, x2: IPA, x3: level, x4: descriptor. */
@@ -222,10 +204,13 @@ RMI(RTT_MAP_UNPROTECTED, .in = 4, .out = 0)
     uint64_t ipa = in->x[2], desc = in->x[4];
     int64_t  level = (int64_t)in->x[3];
 
-    REQUIRE(host_desc_valid(desc, level), RMI_ERROR_INPUT, "attrs_valid");
+    REQUIRE(host_desc_valid(desc), RMI_ERROR_INPUT, "attr_valid");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
-    REQUIRE_UNPROTECTED_LEAF(realm, ipa, level);
+    REQUIRE_LEAF_LEVEL(realm, level);
+    REQUIRE(is_aligned(desc & DESC_ADDRESS, rtt_size((int)level)), RMI_ERROR_INPUT, "addr_align");
+    REQUIRE((desc & DESC_ADDRESS) < BIT(RMM_PA_BITS), RMI_ERROR_INPUT, "addr_bound");
+    REQUIRE_UNPROTECTED(realm, ipa, level);
     RttWalk w = rtt_walk(rmm, realm, ipa, (int)level);
     REQUIRE_AT(w.level == level, RMI_ERROR_RTT, w.level, "rtt_walk");
     REQUIRE_AT(rtt_get(&w).kind == RTT_UNASSIGNED_NS, RMI_ERROR_RTT, level, "rtte_state");
@@ -244,7 +229,8 @@ RMI(RTT_UNMAP_UNPROTECTED, .in = 3, .out = 1)
 
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
-    REQUIRE_UNPROTECTED_LEAF(realm, ipa, level);
+    REQUIRE_LEAF_LEVEL(realm, level);
+    REQUIRE_UNPROTECTED(realm, ipa, level);
     RttWalk  w = rtt_walk(rmm, realm, ipa, (int)level);
     RttValue v = rtt_get(&w);
     out->x[1] = rtt_non_live_top(&w, ipa);
@@ -265,20 +251,19 @@ RMI(RTT_INIT_RIPAS, .in = 3, .out = 1)
 {
     uint64_t base = in->x[2], top = in->x[3];
 
-    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
     Realm *realm = realm_at(rmm, in->x[1]);
-    REQUIRE(is_aligned(base, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "base_align");
-    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_align");
+    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE(top <= realm_par_top(realm), RMI_ERROR_INPUT, "top_bound");
     REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
     RttWalk  w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);
     uint64_t size = rtt_size(w.level), done = base;
-    REQUIRE_AT(is_aligned(base, size), RMI_ERROR_RTT, w.level, "base_walk_align");
+    REQUIRE_AT(is_aligned(base, size), RMI_ERROR_RTT, w.level, "base_align");
+    REQUIRE_AT(rtt_get(&w).kind == RTT_UNASSIGNED, RMI_ERROR_RTT, w.level, "rtte_state");
+    REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_gran_align");
 
     for (unsigned i = w.index; i < RTT_ENTRIES && top - done >= size; i++, done += size) {
-        RttValue v = rtt_get_at(&w, i);
-        if (v.kind != RTT_UNASSIGNED || v.ripas > RIPAS_RAM) {
+        if (rtt_get_at(&w, i).kind != RTT_UNASSIGNED) {
             break;
         }
         rtt_put_at(&w, i, (RttValue){ .kind = RTT_UNASSIGNED, .ripas = RIPAS_RAM });
@@ -357,21 +342,24 @@ RMI(RTT_SET_RIPAS, .in = 4, .out = 1)
 {
     uint64_t base = in->x[3], top = in->x[4];
 
-    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_REC, "rec");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_REC, "rec", "rec_gran_state");
     Realm *realm = realm_at(rmm, in->x[1]);
     Rec   *rec = rec_at(rmm, in->x[2]);
-    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_running");
+    REQUIRE(!rec->running, RMI_ERROR_REC, "rec_state");
     REQUIRE(rec->rd == in->x[1], RMI_ERROR_REC, "rec_owner");
+    REQUIRE(top > base, RMI_ERROR_INPUT, "size_valid");
     REQUIRE(rec->pending == REC_RIPAS && base == rec->ripas.base, RMI_ERROR_INPUT, "base_bound");
     REQUIRE(top <= rec->ripas.top, RMI_ERROR_INPUT, "top_bound");
-    RttWalk w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);
-    REQUIRE_AT(is_aligned(base, rtt_size(w.level)), RMI_ERROR_RTT, w.level, "base_align");
+    RttWalk  w = rtt_walk(rmm, realm, base, RTT_LAST_LEVEL);
+    uint64_t size = rtt_size(w.level);
+    bool     same = rtt_get(&w).ripas == (Ripas)rec->ripas.ripas; /* of this entry nothing changes: all of it will do */
+    REQUIRE_AT(same || is_aligned(base, size), RMI_ERROR_RTT, w.level, "base_align");
     REQUIRE(is_aligned(top, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, "top_gran_align");
-
+    uint64_t begin = same ? MIN(top, align_down(base, size) + size) : base;
+    w.index += same;
     uint64_t done =
-        change_ripas(rmm, realm, &w, base, top, (Ripas)rec->ripas.ripas, rec->ripas.change_destroyed);
+        change_ripas(rmm, realm, &w, begin, top, (Ripas)rec->ripas.ripas, rec->ripas.change_destroyed);
     REQUIRE_AT(done != base, RMI_ERROR_RTT, w.level, "no_progress");
     rec->ripas.base = done;
     out->x[1] = done;

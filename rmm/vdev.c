@@ -123,9 +123,9 @@ void vdev_cut_short(Rmm *rmm, Vdev *vdev)
 /* ---- creation ---- */
 
 /* RMI_VDEV_AUX_COUNT. x1: flags of the PDEV, x2: flags of the VDEV. Out: number of auxiliary granules. */
-RMI(VDEV_AUX_COUNT, .in = 2, .out = 1, .dialects = IN_DA, .needs_da = true)
+RMI(VDEV_AUX_COUNT, .in = 2, .out = 1, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "flags_supp");
+    REQUIRE_OURS(in->x[2] == 0, RMI_ERROR_NOT_SUPPORTED, "flags_supp");
     out->x[1] = VDEV_N_AUX;
     return RMI_SUCCESS;
 }
@@ -185,30 +185,29 @@ void vdev_remove(Rmm *rmm, uint64_t pa)
 }
 
 /* RMI_VDEV_CREATE. x1: RD, x2: PDEV, x3: granule of the VDEV, x4: NS page of RmiVdevParams. */
-RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true)
+RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
     uint64_t pa = in->x[3];
     uint8_t  params[RMM_GRANULE_SIZE];
 
-    REQUIRE_NS(in->x[4], "params");
-    REQUIRE(ns_read(rmm, in->x[4], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
-    REQUIRE(le64_get(params + RMI_VDEV_FLAGS) == 0, RMI_ERROR_INPUT, "flags_valid");
-    REQUIRE(le64_get(params + RMI_VDEV_NUM_AUX) == VDEV_N_AUX, RMI_ERROR_INPUT, "num_aux");
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_PDEV, "pdev");
-    REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_PDEV, "pdev", "pdev_gran_state");
+    REQUIRE_GRANULE_AS(pa, GRANULE_DELEGATED, "vdev", "vdev_gran_state");
+    REQUIRE_HOST_PAGE(in->x[4], ns_read(rmm, in->x[4], params, sizeof(params)), "params");
+    REQUIRE(le64_get(params + RMI_VDEV_FLAGS) == 0, RMI_ERROR_INPUT, "params_valid/flags");
+    REQUIRE(le64_get(params + RMI_VDEV_NUM_AUX) == VDEV_N_AUX, RMI_ERROR_INPUT, "num_aux");
     Realm   *realm = realm_at(rmm, in->x[1]);
     Pdev    *pdev = pdev_at(rmm, in->x[2]);
     uint64_t id = le64_get(params + RMI_VDEV_ID), tdi = le64_get(params + RMI_VDEV_TDI_ID);
-    REQUIRE(realm->flags0 & RMI_REALM_FLAG_DA, RMI_ERROR_REALM, "realm_da");
+    REQUIRE(realm->flags0 & RMI_REALM_FLAG_DA, RMI_ERROR_REALM, "da_en");
     REQUIRE(pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
-    REQUIRE(!id_is_used(rmm, realm, id), RMI_ERROR_INPUT, "vdev_id");
-    REQUIRE(tdi >= pdev->rid_base && tdi < pdev->rid_top, RMI_ERROR_INPUT, "tdi_id");
-    REQUIRE(free_slot(realm_devices(realm)->vdev) < DEV_MAX_VDEVS, RMI_ERROR_REALM, "num_vdevs");
-    REQUIRE(free_slot(pdev->vdev) < DEV_MAX_VDEVS, RMI_ERROR_DEVICE, "pdev_num_vdevs");
+    REQUIRE(!id_is_used(rmm, realm, id), RMI_ERROR_INPUT, "vdev_id_free");
+    REQUIRE(tdi >= pdev->rid_base && tdi < pdev->rid_top, RMI_ERROR_INPUT, "tdi_id_bound");
     uint32_t stream = rmm->platform.stream_id(rmm->platform.opaque, (uint32_t)tdi);
-    REQUIRE(psmmu_stream_exists(rmm, stream), RMI_ERROR_DEVICE, "stream_bound");
-    REQUIRE(!psmmu_stream_used(rmm, stream), RMI_ERROR_DEVICE, "stream_used");
+    REQUIRE_OURS(psmmu_stream_exists(rmm, stream), RMI_ERROR_DEVICE, "stream_bound");
+    REQUIRE(!psmmu_stream_used(rmm, stream), RMI_ERROR_INPUT, "tdi_id_free");
+    REQUIRE_OURS(free_slot(realm_devices(realm)->vdev) < DEV_MAX_VDEVS, RMI_ERROR_REALM, "num_vdevs");
+    REQUIRE_OURS(free_slot(pdev->vdev) < DEV_MAX_VDEVS, RMI_ERROR_DEVICE, "pdev_num_vdevs");
 
     Vdev *vdev = vdev_at(rmm, pa);
     granule_zero(rmm, pa);
@@ -228,9 +227,9 @@ RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true)
 }
 
 /* RMI_VDEV_GET_STATE. x1: VDEV. Out: RmiVdevState. */
-RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_VDEV, "vdev", "vdev_gran_state");
     out->x[1] = vdev_at(rmm, in->x[1])->state;
     return RMI_SUCCESS;
 }
@@ -238,25 +237,25 @@ RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP17, .needs_da = true)
 /* ---- talking ---- */
 
 /* Realm, PDEV and VDEV in x1 to x3, and that they belong together. Leaves the last in vdev. */
-#define REQUIRE_VDEV(rd_status)                                                                        \
-    REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");                                                       \
-    REQUIRE_GRANULE(in->x[2], GRANULE_PDEV, "pdev");                                                   \
-    REQUIRE_GRANULE(in->x[3], GRANULE_VDEV, "vdev");                                                   \
+#define REQUIRE_VDEV(rd_status, rd_state)                                                              \
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_RD, "rd", rd_state);                                          \
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_PDEV, "pdev", "pdev_gran_state");                             \
+    REQUIRE_GRANULE_AS(in->x[3], GRANULE_VDEV, "vdev", "vdev_gran_state");                             \
     Vdev *vdev = vdev_at(rmm, in->x[3]);                                                               \
     REQUIRE(vdev->rd == in->x[1], rd_status, "vdev_realm");                                            \
     REQUIRE(vdev->pdev == in->x[2], RMI_ERROR_DEVICE, "vdev_pdev")
 
 /* RMI_VDEV_COMMUNICATE. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiDevCommData. */
-RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     DevEnter enter;
 
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE_COMM_DATA(in->x[4], &enter);
     REQUIRE_COMM_STATE(&vdev->comm, &enter);
     Pdev *pdev = pdev_at(rmm, in->x[2]);
     bool  begins = vdev->comm.state == DEV_COMM_PENDING;
-    REQUIRE(!begins || pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
+    REQUIRE_OURS(!begins || pdev->state == RMI_PDEV_READY, RMI_ERROR_DEVICE, "pdev_state");
     REQUIRE(!begins || pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
 
     DevResult r = dev_talk(rmm, pdev, vdev, &enter);
@@ -270,9 +269,9 @@ RMI(VDEV_COMMUNICATE, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_VDEV_LOCK. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_LOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_LOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE(vdev->state == RMI_VDEV_UNLOCKED, RMI_ERROR_DEVICE, "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
@@ -281,9 +280,9 @@ RMI(VDEV_LOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_VDEV_START. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_START, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_START, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE(vdev->state == RMI_VDEV_LOCKED, RMI_ERROR_DEVICE, "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
@@ -292,9 +291,9 @@ RMI(VDEV_START, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_VDEV_GET_INTERFACE_REPORT. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED, RMI_ERROR_DEVICE,
             "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
@@ -315,18 +314,17 @@ static bool asks_something(const uint8_t indices[32])
 
 /* RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 255 of the
  * indices asks for all in one message, as index 0xff does in SPDM; otherwise each is asked for by itself. */
-RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint8_t params[RMI_MEASURE_NONCE + 32];
 
-    REQUIRE_NS(in->x[4], "params");
-    REQUIRE(ns_read(rmm, in->x[4], params, sizeof(params)), RMI_ERROR_INPUT, "params_read");
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
+    REQUIRE_HOST_PAGE(in->x[4], ns_read(rmm, in->x[4], params, sizeof(params)), "params");
     uint64_t flags = le64_get(params + RMI_MEASURE_FLAGS);
-    REQUIRE((flags & ~(uint64_t)(RMI_MEASURE_SIGNED | RMI_MEASURE_RAW)) == 0, RMI_ERROR_INPUT, "flags_valid");
-    REQUIRE(asks_something(params + RMI_MEASURE_INDICES), RMI_ERROR_INPUT, "indices_valid");
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_OURS((flags & ~(uint64_t)(RMI_MEASURE_SIGNED | RMI_MEASURE_RAW)) == 0, RMI_ERROR_INPUT, "flags_valid");
+    REQUIRE(asks_something(params + RMI_MEASURE_INDICES), RMI_ERROR_INPUT, "indices");
     const Pdev *pdev = pdev_at(rmm, in->x[2]);
-    REQUIRE(pdev->state == RMI_PDEV_READY && pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
+    REQUIRE_OURS(pdev->state == RMI_PDEV_READY && pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
     vdev->sign = flags & RMI_MEASURE_SIGNED;
@@ -339,14 +337,14 @@ RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = 
 
 /* RMI_VDEV_UNLOCK. x1: RD, x2: PDEV, x3: VDEV. DMA ends here, not when the device has answered, and so does
  * what the Realm was told of this lock. */
-RMI(VDEV_UNLOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_UNLOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_VDEV(RMI_ERROR_DEVICE);
+    REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED ||
                 vdev->state == RMI_VDEV_ERROR,
             RMI_ERROR_DEVICE, "vdev_state");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
-    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped");
+    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "num_map");
 
     vdev_set_dma(rmm, vdev, false);
     vdev->lock_nonce = 0;
@@ -355,11 +353,11 @@ RMI(VDEV_UNLOCK, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 }
 
 /* RMI_VDEV_ABORT. x1: VDEV. */
-RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Vdev *vdev = vdev_at(rmm, in->x[1]);
-    REQUIRE(vdev->comm.state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_idle");
+    REQUIRE(vdev->comm.state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
     vdev_cut_short(rmm, vdev);
     return RMI_SUCCESS;
@@ -368,14 +366,14 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP17, .needs_da = true)
 /* ---- the end ---- */
 
 /* RMI_VDEV_DESTROY. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true)
+RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
-    REQUIRE_VDEV(RMI_ERROR_INPUT);
+    REQUIRE_VDEV(RMI_ERROR_DEVICE, "rd_gran_state");
     REQUIRE(vdev->state == RMI_VDEV_NEW || vdev->state == RMI_VDEV_UNLOCKED || vdev->state == RMI_VDEV_ERROR,
             RMI_ERROR_DEVICE, "vdev_state");
-    REQUIRE(vdev->comm.state != DEV_COMM_ACTIVE, RMI_ERROR_DEVICE, "comm_state");
+    REQUIRE_OURS(vdev->comm.state != DEV_COMM_ACTIVE, RMI_ERROR_DEVICE, "comm_state");
     /* Its pages could not be told from another's. */
-    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "vdev_mapped");
+    REQUIRE(vdev->n_mapped == 0, RMI_ERROR_DEVICE, "num_map");
 
     vdev_remove(rmm, in->x[3]);
     return RMI_SUCCESS;

@@ -22,21 +22,21 @@ static void set_host_state(Vdev *vdev, RmiVdev12State state)
 }
 
 /* RMI_VDEV_GET_STATE. x1: VDEV. Out: RmiVdevState. */
-RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_GET_STATE, .in = 1, .out = 1, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_VDEV, "vdev", "vdev_gran_state");
     out->x[1] = vdev_at(rmm, in->x[1])->host_state;
     return RMI_SUCCESS;
 }
 
 /* RMI_VDEV_COMMUNICATE. x1: PDEV, x2: VDEV, x3: NS page of RmiDevCommData. A VDEV that stops does so even when there is
  * nobody left to talk to. */
-RMI(VDEV_COMMUNICATE, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_COMMUNICATE, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     DevEnter enter;
 
-    REQUIRE_GRANULE(in->x[1], GRANULE_PDEV, "pdev");
-    REQUIRE_GRANULE(in->x[2], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_PDEV, "pdev", "pdev_gran_state");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     Vdev *vdev = vdev_at(rmm, in->x[2]);
     REQUIRE(vdev->pdev == in->x[1], RMI_ERROR_INPUT, "vdev_pdev");
@@ -66,9 +66,9 @@ RMI(VDEV_COMMUNICATE, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RMI_VDEV_ABORT. x1: VDEV. The Realm finds the interface in ERROR; only stopping it leads out of that. */
-RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Vdev *vdev = vdev_at(rmm, in->x[1]);
     REQUIRE(vdev->host_state == RMI_VDEV12_COMMUNICATING, RMI_ERROR_DEVICE, "vdev_state");
 
@@ -78,9 +78,9 @@ RMI(VDEV_ABORT, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RMI_VDEV_STOP. x1: VDEV. What the Realm had asked for and was not begun is forgotten; DMA ends here. */
-RMI(VDEV_STOP, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_STOP, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
-    REQUIRE_GRANULE(in->x[1], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[1], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Vdev *vdev = vdev_at(rmm, in->x[1]);
     REQUIRE(vdev->host_state == RMI_VDEV12_READY || vdev->host_state == RMI_VDEV12_ERROR, RMI_ERROR_DEVICE,
             "vdev_state");
@@ -93,11 +93,11 @@ RMI(VDEV_STOP, .in = 1, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RMI_VDEV_DESTROY. x1: RD, x2: PDEV, x3: VDEV. */
-RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_RD, "rd");
-    REQUIRE_GRANULE(in->x[2], GRANULE_PDEV, "pdev");
-    REQUIRE_GRANULE(in->x[3], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_PDEV, "pdev", "pdev_gran_state");
+    REQUIRE_GRANULE_AS(in->x[3], GRANULE_VDEV, "vdev", "vdev_gran_state");
     const Vdev *vdev = vdev_at(rmm, in->x[3]);
     REQUIRE(vdev->rd == in->x[1], RMI_ERROR_INPUT, "vdev_realm");
     REQUIRE(vdev->pdev == in->x[2], RMI_ERROR_INPUT, "vdev_pdev");
@@ -108,10 +108,10 @@ RMI(VDEV_DESTROY, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true)
 }
 
 /* RMI_VDEV_COMPLETE. x1: REC, x2: VDEV. */
-RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true)
+RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_GRANULE(in->x[1], GRANULE_REC, "rec");
-    REQUIRE_GRANULE(in->x[2], GRANULE_VDEV, "vdev");
+    REQUIRE_GRANULE_AS(in->x[2], GRANULE_VDEV, "vdev", "vdev_gran_state");
     Rec        *rec = rec_at(rmm, in->x[1]);
     const Vdev *vdev = vdev_at(rmm, in->x[2]);
     REQUIRE(!rec->running && rec->pending == REC_RDEV_REQUEST, RMI_ERROR_INPUT, "pending");

@@ -120,9 +120,12 @@ typedef struct Row {
     unsigned dialects, documents; /* IN_*: that have it here, that have it by their document; 0: not of a dialect */
     const char *needs;           /* a word that a test of this interface has; NULL: none */
     char *words[MAX_WORDS];      /* any of them names the item; up to the first NULL */
-    const char *const *failures; /* labels of failure conditions, in order of their checks */
+    const RmmCondition *failures; /* in order of their checks */
     size_t n_failures;
 } Row;
+
+/* Failure conditions that no test names. */
+static unsigned n_untested;
 
 static bool names(const Source *s, const Row *row)
 {
@@ -140,7 +143,7 @@ static bool names(const Source *s, const Row *row)
 /* Test macros add these endings to the name of a granule or page. */
 static bool names_label(const Source *s, const char *label)
 {
-    static const char *const endings[] = {"", "_align", "_bound", "_state", "_pas", "_empty"};
+    static const char *const endings[] = {"", "_align", "_bound", "_bound2", "_state", "_gran_state", "_pas", "_empty"};
 
     for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
         if (g_str_has_suffix(label, endings[i])) {
@@ -176,9 +179,38 @@ static void print_failures(const Row *row)
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
     for (size_t i = 0; i < row->n_failures; i++) {
-        if (g_hash_table_add(seen, (gpointer)row->failures[i])) {
-            printf("%s%s%s", i == 0 ? "" : ", ", row->failures[i],
-                   label_is_tested(row, row->failures[i]) ? "" : " (no test)");
+        const char *label = row->failures[i].label;
+
+        if (g_hash_table_add(seen, (gpointer)label)) {
+            printf("%s%s", i == 0 ? "" : ", ", label);
+            if (!label_is_tested(row, label)) {
+                fprintf(stderr, "conformance: no test breaks %s by %s\n", row->name, label);
+                n_untested++;
+            }
+        }
+    }
+}
+
+/* Where they are from; decisions one by one. */
+static void print_sources(const Row *row)
+{
+    static const char *const names[RMM_N_SOURCES] = {"specification", "compliance suite", "public firmware and kernels",
+                                                     "decision"};
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    const char *between = "";
+
+    for (unsigned source = 0; source < RMM_N_SOURCES; source++) {
+        for (size_t i = 0; i < row->n_failures; i++) {
+            bool ours = source == RMM_DECISION;
+            const char *text = ours ? row->failures[i].label : names[source];
+
+            if (row->failures[i].source == source && g_hash_table_add(seen, (gpointer)text)) {
+                bool first = ours && g_hash_table_add(seen, (gpointer)names[source]);
+
+                printf("%s%s%s%s", first && *between != '\0' ? "; " : between, first ? names[source] : "",
+                       first ? ": " : "", text);
+                between = ", ";
+            }
         }
     }
 }
@@ -219,6 +251,8 @@ static void print_row(const Row *row, bool with_failures)
     if (with_failures) {
         print_failures(row);
         printf(" | ");
+        print_sources(row);
+        printf(" | ");
     }
     print_testers(row);
     printf(" |\n");
@@ -231,11 +265,11 @@ static void print_head(const char *title, const char *text, bool by_dialect, boo
         printf(" %s |", rmm_dialects[i].document);
     }
     printf("%s%s tested by |\n|---|---|", by_dialect ? "" : " implemented |",
-           with_failures ? " failure conditions |" : "");
+           with_failures ? " failure conditions | source |" : "");
     for (unsigned i = 0; i < (by_dialect ? (unsigned)RMM_N_DIALECTS : 1); i++) {
         printf("---|");
     }
-    printf("%s---|\n", with_failures ? "---|" : "");
+    printf("%s---|\n", with_failures ? "---|---|" : "");
 }
 
 static void free_words(Row *row)
@@ -442,9 +476,13 @@ static const Calls calls[] = {
      "Arm DEN0137, RMM specification, in the dialects of -M cca,rmm=. Numbers are the low part of the SMC64\n"
      "function ID. A dialect's cell is empty where its document does not have the command, and says no where we\n"
      "do not; either is answered as an unknown function. Failure conditions are in the order of their checks, but\n"
-     "that those in a part of a command (its parameter structure) stand first. Judges that are not ours: suites.md;\n"
-     "a KVM host that creates and runs Realms (1.0): real-hosts.md. Of device assignment no such host could be had:\n"
-     "the built-in one drives the same order of calls, in both dialects.",
+     "that those in a part of a command (its parameter structure) stand first; what follows a slash is the reason,\n"
+     "where one condition has several. Their source is the specification (1.0-rel0, whose text is public), Arm's\n"
+     "compliance suite and its document of scenarios (1.1-alp17, whose text is not), public firmware and kernels\n"
+     "(1.1-alp12), or a decision of this project. Each has a row in a test that breaks it: making this page fails for\n"
+     "one that has not. Judges that are not ours: suites.md; a KVM host that creates and runs Realms (1.0):\n"
+     "real-hosts.md. Of device assignment no such host could be had: the built-in one drives the same order of calls,\n"
+     "in both dialects.",
      "RMI_FID_",
      {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
      true,
@@ -465,7 +503,7 @@ static const Calls calls[] = {
      "Arm DEN0022 as restricted by DEN0137. 64-bit forms, where they exist, have bit 30 set too.",
      "W_REC0",
      {"%s"},
-     false,
+     true,
      false,
      false,
      {ALL(psci_functions)}},
@@ -496,7 +534,7 @@ typedef struct CallRow {
     const char *name;
     bool implemented;
     unsigned dialects, documents;
-    GPtrArray *failures;
+    GArray *failures; /* of RmmCondition */
 } CallRow;
 
 /* What one interface's dispatch table has. */
@@ -508,7 +546,7 @@ typedef struct Listing {
 static void add_row(Listing *l, uint32_t fid, const char *name, bool implemented, unsigned dialects, unsigned documents)
 {
     CallRow row = {l->calls->short_numbers ? fid & 0xffff : fid, name, implemented, dialects, documents,
-                   g_ptr_array_new()};
+                   g_array_new(FALSE, FALSE, sizeof(RmmCondition))};
 
     g_array_append_val(l->rows, row);
 }
@@ -519,9 +557,8 @@ static void note_command(void *opaque, const RmmFunction *f)
 
     if (strcmp(f->iface, l->calls->iface) == 0) {
         add_row(l, f->fid, f->name, true, l->calls->by_dialect ? f->dialects : 0, 0);
-        for (size_t i = 0; i < f->n_failures; i++) {
-            g_ptr_array_add(g_array_index(l->rows, CallRow, l->rows->len - 1).failures, (gpointer)f->failures[i]);
-        }
+        g_array_append_vals(g_array_index(l->rows, CallRow, l->rows->len - 1).failures, f->failures,
+                            (guint)f->n_failures);
     }
 }
 
@@ -569,7 +606,7 @@ static void print_call(const Calls *c, const CallRow *call)
                .dialects = call->dialects,
                .documents = call->documents,
                .needs = c->needs,
-               .failures = (const char *const *)call->failures->pdata,
+               .failures = (const RmmCondition *)call->failures->data,
                .n_failures = call->failures->len};
 
     g_snprintf(number, sizeof(number), c->short_numbers ? "0x%x" : "0x%08x", call->fid);
@@ -603,7 +640,7 @@ static void print_calls(const Calls *c)
         CallRow *row = &g_array_index(l.rows, CallRow, i);
 
         print_call(c, row);
-        g_ptr_array_free(row->failures, TRUE);
+        g_array_free(row->failures, TRUE);
     }
     g_array_free(l.rows, TRUE);
 }
@@ -754,7 +791,7 @@ static void print_page(void)
     printf("# Conformance\n\n"
            "Generated by `cmake --build build --target docs` from the tables of the program; do not edit.\n"
            "\"Tested by\" lists the files below `tests/` whose code names the item, helpers of tests included.\n"
-           "\"(no test)\" after a failure condition: no file that names the command names the condition.\n");
+           "Failure conditions without a test that breaks them do not occur: this page is not made then.\n");
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
         print_calls(&calls[i]);
     }
@@ -793,5 +830,5 @@ int main(int argc, char **argv)
         g_free(g_array_index(sources, Source, i).text);
     }
     g_array_free(sources, TRUE);
-    return 0;
+    return n_untested != 0;
 }

@@ -413,15 +413,14 @@ static void rtt_fold(MRealm *r, bool high)
 
 static void init_ripas(MRealm *r, int first, int n)
 {
-    bool ok = r->life == LIFE_NEW && r->low.l3 != NONE && r->slot[first].page == NONE &&
-              r->slot[first].ripas != RIPAS_DESTROYED;
+    bool ok = r->life == LIFE_NEW && r->low.l3 != NONE && r->slot[first].page == NONE;
 
     note("init_ripas realm %d slots %d+%d", n_of(r), first, n);
     if (!CALL(ok, RMI_FID_RTT_INIT_RIPAS, rd_of(r), slot_ipa(first), slot_ipa(first + n))) {
         return;
     }
     int i = first;
-    for (; i < first + n && r->slot[i].page == NONE && r->slot[i].ripas != RIPAS_DESTROYED; i++) {
+    for (; i < first + n && r->slot[i].page == NONE; i++) {
         r->slot[i].ripas = RIPAS_RAM;
     }
     if (w.rig->cpu[0]->x[1] != slot_ipa(i)) {

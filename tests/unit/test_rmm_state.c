@@ -109,7 +109,7 @@ static const struct {
 } transitions[] = {
     { "INIT_RIPAS, UNASSIGNED EMPTY", to_unassigned_empty, ev_init, 0, RTT_UNASSIGNED, RIPAS_RAM },
     { "INIT_RIPAS, UNASSIGNED RAM", to_unassigned_ram, ev_init, 0, RTT_UNASSIGNED, RIPAS_RAM },
-    { "INIT_RIPAS, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_init, STOP, RTT_UNASSIGNED, RIPAS_DESTROYED },
+    { "INIT_RIPAS, UNASSIGNED DESTROYED", to_unassigned_destroyed, ev_init, 0, RTT_UNASSIGNED, RIPAS_RAM },
     { "INIT_RIPAS, ASSIGNED EMPTY", to_assigned_empty, ev_init, STOP, RTT_ASSIGNED, RIPAS_EMPTY },
     { "DATA_CREATE, UNASSIGNED EMPTY", to_unassigned_empty, ev_create, 0, RTT_ASSIGNED, RIPAS_RAM },
     { "DATA_CREATE, UNASSIGNED RAM", to_unassigned_ram, ev_create, 0, RTT_ASSIGNED, RIPAS_RAM },
