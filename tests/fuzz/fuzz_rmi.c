@@ -1,7 +1,7 @@
 /*
- * A hostile host: a list of RMI and PSCI calls with arguments that are often right, writes to the pages it
- * passes, and Realms that run whatever bytes are in their memory. Commands and argument counts come from the
- * RMM's own table.
+ * A hostile host and a hostile Realm, in each dialect: a list of RMI and PSCI calls with arguments that are often
+ * right, writes to the pages it passes, and Realms that call RSI with any values or run whatever bytes are in their
+ * memory. Commands and argument counts come from the RMM's own tables.
  */
 #include <string.h>
 
@@ -55,7 +55,7 @@ static void run_realm(Rig *rig, unsigned cpu)
 static void call(Rig *rig, ByteReader *r)
 {
     uint16_t          pick = br_u16(r);
-    const RmiCommand *c = rig->rmm->rmi[pick % (RMI_FID_LAST - RMI_FID_FIRST + 1)];
+    const RmiCommand *c = rig->rmm->rmi[pick % RMI_TABLE_LEN];
     unsigned          cpu = pick >> 15, n = c != NULL ? c->in : 6;
     A64Cpu           *a64 = rig->cpu[cpu];
 
@@ -71,6 +71,36 @@ static void call(Rig *rig, ByteReader *r)
     }
 }
 
+/* A REC that waits makes a call: any command with arguments of any value, often of the Realm's own addresses. It is
+ * entered where an SMC is, if the host has not taken that page away. */
+static void realm_call(Rig *rig, ByteReader *r)
+{
+    uint64_t          pa = PAGE(br_u8(r) & 1 ? W_REC1 : W_REC0);
+    uint16_t          pick = br_u16(r);
+    const RsiCommand *c = rig->rmm->rsi[pick % RSI_TABLE_LEN];
+    Rec              *rec = rec_at(rig->rmm, pa);
+
+    if (granule_state(rig->rmm, pa) != GRANULE_REC || rec->running) {
+        return;
+    }
+    rec->x[0] = c != NULL ? SMC64_STD(c->fid) : br_u64(r);
+    for (unsigned i = 1; i <= 10; i++) {
+        rec->x[i] = argument(r);
+    }
+    rec->pc = 0;
+    rec->spsr = 0x3c5;
+    rec->el1.sctlr &= ~1ull;
+    A64Cpu *a64 = rig->cpu[pick >> 15];
+    if (!a64->off) {
+        a64->x[0] = SMC64_STD(RMI_FID_REC_ENTER);
+        a64->x[1] = pa;
+        a64->x[2] = PAGE(W_RUN);
+        if (monitor_host_smc(rig->monitor, a64)) {
+            run_realm(rig, pick >> 15);
+        }
+    }
+}
+
 static void poke(Rig *rig, ByteReader *r)
 {
     uint64_t pa = PAGE(br_u8(r)) + (br_u16(r) & 0xff8), value = br_u64(r);
@@ -78,14 +108,16 @@ static void poke(Rig *rig, ByteReader *r)
     memory_write(rig->memory, pa, (MemAttrs){ .pas = PAS_NONSECURE }, &value, 8);
 }
 
-/* The machine of the run before, as new: making one takes longer than a run. */
-static Rig *fresh_rig(void)
+/* The machine of the dialect of a run before, as new: making one takes longer than a run. */
+static Rig *fresh_rig(RmmDialectId dialect)
 {
-    static Rig *rig;
+    static Rig *rigs[RMM_N_DIALECTS];
 
-    if (rig == NULL) {
-        return rig = rig_new();
+    rig_dialect = dialect;
+    if (rigs[dialect] == NULL) {
+        return rigs[dialect] = rig_new();
     }
+    Rig *rig = rigs[dialect];
     Rmm *rmm = rig->rmm;
     owners_set(rig->owners, RIG_RAM, RIG_RAM_SIZE, OWNER_NONSECURE);
     owners_set(rig->owners, RIG_CARVEOUT, rmm->carveout_size, OWNER_REALM);
@@ -109,9 +141,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ByteReader r = br_init(data, size);
     uint8_t    start = br_u8(&r);
     uint32_t   code[1024] = { 0 };
-    Rig       *rig = fresh_rig();
+    Rig       *rig = fresh_rig((RmmDialectId)((start >> 3) % RMM_N_DIALECTS));
 
     memcpy(code, data, MIN(size, sizeof(code)));
+    if (start & 64) {
+        code[0] = A64_SMC;
+        code[1] = A64_WFI;
+    }
     if (start & 1) {
         world_new(rig, code, ARRAY_LEN(code));
     }
@@ -122,8 +158,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rmi(rig, RMI_FID_REALM_ACTIVATE, PAGE(W_RD));
     }
     for (unsigned i = 0; i < MAX_STEPS && br_left(&r) > 2; i++) {
-        if (br_u8(&r) & 3) {
+        uint8_t what = br_u8(&r);
+
+        if (what & 3) {
             call(rig, &r);
+        } else if (what & 4) {
+            realm_call(rig, &r);
         } else {
             poke(rig, &r);
         }

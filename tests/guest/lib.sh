@@ -27,11 +27,13 @@ skip() {
 
 [ -e "$images/hello.img" ] || skip "the guests are not built: install gcc-aarch64-linux-gnu and configure again"
 
-# run NAME STATUS OPTION... - a machine with 64 MiB as Normal-world host; output in $work/NAME.out and .err.
+# run NAME STATUS OPTION... - a machine with 64 MiB as Normal-world host, with more properties from $machine (",rmm=1.0");
+# output in $work/NAME.out and .err.
+machine=
 run() {
   local name=$1 want=$2 status=0
   shift 2
-  "$bailey" -M cca,boot=host -m 64M ${accel[@]+"${accel[@]}"} "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
+  "$bailey" -M "cca,boot=host$machine" -m 64M ${accel[@]+"${accel[@]}"} "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
   [ $status -eq "$want" ] ||
     fail "$name: status $status, not $want; it said: $(cat "$work/$name.err" "$work/$name.out")"
 }
