@@ -13,6 +13,7 @@
 #include "command.h"
 #include "cpu/lockstep.h"
 #include "gdbstub.h"
+#include "host/host.h"
 #include "lockstep.h"
 #include "log.h"
 #include "machine.h"
@@ -181,6 +182,11 @@ int main(int argc, char **argv)
         return EXIT_BAD_OPTION;
     }
     if (o->help_only) {
+        if (g_strcmp0(o->host_fault, "help") == 0) {
+            g_autofree char *text = host_faults_help();
+
+            fputs(text, stdout);
+        }
         options_free(o);
         return 0;
     }

@@ -184,7 +184,8 @@ static void machine_help(void)
            "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
-           "  host-fault=NAME    the built-in host misbehaves: map-private, bar-write, substitute-key\n");
+           "  host-fault=NAME[=PARAMETER][+NAME...]\n"
+           "                     the built-in host misbehaves; host-fault=help lists the ways\n");
 }
 
 static bool set_entry(Options *o, const char *value, GError **error)
@@ -243,6 +244,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
             replace(&o->dumpdtb, v);
         } else if (strcmp(key, "host-fault") == 0) {
             replace(&o->host_fault, v);
+            o->help_only = strcmp(v, "help") == 0;
         } else if (strcmp(key, "rmm") == 0) {
             replace(&o->rmm, v);
         } else if (strcmp(key, "type") != 0) {

@@ -91,7 +91,7 @@ void pci_host_foreach(PciHost *host, void (*fn)(PciDevice *pd, void *opaque), vo
 /* ---- configuration requests ---- */
 
 /* Down the bridges whose bus range holds the number. A guest may give two the same range: the first one
- * takes it. */
+ * takes it. What is held in reset does not answer. */
 static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
 {
     if (bus->number == number) {
@@ -102,7 +102,8 @@ static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
 
         if (b != NULL && b->secondary != NULL && b->config[PCI_SECONDARY_BUS] != 0 &&
             number >= b->config[PCI_SECONDARY_BUS] && number <= b->config[PCI_SUBORDINATE_BUS]) {
-            return route(b->secondary, number, depth + 1);
+            return b->config[PCI_BRIDGE_CONTROL] & PCI_BRIDGE_CTL_BUS_RESET ? NULL
+                                                                            : route(b->secondary, number, depth + 1);
         }
     }
     return NULL;

@@ -14,6 +14,7 @@
  */
 #define pr_fmt(fmt) "bailey-tsm: " fmt
 
+#include <linux/delay.h>
 #include <linux/dma-map-ops.h>
 #include <linux/hex.h>
 #include <linux/iommu-dma.h>
@@ -54,6 +55,8 @@
 #define RSI_RDEV_VALIDATE_MAPPING     0xc40001ac
 #define RSI_ERROR_INCOMPLETE          3
 #define RDEV_LOCKED                   2
+#define RDEV_STARTED                  4
+#define RDEV_STARTED_BUSY             5
 #define TDISP_VERSION                 0x10
 
 /* RHI calls, DEN0148, in the kernel's numbering. */
@@ -65,6 +68,7 @@
 #define RHI_DA_GET_INTERFACE_REPORT    0xc5000052
 #define RHI_DA_GET_MEASUREMENTS        0xc5000053
 #define RHI_DA_VDEV_SET_TDI_STATE      0xc5000054
+#define RHI_DA_VDEV_ABORT              0xc5000056
 #define RHI_DA_NEEDED                  (BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5))
 
 /* The same of 1.1-alp12: of the first public series. */
@@ -74,7 +78,7 @@
 #define RHI12_DA_VDEV_SET_TDI_STATE    0xc5000052
 #define RHI12_DA_NEEDED                (BIT(0) | BIT(1))
 
-enum { RHI_SUCCESS = 0, RHI_INCOMPLETE = 1 };
+enum { RHI_SUCCESS = 0, RHI_INCOMPLETE = 1, RHI_BUSY = 9 };
 enum { TDI_UNLOCKED = 0, TDI_LOCKED = 1, TDI_RUN = 2 };
 enum { VDEV_UNLOCKED = 0, VDEV_LOCKED = 1, VDEV_STARTED = 2, VDEV_ERROR = 3 };
 enum object_id { OBJ_CERTIFICATE = 1, OBJ_MEASUREMENTS = 2, OBJ_REPORT = 3, OBJ_VCA = 4, OBJ_END };
@@ -148,6 +152,7 @@ static struct {
     bool                  hold;              /* stop accept before, and unlock after, the DMA switch */
     bool                  dma_enabled;       /* the Realm stream is valid */
     bool                  nonce_given;
+    bool                  unsure;            /* the host did not confirm the last unlock */
     bool                  rdev;              /* 1.1-alp12 */
     u64                   instance;          /* of the VDEV, 1.1-alp12 */
     u64                   vdev_id;
@@ -166,6 +171,30 @@ static struct {
 static char *bdf;
 module_param(bdf, charp, 0444);
 MODULE_PARM_DESC(bdf, "PCI function, as 0000:01:00.0; default: the first one with TEE-IO");
+
+static unsigned int patience_ms = 5000;
+module_param(patience_ms, uint, 0644);
+MODULE_PARM_DESC(patience_ms, "how long the host may take for one step; default 5000");
+
+#define POLL_MS 4
+
+/* Waits a little before the host is asked once more. Nonzero: it has had its time. */
+static int wait_for_host(const char *what, unsigned long deadline)
+{
+    if (fatal_signal_pending(current))
+        return -EINTR;
+    if (time_after(jiffies, deadline)) {
+        pr_err("%s: the host did not finish within %u ms\n", what, patience_ms);
+        return -ETIMEDOUT;
+    }
+    msleep(POLL_MS);
+    return 0;
+}
+
+static unsigned long host_deadline(void)
+{
+    return jiffies + msecs_to_jiffies(patience_ms);
+}
 
 /* ---- RSI and RHI ---- */
 
@@ -220,16 +249,25 @@ static int rhi_error(const char *what, long status)
     return -EIO;
 }
 
-/* A call the host may need several turns for: it says INCOMPLETE and gives a cookie for VDEV_CONTINUE. */
+/* A call the host may need several turns for: it says INCOMPLETE and gives a cookie for VDEV_CONTINUE, or BUSY. One
+ * that does not end in time is aborted; whatever the host says to that, nobody knows how far it got. */
 static int rhi_complete(const char *what, u64 fid, u64 arg)
 {
+    unsigned long deadline = host_deadline();
     long status = rhi(fid, t.vdev_id, arg, 0, 0, 0);
+    u64 cookie;
+    int err;
 
-    while (status == RHI_INCOMPLETE) {
-        if (fatal_signal_pending(current))
-            return -EINTR;
-        cond_resched();
-        status = rhi(RHI_DA_VDEV_CONTINUE, t.vdev_id, t.call->gprs[1], 0, 0, 0);
+    while (status == RHI_INCOMPLETE || status == RHI_BUSY) {
+        cookie = t.call->gprs[1];
+        err = wait_for_host(what, deadline);
+        if (err) {
+            if (status == RHI_INCOMPLETE)
+                rhi(RHI_DA_VDEV_ABORT, t.vdev_id, 0, 0, 0, 0);
+            return err;
+        }
+        status = status == RHI_BUSY ? rhi(fid, t.vdev_id, arg, 0, 0, 0)
+                                    : rhi(RHI_DA_VDEV_CONTINUE, t.vdev_id, cookie, 0, 0, 0);
     }
     return rhi_error(what, status);
 }
@@ -305,16 +343,19 @@ static int rdev_call(const char *what, u64 fid, u64 a3, struct arm_smccc_1_2_reg
 static int rdev_complete(const char *what, u64 fid, u64 a3)
 {
     struct arm_smccc_1_2_regs regs;
+    unsigned long deadline = host_deadline();
     int err = rdev_call(what, fid, a3, &regs);
 
     if (err)
         return err;
-    do {
-        if (fatal_signal_pending(current))
-            return -EINTR;
-        cond_resched();
+    for (;;) {
         regs = (struct arm_smccc_1_2_regs){ .a0 = RSI_RDEV_CONTINUE, .a1 = t.vdev_id, .a2 = t.instance };
-    } while (rsi(&regs) == RSI_ERROR_INCOMPLETE);
+        if (rsi(&regs) != RSI_ERROR_INCOMPLETE)
+            break;
+        err = wait_for_host(what, deadline);
+        if (err)
+            return err;
+    }
     if (regs.a0 != RSI_SUCCESS) {
         pr_err("%s: the device did not do it: error %lu\n", what, regs.a0);
         return -EIO;
@@ -363,7 +404,7 @@ static int read_rdev_info(void)
 static int set_tdi_state(const char *what, u64 state)
 {
     if (t.rdev)
-        return rhi_error(what, rhi(RHI12_DA_VDEV_SET_TDI_STATE, t.vdev_id, state, 0, 0, 0));
+        return rhi_complete(what, RHI12_DA_VDEV_SET_TDI_STATE, state);
     return rhi_complete(what, RHI_DA_VDEV_SET_TDI_STATE, state);
 }
 
@@ -458,6 +499,11 @@ static int check_digests(void)
     return err;
 }
 
+static void unlock(void)
+{
+    t.unsure = set_tdi_state("SET_TDI_STATE(UNLOCKED)", TDI_UNLOCKED) != 0;
+}
+
 static int do_lock(void)
 {
     int err;
@@ -466,25 +512,23 @@ static int do_lock(void)
         return -EINVAL;
     if (!try_module_get(THIS_MODULE))
         return -ENODEV;
+    if (t.unsure)
+        unlock();
     err = set_tdi_state("SET_TDI_STATE(LOCKED)", TDI_LOCKED);
-    if (err)
-        goto put;
-    if (t.rdev)
+    if (!err && t.rdev)
         err = rdev_lock();
     if (!err)
         err = read_evidence();
     if (!err)
         err = check_digests();
-    if (err)
-        goto unlock;
+    if (err) { /* the host may have locked it and said otherwise */
+        unlock();
+        module_put(THIS_MODULE);
+        return err;
+    }
     t.state = LOCKED;
     pci_info(t.pdev, "bailey-tsm: locked\n");
     return 0;
-unlock:
-    set_tdi_state("SET_TDI_STATE(UNLOCKED)", TDI_UNLOCKED);
-put:
-    module_put(THIS_MODULE);
-    return err;
 }
 
 /* ---- accept ---- */
@@ -583,19 +627,14 @@ static bool range_is_tee(const struct report_range *r)
     return !(r->attributes & RANGE_NON_TEE);
 }
 
-static int release_ranges(void)
+static void release_ranges(void)
 {
-    int err = 0;
-
     while (t.n_validated > 0) {
         const struct report_range *r = &t.ranges[--t.n_validated];
 
-        if (range_is_tee(r) && rsi_set_memory_range_shared(r->start, r->start + r->len)) {
+        if (range_is_tee(r) && rsi_set_memory_range_shared(r->start, r->start + r->len))
             pr_err("cannot give back %#llx+%#llx\n", r->start, r->len);
-            err = -EIO;
-        }
     }
-    return err;
 }
 
 static int validate_ranges(void)
@@ -646,17 +685,27 @@ static int dma_enable(void)
     return 0;
 }
 
+/* A device that fails has no DMA either, nor has one that is not ours any more; one that still runs has it. */
+static int rdev_stop(void)
+{
+    struct arm_smccc_1_2_regs regs;
+
+    if (rdev_complete("RSI_RDEV_STOP", RSI_RDEV_STOP, 0) &&
+        !rdev_call("RSI_RDEV_GET_STATE", RSI_RDEV_GET_STATE, 0, &regs) &&
+        (regs.a1 == RDEV_STARTED || regs.a1 == RDEV_STARTED_BUSY))
+        return -EIO;
+    t.dma_enabled = false;
+    return 0;
+}
+
 static int dma_disable(void)
 {
     struct arm_smccc_1_2_regs regs = { .a0 = RSI_VDEV_DMA_DISABLE, .a1 = t.vdev_id };
 
     if (!t.dma_enabled)
         return 0;
-    if (t.rdev) {                                    /* a device that fails has no DMA either; the host unbinds it */
-        rdev_complete("RSI_RDEV_STOP", RSI_RDEV_STOP, 0);
-        t.dma_enabled = false;
-        return 0;
-    }
+    if (t.rdev)
+        return rdev_stop();
     if (rsi(&regs) != RSI_SUCCESS) {
         pr_err("RSI_VDEV_DMA_DISABLE: error %lu\n", regs.a0);
         return -EIO;
@@ -833,6 +882,8 @@ static int do_accept(void)
 
 /* ---- unlock ---- */
 
+/* From where the device has no more access to memory of the Realm, nothing that the host says holds us up: it would
+ * only keep the device from us. */
 static int do_unlock(void)
 {
     int err;
@@ -849,11 +900,8 @@ static int do_unlock(void)
     err = dma_disable();
     if (err || t.hold)
         return err;
-    err = release_ranges();
-    if (!err)
-        err = set_tdi_state("SET_TDI_STATE(UNLOCKED)", TDI_UNLOCKED);
-    if (err)
-        return err;
+    release_ranges();
+    unlock();
     t.state = UNLOCKED;
     module_put(THIS_MODULE);
     pci_info(t.pdev, "bailey-tsm: unlocked\n");
@@ -1018,8 +1066,8 @@ static long tsm_host_fault(struct bailey_host_fault __user *arg)
         return -EFAULT;
     mutex_lock(&t.lock);
     memset(t.call, 0, sizeof(*t.call));
-    t.call->gprs[0] = f.fault;
     t.call->gprs[1] = f.arg;
+    memcpy(&t.call->gprs[2], f.name, sizeof(f.name));
     err = host_call(BAILEY_HOST_CALL_IMM);
     f.result = t.call->gprs[0];
     mutex_unlock(&t.lock);

@@ -23,14 +23,13 @@ struct bailey_tsm_info {
     __u64 vdev_id;                         /* PCI domain << 16 | routing ID */
 };
 
-/* Sent as RSI_HOST_CALL with imm BAILEY_HOST_CALL_IMM, gprs[0] fault, gprs[1] arg; result in gprs[0], 0
- * when done. RHI uses imm 0, so nothing else can take it for one of its calls. */
+/* Sent as RSI_HOST_CALL with imm BAILEY_HOST_CALL_IMM, gprs[1] arg, from gprs[2] on the name of a fault as in
+ * -M cca,host-fault=; result in gprs[0], 0 when done. RHI uses imm 0, so nothing else can take it for one of its
+ * calls. */
 #define BAILEY_HOST_CALL_IMM     0xb417
-enum { BAILEY_FAULT_MAP_PRIVATE = 1,       /* arg: IPA of a private page to map for the Non-secure stream */
-       BAILEY_FAULT_BAR_WRITE = 2 };       /* arg: vdev_id of the function whose BAR the host writes */
 
 struct bailey_host_fault {
-    __u64 fault;
+    char  name[32];
     __u64 arg;
     __u64 result;                          /* out; all ones: the host was not started with this fault */
 };

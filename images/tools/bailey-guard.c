@@ -1,16 +1,19 @@
 /* bailey-guard: shows, with the DMA test engine of tdisp-nic, what an assigned device can and cannot reach.
  *
- *   bailey-guard STAGE      unlocked | lying-host | locked | run | enabled | disabled | error | recovered
+ *   bailey-guard STAGE      unlocked | lying-host | locked | run | enabled | disabled | error | recovered | page-gone
+ *   bailey-guard fault NAME ARGUMENT    asks the emulator's host to misbehave, as in -M cca,host-fault=NAME; ARGUMENT
+ *                           is a number, private (the IPA of the private test page) or vdev (the VDEV ID)
  *
- * A stage is one state of the device, to which init has brought it; two stages first ask the emulator's
- * host to misbehave. Each experiment prints one line: name, expected, got, ok or FAIL. The buffer is looked
- * at every time, not only the engine's word for it. Status 0 when all went as they should.
+ * A stage is one state of the device, to which init has brought it. Each experiment prints one line: name, expected,
+ * got, ok or FAIL. The buffer is looked at every time, not only the engine's word for it; but for page-gone, where the
+ * buffer is what the host took away. Status 0 when all went as they should.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,7 +25,7 @@
 #define BEFORE       0x5aa5c33c0ff01234ull      /* what the buffer holds before each experiment */
 #define ALL_ONES     (~0ull)
 
-typedef enum { WRITE, READ, IDENTIFY } Action;
+typedef enum { WRITE, READ, IDENTIFY, WRITE_BLIND } Action;
 typedef enum { SHARED, PRIVATE } Target;
 
 typedef struct {
@@ -56,15 +59,11 @@ static const Experiment experiments[] = {
     { "disabled",   "read-private-no-stream",  READ,     BAILEY_MAP_ENGINE,      PRIVATE, ENGINE_FAULT },
     { "error",      "tee-registers-all-ones",  IDENTIFY, BAILEY_MAP_ENGINE,      SHARED,  ALL_ONES },
     { "error",      "write-private",           WRITE,    BAILEY_MAP_ENGINE_OPEN, PRIVATE, ENGINE_REFUSED },
+    { "page-gone",  "write-private",           WRITE_BLIND, BAILEY_MAP_ENGINE,   PRIVATE, ENGINE_FAULT },
     { "recovered",  "registers-answer",        IDENTIFY, BAILEY_MAP_ENGINE_ALIAS, SHARED,  BAILEY_ENGINE_MAGIC },
     { "recovered",  "write-shared",            WRITE,    BAILEY_MAP_ENGINE_OPEN, SHARED,  ENGINE_OK },
 };
 #define N_EXPERIMENTS (sizeof(experiments) / sizeof(experiments[0]))
-
-static const struct { const char *stage; uint64_t fault; } host_faults[] = {
-    { "lying-host", BAILEY_FAULT_MAP_PRIVATE },
-    { "error",      BAILEY_FAULT_BAR_WRITE },
-};
 
 static int fd;
 static struct bailey_tsm_info info;
@@ -125,22 +124,24 @@ static bool transfer(const Experiment *e, volatile uint64_t *engine, volatile ui
 {
     static uint64_t serial = 0x0102030405060708ull;
     uint64_t value = (serial += 0x1111111111111111ull) ^ (uint64_t)getpid() << 16;
-    bool     moves = e->expect == ENGINE_OK;
-    bool     content;
+    bool     moves = e->expect == ENGINE_OK, blind = e->action == WRITE_BLIND;
+    bool     content = true;
     char     got[64];
 
-    fill(page, e->action == READ ? value : BEFORE);
+    if (!blind) {
+        fill(page, e->action == READ ? value : BEFORE);
+    }
     __sync_synchronize();
     reg_write(engine, ENGINE_ADDR, e->target == PRIVATE ? info.private_iova : info.shared_iova);
     reg_write(engine, ENGINE_LEN, PAGE);
-    reg_write(engine, ENGINE_PATTERN, e->action == WRITE ? value : 0);
-    reg_write(engine, ENGINE_CMD, e->action == WRITE ? ENGINE_CMD_WRITE : ENGINE_CMD_READ);
+    reg_write(engine, ENGINE_PATTERN, e->action == READ ? 0 : value);
+    reg_write(engine, ENGINE_CMD, e->action == READ ? ENGINE_CMD_READ : ENGINE_CMD_WRITE);
     uint64_t status = reg_read(engine, ENGINE_STATUS);
     __sync_synchronize();
 
     if (e->action == WRITE) {
         content = holds(page, moves ? value : BEFORE);
-    } else {
+    } else if (e->action == READ) {
         content = (reg_read(engine, ENGINE_RESULT) == value) == moves;
     }
     snprintf(got, sizeof(got), "%s, %s", status_name(status),
@@ -170,30 +171,27 @@ static bool run(const Experiment *e)
     return ok;
 }
 
-/* Asks the host for the stage's misdeed, if it has one. */
-static bool misbehave(const char *stage)
+/* Asks the host for a misdeed. */
+static bool misbehave(const char *name, const char *argument)
 {
-    for (unsigned i = 0; i < sizeof(host_faults) / sizeof(host_faults[0]); i++) {
-        if (strcmp(host_faults[i].stage, stage) != 0) {
-            continue;
-        }
-        struct bailey_host_fault f = { .fault = host_faults[i].fault };
-        f.arg = f.fault == BAILEY_FAULT_MAP_PRIVATE ? info.private_iova : info.vdev_id;
-        bool ok = ioctl(fd, BAILEY_TSM_HOST_FAULT, &f) == 0 && f.result == 0;
-        printf("BAILEY: guard %s.host-fault %s expected 0 got %#llx\n", stage, ok ? "ok" : "FAIL",
-               (unsigned long long)f.result);
-        return ok;
-    }
-    return true;
+    struct bailey_host_fault f = { .arg = strcmp(argument, "private") == 0 ? info.private_iova
+                                          : strcmp(argument, "vdev") == 0  ? info.vdev_id
+                                                                           : strtoull(argument, NULL, 0) };
+
+    snprintf(f.name, sizeof(f.name), "%s", name);
+    bool ok = ioctl(fd, BAILEY_TSM_HOST_FAULT, &f) == 0 && f.result == 0;
+    printf("BAILEY: guard fault-%s %s expected 0 got %#llx\n", name, ok ? "ok" : "FAIL",
+           (unsigned long long)f.result);
+    return ok;
 }
 
 int main(int argc, char **argv)
 {
     unsigned n = 0;
-    bool ok;
+    bool ok = true, asks = argc == 4 && strcmp(argv[1], "fault") == 0;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: bailey-guard STAGE\n");
+    if (argc != 2 && !asks) {
+        fprintf(stderr, "usage: bailey-guard STAGE | fault NAME ARGUMENT\n");
         return 2;
     }
     fd = open("/dev/bailey-tsm", O_RDWR);
@@ -201,7 +199,9 @@ int main(int argc, char **argv)
         perror("bailey-guard: /dev/bailey-tsm");
         return 1;
     }
-    ok = misbehave(argv[1]);
+    if (asks) {
+        return misbehave(argv[2], argv[3]) ? 0 : 1;
+    }
     for (unsigned i = 0; i < N_EXPERIMENTS; i++) {
         if (strcmp(experiments[i].stage, argv[1]) == 0) {
             ok = run(&experiments[i]) && ok;

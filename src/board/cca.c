@@ -1004,7 +1004,7 @@ Cca *cca_new(Machine *m, const Options *o, CcaLasting *lasting, bool *bad_option
     c->payloads = g_ptr_array_new_with_free_func((GDestroyNotify)payload_free);
     c->drives = g_ptr_array_new();
     c->unnamed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    unsigned faults;
+    HostFaults faults;
     bool     ok = ((host_faults_parse(o->host_fault, &faults, error) &&
                 rmm_dialect_parse(o->rmm, &c->dialect, error)) ||
                option_fail(bad_option)) &&

@@ -95,6 +95,8 @@ bool host_pci_scan(HostScan *s);
 
 HostFunction *host_pci_find(HostScan *s, uint16_t bdf);
 
+void host_pci_restore(const HostFunction *f); /* its BARs where they were placed; after a reset, or when moved */
+
 /* What the Realm reads of, and may write to, the configuration space of a physical function. */
 uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size);
 void     host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_t value);
@@ -149,12 +151,15 @@ static inline const uint8_t *relay_payload(const HostRelay *r, size_t *len)
 typedef enum HostDeviceState {
     HOST_DEVICE_NEW,
     HOST_DEVICE_READY,  /* the PDEV is: keys exchanged, stream secure */
+    HOST_DEVICE_LOST,   /* was ready; its PDEV is in ERROR and is connected anew before the next lock */
     HOST_DEVICE_FAILED, /* could not be connected: an ordinary device for the Realm */
 } HostDeviceState;
 
 typedef enum HostJobKind {
     HOST_JOB_NONE,
     HOST_JOB_CONNECT,
+    HOST_JOB_RECONNECT, /* the PDEV stopped and destroyed first */
+    HOST_JOB_REFRESH,   /* new keys for the stream */
     HOST_JOB_LOCK,
     HOST_JOB_REPORT,
     HOST_JOB_MEASURE,
@@ -167,9 +172,13 @@ typedef enum HostJobKind {
 /* What is under way with a device: a script of steps, some of which are whole conversations. */
 typedef struct HostJob {
     HostJobKind kind;
+    HostJobKind next;     /* begins when this one has succeeded */
+    HostCpu    *waits;    /* whose REC is out for it; NULL: the Realm was told INCOMPLETE and comes again */
     unsigned    action;   /* TALK: RmiVdevAction */
+    bool        vdev;     /* the conversation is the VDEV's, else the PDEV's */
     unsigned    step;
     bool        abort;    /* the Realm wants it to end */
+    uint64_t    verdict;  /* for the Realm whatever comes of it; RHI_SUCCESS: what comes of it */
     unsigned    index;    /* of DOE discovery */
     unsigned    found;    /* object types the mailbox offers, a bit each */
     unsigned    rounds;   /* COMMUNICATE calls in a row that sent nothing */
@@ -194,7 +203,8 @@ typedef struct HostDevice {
     GByteArray     *objects[4];    /* by RmiCommObject */
     HostJob         job;
     HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */
-    int             moved_bar;     /* host-fault=bar-write: this BAR is not where it belongs; -1: none */
+    bool            disturbed;     /* a fault wrote to configuration space; command: as it was before */
+    uint16_t        command;
 } HostDevice;
 
 #endif

@@ -69,8 +69,6 @@ static bool may(const HostDevice *d, uint64_t x0, const char *what)
 
 /* ---- conversations ---- */
 
-static bool vdev_job(const HostDevice *d) { return d->job.kind != HOST_JOB_CONNECT; }
-
 static void append_object(Host *h, HostDevice *d, unsigned object, uint64_t page, uint64_t offset,
                           uint64_t len)
 {
@@ -117,7 +115,12 @@ static void start_relay(Host *h, HostDevice *d)
 /* The exchange is over: its outcome goes with the next COMMUNICATE. */
 static void end_relay(Host *h, HostDevice *d)
 {
-    size_t         len = 0;
+    size_t   len = 0;
+    HostDeed deed = { .d = d };
+
+    if (d->job.relay.state == RELAY_DONE) {
+        host_fault_at(h, FAULT_AT_ANSWER, &deed);
+    }
     const uint8_t *payload = relay_payload(&d->job.relay, &len);
 
     d->job.relaying = false;
@@ -139,7 +142,7 @@ static uint64_t call_communicate(Host *h, A64Cpu *cpu, HostDevice *d)
     host_put64(h, d->comm + RMI_COMM_RESP_LEN, d->job.resp_len);
     d->job.status = RMI_COMM_NONE;
     d->job.resp_len = 0;
-    return !vdev_job(d)        ? host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0)
+    return !d->job.vdev        ? host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0)
            : h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, d->pdev, d->vdev, d->comm, 0, 0)
                               : host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pdev, d->vdev, d->comm, 0);
 }
@@ -148,7 +151,7 @@ static uint64_t call_communicate(Host *h, A64Cpu *cpu, HostDevice *d)
  * */
 static StepResult check_arrival(Host *h, A64Cpu *cpu, HostDevice *d, int target)
 {
-    bool     vdev = vdev_job(d);
+    bool     vdev = d->job.vdev;
     uint64_t x0 = vdev ? host_rmi(h, cpu, RMI_FID_VDEV_GET_STATE, d->vdev, 0, 0, 0, 0)
                        : host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pdev, 0, 0, 0, 0);
     uint64_t state = cpu->x[1], error = vdev ? (uint64_t)RMI_VDEV_ERROR : (uint64_t)RMI_PDEV_ERROR;
@@ -181,6 +184,18 @@ static StepResult communicate(Host *h, A64Cpu *cpu, HostDevice *d, int target)
         return STEP_AGAIN;
     }
     return check_arrival(h, cpu, d, target);
+}
+
+static StepResult talk_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int target)
+{
+    d->job.vdev = false;
+    return communicate(h, cpu, d, target);
+}
+
+static StepResult talk_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int target)
+{
+    d->job.vdev = true;
+    return communicate(h, cpu, d, target);
 }
 
 /* ---- connecting ---- */
@@ -411,21 +426,28 @@ static StepResult enable_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return STEP_NEXT;
 }
 
+static void reached(Host *h, A64Cpu *cpu, HostDevice *d, HostFaultState state)
+{
+    HostDeed deed = { .d = d, .hc = &h->cpus[cpu->cpu.index], .state = state };
+
+    host_fault_at(h, FAULT_AT_STATE, &deed);
+}
+
 static StepResult be_ready(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     d->state = HOST_DEVICE_READY;
     machine_note_step(h->cfg.machine, "pdev-ready");
+    reached(h, cpu, d, FAULT_STATE_UNLOCKED);
     return STEP_NEXT;
 }
 
 /* host-fault=substitute-key: learns the device's certificates, then takes its place. */
 static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    if (!(h->faults & HOST_FAULT_SUBSTITUTE_KEY)) {
+    HostDeed deed = { .d = d };
+
+    if (d->impostor == NULL && !host_fault_at(h, FAULT_AT_CONNECT, &deed)) {
         return STEP_NEXT;
-    }
-    if (d->impostor == NULL) {
-        d->impostor = impostor_new(d->f, h->cfg.options->seed);
     }
     switch (impostor_learn(d->impostor, &d->job.relay)) {
     case IMPOSTOR_LEARNING: return STEP_AGAIN;
@@ -434,8 +456,6 @@ static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     }
 }
 
-/* ---- the VDEV ---- */
-
 static void take_back(Host *h, A64Cpu *cpu, uint64_t granule)
 {
     if (host_undelegate(h, cpu, granule)) {
@@ -443,12 +463,55 @@ static void take_back(Host *h, A64Cpu *cpu, uint64_t granule)
     }
 }
 
-static void take_back_aux(Host *h, A64Cpu *cpu, HostDevice *d)
+static void take_back_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], uint64_t *n)
 {
-    while (d->n_vdev_aux != 0) {
-        take_back(h, cpu, d->vdev_aux[--d->n_vdev_aux]);
+    while (*n != 0) {
+        take_back(h, cpu, aux[--*n]);
     }
 }
+
+/* ---- disconnecting ---- */
+
+static StepResult stop_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pdev, 0, 0, 0, 0), "PDEV_STOP"));
+}
+
+static StepResult destroy_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    if (!may(d, host_rmi(h, cpu, RMI_FID_PDEV_DESTROY, d->pdev, 0, 0, 0, 0), "PDEV_DESTROY")) {
+        return STEP_FAIL;
+    }
+    take_back(h, cpu, d->pdev);
+    d->pdev = 0;
+    take_back_aux(h, cpu, d->pdev_aux, &d->n_pdev_aux);
+    g_byte_array_set_size(d->objects[RMI_OBJECT_VCA], 0);
+    g_byte_array_set_size(d->objects[RMI_OBJECT_CERTIFICATE], 0);
+    return STEP_NEXT;
+}
+
+/* Both selective blocks are free again. */
+static StepResult close_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+        sel_write(d, end, SEL_CONTROL, stream_control(d, end));
+        sel_write(d, end, SEL_RID2, 0);
+    }
+    return STEP_NEXT;
+}
+
+/* ---- the keys ---- */
+
+static StepResult refresh(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    uint64_t x0 = h->dialect->rdev
+                      ? host_rmi(h, cpu, RMI_FID_PDEV_NOTIFY, d->pdev, RMI_PDEV_EVENT_IDE_KEY_REFRESH, 0, 0, 0)
+                      : host_rmi(h, cpu, RMI_FID_PDEV_IDE_KEY_REFRESH, d->pdev, 0, 0, 0, 0);
+
+    return result_of(may(d, x0, "new keys for the stream"));
+}
+
+/* ---- the VDEV ---- */
 
 static StepResult create_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
@@ -503,7 +566,13 @@ static StepResult note(Host *h, A64Cpu *cpu, HostDevice *d, int kind)
         [HOST_JOB_UNLOCK] = "vdev-unlocked",
     };
 
+    static const uint8_t states[HOST_N_JOBS] = {
+        [HOST_JOB_LOCK] = FAULT_STATE_LOCKED, [HOST_JOB_START] = FAULT_STATE_RUN };
+
     machine_note_step(h->cfg.machine, names[kind]);
+    if (states[kind] != 0) {
+        reached(h, cpu, d, states[kind]);
+    }
     return STEP_NEXT;
 }
 
@@ -518,32 +587,49 @@ static StepResult note_action(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return d->job.action < ARRAY_LEN(kinds) ? note(h, cpu, d, kinds[d->job.action]) : STEP_NEXT;
 }
 
-/* A page of registers is the host's again: back at its alias for everyone. */
-static bool take_back_page(Host *h, A64Cpu *cpu, uint64_t ipa)
+bool host_device_map_page(Host *h, A64Cpu *cpu, const HostDevice *d, uint64_t ipa, uint64_t pa)
+{
+    if (!host_unmap_device(h, cpu, pa) || !host_delegate(h, cpu, pa) || !host_device_tables(h, cpu, ipa)) {
+        return false;
+    }
+    uint64_t x0 = h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_DEV_MEM_MAP, h->rd, ipa, 3, pa, 0)
+                                   : host_rmi(h, cpu, RMI_FID_VDEV_MAP, h->rd, d->vdev, ipa, 3, pa);
+
+    if (!may(d, x0, "map a page of the device")) {
+        (void)(host_undelegate(h, cpu, pa) && host_map_device(h, cpu, pa));
+        return false;
+    }
+    return true;
+}
+
+bool host_device_unmap_page(Host *h, A64Cpu *cpu, uint64_t ipa, uint64_t pa)
 {
     uint32_t fid = h->dialect->rdev ? RMI_FID_DEV_MEM_UNMAP : RMI_FID_VDEV_UNMAP;
 
     return must(h, host_rmi(h, cpu, fid, h->rd, ipa, 3, 0, 0), "unmap a page of a device") &&
-           host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa);
+           host_undelegate(h, cpu, pa) && host_map_device(h, cpu, pa);
 }
 
-static StepResult take_back_mmio(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+bool host_device_unmap_all(Host *h, A64Cpu *cpu, HostDevice *d)
 {
     for (unsigned i = 0; i < PCI_N_BARS; i++) {
         HostBar *b = &d->f->bars[i];
 
-        for (uint64_t page = 0; b->assigned != NULL && page < align_up(b->size, PAGE_SIZE) / PAGE_SIZE;
-             page++) {
-            if (!b->assigned[page]) {
-                continue;
-            }
-            if (!take_back_page(h, cpu, b->base + page * PAGE_SIZE)) {
-                return STEP_FAIL;
+        for (uint64_t page = 0; b->assigned != NULL && page < align_up(b->size, PAGE_SIZE) / PAGE_SIZE; page++) {
+            uint64_t ipa = b->base + page * PAGE_SIZE;
+
+            if (b->assigned[page] && !host_device_unmap_page(h, cpu, ipa, ipa)) {
+                return false;
             }
             b->assigned[page] = 0;
         }
     }
-    return STEP_NEXT;
+    return true;
+}
+
+static StepResult take_back_mmio(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    return result_of(host_device_unmap_all(h, cpu, d));
 }
 
 static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
@@ -553,7 +639,7 @@ static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     }
     take_back(h, cpu, d->vdev);
     d->vdev = 0;
-    take_back_aux(h, cpu, d);
+    take_back_aux(h, cpu, d->vdev_aux, &d->n_vdev_aux);
     return STEP_NEXT;
 }
 
@@ -565,41 +651,51 @@ static StepResult restore_bars(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 
 /* ---- jobs ---- */
 
+#define CONNECT                                                                                        \
+    { discover }, { program_stream }, { take_its_place }, { create_pdev }, { talk_pdev, RMI_PDEV_NEEDS_KEY }, \
+    { set_key }, { talk_pdev, RMI_PDEV_READY }, { enable_stream }, { be_ready }
+
 static const JobStep connect_steps[] = {
-    { discover },
-    { program_stream },
-    { take_its_place },
-    { create_pdev },
-    { communicate, RMI_PDEV_NEEDS_KEY },
-    { set_key },
-    { communicate, RMI_PDEV_READY },
-    { enable_stream },
-    { be_ready },
+    CONNECT,
+    { NULL },
+};
+static const JobStep reconnect_steps[] = {
+    { restore_bars },
+    { stop_pdev },
+    { talk_pdev, RMI_PDEV_STOPPED },
+    { destroy_pdev },
+    { close_stream },
+    CONNECT,
+    { NULL },
+};
+static const JobStep refresh_steps[] = {
+    { refresh },
+    { talk_pdev, RMI_PDEV_READY },
     { NULL },
 };
 static const JobStep lock_steps[] = {
     { create_vdev },
-    { communicate, RMI_VDEV_UNLOCKED },
+    { talk_vdev, RMI_VDEV_UNLOCKED },
     { queue, RMI_FID_VDEV_LOCK },
-    { communicate, RMI_VDEV_LOCKED },
+    { talk_vdev, RMI_VDEV_LOCKED },
     { note, HOST_JOB_LOCK },
     { NULL },
 };
 static const JobStep report_steps[] = {
     { queue, RMI_FID_VDEV_GET_INTERFACE_REPORT },
-    { communicate, -1 },
+    { talk_vdev, -1 },
     { note, HOST_JOB_REPORT },
     { NULL },
 };
 static const JobStep measure_steps[] = {
     { queue, RMI_FID_VDEV_GET_MEASUREMENTS },
-    { communicate, -1 },
+    { talk_vdev, -1 },
     { note, HOST_JOB_MEASURE },
     { NULL },
 };
 static const JobStep start_steps[] = {
     { queue, RMI_FID_VDEV_START },
-    { communicate, RMI_VDEV_STARTED },
+    { talk_vdev, RMI_VDEV_STARTED },
     { note, HOST_JOB_START },
     { NULL },
 };
@@ -607,7 +703,7 @@ static const JobStep unlock_steps[] = {
     { restore_bars },
     { take_back_mmio },
     { queue, RMI_FID_VDEV_UNLOCK },
-    { communicate, RMI_VDEV_UNLOCKED },
+    { talk_vdev, RMI_VDEV_UNLOCKED },
     { destroy_vdev },
     { note, HOST_JOB_UNLOCK },
     { NULL },
@@ -619,7 +715,7 @@ static const JobStep bind_steps[] = {
     { NULL },
 };
 static const JobStep talk_steps[] = {
-    { communicate, RMI_VDEV12_READY },
+    { talk_vdev, RMI_VDEV12_READY },
     { note_action },
     { NULL },
 };
@@ -627,7 +723,7 @@ static const JobStep unbind_steps[] = {
     { restore_bars },
     { take_back_mmio },
     { stop_vdev },
-    { communicate, RMI_VDEV12_STOPPED },
+    { talk_vdev, RMI_VDEV12_STOPPED },
     { destroy_vdev },
     { note, HOST_JOB_UNLOCK },
     { NULL },
@@ -636,10 +732,12 @@ static const JobStep unbind_steps[] = {
 static const JobStep *script_of(const Host *h, HostJobKind kind)
 {
     static const JobStep *const scripts[2][HOST_N_JOBS] = {
-        [false] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = lock_steps,
+        [false] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_RECONNECT] = reconnect_steps,
+                    [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_LOCK] = lock_steps,
                     [HOST_JOB_REPORT] = report_steps, [HOST_JOB_MEASURE] = measure_steps,
                     [HOST_JOB_START] = start_steps, [HOST_JOB_UNLOCK] = unlock_steps },
-        [true] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_LOCK] = bind_steps, [HOST_JOB_TALK] = talk_steps,
+        [true] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_RECONNECT] = reconnect_steps,
+                   [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_LOCK] = bind_steps, [HOST_JOB_TALK] = talk_steps,
                    [HOST_JOB_UNLOCK] = unbind_steps },
     };
 
@@ -653,6 +751,25 @@ void host_device_begin(Host *h, HostDevice *d, HostJobKind kind)
     d->job.status = RMI_COMM_NONE;
 }
 
+void host_device_wait(HostCpu *hc, HostDevice *d)
+{
+    d->job.waits = hc;
+    hc->device = d;
+    hc->state = HOST_REC_DEVICE;
+}
+
+/* What failed may have cost the connection: it is made anew before the next lock. */
+static void look_after_pdev(Host *h, A64Cpu *cpu, HostDevice *d)
+{
+    bool gone = d->pdev == 0 || host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pdev, 0, 0, 0, 0) != RMI_SUCCESS ||
+                cpu->x[1] != RMI_PDEV_READY;
+
+    if (d->state == HOST_DEVICE_READY && gone) {
+        d->state = HOST_DEVICE_LOST;
+        LOG(HOST, "%04x: lost its connection", d->f->bdf);
+    }
+}
+
 /* A lock or unlock that failed leaves a VDEV in ERROR or on its way: it is given up, so that a next try can
  * start. */
 static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
@@ -662,6 +779,7 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
     if (kind == HOST_JOB_CONNECT) {
         d->state = HOST_DEVICE_FAILED;
         log_warning("PCI device %04x could not be connected: the Realm cannot lock it", d->f->bdf);
+        return;
     }
     if ((kind == HOST_JOB_LOCK || kind == HOST_JOB_UNLOCK) && d->vdev != 0 && h->phase == HOST_RUN &&
         destroy_vdev(h, cpu, d, 0) == STEP_FAIL) {
@@ -669,18 +787,33 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
         destroy_vdev(h, cpu, d, 0);
     }
     if (d->vdev == 0 && kind == HOST_JOB_LOCK) {
-        take_back_aux(h, cpu, d);
+        take_back_aux(h, cpu, d->vdev_aux, &d->n_vdev_aux);
     }
     if (kind == HOST_JOB_TALK) { /* the Realm must not wait for ever; refused when it is over anyway */
         host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
     }
+    look_after_pdev(h, cpu, d);
 }
 
 static bool end_job(HostDevice *d, uint64_t *status, uint64_t value)
 {
     d->job.kind = HOST_JOB_NONE;
-    *status = value;
+    *status = d->job.verdict != RHI_SUCCESS ? d->job.verdict : value;
     return true;
+}
+
+/* All steps are done. */
+static bool end_script(Host *h, HostDevice *d, uint64_t *status)
+{
+    HostJob was = d->job;
+
+    if (was.next == HOST_JOB_NONE) {
+        return end_job(d, status, RHI_SUCCESS);
+    }
+    host_device_begin(h, d, was.next);
+    d->job.waits = was.waits;
+    d->job.verdict = was.verdict;
+    return false;
 }
 
 bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
@@ -688,9 +821,9 @@ bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
     const JobStep *s = &script_of(h, d->job.kind)[d->job.step];
     StepResult     r = STEP_FAIL;
 
-    if (d->job.abort) {
+    if (d->job.abort && d->vdev != 0) {
         host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
-    } else {
+    } else if (!d->job.abort) {
         r = s->run(h, cpu, d, s->arg);
     }
     if (r == STEP_FAIL) {
@@ -702,7 +835,7 @@ bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
         d->job.step++;
         d->job.rounds = 0;
     }
-    return script_of(h, d->job.kind)[d->job.step].run == NULL && end_job(d, status, RHI_SUCCESS);
+    return script_of(h, d->job.kind)[d->job.step].run == NULL && end_script(h, d, status);
 }
 
 /* ---- at start ---- */
@@ -728,7 +861,6 @@ static bool add_device(Host *h, HostFunction *f)
     *d = (HostDevice){.f = f,
                       .port = &h->bus.fns[f->parent],
                       .stream_id = (uint8_t)h->n_devices,
-                      .moved_bar = -1,
                       .vdev_id = RHI_VDEV_ID(0, f->bdf)};
     for (size_t i = 0; i < ARRAY_LEN(d->objects); i++) {
         d->objects[i] = g_byte_array_new();
@@ -809,37 +941,30 @@ void host_device_request(Host *h, HostCpu *hc)
 {
     HostDevice *d = host_device_find(h, host_get64(h, hc->run + RMI_EXIT_VDEV_ID_1));
 
-    if (d != NULL && d->vdev != 0) {
-        may(d, host_rmi(h, hc->cpu, RMI_FID_VDEV_COMPLETE, hc->rec, d->vdev, 0, 0, 0), "VDEV_COMPLETE");
+    if (d == NULL || d->vdev == 0) {
+        return;
+    }
+    HostDeed deed = { .d = d, .hc = hc, .vdev = d->vdev };
+
+    host_fault_at(h, FAULT_AT_NAME, &deed);
+    if (deed.vdev != 0) {
+        may(d, host_rmi(h, hc->cpu, RMI_FID_VDEV_COMPLETE, hc->rec, deed.vdev, 0, 0, 0), "VDEV_COMPLETE");
     }
 }
 
-/* One page of registers from the unprotected half to the protected one. */
-static bool map_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
+/* One page of registers from the unprotected half to the protected one, at its own address. */
+static bool give_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
 {
     HostBar *b = host_pass_bar(d->f, ipa);
     uint8_t *assigned = b != NULL ? &b->assigned[(ipa - b->base) / PAGE_SIZE] : NULL;
 
-    if (assigned == NULL) {
-        return false;
+    if (assigned != NULL && !*assigned) {
+        *assigned = host_device_map_page(h, cpu, d, ipa, ipa);
     }
-    if (*assigned) {
-        return true;
-    }
-    if (!host_unmap_device(h, cpu, ipa) || !host_delegate(h, cpu, ipa) || !host_device_tables(h, cpu, ipa)) {
-        return false;
-    }
-    uint64_t x0 = h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_DEV_MEM_MAP, h->rd, ipa, 3, ipa, 0)
-                                   : host_rmi(h, cpu, RMI_FID_VDEV_MAP, h->rd, d->vdev, ipa, 3, ipa);
-    if (!may(d, x0, "map a page of the device")) {
-        (void)(host_undelegate(h, cpu, ipa) && host_map_device(h, cpu, ipa));
-        return false;
-    }
-    *assigned = 1;
-    return true;
+    return assigned != NULL && *assigned;
 }
 
-static uint64_t validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_t base, uint64_t top)
+uint64_t host_device_validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_t base, uint64_t top)
 {
     const uint64_t x[6] = { h->rd, hc->rec, d->pdev, d->vdev, base, top };
 
@@ -854,13 +979,17 @@ void host_device_map(Host *h, HostCpu *hc)
     uint64_t base = host_get64(h, hc->run + h->dialect->exit_dev_mem_base),
              top = host_get64(h, hc->run + h->dialect->exit_dev_mem_top);
     HostDevice *d = host_device_find(h, host_get64(h, hc->run + h->dialect->exit_vdev_id));
+    HostDeed    deed = { .d = d, .hc = hc, .base = base, .pages = MAX_MAP_PAGES };
     uint64_t    end = base;
     bool        ok = d != NULL && d->vdev != 0 && host_get64(h, hc->run + h->dialect->exit_dev_mem_pa) == base;
 
-    while (ok && end < top && end - base < MAX_MAP_PAGES * PAGE_SIZE && map_page(h, hc->cpu, d, end)) {
+    if (ok) {
+        host_fault_at(h, FAULT_AT_MAP, &deed);
+    }
+    while (ok && end < top && end - base < deed.pages * PAGE_SIZE && give_page(h, hc->cpu, d, end)) {
         end += PAGE_SIZE;
     }
-    if (end == base || !may(d, validate(h, hc, d, base, end), "validate a mapping")) {
+    if (end == base || !may(d, host_device_validate(h, hc, d, base, end), "validate a mapping") || deed.rejects) {
         hc->flags |= RMI_ENTER_DEV_MEM_REJECT;
     }
 }
@@ -873,14 +1002,15 @@ void host_device_comm(Host *h, HostCpu *hc)
     HostDevice *d = host_device_find(h, host_get64(h, hc->run + h->dialect->exit_vdev_id));
     unsigned    action = host_get64(h, hc->run + h->dialect->exit_vdev_action) & 0xff;
 
-    if (d == NULL || d->vdev == 0 || d->job.kind != HOST_JOB_NONE) {
-        return; /* another REC's: this one asks again */
+    HostDeed    deed = { .d = d, .hc = hc };
+
+    if (d == NULL || d->vdev == 0 || d->job.kind != HOST_JOB_NONE || host_fault_at(h, FAULT_AT_TURN, &deed)) {
+        return; /* another REC's, or we are slow: this one asks again */
     }
     if (action < ARRAY_LEN(objects)) {
         g_byte_array_set_size(d->objects[objects[action]], 0);
     }
     host_device_begin(h, d, HOST_JOB_TALK);
     d->job.action = action;
-    hc->device = d;
-    hc->state = HOST_REC_DEVICE;
+    host_device_wait(hc, d);
 }

@@ -124,6 +124,7 @@ Host *host_new(const HostConfig *cfg, GError **error)
 void host_free(Host *h)
 {
     host_devices_drop(h);
+    host_faults_drop(h);
     host_devices_free(h);
     loader_free(&h->layout);
     g_array_free(h->spare, TRUE);

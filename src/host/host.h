@@ -66,19 +66,25 @@ bool host_step(void *host, Cpu *cpu);
  * machine's own bus and are found by the host there. */
 bool host_plug(Host *h, Device *dev, GError **error);
 
-/* host_faults - names of -M cca,host-fault=, NULL-terminated, with what each does. */
-typedef struct HostFault {
-    const char *name, *help;
-} HostFault;
-extern const HostFault host_faults[];
+/* What -M cca,host-fault= asks for; the table of faults is in faults.c. */
+enum { HOST_MAX_FAULTS = 32 };
+
+typedef struct HostFaults {
+    uint32_t    named;                /* a bit for each: the Realm, too, may ask for it */
+    uint64_t    arg[HOST_MAX_FAULTS]; /* what is left to do; 0: nothing by itself */
+    GByteArray *spoilt;               /* an object's bytes as they were changed last */
+} HostFaults;
 
 /**
- * host_faults_parse - the names of host-fault=, joined by '+'.
+ * host_faults_parse - the value of host-fault=: NAME or NAME=PARAMETER, joined by '+'.
  * @names: may be NULL: none
- * @faults: receives one bit for each entry of host_faults
- * Returns false with a sentence that lists the names.
+ * @faults: receives them
+ * Returns false with a sentence that says what there is.
  */
-bool host_faults_parse(const char *names, unsigned *faults, GError **error);
+bool host_faults_parse(const char *names, HostFaults *faults, GError **error);
+
+/* host_faults_help - one line for each fault, for -M cca,host-fault=help. The caller frees it with g_free(). */
+char *host_faults_help(void);
 
 /* host_rhi_conformance - rows for docs/conformance.md: each RHI function that is served. @dialects: IN_* bits. */
 void host_rhi_conformance(void (*fn)(void *opaque, uint32_t fid, const char *name, unsigned dialects), void *opaque);

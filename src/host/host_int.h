@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "board/cca.h"
 #include "host/assign.h"
+#include "host/faults.h"
 #include "host/host.h"
 #include "rmm/rmi.h"
 #include "rmm/rsi.h"
@@ -79,13 +80,6 @@ typedef struct HostSmmu {
     uint64_t n_events;
 } HostSmmu;
 
-/* What -M cca,host-fault= asks for; see faults.c. */
-typedef enum HostFaultBit {
-    HOST_FAULT_MAP_PRIVATE = 1 << 0,
-    HOST_FAULT_BAR_WRITE = 1 << 1,
-    HOST_FAULT_SUBSTITUTE_KEY = 1 << 2,
-} HostFaultBit;
-
 struct Host {
     HostConfig   cfg;
     const RmmDialect *dialect; /* of cfg */
@@ -120,7 +114,7 @@ struct Host {
     unsigned     n_devices;
     HostIts      its;
     HostSmmu     smmu;
-    unsigned     faults;   /* HostFaultBit */
+    HostFaults   faults;
 
     uint64_t     rhi_counts[256];
 };
@@ -163,6 +157,7 @@ bool host_map_device(Host *h, A64Cpu *cpu, uint64_t ipa);             /* the sam
 bool host_unmap_device(Host *h, A64Cpu *cpu, uint64_t ipa);
 bool host_device_tables(Host *h, A64Cpu *cpu, uint64_t ipa); /* tables for a page in the protected half */
 bool host_rtt_create(Host *h, A64Cpu *cpu, uint64_t ipa, unsigned level, uint64_t *granule);
+bool host_take_page(Host *h, A64Cpu *cpu, uint64_t ipa);  /* a private page of RAM is ours again, wiped */
 
 static inline bool host_is_ram(const Host *h, uint64_t ipa)
 {
@@ -230,6 +225,8 @@ HostBar *host_pass_bar(HostFunction *f, uint64_t pa);
 bool        host_assign_step(Host *h, A64Cpu *cpu);          /* HOST_DEVICES; true: all done */
 HostDevice *host_device_find(Host *h, uint64_t vdev_id);
 void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
+/* The REC of @hc stays out until the job is over. */
+void        host_device_wait(HostCpu *hc, HostDevice *d);
 /* One step of the job. True: it is over, with the RHI status of the call that asked for it. */
 bool        host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status);
 void        host_device_request(Host *h, HostCpu *hc);       /* REC exit VDEV_REQUEST */
@@ -237,11 +234,12 @@ void        host_device_map(Host *h, HostCpu *hc);           /* REC exit VDEV_MA
 void        host_device_comm(Host *h, HostCpu *hc);          /* REC exit VDEV_COMM of 1.1-alp12 */
 void        host_devices_drop(Host *h);
 
-/* ---- faults.c ---- */
-
-uint64_t host_fault_call(Host *h, uint64_t fault, uint64_t arg); /* RSI_HOST_CALL with imm HOST_FAULT_IMM */
-void     host_fault_restore(Host *h, HostDevice *d);             /* undo bar-write */
-#define HOST_FAULT_IMM 0xb417
+/* One page of registers at @pa for the Realm at @ipa, from the host's hands and back into them. */
+bool     host_device_map_page(Host *h, A64Cpu *cpu, const HostDevice *d, uint64_t ipa, uint64_t pa);
+bool     host_device_unmap_page(Host *h, A64Cpu *cpu, uint64_t ipa, uint64_t pa);
+bool     host_device_unmap_all(Host *h, A64Cpu *cpu, HostDevice *d); /* what of it the Realm has */
+/* The RMM checks what is mapped there and gives it to the Realm. */
+uint64_t host_device_validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_t base, uint64_t top);
 
 /* ---- run.c ---- */
 

@@ -356,6 +356,20 @@ HostFunction *host_pci_find(HostScan *s, uint16_t bdf)
     return NULL;
 }
 
+void host_pci_restore(const HostFunction *f)
+{
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        const HostBar *b = &f->bars[i];
+
+        if (b->size != 0) {
+            host_config_write(f, PCI_BAR0 + 4 * i, 4, (uint32_t)b->base);
+        }
+        if (b->size != 0 && b->mem64) {
+            host_config_write(f, PCI_BAR0 + 4 * (i + 1), 4, (uint32_t)(b->base >> 32));
+        }
+    }
+}
+
 /* ---- the Realm's view ---- */
 
 static bool is_hidden(const HostFunction *f, unsigned off)

@@ -370,28 +370,30 @@ bool host_device_tables(Host *h, A64Cpu *cpu, uint64_t ipa)
     return ensure_tables(h, cpu, ipa, 3);
 }
 
+bool host_take_page(Host *h, A64Cpu *cpu, uint64_t ipa)
+{
+    /* A folded area becomes pages again. */
+    if (!host_block(h, ipa)->table && !ensure_tables(h, cpu, ipa, 3)) {
+        return false;
+    }
+    uint64_t x0 = host_rmi(h, cpu, RMI_FID_DATA_DESTROY, h->rd, ipa, 0, 0, 0);
+
+    if (x0 != RMI_SUCCESS) {
+        host_fail(h, "take a page from the Realm", x0);
+        return false;
+    }
+    host_block(h, ipa)->n_private--;
+    *host_page(h, ipa) = HOST_PAGE_NONE;
+    return host_undelegate(h, cpu, ipa);
+}
+
 /* The page is RIPAS EMPTY now: its granule comes back (wiped) and appears at the shared alias. */
 static bool share_page(Host *h, A64Cpu *cpu, uint64_t ipa)
 {
     uint8_t *page = host_page(h, ipa);
 
-    if (*page == HOST_PAGE_PRIVATE) {
-        uint64_t x0;
-
-        /* A folded area becomes pages again. */
-        if (!host_block(h, ipa)->table && !ensure_tables(h, cpu, ipa, 3)) {
-            return false;
-        }
-        x0 = host_rmi(h, cpu, RMI_FID_DATA_DESTROY, h->rd, ipa, 0, 0, 0);
-
-        if (x0 != RMI_SUCCESS) {
-            host_fail(h, "take a page from the Realm", x0);
-            return false;
-        }
-        host_block(h, ipa)->n_private--;
-        if (!host_undelegate(h, cpu, ipa)) {
-            return false;
-        }
+    if (*page == HOST_PAGE_PRIVATE && !host_take_page(h, cpu, ipa)) {
+        return false;
     }
     if (*page == HOST_PAGE_SHARED) {
         return true;

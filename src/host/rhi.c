@@ -1,7 +1,8 @@
 /*
  * The Realm Host Interface: what a Realm asks of its host by RSI_HOST_CALL. Arm DEN0148; function numbers as
  * kernels of the dialect use them. Arguments come from a Realm that may be hostile. Calls that need the device start
- * a job and keep the REC out until it is over, so none answers RHI_INCOMPLETE and DA_VDEV_CONTINUE is not offered.
+ * a job and keep the REC out until it is over; only a host that is told to be slow (faults.c) answers RHI_INCOMPLETE,
+ * and works when the Realm comes again by DA_VDEV_CONTINUE.
  */
 #include <inttypes.h>
 
@@ -20,8 +21,9 @@ typedef struct Call {
 
 /* ---- objects ---- */
 
-/* The object named by @id, or NULL with the status to answer. */
-static const GByteArray *find_object(const Call *c, uint64_t *status)
+/* The object that the call names, or NULL with the status to answer. @size: for the call that asks for its length; NULL
+ * when its bytes are wanted. */
+static const GByteArray *find_object(const Call *c, uint64_t *size, uint64_t *status)
 {
     static const uint8_t objects[] = {
         [RHI_CERTIFICATE] = RMI_OBJECT_CERTIFICATE, [RHI_MEASUREMENTS] = RMI_OBJECT_MEASUREMENTS,
@@ -39,18 +41,26 @@ static const GByteArray *find_object(const Call *c, uint64_t *status)
         return NULL;
     }
     const GByteArray *o = d->objects[objects[id]];
+    HostDeed          deed = { .d = d, .object = (unsigned)id, .reads = size == NULL, .bytes = o, .size = o->len };
 
     *status = o->len != 0 ? RHI_SUCCESS : RHI_DATA_NOT_AVAILABLE;
-    return o->len != 0 ? o : NULL;
+    if (o->len == 0) {
+        return NULL;
+    }
+    host_fault_at(c->h, FAULT_AT_OBJECT, &deed);
+    if (size != NULL) {
+        *size = deed.size;
+    }
+    return deed.bytes;
 }
 
 /* vdev, object -> size. */
 static uint64_t object_size(const Call *c)
 {
-    uint64_t          status;
-    const GByteArray *o = find_object(c, &status);
+    uint64_t status, size = 0;
 
-    c->gprs[1] = o != NULL ? o->len : 0;
+    find_object(c, &size, &status);
+    c->gprs[1] = size;
     return status;
 }
 
@@ -58,7 +68,7 @@ static uint64_t object_size(const Call *c)
 static uint64_t object_read(const Call *c)
 {
     uint64_t          status, offset = c->gprs[3], len = c->gprs[4], ipa = c->gprs[5];
-    const GByteArray *o = find_object(c, &status);
+    const GByteArray *o = find_object(c, NULL, &status);
 
     c->gprs[1] = 0;
     if (o == NULL) {
@@ -85,22 +95,57 @@ static uint64_t object_read(const Call *c)
 static HostDevice *idle_device(const Call *c, bool vdev, uint64_t *status)
 {
     HostDevice *d = host_device_find(c->h, c->gprs[1]);
+    HostDeed    deed = { .d = d, .hc = c->hc, .locks = !vdev };
 
-    *status = d == NULL                          ? RHI_INVALID_VDEV
-              : d->job.kind != HOST_JOB_NONE     ? RHI_BUSY
-              : d->state != HOST_DEVICE_READY    ? RHI_DEVICE
-              : (d->vdev != 0) != vdev           ? RHI_INPUT
-                                                 : RHI_SUCCESS;
-    return *status == RHI_SUCCESS ? d : NULL;
+    *status = d == NULL                                                           ? RHI_INVALID_VDEV
+              : d->job.kind != HOST_JOB_NONE                                      ? RHI_BUSY
+              : d->state != HOST_DEVICE_READY && d->state != HOST_DEVICE_LOST     ? RHI_DEVICE
+              : (d->vdev != 0) != vdev                                            ? RHI_INPUT
+                                                                                  : RHI_SUCCESS;
+    if (*status != RHI_SUCCESS) {
+        return NULL;
+    }
+    if (host_fault_at(c->h, FAULT_AT_CALL, &deed)) {
+        *status = deed.answer;
+        return NULL;
+    }
+    return d;
 }
 
 /* The answer follows when the job is over; until then the REC stays out. */
+static uint64_t work_on(const Call *c, HostDevice *d)
+{
+    HostDeed deed = { .d = d, .hc = c->hc };
+
+    if (!c->h->dialect->rdev && host_fault_at(c->h, FAULT_AT_TURN, &deed)) { /* 1.1-alp12: in RSI_RDEV_CONTINUE */
+        c->gprs[1] = d->job.kind; /* cookie */
+    } else {
+        host_device_wait(c->hc, d);
+    }
+    return RHI_INCOMPLETE;
+}
+
 static uint64_t begin(const Call *c, HostDevice *d, HostJobKind kind)
 {
-    host_device_begin(c->h, d, kind);
-    c->hc->device = d;
-    c->hc->state = HOST_REC_DEVICE;
-    return RHI_INCOMPLETE;
+    bool lost = d->state == HOST_DEVICE_LOST && kind == HOST_JOB_LOCK;
+
+    host_device_begin(c->h, d, lost ? HOST_JOB_RECONNECT : kind);
+    d->job.next = lost ? kind : HOST_JOB_NONE;
+    return work_on(c, d);
+}
+
+/* vdev, cookie of RHI_INCOMPLETE. */
+static uint64_t continue_job(const Call *c)
+{
+    HostDevice *d = host_device_find(c->h, c->gprs[1]);
+
+    if (d == NULL) {
+        return RHI_INVALID_VDEV;
+    }
+    if (d->job.kind == HOST_JOB_NONE || d->job.waits != NULL || c->gprs[2] != d->job.kind) {
+        return RHI_INPUT;
+    }
+    return work_on(c, d);
 }
 
 static uint64_t get_interface_report(const Call *c)
@@ -151,18 +196,28 @@ static uint64_t set_tdi_state(const Call *c)
                                          : HOST_JOB_UNLOCK);
 }
 
-/* vdev. Only another REC can find a job under way; the call that waits for it then answers RHI_DEVICE. */
+/* vdev. A REC that waits for the job is answered RHI_DEVICE; a job that was only begun ends here. */
 static uint64_t abort_job(const Call *c)
 {
     HostDevice *d = host_device_find(c->h, c->gprs[1]);
+    HostDeed    deed = { .d = d, .hc = c->hc };
+    uint64_t    status;
 
     if (d == NULL) {
         return RHI_INVALID_VDEV;
     }
-    if (d->job.kind == HOST_JOB_NONE || d->vdev == 0) {
+    if (d->job.kind == HOST_JOB_NONE) {
         return RHI_ABORT_COMPLETED;
     }
+    if (d->job.waits == NULL && host_fault_at(c->h, FAULT_AT_ABORT, &deed)) {
+        d->job.verdict = deed.answer;
+        host_device_wait(c->hc, d);
+        return RHI_INCOMPLETE;
+    }
     d->job.abort = true;
+    if (d->job.waits == NULL) {
+        host_device_step(c->h, c->hc->cpu, d, &status);
+    }
     return RHI_SUCCESS;
 }
 
@@ -230,6 +285,7 @@ static const struct Function {
     FN(HOSTCONF_FEATURES, IN_1_0 | IN_ALP17, HOSTCONF, 0, 0, hostconf_features),
     FN(HOSTCONF_GET_IPA_CHANGE_ALIGNMENT, IN_1_0 | IN_ALP17, HOSTCONF, 0, RHI_FEATURE_GET_IPA_CHANGE_ALIGNMENT,
        ipa_change_alignment),
+    FN(DA_VDEV_CONTINUE, IN_ALP17, DA, 2, RHI_FEATURE_VDEV_CONTINUE, continue_job),
     FN(DA_VDEV_GET_INTERFACE_REPORT, IN_ALP17, DA, 1, RHI_FEATURE_GET_INTERFACE_REPORT, get_interface_report),
     FN(DA_VDEV_GET_MEASUREMENTS, IN_ALP17, DA, 2, RHI_FEATURE_GET_MEASUREMENTS, get_measurements),
     FN(DA_VDEV_SET_TDI_STATE, IN_ALP17, DA, 2, RHI_FEATURE_SET_TDI_STATE, set_tdi_state),
@@ -293,7 +349,7 @@ void host_call(Host *h, HostCpu *hc, uint16_t imm, uint64_t gprs[31])
     Call c = { h, hc, gprs };
 
     gprs[0] = imm == 0                ? rhi_call(&c)
-              : imm == HOST_FAULT_IMM ? host_fault_call(h, gprs[0], gprs[1])
+              : imm == HOST_FAULT_IMM ? host_fault_call(h, hc, gprs)
                                       : SMC_UNKNOWN;
 }
 

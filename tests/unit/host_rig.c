@@ -208,6 +208,21 @@ static uint64_t set_pubkey(HostRig *r, uint64_t params)
     return converse(&r->rmm, RMI_PDEV_READY, 4, true);
 }
 
+static uint64_t stop_pdev(HostRig *r)
+{
+    if (r->rmm.vdev >= 0) {
+        return RMI_ERROR_DEVICE;
+    }
+    r->rmm.pdev = RMI_PDEV_STOPPING;
+    return converse(&r->rmm, RMI_PDEV_STOPPED, 4, true);
+}
+
+static uint64_t refresh(FakeRmm *f)
+{
+    f->pdev = RMI_PDEV_COMMUNICATING;
+    return converse(f, RMI_PDEV_READY, 4, true);
+}
+
 static uint64_t create_pdev(HostRig *r, uint64_t pdev, uint64_t p)
 {
     assert_true(is_realm_page(pdev));
@@ -266,6 +281,9 @@ static uint64_t answer(HostRig *r, uint32_t fid, uint64_t *x)
     case RMI_FID_PDEV_COMMUNICATE: return communicate(r, &f->pdev, RMI_PDEV_ERROR, x[2]);
     case RMI_FID_PDEV_GET_STATE: x[1] = (uint64_t)f->pdev; return RMI_SUCCESS;
     case RMI_FID_PDEV_SET_PUBKEY: return set_pubkey(r, x[2]);
+    case RMI_FID_PDEV_STOP: return stop_pdev(r);
+    case RMI_FID_PDEV_DESTROY: return f->pdev == RMI_PDEV_STOPPED ? RMI_SUCCESS : RMI_ERROR_DEVICE;
+    case RMI_FID_PDEV_IDE_KEY_REFRESH: return refresh(f);
     case RMI_FID_VDEV_CREATE: return create_vdev(r, x[3], x[4]);
     case RMI_FID_VDEV_COMMUNICATE: return communicate(r, &f->vdev, RMI_VDEV_ERROR, x[4]);
     case RMI_FID_VDEV_GET_STATE: x[1] = (uint64_t)f->vdev; return RMI_SUCCESS;
@@ -278,9 +296,13 @@ static uint64_t answer(HostRig *r, uint32_t fid, uint64_t *x)
     case RMI_FID_VDEV_DESTROY: return destroy(f);
     case RMI_FID_VDEV_COMPLETE: f->completed = x[2]; return RMI_SUCCESS;
     case RMI_FID_VDEV_MAP:
-        return is_realm_page(x[5]) && x[3] == x[5] ? put_in(f->assigned, x[3]) : RMI_ERROR_INPUT;
-    case RMI_FID_VDEV_UNMAP: x[1] = x[2]; return take_out(f->assigned, x[2]);
+        f->wrong_pa = x[3] != x[5];
+        return is_realm_page(x[5]) ? put_in(f->assigned, x[3]) : RMI_ERROR_INPUT;
+    case RMI_FID_VDEV_UNMAP: x[1] = x[2]; f->wrong_pa = false; return take_out(f->assigned, x[2]);
     case RMI_FID_VDEV_VALIDATE_MAPPING:
+        if (f->wrong_pa) {
+            return RMI_ERROR_RTT;
+        }
         f->validated_base = x[5];
         f->validated_top = x[6];
         return RMI_SUCCESS;

@@ -42,6 +42,7 @@ typedef struct FakeRmm {
     bool        in_flight, secured, broken;
     unsigned    object;             /* what the conversation leaves: RmiCommObject, or 4 */
     uint32_t    refuse;             /* this command fails */
+    bool        wrong_pa;           /* the page mapped last is not the one of its IPA */
     uint64_t    completed, validated_base, validated_top;
     uint8_t     key[97];
     uint8_t     params[PAGE_SIZE];  /* of the last VDEV_GET_MEASUREMENTS */

@@ -107,6 +107,8 @@ DevRig *dev_rig_new(void)
     DevRig               *d = g_new0(DevRig, 1);
 
     d->rig = rig_new_with(plug, d);
+    d->rd = PAGE(W_RD);
+    d->vdev = PAGE(D_VDEV);
     d->pair = g_new0(SpdmPair, 1);
     pair_init(d->pair, SPDM_RESPONDER_CAPS);
     for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
@@ -164,8 +166,8 @@ void dev_vdev_params(DevRig *d)
 {
     uint8_t *p = params(d);
 
-    le64_put(p + RMI_VDEV_ID, D_VDEV_ID);
-    le64_put(p + RMI_VDEV_TDI_ID, PAIR_FUNCTION);
+    le64_put(p + RMI_VDEV_ID, D_VDEV_ID + d->interface);
+    le64_put(p + RMI_VDEV_TDI_ID, PAIR_FUNCTION + d->interface);
 }
 
 void dev_key_params(DevRig *d)
@@ -230,8 +232,8 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
     le64_put(comm + RMI_COMM_REQ_ADDR, PAGE(D_REQ));
     le64_put(comm + RMI_COMM_RESP_ADDR, PAGE(D_RSP));
     x0 = vdev && rmm_dialects[rig_dialect].rdev
-             ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
-         : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_COMM))
+             ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(D_PDEV), d->vdev, PAGE(D_COMM))
+         : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, d->rd, PAGE(D_PDEV), d->vdev, PAGE(D_COMM))
               : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_COMM));
     uint64_t flags = comm_field(d, RMI_COMM_EXIT_FLAGS);
     *more = x0 == RMI_SUCCESS && (flags & RMI_COMM_SEND);
@@ -289,19 +291,19 @@ static void reach(DevRig *d, DevStage stage)
         break;
     case STAGE_VDEV:
         dev_vdev_params(d);
-        rmi_ok(rig, RMI_FID_VDEV_CREATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_PARAMS));
+        rmi_ok(rig, RMI_FID_VDEV_CREATE, d->rd, PAGE(D_PDEV), d->vdev, PAGE(D_PARAMS));
         break;
     case STAGE_UNLOCKED:
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
         break;
     case STAGE_LOCKED:
-        rmi_ok(rig, RMI_FID_VDEV_LOCK, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
+        rmi_ok(rig, RMI_FID_VDEV_LOCK, d->rd, PAGE(D_PDEV), d->vdev);
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_LOCKED);
         break;
     case STAGE_STARTED:
-        rmi_ok(rig, RMI_FID_VDEV_START, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
+        rmi_ok(rig, RMI_FID_VDEV_START, d->rd, PAGE(D_PDEV), d->vdev);
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_STARTED);
         break;
@@ -341,15 +343,15 @@ uint64_t dev_rsi(DevRig *d, const uint64_t *x, size_t n)
 uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n)
 {
     assert_int_equal(dev_rsi(d, x, n), RMI_EXIT_VDEV_REQUEST);
-    assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT_VDEV_ID_1), D_VDEV_ID);
-    rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), PAGE(D_VDEV));
+    assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT_VDEV_ID_1), D_VDEV_ID + d->interface);
+    rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), d->vdev);
     assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
     return dev_rec(d)->x[0];
 }
 
 DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)
 {
-    DmaRequest req = { .requester = PAIR_FUNCTION, .trusted = trusted, .iova = iova };
+    DmaRequest req = { .requester = PAIR_FUNCTION + d->interface, .trusted = trusted, .iova = iova };
     DmaTarget  to = { 0 };
     DmaResult  r = smmu_translate(d->smmu, &req, &to);
 

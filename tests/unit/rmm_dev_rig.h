@@ -51,6 +51,8 @@ typedef struct DevRig {
     SpdmPair *pair;      /* its device half */
     RootKeys  root;
     GByteArray *object[4]; /* kept by the host, by RmiCommObject */
+    uint64_t  rd, vdev;    /* granules of the Realm and VDEV that the calls below are about: W_RD, D_VDEV at first */
+    unsigned  interface;   /* of the device: 0 or 1 */
     unsigned  exchange;  /* relayed so far */
     /* One spoilt exchange: returns the response's new length, 0 for none. NULL: nothing is spoilt. */
     size_t  (*spoil)(struct DevRig *d, uint8_t *rsp, size_t len);
@@ -80,7 +82,7 @@ uint64_t dev_converse(DevRig *d, bool vdev);
 void dev_go_to(DevRig *d, DevStage stage);
 
 static inline Pdev *dev_pdev(DevRig *d) { return pdev_at(d->rig->rmm, PAGE(D_PDEV)); }
-static inline Vdev *dev_vdev(DevRig *d) { return vdev_at(d->rig->rmm, PAGE(D_VDEV)); }
+static inline Vdev *dev_vdev(DevRig *d) { return vdev_at(d->rig->rmm, d->vdev); }
 static inline Rec  *dev_rec(DevRig *d) { return rec_at(d->rig->rmm, PAGE(W_REC0)); }
 
 /* The Realm makes an RSI call with up to 9 registers; the host has it back then. Returns the reason of the

@@ -278,6 +278,8 @@ static void test_bridge(void **state)
 
     rig_cfg_write(r, 0x08, PCI_BRIDGE_CONTROL, 2, 0x40);
     assert_int_equal(l.toy->reset_kind, PCI_RESET_BUS);
+    assert_int_equal(rig_cfg_read(r, 0x300, PCI_COMMAND, 2), 0xffff); /* held in reset */
+    rig_cfg_write(r, 0x08, PCI_BRIDGE_CONTROL, 2, 0);
     assert_int_equal(rig_cfg_read(r, 0x300, PCI_COMMAND, 2), 0);
     rig_cfg_write(r, 0x08, PCI_PRIMARY_BUS, 4, 0x00040400);
     assert_int_equal(rig_cfg_read(r, 0x300, 0, 4), 0xffffffff);
