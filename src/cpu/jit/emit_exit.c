@@ -298,7 +298,9 @@ static void emit_branch(Gen *g, const IrNode *n)
 /* Code that starts between two instructions, where branches raise an exception, is not worth a place in tables. */
 static bool leads_to(const Gen *g, uint64_t key, unsigned part)
 {
-    return g->region && g->parts[part].by_address && g->parts[part].key == key && is_aligned(g->parts[part].pc, 4);
+    const JitPart *to = &g->parts[part];
+
+    return g->region && part >= g->first_target && to->by_address && to->key == key && is_aligned(to->pc, 4);
 }
 
 static unsigned count_targets(const Gen *g, uint64_t key)

@@ -356,10 +356,16 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
     return X86_INDEX(r->base, RDI, 0, r->disp);
 }
 
+/* The entry's own copy of its part would meet another page each time, and say so of the loop's accesses. */
+static bool may_use_slot(const Gen *g, IrMem m)
+{
+    return g->region && g->part >= g->first_target && m.space == 0 && !m.align && !jit_is_scattered(g->j, insn_pa(g));
+}
+
 /* The access at @first: where it is in the host's memory. */
 static X86Mem emit_reach(Gen *g, unsigned first, IrMem m, unsigned bytes, bool write, uint32_t site, Cold **cold)
 {
-    bool  slot = g->region && m.space == 0 && !m.align && !jit_is_scattered(g->j, insn_pa(g));
+    bool  slot = may_use_slot(g, m);
     Reach r = { .disp = (int32_t)g->addr[first].offset, .bytes = bytes, .write = write, .tlb = R14 };
     Cold *c = *cold = gen_cold(g, site);
     Host *h = host_of(g);

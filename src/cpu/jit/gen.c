@@ -2429,7 +2429,7 @@ static uint32_t successors(const Gen *g, unsigned p)
     const IrNode  *x = &from->ir->node[from->ir->n - 1];
     uint32_t       set = 0;
 
-    for (unsigned q = 0; g->region && !from->asks_key && q < g->n_parts; q++) {
+    for (unsigned q = g->first_target; g->region && !from->asks_key && q < g->n_parts; q++) {
         const JitPart *to = &g->parts[q];
         bool leads = x->op == IR_exit_jump ? to->pc == x->imm : x->op == IR_exit_branch ?
                      to->pc == x->imm || to->pc == x->imm2 : x->op == IR_exit_indirect && to->by_address;
@@ -2443,7 +2443,7 @@ int gen_find_part(const Gen *g, unsigned from, uint64_t pc)
 {
     const JitPart *x = &g->parts[from];
 
-    for (unsigned p = 0; g->region && !x->asks_key && p < g->n_parts; p++) {
+    for (unsigned p = g->first_target; g->region && !x->asks_key && p < g->n_parts; p++) {
         if (g->parts[p].pc == pc && g->parts[p].key == x->exit_key) {
             return (int)p;
         }
@@ -2526,6 +2526,25 @@ static void find_shape(Gen *g)
     find_payments(g);
 }
 
+/*
+ * Where a loop leads back to the entry, the entry gets a copy of its part for itself: the flags are anything there, but
+ * what the copy leaves for the loop is known, as on the loop's other edges.
+ */
+static void peel_entry(Gen *g)
+{
+    const PartState *entry = &g->part_state[0];
+
+    if (!g->region || !entry->loops || !entry->wants_flags || g->n_parts == JIT_MAX_PARTS) {
+        return;
+    }
+    g->peeled[0] = g->parts[0];
+    memcpy(&g->peeled[1], g->parts, g->n_parts * sizeof(g->parts[0]));
+    g->parts = g->peeled;
+    g->n_parts++;
+    g->first_target = 1;
+    find_shape(g);
+}
+
 static LowerResult generate(Gen *g, CpuBlock **out)
 {
     Jit     *j = g->j;
@@ -2538,6 +2557,7 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     g->failed = g->arena_full = g->block == NULL || g->code == NULL;
     if (!g->failed) {
         find_shape(g);
+        peel_entry(g);
         choose_pins(g);
         arena_trim(g->arena, g->code, offsetof(JitCode, pin) + g->code->n_pins * sizeof(JitPin));
         find_dirty_pins(g);
@@ -2597,6 +2617,7 @@ static LowerResult compile(Jit *j, const JitPart *parts, unsigned n, bool region
     g->arena = arena;
     g->parts = parts;
     g->n_parts = n;
+    g->first_target = 0;
     g->region = region;
     g->pa = pa;
     code_mem_begin(&j->mem);

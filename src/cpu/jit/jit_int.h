@@ -365,6 +365,8 @@ typedef struct Gen {
     uint64_t pa; /* of a region's first part */
     PartState part_state[JIT_MAX_PARTS];
     unsigned n_parts, part;
+    unsigned first_target; /* the first part that edges may lead to; those before it are entries and nothing else */
+    JitPart  peeled[JIT_MAX_PARTS]; /* with the entry's own copy of its part */
     bool     region;
     JitTable table[JIT_MAX_TABLES];
     unsigned n_tables;
