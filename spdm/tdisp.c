@@ -50,9 +50,9 @@ static bool transition(TdispDsm *dsm, Tdi *tdi, TdiEvent event)
     return true;
 }
 
-void tdisp_tdi_init(Tdi *tdi, uint32_t function_id) { *tdi = (Tdi){ .function_id = function_id }; }
+void tdisp_tdi_init(Tdi *tdi, uint16_t function_id) { *tdi = (Tdi){ .function_id = function_id }; }
 
-void tdisp_tdi_rename(Tdi *tdi, uint32_t function_id) { tdi->function_id = function_id; }
+void tdisp_tdi_rename(Tdi *tdi, uint16_t function_id) { tdi->function_id = function_id; }
 
 bool tdisp_tdi_error(TdispDsm *dsm, Tdi *tdi) { return transition(dsm, tdi, EVENT_VIOLATION); }
 
@@ -74,10 +74,14 @@ void tdisp_stream_lost(TdispDsm *dsm, uint8_t stream_id)
     }
 }
 
+/* "INTERFACE_ID": the segment counts only when it is marked as valid. */
 Tdi *tdisp_find(TdispDsm *dsm, uint32_t function_id)
 {
-    for (unsigned i = 0; i < dsm->n_tdis; i++) {
-        if (dsm->tdis[i].function_id == function_id) {
+    bool elsewhere =
+        (function_id & TDISP_SEGMENT_VALID) != 0 && (function_id & TDISP_SEGMENT_MASK) >> 16 != dsm->segment;
+
+    for (unsigned i = 0; i < dsm->n_tdis && !elsewhere; i++) {
+        if (dsm->tdis[i].function_id == (function_id & TDISP_RID_MASK)) {
             return &dsm->tdis[i];
         }
     }

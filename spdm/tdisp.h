@@ -14,7 +14,10 @@
 #define TDISP_REPORT_MAX    2048
 #define TDISP_RANGES_MAX    16
 #define TDISP_INFO_MAX      256
-#define TDISP_FUNCTION_MASK 0x01ffffffu /* FUNCTION_ID: RID, segment, segment valid */
+#define TDISP_RID_MASK      0x0000ffffu /* FUNCTION_ID */
+#define TDISP_SEGMENT_MASK  0x00ff0000u
+#define TDISP_SEGMENT_VALID 0x01000000u
+#define TDISP_FUNCTION_MASK (TDISP_RID_MASK | TDISP_SEGMENT_MASK | TDISP_SEGMENT_VALID)
 
 enum TdispCode {
     TDISP_GET_VERSION = 0x81,
@@ -56,7 +59,7 @@ typedef enum TdiState { TDI_CONFIG_UNLOCKED, TDI_CONFIG_LOCKED, TDI_RUN, TDI_ERR
 
 /* One interface; plain data. Only functions of this file write it. */
 typedef struct Tdi {
-    uint32_t function_id;
+    uint16_t function_id; /* requester ID */
     TdiState state;
     uint32_t session_id; /* that locked it; 0 when UNLOCKED */
     uint16_t lock_flags;
@@ -113,21 +116,22 @@ typedef struct TdispOps {
 } TdispOps;
 
 typedef struct TdispDsm {
-    const TdispOps *ops;           /* not saved, like the next four */
+    const TdispOps *ops;           /* not saved, like the next five */
     void           *opaque;
     Entropy        *entropy;
     uint16_t        lock_flags;    /* supported TDISP_LOCK_* */
     uint8_t         address_width; /* DEV_ADDR_WIDTH, bits */
+    uint8_t         segment;       /* of the hierarchy, for requesters that name it */
 
     Tdi     *tdis; /* the device's array; saved by the device */
     unsigned n_tdis;
 } TdispDsm;
 
 /* An interface that has never been locked. */
-void tdisp_tdi_init(Tdi *tdi, uint32_t function_id);
+void tdisp_tdi_init(Tdi *tdi, uint16_t function_id);
 
-/* The interface's FUNCTION_ID changed, or is to be known by its other form (with or without segment). */
-void tdisp_tdi_rename(Tdi *tdi, uint32_t function_id);
+/* The function's requester ID changed. */
+void tdisp_tdi_rename(Tdi *tdi, uint16_t function_id);
 
 /**
  * tdisp_handle - answer one TDISP message; fits SpdmResponderConfig.vendor for protocol 1.
@@ -149,6 +153,7 @@ void tdisp_session_ended(TdispDsm *dsm, uint32_t session_id);
 /* A stream is no longer Secure: every interface bound to it goes to ERROR. */
 void tdisp_stream_lost(TdispDsm *dsm, uint8_t stream_id);
 
+/* tdisp_find - the interface that a message's FUNCTION_ID names, with or without the segment; NULL: none. */
 Tdi *tdisp_find(TdispDsm *dsm, uint32_t function_id);
 
 /* The report's wire form; length 0 when it does not fit. */

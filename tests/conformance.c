@@ -12,7 +12,7 @@
 #include "bits.h"
 #include "cpu/a64/decode.h"
 #include "host/host.h"
-#include "hw/tdisp/tdisp_nic.h"
+#include "hw/tdisp/dsm.h"
 #include "iommu/smmuv3.h"
 #include "rmm/rmm.h"
 #include "spdm/spdm.h"
@@ -724,7 +724,7 @@ static void print_doe(void)
                "PCI Express Base Specification 6.0, \"Data Object Exchange (DOE)\": data objects of the PCI-SIG\n"
                "(number: type) and registers (number: offset in the extended capability), as tdisp-nic has them.",
                false, false);
-    doe_conformance(tdisp_nic_protocols, TDISP_NIC_N_PROTOCOLS, print_doe_item, NULL);
+    doe_conformance(dsm_protocols, DSM_N_PROTOCOLS, print_doe_item, NULL);
 }
 
 /* ---- SMMU ---- */

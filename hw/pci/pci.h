@@ -202,6 +202,7 @@ struct PciDevice {
     uint8_t         devfn;
     DmaPort         dma; /* dev.dma points here */
     const PciHooks *hooks;
+    void           *hooks_opaque; /* of whoever set hooks */
 
     uint8_t  config[PCI_CONFIG_SIZE];
     uint8_t  wmask[PCI_CONFIG_SIZE]; /* bits a write changes */

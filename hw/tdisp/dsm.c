@@ -1,18 +1,17 @@
 /*
  * The device security manager: answers SPDM in the DOE mailbox, puts IDE_KM keys into the IDE capability, and
- * owns the TDISP state of the one interface. Source: PCI Express Base Specification 6.0, "CMA-SPDM",
- * "IDE_KM", "TDISP".
+ * owns the TDISP states of the interfaces. Source: PCI Express Base Specification 6.0, "CMA-SPDM", "IDE_KM",
+ * "TDISP".
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "bytes.h"
-#include "hw/tdisp/nic_int.h"
+#include "hw/pci/root_port.h"
+#include "hw/tdisp/dsm_int.h"
 #include "log.h"
 
-enum { ADDRESS_WIDTH = 52, SEGMENT_SHIFT = 16, RID_MASK = 0xffff };
-
-#define SEGMENT_VALID BIT(24) /* FUNCTION_ID */
+enum { ADDRESS_WIDTH = 52 };
 
 static const char *const state_names[] = {
     [TDI_CONFIG_UNLOCKED] = "CONFIG_UNLOCKED",
@@ -21,34 +20,45 @@ static const char *const state_names[] = {
     [TDI_ERROR] = "ERROR",
 };
 
-static const char *name(TdispNic *nic)
+static const char *name(const Dsm *dsm)
 {
-    return nic_pci(nic)->dev.id;
+    return dsm->pd->dev.id;
 }
 
-void dsm_violation(TdispNic *nic, const char *why)
+static const char *class_name(const Dsm *dsm)
 {
-    if (nic_is_held(nic)) {
-        LOG(TDISP, "%s: broken lock: %s", name(nic), why);
-        (void)tdisp_tdi_error(&nic->dsm, &nic->tdi);
+    return dsm->pd->dev.cls->name;
+}
+
+/* @tdi may be a copy, as one that is about to be locked is. */
+static TdiFunction *function_of(Dsm *dsm, const Tdi *tdi)
+{
+    return &dsm->functions[tdisp_find(&dsm->tdisp, tdi->function_id) - dsm->tdis];
+}
+
+void dsm_violation(TdiFunction *f, const char *why)
+{
+    if (tdi_is_held(f)) {
+        LOG(TDISP, "%s: broken lock: %s", f->pd->dev.id, why);
+        (void)tdisp_tdi_error(&f->dsm->tdisp, f->tdi);
     }
 }
 
-void dsm_check_requester(TdispNic *nic)
+void dsm_check_requester(TdiFunction *f)
 {
-    uint16_t rid = pci_bdf(nic_pci(nic));
+    uint16_t rid = pci_bdf(f->pd);
 
-    if ((nic->tdi.function_id & RID_MASK) != rid) {
-        dsm_violation(nic, "the requester ID changed");
-        tdisp_tdi_rename(&nic->tdi, rid);
+    if (f->tdi->function_id != rid) {
+        dsm_violation(f, "the requester ID changed");
+        tdisp_tdi_rename(f->tdi, rid);
     }
 }
 
 /* ---- IDE_KM ---- */
 
-static bool find_sel(TdispNic *nic, uint8_t stream_id, unsigned *sel)
+static bool find_sel(Dsm *dsm, uint8_t stream_id, unsigned *sel)
 {
-    int s = ide_find_stream(&nic->ide, stream_id);
+    int s = ide_find_stream(&dsm->ide, stream_id);
 
     *sel = (unsigned)s;
     return s >= 0;
@@ -61,7 +71,7 @@ static IdeDirection direction(const IdeKeySlot *slot)
 
 static uint8_t max_port(void *opaque)
 {
-    return NIC_PORT;
+    return DSM_PORT;
 }
 
 static bool has_stream(void *opaque, uint8_t port, uint8_t stream_id)
@@ -73,47 +83,47 @@ static bool has_stream(void *opaque, uint8_t port, uint8_t stream_id)
 
 static bool program(void *opaque, const IdeKeySlot *slot, const uint8_t key[IDE_KEY_LEN], uint64_t ifv)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
     uint8_t   iv[IDE_IV_LEN];
     unsigned  sel;
 
     le64_put(iv, ifv);
-    return find_sel(nic, slot->stream_id, &sel) &&
-           ide_key_prog(&nic->ide, sel, slot->key_set, direction(slot), slot->sub_stream, key, iv);
+    return find_sel(dsm, slot->stream_id, &sel) &&
+           ide_key_prog(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream, key, iv);
 }
 
 static void go(void *opaque, const IdeKeySlot *slot)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
     unsigned  sel;
 
-    if (find_sel(nic, slot->stream_id, &sel)) {
-        (void)ide_key_go(&nic->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
+    if (find_sel(dsm, slot->stream_id, &sel)) {
+        (void)ide_key_go(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
     }
 }
 
 static void stop(void *opaque, const IdeKeySlot *slot)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
     unsigned  sel;
 
-    if (find_sel(nic, slot->stream_id, &sel)) {
-        (void)ide_key_stop(&nic->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
+    if (find_sel(dsm, slot->stream_id, &sel)) {
+        (void)ide_key_stop(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
     }
 }
 
 static void query(void *opaque, uint8_t port, uint8_t *dev_func, uint8_t *bus, uint8_t *segment,
                   ByteWriter *regs)
 {
-    TdispNic  *nic = opaque;
-    PciDevice *pd = nic_pci(nic);
-    unsigned   next = pci_get(pd, nic->ide.off + 2u, 2) >> 4;
+    Dsm *dsm = opaque;
+    PciDevice *pd = dsm->pd;
+    unsigned   next = pci_get(pd, dsm->ide.off + 2u, 2) >> 4;
     unsigned   end = next != 0 ? next : pd->next_ext_cap; /* where this capability ends */
 
     *dev_func = pd->devfn;
     *bus = pd->bus->number;
     *segment = (uint8_t)pci_host_config(pd->bus->host)->segment;
-    for (unsigned off = nic->ide.off + 4u; off < end; off += 4) {
+    for (unsigned off = dsm->ide.off + 4u; off < end; off += 4) {
         bw_u32(regs, pci_get(pd, off, 4));
     }
 }
@@ -136,51 +146,62 @@ static bool has_keys(const IdeCap *ide, unsigned sel)
 
 /* A stream that was disabled or renumbered, or that failed, lost its keys: IDE_KM must not believe they are
  * still there. */
-static void drop_lost_keys(TdispNic *nic)
+static void drop_lost_keys(Dsm *dsm)
 {
     for (unsigned i = 0; i < IDE_KM_STREAMS; i++) {
         unsigned sel;
 
-        if (nic->km.streams[i].used &&
-            (!find_sel(nic, nic->km.streams[i].id, &sel) || !has_keys(&nic->ide, sel))) {
-            ide_km_stream_dropped(&nic->km, nic->km.streams[i].port, nic->km.streams[i].id);
+        if (dsm->km.streams[i].used &&
+            (!find_sel(dsm, dsm->km.streams[i].id, &sel) || !has_keys(&dsm->ide, sel))) {
+            ide_km_stream_dropped(&dsm->km, dsm->km.streams[i].port, dsm->km.streams[i].id);
+        }
+    }
+}
+
+/* A selective stream is not what the interfaces bound to it were locked with. */
+static void break_bound(Dsm *dsm, unsigned sel, const char *why)
+{
+    for (unsigned i = 0; i < dsm->n_functions; i++) {
+        if (dsm->functions[i].bound_sel == sel) {
+            dsm_violation(&dsm->functions[i], why);
         }
     }
 }
 
 static void stream_changed(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state)
 {
-    TdispNic *nic = opaque;
-
-    if (state == IDE_INSECURE && sel == nic->bound_sel) {
-        dsm_violation(nic, "its IDE stream is Insecure");
-    }
     if (state == IDE_INSECURE) {
-        drop_lost_keys(nic);
+        break_bound(opaque, sel, "its IDE stream is Insecure");
+        drop_lost_keys(opaque);
     }
 }
 
 static void stream_reconfigured(void *opaque, IdeCap *ide, unsigned sel)
 {
-    TdispNic *nic = opaque;
-
-    if (sel == nic->bound_sel) {
-        dsm_violation(nic, "its IDE stream was reconfigured");
-    }
-    drop_lost_keys(nic);
+    break_bound(opaque, sel, "its IDE stream was reconfigured");
+    drop_lost_keys(opaque);
 }
 
-const IdeOps dsm_ide_ops = { stream_changed, stream_reconfigured };
+static const IdeOps ide_ops = { stream_changed, stream_reconfigured };
 
 /* ---- TDISP ---- */
 
-static bool bars_overlap(TdispNic *nic)
+/* Where a BAR is by its registers, enabled or not. */
+static uint64_t bar_address(const PciDevice *pd, unsigned bar)
 {
-    const PciBar *bars = nic_pci(nic)->bars;
+    unsigned reg = PCI_BAR0 + 4 * bar;
+    uint64_t low = pci_get(pd, reg, 4) & ~0xfu;
+
+    return pd->bars[bar].flags & PCI_BAR_MEM64 ? low | (uint64_t)pci_get(pd, reg + 4, 4) << 32 : low;
+}
+
+static bool bars_overlap(const PciDevice *pd)
+{
+    const PciBar *bars = pd->bars;
 
     for (unsigned i = 0; i < PCI_N_BARS; i++) {
         for (unsigned j = i + 1; j < PCI_N_BARS; j++) {
-            uint64_t differ = nic_bar_address(nic, i) ^ nic_bar_address(nic, j);
+            uint64_t differ = bar_address(pd, i) ^ bar_address(pd, j);
 
             /* BARs are aligned to their size: one lies in the other or they are apart. */
             if (bars[i].size != 0 && bars[j].size != 0 && differ < MAX(bars[i].size, bars[j].size)) {
@@ -194,22 +215,23 @@ static bool bars_overlap(TdispNic *nic)
 /* TDISP "LOCK_INTERFACE_REQUEST", INVALID_DEVICE_CONFIGURATION. */
 static TdispError may_lock(void *opaque, const Tdi *tdi)
 {
-    TdispNic   *nic = opaque;
+    Dsm        *dsm = opaque;
+    PciDevice  *pd = function_of(dsm, tdi)->pd;
     const char *why = NULL;
     unsigned    sel, n_default = 0;
 
-    for (unsigned s = 0; s < NIC_N_STREAMS; s++) {
-        n_default += ide_enabled(&nic->ide, s) && ide_default(&nic->ide, s);
+    for (unsigned s = 0; s < DSM_N_STREAMS; s++) {
+        n_default += ide_enabled(&dsm->ide, s) && ide_default(&dsm->ide, s);
     }
     if (n_default > 1) {
         why = "two IDE streams are marked as default";
-    } else if (find_sel(nic, tdi->stream_id, &sel) && ide_traffic_class(&nic->ide, sel) != 0) {
+    } else if (find_sel(dsm, tdi->stream_id, &sel) && ide_traffic_class(&dsm->ide, sel) != 0) {
         why = "the default IDE stream is not of traffic class 0";
-    } else if (bars_overlap(nic)) {
+    } else if (bars_overlap(pd)) {
         why = "BARs overlap";
     }
     if (why != NULL) {
-        LOG(TDISP, "%s: not locked: %s", name(nic), why);
+        LOG(TDISP, "%s: not locked: %s", pd->dev.id, why);
         return TDISP_INVALID_DEVICE_CONFIGURATION;
     }
     return TDISP_OK;
@@ -218,28 +240,27 @@ static TdispError may_lock(void *opaque, const Tdi *tdi)
 /* Keys are live, and the stream is enabled: enabling it later would already break the lock. */
 static bool stream_is_keyed(void *opaque, const Tdi *tdi, uint8_t stream_id, uint32_t session_id)
 {
-    TdispNic *nic = opaque;
-    unsigned  sel;
-    bool      ok = find_sel(nic, stream_id, &sel) && ide_default(&nic->ide, sel) &&
-              ide_state(&nic->ide, sel) == IDE_SECURE &&
-              ide_km_stream_session(&nic->km, NIC_PORT, stream_id) == session_id;
+    Dsm     *dsm = opaque;
+    unsigned sel;
+    bool     ok = find_sel(dsm, stream_id, &sel) && ide_default(&dsm->ide, sel) &&
+              ide_state(&dsm->ide, sel) == IDE_SECURE &&
+              ide_km_stream_session(&dsm->km, DSM_PORT, stream_id) == session_id;
 
     if (!ok) {
         LOG(TDISP,
             "%s: not locked: IDE stream %u is not the function's default stream, or not Secure with keys of "
             "this session",
-            name(nic), stream_id);
+            function_of(dsm, tdi)->pd->dev.id, stream_id);
     }
     return ok;
 }
 
-static void add_range(TdispNic *nic, TdispReport *r, unsigned bar, uint64_t first, uint64_t end,
+static void add_range(const TdiFunction *f, TdispReport *r, unsigned bar, uint64_t first, uint64_t end,
                       uint16_t attributes)
 {
     /* The reporting offset may be negative: it wraps. */
-    uint64_t base = nic_bar_address(nic, bar) + first + nic->tdi.mmio_offset;
+    uint64_t base = bar_address(f->pd, bar) + first + f->tdi->mmio_offset;
 
-    attributes |= guard_is_tee(nic, bar, first) ? 0 : TDISP_RANGE_NON_TEE;
     r->ranges[r->n_ranges++] =
         (TdispRange){base >> 12, (uint32_t)((end - first) >> 12), attributes, (uint16_t)bar};
 }
@@ -247,40 +268,46 @@ static void add_range(TdispNic *nic, TdispReport *r, unsigned bar, uint64_t firs
 /* TDISP "DEVICE_INTERFACE_REPORT": what the owner may rely on, from the BARs as they are. */
 static void report(void *opaque, const Tdi *tdi, TdispReport *r)
 {
-    static const char info[] = "bailey tdisp-nic 1: virtio-net, DMA test engine in BAR 4";
-    TdispNic         *nic = opaque;
-    PciDevice        *pd = nic_pci(nic);
+    const TdiFunction *f = function_of(opaque, tdi);
+    const PciDevice   *pd = f->pd;
 
     r->interface_info = TDISP_INFO_DMA_WITHOUT_PASID;
     r->interface_info |= tdi->lock_flags & TDISP_LOCK_NO_FW_UPDATE ? TDISP_INFO_NO_FW_UPDATE : 0;
-    add_range(nic, r, TDISP_NIC_BAR_VIRTIO, 0, pd->bars[TDISP_NIC_BAR_VIRTIO].size, 0);
-    if (nic_msix_is_locked(nic)) {
-        r->msix_control = (uint16_t)pci_get(pd, pd->msix.cap + 2u, 2);
-        add_range(nic, r, TDISP_NIC_BAR_MSIX, 0, pd->bars[TDISP_NIC_BAR_MSIX].size,
-                  TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA);
+    for (unsigned bar = 0; bar < PCI_N_BARS; bar++) {
+        if (bar == pd->msix.table_bar && tdi_msix_is_locked(f)) {
+            r->msix_control = (uint16_t)pci_get(pd, pd->msix.cap + 2u, 2);
+            add_range(f, r, bar, 0, pd->bars[bar].size, TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA);
+        }
+        for (unsigned i = 0; i < f->model->n_ranges; i++) {
+            const TdiRange *range = &f->model->ranges[i];
+
+            if (range->bar == bar) {
+                add_range(f, r, bar, range->first, range->end != 0 ? range->end : pd->bars[bar].size,
+                          range->attributes);
+            }
+        }
     }
-    add_range(nic, r, TDISP_NIC_BAR_ENGINE, 0, ENGINE_MIRROR, 0);
-    add_range(nic, r, TDISP_NIC_BAR_ENGINE, ENGINE_MIRROR, NIC_ENGINE_SIZE, 0);
-    r->info_len = sizeof(info) - 1;
-    memcpy(r->info, info, r->info_len);
+    r->info_len = (uint32_t)strlen(f->model->info);
+    memcpy(r->info, f->model->info, r->info_len);
 }
 
 /* The T bit follows the state. Whoever takes the function over finds no data and settings of the other. */
 static void state_changed(void *opaque, const Tdi *tdi, TdiState from)
 {
-    TdispNic *nic = opaque;
-    DmaPort  *port = &nic_pci(nic)->dma;
+    Dsm         *dsm = opaque;
+    TdiFunction *f = function_of(dsm, tdi);
+    DmaPort     *port = &f->pd->dma;
 
-    LOG(TDISP, "%s: %s to %s", name(nic), state_names[from], state_names[tdi->state]);
+    LOG(TDISP, "%s: %s to %s", f->pd->dev.id, state_names[from], state_names[tdi->state]);
     port->trusted = tdi->state == TDI_RUN;
     port->msi_trusted = port->trusted && (tdi->lock_flags & TDISP_LOCK_MSIX) != 0;
     if (tdi->state == TDI_CONFIG_LOCKED) {
-        (void)find_sel(nic, tdi->stream_id, &nic->bound_sel);
-    } else if (!nic_is_held(nic)) {
-        nic->bound_sel = NIC_NO_STREAM;
+        (void)find_sel(dsm, tdi->stream_id, &f->bound_sel);
+    } else if (!tdi_is_held(f)) {
+        f->bound_sel = DSM_NO_STREAM;
     }
     if (tdi->state == TDI_CONFIG_LOCKED || tdi->state == TDI_CONFIG_UNLOCKED) {
-        nic_scrub(nic);
+        f->model->scrub(f->pd);
     }
 }
 
@@ -288,31 +315,21 @@ static const TdispOps tdisp_ops = { may_lock, stream_is_keyed, report, state_cha
 
 /* ---- SPDM ---- */
 
-/* FUNCTION_ID may name the segment or leave it out; both mean this function. */
-static void take_function_id(TdispNic *nic, const uint8_t *req, size_t len)
-{
-    PciDevice *pd = nic_pci(nic);
-    uint32_t   plain = pci_bdf(pd);
-    uint32_t full =
-        plain | pci_host_config(pd->bus->host)->segment << SEGMENT_SHIFT | (uint32_t)SEGMENT_VALID;
-    bool       named = len >= 8 && le32_get(req + 4) == full;
-
-    tdisp_tdi_rename(&nic->tdi, named ? full : plain);
-}
-
 static SpdmVendorResult vendor(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req,
                                size_t len, ByteWriter *rsp)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
 
     switch (protocol) {
     case SPDM_PCI_PROTOCOL_IDE_KM:
-        LOG(IDE, "%s: IDE_KM message %u in session 0x%x", name(nic), len != 0 ? req[0] : 0, session_id);
-        return ide_km_handle(&nic->km, session_id, req, len, rsp);
+        LOG(IDE, "%s: IDE_KM message %u in session 0x%x", name(dsm), len != 0 ? req[0] : 0, session_id);
+        return ide_km_handle(&dsm->km, session_id, req, len, rsp);
     case SPDM_PCI_PROTOCOL_TDISP:
-        LOG(TDISP, "%s: message 0x%02x in session 0x%x", name(nic), len > 1 ? req[1] : 0, session_id);
-        take_function_id(nic, req, len);
-        return tdisp_handle(&nic->dsm, session_id, req, len, rsp);
+        LOG(TDISP, "%s: message 0x%02x in session 0x%x", name(dsm), len > 1 ? req[1] : 0, session_id);
+        for (unsigned i = 0; i < dsm->n_functions; i++) { /* a message names its function as it is called now */
+            dsm_check_requester(&dsm->functions[i]);
+        }
+        return tdisp_handle(&dsm->tdisp, session_id, req, len, rsp);
     default:
         return SPDM_VENDOR_UNSUPPORTED;
     }
@@ -320,36 +337,36 @@ static SpdmVendorResult vendor(void *opaque, uint32_t session_id, uint8_t protoc
 
 static void session_changed(void *opaque, uint32_t session_id, bool established)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
 
-    LOG(SPDM, "%s: session 0x%x %s", name(nic), session_id, established ? "established" : "ended");
+    LOG(SPDM, "%s: session 0x%x %s", name(dsm), session_id, established ? "established" : "ended");
     if (!established) {
-        tdisp_session_ended(&nic->dsm, session_id);
-        ide_km_session_ended(&nic->km, session_id);
+        tdisp_session_ended(&dsm->tdisp, session_id);
+        ide_km_session_ended(&dsm->km, session_id);
     }
 }
 
 static int64_t device_time(void *opaque)
 {
-    return clock_now(nic_pci(opaque)->dev.clock);
+    return clock_now(((Dsm *)opaque)->pd->dev.clock);
 }
 
 static void watch_heartbeat(void *opaque)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
 
-    timer_set(&nic->heartbeat, spdm_responder_expire(&nic->responder, device_time(nic)));
+    timer_set(&dsm->heartbeat, spdm_responder_expire(&dsm->responder, device_time(dsm)));
 }
 
-size_t dsm_object(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
-                  size_t rsp_cap)
+static size_t object(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
+                     uint8_t *rsp, size_t rsp_cap)
 {
-    TdispNic *nic = opaque;
-    bool      secured = proto->type == DOE_TYPE_SECURED_SPDM, secured_out;
-    size_t    n = spdm_responder_handle(&nic->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
+    Dsm   *dsm = opaque;
+    bool   secured = proto->type == DOE_TYPE_SECURED_SPDM, secured_out;
+    size_t n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
 
-    watch_heartbeat(nic);
-    LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(nic),
+    watch_heartbeat(dsm);
+    LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(dsm),
         secured ? "record" : "message", req_len, !secured && req_len > 1 ? req[1] : 0, n);
     return secured_out == secured ? n : 0; /* the mailbox answers in the request's type */
 }
@@ -372,26 +389,30 @@ static uint8_t parse_version(const char *text, size_t len)
     return 0;
 }
 
-static bool parse_versions(const char *text, SpdmResponderConfig *config, GError **error)
+static bool parse_versions(Dsm *dsm, GError **error)
 {
-    const char *colon = strchr(text, ':');
-    size_t      len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    SpdmResponderConfig *config = &dsm->spdm;
+    const char          *text = dsm->spdm_version, *colon = strchr(text, ':');
+    size_t               len = colon != NULL ? (size_t)(colon - text) : strlen(text);
 
     config->version_min = parse_version(text, len);
     config->version_max = colon != NULL ? parse_version(colon + 1, strlen(colon + 1)) : config->version_min;
     if (config->version_min != 0 && config->version_max >= config->version_min) {
         return true;
     }
-    g_set_error(error, BAILEY_ERROR, 0, "spdm-version=%s of device tdisp-nic: give 1.1, 1.2 or 1.3, or the lowest and "
-                "the highest as in 1.2:1.3", text);
+    g_set_error(error, BAILEY_ERROR, 0, "spdm-version=%s of device %s: give 1.1, 1.2 or 1.3, or the lowest and the "
+                "highest as in 1.2:1.3", text, class_name(dsm));
     return false;
 }
 
-static bool parse_heartbeat(uint64_t seconds, SpdmResponderConfig *config, GError **error)
+static bool parse_heartbeat(Dsm *dsm, GError **error)
 {
+    SpdmResponderConfig *config = &dsm->spdm;
+    uint64_t             seconds = dsm->heartbeat_s;
+
     if (seconds > UINT8_MAX) {
-        g_set_error(error, BAILEY_ERROR, 0, "spdm-heartbeat=%" PRIu64 " of device tdisp-nic: a period has at most 255 "
-                    "seconds", seconds);
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-heartbeat=%" PRIu64 " of device %s: a period has at most 255 seconds",
+                    seconds, class_name(dsm));
         return false;
     }
     config->heartbeat_s = (uint8_t)seconds;
@@ -401,63 +422,63 @@ static bool parse_heartbeat(uint64_t seconds, SpdmResponderConfig *config, GErro
 
 /* ---- identity ---- */
 
-static bool read_pem(const char *prop, const char *path, char **text, GError **error)
+static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **text, GError **error)
 {
     GError *e = NULL;
 
     if (g_file_get_contents(path, text, NULL, &e)) {
         return true;
     }
-    g_set_error(error, BAILEY_ERROR, 0, "cannot read %s=%s of device tdisp-nic: %s", prop, path, e->message);
+    g_set_error(error, BAILEY_ERROR, 0, "cannot read %s=%s of device %s: %s", prop, path, class_name(dsm), e->message);
     g_error_free(e);
     return false;
 }
 
-static bool check_properties(TdispNic *nic, bool *wrong_root, GError **error)
+static bool check_properties(Dsm *dsm, bool *wrong_root, GError **error)
 {
-    *wrong_root = g_strcmp0(nic->tamper, "wrong-root") == 0;
-    nic->wrong_measurement = g_strcmp0(nic->tamper, "wrong-measurement") == 0;
-    if (nic->tamper != NULL && !*wrong_root && !nic->wrong_measurement) {
-        g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device tdisp-nic is not known; use wrong-root or "
-                    "wrong-measurement", nic->tamper);
+    *wrong_root = g_strcmp0(dsm->tamper, "wrong-root") == 0;
+    dsm->wrong_measurement = g_strcmp0(dsm->tamper, "wrong-measurement") == 0;
+    if (dsm->tamper != NULL && !*wrong_root && !dsm->wrong_measurement) {
+        g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device %s is not known; use wrong-root or wrong-measurement",
+                    dsm->tamper, class_name(dsm));
         return false;
     }
-    if ((nic->cert_chain == NULL) != (nic->key == NULL)) {
-        g_set_error(error, BAILEY_ERROR, 0, "device tdisp-nic has %s; give both, or none for the test keys",
-                    nic->key == NULL ? "cert-chain= without key=" : "key= without cert-chain=");
+    if ((dsm->cert_chain == NULL) != (dsm->key == NULL)) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s has %s; give both, or none for the test keys", class_name(dsm),
+                    dsm->key == NULL ? "cert-chain= without key=" : "key= without cert-chain=");
         return false;
     }
-    if (*wrong_root && nic->key != NULL) {
+    if (*wrong_root && dsm->key != NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
-                    "tamper=wrong-root of device tdisp-nic brings its own certificates; leave out "
-                    "cert-chain= and key=");
+                    "tamper=wrong-root of device %s brings its own certificates; leave out "
+                    "cert-chain= and key=", class_name(dsm));
         return false;
     }
     return true;
 }
 
-static bool load_identity(TdispNic *nic, GError **error)
+static bool load_identity(Dsm *dsm, GError **error)
 {
     char       *chain = NULL, *key = NULL;
     const char *why = NULL;
     bool        wrong_root, ok;
 
-    if (!check_properties(nic, &wrong_root, error)) {
+    if (!check_properties(dsm, &wrong_root, error)) {
         return false;
     }
     SpdmPem pem = *spdm_test_pem(wrong_root ? SPDM_TEST_WRONG_ROOT : SPDM_TEST_DEVICE);
 
-    if (nic->key != NULL) {
-        ok = read_pem("cert-chain", nic->cert_chain, &chain, error) && read_pem("key", nic->key, &key, error);
+    if (dsm->key != NULL) {
+        ok = read_pem(dsm, "cert-chain", dsm->cert_chain, &chain, error) && read_pem(dsm, "key", dsm->key, &key, error);
         pem = (SpdmPem){ chain, key };
     } else {
         ok = true;
     }
-    if (ok && !spdm_identity_load(&pem, &nic_pci(nic)->dev.entropy, &nic->identity, &why)) {
+    if (ok && !spdm_identity_load(&pem, &dsm->pd->dev.entropy, &dsm->identity, &why)) {
         g_set_error(error, BAILEY_ERROR, 0,
-                    "cannot use cert-chain=%s and key=%s of device tdisp-nic: %s; give PEM "
+                    "cannot use cert-chain=%s and key=%s of device %s: %s; give PEM "
                     "certificates root first, and the last one's P-384 key",
-                    nic->cert_chain, nic->key, why);
+                    dsm->cert_chain, dsm->key, class_name(dsm), why);
         ok = false;
     }
     g_free(chain);
@@ -467,55 +488,104 @@ static bool load_identity(TdispNic *nic, GError **error)
 
 /* ---- life ---- */
 
-bool dsm_configure(TdispNic *nic, GError **error)
+bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
 {
-    nic->spdm = (SpdmResponderConfig){
+    dsm->pd = pd;
+    dsm->spdm = (SpdmResponderConfig){
         .capabilities = SPDM_RESPONDER_CAPS,
-        .entropy = &nic_pci(nic)->dev.entropy,
-        .opaque = nic,
+        .entropy = &pd->dev.entropy,
+        .opaque = dsm,
         .measurement = measure_get,
         .vendor = vendor,
         .now_ns = device_time,
         .session_changed = session_changed,
     };
-    if (!load_identity(nic, error) || !parse_versions(nic->spdm_version, &nic->spdm, error) ||
-        !parse_heartbeat(nic->heartbeat_s, &nic->spdm, error)) {
+    if (root_port_of(pd) == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "device %s needs a link to protect: put it below a pcie-root-port, with the "
+                    "port's id as bus=",
+                    pd->dev.id);
         return false;
     }
-    nic->spdm.chain = nic->identity.chain;
-    nic->spdm.chain_len = nic->identity.chain_len;
-    nic->spdm.private_key = nic->identity.private_key;
+    if (!load_identity(dsm, error) || !parse_versions(dsm, error) || !parse_heartbeat(dsm, error)) {
+        return false;
+    }
+    dsm->spdm.chain = dsm->identity.chain;
+    dsm->spdm.chain_len = dsm->identity.chain_len;
+    dsm->spdm.private_key = dsm->identity.private_key;
     return true;
 }
 
-void dsm_init(TdispNic *nic)
-{
-    Device *dev = &nic_pci(nic)->dev;
+/* "Component Measurement and Authentication (CMA-SPDM)": the two data objects. */
+const DoeProtocol dsm_protocols[DSM_N_PROTOCOLS] = {
+    { DOE_VENDOR_PCISIG, DOE_TYPE_SPDM, "CMA/SPDM", object },
+    { DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM, "Secured CMA/SPDM", object },
+};
 
-    timer_init(&nic->heartbeat, dev->clock, watch_heartbeat, nic);
-    nic->bound_sel = NIC_NO_STREAM;
-    nic->dsm = (TdispDsm){
-        .ops = &tdisp_ops, .opaque = nic, .entropy = &dev->entropy,
-        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, .address_width = ADDRESS_WIDTH,
-        .tdis = &nic->tdi, .n_tdis = 1,
-    };
-    tdisp_tdi_init(&nic->tdi, pci_bdf(nic_pci(nic)));
-    ide_km_init(&nic->km, &key_sink, nic);
-    spdm_responder_init(&nic->responder, &nic->spdm);
+static void add_function(Dsm *dsm, PciDevice *pd, const TdiModel *model, unsigned window_cap)
+{
+    TdiFunction *f = &dsm->functions[dsm->n_functions];
+
+    g_assert(dsm->n_functions < DSM_MAX_FUNCTIONS && pd->msix.table_bar == pd->msix.pba_bar);
+    *f = (TdiFunction){ .pd = pd, .dsm = dsm, .model = model, .tdi = &dsm->tdis[dsm->n_functions++],
+                        .bound_sel = DSM_NO_STREAM, .window_cap = window_cap };
+    dsm->tdisp.n_tdis = dsm->n_functions;
+    tdisp_tdi_init(f->tdi, pci_bdf(pd));
+    guard_attach(f);
 }
 
-void dsm_deinit(TdispNic *nic)
+void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
 {
-    timer_deinit(&nic->heartbeat);
+    static const IdeConfig ide = { .n_sel = DSM_N_STREAMS, .n_addr = DSM_N_ADDR, .ide_km = true,
+                                   .tee_limited = true, .cfg_requests = true };
+    PciDevice             *pd = dsm->pd;
+
+    dsm->tdisp = (TdispDsm){
+        .ops = &tdisp_ops, .opaque = dsm, .entropy = &pd->dev.entropy,
+        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, .address_width = ADDRESS_WIDTH,
+        .segment = (uint8_t)pci_host_config(pd->bus->host)->segment, .tdis = dsm->tdis,
+    };
+    pci_add_aer(pd);
+    doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, PCI_MSIX_NONE, dsm);
+    ide_init(&dsm->ide, pd, &ide, &ide_ops, dsm);
+    root_port_set_endpoint_ide(pd, &dsm->ide);
+    timer_init(&dsm->heartbeat, pd->dev.clock, watch_heartbeat, dsm);
+    ide_km_init(&dsm->km, &key_sink, dsm);
+    spdm_responder_init(&dsm->responder, &dsm->spdm);
+    add_function(dsm, pd, model, window_cap);
+}
+
+void dsm_unrealize(Dsm *dsm)
+{
+    root_port_set_endpoint_ide(dsm->pd, NULL);
+    timer_deinit(&dsm->heartbeat);
+    doe_deinit(&dsm->doe);
+    spdm_wipe(dsm->identity.private_key, sizeof(dsm->identity.private_key));
+}
+
+Dsm *dsm_of(const PciDevice *pd)
+{
+    const TdiFunction *f = guard_function(pd);
+
+    return f != NULL ? f->dsm : NULL;
+}
+
+const Tdi *dsm_tdi(const PciDevice *pd)
+{
+    const TdiFunction *f = guard_function(pd);
+
+    return f != NULL ? f->tdi : NULL;
 }
 
 /* A locked interface remembers a reset as ERROR until its owner or the host stops it; power off forgets
  * everything. */
-void dsm_reset(TdispNic *nic, PciResetKind kind)
+void dsm_reset(Dsm *dsm, PciResetKind kind)
 {
-    dsm_violation(nic, "the function was reset");
-    spdm_responder_reset(&nic->responder); /* its sessions end, and with them keys and streams */
-    if (kind == PCI_RESET_POWER) {
-        tdisp_tdi_init(&nic->tdi, pci_bdf(nic_pci(nic)));
+    for (unsigned i = 0; i < dsm->n_functions; i++) {
+        dsm_violation(&dsm->functions[i], "the function was reset");
+    }
+    spdm_responder_reset(&dsm->responder); /* its sessions end, and with them keys and streams */
+    for (unsigned i = 0; kind == PCI_RESET_POWER && i < dsm->n_functions; i++) {
+        tdisp_tdi_init(&dsm->tdis[i], pci_bdf(dsm->functions[i].pd));
     }
 }

@@ -4,40 +4,38 @@
  * SR-IOV, PASID, ATS, PRI. Source: PCI Express Base Specification 6.0, TDISP, "TLP Rules", "TDI Error
  * Conditions" and the table of registers that are tracked for modification.
  */
-#include "hw/tdisp/nic_int.h"
+#include "hw/tdisp/dsm_int.h"
 #include "log.h"
-
-static TdispNic *nic_of(PciDevice *pd)
-{
-    return (TdispNic *)pd;
-}
 
 /* ---- MMIO ---- */
 
-bool guard_is_tee(const TdispNic *nic, unsigned bar, uint64_t off)
+bool guard_is_tee(const TdiFunction *f, unsigned bar, uint64_t off)
 {
-    switch (bar) {
-    case TDISP_NIC_BAR_ENGINE:
-        return off < ENGINE_MIRROR;
-    case TDISP_NIC_BAR_MSIX:
-        return nic_msix_is_locked(nic);
-    default:
-        return true;
+    if (bar == f->pd->msix.table_bar) {
+        return tdi_msix_is_locked(f);
     }
+    for (unsigned i = 0; i < f->model->n_ranges; i++) {
+        const TdiRange *r = &f->model->ranges[i];
+
+        if (r->bar == bar && off >= r->first && (off < r->end || r->end == 0)) {
+            return (r->attributes & TDISP_RANGE_NON_TEE) == 0;
+        }
+    }
+    return true;
 }
 
 /* An access of a Realm is what the root port sends with T=1. TEE memory answers ordinary requests in
  * CONFIG_UNLOCKED, trusted ones in RUN, and nothing else. */
 static bool mmio_allowed(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, MemAttrs attrs, bool write)
 {
-    TdispNic *nic = nic_of(pd);
-    bool      trusted = attrs.pas == PAS_REALM;
+    TdiFunction *f = guard_function(pd);
+    bool         trusted = attrs.pas == PAS_REALM;
 
-    dsm_check_requester(nic);
-    if (!guard_is_tee(nic, bar, off)) {
+    dsm_check_requester(f);
+    if (!guard_is_tee(f, bar, off)) {
         return true;
     }
-    switch (nic->tdi.state) {
+    switch (f->tdi->state) {
     case TDI_CONFIG_UNLOCKED:
         return !trusted;
     case TDI_RUN:
@@ -52,41 +50,31 @@ static bool mmio_allowed(PciDevice *pd, unsigned bar, uint64_t off, unsigned siz
 /* The T bit comes from the port, which follows the state (dsm.c). */
 static DmaResult dma_allowed(PciDevice *pd, const DmaRequest *req)
 {
-    TdispNic *nic = nic_of(pd);
+    TdiFunction *f = guard_function(pd);
 
-    dsm_check_requester(nic);
-    if (nic->tdi.state == TDI_CONFIG_UNLOCKED || nic->tdi.state == TDI_RUN) {
+    dsm_check_requester(f);
+    if (f->tdi->state == TDI_CONFIG_UNLOCKED || f->tdi->state == TDI_RUN) {
         return DMA_OK;
     }
     /* An interrupt outside the locked set of things carries nothing of the TVM and always goes, with T=0. */
-    if (req->is_msi && !req->trusted && !nic_msix_is_locked(nic)) {
+    if (req->is_msi && !req->trusted && !tdi_msix_is_locked(f)) {
         return DMA_OK;
     }
     LOG(TDISP, "%s: the interface is not in RUN and sends nothing", pd->dev.id);
     return DMA_REFUSED;
 }
 
-/* "TDI Error Conditions": an Unsupported Request or Completer Abort for a read of a running interface. The
- * test engine is asked to make such reads and reports them itself: Advisory Non-Fatal. */
+/* "TDI Error Conditions": an Unsupported Request or Completer Abort for a read of a running interface. */
 static DmaResult listen(void *opaque, const DmaRequest *req, DmaTarget *out)
 {
-    TdispNic *nic = opaque;
-    DmaResult r = nic->upstream(nic->upstream_opaque, req, out);
+    TdiFunction *f = opaque;
+    DmaResult    r = f->upstream(f->upstream_opaque, req, out);
 
-    if (r != DMA_OK && req->trusted && !req->write && !nic->engine.busy) {
-        dsm_violation(nic, "a read of the function was not completed");
+    if (r != DMA_OK && req->trusted && !req->write &&
+        (f->model->tells_failure == NULL || !f->model->tells_failure(f->pd))) {
+        dsm_violation(f, "a read of the function was not completed");
     }
     return r;
-}
-
-void guard_listen(TdispNic *nic)
-{
-    DmaPort *port = &nic_pci(nic)->dma;
-
-    nic->upstream = port->translate;
-    nic->upstream_opaque = port->opaque;
-    port->translate = listen;
-    port->opaque = nic;
 }
 
 /* ---- configuration space ---- */
@@ -119,22 +107,28 @@ static const ConfigRule rules[] = {
     {"the virtio configuration window was moved", AT_VIRTIO_WINDOW, 4, 12, ~0u, CHANGED, false},
 };
 
-static unsigned rule_offset(TdispNic *nic, const ConfigRule *r)
+/* Whether the function has the structure that the rule is about. */
+static bool has_base(const TdiFunction *f, RuleBase base)
+{
+    return base != AT_VIRTIO_WINDOW || f->window_cap != 0;
+}
+
+static unsigned rule_offset(const TdiFunction *f, const ConfigRule *r)
 {
     const unsigned base[] = {
         [AT_HEADER] = 0,
-        [AT_EXP] = nic_pci(nic)->exp_cap,
-        [AT_MSIX] = nic_pci(nic)->msix.cap,
-        [AT_VIRTIO_WINDOW] = nic->net.v.pci_cfg_cap,
+        [AT_EXP] = f->pd->exp_cap,
+        [AT_MSIX] = f->pd->msix.cap,
+        [AT_VIRTIO_WINDOW] = f->window_cap,
     };
 
     return base[r->base] + r->off;
 }
 
 /* Byte by byte, since a register may be written in part, or with its neighbour. */
-static bool breaks(TdispNic *nic, const ConfigRule *r, const PciConfigWrite *w)
+static bool breaks(const TdiFunction *f, const ConfigRule *r, const PciConfigWrite *w)
 {
-    unsigned at = rule_offset(nic, r);
+    unsigned at = rule_offset(f, r);
 
     for (unsigned i = 0; i < w->size; i++) {
         unsigned pos = w->off + i - at; /* wraps far above len for bytes before the register */
@@ -154,12 +148,13 @@ static bool breaks(TdispNic *nic, const ConfigRule *r, const PciConfigWrite *w)
 
 static void config_written(PciDevice *pd, const PciConfigWrite *w)
 {
-    TdispNic *nic = nic_of(pd);
+    TdiFunction *f = guard_function(pd);
 
-    dsm_check_requester(nic); /* a configuration write is how a function learns its bus number */
-    for (unsigned i = 0; nic_is_held(nic) && i < ARRAY_LEN(rules); i++) {
-        if ((!rules[i].msix || nic_msix_is_locked(nic)) && breaks(nic, &rules[i], w)) {
-            dsm_violation(nic, rules[i].why);
+    dsm_check_requester(f); /* a configuration write is how a function learns its bus number */
+    for (unsigned i = 0; tdi_is_held(f) && i < ARRAY_LEN(rules); i++) {
+        if ((!rules[i].msix || tdi_msix_is_locked(f)) && has_base(f, rules[i].base) &&
+            breaks(f, &rules[i], w)) {
+            dsm_violation(f, rules[i].why);
         }
     }
 }
@@ -168,21 +163,38 @@ static void config_written(PciDevice *pd, const PciConfigWrite *w)
 
 static void reset(PciDevice *pd, PciResetKind kind)
 {
-    dsm_reset(nic_of(pd), kind);
+    dsm_reset(guard_function(pd)->dsm, kind);
 }
 
 /* Registers survive D3hot here, but the function stops answering: for the owner that is a loss. */
 static void power(PciDevice *pd, unsigned state)
 {
     if (state != 0) {
-        dsm_violation(nic_of(pd), "the function left D0");
+        dsm_violation(guard_function(pd), "the function left D0");
     }
 }
 
-const PciHooks guard_hooks = {
+static const PciHooks guard_hooks = {
     .config_written = config_written,
     .mmio_allowed = mmio_allowed,
     .dma_allowed = dma_allowed,
     .reset = reset,
     .power = power,
 };
+
+TdiFunction *guard_function(const PciDevice *pd)
+{
+    return pd->hooks == &guard_hooks ? pd->hooks_opaque : NULL;
+}
+
+void guard_attach(TdiFunction *f)
+{
+    DmaPort *port = &f->pd->dma;
+
+    f->pd->hooks = &guard_hooks;
+    f->pd->hooks_opaque = f;
+    f->upstream = port->translate;
+    f->upstream_opaque = port->opaque;
+    port->translate = listen;
+    port->opaque = f;
+}

@@ -4,10 +4,12 @@
  * images/reference/tdisp-nic.ref, made without this file. Source: DMTF DSP0274 1.2, "DMTF measurement
  * specification format".
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bytes.h"
-#include "hw/tdisp/nic_int.h"
+#include "hw/tdisp/dsm_int.h"
 
 enum {
     FIRMWARE_SVN = 1,
@@ -15,31 +17,37 @@ enum {
     INDEX_DEVICE_MODE = 0xfe,
 };
 
-static size_t put_text(TdispNic *nic, const char *text)
-{
-    size_t len = strlen(text);
+static size_t put_text(Dsm *dsm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-    memcpy(nic->measured, text, len);
-    return len;
+static size_t put_text(Dsm *dsm, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf((char *)dsm->measured, sizeof(dsm->measured), format, args);
+
+    va_end(args);
+    g_assert(len > 0 && (size_t)len < sizeof(dsm->measured)); /* class names are ours, and short */
+    return (size_t)len;
 }
 
-static size_t rom(TdispNic *nic)
+static size_t rom(Dsm *dsm)
 {
-    return put_text(nic, "bailey tdisp-nic rom 1");
+    return put_text(dsm, "bailey %s rom 1", dsm->pd->dev.cls->name);
 }
 
-static size_t firmware(TdispNic *nic)
+static size_t firmware(Dsm *dsm)
 {
-    return put_text(nic, nic->wrong_measurement ? "bailey tdisp-nic firmware 1.0, tampered with"
-                                                : "bailey tdisp-nic firmware 1.0");
+    return put_text(dsm, "bailey %s firmware 1.0%s", dsm->pd->dev.cls->name,
+                    dsm->wrong_measurement ? ", tampered with" : "");
 }
 
 /* Identity: vendor, device, subsystem vendor, subsystem (2 bytes each), revision and class (4). Then each
  * BAR: number, type bits of the register (1 byte each), size (8). */
-static size_t hardware(TdispNic *nic)
+static size_t hardware(Dsm *dsm)
 {
-    PciDevice *pd = nic_pci(nic);
-    ByteWriter w = bw_init(nic->measured, sizeof(nic->measured));
+    PciDevice *pd = dsm->pd;
+    ByteWriter w = bw_init(dsm->measured, sizeof(dsm->measured));
 
     bw_u32(&w, pci_get(pd, PCI_VENDOR_ID, 4));
     bw_u32(&w, pci_get(pd, PCI_SUBSYSTEM_VENDOR_ID, 4));
@@ -54,29 +62,29 @@ static size_t hardware(TdispNic *nic)
     return w.pos;
 }
 
-static size_t firmware_version(TdispNic *nic)
+static size_t firmware_version(Dsm *dsm)
 {
-    return put_text(nic, "1.0");
+    return put_text(dsm, "1.0");
 }
 
-static size_t security_version(TdispNic *nic)
+static size_t security_version(Dsm *dsm)
 {
-    le64_put(nic->measured, FIRMWARE_SVN);
+    le64_put(dsm->measured, FIRMWARE_SVN);
     return 8;
 }
 
-static size_t device_mode(TdispNic *nic)
+static size_t device_mode(Dsm *dsm)
 {
-    le32_put(nic->measured, MODE_NORMAL);
-    le32_put(nic->measured + 4, MODE_NORMAL);
-    memset(nic->measured + 8, 0, 8); /* debug was never active */
+    le32_put(dsm->measured, MODE_NORMAL);
+    le32_put(dsm->measured + 4, MODE_NORMAL);
+    memset(dsm->measured + 8, 0, 8); /* debug was never active */
     return 16;
 }
 
 static const struct Measured {
     uint8_t index, kind;
     bool    raw_only, tcb;
-    size_t (*value)(TdispNic *nic);
+    size_t (*value)(Dsm *dsm);
 } measured[] = {
     /* index               kind                        raw    TCB    value */
     { 1,                  SPDM_MEAS_IMMUTABLE_ROM,    false, true,  rom },
@@ -89,7 +97,7 @@ static const struct Measured {
 
 bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m)
 {
-    TdispNic *nic = opaque;
+    Dsm *dsm = opaque;
 
     if (n >= ARRAY_LEN(measured)) {
         return false;
@@ -97,8 +105,8 @@ bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m)
     const struct Measured *x = &measured[n];
 
     *m = (SpdmMeasurement){
-        .index = x->index, .kind = x->kind, .raw_only = x->raw_only, .tcb = x->tcb, .value = nic->measured,
-        .len = (uint16_t)x->value(nic),
+        .index = x->index, .kind = x->kind, .raw_only = x->raw_only, .tcb = x->tcb, .value = dsm->measured,
+        .len = (uint16_t)x->value(dsm),
     };
     return true;
 }

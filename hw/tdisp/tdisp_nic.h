@@ -6,9 +6,6 @@
 #ifndef BAILEY_HW_TDISP_NIC_H
 #define BAILEY_HW_TDISP_NIC_H
 
-#include "hw/pci/doe.h"
-#include "spdm/tdisp.h"
-
 /* The DMA test engine: 64-bit little-endian registers, 64-bit accesses only. Page 0 of BAR 4 is TEE memory;
  * page 1 shows the same registers and answers in every state of the interface. */
 enum {
@@ -40,15 +37,5 @@ typedef enum EngineStatus {
     ENGINE_REFUSED, /* the function may not send: interface state, Bus Master Enable, no Secure stream */
     ENGINE_BAD,     /* unknown command or length */
 } EngineStatus;
-
-/* The data objects that its mailbox takes besides discovery. */
-enum { TDISP_NIC_N_PROTOCOLS = 2 };
-extern const DoeProtocol tdisp_nic_protocols[TDISP_NIC_N_PROTOCOLS];
-
-/**
- * tdisp_nic_tdi - the interface of a function, for display and tests.
- * Returns NULL when @pd is no tdisp-nic.
- */
-const Tdi *tdisp_nic_tdi(const PciDevice *pd);
 
 #endif

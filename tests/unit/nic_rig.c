@@ -362,5 +362,5 @@ void rig_go_to(NicRig *r, TdiState state, uint16_t lock_flags)
 
 TdiState rig_state(const NicRig *r)
 {
-    return tdisp_nic_tdi(r->nic)->state;
+    return dsm_tdi(r->nic)->state;
 }

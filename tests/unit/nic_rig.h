@@ -6,6 +6,7 @@
 #define BAILEY_TESTS_NIC_RIG_H
 
 #include "hw/pci/ide.h"
+#include "hw/tdisp/dsm.h"
 #include "hw/tdisp/tdisp_nic.h"
 #include "spdm/ide_km.h"
 #include "spdm/pki.h"

@@ -146,8 +146,10 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
     ide_km_init(&p->ide, &sink, p);
     tdisp_tdi_init(&p->tdis[0], PAIR_FUNCTION);
     tdisp_tdi_init(&p->tdis[1], PAIR_FUNCTION + 1);
-    p->dsm =
-        (TdispDsm){ &ops, p, &p->device_entropy, TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, 52, p->tdis, 2 };
+    p->dsm = (TdispDsm){
+        .ops = &ops, .opaque = p, .entropy = &p->device_entropy,
+        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, .address_width = 52, .tdis = p->tdis, .n_tdis = 2,
+    };
     tdisp_client_init(&p->tdi, PAIR_FUNCTION);
 }
 

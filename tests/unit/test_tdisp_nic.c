@@ -417,7 +417,7 @@ static void bad_record(NicRig *r)
 {
     uint8_t record[32] = { 0 }, rsp[64];
 
-    le32_put(record, tdisp_nic_tdi(r->nic)->session_id);
+    le32_put(record, dsm_tdi(r->nic)->session_id);
     le16_put(record + 4, 20);
     assert_true(rig_exchange(r, DOE_TYPE_SECURED_SPDM, record, sizeof(record), rsp, sizeof(rsp)) != 0);
 }
@@ -435,7 +435,7 @@ static void renumber_port(NicRig *r)
     rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_MIRROR + ENGINE_LEN, 8, PAS_NONSECURE, 8);
 }
 
-static void mac_failure(NicRig *r) { ide_fail(&((TdispNic *)r->nic)->ide, 0, false); }
+static void mac_failure(NicRig *r) { ide_fail(&dsm_of(r->nic)->ide, 0, false); }
 static void stop_a_key(NicRig *r) { assert_int_equal(rig_ide_op(r, IDE_KM_STOP, 0), SPDM_DONE); }
 
 static void test_other_losses(void **state)
@@ -1014,7 +1014,7 @@ static void test_heartbeat(void **state)
 {
     const int64_t  s = 1000000000;
     NicRig        *r = rig_new("spdm-heartbeat=2");
-    SpdmResponder *responder = &((TdispNic *)r->nic)->responder;
+    SpdmResponder *responder = &dsm_of(r->nic)->responder;
 
     rig_go_to(r, TDI_RUN, 0);
     responder->peer_capabilities |= SPDM_CAP_HBEAT; /* the module announces none */

@@ -1,0 +1,119 @@
+/*
+ * The device security manager as a part that any PCI device model can carry: DOE mailbox, SPDM responder, IDE_KM,
+ * IDE capability, and one TDISP interface for each function. A model embeds a Dsm, puts DSM_PROPS into its properties,
+ * says in a TdiModel what of its BARs a trusted guest is to rely on, and calls dsm_realize(). Source: PCI Express Base
+ * Specification 6.0, "CMA-SPDM", "IDE_KM", "TDISP".
+ */
+#ifndef BAILEY_HW_TDISP_DSM_H
+#define BAILEY_HW_TDISP_DSM_H
+
+#include "hw/pci/doe.h"
+#include "hw/pci/ide.h"
+#include "spdm/ide_km.h"
+#include "spdm/pki.h"
+#include "spdm/spdm.h"
+#include "spdm/tdisp.h"
+
+enum {
+    DSM_PORT = 0,        /* IDE_KM's number of the only port */
+    DSM_N_STREAMS = 2,   /* selective IDE streams */
+    DSM_N_ADDR = 1,      /* address association blocks of each */
+    DSM_MAX_FUNCTIONS = 9,
+    DSM_MAX_RANGES = 4,
+    DSM_NO_STREAM = ~0u,
+};
+
+/* A part of a BAR in whole pages, as the interface report has it. */
+typedef struct TdiRange {
+    uint8_t  bar;
+    uint32_t first, end; /* offsets; end 0: where the BAR ends */
+    uint16_t attributes; /* TDISP_RANGE_NON_TEE */
+} TdiRange;
+
+/* What a device model says about the interface of one of its functions. */
+typedef struct TdiModel {
+    const TdiRange *ranges; /* all of every BAR but that of the MSI-X table, ascending */
+    unsigned        n_ranges;
+    const char     *info;   /* DEVICE_SPECIFIC_INFO */
+    /* Forget all data of whoever used the function. */
+    void (*scrub)(PciDevice *pd);
+    /* Whether the read under way tells its failure itself, so that the interface does not fail with it (PCIe "Advisory
+     * Non-Fatal Error Cases"). NULL: none does. */
+    bool (*tells_failure)(PciDevice *pd);
+} TdiModel;
+
+typedef struct Dsm Dsm;
+
+/* One function of the device, with its interface. */
+typedef struct TdiFunction {
+    PciDevice      *pd;
+    Dsm            *dsm;
+    const TdiModel *model;
+    Tdi            *tdi;
+    unsigned        bound_sel;  /* selective stream of the locked interface, or DSM_NO_STREAM */
+    unsigned        window_cap; /* a second way into the BARs: VIRTIO_PCI_CAP_PCI_CFG; 0: none */
+
+    /* The way upstream that guard.c listens on. */
+    DmaTranslate *upstream;
+    void         *upstream_opaque;
+} TdiFunction;
+
+struct Dsm {
+    PciDevice          *pd; /* function 0 */
+    Doe                 doe;
+    IdeCap              ide;
+    SpdmIdentity        identity;
+    SpdmResponder       responder;
+    SpdmResponderConfig spdm; /* what the properties set of it */
+    IdeKm               km;
+    TdispDsm            tdisp;
+    Tdi                 tdis[DSM_MAX_FUNCTIONS];
+    TdiFunction         functions[DSM_MAX_FUNCTIONS];
+    unsigned            n_functions;
+    ClockTimer          heartbeat;    /* when a session ends that nothing is heard from */
+    uint8_t             measured[64]; /* value of the measurement handed out last */
+
+    /* Properties. */
+    char    *cert_chain, *key, *tamper, *spdm_version;
+    uint64_t heartbeat_s;
+    bool     wrong_measurement;
+};
+
+/* Properties of a device with a security manager; @at: where the Dsm is in the class's state, as offsetof(TdispNic,
+ * dsm). */
+#define DSM_PROPS(at)                                                                                              \
+    { "cert-chain", PROP_STRING, (at) + offsetof(Dsm, cert_chain), NULL,                                           \
+      "file of PEM certificates, root first (default: the test PKI)" },                                            \
+    { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL, "file of the last certificate's P-384 key in PEM" },    \
+    { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \
+      "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },                                                       \
+    { "spdm-heartbeat", PROP_UINT, (at) + offsetof(Dsm, heartbeat_s), "0",                                         \
+      "seconds between signs of life that a session needs, up to 255 (default 0: none)" },                         \
+    { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
+      "be a device that must not be accepted: wrong-root or wrong-measurement" }
+
+/**
+ * dsm_configure - what the properties say: certificates, versions, and the place below a root port.
+ * Call before the rest of realize(). Returns false with a sentence in @error when one is wrong.
+ */
+bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error);
+
+/**
+ * dsm_realize - add mailbox, IDE capability and AER to function 0, and guard it; last part of its realize().
+ * @model: must stay
+ * @window_cap: TdiFunction.window_cap
+ */
+void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap);
+
+/* dsm_unrealize - from unrealize(), before the PCI function goes. */
+void dsm_unrealize(Dsm *dsm);
+
+/* dsm_of - the security manager that guards a function, NULL when none does; dsm_tdi - its interface. */
+Dsm       *dsm_of(const PciDevice *pd);
+const Tdi *dsm_tdi(const PciDevice *pd);
+
+/* The data objects that a mailbox takes besides discovery. */
+enum { DSM_N_PROTOCOLS = 2 };
+extern const DoeProtocol dsm_protocols[DSM_N_PROTOCOLS];
+
+#endif

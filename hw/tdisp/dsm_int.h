@@ -1,0 +1,45 @@
+/* What the files of the security manager share: dsm.c (SPDM, IDE_KM, TDISP), guard.c (what an interface's state lets
+ * through), measure.c (measurements). */
+#ifndef BAILEY_HW_TDISP_DSM_INT_H
+#define BAILEY_HW_TDISP_DSM_INT_H
+
+#include "hw/tdisp/dsm.h"
+
+/* The interface is CONFIG_LOCKED or RUN: somebody relies on how the function is set up. */
+static inline bool tdi_is_held(const TdiFunction *f)
+{
+    return f->tdi->state == TDI_CONFIG_LOCKED || f->tdi->state == TDI_RUN;
+}
+
+/* The MSI-X table is part of what is locked. */
+static inline bool tdi_msix_is_locked(const TdiFunction *f)
+{
+    return tdi_is_held(f) && (f->tdi->lock_flags & TDISP_LOCK_MSIX) != 0;
+}
+
+/* ---- dsm.c ---- */
+
+void dsm_reset(Dsm *dsm, PciResetKind kind);
+
+/* A rule of CONFIG_LOCKED or RUN was broken: ERROR; nothing in other states. @why goes to the trace. */
+void dsm_violation(TdiFunction *f, const char *why);
+
+/* The function's requester ID may have changed. */
+void dsm_check_requester(TdiFunction *f);
+
+/* ---- guard.c ---- */
+
+/* guard_attach - stand in the ways of function @f: its hooks, and its requests upstream. */
+void guard_attach(TdiFunction *f);
+
+/* The function behind a guarded PCI function, or NULL. */
+TdiFunction *guard_function(const PciDevice *pd);
+
+/* Whether a place in a BAR is TEE memory now; what the gate and the interface report both go by. */
+bool guard_is_tee(const TdiFunction *f, unsigned bar, uint64_t off);
+
+/* ---- measure.c ---- */
+
+bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m);
+
+#endif
