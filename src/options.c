@@ -244,7 +244,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
             replace(&o->dumpdtb, v);
         } else if (strcmp(key, "host-fault") == 0) {
             replace(&o->host_fault, v);
-            o->help_only = strcmp(v, "help") == 0;
+            o->help_only |= strcmp(v, "help") == 0;
         } else if (strcmp(key, "rmm") == 0) {
             replace(&o->rmm, v);
         } else if (strcmp(key, "type") != 0) {
