@@ -89,10 +89,9 @@ static void note_traffic(SpdmResponder *s, SpdmSession *session)
     session->last_ns = s->config.now_ns != NULL ? s->config.now_ns(s->config.opaque) : 0;
 }
 
-static bool has_heartbeat(const SpdmResponder *s, const SpdmSession *session)
+uint8_t spdm_heartbeat_s(const SpdmResponder *s)
 {
-    return session->state == SPDM_SESSION_ESTABLISHED &&
-           (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HBEAT) != 0 && s->config.heartbeat_s != 0;
+    return s->config.capabilities & s->peer_capabilities & SPDM_CAP_HBEAT ? s->config.heartbeat_s : 0;
 }
 
 int64_t spdm_responder_expire(SpdmResponder *s, int64_t now_ns)
@@ -103,7 +102,7 @@ int64_t spdm_responder_expire(SpdmResponder *s, int64_t now_ns)
         SpdmSession *session = &s->sessions[i];
         int64_t      end = session->last_ns + lifetime_ns(s);
 
-        if (!has_heartbeat(s, session)) {
+        if (session->state != SPDM_SESSION_ESTABLISHED || spdm_heartbeat_s(s) == 0) {
             continue;
         }
         if (end <= now_ns) {

@@ -91,6 +91,9 @@ void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp);
  * types. */
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
 
+/* HeartbeatPeriod of the connection's sessions; 0: they need no sign of life. */
+uint8_t spdm_heartbeat_s(const SpdmResponder *s);
+
 /* The old request key of a key update is not needed any more. */
 void spdm_forget_old_key(SpdmSession *session);
 

@@ -115,11 +115,6 @@ static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t sec
     return session;
 }
 
-static uint8_t heartbeat_period(const SpdmResponder *s)
-{
-    return s->config.capabilities & s->peer_capabilities & SPDM_CAP_HBEAT ? s->config.heartbeat_s : 0;
-}
-
 SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE,
              .drops_b = true)
 {
@@ -148,7 +143,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }
     entropy_bytes(s->config.entropy, random, sizeof(random));
-    spdm_reply(s, x, rsp, heartbeat_period(s), 0);
+    spdm_reply(s, x, rsp, spdm_heartbeat_s(s), 0);
     bw_u16(rsp, (uint16_t)(x->opened->id >> 16));
     bw_u16(rsp, 0); /* MutAuthRequested, slot */
     bw_bytes(rsp, random, sizeof(random));
@@ -219,7 +214,7 @@ SPDM_REQUEST(HEARTBEAT, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_HBEAT, .peer_
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
     }
-    if (heartbeat_period(s) == 0) {
+    if (spdm_heartbeat_s(s) == 0) {
         return SPDM_UNEXPECTED_REQUEST;
     }
     spdm_reply(s, x, rsp, 0, 0);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "log.h"
 
 /* Bounds of the section that COMMAND() fills; weak, so that a program without commands links. */
 extern const Command *const __start_bailey_commands[] __attribute__((weak));
@@ -103,4 +104,26 @@ bool command_parse(const Command *cmd, const CommandOption *options, size_t n, i
         }
     }
     return true;
+}
+
+bool command_number(const Command *cmd, const char *option, const char *text, uint64_t *value, GError **error)
+{
+    guint64 n;
+
+    if (!g_ascii_string_to_unsigned(text, 10, 0, UINT64_MAX, &n, NULL)) {
+        g_set_error(error, BAILEY_ERROR, 1, "%s: -%s %s is not a number from 0", cmd->name, option, text);
+        return false;
+    }
+    *value = n;
+    return true;
+}
+
+int command_finish(bool help, int status, GError *error)
+{
+    if (error != NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        return status;
+    }
+    return help ? COMMAND_OK : status;
 }

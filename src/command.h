@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct Command Command;
 
@@ -48,6 +49,17 @@ void command_foreach(void (*fn)(const Command *cmd, void *opaque), void *opaque)
  */
 bool command_parse(const Command *cmd, const CommandOption *options, size_t n, int argc, char **argv,
                    const char **operand, bool *help, GError **error);
+
+/* command_number - a decimal number of 64 bits, the argument of -@option; false with a sentence, @value untouched. */
+bool command_number(const Command *cmd, const char *option, const char *text, uint64_t *value, GError **error);
+
+/**
+ * command_finish - the end of a command's run.
+ * @help: as command_parse() said
+ * @error: why it ended; is told and freed. NULL: nothing to tell
+ * Returns the exit status: @status, or COMMAND_OK after help.
+ */
+int command_finish(bool help, int status, GError *error);
 
 /* command_usage - the usage line and the options' help, to stdout. */
 void command_usage(const Command *cmd, const CommandOption *options, size_t n);

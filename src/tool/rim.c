@@ -72,14 +72,10 @@ static int run_rim(const Command *cmd, int argc, char **argv)
     } else if (o != NULL && rmm_dialect_parse(o->rmm, &dialect, &error)) {
         status = print_rim(o, dialect, &error) ? COMMAND_OK : COMMAND_FAILED;
     }
-    if (error != NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-    }
     if (o != NULL) {
         options_free(o);
     }
-    return status;
+    return command_finish(false, status, error);
 }
 
 COMMAND(rim, .name = "rim", .args = "OPTIONS-OF-A-RUN", .run = run_rim,

@@ -172,12 +172,7 @@ static int run_token(const Command *cmd, int argc, char **argv)
             status = verify(&o, &e, &error);
         }
     }
-    if (error != NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-        return status;
-    }
-    return help ? COMMAND_OK : status;
+    return command_finish(help, status, error);
 }
 
 COMMAND(token, .name = "token", .args = "FILE [options]", .run = run_token,
