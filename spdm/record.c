@@ -1,7 +1,7 @@
 /*
- * Seal and open one record. The associated data is SessionID || Length; the nonce is the channel's IV with
- * its first eight bytes XORed by the little-endian sequence number (DSP0277 1.2 fixes that order; 1.0 and 1.1
- * left it open).
+ * Seal and open one record. The associated data is SessionID || sequence number, if the transport shows it || Length;
+ * the nonce is the channel's IV with its first eight bytes XORed by the little-endian sequence number (DSP0277 1.2
+ * fixes that order; 1.0 and 1.1 left it open).
  */
 #include "spdm/record.h"
 
@@ -10,7 +10,15 @@
 #include "bytes.h"
 #include "spdm/wire.h"
 
-#define HEADER_LEN 6 /* SessionID u32, Length u16 */
+enum { RANDOM_MAX = 32, INNER_MAX = 4 };
+
+/* SessionID, part of the sequence number, Length. */
+static size_t header_len(const SpdmChannel *c) { return 4 + spdm_binding(c->transport)->sequence_len + 2u; }
+
+size_t spdm_record_overhead(SpdmTransport t)
+{
+    return SPDM_RECORD_OVERHEAD + spdm_binding(t)->sequence_len + spdm_binding(t)->inner_len;
+}
 
 static void make_nonce(const SpdmChannel *c, uint8_t nonce[SPDM_AEAD_IV])
 {
@@ -18,26 +26,29 @@ static void make_nonce(const SpdmChannel *c, uint8_t nonce[SPDM_AEAD_IV])
     le64_put(nonce, le64_get(nonce) ^ c->sequence);
 }
 
+/* IMPLEMENTATION DEFINED: no random data follows the message, which DSP0277 leaves to the sender and DOE forbids. */
 size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_id, const uint8_t *msg,
                         size_t len, uint8_t *out, size_t cap)
 {
     ByteWriter w = bw_init(out, cap);
+    size_t     head = header_len(c), inner = spdm_binding(c->transport)->inner_len;
     uint8_t    nonce[SPDM_AEAD_IV], *tag;
 
-    if (len > UINT16_MAX - SPDM_RECORD_OVERHEAD || c->sequence == UINT64_MAX) {
+    if (len > UINT16_MAX - SPDM_RECORD_OVERHEAD - inner || c->sequence == UINT64_MAX) {
         return 0;
     }
     bw_u32(&w, session_id);
-    bw_u16(&w, (uint16_t)(2 + len + SPDM_AEAD_TAG));
-    bw_u16(&w, (uint16_t)len);
+    bw_le(&w, c->sequence, spdm_binding(c->transport)->sequence_len);
+    bw_u16(&w, (uint16_t)(2 + inner + len + SPDM_AEAD_TAG));
+    bw_u16(&w, (uint16_t)(inner + len));
+    spdm_inner_wrap(c->transport, len, &w);
     bw_bytes(&w, msg, len);
     tag = bw_take(&w, SPDM_AEAD_TAG);
     if (!bw_ok(&w)) {
         return 0;
     }
     make_nonce(c, nonce);
-    if (!spdm_aead_seal(aead, c->key, nonce, (SpdmSpan){ out, HEADER_LEN }, out + HEADER_LEN, 2 + len,
-                        out + HEADER_LEN, tag)) {
+    if (!spdm_aead_seal(aead, c->key, nonce, (SpdmSpan){ out, head }, out + head, 2 + inner + len, out + head, tag)) {
         return 0;
     }
     c->sequence++;
@@ -56,11 +67,15 @@ bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, s
                       size_t cap, size_t *out_len)
 {
     ByteReader     r = br_init(in, len);
-    uint8_t        plain[2 + SPDM_MSG_MAX], nonce[SPDM_AEAD_IV];
+    uint8_t        plain[2 + INNER_MAX + SPDM_MSG_MAX + RANDOM_MAX], nonce[SPDM_AEAD_IV];
     const uint8_t *body, *tag;
-    size_t         sealed, plain_len, app_len;
+    size_t         shown = spdm_binding(c->transport)->sequence_len, sealed, plain_len, app_len;
+    SpdmSpan       msg;
 
     br_skip(&r, 4);
+    if (br_le(&r, shown) != (c->sequence & ((1ull << 8 * shown) - 1))) {
+        return false;
+    }
     sealed = br_u16(&r);
     plain_len = sealed < SPDM_AEAD_TAG ? 0 : sealed - SPDM_AEAD_TAG;
     body = br_take(&r, plain_len);
@@ -69,15 +84,16 @@ bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, s
         return false;
     }
     make_nonce(c, nonce);
-    if (!spdm_aead_open(aead, c->key, nonce, (SpdmSpan){ in, HEADER_LEN }, body, plain_len, plain, tag)) {
+    if (!spdm_aead_open(aead, c->key, nonce, (SpdmSpan){ in, header_len(c) }, body, plain_len, plain, tag)) {
         return false;
     }
     c->sequence++;
     app_len = le16_get(plain);
-    if (app_len > plain_len - 2 || app_len > cap) {
+    msg = (SpdmSpan){ plain + 2, app_len };
+    if (app_len > plain_len - 2 || !spdm_inner_unwrap(c->transport, &msg) || msg.len > cap) {
         return false;
     }
-    memcpy(out, plain + 2, app_len);
-    *out_len = app_len;
+    memcpy(out, msg.data, msg.len);
+    *out_len = msg.len;
     return true;
 }

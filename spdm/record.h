@@ -1,14 +1,21 @@
 /*
- * Secured messages as PCIe DOE carries them (object type 2). DMTF DSP0277, "Secured Message format", with the
- * DOE binding: no sequence number bytes, no random padding; PCIe r6 "CMA-SPDM" for the object.
+ * Secured messages. DMTF DSP0277, "Secured Message format"; what a transport adds is its binding's. On DOE there are
+ * no sequence number bytes and no random padding (PCIe r6 "CMA-SPDM").
  */
 #ifndef BAILEY_SPDM_RECORD_H
 #define BAILEY_SPDM_RECORD_H
 
 #include "spdm/schedule.h"
+#include "spdm/wire.h"
 
-/* SessionID, Length, application data length, tag. */
+/* SessionID, Length, application data length, tag: all of it on DOE. */
 #define SPDM_RECORD_OVERHEAD (4 + 2 + 2 + SPDM_AEAD_TAG)
+
+/* The longest record that can hold a message of ours, random data of others included. */
+#define SPDM_RECORD_MAX (SPDM_MSG_MAX + 64)
+
+/* What a record of ours has beside the message. */
+size_t spdm_record_overhead(SpdmTransport t);
 
 /**
  * spdm_record_seal - protect one SPDM message.

@@ -61,7 +61,7 @@ static StepResult step_fail(SpdmRequester *r, const char *reason)
 
 static SpdmSuite suite_of(const SpdmRequester *r)
 {
-    return (SpdmSuite){ r->version, spdm_hash(r->selected.hash), spdm_aead(r->selected.aead) };
+    return (SpdmSuite){ r->version, spdm_hash(r->selected.hash), spdm_aead(r->selected.aead), r->options.transport };
 }
 
 static SpdmSigner signer_of(const SpdmRequester *r)
@@ -633,11 +633,13 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
 /* A new connection forgets the old one at both ends: GET_VERSION ends the responder's sessions. */
 static void forget_connection(SpdmRequester *r)
 {
-    Entropy *entropy = r->entropy;
-    uint16_t next = r->next_session_id;
+    Entropy             *entropy = r->entropy;
+    SpdmRequesterOptions options = r->options;
+    uint16_t             next = r->next_session_id;
 
     spdm_wipe(r, sizeof(*r));
     spdm_requester_init(r, entropy);
+    r->options = options;
     r->next_session_id = next;
 }
 
@@ -723,7 +725,7 @@ static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool sec
     size_t   plain_len = len;
     uint32_t id;
 
-    if (len > sizeof(r->reply)) {
+    if (!secured && len > sizeof(r->reply)) {
         return fail(r, "the response is longer than was offered");
     }
     if (!secured) {

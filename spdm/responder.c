@@ -34,7 +34,7 @@ SpdmSpan spdm_whole_request(const ByteReader *req) { return (SpdmSpan){ req->dat
 
 SpdmSuite spdm_responder_suite(const SpdmResponder *s)
 {
-    return (SpdmSuite){ s->version, spdm_hash(s->selected.hash), spdm_aead(s->selected.aead) };
+    return (SpdmSuite){ s->version, spdm_hash(s->selected.hash), spdm_aead(s->selected.aead), s->config.transport };
 }
 
 SpdmSigner spdm_responder_signer(const SpdmResponder *s)
@@ -323,14 +323,13 @@ static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t
     }
 }
 
-/* The room for a response: what the peer declared, less what sealing adds. The record overhead counts
- * against the transfer size although the specification would let it ride on top, because peers' buffers
- * hold the whole object. */
+/* The room for a response: what the peer declared, which does not count what sealing adds, as far as the sealed record
+ * stays within @cap and within a page, because that is what the buffers of an RMM's host hold. */
 static size_t response_room(const SpdmResponder *s, bool secured, size_t cap)
 {
-    size_t room = s->peer_transfer_size != 0 && s->peer_transfer_size < cap ? s->peer_transfer_size : cap;
+    size_t room = (cap < SPDM_MSG_MAX ? cap : SPDM_MSG_MAX) - (secured ? spdm_record_overhead(s->config.transport) : 0);
 
-    return !secured ? room : room > SPDM_RECORD_OVERHEAD ? room - SPDM_RECORD_OVERHEAD : 0;
+    return s->peer_transfer_size != 0 && s->peer_transfer_size < room ? s->peer_transfer_size : room;
 }
 
 static void finish_exchange(SpdmResponder *s, const SpdmExchange *x)
@@ -416,7 +415,8 @@ size_t spdm_responder_handle(SpdmResponder *s, bool secured, const uint8_t *in, 
                              size_t cap, bool *secured_out)
 {
     *secured_out = secured;
-    if (in_len > SPDM_MSG_MAX || cap < SPDM_DATA_TRANSFER_MIN + SPDM_RECORD_OVERHEAD) {
+    if (in_len > (secured ? SPDM_RECORD_MAX : SPDM_MSG_MAX) ||
+        cap < SPDM_DATA_TRANSFER_MIN + spdm_record_overhead(s->config.transport)) {
         return 0; /* longer than any buffer we declared: the transport would not have taken it */
     }
     return secured ? handle_record(s, in, in_len, out, cap) : handle_plain(s, in, in_len, out, cap);

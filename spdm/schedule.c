@@ -47,6 +47,7 @@ bool spdm_expand(const SpdmSuite *suite, const uint8_t *secret, const char *labe
 static bool derive_channel(const SpdmSuite *suite, const uint8_t *secret, SpdmChannel *c)
 {
     memset(c, 0, sizeof(*c));
+    c->transport = suite->transport;
     return spdm_expand(suite, secret, "key", NULL, c->key, suite->aead->key_len) &&
            spdm_expand(suite, secret, "iv", NULL, c->iv, sizeof(c->iv));
 }

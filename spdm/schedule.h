@@ -5,12 +5,14 @@
 #ifndef BAILEY_SPDM_SCHEDULE_H
 #define BAILEY_SPDM_SCHEDULE_H
 
+#include "spdm/binding.h"
 #include "spdm/crypto.h"
 
 /* One direction of one key epoch: what protects a record. */
 typedef struct SpdmChannel {
-    uint8_t  key[SPDM_AEAD_KEY], iv[SPDM_AEAD_IV];
-    uint64_t sequence; /* of the next record */
+    uint8_t       key[SPDM_AEAD_KEY], iv[SPDM_AEAD_IV];
+    uint64_t      sequence;  /* of the next record */
+    SpdmTransport transport; /* which gives records their form */
 } SpdmChannel;
 
 typedef struct SpdmKeys {
@@ -26,6 +28,7 @@ typedef struct SpdmSuite {
     uint8_t         version; /* 0x12: in the labels as "spdm1.2 " */
     const SpdmHash *hash;
     const SpdmAead *aead;
+    SpdmTransport   transport;
 } SpdmSuite;
 
 /**

@@ -3,9 +3,9 @@
  * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.2, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
  * CMA-SPDM.
  *
- * Both ends take and give the payload of one DOE data object, without its two header DWs; "secured" is the
- * object type (false: 1, CMA/SPDM; true: 2, secured CMA/SPDM). State is plain data, so that a machine can be
- * saved; the pointers in a config are the owner's and are given again after a restore.
+ * Both ends take and give what a packet of the transport carries, on DOE the payload of one data object without its
+ * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
+ * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
  * The responder speaks 1.1 to 1.3, the requester 1.2. Left out: 1.0, 1.4; PSK sessions, mutual authentication, CHUNK.
  * None is advertised.
@@ -56,6 +56,7 @@ typedef enum SpdmVendorResult {
 typedef struct SpdmResponderConfig {
     uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _13; both 0: 1.2 alone */
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
+    SpdmTransport  transport;     /* that messages come by */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     const uint8_t *chain;         /* slot 0: the SPDM certificate chain, see pki.h */
@@ -201,10 +202,16 @@ typedef struct SpdmOpArgs {
     const uint8_t *nonce;  /* SPDM_NONCE_LEN bytes; NULL: drawn here */
 } SpdmOpArgs;
 
+/* What a requester's owner may choose after init and before the first operation; zeros are the RMM's profile. */
+typedef struct SpdmRequesterOptions {
+    SpdmTransport transport;
+} SpdmRequesterOptions;
+
 typedef struct SpdmRequester {
     Entropy *entropy; /* not saved */
 
     /* Saved from here on. */
+    SpdmRequesterOptions options;
     SpdmOp         op;
     uint8_t        step;        /* index into the step table of requester.c, while op is not NONE */
     bool           in_flight;   /* a request is out; its response is awaited */

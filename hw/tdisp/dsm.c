@@ -358,17 +358,24 @@ static void watch_heartbeat(void *opaque)
     timer_set(&dsm->heartbeat, spdm_responder_expire(&dsm->responder, device_time(dsm)));
 }
 
-static size_t object(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
-                     uint8_t *rsp, size_t rsp_cap)
+size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                   size_t rsp_cap)
 {
-    Dsm   *dsm = opaque;
-    bool   secured = proto->type == DOE_TYPE_SECURED_SPDM, secured_out;
-    size_t n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
+    bool   secured_out;
+    size_t n;
 
+    dsm->responder.config.transport = transport;
+    n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
     watch_heartbeat(dsm);
     LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(dsm),
         secured ? "record" : "message", req_len, !secured && req_len > 1 ? req[1] : 0, n);
-    return secured_out == secured ? n : 0; /* the mailbox answers in the request's type */
+    return secured_out == secured ? n : 0; /* the answer is of the request's type */
+}
+
+static size_t object(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
+                     uint8_t *rsp, size_t rsp_cap)
+{
+    return dsm_message(opaque, SPDM_OVER_DOE, proto->type == DOE_TYPE_SECURED_SPDM, req, req_len, rsp, rsp_cap);
 }
 
 /* ---- SPDM, what of it there is ---- */

@@ -108,6 +108,16 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap);
 /* dsm_unrealize - from unrealize(), before the PCI function goes. */
 void dsm_unrealize(Dsm *dsm);
 
+/**
+ * dsm_message - one message to the SPDM responder; by the mailbox, or past it as a management controller's.
+ * @transport: that it came by; a connection that began on another one is torn
+ * @secured: it is a record, and so is the answer
+ * @rsp: SPDM_RECORD_MAX bytes are always enough
+ * Returns bytes of the answer, 0 for silence.
+ */
+size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                   size_t rsp_cap);
+
 /* dsm_of - the security manager that guards a function, NULL when none does; dsm_tdi - its interface. */
 Dsm       *dsm_of(const PciDevice *pd);
 const Tdi *dsm_tdi(const PciDevice *pd);

@@ -12,8 +12,10 @@
 #include "device.h"
 #include "hw/pci/doe.h"
 #include "hw/pci/pci.h"
+#include "hw/tdisp/dsm.h"
 #include "log.h"
 #include "memory.h"
+#include "spdm/record.h"
 
 enum {
     PORT = 0x0008, CARD = 0x0100, /* requester IDs */
@@ -138,9 +140,8 @@ static void read_answer(SpdmDevice *d, GByteArray *reply)
     }
 }
 
-void spdm_device_exchange(SpdmDevice *d, const uint8_t *object, size_t len, GByteArray *reply)
+static void exchange_object(SpdmDevice *d, const uint8_t *object, size_t len, GByteArray *reply)
 {
-    g_byte_array_set_size(reply, 0);
     for (size_t at = 0; at < len; at += WORD) {
         uint8_t word[WORD] = { 0 };
 
@@ -153,5 +154,36 @@ void spdm_device_exchange(SpdmDevice *d, const uint8_t *object, size_t len, GByt
         LOG(DOE, "the mailbox reports an error in an object of %zu bytes", len);
         put(d, CONTROL, CONTROL_ABORT);
         g_byte_array_set_size(reply, 0);
+    }
+}
+
+/* Past the mailbox. A packet that carries no SPDM gets no answer. */
+static void exchange_packet(SpdmDevice *d, SpdmTransport t, const uint8_t *packet, size_t len, GByteArray *reply)
+{
+    uint8_t    answer[SPDM_RECORD_MAX], wrapped[SPDM_RECORD_MAX + SPDM_PACKET_OVERHEAD];
+    ByteWriter w = bw_init(wrapped, sizeof(wrapped));
+    bool       secured;
+    SpdmSpan   msg;
+
+    if (!spdm_packet_unwrap(t, packet, len, &secured, &msg)) {
+        LOG(SPDM, "a packet of %zu bytes carries no SPDM", len);
+        return;
+    }
+    size_t n = dsm_message(dsm_of(pci_host_find(d->host, CARD)), t, secured, msg.data, msg.len, answer, sizeof(answer));
+
+    if (n != 0) {
+        spdm_packet_wrap(t, secured, answer, n, &w);
+        g_byte_array_append(reply, wrapped, (guint)w.pos);
+    }
+}
+
+void spdm_device_exchange(SpdmDevice *d, SpdmTransport transport, const uint8_t *packet, size_t len,
+                          GByteArray *reply)
+{
+    g_byte_array_set_size(reply, 0);
+    if (transport == SPDM_OVER_DOE) {
+        exchange_object(d, packet, len, reply);
+    } else {
+        exchange_packet(d, transport, packet, len, reply);
     }
 }

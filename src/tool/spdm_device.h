@@ -1,6 +1,6 @@
 /*
  * A tdisp-nic below a root port in a machine without CPUs, set up as firmware would: for commands that talk to the
- * device and to nothing else. Objects go through its mailbox's registers, so answers, silence and errors are the
+ * device and to nothing else. Data objects go through its mailbox's registers, so answers, silence and errors are the
  * device's own.
  */
 #ifndef BAILEY_TOOL_SPDM_DEVICE_H
@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "spdm/binding.h"
 
 typedef struct SpdmDevice SpdmDevice;
 
@@ -24,10 +26,11 @@ SpdmDevice *spdm_device_new(const char *properties, uint64_t seed, GError **erro
 void spdm_device_free(SpdmDevice *d); /* accepts NULL */
 
 /**
- * spdm_device_exchange - one data object, header included, into the mailbox, and its answer.
- * @reply: receives the answer, header included; empty when the device is silent or its mailbox reports an error, which
- *         is cleared
+ * spdm_device_exchange - one packet of @transport to the device, and its answer. A data object goes through the
+ * mailbox, the others straight to the device's responder, as from a management controller.
+ * @reply: receives the answer; empty when the device is silent or its mailbox reports an error, which is cleared
  */
-void spdm_device_exchange(SpdmDevice *d, const uint8_t *object, size_t len, GByteArray *reply);
+void spdm_device_exchange(SpdmDevice *d, SpdmTransport transport, const uint8_t *packet, size_t len,
+                          GByteArray *reply);
 
 #endif

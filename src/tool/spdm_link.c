@@ -13,7 +13,11 @@
 
 enum { HEADER_LEN = 12, PAYLOAD_MAX = 4 * DOE_MAX_DW };
 
+/* A transport's number in a frame. */
+static const uint32_t numbers[SPDM_N_TRANSPORTS] = { [SPDM_OVER_MCTP] = 1, [SPDM_OVER_DOE] = 2, [SPDM_OVER_TCP] = 3 };
+
 struct SpdmLink {
+    SpdmTransport         transport;
     Chardev              *chardev;
     const SpdmLinkClient *client;
     void                 *opaque;
@@ -23,13 +27,13 @@ struct SpdmLink {
 static size_t can_receive(void *opaque) { return SIZE_MAX; }
 
 /* Whether the header is one of ours; says what is wrong with it. */
-static bool header_fits(const uint8_t *header)
+static bool header_fits(const SpdmLink *l, const uint8_t *header)
 {
     uint32_t transport = be32_get(header + 4), len = be32_get(header + 8);
 
-    if (transport != SPDM_LINK_PCI_DOE) {
-        log_warning("spdm: the other side sends over transport %u; only PCI DOE (%u) is spoken here: choose it there",
-                    transport, SPDM_LINK_PCI_DOE);
+    if (transport != numbers[l->transport]) {
+        log_warning("spdm: the other side sends over transport %u; here it is %s (%u): choose the same with -transport",
+                    transport, spdm_binding(l->transport)->name, numbers[l->transport]);
     } else if (len > PAYLOAD_MAX) {
         log_warning("spdm: a frame of %u bytes is longer than any data object (%u); the other side is dropped", len,
                     PAYLOAD_MAX);
@@ -45,7 +49,7 @@ static bool take_frame(SpdmLink *l)
     if (l->input->len < HEADER_LEN) {
         return false;
     }
-    if (!header_fits(l->input->data)) {
+    if (!header_fits(l, l->input->data)) {
         chardev_hang_up(l->chardev);
         return false;
     }
@@ -94,11 +98,25 @@ static char *chardev_spec(const char *address, bool server)
     return spec;
 }
 
-SpdmLink *spdm_link_new(const char *address, bool server, const SpdmLinkClient *client, void *opaque, GError **error)
+bool spdm_link_transport(const char *command, const char *name, SpdmTransport *t, GError **error)
+{
+    for (unsigned i = 0; i < SPDM_N_TRANSPORTS; i++) {
+        if (strcmp(spdm_binding((SpdmTransport)i)->name, name) == 0) {
+            *t = (SpdmTransport)i;
+            return true;
+        }
+    }
+    g_set_error(error, BAILEY_ERROR, 1, "%s: -transport %s is not known; use pci-doe, mctp or tcp", command, name);
+    return false;
+}
+
+SpdmLink *spdm_link_new(const char *address, SpdmTransport transport, bool server, const SpdmLinkClient *client,
+                        void *opaque, GError **error)
 {
     SpdmLink *l = g_new0(SpdmLink, 1);
     char     *spec = chardev_spec(address, server);
 
+    l->transport = transport;
     l->client = client;
     l->opaque = opaque;
     l->input = g_byte_array_new();
@@ -126,7 +144,7 @@ void spdm_link_send(SpdmLink *l, uint32_t command, const void *payload, size_t l
     uint8_t *frame = g_malloc(HEADER_LEN + len); /* in one piece: TCP would hold the second one back */
 
     be32_put(frame, command);
-    be32_put(frame + 4, SPDM_LINK_PCI_DOE);
+    be32_put(frame + 4, numbers[l->transport]);
     be32_put(frame + 8, (uint32_t)len);
     if (len != 0) {
         memcpy(frame + HEADER_LEN, payload, len);

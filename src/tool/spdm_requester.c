@@ -12,15 +12,14 @@
 #include "bytes.h"
 #include "command.h"
 #include "device.h"
-#include "hw/pci/doe.h"
 #include "log.h"
 #include "spdm/pki.h"
+#include "spdm/record.h"
 #include "spdm/spdm.h"
 #include "tool/spdm_link.h"
 
 enum {
     PATIENCE_S = 10,
-    DOE_HEADER = 8,
     BLOCKS = 4, RECORD_LEN = 5, RECORD = 8, /* in MEASUREMENTS */
     BLOCK_HEADER = 4, VALUE_HEADER = 3,     /* of a measurement block, and of its DMTF part */
 };
@@ -103,20 +102,18 @@ static void finish(Client *c)
 
 static void send_request(Client *c)
 {
-    static uint8_t object[DOE_HEADER + SPDM_MSG_MAX + 4];
-    bool           secured;
-    size_t         len = spdm_requester_next(&c->requester, object + DOE_HEADER, SPDM_MSG_MAX, &secured);
-    size_t         padded = (len + 3) / 4 * 4;
+    uint8_t    msg[SPDM_RECORD_MAX], packet[SPDM_RECORD_MAX + SPDM_PACKET_OVERHEAD];
+    ByteWriter w = bw_init(packet, sizeof(packet));
+    bool       secured;
+    size_t     len = spdm_requester_next(&c->requester, msg, sizeof(msg), &secured);
 
     if (len == 0) {
         report(c, false, steps[c->step].name, spdm_requester_error(&c->requester));
         finish(c);
         return;
     }
-    memset(object + DOE_HEADER + len, 0, padded - len);
-    le32_put(object, DOE_VENDOR_PCISIG | (secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM) << 16);
-    le32_put(object + 4, (uint32_t)((DOE_HEADER + padded) / 4));
-    spdm_link_send(c->link, SPDM_LINK_NORMAL, object, DOE_HEADER + padded);
+    spdm_packet_wrap(c->requester.options.transport, secured, msg, len, &w);
+    spdm_link_send(c->link, SPDM_LINK_NORMAL, packet, w.pos);
 }
 
 static void start_step(Client *c)
@@ -151,29 +148,21 @@ static void end_step(Client *c)
     start_step(c);
 }
 
-/* The payload is a data object: header, then the message. */
-static bool object_fits(const uint8_t *object, size_t len)
-{
-    uint32_t head = len >= DOE_HEADER ? le32_get(object) : 0;
-
-    return (head == (DOE_VENDOR_PCISIG | DOE_TYPE_SPDM << 16) ||
-            head == (DOE_VENDOR_PCISIG | DOE_TYPE_SECURED_SPDM << 16)) &&
-           (le32_get(object + 4) & (DOE_MAX_DW - 1)) * 4ull == len;
-}
-
 static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, size_t len)
 {
     Client    *c = opaque;
+    bool       secured;
+    SpdmSpan   msg;
     SpdmResult result;
 
-    if (command != SPDM_LINK_NORMAL || !object_fits(payload, len)) {
+    if (command != SPDM_LINK_NORMAL ||
+        !spdm_packet_unwrap(c->requester.options.transport, payload, len, &secured, &msg)) {
         report(c, false, steps[c->step].name,
-               len == 0 ? "the device is silent" : "what came back is no data object of SPDM");
+               len == 0 ? "the device is silent" : "what came back is no packet with SPDM");
         finish(c);
         return;
     }
-    result = spdm_requester_response(&c->requester, payload + DOE_HEADER, len - DOE_HEADER,
-                                     le32_get(payload) >> 16 == DOE_TYPE_SECURED_SPDM);
+    result = spdm_requester_response(&c->requester, msg.data, msg.len, secured);
     if (result == SPDM_CONTINUE) {
         send_request(c);
     } else if (result == SPDM_DONE) {
@@ -207,8 +196,20 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char *connect, *root, *seed;
+    const char   *connect, *transport_name, *root, *seed_text;
+    SpdmTransport transport;
+    uint64_t      seed;
 } RequesterOptions;
+
+static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
+{
+    if (o->connect == NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: no address given; for instance -connect 127.0.0.1:2323");
+        return false;
+    }
+    return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
+           (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error));
+}
 
 /* The first certificate of PEM text as DER, or false. */
 static bool load_root(const char *pem, Client *c)
@@ -241,16 +242,10 @@ static bool read_root(const char *path, Client *c, GError **error)
 }
 
 /* Fresh numbers for a nonce that nobody foresees, or the same ones each time. */
-static bool init_entropy(const char *seed, Entropy *e, GError **error)
+static bool init_entropy(const RequesterOptions *o, Entropy *e, GError **error)
 {
-    guint64 n = 0;
-
-    if (seed != NULL && !g_ascii_string_to_unsigned(seed, 10, 0, UINT64_MAX, &n, NULL)) {
-        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -seed %s is not a number from 0", seed);
-        return false;
-    }
-    entropy_init(e, n, "spdm-requester");
-    if (seed == NULL && getrandom(e->key, sizeof(e->key), 0) != (ssize_t)sizeof(e->key)) {
+    entropy_init(e, o->seed, "spdm-requester");
+    if (o->seed_text == NULL && getrandom(e->key, sizeof(e->key), 0) != (ssize_t)sizeof(e->key)) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: the host gives no random numbers: %s; use -seed",
                     g_strerror(errno));
         return false;
@@ -266,8 +261,9 @@ static int request(const RequesterOptions *o, GError **error)
 
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
-    if (init_entropy(o->seed, &c->entropy, error) && read_root(o->root, c, error) &&
-        (c->link = spdm_link_new(o->connect, false, &client, c, error)) != NULL) {
+    c->requester.options.transport = o->transport;
+    if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
+        (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
         guint timeout = g_timeout_add_seconds(PATIENCE_S, on_timeout, c);
 
         start_step(c);
@@ -288,28 +284,21 @@ static int run_requester(const Command *cmd, int argc, char **argv)
     RequesterOptions    o = { 0 };
     const CommandOption options[] = {
         { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", &o.connect },
+        { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp", &o.transport_name },
         { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root)", &o.root },
         { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",
-          &o.seed },
+          &o.seed_text },
     };
     GError *error = NULL;
     bool    help;
     int     status = COMMAND_BAD_USAGE;
 
     if (command_parse(cmd, options, G_N_ELEMENTS(options), argc, argv, NULL, &help, &error) && !help) {
-        if (o.connect == NULL) {
-            g_set_error(&error, BAILEY_ERROR, 1, "spdm-requester: no address given; for instance -connect "
-                                                 "127.0.0.1:2323");
-        } else {
+        if (parse_options(cmd, &o, &error)) {
             status = request(&o, &error);
         }
     }
-    if (error != NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-        return status;
-    }
-    return help ? COMMAND_OK : status;
+    return command_finish(help, status, error);
 }
 
 COMMAND(spdm_requester, .name = "spdm-requester", .args = "-connect ADDRESS:PORT [options]", .run = run_requester,

@@ -13,13 +13,14 @@
 #include "tool/spdm_link.h"
 
 typedef struct Server {
+    SpdmTransport transport;
     SpdmDevice *device;
     SpdmLink   *link;
     GByteArray *reply;
     GMainLoop  *loop;
 } Server;
 
-/* Silence of the device is answered with an empty object, as its mailbox would show none: nobody waits for ever. */
+/* Silence of the device is answered with an empty packet, as its mailbox would show none: nobody waits for ever. */
 static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, size_t len)
 {
     static const char greeting[] = "Server Hello!";
@@ -27,7 +28,7 @@ static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, siz
 
     switch (command) {
     case SPDM_LINK_NORMAL:
-        spdm_device_exchange(s->device, payload, len, s->reply);
+        spdm_device_exchange(s->device, s->transport, payload, len, s->reply);
         spdm_link_send(s->link, SPDM_LINK_NORMAL, s->reply->data, s->reply->len);
         break;
     case SPDM_LINK_TEST:
@@ -59,7 +60,8 @@ static void serve(Server *s, const char *address)
     guint sigint = g_unix_signal_add(SIGINT, on_signal, s->loop);
     guint sigterm = g_unix_signal_add(SIGTERM, on_signal, s->loop);
 
-    printf("spdm-responder: tdisp-nic answers at %s; Ctrl-C or a requester's SHUTDOWN ends\n", address);
+    printf("spdm-responder: tdisp-nic answers at %s over %s; Ctrl-C or a requester's SHUTDOWN ends\n", address,
+           spdm_binding(s->transport)->name);
     fflush(stdout);
     g_main_loop_run(s->loop);
     g_source_remove(sigint);
@@ -67,20 +69,20 @@ static void serve(Server *s, const char *address)
 }
 
 typedef struct ResponderOptions {
-    const char *listen, *device, *seed, *categories;
+    const char *listen, *transport, *device, *seed, *categories;
 } ResponderOptions;
 
-static int respond(const ResponderOptions *o, GError **error)
+static int respond(const Command *cmd, const ResponderOptions *o, GError **error)
 {
     static const SpdmLinkClient client = { on_frame, on_peer };
     Server                      s = { .reply = g_byte_array_new(), .loop = g_main_loop_new(NULL, FALSE) };
     uint64_t                    seed = 1;
     int                         status = COMMAND_BAD_USAGE;
 
-    if (o->seed != NULL && !g_ascii_string_to_unsigned(o->seed, 10, 0, UINT64_MAX, &seed, NULL)) {
-        g_set_error(error, BAILEY_ERROR, 1, "spdm-responder: -seed %s is not a number from 0", o->seed);
-    } else if ((s.device = spdm_device_new(o->device, seed, error)) != NULL &&
-               (s.link = spdm_link_new(o->listen, true, &client, &s, error)) != NULL) {
+    if ((o->transport == NULL || spdm_link_transport(cmd->name, o->transport, &s.transport, error)) &&
+        (o->seed == NULL || command_number(cmd, "seed", o->seed, &seed, error)) &&
+        (s.device = spdm_device_new(o->device, seed, error)) != NULL &&
+        (s.link = spdm_link_new(o->listen, s.transport, true, &client, &s, error)) != NULL) {
         serve(&s, o->listen);
         status = COMMAND_OK;
     }
@@ -96,6 +98,8 @@ static int run_responder(const Command *cmd, int argc, char **argv)
     ResponderOptions    o = { 0 };
     const CommandOption options[] = {
         { "listen", "ADDRESS:PORT", "where requesters connect, one at a time; also unix:PATH", &o.listen },
+        { "transport", "NAME", "that messages come by: pci-doe (default; through the device's mailbox), mctp or tcp",
+          &o.transport },
         { "device", "PROPERTIES", "of the device, as behind -device tdisp-nic, (see 'bailey -device tdisp-nic,help')",
           &o.device },
         { "seed", "N", "what the device's random numbers come from (default 1)", &o.seed },
@@ -114,16 +118,11 @@ static int run_responder(const Command *cmd, int argc, char **argv)
             g_set_error(&error, BAILEY_ERROR, 1, "spdm-responder: -d %s: '%s' is no category; 'bailey -d help' lists "
                                                  "them", o.categories, bad);
         } else {
-            status = respond(&o, &error);
+            status = respond(cmd, &o, &error);
         }
     }
-    if (error != NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-        return status;
-    }
-    return help ? COMMAND_OK : status;
+    return command_finish(help, status, error);
 }
 
 COMMAND(spdm_responder, .name = "spdm-responder", .args = "-listen ADDRESS:PORT [options]", .run = run_responder,
-        .help = "offer the device's SPDM responder on a socket, PCI DOE objects in the public emulators' framing");
+        .help = "offer the device's SPDM responder on a socket, in the public emulators' framing");

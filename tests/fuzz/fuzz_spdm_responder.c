@@ -1,11 +1,26 @@
 /*
  * Any bytes into the device: a connection in a state that the first byte chooses, then messages of the input,
- * plain, as raw records, or sealed with the session's keys so that they reach the handlers. Each is one
- * length byte pair and bytes.
+ * plain, as raw records, out of packets of each transport, or sealed with the session's keys so that they reach the
+ * handlers. Each is one length byte pair and bytes.
  */
+#include "spdm/record.h"
 #include "unit/spdm_pair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A packet of some transport. */
+static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, size_t len)
+{
+    uint8_t  out[SPDM_RECORD_MAX];
+    bool     secured;
+    SpdmSpan msg;
+
+    if (spdm_packet_unwrap(t, packet, len, &secured, &msg)) {
+        pair->responder.config.transport = t;
+        (void)spdm_responder_handle(&pair->responder, secured, msg.data, msg.len, out, sizeof(out), &secured);
+        pair->responder.config.transport = SPDM_OVER_DOE;
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,6 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         msg = br_take(&r, len);
         if (msg == NULL) {
             break;
+        }
+        if (kind & 0x80) {
+            hear_packet(&pair, (SpdmTransport)(kind % SPDM_N_TRANSPORTS), msg, len);
+            continue;
         }
         switch (kind & 3) {
         case 0:

@@ -18,6 +18,8 @@
 #include "tool/spdm_device.h"
 #include "tool/spdm_link.h"
 
+enum { PCI_DOE = 2 }; /* in a frame */
+
 static char  dir[] = "/tmp/bailey-test-XXXXXX";
 static char *address;
 
@@ -85,8 +87,8 @@ static bool is_hung_up(int fd)
 static void test_pieces(void **state)
 {
     Seen           s = { .payload = g_byte_array_new() };
-    SpdmLink      *l = spdm_link_new(address, true, &client, &s, NULL);
-    const uint32_t head[] = { SPDM_LINK_TEST, SPDM_LINK_PCI_DOE, 5 };
+    SpdmLink      *l = spdm_link_new(address, SPDM_OVER_DOE, true, &client, &s, NULL);
+    const uint32_t head[] = { SPDM_LINK_TEST, PCI_DOE, 5 };
     uint8_t        back[12 + 2];
     int            fd;
 
@@ -100,7 +102,7 @@ static void test_pieces(void **state)
     settle();
     assert_int_equal(s.n_frames, 0);
     assert_int_equal(write(fd, "lo", 2), 2);
-    send_words(fd, 3, (const uint32_t[]){ SPDM_LINK_SHUTDOWN, SPDM_LINK_PCI_DOE, 0 }); /* right behind it */
+    send_words(fd, 3, (const uint32_t[]){ SPDM_LINK_SHUTDOWN, PCI_DOE, 0 }); /* right behind it */
     for (unsigned i = 0; i < 2; i++) {
         settle();
     }
@@ -122,12 +124,12 @@ static void test_refused(void **state)
 {
     static const uint32_t bad[][3] = {
         { SPDM_LINK_NORMAL, 1, 4 },                           /* another transport */
-        { SPDM_LINK_NORMAL, SPDM_LINK_PCI_DOE, 0x100001 },    /* longer than any object */
-        { SPDM_LINK_NORMAL, SPDM_LINK_PCI_DOE, 0xffffffff },
+        { SPDM_LINK_NORMAL, PCI_DOE, 0x100001 },              /* longer than any object */
+        { SPDM_LINK_NORMAL, PCI_DOE, 0xffffffff },
     };
     Seen           s = { .payload = g_byte_array_new() };
-    SpdmLink      *l = spdm_link_new(address, true, &client, &s, NULL);
-    const uint32_t good[] = { SPDM_LINK_NORMAL, SPDM_LINK_PCI_DOE, 4, 0x01020304 };
+    SpdmLink      *l = spdm_link_new(address, SPDM_OVER_DOE, true, &client, &s, NULL);
+    const uint32_t good[] = { SPDM_LINK_NORMAL, PCI_DOE, 4, 0x01020304 };
 
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         int fd = connect_to();
@@ -154,10 +156,10 @@ static void test_no_address(void **state)
 {
     GError *error = NULL;
 
-    assert_null(spdm_link_new("nowhere", false, &client, NULL, &error));
+    assert_null(spdm_link_new("nowhere", SPDM_OVER_DOE, false, &client, NULL, &error));
     assert_non_null(strstr(error->message, "has no port"));
     g_clear_error(&error);
-    assert_null(spdm_link_new(address, false, &client, NULL, &error)); /* nobody listens */
+    assert_null(spdm_link_new(address, SPDM_OVER_DOE, false, &client, NULL, &error)); /* nobody listens */
     assert_non_null(strstr(error->message, "cannot connect"));
     g_clear_error(&error);
 }
@@ -166,9 +168,10 @@ static void test_no_address(void **state)
 static void test_device(void **state)
 {
     static const struct {
-        const char *name;
-        uint8_t     object[16];
-        size_t      len, reply;
+        const char   *name;
+        uint8_t       object[16];
+        size_t        len, reply;
+        SpdmTransport transport;
     } rows[] = {
         { "discovery", { 1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0 }, 12, 12 },
         { "GET_VERSION", { 1, 0, 1, 0, 3, 0, 0, 0, 0x10, 0x84, 0, 0 }, 12, 20 }, /* two versions */
@@ -178,6 +181,9 @@ static void test_device(void **state)
         { "longer than its length", { 1, 0, 1, 0, 3, 0, 0, 0, 0x10, 0x84, 0, 0, 0, 0, 0, 0 }, 16, 0 },
         { "length of a header's half", { 1, 0, 1, 0, 1, 0, 0, 0 }, 8, 0 },
         { "unknown type", { 1, 0, 9, 0, 3, 0, 0, 0, 0, 0, 0, 0 }, 12, 0 },
+        { "MCTP", { 5, 0x10, 0x84, 0, 0 }, 5, 11, SPDM_OVER_MCTP },
+        { "MCTP of another type", { 1, 0x10, 0x84, 0, 0 }, 5, 0, SPDM_OVER_MCTP },
+        { "TCP", { 6, 0, 1, 5, 0x10, 0x84, 0, 0 }, 8, 14, SPDM_OVER_TCP },
         { "record of no session", { 1, 0, 2, 0, 3, 0, 0, 0, 1, 2, 3, 4 }, 12, 0 },
     };
     SpdmDevice *d = spdm_device_new(NULL, 1, NULL);
@@ -185,11 +191,11 @@ static void test_device(void **state)
 
     assert_non_null(d);
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        spdm_device_exchange(d, rows[i].object, rows[i].len, reply);
+        spdm_device_exchange(d, rows[i].transport, rows[i].object, rows[i].len, reply);
         if (reply->len != rows[i].reply) {
             fail_msg("%s: %u bytes came back, not %zu", rows[i].name, reply->len, rows[i].reply);
         }
-        spdm_device_exchange(d, rows[0].object, rows[0].len, reply);
+        spdm_device_exchange(d, SPDM_OVER_DOE, rows[0].object, rows[0].len, reply);
         assert_int_equal(reply->len, rows[0].reply);
     }
     g_byte_array_unref(reply);
