@@ -152,7 +152,7 @@ static void log_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const 
     if (RMI_RETURN_INDEX(x0) != 0) {
         g_string_append_printf(line, "/%u", RMI_RETURN_INDEX(x0));
     }
-    if (rmm->failure != NULL) {
+    if (rmm->failure != NULL && status != RMI_SUCCESS) { /* with REC_ENTER it may be an RSI command that failed */
         g_string_append_printf(line, " (%s)", rmm->failure->label);
     }
     if (c->out != 0) {
@@ -249,6 +249,7 @@ void rmm_call_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *name, 
 typedef struct Listing {
     const char *prefix, *file; /* of the functions that check; prefix NULL: none does; file NULL: any */
     RmmSource   source;
+    const RmmFailure *first;   /* what is checked before the command itself; NULL: nothing */
     RmmFunction f;
 } Listing;
 
@@ -276,6 +277,10 @@ static GArray *failures_of(const Listing *l)
     g_autoptr(GPtrArray) list = g_ptr_array_new();
     GArray              *conditions = g_array_new(FALSE, FALSE, sizeof(RmmCondition));
 
+    if (l->first != NULL) {
+        RmmCondition c = { l->first->label, l->source };
+        g_array_append_val(conditions, c);
+    }
     for (const RmmFailure *const *f = __start_bailey_rmm_failures; f < __stop_bailey_rmm_failures; f++) {
         if (l->prefix != NULL && failure_is_of(*f, l)) {
             g_ptr_array_add(list, (gpointer)*f);
@@ -313,12 +318,12 @@ void rmm_conformance(void (*fn)(void *opaque, const RmmFunction *f), void *opaqu
     g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(Listing));
 
     for (const RmiCommand *const *c = __start_bailey_rmi; c < __stop_bailey_rmi; c++) {
-        Listing row = { "rmi_", (*c)->file, (*c)->source,
+        Listing row = { "rmi_", (*c)->file, (*c)->source, NULL,
                         { "RMI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }
     for (const RsiCommand *const *c = __start_bailey_rsi; c < __stop_bailey_rsi; c++) {
-        Listing row = { "rsi_", (*c)->file, (*c)->source,
+        Listing row = { "rsi_", (*c)->file, (*c)->source, (*c)->needs_da ? &rsi_no_devices : NULL,
                         { "RSI", (*c)->name, SMC64_STD((*c)->fid), .dialects = dialects_of((*c)->dialects) } };
         g_array_append_val(rows, row);
     }

@@ -94,7 +94,7 @@ void monitor_start(Monitor *m, A64Cpu *cpu, uint64_t pc, uint64_t x0);
 void rmm_add_ipa_flush(Rmm *r, void (*flush)(void *opaque, uint16_t vmid, uint64_t ipa, uint64_t len), void *opaque);
 
 /* rmm_last_failure - the specification's label of the condition that made the last RMI or RSI command fail, NULL when
- * it succeeded. For tests and traces. */
+ * it succeeded; after REC_ENTER, of the RSI command that it finished. For tests and traces. */
 const char *rmm_last_failure(const Rmm *r);
 
 /* Calls made so far, for -result: @fn gets each command that was called at least once. */

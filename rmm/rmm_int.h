@@ -356,6 +356,9 @@ typedef struct RmmFailure {
 
 uint64_t rmm_fail(Rmm *rmm, const RmmFailure *f, uint64_t status, uint64_t index);
 
+/* Of every RSI command with .needs_da: the Realm has no devices. */
+extern const RmmFailure rsi_no_devices;
+
 /* REQUIRE(condition, status, "label"): a check of a command, in the order of the specification; when it does
  * not hold the command ends with @status and nothing has changed. A label is the document's, "params_supp/sve" one of
  * several reasons for it. */

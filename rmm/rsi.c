@@ -59,12 +59,14 @@ static const RsiCommand *rsi_find(const Rmm *rmm, uint32_t fid)
     return c != NULL && c->needs_da && !rmm->da ? NULL : c;
 }
 
+const RmmFailure rsi_no_devices = { .where = "rsi", .label = "da_en", .file = __FILE__ };
+
 static uint64_t run_command(Rmm *rmm, const RsiCommand *c, RsiCall *call)
 {
     rmm->failure = NULL;
     rmm->rsi_count[c->fid - RSI_FID_FIRST]++;
     bool     allowed = !c->needs_da || (call->realm->flags0 & RMI_REALM_FLAG_DA);
-    uint64_t action = allowed ? c->handler(rmm, call) : RSI_ERROR_STATE;
+    uint64_t action = allowed ? c->handler(rmm, call) : rmm_fail(rmm, &rsi_no_devices, RSI_ERROR_STATE, 0);
 
     if (log_on(LOG_RSI)) {
         log_rsi(rmm, c->name, call, c->in, action);

@@ -258,62 +258,105 @@ RSI(RDEV_GET_INFO, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = true, .s
 
 /* ---- the second half: at REC_ENTER ---- */
 
-static void begin(Rmm *rmm, Vdev *vdev, const RecDevice *q)
+/* FINISH(RDEV_LOCK) { ... }: the rest of that command; @vdev is the one that the host named, NULL: none that the Realm
+ * means. Conditions in it are the command's: what was checked before the exit may have changed since. */
+#define FINISH(ident) static uint64_t rsi_##ident##__finish(Rmm *rmm, Rec *rec, Vdev *vdev)
+
+#define REQUIRE_NAMED(vdev) REQUIRE((vdev) != NULL, RSI_ERROR_INPUT, "vdev_id")
+
+#define REQUIRE_STILL(vdev, script)                                                                    \
+    REQUIRE_NAMED(vdev);                                                                               \
+    REQUIRE((vdev)->instance == rec_device(rec)->instance, RSI_ERROR_INPUT, "rdev_ids");               \
+    REQUIRE_MAY(vdev, script)
+
+FINISH(RDEV_GET_INSTANCE_ID)
 {
-    if (q->script == DEV_MEASURE) {
-        vdev->sign = q->measure_flags & RSI_RDEV_MEASURE_SIGNED;
-        vdev->raw = q->measure_flags & RSI_RDEV_MEASURE_RAW;
-        memcpy(vdev->indices, q->indices, sizeof(vdev->indices));
-        if (q->measure_flags & RSI_RDEV_MEASURE_ALL) {
-            memset(vdev->indices, 0xff, sizeof(vdev->indices));
-        }
-        memcpy(vdev->measure_nonce, q->nonce, sizeof(vdev->measure_nonce));
-    }
-    if (q->script == DEV_UNLOCK) { /* DMA ends here, not when the device has answered */
-        vdev_set_dma(rmm, vdev, false);
-        vdev->lock_nonce = 0;
-    }
-    dev_queue(&vdev->comm, (DevScript)q->script);
+    REQUIRE_NAMED(vdev);
+    rec->x[1] = vdev->instance;
+    return RSI_SUCCESS;
 }
 
-/* The host has named the VDEV, or not. What was checked before the exit may have changed since. */
-static RecResume finish_request(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags)
+FINISH(RDEV_LOCK)
+{
+    REQUIRE_STILL(vdev, DEV_LOCK_FIRST);
+    dev_queue(&vdev->comm, DEV_LOCK_FIRST);
+    return RSI_SUCCESS;
+}
+
+FINISH(RDEV_START)
+{
+    REQUIRE_STILL(vdev, DEV_START);
+    dev_queue(&vdev->comm, DEV_START);
+    return RSI_SUCCESS;
+}
+
+FINISH(RDEV_STOP)
+{
+    REQUIRE_STILL(vdev, DEV_UNLOCK);
+    vdev_set_dma(rmm, vdev, false); /* DMA ends here, not when the device has answered */
+    vdev->lock_nonce = 0;
+    dev_queue(&vdev->comm, DEV_UNLOCK);
+    return RSI_SUCCESS;
+}
+
+FINISH(RDEV_GET_INTERFACE_REPORT)
+{
+    REQUIRE_STILL(vdev, DEV_REPORT);
+    dev_queue(&vdev->comm, DEV_REPORT);
+    rec->x[1] = TDISP_VERSION_10;
+    return RSI_SUCCESS;
+}
+
+FINISH(RDEV_GET_MEASUREMENTS)
 {
     const RecDevice *q = rec_device(rec);
-    Vdev            *vdev = rec_vdev(rmm, rec);
 
-    if (vdev == NULL || (q->instance != 0 && vdev->instance != q->instance)) {
-        rec->x[0] = RSI_ERROR_INPUT;
-    } else if (q->script == DEV_N_SCRIPTS) {
-        rec->x[0] = RSI_SUCCESS;
-        rec->x[1] = vdev->instance;
-    } else if (!state_allows(vdev, (DevScript)q->script) || !may_begin(rmm, vdev)) {
-        rec->x[0] = RSI_ERROR_DEVICE;
-    } else {
-        begin(rmm, vdev, q);
-        rec->x[0] = RSI_SUCCESS;
-        if (q->script == DEV_REPORT) {
-            rec->x[1] = TDISP_VERSION_10;
-        }
+    REQUIRE_STILL(vdev, DEV_MEASURE);
+    vdev->sign = q->measure_flags & RSI_RDEV_MEASURE_SIGNED;
+    vdev->raw = q->measure_flags & RSI_RDEV_MEASURE_RAW;
+    memcpy(vdev->indices, q->indices, sizeof(vdev->indices));
+    if (q->measure_flags & RSI_RDEV_MEASURE_ALL) {
+        memset(vdev->indices, 0xff, sizeof(vdev->indices));
     }
-    LOG(RSI, "vdev 0x%" PRIx64 " request: status %" PRIu64, q->id, rec->x[0]);
+    memcpy(vdev->measure_nonce, q->nonce, sizeof(vdev->measure_nonce));
+    dev_queue(&vdev->comm, DEV_MEASURE);
+    return RSI_SUCCESS;
+}
+
+/* How the conversation went. An aborted one leaves the host with a VDEV that is READY, the Realm with ERROR. */
+FINISH(RDEV_CONTINUE)
+{
+    REQUIRE(vdev != NULL && vdev->instance == rec_device(rec)->instance, RSI_ERROR_STATE, "vdev_id");
+    if (vdev->host_state == RMI_VDEV12_COMMUNICATING) {
+        return RSI_INCOMPLETE;
+    }
+    REQUIRE(vdev->host_state == RMI_VDEV12_READY && vdev->state != RMI_VDEV_ERROR, RSI_ERROR_DEVICE, "rdev_error");
+    return RSI_SUCCESS;
+}
+
+static RecResume finish(Rmm *rmm, Rec *rec, uint64_t (*fn)(Rmm *rmm, Rec *rec, Vdev *vdev))
+{
+    rec->x[0] = fn(rmm, rec, rec_vdev(rmm, rec));
+    LOG(RSI, "vdev 0x%" PRIx64 " request: status %" PRIu64 "%s%s", rec_device(rec)->id, rec->x[0],
+        rmm->failure != NULL ? " " : "", rmm->failure != NULL ? rmm->failure->label : "");
     return REC_RUNS;
+}
+
+/* The host has named the VDEV, or not. */
+static RecResume finish_request(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags)
+{
+    static uint64_t (*const fns[])(Rmm *rmm, Rec *rec, Vdev *vdev) = {
+        [DEV_LOCK_FIRST] = rsi_RDEV_LOCK__finish,       [DEV_START] = rsi_RDEV_START__finish,
+        [DEV_UNLOCK] = rsi_RDEV_STOP__finish,           [DEV_REPORT] = rsi_RDEV_GET_INTERFACE_REPORT__finish,
+        [DEV_MEASURE] = rsi_RDEV_GET_MEASUREMENTS__finish, [DEV_N_SCRIPTS] = rsi_RDEV_GET_INSTANCE_ID__finish,
+    };
+
+    return finish(rmm, rec, fns[rec_device(rec)->script]);
 }
 REC_RESUME(REC_RDEV_REQUEST, finish_request);
 
-/* How the conversation went. An aborted one leaves the host with a VDEV that is READY, the Realm with ERROR. */
 static RecResume finish_comm(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags)
 {
-    const Vdev *vdev = rec_vdev(rmm, rec);
-
-    if (vdev == NULL || vdev->instance != rec_device(rec)->instance) {
-        rec->x[0] = RSI_ERROR_STATE;
-    } else if (vdev->host_state == RMI_VDEV12_COMMUNICATING) {
-        rec->x[0] = RSI_INCOMPLETE;
-    } else {
-        bool ok = vdev->host_state == RMI_VDEV12_READY && vdev->state != RMI_VDEV_ERROR;
-        rec->x[0] = ok ? RSI_SUCCESS : RSI_ERROR_DEVICE;
-    }
-    return REC_RUNS;
+    return finish(rmm, rec, rsi_RDEV_CONTINUE__finish);
 }
 REC_RESUME(REC_RDEV_COMM, finish_comm);

@@ -103,29 +103,20 @@ RMI(VDEV_COMPLETE, .in = 2, .out = 0, .dialects = IN_ALP17, .needs_da = true, .s
 
 /* ---- the second half: at REC_ENTER ---- */
 
-typedef struct Finish {
-    Rmm    *rmm;
-    RmmCpu *cpu;
-    Realm  *realm;
-    Rec    *rec;
-    Vdev   *vdev;
-} Finish;
+/* FINISH(VDEV_GET_INFO) { ... }: the rest of that command; @vdev is the one that the host named, NULL: none that the
+ * Realm means. Conditions in it are the command's. */
+#define FINISH(ident) static uint64_t rsi_##ident##__finish(Rmm *rmm, RsiCall *call, Vdev *vdev)
 
-static RecResume answer(const Finish *f, RsiStatus status)
-{
-    f->rec->x[0] = status;
-    return REC_RUNS;
-}
+#define REQUIRE_NAMED(vdev) REQUIRE((vdev) != NULL, RSI_ERROR_INPUT, "vdev_id")
 
-static void put_info(const Finish *f, uint8_t info[RSI_VDEV_INFO_SIZE])
+static void put_info(Rmm *rmm, const Vdev *v, uint8_t info[RSI_VDEV_INFO_SIZE])
 {
     static const uint8_t states[] = {
         [RMI_VDEV_NEW] = RSI_VDEV_UNLOCKED,  [RMI_VDEV_UNLOCKED] = RSI_VDEV_UNLOCKED,
         [RMI_VDEV_LOCKED] = RSI_VDEV_LOCKED, [RMI_VDEV_STARTED] = RSI_VDEV_STARTED,
         [RMI_VDEV_ERROR] = RSI_VDEV_ERROR,
     };
-    const Vdev *v = f->vdev;
-    const Pdev *p = pdev_at(f->rmm, v->pdev);
+    const Pdev *p = pdev_at(rmm, v->pdev);
 
     memset(info, 0, RSI_VDEV_INFO_SIZE);
     le64_put(info + RSI_VDEV_INFO_CERT_ID, p->cert_id);
@@ -143,96 +134,90 @@ static void put_info(const Finish *f, uint8_t info[RSI_VDEV_INFO_SIZE])
 }
 
 /* The page may have gone meanwhile: then the host has to bring it back first, and the request waits on. */
-static RecResume finish_info(const Finish *f)
+FINISH(VDEV_GET_INFO)
 {
-    uint64_t ipa = rec_device(f->rec)->ipa;
+    uint64_t ipa = rec_device(call->rec)->ipa;
     uint8_t *bytes;
 
-    switch (realm_map(f->rmm, f->cpu, f->realm, ipa, &bytes)) {
-    case REALM_MAP_FAULT:
-        f->rec->pending = REC_VDEV_REQUEST;
-        return REC_EXITS;
-    case REALM_MAP_EMPTY:
-        return answer(f, RSI_ERROR_INPUT);
-    case REALM_MAPPED:
-        break;
-    }
-    put_info(f, bytes);
-    realm_written(f->rmm, f->realm, ipa, RSI_VDEV_INFO_SIZE);
-    return answer(f, RSI_SUCCESS);
+    REQUIRE_NAMED(vdev);
+    REQUIRE_REALM_BUFFER(ipa, &bytes, "addr");
+    put_info(rmm, vdev, bytes);
+    realm_written(rmm, call->realm, ipa, RSI_VDEV_INFO_SIZE);
+    return RSI_SUCCESS;
 }
 
 /* What the Realm checked is what there is now. */
-static bool nonces_match(const Finish *f)
+static bool nonces_match(const RecDevice *q, const Vdev *v)
 {
-    const RecDevice *q = rec_device(f->rec);
-    const Vdev      *v = f->vdev;
-
     return v->lock_nonce != 0 && q->lock_nonce == v->lock_nonce && q->meas_nonce == v->meas_nonce &&
            q->report_nonce == v->report_nonce;
 }
 
 /* The second exit: the host maps, by VDEV_MAP and VDEV_VALIDATE_MAPPING, as much as it likes. */
-static RecResume finish_validate(const Finish *f)
+FINISH(VDEV_VALIDATE_MAPPING)
 {
-    const RecDevice *q = rec_device(f->rec);
-    RecExit         *e = &f->cpu->exit;
+    const RecDevice *q = rec_device(call->rec);
+    RecExit         *e = &call->cpu->exit;
 
-    if (f->vdev->state != RMI_VDEV_LOCKED && f->vdev->state != RMI_VDEV_STARTED) {
-        return answer(f, RSI_ERROR_INPUT);
-    }
-    if (!nonces_match(f)) {
-        return answer(f, RSI_ERROR_DEVICE);
-    }
-    f->rec->pending = REC_VDEV_MAP;
+    REQUIRE_NAMED(vdev);
+    REQUIRE(vdev->state == RMI_VDEV_LOCKED || vdev->state == RMI_VDEV_STARTED, RSI_ERROR_INPUT, "vdev_state");
+    REQUIRE(nonces_match(q, vdev), RSI_ERROR_DEVICE, "attest_info");
+
+    call->rec->pending = REC_VDEV_MAP;
     e->reason = RMI_EXIT_VDEV_MAP;
     e->vdev_id = q->id;
     e->dev_mem_base = q->base;
     e->dev_mem_top = q->top;
     e->dev_mem_pa = q->pa;
-    return REC_EXITS;
+    return RSI_TO_HOST;
 }
 
-static RecResume finish_enable(const Finish *f)
+FINISH(VDEV_DMA_ENABLE)
 {
-    if (f->vdev->state != RMI_VDEV_STARTED || !nonces_match(f)) {
-        return answer(f, RSI_ERROR_DEVICE);
-    }
-    vdev_set_dma(f->rmm, f->vdev, true);
-    return answer(f, RSI_SUCCESS);
+    REQUIRE_NAMED(vdev);
+    REQUIRE_OURS(vdev->state == RMI_VDEV_STARTED, RSI_ERROR_DEVICE, "vdev_state");
+    REQUIRE(nonces_match(rec_device(call->rec), vdev), RSI_ERROR_DEVICE, "attest_info");
+    vdev_set_dma(rmm, vdev, true);
+    return RSI_SUCCESS;
 }
 
-static RecResume finish_disable(const Finish *f)
+FINISH(VDEV_DMA_DISABLE)
 {
-    vdev_set_dma(f->rmm, f->vdev, false);
-    return answer(f, RSI_SUCCESS);
+    REQUIRE_NAMED(vdev);
+    vdev_set_dma(rmm, vdev, false);
+    return RSI_SUCCESS;
 }
 
 static RecResume finish_request(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags)
 {
     static const struct {
-        uint32_t    fid;
-        RecResume (*fn)(const Finish *f);
+        uint32_t   fid;
+        uint64_t (*fn)(Rmm *rmm, RsiCall *call, Vdev *vdev);
     } rows[] = {
-        { RSI_FID_VDEV_GET_INFO, finish_info },
-        { RSI_FID_VDEV_VALIDATE_MAPPING, finish_validate },
-        { RSI_FID_VDEV_DMA_ENABLE, finish_enable },
-        { RSI_FID_VDEV_DMA_DISABLE, finish_disable },
+        { RSI_FID_VDEV_GET_INFO, rsi_VDEV_GET_INFO__finish },
+        { RSI_FID_VDEV_VALIDATE_MAPPING, rsi_VDEV_VALIDATE_MAPPING__finish },
+        { RSI_FID_VDEV_DMA_ENABLE, rsi_VDEV_DMA_ENABLE__finish },
+        { RSI_FID_VDEV_DMA_DISABLE, rsi_VDEV_DMA_DISABLE__finish },
     };
-    Finish f = { rmm, cpu, realm, rec, rec_vdev(rmm, rec) };
+    RsiCall  call = { .cpu = cpu, .realm = realm, .rec = rec };
+    uint32_t fid = rec_device(rec)->fid;
+    size_t   i = 0;
 
-    if (f.vdev == NULL) {
-        return answer(&f, RSI_ERROR_INPUT);
+    while (rows[i].fid != fid) { /* nobody but ask_host() makes requests */
+        g_assert(++i < ARRAY_LEN(rows));
     }
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].fid == rec_device(rec)->fid) {
-            RecResume go = rows[i].fn(&f);
-            LOG(RSI, "vdev 0x%" PRIx64 " request 0x%x: %s %" PRIu64, f.vdev->id, rows[i].fid,
-                go == REC_EXITS ? "exit" : "status", rec->x[0]);
-            return go;
-        }
+    uint64_t action = rows[i].fn(rmm, &call, rec_vdev(rmm, rec));
+    LOG(RSI, "vdev 0x%" PRIx64 " request 0x%x: %s%" PRIu64 "%s%s", rec_device(rec)->id, fid,
+        action >= RSI_TO_HOST ? "exit " : "", action >= RSI_TO_HOST ? 0 : action, rmm->failure != NULL ? " " : "",
+        rmm->failure != NULL ? rmm->failure->label : "");
+    if (action == RSI_AGAIN) {
+        rec->pending = REC_VDEV_REQUEST;
     }
-    return answer(&f, RSI_ERROR_UNKNOWN); /* nobody but ask_host() makes requests */
+    if (action >= RSI_TO_HOST) {
+        return REC_EXITS;
+    }
+    rec->x[0] = action;
+    return REC_RUNS;
 }
 REC_RESUME(REC_VDEV_REQUEST, finish_request);
 

@@ -3,6 +3,7 @@
  * of this dialect alone by their failure labels: rows for rmm_rows.h.
  */
 #include "tests/unit/rmm_dev_storm.h"
+#include "tests/unit/rsi_rows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -493,31 +494,83 @@ static void params_unknown(void) { measure_params(8, 0x10); }
 
 #define ID D_VDEV_ID, FIRST_INSTANCE
 
-static const struct RsiRow {
-    uint32_t    fid;
-    const char *label;
-    RsiStatus   status;
-    uint64_t    x[6]; /* x1 on */
-    bool        locked;
-    void      (*prepare)(void);
-} rsi_rows[] = {
+/* Stages of these rows. */
+enum { UNLOCKED, LOCKED };
+
+static void realm_without(void) { realm_at(d->rig->rmm, RD)->flags0 = 0; }
+static void named(void) { rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), VDEV); }
+
+static void destroy(void)
+{
+    (void)rmi(d->rig, RMI_FID_VDEV_ABORT, VDEV); /* if it talks */
+    stop();
+    rmi_ok(d->rig, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV);
+}
+
+static void abort_it(void) { rmi_ok(d->rig, RMI_FID_VDEV_ABORT, VDEV); }
+
+/* The host names the VDEV, and then something else happens. */
+#define NAMED_THEN(fn)                                                                                 \
+    static void named_then_##fn(void)                                                                  \
+    {                                                                                                  \
+        named();                                                                                       \
+        fn();                                                                                          \
+    }
+NAMED_THEN(destroy)
+NAMED_THEN(vdev_other_instance)
+NAMED_THEN(vdev_active)
+NAMED_THEN(vdev_talks)
+NAMED_THEN(pdev_busy)
+
 #define RDEV(fid, label, status, ...) { RSI_FID_RDEV_##fid, label, RSI_ERROR_##status, __VA_ARGS__ }
+#define RDEV_WITHOUT(fid)             RDEV(fid, "da_en", STATE, { ID }, UNLOCKED, realm_without)
+#define RDEV_LATER(fid, label, status, stage, fn, ...)                                                 \
+    RDEV(fid, label, status, { __VA_ARGS__ }, stage, NULL, RMI_EXIT_VDEV_REQUEST, fn)
+/* What changes between the exit and the next entry is looked at again. */
+#define RDEV_AGAIN(fid, stage, ...)                                                                    \
+    RDEV_LATER(fid, "vdev_id", INPUT, stage, NULL, __VA_ARGS__),                                       \
+        RDEV_LATER(fid, "vdev_id", INPUT, stage, named_then_destroy, __VA_ARGS__),                     \
+        RDEV_LATER(fid, "rdev_ids", INPUT, stage, named_then_vdev_other_instance, __VA_ARGS__),        \
+        RDEV_LATER(fid, "rdev_state", DEVICE, stage, named_then_vdev_active, __VA_ARGS__),             \
+        RDEV_LATER(fid, "vdev_state", DEVICE, stage, named_then_vdev_talks, __VA_ARGS__),              \
+        RDEV_LATER(fid, "vdev_state", DEVICE, stage, named_then_pdev_busy, __VA_ARGS__)
+
+static const RsiRow rsi_rows[] = {
+    RDEV_WITHOUT(GET_INSTANCE_ID),
+    RDEV_LATER(GET_INSTANCE_ID, "vdev_id", INPUT, UNLOCKED, NULL, D_VDEV_ID),
+    RDEV_LATER(GET_INSTANCE_ID, "vdev_id", INPUT, UNLOCKED, named_then_destroy, D_VDEV_ID),
+    RDEV_WITHOUT(GET_STATE),
+    RDEV_WITHOUT(LOCK),
+    RDEV_WITHOUT(START),
+    RDEV_WITHOUT(STOP),
+    RDEV_WITHOUT(GET_INTERFACE_REPORT),
+    RDEV_WITHOUT(GET_MEASUREMENTS),
+    RDEV_WITHOUT(CONTINUE),
+    RDEV_WITHOUT(VALIDATE_MAPPING),
+    RDEV_WITHOUT(GET_INFO),
+    RDEV_AGAIN(LOCK, UNLOCKED, ID),
+    RDEV_AGAIN(START, LOCKED, ID),
+    RDEV_AGAIN(STOP, LOCKED, ID),
+    RDEV_AGAIN(GET_INTERFACE_REPORT, LOCKED, ID, 0x10),
+    RDEV_AGAIN(GET_MEASUREMENTS, LOCKED, ID, BUFFER_IPA),
+    RDEV(CONTINUE, "vdev_id", STATE, { ID }, UNLOCKED, ask_lock, RMI_EXIT12_VDEV_COMM, destroy),
+    RDEV(CONTINUE, "rdev_error", DEVICE, { ID }, UNLOCKED, ask_lock, RMI_EXIT12_VDEV_COMM, abort_it),
     RDEV(GET_STATE, "rdev_ids", INPUT, { D_VDEV_ID, 2 }),
     RDEV(GET_STATE, "rdev_ids", INPUT, { D_VDEV_ID + 1, 1 }),
     RDEV(LOCK, "rdev_ids", INPUT, { D_VDEV_ID, 2 }),
-    RDEV(LOCK, "rdev_state", DEVICE, { ID }, true),
+    RDEV(LOCK, "rdev_state", DEVICE, { ID }, LOCKED),
     RDEV(LOCK, "vdev_state", DEVICE, { ID }, .prepare = vdev_talks),
     RDEV(LOCK, "vdev_state", DEVICE, { ID }, .prepare = pdev_busy),
-    RDEV(START, "rdev_ids", INPUT, { D_VDEV_ID, 2 }, true),
+    RDEV(START, "rdev_ids", INPUT, { D_VDEV_ID, 2 }, LOCKED),
     RDEV(START, "rdev_state", DEVICE, { ID }),
-    RDEV(START, "vdev_state", DEVICE, { ID }, true, pdev_new),
+    RDEV(START, "vdev_state", DEVICE, { ID }, LOCKED, pdev_new),
     RDEV(STOP, "rdev_ids", INPUT, { D_VDEV_ID, 2 }),
     RDEV(STOP, "rdev_state", DEVICE, { ID }, .prepare = vdev_active),
     RDEV(STOP, "vdev_state", DEVICE, { ID }, .prepare = vdev_talks),
-    RDEV(GET_INTERFACE_REPORT, "tdisp_version", INPUT, { ID, 0xf }, true),
-    RDEV(GET_INTERFACE_REPORT, "rdev_ids", INPUT, { D_VDEV_ID, 2, 0x10 }, true),
+    RDEV(GET_INTERFACE_REPORT, "tdisp_version", INPUT, { ID, 0xf }, LOCKED),
+    RDEV(GET_INTERFACE_REPORT, "rdev_ids", INPUT, { D_VDEV_ID, 2, 0x10 }, LOCKED),
     RDEV(GET_INTERFACE_REPORT, "rdev_state", DEVICE, { ID, 0x10 }),
-    RDEV(GET_INTERFACE_REPORT, "vdev_state", DEVICE, { ID, 0x10 }, true, vdev_talks),
+    RDEV(GET_INTERFACE_REPORT, "vdev_state", DEVICE, { ID, 0x10 }, LOCKED, vdev_talks),
     RDEV(GET_MEASUREMENTS, "params_align", INPUT, { ID, BUFFER_IPA + 8 }),
     RDEV(GET_MEASUREMENTS, "params_bound", INPUT, { ID, PAR_TOP }),
     RDEV(GET_MEASUREMENTS, "rdev_ids", INPUT, { D_VDEV_ID, 2, BUFFER_IPA }),
@@ -529,14 +582,14 @@ static const struct RsiRow {
     RDEV(GET_MEASUREMENTS, "indices_valid", INPUT, { ID, BUFFER_IPA }, .prepare = params_none),
     RDEV(CONTINUE, "rdev_ids", INPUT, { D_VDEV_ID, 2 }),
     RDEV(CONTINUE, "rdev_state", DEVICE, { ID }),
-    RDEV(VALIDATE_MAPPING, "base_align", INPUT, { ID, D_IPA + 8, D_IPA + 0x1000, D_BAR }, true),
-    RDEV(VALIDATE_MAPPING, "top_align", INPUT, { ID, D_IPA, D_IPA + 0x1008, D_BAR }, true),
-    RDEV(VALIDATE_MAPPING, "size_valid", INPUT, { ID, D_IPA, D_IPA, D_BAR }, true),
-    RDEV(VALIDATE_MAPPING, "rgn_bound", INPUT, { ID, D_IPA, PAR_TOP + 0x1000, D_BAR }, true),
-    RDEV(VALIDATE_MAPPING, "pa_align", INPUT, { ID, D_IPA, D_IPA + 0x1000, D_BAR + 8 }, true),
-    RDEV(VALIDATE_MAPPING, "pa_bound", INPUT, { ID, D_IPA, D_IPA + 0x1000, 1ull << 48 }, true),
-    RDEV(VALIDATE_MAPPING, "flags_valid", INPUT, { ID, D_IPA, D_IPA + 0x1000, D_BAR, 4 }, true),
-    RDEV(VALIDATE_MAPPING, "rdev_ids", INPUT, { D_VDEV_ID, 2, D_IPA, D_IPA + 0x1000, D_BAR }, true),
+    RDEV(VALIDATE_MAPPING, "base_align", INPUT, { ID, D_IPA + 8, D_IPA + 0x1000, D_BAR }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "top_align", INPUT, { ID, D_IPA, D_IPA + 0x1008, D_BAR }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "size_valid", INPUT, { ID, D_IPA, D_IPA, D_BAR }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "rgn_bound", INPUT, { ID, D_IPA, PAR_TOP + 0x1000, D_BAR }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "pa_align", INPUT, { ID, D_IPA, D_IPA + 0x1000, D_BAR + 8 }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "pa_bound", INPUT, { ID, D_IPA, D_IPA + 0x1000, 1ull << 48 }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "flags_valid", INPUT, { ID, D_IPA, D_IPA + 0x1000, D_BAR, 4 }, LOCKED),
+    RDEV(VALIDATE_MAPPING, "rdev_ids", INPUT, { D_VDEV_ID, 2, D_IPA, D_IPA + 0x1000, D_BAR }, LOCKED),
     RDEV(VALIDATE_MAPPING, "rdev_state", DEVICE, { ID, D_IPA, D_IPA + 0x1000, D_BAR }),
     RDEV(GET_INFO, "addr_align", INPUT, { ID, BUFFER_IPA + 0x100 }),
     RDEV(GET_INFO, "addr_bound", INPUT, { ID, PAR_TOP }),
@@ -544,56 +597,22 @@ static const struct RsiRow {
     RDEV(GET_INFO, "addr_empty", INPUT, { ID, 0x9000 }),
 };
 
-static void check_rsi_row(const struct RsiRow *row)
+static DevRig *open_locked_or_not(unsigned stage)
 {
-    uint64_t x[7] = { SMC64_STD(row->fid) };
-
-    print_message("RSI 0x%x %s\n", row->fid, row->label);
     open_rig(STAGE_VDEV);
-    if (row->locked) {
+    if (stage == LOCKED) {
         lock();
     }
     params_one_index();
-    if (row->prepare != NULL) {
-        row->prepare();
-    }
-    Vdev before = *dev_vdev(d);
-    memcpy(x + 1, row->x, sizeof(row->x));
-    assert_int_equal(dev_rsi(d, x, ARRAY_LEN(x)), RMI_EXIT_SYNC);
-    assert_int_equal(dev_rec(d)->x[0], row->status);
-    assert_memory_equal(&before, dev_vdev(d), sizeof(before));
-    assert_string_equal(rmm_last_failure(d->rig->rmm), row->label);
-    dev_rig_free(d);
+    return d;
 }
 
-static void test_rsi_failures(void **state)
+static void test_rsi_rows(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rsi_rows); i++) {
-        check_rsi_row(&rsi_rows[i]);
-    }
-    open_rig(STAGE_VDEV);
-    realm_at(d->rig->rmm, RD)->flags0 = 0;
-    assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_GET_INSTANCE_ID, D_VDEV_ID), RMI_EXIT_SYNC);
-    assert_int_equal(dev_rec(d)->x[0], RSI_ERROR_STATE);
-    dev_rig_free(d);
-}
+    static const RsiRows t = { rsi_rows, ARRAY_LEN(rsi_rows), open_locked_or_not, is_of_alp12 };
 
-/* What changes between the exit and the next entry is looked at again. */
-static void test_rsi_late(void **state)
-{
-    static void (*const changes[])(void) = { vdev_other_instance, pdev_busy, vdev_talks };
-    static const RsiStatus status[] = { RSI_ERROR_INPUT, RSI_ERROR_DEVICE, RSI_ERROR_DEVICE };
-
-    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-        open_rig(STAGE_VDEV);
-        ready_complete();
-        rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), VDEV);
-        changes[i]();
-        assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
-        assert_int_equal(dev_rec(d)->x[0], status[i]);
-        assert_int_equal(dev_vdev(d)->comm.state, DEV_COMM_IDLE);
-        dev_rig_free(d);
-    }
+    rsi_rows_break(&t);
+    rsi_rows_complete(&t);
 }
 
 /* ---- a hostile host ---- */
@@ -653,38 +672,14 @@ static void test_unknown(void **state)
     dev_rig_free(d);
 }
 
-/* ---- all labels ---- */
-
-static bool rsi_row_exists(uint32_t fid, const char *label)
-{
-    for (size_t i = 0; i < ARRAY_LEN(rsi_rows); i++) {
-        if (SMC64_STD(rsi_rows[i].fid) == fid && strcmp(rsi_rows[i].label, label) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void check_listed(void *opaque, const RmmFunction *f)
-{
-    for (size_t i = 0; is_of_alp12(f) && strcmp(f->iface, "RSI") == 0 && i < f->n_failures; i++) {
-        if (!rsi_row_exists(f->fid, f->failures[i].label)) {
-            fail_msg("no row makes RSI_%s fail by %s", f->name, f->failures[i].label);
-        }
-    }
-}
-
-static void test_every_rsi_label_has_a_row(void **state) { rmm_conformance(check_listed, NULL); }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),          cmocka_unit_test(test_instances),
         cmocka_unit_test(test_not_completed), cmocka_unit_test(test_abort),
         cmocka_unit_test(test_device_fails),  cmocka_unit_test(test_key_refresh),
-        cmocka_unit_test(test_rows),          cmocka_unit_test(test_rsi_failures),
-        cmocka_unit_test(test_rsi_late),      cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_hostile_host),  cmocka_unit_test(test_every_rsi_label_has_a_row),
+        cmocka_unit_test(test_rows),          cmocka_unit_test(test_rsi_rows),
+        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_hostile_host),
     };
 
     rig_dialect = RMM_1_1_ALP12;
