@@ -10,51 +10,56 @@ enum { SID_BITS = 12 };
 
 /* ---- hardware ---- */
 
-static bool root_is_ours(const DevRig *d, uint32_t root, unsigned stream)
+/* The keys of the stream at a root port; NULL: no such port or stream, or it refuses. */
+static RootKeys *keys_of(DevRig *d, uint32_t root, unsigned stream)
 {
-    return root == D_ROOT && stream == PAIR_STREAM && !d->root.refuses;
+    for (unsigned i = 0; i < ARRAY_LEN(d->roots); i++) {
+        if (root == D_ROOT(i) && stream == PAIR_STREAM && !d->roots[i].refuses) {
+            return &d->roots[i];
+        }
+    }
+    return NULL;
 }
 
 static bool key_program(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub,
                         const uint8_t key[32], uint64_t iv)
 {
-    DevRig *d = opaque;
+    RootKeys *k = keys_of(opaque, root, stream);
 
-    if (!root_is_ours(d, root, stream) || iv != IDE_INITIAL_IFV || d->root.slot[set][tx][sub].go) {
+    if (k == NULL || iv != IDE_INITIAL_IFV || k->slot[set][tx][sub].go) {
         return false;
     }
-    d->root.slot[set][tx][sub].programmed = true;
-    memcpy(d->root.slot[set][tx][sub].key, key, IDE_KEY_LEN);
+    k->slot[set][tx][sub].programmed = true;
+    memcpy(k->slot[set][tx][sub].key, key, IDE_KEY_LEN);
     return true;
 }
 
 static bool key_go(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub)
 {
-    DevRig *d = opaque;
+    RootKeys *k = keys_of(opaque, root, stream);
 
-    return root_is_ours(d, root, stream) && d->root.slot[set][tx][sub].programmed &&
-           (d->root.slot[set][tx][sub].go = true);
+    return k != NULL && k->slot[set][tx][sub].programmed && (k->slot[set][tx][sub].go = true);
 }
 
 static bool key_stop(void *opaque, uint32_t root, unsigned stream, unsigned set, bool tx, unsigned sub)
 {
-    DevRig *d = opaque;
+    RootKeys *k = keys_of(opaque, root, stream);
 
-    if (!root_is_ours(d, root, stream)) {
+    if (k == NULL) {
         return false;
     }
-    memset(&d->root.slot[set][tx][sub], 0, sizeof(d->root.slot[set][tx][sub]));
+    memset(&k->slot[set][tx][sub], 0, sizeof(k->slot[set][tx][sub]));
     return true;
 }
 
 static bool tdisp_enable(void *opaque, uint32_t root, unsigned stream, bool enable)
 {
-    DevRig *d = opaque;
+    RootKeys *k = keys_of(opaque, root, stream);
 
-    if (!root_is_ours(d, root, stream)) {
+    if (k == NULL) {
         return false;
     }
-    d->root.tdisp = enable;
+    k->tdisp = enable;
     return true;
 }
 
@@ -99,6 +104,14 @@ static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
     rig->da = true;
 }
 
+void dev_use(DevRig *d, unsigned device)
+{
+    d->device = device;
+    d->pair = d->pairs[device];
+    d->root = &d->roots[device];
+    d->pdev = PAGE(device == 0 ? D_PDEV : D_PDEV2);
+}
+
 DevRig *dev_rig_new(void)
 {
     static const uint32_t code[] = { A64_SMC, A64_WFI, [64] = A64_LDR(2, 1), A64_WFI,
@@ -108,9 +121,15 @@ DevRig *dev_rig_new(void)
 
     d->rig = rig_new_with(plug, d);
     d->rd = PAGE(W_RD);
+    d->rec = PAGE(W_REC0);
     d->vdev = PAGE(D_VDEV);
-    d->pair = g_new0(SpdmPair, 1);
-    pair_init(d->pair, SPDM_RESPONDER_CAPS);
+    for (unsigned i = 0; i < ARRAY_LEN(d->pairs); i++) {
+        d->pairs[i] = g_new0(SpdmPair, 1);
+        pair_init(d->pairs[i], SPDM_RESPONDER_CAPS);
+        tdisp_tdi_init(&d->pairs[i]->tdis[0], D_FUNCTION(i));
+        tdisp_tdi_init(&d->pairs[i]->tdis[1], D_FUNCTION(i) + 1);
+    }
+    dev_use(d, 0);
     for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
         d->object[i] = g_byte_array_new();
     }
@@ -129,7 +148,9 @@ void dev_rig_free(DevRig *d)
     for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
         g_byte_array_free(d->object[i], TRUE);
     }
-    g_free(d->pair);
+    for (unsigned i = 0; i < ARRAY_LEN(d->pairs); i++) {
+        g_free(d->pairs[i]);
+    }
     g_free(d);
 }
 
@@ -148,10 +169,10 @@ void dev_pdev_params(DevRig *d, unsigned aux)
     uint8_t *p = params(d);
 
     le64_put(p + RMI_PDEV_FLAGS, RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE);
-    le64_put(p + RMI_PDEV_ID, PAIR_FUNCTION);
-    le16_put(p + RMI_PDEV_ROOT_ID, D_ROOT);
-    le16_put(p + RMI_PDEV_RID_BASE, PAIR_FUNCTION);
-    le16_put(p + RMI_PDEV_RID_TOP, PAIR_FUNCTION + 2);
+    le64_put(p + RMI_PDEV_ID, D_FUNCTION(d->device));
+    le16_put(p + RMI_PDEV_ROOT_ID, D_ROOT(d->device));
+    le16_put(p + RMI_PDEV_RID_BASE, (uint16_t)D_FUNCTION(d->device));
+    le16_put(p + RMI_PDEV_RID_TOP, (uint16_t)(D_FUNCTION(d->device) + 2));
     le64_put(p + RMI_PDEV_NUM_AUX, PDEV_N_AUX);
     le64_put(p + RMI_PDEV_IDE_SID, PAIR_STREAM);
     le64_put(p + RMI_PDEV_NCOH_NUM_ADDR, 1);
@@ -166,8 +187,8 @@ void dev_vdev_params(DevRig *d)
 {
     uint8_t *p = params(d);
 
-    le64_put(p + RMI_VDEV_ID, D_VDEV_ID + d->interface);
-    le64_put(p + RMI_VDEV_TDI_ID, PAIR_FUNCTION + d->interface);
+    le64_put(p + RMI_VDEV_ID, dev_vdev_id(d));
+    le64_put(p + RMI_VDEV_TDI_ID, D_FUNCTION(d->device) + d->interface);
 }
 
 void dev_key_params(DevRig *d)
@@ -232,9 +253,9 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
     le64_put(comm + RMI_COMM_REQ_ADDR, PAGE(D_REQ));
     le64_put(comm + RMI_COMM_RESP_ADDR, PAGE(D_RSP));
     x0 = vdev && rmm_dialects[rig_dialect].rdev
-             ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, PAGE(D_PDEV), d->vdev, PAGE(D_COMM))
-         : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, d->rd, PAGE(D_PDEV), d->vdev, PAGE(D_COMM))
-              : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, PAGE(D_PDEV), PAGE(D_COMM));
+             ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, d->pdev, d->vdev, PAGE(D_COMM))
+         : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, d->rd, d->pdev, d->vdev, PAGE(D_COMM))
+              : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, d->pdev, PAGE(D_COMM));
     uint64_t flags = comm_field(d, RMI_COMM_EXIT_FLAGS);
     *more = x0 == RMI_SUCCESS && (flags & RMI_COMM_SEND);
     if (x0 != RMI_SUCCESS) {
@@ -275,7 +296,7 @@ static void reach(DevRig *d, DevStage stage)
 
     switch (stage) {
     case STAGE_CREATED:
-        rmi_ok(rig, RMI_FID_PDEV_CREATE, PAGE(D_PDEV), PAGE(D_PARAMS));
+        rmi_ok(rig, RMI_FID_PDEV_CREATE, d->pdev, PAGE(D_PARAMS));
         break;
     case STAGE_NEEDS_KEY:
         assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
@@ -283,7 +304,7 @@ static void reach(DevRig *d, DevStage stage)
         break;
     case STAGE_HAS_KEY:
         dev_key_params(d);
-        rmi_ok(rig, RMI_FID_PDEV_SET_PUBKEY, PAGE(D_PDEV), PAGE(D_PARAMS));
+        rmi_ok(rig, RMI_FID_PDEV_SET_PUBKEY, d->pdev, PAGE(D_PARAMS));
         break;
     case STAGE_READY:
         assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
@@ -291,19 +312,19 @@ static void reach(DevRig *d, DevStage stage)
         break;
     case STAGE_VDEV:
         dev_vdev_params(d);
-        rmi_ok(rig, RMI_FID_VDEV_CREATE, d->rd, PAGE(D_PDEV), d->vdev, PAGE(D_PARAMS));
+        rmi_ok(rig, RMI_FID_VDEV_CREATE, d->rd, d->pdev, d->vdev, PAGE(D_PARAMS));
         break;
     case STAGE_UNLOCKED:
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
         break;
     case STAGE_LOCKED:
-        rmi_ok(rig, RMI_FID_VDEV_LOCK, d->rd, PAGE(D_PDEV), d->vdev);
+        rmi_ok(rig, RMI_FID_VDEV_LOCK, d->rd, d->pdev, d->vdev);
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_LOCKED);
         break;
     case STAGE_STARTED:
-        rmi_ok(rig, RMI_FID_VDEV_START, d->rd, PAGE(D_PDEV), d->vdev);
+        rmi_ok(rig, RMI_FID_VDEV_START, d->rd, d->pdev, d->vdev);
         assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
         assert_int_equal(dev_vdev(d)->state, RMI_VDEV_STARTED);
         break;
@@ -325,7 +346,7 @@ void dev_go_to(DevRig *d, DevStage stage)
 uint64_t dev_enter(DevRig *d, uint64_t flags)
 {
     rig_enter(d->rig, W_RUN, RMI_ENTER_FLAGS, flags | RMI_ENTER_TRAP_WFI);
-    rmi_ok(d->rig, RMI_FID_REC_ENTER, PAGE(W_REC0), PAGE(W_RUN));
+    rmi_ok(d->rig, RMI_FID_REC_ENTER, d->rec, PAGE(W_RUN));
     return rig_exit(d->rig, W_RUN, RMI_EXIT_REASON);
 }
 
@@ -343,15 +364,15 @@ uint64_t dev_rsi(DevRig *d, const uint64_t *x, size_t n)
 uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n)
 {
     assert_int_equal(dev_rsi(d, x, n), RMI_EXIT_VDEV_REQUEST);
-    assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT_VDEV_ID_1), D_VDEV_ID + d->interface);
-    rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), d->vdev);
+    assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT_VDEV_ID_1), dev_vdev_id(d));
+    rmi_ok(d->rig, RMI_FID_VDEV_COMPLETE, d->rec, d->vdev);
     assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
     return dev_rec(d)->x[0];
 }
 
 DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)
 {
-    DmaRequest req = { .requester = PAIR_FUNCTION + d->interface, .trusted = trusted, .iova = iova };
+    DmaRequest req = { .requester = D_FUNCTION(d->device) + d->interface, .trusted = trusted, .iova = iova };
     DmaTarget  to = { 0 };
     DmaResult  r = smmu_translate(d->smmu, &req, &to);
 

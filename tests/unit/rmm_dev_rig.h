@@ -1,6 +1,6 @@
 /*
- * A machine with a device to assign: the rig of the firmware model, an SMMU, a root port that is a key store,
- * and a TDISP device that answers in this process. The host is the test: it relays messages and keeps objects
+ * A machine with devices to assign: the rig of the firmware model, an SMMU, two root ports that are key stores, and
+ * below each a TDISP device that answers in this process. The host is the test: it relays messages and keeps objects
  * as a kernel does.
  */
 #ifndef BAILEY_TESTS_RMM_DEV_RIG_H
@@ -19,7 +19,8 @@ enum {
 #define D_SMMU   0x0a000000ull  /* Realm page 0; the Non-secure pages are below */
 #define D_BAR    0x10000000ull  /* device memory; 16 MiB */
 #define D_IPA    0x10000000ull  /* where it is mapped: at its own address */
-#define D_ROOT   0x0008u        /* the root port */
+#define D_ROOT(n)     (0x0008u * ((n) + 1))  /* the root ports */
+#define D_FUNCTION(n) (PAIR_FUNCTION << (n)) /* and the devices below them, of two interfaces each */
 #define D_VDEV_ID 0x77ull
 
 /* What the root port was told: by key set, direction as it sees it, sub-stream. */
@@ -48,11 +49,16 @@ typedef enum DevStage {
 typedef struct DevRig {
     Rig      *rig;
     Smmu     *smmu;
-    SpdmPair *pair;      /* its device half */
-    RootKeys  root;
+    SpdmPair *pairs[2];  /* the devices are their device halves */
+    RootKeys  roots[2];
     GByteArray *object[4]; /* kept by the host, by RmiCommObject */
-    uint64_t  rd, vdev;    /* granules of the Realm and VDEV that the calls below are about: W_RD, D_VDEV at first */
-    unsigned  interface;   /* of the device: 0 or 1 */
+
+    /* What the calls below are about. At first: device 0 at D_PDEV, its interface 0 at D_VDEV, the Realm W_RD, W_REC0. */
+    unsigned  device, interface;
+    SpdmPair *pair;      /* of the device */
+    RootKeys *root;      /* of its root port */
+    uint64_t  pdev, vdev, rd, rec; /* granules */
+
     unsigned  exchange;  /* relayed so far */
     /* One spoilt exchange: returns the response's new length, 0 for none. NULL: nothing is spoilt. */
     size_t  (*spoil)(struct DevRig *d, uint8_t *rsp, size_t len);
@@ -62,6 +68,9 @@ typedef struct DevRig {
 
 DevRig *dev_rig_new(void);
 void    dev_rig_free(DevRig *d);
+
+/* dev_use - from here on, the calls are about that device, at D_PDEV or D_PDEV2. */
+void dev_use(DevRig *d, unsigned device);
 
 /* Fills the parameter page for PDEV_CREATE (with auxiliary granules from page @aux on), VDEV_CREATE,
  * PDEV_SET_PUBKEY, VDEV_GET_MEASUREMENTS. */
@@ -81,9 +90,12 @@ uint64_t dev_converse(DevRig *d, bool vdev);
 /* From nothing to a stage, through the RMM's commands. */
 void dev_go_to(DevRig *d, DevStage stage);
 
-static inline Pdev *dev_pdev(DevRig *d) { return pdev_at(d->rig->rmm, PAGE(D_PDEV)); }
+static inline Pdev *dev_pdev(DevRig *d) { return pdev_at(d->rig->rmm, d->pdev); }
 static inline Vdev *dev_vdev(DevRig *d) { return vdev_at(d->rig->rmm, d->vdev); }
-static inline Rec  *dev_rec(DevRig *d) { return rec_at(d->rig->rmm, PAGE(W_REC0)); }
+static inline Rec  *dev_rec(DevRig *d) { return rec_at(d->rig->rmm, d->rec); }
+
+/* How the Realm calls the VDEV of an interface. */
+static inline uint64_t dev_vdev_id(const DevRig *d) { return D_VDEV_ID + 2 * d->device + d->interface; }
 
 /* The Realm makes an RSI call with up to 9 registers; the host has it back then. Returns the reason of the
  * exit. */

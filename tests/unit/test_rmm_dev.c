@@ -97,14 +97,14 @@ static void check_root_keys(unsigned set)
 {
     for (unsigned tx = 0; tx < 2; tx++) {
         for (unsigned sub = 0; sub < IDE_SUB_STREAMS; sub++) {
-            assert_true(d->root.slot[set][tx][sub].go);
-            assert_false(d->root.slot[set ^ 1][tx][sub].go);
+            assert_true(d->root->slot[set][tx][sub].go);
+            assert_false(d->root->slot[set ^ 1][tx][sub].go);
         }
     }
     /* The last key of the device was for what it sends: completions. */
-    assert_memory_equal(d->root.slot[set][0][IDE_CPL].key, d->pair->last_key, IDE_KEY_LEN);
-    assert_memory_not_equal(d->root.slot[set][1][IDE_CPL].key, d->pair->last_key, IDE_KEY_LEN);
-    assert_true(d->root.tdisp);
+    assert_memory_equal(d->root->slot[set][0][IDE_CPL].key, d->pair->last_key, IDE_KEY_LEN);
+    assert_memory_not_equal(d->root->slot[set][1][IDE_CPL].key, d->pair->last_key, IDE_KEY_LEN);
+    assert_true(d->root->tdisp);
     assert_true(ide_km_stream_ready(&d->pair->ide, PAIR_PORT, PAIR_STREAM));
 }
 
@@ -193,8 +193,8 @@ static void test_whole_sequence(void **state)
     assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
     assert_int_equal(dev_pdev(d)->state, RMI_PDEV_STOPPED);
     assert_int_equal(d->pair->sessions_ended, 1);
-    assert_false(d->root.tdisp);
-    assert_false(d->root.slot[0][0][0].go);
+    assert_false(d->root->tdisp);
+    assert_false(d->root->slot[0][0][0].go);
     rmi_ok(RIG, RMI_FID_PDEV_DESTROY, PDEV);
     for (unsigned page = D_PDEV; page < D_PARAMS; page++) {
         assert_int_equal(granule_state(RIG->rmm, PAGE(page)), GRANULE_DELEGATED);
@@ -235,7 +235,7 @@ static void test_ide_reset(void **state)
 static void test_no_root_port(void **state)
 {
     dev_go_to(d, STAGE_HAS_KEY);
-    d->root.refuses = true;
+    d->root->refuses = true;
     assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
     assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
 }
@@ -569,7 +569,7 @@ static void test_abort(void **state)
     rmi_ok(RIG, RMI_FID_VDEV_ABORT, VDEV);
     assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
     assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
-    assert_false(d->root.tdisp);
+    assert_false(d->root->tdisp);
     rmi_ok(RIG, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV);
     rmi_ok(RIG, RMI_FID_PDEV_STOP, PDEV);
     assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
@@ -645,8 +645,8 @@ static void test_spoilt_responses(void **state)
             }
             assert_int_not_equal(dev_dma(d, true, 0x3010, &pa), DMA_OK);
             if (dev_pdev(d)->state == RMI_PDEV_ERROR) { /* both ends of the link are without keys */
-                assert_false(d->root.slot[0][0][0].go);
-                assert_false(d->root.tdisp);
+                assert_false(d->root->slot[0][0][0].go);
+                assert_false(d->root->tdisp);
             }
             if (has_vdev) {
                 rmi_ok(d->rig, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV);

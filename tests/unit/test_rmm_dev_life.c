@@ -12,12 +12,16 @@
 #include <cmocka.h>
 
 #define RIG  (d->rig)
-#define RD   PAGE(W_RD)
-#define PDEV PAGE(D_PDEV)
-#define VDEV PAGE(D_VDEV)
+#define RD   (d->rd)
+#define PDEV (d->pdev)
+#define VDEV (d->vdev)
 #define DATA_IPA 0x3010ull
+#define REGISTERS (0x8000ull * d->device) /* of the device in use, from D_BAR on and, in the Realm, from D_IPA on */
 
 enum { FOREVER = 1000000, BUFFER_IPA = 0x5000, BUFFER_PAGE = W_DATA + 5 };
+
+/* The second Realm, where a test gives it memory. */
+enum { R2_L1 = W_SPARE, R2_L2, R2_L3, R2_CODE, R2_BUFFER, R2_DEV_L3 };
 
 static DevRig  *d;
 static unsigned budget; /* exchanges until the Realm is killed */
@@ -36,7 +40,7 @@ static bool talk(bool vdev)
 
     while (more) {
         if (vdev && rdev() && dev_vdev(d)->host_state != RMI_VDEV12_STOPPING) {
-            assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_CONTINUE, D_VDEV_ID, dev_vdev(d)->instance),
+            assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_CONTINUE, dev_vdev_id(d), dev_vdev(d)->instance),
                              RMI_EXIT12_VDEV_COMM);
         }
         assert_int_equal(dev_communicate(d, vdev, &status, &more), RMI_SUCCESS);
@@ -52,7 +56,7 @@ static bool talk(bool vdev)
 
 static bool connect(void)
 {
-    dev_pdev_params(d, D_AUX);
+    dev_pdev_params(d, d->device == 0 ? D_AUX : D_AUX2);
     g_byte_array_set_size(d->object[RMI_OBJECT_CERTIFICATE], 0);
     g_byte_array_set_size(d->object[RMI_OBJECT_VCA], 0);
     rmi_ok(RIG, RMI_FID_PDEV_CREATE, PDEV, PAGE(D_PARAMS));
@@ -70,10 +74,10 @@ static bool move(uint32_t rsi, uint32_t fid)
     if (rdev()) {
         uint64_t instance = dev_vdev(d)->instance;
 
-        le64_put(rig_bytes(RIG, PAGE(BUFFER_PAGE)) + RSI_RDEV_MEASURE_FLAGS,
+        le64_put(rig_bytes(RIG, PAGE(RD == PAGE(W_RD) ? BUFFER_PAGE : R2_BUFFER)) + RSI_RDEV_MEASURE_FLAGS,
                  RSI_RDEV_MEASURE_ALL | RSI_RDEV_MEASURE_SIGNED);
-        assert_int_equal(dev_rsi_done(d, rsi, D_VDEV_ID, instance, rsi == RSI_FID_RDEV_GET_INTERFACE_REPORT ? 0x10
-                                                                                                       : BUFFER_IPA),
+        assert_int_equal(dev_rsi_done(d, rsi, dev_vdev_id(d), instance,
+                                      rsi == RSI_FID_RDEV_GET_INTERFACE_REPORT ? 0x10 : BUFFER_IPA),
                          RSI_SUCCESS);
     } else {
         dev_measure_params(d, RMI_MEASURE_SIGNED, 0xff);
@@ -82,15 +86,26 @@ static bool move(uint32_t rsi, uint32_t fid)
     return talk(true);
 }
 
+/* The table that device registers are in; both devices' in one Realm. */
+static uint64_t registers_table(void) { return PAGE(RD == PAGE(W_RD) ? D_L2 : R2_DEV_L3); }
+
 static void map_registers(void)
 {
-    rmi_ok(RIG, RMI_FID_RTT_CREATE, RD, PAGE(D_L2), D_IPA & ~0x1fffffull, 3);
-    rig_delegate(RIG, D_BAR, 1);
-    if (rdev()) {
-        rmi_ok(RIG, RMI_FID_DEV_MEM_MAP, RD, D_IPA, 3, D_BAR);
-    } else {
-        rmi_ok(RIG, RMI_FID_VDEV_MAP, RD, VDEV, D_IPA, 3, D_BAR);
+    if (granule_state(RIG->rmm, registers_table()) != GRANULE_RTT) {
+        rmi_ok(RIG, RMI_FID_RTT_CREATE, RD, registers_table(), D_IPA & ~0x1fffffull, 3);
     }
+    rig_delegate(RIG, D_BAR + REGISTERS, 1);
+    if (rdev()) {
+        rmi_ok(RIG, RMI_FID_DEV_MEM_MAP, RD, D_IPA + REGISTERS, 3, D_BAR + REGISTERS);
+    } else {
+        rmi_ok(RIG, RMI_FID_VDEV_MAP, RD, VDEV, D_IPA + REGISTERS, 3, D_BAR + REGISTERS);
+    }
+}
+
+static void unmap_registers(void)
+{
+    rmi_ok(RIG, rdev() ? RMI_FID_DEV_MEM_UNMAP : RMI_FID_VDEV_UNMAP, RD, D_IPA + REGISTERS, 3);
+    rmi_ok(RIG, RMI_FID_GRANULE_UNDELEGATE, D_BAR + REGISTERS);
 }
 
 static bool refresh(void)
@@ -119,14 +134,21 @@ static bool start(void)
     }
     const Vdev *v = dev_vdev(d);
 
-    return rdev() || dev_rsi_done(d, RSI_FID_VDEV_DMA_ENABLE, D_VDEV_ID, 0, 0, v->lock_nonce, v->meas_nonce,
-                                  v->report_nonce) == RSI_SUCCESS;
+    return rdev() || dev_rsi_done(d, RSI_FID_VDEV_DMA_ENABLE, dev_vdev_id(d), 0, 0, v->lock_nonce,
+                                  v->meas_nonce, v->report_nonce) == RSI_SUCCESS;
 }
 
-static bool live(void)
+/* Where the DMA of the device in use to what the Realm has at @ipa goes; 0: it is refused. */
+static uint64_t dma_to(uint64_t ipa)
 {
     uint64_t pa;
 
+    return dev_dma(d, true, ipa, &pa) == DMA_OK ? pa : 0;
+}
+
+/* Up to DMA in the Realm. */
+static bool run(void)
+{
     if (!is_pdev() && !connect()) {
         return false;
     }
@@ -134,11 +156,15 @@ static bool live(void)
         return false;
     }
     map_registers();
-    if (!start()) {
+    return start();
+}
+
+static bool live(void)
+{
+    if (!run()) {
         return false;
     }
-    assert_int_equal(dev_dma(d, true, DATA_IPA, &pa), DMA_OK);
-    assert_int_equal(pa, PAGE(W_DATA + 3) + 0x10);
+    assert_int_equal(dma_to(DATA_IPA), PAGE(W_DATA + 3) + 0x10);
     return refresh();
 }
 
@@ -171,9 +197,9 @@ static void drop_pdev(void)
     }
     assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
     rmi_ok(RIG, RMI_FID_PDEV_DESTROY, PDEV);
-    assert_false(d->root.tdisp);
+    assert_false(d->root->tdisp);
     for (unsigned i = 0; i < 2 * IDE_SUB_STREAMS; i++) {
-        assert_false(d->root.slot[0][i & 1][i / 2].go || d->root.slot[1][i & 1][i / 2].go);
+        assert_false(d->root->slot[0][i & 1][i / 2].go || d->root->slot[1][i & 1][i / 2].go);
     }
 }
 
@@ -187,9 +213,8 @@ static void drop_tables(uint64_t ipa, unsigned levels)
 /* The Realm runs no more; its host gives nothing up before it has to. */
 static void kill_realm(void)
 {
-    uint64_t pa;
-    bool     has_registers = granule_state(RIG->rmm, D_BAR) == GRANULE_DEV_MAPPED;
-    bool     has_table = granule_state(RIG->rmm, PAGE(D_L2)) == GRANULE_RTT;
+    bool has_registers = granule_state(RIG->rmm, D_BAR) == GRANULE_DEV_MAPPED;
+    bool has_table = granule_state(RIG->rmm, registers_table()) == GRANULE_RTT;
 
     if (is_vdev()) {
         assert_int_equal(rmi(RIG, RMI_FID_REALM_DESTROY, RD), RMI_ERROR_REALM);
@@ -198,13 +223,12 @@ static void kill_realm(void)
         assert_int_not_equal(rmi(RIG, RMI_FID_GRANULE_UNDELEGATE, VDEV), RMI_SUCCESS);
     }
     if (has_registers) {
-        rmi_ok(RIG, rdev() ? RMI_FID_DEV_MEM_UNMAP : RMI_FID_VDEV_UNMAP, RD, D_IPA, 3);
-        rmi_ok(RIG, RMI_FID_GRANULE_UNDELEGATE, D_BAR);
+        unmap_registers();
     }
     if (is_vdev()) {
         drop_vdev();
     }
-    assert_int_not_equal(dev_dma(d, true, DATA_IPA, &pa), DMA_OK);
+    assert_int_equal(dma_to(DATA_IPA), 0);
     if (has_table) {
         rmi_ok(RIG, RMI_FID_RTT_DESTROY, RD, D_IPA & ~0x1fffffull, 3);
     }
@@ -216,7 +240,12 @@ static void kill_realm(void)
     rmi_ok(RIG, RMI_FID_REC_DESTROY, PAGE(W_REC0));
     rmi_ok(RIG, RMI_FID_REC_DESTROY, PAGE(W_REC1));
     rmi_ok(RIG, RMI_FID_REALM_DESTROY, RD);
-    rmi_ok(RIG, RMI_FID_REC_DESTROY, PAGE(W_REC2)); /* the other Realm of the world, which had no part in it */
+}
+
+/* The other Realm of the world, where it had no part in it. */
+static void kill_other(void)
+{
+    rmi_ok(RIG, RMI_FID_REC_DESTROY, PAGE(W_REC2));
     rmi_ok(RIG, RMI_FID_REALM_DESTROY, PAGE(W_RD2));
 }
 
@@ -261,6 +290,7 @@ static bool cut_off(unsigned at)
     bool whole = live();
 
     kill_realm();
+    kill_other();
     bool keep = is_pdev() && dev_pdev(d)->state == RMI_PDEV_READY;
 
     if (is_pdev() && !keep) {
@@ -271,6 +301,7 @@ static bool cut_off(unsigned at)
     budget = FOREVER;
     assert_true(live()); /* the device as if nothing had been, for another Realm */
     kill_realm();
+    kill_other();
     drop_pdev();
     assert_int_equal(d->pair->tdis[0].state, TDI_CONFIG_UNLOCKED);
     take_all_back(false);
@@ -355,7 +386,7 @@ static uint64_t enable(unsigned interface)
 {
     const Vdev *v;
 
-    use(interface, RD);
+    use(interface, PAGE(W_RD));
     v = dev_vdev(d);
     return dev_rsi_done(d, RSI_FID_VDEV_DMA_ENABLE, D_VDEV_ID + interface, 0, 0, v->lock_nonce, v->meas_nonce,
                         v->report_nonce);
@@ -381,36 +412,36 @@ static void stop_interface(unsigned interface, uint64_t rd)
 static void test_two_in_one_realm(void **state)
 {
     dev_go_to(d, STAGE_READY);
-    start_interface(0, RD);
-    start_interface(1, RD);
+    start_interface(0, PAGE(W_RD));
+    start_interface(1, PAGE(W_RD));
     assert_int_equal(enable(1), RSI_SUCCESS);
     assert_int_equal(dma(1), DMA_OK);
     assert_int_not_equal(dma(0), DMA_OK);
     assert_int_equal(enable(0), RSI_SUCCESS);
     assert_int_equal(dma(0), DMA_OK);
-    stop_interface(1, RD);
+    stop_interface(1, PAGE(W_RD));
     assert_int_not_equal(dma(1), DMA_OK);
     assert_int_equal(dma(0), DMA_OK);
-    start_interface(1, RD);
-    stop_interface(0, RD);
+    start_interface(1, PAGE(W_RD));
+    stop_interface(0, PAGE(W_RD));
     assert_int_equal(enable(1), RSI_SUCCESS);
     assert_int_equal(dma(1), DMA_OK);
     assert_int_not_equal(dma(0), DMA_OK);
-    stop_interface(1, RD);
-    assert_int_equal(realm_at(RIG->rmm, RD)->n_vdevs, 0);
+    stop_interface(1, PAGE(W_RD));
+    assert_int_equal(realm_at(RIG->rmm, PAGE(W_RD))->n_vdevs, 0);
 }
 
 /* A host that mixes them up is told so; no stream of one Realm leads to the other's memory. */
 static void test_one_in_each_realm(void **state)
 {
     dev_go_to(d, STAGE_READY);
-    start_interface(0, RD);
+    start_interface(0, PAGE(W_RD));
     start_interface(1, PAGE(W_RD2));
     assert_int_equal(enable(0), RSI_SUCCESS);
     assert_int_equal(dma(0), DMA_OK);
     assert_int_not_equal(dma(1), DMA_OK);
-    assert_int_equal(rmi(RIG, RMI_FID_VDEV_UNLOCK, RD, PDEV, PAGE(D_VDEV2)), RMI_ERROR_INPUT);
-    assert_int_equal(rmi(RIG, RMI_FID_VDEV_DESTROY, PAGE(W_RD2), PDEV, VDEV), RMI_ERROR_DEVICE);
+    assert_int_equal(rmi(RIG, RMI_FID_VDEV_UNLOCK, PAGE(W_RD), PDEV, PAGE(D_VDEV2)), RMI_ERROR_INPUT);
+    assert_int_equal(rmi(RIG, RMI_FID_VDEV_DESTROY, PAGE(W_RD2), PDEV, PAGE(D_VDEV)), RMI_ERROR_DEVICE);
     assert_int_equal(dev_rsi_call(d, RSI_FID_VDEV_DMA_DISABLE, D_VDEV_ID + 1), RMI_EXIT_VDEV_REQUEST);
     assert_int_equal(rmi(RIG, RMI_FID_VDEV_COMPLETE, PAGE(W_REC0), PAGE(D_VDEV2)), RMI_ERROR_INPUT);
     assert_string_equal(rmm_last_failure(RIG->rmm), "owner");
@@ -419,7 +450,148 @@ static void test_one_in_each_realm(void **state)
     assert_int_equal(rmi(RIG, RMI_FID_REALM_DESTROY, PAGE(W_RD2)), RMI_ERROR_REALM);
     stop_interface(1, PAGE(W_RD2));
     assert_int_equal(dma(0), DMA_OK);
-    stop_interface(0, RD);
+    stop_interface(0, PAGE(W_RD));
+}
+
+/* ---- two devices ---- */
+
+/* Device @device for the Realm, or the second Realm, from here on. */
+static void use_device(unsigned device, bool second)
+{
+    dev_use(d, device);
+    d->interface = 0;
+    d->vdev = PAGE(device == 0 ? D_VDEV : D_VDEV2);
+    d->rd = PAGE(second ? W_RD2 : W_RD);
+    d->rec = PAGE(second ? W_REC2 : W_REC0);
+}
+
+/* The second Realm runs, too: a page of code and one for arguments. */
+static void second_realm(void)
+{
+    uint8_t *code = rig_bytes(RIG, PAGE(W_SRC));
+
+    for (unsigned level = 1; level <= 3; level++) {
+        rmi_ok(RIG, RMI_FID_RTT_CREATE, PAGE(W_RD2), PAGE(R2_L1 + level - 1), 0, level);
+    }
+    rmi_ok(RIG, RMI_FID_RTT_INIT_RIPAS, PAGE(W_RD2), 0, BUFFER_IPA + 4096);
+    memset(code, 0, 4096);
+    le32_put(code, A64_SMC);
+    le32_put(code + 4, A64_WFI);
+    rmi_ok(RIG, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_CODE), 0, PAGE(W_SRC), 0);
+    rmi_ok(RIG, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_BUFFER), BUFFER_IPA, PAGE(W_SRC), 0);
+    rmi_ok(RIG, RMI_FID_REALM_ACTIVATE, PAGE(W_RD2));
+}
+
+static void kill_second(void)
+{
+    rmi_ok(RIG, RMI_FID_RTT_DESTROY, RD, D_IPA & ~0x1fffffull, 3);
+    rmi_ok(RIG, RMI_FID_DATA_DESTROY, RD, 0);
+    rmi_ok(RIG, RMI_FID_DATA_DESTROY, RD, BUFFER_IPA);
+    drop_tables(0, 3);
+    rmi_ok(RIG, RMI_FID_REC_DESTROY, d->rec);
+    rmi_ok(RIG, RMI_FID_REALM_DESTROY, RD);
+}
+
+static size_t no_answer(DevRig *rig, uint8_t *rsp, size_t len) { return 0; }
+
+/* The device is silent in the middle of a key refresh: PDEV and VDEV are lost, its DMA ends. */
+static void lose_device(void)
+{
+    rmi_ok(RIG, rdev() ? RMI_FID_PDEV_NOTIFY : RMI_FID_PDEV_IDE_KEY_REFRESH, PDEV, 0);
+    d->spoil = no_answer;
+    (void)dev_converse(d, false);
+    d->spoil = NULL;
+    assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
+}
+
+static void retire(void)
+{
+    unmap_registers();
+    drop_vdev();
+    drop_pdev();
+}
+
+static void assert_lives(uint64_t ipa, uint64_t pa)
+{
+    assert_int_equal(dma_to(ipa), pa);
+    assert_int_equal(d->pair->tdis[0].state, TDI_RUN);
+    assert_true(evidence() && refresh());
+    assert_int_equal(dma_to(ipa), pa);
+}
+
+/* One is lost, given up, connected anew; the other goes on. Then the Realm is killed with both. */
+static void test_two_devices(void **state)
+{
+    for (rig_dialect = RMM_1_1_ALP12; rig_dialect <= RMM_1_1_ALP17; rig_dialect++) {
+        d = dev_rig_new();
+        budget = FOREVER;
+        for (unsigned i = 0; i < 2; i++) {
+            use_device(i, false);
+            assert_true(run());
+        }
+        assert_int_equal(realm_at(RIG->rmm, RD)->n_vdevs, 2);
+        for (unsigned lost = 0; lost < 2; lost++) {
+            use_device(lost, false);
+            assert_int_equal(dma_to(DATA_IPA), PAGE(W_DATA + 3) + 0x10);
+            lose_device();
+            assert_int_equal(dma_to(DATA_IPA), 0);
+            use_device(!lost, false);
+            assert_lives(DATA_IPA, PAGE(W_DATA + 3) + 0x10);
+            use_device(lost, false);
+            retire();
+            use_device(!lost, false);
+            assert_lives(DATA_IPA, PAGE(W_DATA + 3) + 0x10);
+            use_device(lost, false);
+            assert_true(run());
+        }
+        use_device(1, false);
+        retire();
+        use_device(0, false);
+        kill_realm();
+        kill_other();
+        drop_pdev();
+        take_all_back(false);
+        dev_rig_free(d);
+    }
+    rig_dialect = RMM_1_1_ALP17;
+}
+
+/* A device for each of two Realms: each reaches its own Realm only, and one Realm's end is nothing to the other. */
+static void test_two_devices_two_realms(void **state)
+{
+    for (unsigned killed = 0; killed < 4; killed++) {
+        rig_dialect = killed & 2 ? RMM_1_1_ALP12 : RMM_1_1_ALP17;
+        d = dev_rig_new();
+        budget = FOREVER;
+        second_realm();
+        for (unsigned i = 0; i < 2; i++) {
+            use_device(i, i == 1);
+            assert_true(run());
+        }
+        assert_int_equal(dma_to(BUFFER_IPA), PAGE(R2_BUFFER));
+        assert_int_equal(dma_to(DATA_IPA), 0); /* the other's */
+        for (unsigned n = 0; n < 2; n++) {
+            bool second = (killed + n) & 1;
+
+            use_device(second, second);
+            if (second) {
+                retire();
+                kill_second();
+            } else {
+                kill_realm();
+                drop_pdev();
+            }
+            assert_int_equal(dma_to(BUFFER_IPA), 0);
+            if (n == 0) {
+                use_device(!second, !second);
+                assert_lives(BUFFER_IPA, second ? PAGE(W_DATA + 5) : PAGE(R2_BUFFER));
+            }
+        }
+        take_all_back(false);
+        dev_rig_free(d);
+    }
+    rig_dialect = RMM_1_1_ALP17;
 }
 
 static int setup(void **state)
@@ -439,7 +611,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_everywhere), T(test_many_locks), T(test_many_connections),
-        T(test_two_in_one_realm), T(test_one_in_each_realm),
+        T(test_two_in_one_realm), T(test_one_in_each_realm), cmocka_unit_test(test_two_devices),
+        cmocka_unit_test(test_two_devices_two_realms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,28 @@ static void test_master_enabled_late(void **state)
     rig_free(r);
 }
 
+/* No write to configuration space leads out of ERROR, nor makes anything pass while it lasts: only a STOP does. */
+static void test_config_writes_error(void **state)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(write_rows); i++) {
+        const WriteRow *row = &write_rows[i];
+        NicRig         *r = rig_new(NULL);
+
+        print_message("%s\n", row->name);
+        rig_go_to(r, TDI_RUN, row->lock_flags);
+        rig_write(r, PCI_BAR0 + 4, 4, 0x99);
+        assert_int_equal(rig_state(r), TDI_ERROR);
+        rig_write(r, PCI_BAR0 + 4, 4, RIG_BAR0 >> 32);
+        assert_int_equal(rig_state(r), TDI_ERROR); /* and moving it back does not, either */
+        make_write(r, row);
+        assert_int_equal(rig_state(r), TDI_ERROR);
+        assert_false(r->nic->dma.trusted);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ID, 8, PAS_REALM), ALL_ONES);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ID, 8, PAS_NONSECURE), ALL_ONES);
+        rig_free(r);
+    }
+}
+
 /* Nobody's lock, nobody's error. */
 static void test_config_writes_unlocked(void **state)
 {
@@ -1042,6 +1064,7 @@ int main(void)
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_lock_conditions),
         cmocka_unit_test(test_config_writes),
+        cmocka_unit_test(test_config_writes_error),
         cmocka_unit_test(test_config_writes_unlocked),
         cmocka_unit_test(test_master_enabled_late),
         cmocka_unit_test(test_other_losses),
