@@ -100,9 +100,10 @@ enum {
     RMI_REC_PC = 0x200,
     RMI_REC_GPRS = 0x300,  /* u64[8] */
     RMI_REC_NUM_AUX = 0x800,
-    RMI_REC_AUX = 0x808,   /* u64[16] */
+    RMI_REC_AUX = 0x808,   /* u64[RMI_REC_AUX_MAX] */
 };
 #define RMI_REC_RUNNABLE (1ull << 0)
+#define RMI_REC_AUX_MAX  16
 
 /* RmiRecMpidr of the REC with index @i: 16 to an Aff0. */
 #define RMI_MPIDR_OF_INDEX(i)                                                                          \

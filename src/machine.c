@@ -63,6 +63,8 @@ struct Machine {
     int64_t       wake_us;   /* when that ends, in monotonic time */
     int64_t       heard_us;  /* when something from outside last ended it early */
     bool          slept;
+    bool          hash_kept;
+    uint64_t      memory_hash;
     void        (*on_break)(void *opaque, Cpu *cpu);
     void         *on_break_opaque;
 };
@@ -201,6 +203,14 @@ uint64_t machine_insns(const Machine *m)
     }
     return n;
 }
+
+void machine_keep_memory_hash(Machine *m)
+{
+    m->memory_hash = machine_memory_hash(m);
+    m->hash_kept = true;
+}
+
+uint64_t machine_memory_hash(const Machine *m) { return m->hash_kept ? m->memory_hash : memory_hash(m->memory); }
 
 const char *machine_stop_reason(const Machine *m) { return m->reason; }
 

@@ -72,6 +72,10 @@ void machine_set_lockstep(Machine *m, struct Lockstep *l);
 /* machine_run - the main loop until machine_stop(); returns the status. */
 MachineExit machine_run(Machine *m);
 
+/* machine_keep_memory_hash - machine_memory_hash() is to say what memory is now, not what it is at the end. */
+void     machine_keep_memory_hash(Machine *m);
+uint64_t machine_memory_hash(const Machine *m);
+
 const char *machine_stop_reason(const Machine *m);
 uint64_t    machine_insns(const Machine *m); /* of all CPUs */
 

@@ -592,7 +592,7 @@ static const Option option_table[] = {
     { "fail-on", "REGEX", "exit with status 5 when a line of the first serial port matches", set_fail_on },
     { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
-    { "memory-hash", NULL, "-result has a hash of the guest's memory at the end, to compare runs by", set_memory_hash },
+    { "memory-hash", NULL, "-result has a hash of the memory the guest left, to compare runs by", set_memory_hash },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },

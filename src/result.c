@@ -87,7 +87,7 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
                            stats.translated_insns, stats.fills, stats.flushes, stats.regions, stats.entries,
                            stats.code_bytes);
     if (o->memory_hash) {
-        g_string_append_printf(json, ",\n  \"memory_hash\": \"%016" PRIx64 "\"", memory_hash(machine_memory(m)));
+        g_string_append_printf(json, ",\n  \"memory_hash\": \"%016" PRIx64 "\"", machine_memory_hash(m));
     }
     g_string_append(json, ",\n  \"inputs\": {");
     put_hash(json, "bios", o->bios);

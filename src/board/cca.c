@@ -137,11 +137,27 @@ static void on_monitor_event(void *opaque, MonitorEvent ev)
     guest_off(opaque, ev == MONITOR_SYSTEM_RESET);
 }
 
+static void host_ended(void *opaque, HostEnd how)
+{
+    Cca *c = opaque;
+
+    if (how == HOST_END_PANIC) {
+        machine_stop(c->machine, EXIT_PANIC, "guest panic");
+    } else {
+        guest_off(c, how == HOST_END_RESET);
+    }
+}
+
 static void on_panic(void *opaque, unsigned bits)
 {
     Cca *c = opaque;
 
-    if (bits & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED)) {
+    if (!(bits & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED))) {
+        return;
+    }
+    if (c->host != NULL) {
+        host_end(c->host, HOST_END_PANIC);
+    } else {
         machine_stop(c->machine, EXIT_PANIC, "guest panic");
     }
 }
@@ -870,7 +886,7 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .serial = c->serial[0],
         .date_s = date_s(c),
         .payload = realm_payload(c),
-        .guest_off = guest_off,
+        .ended = host_ended,
         .opaque = c,
     };
 

@@ -159,6 +159,7 @@ typedef enum HostJobKind {
     HOST_JOB_NONE,
     HOST_JOB_CONNECT,
     HOST_JOB_RECONNECT, /* the PDEV stopped and destroyed first */
+    HOST_JOB_DISCONNECT, /* the Realm has ended, and nobody needs the PDEV */
     HOST_JOB_REFRESH,   /* new keys for the stream */
     HOST_JOB_LOCK,
     HOST_JOB_REPORT,

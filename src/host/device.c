@@ -456,17 +456,10 @@ static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     }
 }
 
-static void take_back(Host *h, A64Cpu *cpu, uint64_t granule)
-{
-    if (host_undelegate(h, cpu, granule)) {
-        host_release(h, granule);
-    }
-}
-
 static void take_back_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], uint64_t *n)
 {
     while (*n != 0) {
-        take_back(h, cpu, aux[--*n]);
+        host_take_back(h, cpu, aux[--*n]);
     }
 }
 
@@ -477,12 +470,19 @@ static StepResult stop_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pdev, 0, 0, 0, 0), "PDEV_STOP"));
 }
 
+/* Whatever it is at. */
+static StepResult give_up_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    host_rmi(h, cpu, RMI_FID_PDEV_ABORT, d->pdev, 0, 0, 0, 0);
+    return stop_pdev(h, cpu, d, arg);
+}
+
 static StepResult destroy_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     if (!may(d, host_rmi(h, cpu, RMI_FID_PDEV_DESTROY, d->pdev, 0, 0, 0, 0), "PDEV_DESTROY")) {
         return STEP_FAIL;
     }
-    take_back(h, cpu, d->pdev);
+    host_take_back(h, cpu, d->pdev);
     d->pdev = 0;
     take_back_aux(h, cpu, d->pdev_aux, &d->n_pdev_aux);
     g_byte_array_set_size(d->objects[RMI_OBJECT_VCA], 0);
@@ -531,7 +531,7 @@ static StepResult create_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     host_put64(h, p + RMI_VDEV_TDI_ID, d->f->bdf);
     host_put64(h, p + RMI_VDEV_NUM_AUX, d->n_vdev_aux);
     if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_CREATE, h->rd, d->pdev, vdev, p, 0), "VDEV_CREATE")) {
-        take_back(h, cpu, vdev);
+        host_take_back(h, cpu, vdev);
         return STEP_FAIL;
     }
     d->vdev = vdev;
@@ -637,7 +637,7 @@ static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_DESTROY, h->rd, d->pdev, d->vdev, 0, 0), "VDEV_DESTROY")) {
         return STEP_FAIL;
     }
-    take_back(h, cpu, d->vdev);
+    host_take_back(h, cpu, d->vdev);
     d->vdev = 0;
     take_back_aux(h, cpu, d->vdev_aux, &d->n_vdev_aux);
     return STEP_NEXT;
@@ -655,6 +655,8 @@ static StepResult restore_bars(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     { discover }, { program_stream }, { take_its_place }, { create_pdev }, { talk_pdev, RMI_PDEV_NEEDS_KEY }, \
     { set_key }, { talk_pdev, RMI_PDEV_READY }, { enable_stream }, { be_ready }
 
+#define DISCONNECT { talk_pdev, RMI_PDEV_STOPPED }, { destroy_pdev }, { close_stream }
+
 static const JobStep connect_steps[] = {
     CONNECT,
     { NULL },
@@ -662,10 +664,14 @@ static const JobStep connect_steps[] = {
 static const JobStep reconnect_steps[] = {
     { restore_bars },
     { stop_pdev },
-    { talk_pdev, RMI_PDEV_STOPPED },
-    { destroy_pdev },
-    { close_stream },
+    DISCONNECT,
     CONNECT,
+    { NULL },
+};
+static const JobStep disconnect_steps[] = {
+    { restore_bars },
+    { give_up_pdev },
+    DISCONNECT,
     { NULL },
 };
 static const JobStep refresh_steps[] = {
@@ -733,12 +739,12 @@ static const JobStep *script_of(const Host *h, HostJobKind kind)
 {
     static const JobStep *const scripts[2][HOST_N_JOBS] = {
         [false] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_RECONNECT] = reconnect_steps,
-                    [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_LOCK] = lock_steps,
-                    [HOST_JOB_REPORT] = report_steps, [HOST_JOB_MEASURE] = measure_steps,
+                    [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_DISCONNECT] = disconnect_steps,
+                    [HOST_JOB_LOCK] = lock_steps, [HOST_JOB_REPORT] = report_steps, [HOST_JOB_MEASURE] = measure_steps,
                     [HOST_JOB_START] = start_steps, [HOST_JOB_UNLOCK] = unlock_steps },
         [true] = { [HOST_JOB_CONNECT] = connect_steps, [HOST_JOB_RECONNECT] = reconnect_steps,
-                   [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_LOCK] = bind_steps, [HOST_JOB_TALK] = talk_steps,
-                   [HOST_JOB_UNLOCK] = unbind_steps },
+                   [HOST_JOB_REFRESH] = refresh_steps, [HOST_JOB_DISCONNECT] = disconnect_steps,
+                   [HOST_JOB_LOCK] = bind_steps, [HOST_JOB_TALK] = talk_steps, [HOST_JOB_UNLOCK] = unbind_steps },
     };
 
     return scripts[h->dialect->rdev][kind];
@@ -781,7 +787,7 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
         log_warning("PCI device %04x could not be connected: the Realm cannot lock it", d->f->bdf);
         return;
     }
-    if ((kind == HOST_JOB_LOCK || kind == HOST_JOB_UNLOCK) && d->vdev != 0 && h->phase == HOST_RUN &&
+    if ((kind == HOST_JOB_LOCK || kind == HOST_JOB_UNLOCK) && d->vdev != 0 && h->phase != HOST_FAILED &&
         destroy_vdev(h, cpu, d, 0) == STEP_FAIL) {
         host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
         destroy_vdev(h, cpu, d, 0);

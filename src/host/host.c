@@ -141,6 +141,9 @@ bool host_step(void *opaque, Cpu *cpu)
     if (h->phase == HOST_RUN) {
         return host_run_step(h, hc);
     }
+    if (h->phase > HOST_RUN && h->phase != HOST_FAILED) {
+        return host_end_step(h, hc);
+    }
     return cpu->index == 0 && host_realm_step(h, hc->cpu);
 }
 

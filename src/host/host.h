@@ -22,6 +22,13 @@
 
 typedef struct Host Host;
 
+/* How the Realm ended. */
+typedef enum HostEnd {
+    HOST_END_OFF,   /* it powered itself off */
+    HOST_END_RESET, /* it asked for a reset */
+    HOST_END_PANIC, /* it said so (pvpanic) */
+} HostEnd;
+
 typedef struct HostConfig {
     Machine       *machine;
     const Options *options;
@@ -37,7 +44,7 @@ typedef struct HostConfig {
     Chardev       *serial;     /* of the Realm's first PL011 */
     int64_t        date_s;     /* what the Realm's clock shows at guest time 0, seconds since 1970 */
     const LoadImage *payload;  /* the Realm's image instead of -kernel, or NULL */
-    void         (*guest_off)(void *opaque, bool reset); /* the Realm powered itself off, or asked for a reset */
+    void         (*ended)(void *opaque, HostEnd how); /* all that the Realm had is ours again */
     void          *opaque;
 } HostConfig;
 
@@ -61,6 +68,9 @@ GBytes *host_realm_tree(const Options *o, const LoadImage *payload, GError **err
 
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);
+
+/* host_end - the Realm has ended. The next steps take back all that it had; then HostConfig.ended is called. */
+void host_end(Host *h, HostEnd how);
 
 /* host_plug - a -device for the Realm: emulated on its virtual PCI bus. Passed-through functions sit on the
  * machine's own bus and are found by the host there. */

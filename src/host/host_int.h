@@ -29,6 +29,10 @@ typedef enum HostPhase {
     HOST_ACTIVATE,
     HOST_DEVICES,  /* physical PCI bus enumerated, devices connected, their BARs mapped */
     HOST_RUN,
+    HOST_END_DEVICES, /* the Realm has ended: its devices are taken back, */
+    HOST_END_MEMORY,  /* its pages, */
+    HOST_END_REALM,   /* its tables, RECs and itself */
+    HOST_ENDED,
     HOST_FAILED,
 } HostPhase;
 
@@ -60,6 +64,7 @@ struct HostCpu {
     GicCpu      *gic;
     HostRecState state;
     uint64_t     rec, run;  /* granule of the REC; Non-secure page of RmiRecRun */
+    uint64_t     aux[RMI_REC_AUX_MAX], n_aux; /* its auxiliary granules */
     uint64_t     flags;     /* of the next entry */
     HostDevice  *device;    /* whose job it waits for */
     uint64_t     n_exits;
@@ -86,6 +91,7 @@ struct Host {
     bool         da;       /* the RMM offers device assignment */
     HostPhase    phase;
     uint64_t     progress; /* inside a phase: next IPA, next REC */
+    HostEnd      end;      /* from HOST_END_DEVICES on */
     BootLayout   layout;
     unsigned     n_recs;
 
@@ -136,6 +142,7 @@ uint64_t host_alloc(Host *h);                      /* a Non-secure granule, zero
 void     host_release(Host *h, uint64_t pa);       /* one of host_alloc, Non-secure again */
 bool     host_delegate(Host *h, A64Cpu *cpu, uint64_t pa);
 bool     host_undelegate(Host *h, A64Cpu *cpu, uint64_t pa);
+bool     host_take_back(Host *h, A64Cpu *cpu, uint64_t pa); /* undelegate, and release */
 uint64_t host_alloc_delegated(Host *h, A64Cpu *cpu);
 uint64_t host_alloc_pages(Host *h, unsigned n, uint64_t align); /* consecutive; never given back */
 
@@ -150,6 +157,7 @@ void     host_reg_write(Host *h, uint64_t addr, unsigned size, uint64_t v);
 /* ---- realm.c ---- */
 
 bool host_realm_step(Host *h, A64Cpu *cpu);        /* one step of a phase before HOST_RUN */
+void host_next_phase(Host *h, HostPhase phase, uint64_t progress); /* unless the run has failed */
 bool host_map_private(Host *h, A64Cpu *cpu, uint64_t ipa);            /* fault at a protected IPA of RAM */
 bool host_change_ripas(Host *h, A64Cpu *cpu, HostCpu *hc, uint64_t base, uint64_t top, unsigned ripas);
 bool host_map_shared(Host *h, A64Cpu *cpu, uint64_t ipa);             /* one page at its shared alias */
@@ -244,6 +252,10 @@ uint64_t host_device_validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_
 /* ---- run.c ---- */
 
 bool host_run_step(Host *h, HostCpu *hc);
+
+/* ---- reclaim.c ---- */
+
+bool host_end_step(Host *h, HostCpu *hc);          /* one step of the phases after HOST_RUN */
 
 /* ---- rhi.c ---- */
 

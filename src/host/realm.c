@@ -196,13 +196,14 @@ static bool create_rec(Host *h, A64Cpu *cpu, unsigned i)
     host_put64(h, params + RMI_REC_PC, h->layout.entry);
     host_put64(h, params + RMI_REC_GPRS, i == 0 ? h->layout.dtb_addr : 0);
     host_put64(h, params + RMI_REC_NUM_AUX, n_aux);
-    for (unsigned a = 0; a < n_aux; a++) {
+    for (hc->n_aux = 0; hc->n_aux < MIN(n_aux, RMI_REC_AUX_MAX); hc->n_aux++) {
         uint64_t aux = host_alloc_delegated(h, cpu);
 
         if (aux == 0) {
             return false;
         }
-        host_put64(h, params + RMI_REC_AUX + 8 * a, aux);
+        host_put64(h, params + RMI_REC_AUX + 8 * hc->n_aux, aux);
+        hc->aux[hc->n_aux] = aux;
     }
     x0 = host_rmi(h, cpu, RMI_FID_REC_CREATE, h->rd, hc->rec, params, 0, 0);
     host_release(h, params);
@@ -214,7 +215,7 @@ static bool create_rec(Host *h, A64Cpu *cpu, unsigned i)
     return true;
 }
 
-static void next_phase(Host *h, HostPhase phase, uint64_t progress)
+void host_next_phase(Host *h, HostPhase phase, uint64_t progress)
 {
     if (h->phase != HOST_FAILED) {
         h->phase = phase;
@@ -229,24 +230,24 @@ bool host_realm_step(Host *h, A64Cpu *cpu)
     switch (h->phase) {
     case HOST_CREATE:
         create_realm(h, cpu);
-        next_phase(h, HOST_RIPAS, h->ram_base);
+        host_next_phase(h, HOST_RIPAS, h->ram_base);
         return true;
     case HOST_RIPAS:
         init_ripas(h, cpu);
         if (h->progress >= ram_end) {
-            next_phase(h, HOST_DATA, h->ram_base);
+            host_next_phase(h, HOST_DATA, h->ram_base);
         }
         return true;
     case HOST_DATA:
         load_images(h, cpu);
         if (h->progress >= ram_end) {
-            next_phase(h, HOST_RECS, 0);
+            host_next_phase(h, HOST_RECS, 0);
         }
         return true;
     case HOST_RECS:
         create_rec(h, cpu, (unsigned)h->progress++);
         if (h->progress == h->n_recs) {
-            next_phase(h, HOST_ACTIVATE, 0);
+            host_next_phase(h, HOST_ACTIVATE, 0);
         }
         return true;
     case HOST_ACTIVATE:
@@ -255,11 +256,11 @@ bool host_realm_step(Host *h, A64Cpu *cpu)
             host_fail(h, "activate the Realm", x0);
         }
         machine_note_step(h->cfg.machine, "realm-active");
-        next_phase(h, HOST_DEVICES, 0);
+        host_next_phase(h, HOST_DEVICES, 0);
         return true;
     case HOST_DEVICES:
         if (host_assign_step(h, cpu)) {
-            next_phase(h, HOST_RUN, 0);
+            host_next_phase(h, HOST_RUN, 0);
         }
         return true;
     default:
@@ -294,9 +295,7 @@ static void fold_block(Host *h, A64Cpu *cpu, uint64_t base)
     if (b->table && b->n_private == BLOCK_SIZE / PAGE_SIZE &&
         host_rmi(h, cpu, RMI_FID_RTT_FOLD, h->rd, base, 3, 0, 0) == RMI_SUCCESS) {
         b->table = false;
-        if (host_undelegate(h, cpu, b->rtt)) {
-            host_release(h, b->rtt);
-        }
+        host_take_back(h, cpu, b->rtt);
     }
 }
 

@@ -103,6 +103,15 @@ bool host_undelegate(Host *h, A64Cpu *cpu, uint64_t pa)
     return x0 == RMI_SUCCESS;
 }
 
+bool host_take_back(Host *h, A64Cpu *cpu, uint64_t pa)
+{
+    if (!host_undelegate(h, cpu, pa)) {
+        return false;
+    }
+    host_release(h, pa);
+    return true;
+}
+
 uint64_t host_alloc_delegated(Host *h, A64Cpu *cpu)
 {
     uint64_t pa = host_alloc(h);

@@ -254,10 +254,10 @@ static void exit_psci(Host *h, HostCpu *hc)
         hc->state = HOST_REC_WAITING;
         break;
     case PSCI_SYSTEM_OFF:
-        h->cfg.guest_off(h->cfg.opaque, false);
+        host_end(h, HOST_END_OFF);
         break;
     case PSCI_SYSTEM_RESET:
-        h->cfg.guest_off(h->cfg.opaque, true);
+        host_end(h, HOST_END_RESET);
         break;
     default:
         guest_error("host: PSCI exit with function 0x%llx", (unsigned long long)fid);

@@ -53,7 +53,7 @@ typedef struct DevRig {
     RootKeys  roots[2];
     GByteArray *object[4]; /* kept by the host, by RmiCommObject */
 
-    /* What the calls below are about. At first: device 0 at D_PDEV, its interface 0 at D_VDEV, the Realm W_RD, W_REC0. */
+    /* What the calls below are about; at first D_PDEV, D_VDEV for its interface 0, the Realm of W_RD and W_REC0. */
     unsigned  device, interface;
     SpdmPair *pair;      /* of the device */
     RootKeys *root;      /* of its root port */
