@@ -127,8 +127,8 @@ static bool ask_for_lock(Talk *t)
 {
     TdispClient *c = &t->link->tdisp;
 
-    /* The host mediates message interrupts. */
-    c->lock_flags = t->vdev->lock_flags & (uint16_t)~TDISP_LOCK_MSIX;
+    /* The host mediates message interrupts, no peer-to-peer stream is bound, and cache lines have 64 bytes. */
+    c->lock_flags = t->vdev->lock_flags & (TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_ALL_REQUEST_REDIRECT);
     c->stream_id = t->pdev->ide_sid;
     c->mmio_offset = 0;
     c->p2p_mask = 0;

@@ -41,6 +41,9 @@ static bool transition(TdispDsm *dsm, Tdi *tdi, TdiEvent event)
         spdm_wipe(tdi->nonce, sizeof(tdi->nonce));
         tdi->nonce_valid = false;
     }
+    if (to != TDI_RUN) {
+        tdi->n_p2p = 0;
+    }
     if (to == TDI_CONFIG_UNLOCKED) {
         tdisp_tdi_init(tdi, tdi->function_id);
     }
@@ -56,6 +59,17 @@ void tdisp_tdi_rename(Tdi *tdi, uint16_t function_id) { tdi->function_id = funct
 
 bool tdisp_tdi_error(TdispDsm *dsm, Tdi *tdi) { return transition(dsm, tdi, EVENT_VIOLATION); }
 
+/* Index of a bound peer-to-peer stream, or -1. */
+static int find_p2p(const Tdi *tdi, uint8_t stream_id)
+{
+    for (int i = 0; i < tdi->n_p2p; i++) {
+        if (tdi->p2p[i] == stream_id) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 void tdisp_session_ended(TdispDsm *dsm, uint32_t session_id)
 {
     for (unsigned i = 0; i < dsm->n_tdis; i++) {
@@ -68,7 +82,9 @@ void tdisp_session_ended(TdispDsm *dsm, uint32_t session_id)
 void tdisp_stream_lost(TdispDsm *dsm, uint8_t stream_id)
 {
     for (unsigned i = 0; i < dsm->n_tdis; i++) {
-        if (dsm->tdis[i].session_id != 0 && dsm->tdis[i].stream_id == stream_id) {
+        const Tdi *tdi = &dsm->tdis[i];
+
+        if (tdi->session_id != 0 && (tdi->stream_id == stream_id || find_p2p(tdi, stream_id) >= 0)) {
             (void)tdisp_tdi_error(dsm, &dsm->tdis[i]);
         }
     }
@@ -159,12 +175,12 @@ static TdispError get_version(Exchange *x, ByteReader *req, ByteWriter *rsp)
     return TDISP_OK;
 }
 
-static void append_supported_requests(ByteWriter *rsp);
+static void append_supported_requests(const TdispDsm *dsm, ByteWriter *rsp);
 
 static TdispError get_capabilities(Exchange *x, ByteReader *req, ByteWriter *rsp)
 {
     bw_u32(rsp, 0); /* DSM_CAPS */
-    append_supported_requests(rsp);
+    append_supported_requests(x->dsm, rsp);
     bw_u16(rsp, x->dsm->lock_flags);
     bw_u24(rsp, 0);
     bw_u8(rsp, x->dsm->address_width);
@@ -218,6 +234,9 @@ static TdispError get_interface_report(Exchange *x, ByteReader *req, ByteWriter 
         return TDISP_INVALID_REQUEST;
     }
     len = len < total - offset ? len : total - offset;
+    if (len > rsp->cap - rsp->pos - 4) { /* "permitted to provide less than the requested length" */
+        len = rsp->cap - rsp->pos - 4;
+    }
     bw_u16(rsp, (uint16_t)len);
     bw_u16(rsp, (uint16_t)(total - offset - len));
     bw_bytes(rsp, bytes + offset, len);
@@ -248,40 +267,102 @@ static TdispError stop_interface(Exchange *x, ByteReader *req, ByteWriter *rsp)
     return TDISP_OK;
 }
 
+static TdispError bind_p2p_stream(Exchange *x, ByteReader *req, ByteWriter *rsp)
+{
+    Tdi    *tdi = x->tdi;
+    uint8_t id = br_u8(req);
+
+    if (!(tdi->lock_flags & TDISP_LOCK_BIND_P2P) || id == tdi->stream_id || find_p2p(tdi, id) >= 0 ||
+        tdi->n_p2p == TDISP_P2P_MAX || !x->dsm->ops->bind_p2p(x->dsm->opaque, tdi, id, x->session_id)) {
+        return TDISP_INVALID_REQUEST;
+    }
+    tdi->p2p[tdi->n_p2p++] = id;
+    return TDISP_OK;
+}
+
+static TdispError unbind_p2p_stream(Exchange *x, ByteReader *req, ByteWriter *rsp)
+{
+    Tdi    *tdi = x->tdi;
+    uint8_t id = br_u8(req);
+    int     i = find_p2p(tdi, id);
+
+    if (i < 0) {
+        return TDISP_INVALID_REQUEST;
+    }
+    tdi->p2p[i] = tdi->p2p[--tdi->n_p2p];
+    x->dsm->ops->unbind_p2p(x->dsm->opaque, tdi, id);
+    return TDISP_OK;
+}
+
+static TdispError set_mmio_attribute(Exchange *x, ByteReader *req, ByteWriter *rsp)
+{
+    TdispRange range = { .first_page = br_u64(req), .n_pages = br_u32(req) };
+
+    range.attributes = br_u16(req);
+    range.id = br_u16(req);
+    if ((range.attributes & (TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA)) != 0) { /* "must be zero" */
+        return TDISP_INVALID_REQUEST;
+    }
+    range.attributes &= TDISP_RANGE_NON_TEE;
+    return x->dsm->ops->set_mmio_attribute(x->dsm->opaque, x->tdi, &range) ? TDISP_OK : TDISP_INVALID_REQUEST;
+}
+
+/* Which operation of the device an optional message needs. */
+typedef enum Needs { NEEDS_NOTHING, NEEDS_P2P, NEEDS_ATTRIBUTES } Needs;
+
 static const struct TdispMessage {
     const char *name;
     uint8_t     code, payload_len;
     uint8_t     states;       /* IN() of each state the request is legal in */
     bool        own_session;  /* while locked or running: only from the session that locked the interface */
+    Needs       needs;
     TdispError (*handle)(Exchange *x, ByteReader *req, ByteWriter *rsp);
 } messages[] = {
-    { "GET_TDISP_VERSION", TDISP_GET_VERSION, 0, ANY_STATE, false, get_version },
-    { "GET_TDISP_CAPABILITIES", TDISP_GET_CAPABILITIES, 4, ANY_STATE, false, get_capabilities },
-    { "LOCK_INTERFACE_REQUEST", TDISP_LOCK_INTERFACE, 20, IN(TDI_CONFIG_UNLOCKED), false, lock_interface },
+    { "GET_TDISP_VERSION", TDISP_GET_VERSION, 0, ANY_STATE, false, NEEDS_NOTHING, get_version },
+    { "GET_TDISP_CAPABILITIES", TDISP_GET_CAPABILITIES, 4, ANY_STATE, false, NEEDS_NOTHING, get_capabilities },
+    { "LOCK_INTERFACE_REQUEST", TDISP_LOCK_INTERFACE, 20, IN(TDI_CONFIG_UNLOCKED), false, NEEDS_NOTHING,
+      lock_interface },
     { "GET_DEVICE_INTERFACE_REPORT", TDISP_GET_INTERFACE_REPORT, 4, IN(TDI_CONFIG_LOCKED) | IN(TDI_RUN), true,
-      get_interface_report },
-    { "GET_DEVICE_INTERFACE_STATE", TDISP_GET_INTERFACE_STATE, 0, ANY_STATE, false, get_interface_state },
+      NEEDS_NOTHING, get_interface_report },
+    { "GET_DEVICE_INTERFACE_STATE", TDISP_GET_INTERFACE_STATE, 0, ANY_STATE, false, NEEDS_NOTHING,
+      get_interface_state },
     { "START_INTERFACE_REQUEST", TDISP_START_INTERFACE, TDISP_NONCE_LEN, IN(TDI_CONFIG_LOCKED), true,
-      start_interface },
-    { "STOP_INTERFACE_REQUEST", TDISP_STOP_INTERFACE, 0, ANY_STATE, true, stop_interface },
+      NEEDS_NOTHING, start_interface },
+    { "STOP_INTERFACE_REQUEST", TDISP_STOP_INTERFACE, 0, ANY_STATE, true, NEEDS_NOTHING, stop_interface },
+    { "BIND_P2P_STREAM_REQUEST", TDISP_BIND_P2P_STREAM, 1, IN(TDI_RUN), true, NEEDS_P2P, bind_p2p_stream },
+    { "UNBIND_P2P_STREAM_REQUEST", TDISP_UNBIND_P2P_STREAM, 1, IN(TDI_RUN), true, NEEDS_P2P, unbind_p2p_stream },
+    { "SET_MMIO_ATTRIBUTE_REQUEST", TDISP_SET_MMIO_ATTRIBUTE, 16, IN(TDI_RUN), true, NEEDS_ATTRIBUTES,
+      set_mmio_attribute },
 };
 
-static void append_supported_requests(ByteWriter *rsp)
+static bool is_supported(const TdispDsm *dsm, const struct TdispMessage *m)
+{
+    switch (m->needs) {
+    case NEEDS_P2P:
+        return dsm->ops->bind_p2p != NULL && (dsm->lock_flags & TDISP_LOCK_BIND_P2P) != 0;
+    case NEEDS_ATTRIBUTES:
+        return dsm->ops->set_mmio_attribute != NULL;
+    default:
+        return true;
+    }
+}
+
+static void append_supported_requests(const TdispDsm *dsm, ByteWriter *rsp)
 {
     uint8_t bitmap[CAPS_BITMAP_LEN] = { 0 };
 
     for (unsigned i = 0; i < ARRAY_LEN(messages); i++) {
         unsigned bit = messages[i].code & 0x7f;
 
-        bitmap[bit / 8] |= (uint8_t)(1u << bit % 8);
+        bitmap[bit / 8] |= (uint8_t)(is_supported(dsm, &messages[i]) << bit % 8);
     }
     bw_bytes(rsp, bitmap, sizeof(bitmap));
 }
 
-static const struct TdispMessage *find_message(uint8_t code)
+static const struct TdispMessage *find_message(const TdispDsm *dsm, uint8_t code)
 {
     for (unsigned i = 0; i < ARRAY_LEN(messages); i++) {
-        if (messages[i].code == code) {
+        if (messages[i].code == code && is_supported(dsm, &messages[i])) {
             return &messages[i];
         }
     }
@@ -366,7 +447,7 @@ SpdmVendorResult tdisp_handle(TdispDsm *dsm, uint32_t session_id, const uint8_t 
     ByteReader                 r = br_init(req, len);
     Header                     h = read_header(&r);
     Exchange                   x = { dsm, NULL, session_id };
-    const struct TdispMessage *m = find_message(h.type);
+    const struct TdispMessage *m = find_message(dsm, h.type);
     TdispError                 e;
 
     if (!br_ok(&r)) {

@@ -1,9 +1,8 @@
 /*
  * TDISP 1.0: the device's security manager (DSM), which owns the state of each TEE device interface (TDI),
  * and the requester's messages. PCIe r6, "TEE Device Interface Security Protocol (TDISP)". Messages travel in
- * SPDM sessions as PCI-SIG protocol 1; what is handled here starts behind the protocol byte.
- *
- * Left out: BIND_P2P_STREAM, UNBIND_P2P_STREAM, SET_MMIO_ATTRIBUTE, VDM; none is advertised.
+ * SPDM sessions as PCI-SIG protocol 1; what is handled here starts behind the protocol byte. Optional messages are
+ * offered when the device has what they need. Left out: VDM, which is for messages that a vendor defines.
  */
 #ifndef BAILEY_SPDM_TDISP_H
 #define BAILEY_SPDM_TDISP_H
@@ -14,6 +13,7 @@
 #define TDISP_REPORT_MAX    2048
 #define TDISP_RANGES_MAX    16
 #define TDISP_INFO_MAX      256
+#define TDISP_P2P_MAX       4 /* peer-to-peer streams of one interface */
 #define TDISP_RID_MASK      0x0000ffffu /* FUNCTION_ID */
 #define TDISP_SEGMENT_MASK  0x00ff0000u
 #define TDISP_SEGMENT_VALID 0x01000000u
@@ -27,6 +27,9 @@ enum TdispCode {
     TDISP_GET_INTERFACE_STATE = 0x85,
     TDISP_START_INTERFACE = 0x86,
     TDISP_STOP_INTERFACE = 0x87,
+    TDISP_BIND_P2P_STREAM = 0x88,
+    TDISP_UNBIND_P2P_STREAM = 0x89,
+    TDISP_SET_MMIO_ATTRIBUTE = 0x8a,
     TDISP_ERROR = 0x7f,
 };
 
@@ -65,6 +68,7 @@ typedef struct Tdi {
     uint16_t lock_flags;
     uint8_t  stream_id;  /* its default stream */
     uint64_t mmio_offset, p2p_mask;
+    uint8_t  n_p2p, p2p[TDISP_P2P_MAX]; /* peer-to-peer streams bound to it */
     bool     nonce_valid;
     uint8_t  nonce[TDISP_NONCE_LEN];
 } Tdi;
@@ -92,6 +96,7 @@ typedef struct TdispRange {
     uint16_t attributes, id; /* id: BAR number */
 } TdispRange;
 
+/* DEVICE_INTERFACE_REPORT, by the names of its fields. */
 typedef struct TdispReport {
     uint16_t   interface_info, msix_control, lnr_control;
     uint32_t   tph_control, n_ranges, info_len;
@@ -113,6 +118,14 @@ typedef struct TdispOps {
     /* The state changed from @from to tdi->state. Leaving RUN: DMA must stop before this returns;
      * entering UNLOCKED: the TVM's data must be scrubbed. May be NULL. */
     void (*state_changed)(void *opaque, const Tdi *tdi, TdiState from);
+    /* Bind a peer-to-peer stream: false when it is not fit for it (keys of @session_id in all sub-streams, one block
+     * with that ID, not the default stream, associations of its own). From here to unbind_p2p() or the end of RUN
+     * its loss must be told by tdisp_tdi_error(). NULL: the device binds none. */
+    bool (*bind_p2p)(void *opaque, const Tdi *tdi, uint8_t stream_id, uint32_t session_id);
+    void (*unbind_p2p)(void *opaque, const Tdi *tdi, uint8_t stream_id);
+    /* Give a reported range (its attributes: TDISP_RANGE_NON_TEE or 0) other attributes: false when there is no such
+     * range or it is not updatable. NULL: none is. */
+    bool (*set_mmio_attribute)(void *opaque, const Tdi *tdi, const TdispRange *range);
 } TdispOps;
 
 typedef struct TdispDsm {

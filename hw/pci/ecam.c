@@ -102,8 +102,7 @@ static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
 
         if (b != NULL && b->secondary != NULL && b->config[PCI_SECONDARY_BUS] != 0 &&
             number >= b->config[PCI_SECONDARY_BUS] && number <= b->config[PCI_SUBORDINATE_BUS]) {
-            return b->config[PCI_BRIDGE_CONTROL] & PCI_BRIDGE_CTL_BUS_RESET ? NULL
-                                                                            : route(b->secondary, number, depth + 1);
+            return pci_link_is_down(b) ? NULL : route(b->secondary, number, depth + 1);
         }
     }
     return NULL;

@@ -81,6 +81,16 @@ int ide_find_stream(const IdeCap *ide, uint8_t stream_id)
     return -1;
 }
 
+int ide_default_stream(const IdeCap *ide)
+{
+    for (unsigned s = 0; s < ide->cfg.n_sel; s++) {
+        if (ide_enabled(ide, s) && ide_default(ide, s)) {
+            return (int)s;
+        }
+    }
+    return -1;
+}
+
 bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid)
 {
     uint32_t rid1 = get(ide, sel, SEL_RID1), rid2 = get(ide, sel, SEL_RID2);
@@ -88,19 +98,48 @@ bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid)
     return (rid2 & 1) != 0 && rid >= extract64(rid2, 8, 16) && rid <= extract64(rid1, 8, 16);
 }
 
+/* Address association block @k; false when it is not valid. */
+static bool addr_range(const IdeCap *ide, unsigned sel, unsigned k, uint64_t *base, uint64_t *limit)
+{
+    unsigned at = SEL_ADDR + ADDR_BLOCK * k;
+    uint32_t low = get(ide, sel, at);
+
+    *base = (uint64_t)get(ide, sel, at + 8) << 32 | extract64(low, 8, 12) << 20;
+    *limit = (uint64_t)get(ide, sel, at + 4) << 32 | extract64(low, 20, 12) << 20 | 0xfffff;
+    return (low & 1) != 0;
+}
+
 bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr)
 {
     for (unsigned k = 0; k < ide->cfg.n_addr; k++) {
-        unsigned at = SEL_ADDR + ADDR_BLOCK * k;
-        uint32_t low = get(ide, sel, at);
-        uint64_t base = (uint64_t)get(ide, sel, at + 8) << 32 | extract64(low, 8, 12) << 20;
-        uint64_t limit = (uint64_t)get(ide, sel, at + 4) << 32 | extract64(low, 20, 12) << 20 | 0xfffff;
+        uint64_t base, limit;
 
-        if ((low & 1) != 0 && addr >= base && addr <= limit) {
+        if (addr_range(ide, sel, k, &base, &limit) && addr >= base && addr <= limit) {
             return true;
         }
     }
     return false;
+}
+
+static bool rids_overlap(const IdeCap *ide, unsigned a, unsigned b)
+{
+    uint32_t valid = get(ide, a, SEL_RID2) & get(ide, b, SEL_RID2) & 1;
+
+    return valid != 0 && extract64(get(ide, a, SEL_RID2), 8, 16) <= extract64(get(ide, b, SEL_RID1), 8, 16) &&
+           extract64(get(ide, b, SEL_RID2), 8, 16) <= extract64(get(ide, a, SEL_RID1), 8, 16);
+}
+
+bool ide_overlap(const IdeCap *ide, unsigned a, unsigned b)
+{
+    for (unsigned i = 0; i < ide->cfg.n_addr * ide->cfg.n_addr; i++) {
+        uint64_t base_a, limit_a, base_b, limit_b;
+
+        if (addr_range(ide, a, i / ide->cfg.n_addr, &base_a, &limit_a) &&
+            addr_range(ide, b, i % ide->cfg.n_addr, &base_b, &limit_b) && base_a <= limit_b && base_b <= limit_a) {
+            return true;
+        }
+    }
+    return rids_overlap(ide, a, b);
 }
 
 IdeStreamState ide_state(const IdeCap *ide, unsigned sel)
@@ -221,6 +260,11 @@ bool ide_key_stop(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir,
     return true;
 }
 
+static bool spoils(IdeCap *ide, unsigned sel, IdeDirection dir)
+{
+    return ide->ops != NULL && ide->ops->spoils != NULL && ide->ops->spoils(ide->opaque, ide, sel, dir);
+}
+
 bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub)
 {
     int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
@@ -242,7 +286,11 @@ bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub
         }
         ts->tx_count++;
         rs->rx_count++;
-        return true;
+        if (spoils(tx, (unsigned)t, IDE_TX) || spoils(rx, (unsigned)r, IDE_RX)) {
+            ide_fail(rx, (unsigned)r, false);
+            ide_fail(tx, (unsigned)t, true);
+        }
+        return ts->state == IDE_SECURE && rs->state == IDE_SECURE;
     }
     return false;
 }
@@ -275,6 +323,8 @@ static void ide_written(void *opaque, const PciConfigWrite *w)
     }
     unsigned sel = (w->off - first) / sel_size(ide), reg = (w->off - first) % sel_size(ide) & ~3u;
 
+    IdeStreamState was = ide_state(ide, sel);
+
     if (reg == SEL_CONTROL) { /* a byte write is a write of the register with its other bytes unchanged */
         unsigned shift = (w->off & 3) * 8;
         uint32_t now = get(ide, sel, SEL_CONTROL);
@@ -282,7 +332,7 @@ static void ide_written(void *opaque, const PciConfigWrite *w)
         control_written(ide, sel, (uint32_t)deposit64(now, shift, w->size * 8u, w->old));
     }
     if (reg != SEL_STATUS && w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
-        ide->ops->reconfigured(ide->opaque, ide, sel);
+        ide->ops->reconfigured(ide->opaque, ide, sel, was);
     }
 }
 

@@ -44,8 +44,11 @@ typedef struct IdeOps {
     /* A selective stream went Secure or Insecure; @sel is its block number. */
     void (*changed)(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state);
     /* Control, RID or address association registers of block @sel changed value (TDISP: TDI to ERROR when
-     * bound). */
-    void (*reconfigured)(void *opaque, IdeCap *ide, unsigned sel);
+     * bound); @was: its state before. */
+    void (*reconfigured)(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState was);
+    /* A TLP is about to pass in direction @dir. True: it is spoilt on the way, and its MAC check will fail. NULL: none
+     * is. It may also take the stream out of Secure. */
+    bool (*spoils)(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir);
 } IdeOps;
 
 typedef struct IdeConfig {
@@ -80,6 +83,8 @@ uint8_t  ide_traffic_class(const IdeCap *ide, unsigned sel);
 /* ide_rid_matches, ide_addr_matches - a valid association of the block holds @rid, @addr. */
 bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);
 bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr);
+/* ide_overlap - associations of two blocks have a requester ID or an address in common. */
+bool ide_overlap(const IdeCap *ide, unsigned a, unsigned b);
 IdeStreamState ide_state(const IdeCap *ide, unsigned sel);
 
 /**
@@ -103,7 +108,14 @@ void ide_keys_clear(IdeCap *ide, unsigned sel);
 /* ide_fail - a MAC failure or an IDE Fail message: Insecure, with the Status bit set when @message. */
 void ide_fail(IdeCap *ide, unsigned sel, bool message);
 
-/* ide_pair_secure - @tx sends sub-stream @sub to @rx over @stream_id: both Secure, same key, same IV. */
+/* ide_default_stream - the enabled selective block that is marked as default, or -1. */
+int ide_default_stream(const IdeCap *ide);
+
+/**
+ * ide_pair_secure - @tx sends a TLP of sub-stream @sub to @rx over @stream_id.
+ * Returns whether it arrives: both Secure, same key, same IV, not spoilt on the way. A spoilt one makes both ends
+ * Insecure: @rx by its MAC check, @tx by the IDE Fail message.
+ */
 bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub);
 
 #endif

@@ -164,8 +164,8 @@ void pci_add_exp(PciDevice *pd, PciExpType type, uint32_t devcap_extra)
     if (link) {
         pci_set(pd, c + PCI_EXP_LNKCAP, 4,
                 1u | 1u << 4 | (port ? (1u << 20 | (unsigned)(pd->devfn >> 3) << 24) : 0));
-        pci_set_wmask(pd, c + PCI_EXP_LNKCTL, 2, 0x00cb);
-        pci_set(pd, c + PCI_EXP_LNKSTA, 2, 1u | 1u << 4 | (port ? 1u << 13 : 0)); /* bit 13: link active */
+        pci_set_wmask(pd, c + PCI_EXP_LNKCTL, 2, 0x00cb | (port ? PCI_EXP_LNKCTL_DISABLE : 0));
+        pci_set(pd, c + PCI_EXP_LNKSTA, 2, 1u | 1u << 4 | (port ? PCI_EXP_LNKSTA_ACTIVE : 0));
         pci_set(pd, c + PCI_EXP_LNKCAP2, 4, 1u << 1);
         pci_set(pd, c + PCI_EXP_LNKCTL2, 2, 1);
         pci_set_wmask(pd, c + PCI_EXP_LNKCTL2, 2, 0x000f);
@@ -526,6 +526,20 @@ static void reset_below(PciBus *bus, PciResetKind kind)
     }
 }
 
+bool pci_link_is_down(const PciDevice *port)
+{
+    return (port->config[PCI_BRIDGE_CONTROL] & PCI_BRIDGE_CTL_BUS_RESET) != 0 ||
+           (pci_get(port, port->exp_cap + PCI_EXP_LNKCTL, 2) & PCI_EXP_LNKCTL_DISABLE) != 0;
+}
+
+void pci_link_reset(PciDevice *port)
+{
+    if (port->hooks != NULL && port->hooks->link_down != NULL) {
+        port->hooks->link_down(port);
+    }
+    reset_below(port->secondary, PCI_RESET_BUS);
+}
+
 /* ---- configuration requests ---- */
 
 static const PciSpan *find_span(const PciDevice *pd, unsigned off)
@@ -601,8 +615,13 @@ static void config_effects(PciDevice *pd, const PciConfigWrite *w, unsigned powe
     if (is_bridge(pd) && touches(w, PCI_PRIMARY_BUS, 3)) {
         pci_bridge_changed(pd);
     }
-    if (is_bridge(pd) && rose(w, PCI_BRIDGE_CONTROL, 6)) {
-        reset_below(pd->secondary, PCI_RESET_BUS);
+    if (is_bridge(pd) && (rose(w, PCI_BRIDGE_CONTROL, 6) || rose(w, pd->exp_cap + PCI_EXP_LNKCTL, 4))) {
+        pci_link_reset(pd);
+    }
+    if (is_bridge(pd)) {
+        unsigned status = pd->exp_cap + PCI_EXP_LNKSTA;
+
+        pci_set(pd, status, 2, deposit64(pci_get(pd, status, 2), 13, 1, !pci_link_is_down(pd)));
     }
     if (pd->msix.cap != 0 && touches(w, pd->msix.cap + 2u, 2)) {
         pci_msix_control_written(pd);

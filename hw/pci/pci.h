@@ -103,6 +103,8 @@ enum {
     PCI_EXP_DEVCAP_FLR = 1 << 28,
     PCI_EXP_DEVCAP_TEE_IO = 1 << 30,
     PCI_EXP_DEVCTL_FLR = 1 << 15,
+    PCI_EXP_LNKCTL_DISABLE = 1 << 4,
+    PCI_EXP_LNKSTA_ACTIVE = 1 << 13,
 };
 
 /* Device/port type of the PCI Express capability. */
@@ -144,6 +146,8 @@ typedef struct PciHooks {
     /* Bridges: the same two for what passes through on its way to or from @below. */
     bool (*forward_mmio)(PciDevice *bridge, PciDevice *below, unsigned bar, MemAttrs attrs, uint64_t addr);
     DmaResult (*forward_dma)(PciDevice *bridge, PciDevice *below, const DmaRequest *req);
+    /* Ports: the link below went down (Link Disable, secondary bus reset); before the functions below are reset. */
+    void (*link_down)(PciDevice *port);
     /* Before the registers go back to their reset values. The class's reset() is called after. */
     void (*reset)(PciDevice *pd, PciResetKind kind);
     /* D0 (0) or D3hot (3) was entered. */
@@ -377,6 +381,12 @@ void pci_reset_function(PciDevice *pd, PciResetKind kind);
 void pci_update_bars(PciDevice *pd);
 
 unsigned pci_power_state(const PciDevice *pd);
+
+/* pci_link_is_down - a port holds everything below in reset: by Link Disable, or by its secondary bus reset. */
+bool pci_link_is_down(const PciDevice *port);
+
+/* pci_link_reset - the link below a port goes down and comes up again: hot reset of everything below. */
+void pci_link_reset(PciDevice *port);
 
 /**
  * pci_bar_access - one MMIO access by offset with all checks (gate, MSI-X table, then the function's ops).

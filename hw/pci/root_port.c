@@ -85,16 +85,22 @@ void root_port_set_tdisp(PciDevice *pd, bool enable, uint32_t lock_mask)
 
 /* ---- trusted requests ---- */
 
-/* The stream that carries requests between the port and function @rid: associated by requester ID, and
- * Secure. */
-static int stream_for(const RootPort *rp, uint16_t rid)
+/* RME-DA: T=1 passes only while TDISP is enabled at the port, on a stream that the monitor has locked. */
+static bool is_trusted(const RootPort *rp, int sel)
+{
+    return sel >= 0 && root_port_tdisp_enabled(&rp->pci) && root_port_stream_locked(&rp->pci, (unsigned)sel) &&
+           ide_state(&rp->ide, (unsigned)sel) == IDE_SECURE;
+}
+
+/* The stream that the port sends a memory request on: by address association, else the default one. */
+static int stream_down(const RootPort *rp, uint64_t addr)
 {
     for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
-        if (ide_state(&rp->ide, s) == IDE_SECURE && ide_rid_matches(&rp->ide, s, rid)) {
+        if (ide_enabled(&rp->ide, s) && ide_addr_matches(&rp->ide, s, addr)) {
             return (int)s;
         }
     }
-    return -1;
+    return ide_default_stream(&rp->ide);
 }
 
 /* Whether a request of class @sub and, for a non-posted one, its completion get through. */
@@ -104,6 +110,8 @@ static bool exchange(IdeCap *from, IdeCap *to, uint8_t stream_id, bool posted)
            (posted || ide_pair_secure(to, from, stream_id, IDE_CPL));
 }
 
+/* The function below sends on its default stream. The port takes it when that is one of its own streams, and the
+ * requester is one of those associated with it ("Misrouted IDE TLP" otherwise). */
 static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaRequest *req)
 {
     RootPort *rp = (RootPort *)bridge;
@@ -111,16 +119,20 @@ static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaReque
     if (!req->trusted) {
         return DMA_OK;
     }
-    int s = rp->endpoint != NULL ? stream_for(rp, pci_bdf(below)) : -1;
+    int     from = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1;
+    uint8_t id = from >= 0 ? ide_stream_id(rp->endpoint, (unsigned)from) : 0;
+    int     to = from >= 0 ? ide_find_stream(&rp->ide, id) : -1;
 
-    if (s < 0 || !exchange(rp->endpoint, &rp->ide, ide_stream_id(&rp->ide, (unsigned)s), req->write)) {
-        LOG(IDE, "%s: T=1 request of %s has no Secure stream", bridge->dev.id, below->dev.id);
+    if (!is_trusted(rp, to) || !ide_rid_matches(&rp->ide, (unsigned)to, (uint16_t)req->requester) ||
+        !exchange(rp->endpoint, &rp->ide, id, req->write)) {
+        LOG(IDE, "%s: T=1 request of %s is dropped: no Secure stream that it may use", bridge->dev.id, below->dev.id);
         return DMA_REFUSED;
     }
     return DMA_OK;
 }
 
-/* A Realm's access is sent with T=1, everyone else's with T=0. */
+/* A Realm's access is sent with T=1, everyone else's with T=0. The function takes it on its default stream only, the
+ * one its interface is bound to. */
 static bool forward_mmio(PciDevice *bridge, PciDevice *below, unsigned bar, MemAttrs attrs, uint64_t addr)
 {
     RootPort *rp = (RootPort *)bridge;
@@ -128,13 +140,40 @@ static bool forward_mmio(PciDevice *bridge, PciDevice *below, unsigned bar, MemA
     if (attrs.pas != PAS_REALM) {
         return true;
     }
-    int s = rp->endpoint != NULL ? stream_for(rp, pci_bdf(below)) : -1;
+    int from = stream_down(rp, addr), to = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1;
 
     /* Posted or not does not matter here: the four classes of a stream share its state. */
-    return s >= 0 && exchange(&rp->ide, rp->endpoint, ide_stream_id(&rp->ide, (unsigned)s), true);
+    return is_trusted(rp, from) && to >= 0 &&
+           ide_stream_id(&rp->ide, (unsigned)from) == ide_stream_id(rp->endpoint, (unsigned)to) &&
+           exchange(&rp->ide, rp->endpoint, ide_stream_id(&rp->ide, (unsigned)from), true);
 }
 
-static const PciHooks root_port_hooks = { .forward_mmio = forward_mmio, .forward_dma = forward_dma };
+/* RME-DA "SEL_STR_LOCK": changing the registers of a locked stream makes it Insecure. */
+static void reconfigured(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState was)
+{
+    RootPort *rp = opaque;
+
+    if (was == IDE_SECURE && root_port_stream_locked(&rp->pci, sel)) {
+        LOG(IDE, "%s: locked stream %u was reconfigured", rp->pci.dev.id, sel);
+        ide_keys_clear(ide, sel);
+    }
+}
+
+static const IdeOps ide_ops = { .reconfigured = reconfigured };
+
+/* The link went down: no stream over it stays Secure ("IDE Stream State Machine", DL_Down). */
+static void link_down(PciDevice *bridge)
+{
+    RootPort *rp = (RootPort *)bridge;
+
+    for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
+        ide_keys_clear(&rp->ide, s);
+    }
+}
+
+static const PciHooks root_port_hooks = {
+    .forward_mmio = forward_mmio, .forward_dma = forward_dma, .link_down = link_down,
+};
 
 /* ---- the function ---- */
 
@@ -189,7 +228,7 @@ static bool root_port_realize(Device *dev, GError **error)
     pci_set_interrupt_pin(pd, 1);
     pci_add_aer(pd);
     pci_add_acs(pd);
-    ide_init(&rp->ide, pd, &ide, NULL, rp);
+    ide_init(&rp->ide, pd, &ide, &ide_ops, rp);
     add_dvsec(rp);
     return true;
 }

@@ -11,7 +11,12 @@
 #include "hw/tdisp/dsm_int.h"
 #include "log.h"
 
-enum { ADDRESS_WIDTH = 52 };
+enum {
+    ADDRESS_WIDTH = 52,
+    /* ALL_REQUEST_REDIRECT: every request goes to the root complex as it is. The cache line size concerns LN requesters
+     * only, which nothing here is. */
+    LOCK_FLAGS = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX | TDISP_LOCK_ALL_REQUEST_REDIRECT,
+};
 
 static const char *const state_names[] = {
     [TDI_CONFIG_UNLOCKED] = "CONFIG_UNLOCKED",
@@ -162,7 +167,7 @@ static void drop_lost_keys(Dsm *dsm)
 static void break_bound(Dsm *dsm, unsigned sel, const char *why)
 {
     for (unsigned i = 0; i < dsm->n_functions; i++) {
-        if (dsm->functions[i].bound_sel == sel) {
+        if (dsm->functions[i].bound >> sel & 1) {
             dsm_violation(&dsm->functions[i], why);
         }
     }
@@ -176,13 +181,13 @@ static void stream_changed(void *opaque, IdeCap *ide, unsigned sel, IdeStreamSta
     }
 }
 
-static void stream_reconfigured(void *opaque, IdeCap *ide, unsigned sel)
+static void stream_reconfigured(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState was)
 {
     break_bound(opaque, sel, "its IDE stream was reconfigured");
     drop_lost_keys(opaque);
 }
 
-static const IdeOps ide_ops = { stream_changed, stream_reconfigured };
+static const IdeOps ide_ops = { stream_changed, stream_reconfigured, ide_fault_spoils };
 
 /* ---- TDISP ---- */
 
@@ -255,40 +260,99 @@ static bool stream_is_keyed(void *opaque, const Tdi *tdi, uint8_t stream_id, uin
     return ok;
 }
 
-static void add_range(const TdiFunction *f, TdispReport *r, unsigned bar, uint64_t first, uint64_t end,
-                      uint16_t attributes)
+/* A part of a BAR as the report shows it. The reporting offset may be negative: it wraps. */
+static TdispRange reported(const TdiFunction *f, const TdiRange *range)
 {
-    /* The reporting offset may be negative: it wraps. */
-    uint64_t base = bar_address(f->pd, bar) + first + f->tdi->mmio_offset;
+    uint64_t base = bar_address(f->pd, range->bar) + range->first + f->tdi->mmio_offset;
+    uint64_t end = range->end != 0 ? range->end : f->pd->bars[range->bar].size;
 
-    r->ranges[r->n_ranges++] =
-        (TdispRange){base >> 12, (uint32_t)((end - first) >> 12), attributes, (uint16_t)bar};
+    return (TdispRange){ base >> 12, (uint32_t)((end - range->first) >> 12), range->attributes, range->bar };
 }
 
-/* TDISP "DEVICE_INTERFACE_REPORT": what the owner may rely on, from the BARs as they are. */
+/* TDISP "DEVICE_INTERFACE_REPORT": what the owner may rely on, from the BARs as they are. Attributes are those from
+ * when it was locked. */
 static void report(void *opaque, const Tdi *tdi, TdispReport *r)
 {
     const TdiFunction *f = function_of(opaque, tdi);
     const PciDevice   *pd = f->pd;
+    const TdiRange     msix = { pd->msix.table_bar, 0, 0, TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA };
 
     r->interface_info = TDISP_INFO_DMA_WITHOUT_PASID;
     r->interface_info |= tdi->lock_flags & TDISP_LOCK_NO_FW_UPDATE ? TDISP_INFO_NO_FW_UPDATE : 0;
     for (unsigned bar = 0; bar < PCI_N_BARS; bar++) {
-        if (bar == pd->msix.table_bar && tdi_msix_is_locked(f)) {
+        if (bar == msix.bar && tdi_msix_is_locked(f)) {
             r->msix_control = (uint16_t)pci_get(pd, pd->msix.cap + 2u, 2);
-            add_range(f, r, bar, 0, pd->bars[bar].size, TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA);
+            r->ranges[r->n_ranges++] = reported(f, &msix);
         }
         for (unsigned i = 0; i < f->model->n_ranges; i++) {
-            const TdiRange *range = &f->model->ranges[i];
-
-            if (range->bar == bar) {
-                add_range(f, r, bar, range->first, range->end != 0 ? range->end : pd->bars[bar].size,
-                          range->attributes);
+            if (f->model->ranges[i].bar == bar) {
+                r->ranges[r->n_ranges++] = reported(f, &f->model->ranges[i]);
             }
         }
     }
     r->info_len = (uint32_t)strlen(f->model->info);
     memcpy(r->info, f->model->info, r->info_len);
+}
+
+/* TDISP "SET_MMIO_ATTRIBUTE_REQUEST": a range as it was reported, and no part of one. */
+static bool set_mmio_attribute(void *opaque, const Tdi *tdi, const TdispRange *wanted)
+{
+    TdiFunction *f = function_of(opaque, tdi);
+
+    for (unsigned i = 0; i < f->model->n_ranges; i++) {
+        TdispRange r = reported(f, &f->model->ranges[i]);
+
+        if (r.first_page == wanted->first_page && r.n_pages == wanted->n_pages && r.id == wanted->id) {
+            if (r.attributes & TDISP_RANGE_UPDATABLE) {
+                f->non_tee = (unsigned)deposit64(f->non_tee, i, 1, (wanted->attributes & TDISP_RANGE_NON_TEE) != 0);
+            }
+            return (r.attributes & TDISP_RANGE_UPDATABLE) != 0;
+        }
+    }
+    return false;
+}
+
+/* ---- peer-to-peer streams ---- */
+
+/* TDISP "BIND_P2P_STREAM_REQUEST". The stream is enabled, too: enabling it later would break the lock. Nothing here
+ * has an address translation cache, so all requests go on using the default stream, as untranslated ones must. */
+static bool bind_p2p(void *opaque, const Tdi *tdi, uint8_t stream_id, uint32_t session_id)
+{
+    Dsm     *dsm = opaque;
+    unsigned sel;
+
+    if (!find_sel(dsm, stream_id, &sel) || ide_default(&dsm->ide, sel) || ide_state(&dsm->ide, sel) != IDE_SECURE ||
+        ide_km_stream_session(&dsm->km, DSM_PORT, stream_id) != session_id) {
+        return false;
+    }
+    for (unsigned s = 0; s < DSM_N_STREAMS; s++) {
+        if (s != sel && (ide_stream_id(&dsm->ide, s) == stream_id || ide_overlap(&dsm->ide, s, sel))) {
+            return false;
+        }
+    }
+    function_of(dsm, tdi)->bound |= 1u << sel;
+    return true;
+}
+
+static void unbind_p2p(void *opaque, const Tdi *tdi, uint8_t stream_id)
+{
+    Dsm     *dsm = opaque;
+    unsigned sel;
+
+    if (find_sel(dsm, stream_id, &sel)) {
+        function_of(dsm, tdi)->bound &= ~(1u << sel);
+    }
+}
+
+/* Ranges are what the model says whenever nobody holds the function. */
+static unsigned first_non_tee(const TdiModel *model)
+{
+    unsigned bits = 0;
+
+    for (unsigned i = 0; i < model->n_ranges; i++) {
+        bits |= (model->ranges[i].attributes & TDISP_RANGE_NON_TEE ? 1u : 0) << i;
+    }
+    return bits;
 }
 
 /* The T bit follows the state. Whoever takes the function over finds no data and settings of the other. */
@@ -302,16 +366,21 @@ static void state_changed(void *opaque, const Tdi *tdi, TdiState from)
     port->trusted = tdi->state == TDI_RUN;
     port->msi_trusted = port->trusted && (tdi->lock_flags & TDISP_LOCK_MSIX) != 0;
     if (tdi->state == TDI_CONFIG_LOCKED) {
-        (void)find_sel(dsm, tdi->stream_id, &f->bound_sel);
+        unsigned sel;
+
+        f->bound = find_sel(dsm, tdi->stream_id, &sel) ? 1u << sel : 0;
     } else if (!tdi_is_held(f)) {
-        f->bound_sel = DSM_NO_STREAM;
+        f->bound = 0;
+        f->non_tee = first_non_tee(f->model);
     }
     if (tdi->state == TDI_CONFIG_LOCKED || tdi->state == TDI_CONFIG_UNLOCKED) {
         f->model->scrub(f->pd);
     }
 }
 
-static const TdispOps tdisp_ops = { may_lock, stream_is_keyed, report, state_changed };
+static const TdispOps tdisp_ops = {
+    may_lock, stream_is_keyed, report, state_changed, bind_p2p, unbind_p2p, set_mmio_attribute,
+};
 
 /* ---- SPDM ---- */
 
@@ -514,7 +583,8 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
                     pd->dev.id);
         return false;
     }
-    if (!load_identity(dsm, error) || !parse_versions(dsm, error) || !parse_heartbeat(dsm, error)) {
+    if (!load_identity(dsm, error) || !parse_versions(dsm, error) || !parse_heartbeat(dsm, error) ||
+        !ide_fault_configure(dsm, error)) {
         return false;
     }
     dsm->spdm.chain = dsm->identity.chain;
@@ -535,7 +605,7 @@ static void add_function(Dsm *dsm, PciDevice *pd, const TdiModel *model, unsigne
 
     g_assert(dsm->n_functions < DSM_MAX_FUNCTIONS && pd->msix.table_bar == pd->msix.pba_bar);
     *f = (TdiFunction){ .pd = pd, .dsm = dsm, .model = model, .tdi = &dsm->tdis[dsm->n_functions++],
-                        .bound_sel = DSM_NO_STREAM, .window_cap = window_cap };
+                        .non_tee = first_non_tee(model), .window_cap = window_cap };
     dsm->tdisp.n_tdis = dsm->n_functions;
     tdisp_tdi_init(f->tdi, pci_bdf(pd));
     guard_attach(f);
@@ -549,7 +619,7 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
 
     dsm->tdisp = (TdispDsm){
         .ops = &tdisp_ops, .opaque = dsm, .entropy = &pd->dev.entropy,
-        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, .address_width = ADDRESS_WIDTH,
+        .lock_flags = LOCK_FLAGS | (dsm->p2p ? TDISP_LOCK_BIND_P2P : 0), .address_width = ADDRESS_WIDTH,
         .segment = (uint8_t)pci_host_config(pd->bus->host)->segment, .tdis = dsm->tdis,
     };
     pci_add_aer(pd);
@@ -557,6 +627,7 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
     ide_init(&dsm->ide, pd, &ide, &ide_ops, dsm);
     root_port_set_endpoint_ide(pd, &dsm->ide);
     timer_init(&dsm->heartbeat, pd->dev.clock, watch_heartbeat, dsm);
+    ide_fault_init(dsm);
     ide_km_init(&dsm->km, &key_sink, dsm);
     spdm_responder_init(&dsm->responder, &dsm->spdm);
     add_function(dsm, pd, model, window_cap);
@@ -566,6 +637,7 @@ void dsm_unrealize(Dsm *dsm)
 {
     root_port_set_endpoint_ide(dsm->pd, NULL);
     timer_deinit(&dsm->heartbeat);
+    ide_fault_deinit(dsm);
     doe_deinit(&dsm->doe);
     spdm_wipe(dsm->identity.private_key, sizeof(dsm->identity.private_key));
 }

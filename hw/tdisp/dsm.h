@@ -20,14 +20,13 @@ enum {
     DSM_N_ADDR = 1,      /* address association blocks of each */
     DSM_MAX_FUNCTIONS = 9,
     DSM_MAX_RANGES = 4,
-    DSM_NO_STREAM = ~0u,
 };
 
 /* A part of a BAR in whole pages, as the interface report has it. */
 typedef struct TdiRange {
     uint8_t  bar;
     uint32_t first, end; /* offsets; end 0: where the BAR ends */
-    uint16_t attributes; /* TDISP_RANGE_NON_TEE */
+    uint16_t attributes; /* TDISP_RANGE_NON_TEE, TDISP_RANGE_UPDATABLE */
 } TdiRange;
 
 /* What a device model says about the interface of one of its functions. */
@@ -44,13 +43,24 @@ typedef struct TdiModel {
 
 typedef struct Dsm Dsm;
 
+/* What goes wrong with the IDE stream on request: property ide-fault, ide_fault.c. */
+typedef enum IdeFaultKind { IDE_FAULT_NONE, IDE_FAULT_MAC, IDE_FAULT_KEY_EXPIRY, IDE_FAULT_LINK } IdeFaultKind;
+
+typedef struct IdeFault {
+    char        *text; /* the property */
+    IdeFaultKind kind;
+    uint64_t     left; /* TLPs until it happens; 0: it did, or never will */
+    ClockTimer   link;
+} IdeFault;
+
 /* One function of the device, with its interface. */
 typedef struct TdiFunction {
     PciDevice      *pd;
     Dsm            *dsm;
     const TdiModel *model;
     Tdi            *tdi;
-    unsigned        bound_sel;  /* selective stream of the locked interface, or DSM_NO_STREAM */
+    unsigned        bound;      /* selective streams of the locked interface, by bits */
+    unsigned        non_tee;    /* ranges of the model that are not TEE memory now, by bits */
     unsigned        window_cap; /* a second way into the BARs: VIRTIO_PCI_CAP_PCI_CFG; 0: none */
 
     /* The way upstream that guard.c listens on. */
@@ -70,13 +80,14 @@ struct Dsm {
     Tdi                 tdis[DSM_MAX_FUNCTIONS];
     TdiFunction         functions[DSM_MAX_FUNCTIONS];
     unsigned            n_functions;
+    IdeFault            ide_fault;
     ClockTimer          heartbeat;    /* when a session ends that nothing is heard from */
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
     char    *cert_chain, *key, *tamper, *spdm_version;
     uint64_t heartbeat_s;
-    bool     wrong_measurement;
+    bool     wrong_measurement, p2p;
 };
 
 /* Properties of a device with a security manager; @at: where the Dsm is in the class's state, as offsetof(TdispNic,
@@ -90,7 +101,11 @@ struct Dsm {
     { "spdm-heartbeat", PROP_UINT, (at) + offsetof(Dsm, heartbeat_s), "0",                                         \
       "seconds between signs of life that a session needs, up to 255 (default 0: none)" },                         \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
-      "be a device that must not be accepted: wrong-root or wrong-measurement" }
+      "be a device that must not be accepted: wrong-root or wrong-measurement" },                                  \
+    { "ide-fault", PROP_STRING, (at) + offsetof(Dsm, ide_fault.text), NULL,                                        \
+      "what goes wrong with the link encryption: mac, key-expiry or link, at the first trusted TLP or @N" },       \
+    { "tdisp-p2p", PROP_BOOL, (at) + offsetof(Dsm, p2p), "off",                                                    \
+      "offer BIND_P2P_STREAM (no request of the device uses such a stream)" }
 
 /**
  * dsm_configure - what the properties say: certificates, versions, and the place below a root port.

@@ -38,6 +38,16 @@ TdiFunction *guard_function(const PciDevice *pd);
 /* Whether a place in a BAR is TEE memory now; what the gate and the interface report both go by. */
 bool guard_is_tee(const TdiFunction *f, unsigned bar, uint64_t off);
 
+/* ---- ide_fault.c ---- */
+
+/* ide_fault_configure - what the property says; false with a sentence when it is wrong. */
+bool ide_fault_configure(Dsm *dsm, GError **error);
+void ide_fault_init(Dsm *dsm);
+void ide_fault_deinit(Dsm *dsm);
+
+/* IdeOps.spoils */
+bool ide_fault_spoils(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir);
+
 /* ---- measure.c ---- */
 
 bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m);

@@ -18,7 +18,7 @@ bool guard_is_tee(const TdiFunction *f, unsigned bar, uint64_t off)
         const TdiRange *r = &f->model->ranges[i];
 
         if (r->bar == bar && off >= r->first && (off < r->end || r->end == 0)) {
-            return (r->attributes & TDISP_RANGE_NON_TEE) == 0;
+            return (f->non_tee >> i & 1) == 0;
         }
     }
     return true;

@@ -40,7 +40,7 @@ static bool nic_tells_failure(PciDevice *pd)
 static const TdiRange ranges[] = {
     { TDISP_NIC_BAR_VIRTIO, 0, 0, 0 },
     { TDISP_NIC_BAR_ENGINE, 0, ENGINE_MIRROR, 0 },
-    { TDISP_NIC_BAR_ENGINE, ENGINE_MIRROR, 0, TDISP_RANGE_NON_TEE },
+    { TDISP_NIC_BAR_ENGINE, ENGINE_MIRROR, 0, TDISP_RANGE_NON_TEE | TDISP_RANGE_UPDATABLE },
 };
 
 static const TdiModel nic_model = {

@@ -249,13 +249,13 @@ static SpdmResult send_pci(NicRig *r, uint8_t protocol, const uint8_t *msg, size
     return rig_op(r, SPDM_OP_VENDOR, &args);
 }
 
-SpdmResult rig_ide_op(NicRig *r, IdeKmOp op, uint8_t key_set)
+SpdmResult rig_ide_stream(NicRig *r, IdeKmOp op, uint8_t stream_id, uint8_t key_set)
 {
     uint8_t       msg[IDE_KM_MSG_MAX];
     IdeKmSequence q;
     SpdmResult    result = SPDM_CONTINUE;
 
-    ide_km_sequence_start(&q, op, 0, RIG_STREAM, key_set, r->keys);
+    ide_km_sequence_start(&q, op, 0, stream_id, key_set, r->keys);
     while (result == SPDM_CONTINUE) {
         size_t len = ide_km_sequence_next(&q, msg, sizeof(msg));
 
@@ -267,6 +267,24 @@ SpdmResult rig_ide_op(NicRig *r, IdeKmOp op, uint8_t key_set)
         result = ide_km_sequence_response(&q, reply.data, reply.len);
     }
     return result;
+}
+
+SpdmResult rig_ide_op(NicRig *r, IdeKmOp op, uint8_t key_set)
+{
+    return rig_ide_stream(r, op, RIG_STREAM, key_set);
+}
+
+uint32_t rig_tdisp_raw(NicRig *r, uint8_t code, const void *payload, size_t len)
+{
+    uint8_t msg[64] = { 0x10, code };
+
+    le32_put(msg + 4, RIG_NIC);
+    memcpy(msg + 16, payload, len);
+    assert_int_equal(send_pci(r, SPDM_PCI_PROTOCOL_TDISP, msg, 16 + len), SPDM_DONE);
+    SpdmSpan reply = spdm_requester_vendor_reply(&r->requester);
+
+    assert_true(reply.len >= 16);
+    return ((const uint8_t *)reply.data)[1] == TDISP_ERROR ? le32_get((const uint8_t *)reply.data + 16) : 0;
 }
 
 SpdmResult rig_tdisp(NicRig *r, TdispOp op)
@@ -313,6 +331,7 @@ static void key_port(NicRig *r)
         assert_true(ide_key_prog(ide, 0, 0, card_tx ? IDE_RX : IDE_TX, sub, r->keys[sub][card_tx], iv));
         assert_true(ide_key_go(ide, 0, 0, card_tx ? IDE_RX : IDE_TX, sub));
     }
+    root_port_set_tdisp(r->port, true, 1);
 }
 
 void rig_enable_stream(NicRig *r)

@@ -59,12 +59,12 @@ static void changed(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState stat
     ((PciToy *)opaque)->n_changed++;
 }
 
-static void reconfigured(void *opaque, IdeCap *ide, unsigned sel)
+static void reconfigured(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState was)
 {
     ((PciToy *)opaque)->n_reconfigured++;
 }
 
-static const IdeOps ide_callbacks = { changed, reconfigured };
+static const IdeOps ide_callbacks = { changed, reconfigured, NULL };
 
 static bool toy_realize(Device *dev, GError **error)
 {

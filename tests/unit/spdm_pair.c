@@ -116,13 +116,30 @@ static void report(void *opaque, const Tdi *tdi, TdispReport *out)
     out->interface_info = TDISP_INFO_DMA_WITHOUT_PASID;
     out->n_ranges = 2;
     out->ranges[0] = (TdispRange){ (0x10000000 + tdi->mmio_offset) >> 12, 4, 0, 0 };
-    out->ranges[1] = (TdispRange){ (0x20000000 + tdi->mmio_offset) >> 12, 1, TDISP_RANGE_NON_TEE, 2 };
+    out->ranges[1] = (TdispRange){ (0x20000000 + tdi->mmio_offset) >> 12, 1,
+                                     TDISP_RANGE_NON_TEE | TDISP_RANGE_UPDATABLE, 2 };
     out->info_len = 3;
     memcpy(out->info, "nic", 3);
 }
 
+/* One peer-to-peer stream is fit to be bound; range 2 of the report is updatable. */
+static bool bind_p2p(void *opaque, const Tdi *tdi, uint8_t stream_id, uint32_t session_id)
+{
+    return stream_id == PAIR_P2P_STREAM && session_id == tdi->session_id;
+}
+
+static void unbind_p2p(void *opaque, const Tdi *tdi, uint8_t stream_id) { ((SpdmPair *)opaque)->p2p_unbound++; }
+
+static bool set_mmio_attribute(void *opaque, const Tdi *tdi, const TdispRange *range)
+{
+    ((SpdmPair *)opaque)->attributes = range->attributes;
+    return range->first_page == PAIR_UPDATABLE_PAGE && range->n_pages == 1 && range->id == 2;
+}
+
 static const IdeKeySink sink = { max_port, has_stream, program, go, NULL, ready_changed, query };
-static const TdispOps   ops = { may_lock, stream_is_keyed, report, NULL };
+static const TdispOps   ops = {
+    may_lock, stream_is_keyed, report, NULL, bind_p2p, unbind_p2p, set_mmio_attribute,
+};
 
 void pair_init(SpdmPair *p, uint32_t responder_caps)
 {
@@ -148,7 +165,8 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
     tdisp_tdi_init(&p->tdis[1], PAIR_FUNCTION + 1);
     p->dsm = (TdispDsm){
         .ops = &ops, .opaque = p, .entropy = &p->device_entropy,
-        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX, .address_width = 52, .tdis = p->tdis, .n_tdis = 2,
+        .lock_flags = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX | TDISP_LOCK_BIND_P2P, .address_width = 52,
+        .tdis = p->tdis, .n_tdis = 2,
     };
     tdisp_client_init(&p->tdi, PAIR_FUNCTION);
 }

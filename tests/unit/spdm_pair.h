@@ -14,6 +14,8 @@
 #define PAIR_FUNCTION 0x0100u /* the TDI's requester ID */
 #define PAIR_STREAM   0
 #define PAIR_PORT     0
+#define PAIR_P2P_STREAM     3       /* the device binds it when asked */
+#define PAIR_UPDATABLE_PAGE 0x20000 /* of the report's second range, without an offset */
 
 /* One spoilt exchange. */
 typedef struct PairTamper {
@@ -40,6 +42,8 @@ typedef struct SpdmPair {
     uint8_t           last_key[IDE_KEY_LEN];
     TdispError        may_lock;       /* what the device answers when asked */
     bool              refuse_keys;
+    unsigned          p2p_unbound;
+    uint16_t          attributes;     /* of the last SET_MMIO_ATTRIBUTE_REQUEST */
     uint32_t          cached[4];      /* bytes cached per SpdmObject */
     uint8_t           certificates[SPDM_CHAIN_MAX], measurements[2 * SPDM_MSG_MAX];
 } SpdmPair;

@@ -346,6 +346,7 @@ static void test_ide(void **state)
     rig_cfg_write(r, 0x300, es + 4, 4, 0x05400001);
     assert_int_equal(rig_cfg_read(r, 0x300, es + 8, 4), IDE_SECURE); /* at once */
     assert_int_equal(l.toy->n_changed, 1);
+    root_port_set_tdisp(l.rp, true, 1);
     assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
     assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
     l.toy->reg[0] = 0x55;
@@ -383,12 +384,142 @@ static void test_ide(void **state)
     assert_true(l.toy->n_reconfigured >= 3);
 }
 
+/* ---- what a root port drops ---- */
+
+/* Port and toy with a Secure stream 5 that the monitor has locked. */
+static void secure_link(PciRig *r, Link *l)
+{
+    IdeCap  *rp, *ep;
+    unsigned rs, es;
+
+    *l = link_up(r);
+    rp = root_port_ide(l->rp);
+    ep = &l->toy->ide;
+    rs = sel0(rp);
+    es = sel0(ep);
+    rig_cfg_write(r, 0x08, PCI_MEMORY_BASE, 4, 0x10201020);
+    rig_cfg_write(r, 0x08, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    rig_cfg_write(r, 0x08, rs + 0x0c, 4, 0x00030000);
+    rig_cfg_write(r, 0x08, rs + 0x10, 4, 0x00030001);
+    rig_cfg_write(r, 0x08, rs + 0x14, 4, 0x10210201);
+    rig_cfg_write(r, 0x08, rs + 4, 4, 0x05000000);
+    rig_cfg_write(r, 0x300, es + 4, 4, 0x05400000);
+    program(rp, 0, false, 1);
+    program(ep, 0, true, 1);
+    rig_cfg_write(r, 0x08, rs + 4, 4, 0x05000001);
+    rig_cfg_write(r, 0x300, es + 4, 4, 0x05400001);
+    root_port_set_tdisp(l->rp, true, 1);
+    l->ep->dma.trusted = true;
+}
+
+static void nothing(PciRig *r, Link *l) { }
+static void untrusted(PciRig *r, Link *l) { l->ep->dma.trusted = false; }
+static void disabled_at_port(PciRig *r, Link *l) { root_port_set_tdisp(l->rp, false, 1); }
+static void not_locked(PciRig *r, Link *l) { root_port_set_tdisp(l->rp, true, 2); }
+static void port_write(PciRig *r, Link *l, unsigned reg, uint32_t v)
+{
+    rig_cfg_write(r, 0x08, sel0(root_port_ide(l->rp)) + reg, 4, v);
+}
+static void other_requester(PciRig *r, Link *l)
+{
+    root_port_set_tdisp(l->rp, true, 0); /* else the write costs the stream */
+    port_write(r, l, 0x0c, 0x00030100);
+    port_write(r, l, 0x10, 0x00030101);
+    root_port_set_tdisp(l->rp, true, 1);
+}
+static void locked_reconfigured(PciRig *r, Link *l) { port_write(r, l, 0x0c, 0x00030100); }
+static void no_default(PciRig *r, Link *l)
+{
+    unsigned es = sel0(&l->toy->ide) + 4;
+
+    rig_cfg_write(r, 0x300, es, 4, 0);
+    rig_cfg_write(r, 0x300, es, 4, 0x05000000);
+    program(&l->toy->ide, 0, true, 1);
+    rig_cfg_write(r, 0x300, es, 4, 0x05000001);
+}
+static void other_stream(PciRig *r, Link *l) /* Secure at both ends, under another number */
+{
+    port_write(r, l, 4, 0);
+    port_write(r, l, 4, 0x06000000);
+    program(root_port_ide(l->rp), 0, false, 1);
+    port_write(r, l, 4, 0x06000001);
+}
+static void other_addresses(PciRig *r, Link *l)
+{
+    root_port_set_tdisp(l->rp, true, 0);
+    port_write(r, l, 0x14, 0x10310301);
+    root_port_set_tdisp(l->rp, true, 1);
+}
+
+static void test_drops(void **state)
+{
+    static const struct { const char *name; void (*spoil)(PciRig *r, Link *l); bool dma, mmio, secure; } rows[] = {
+        { "nothing wrong", nothing, true, true, true },
+        { "DMA with T=0", untrusted, true, true, true },
+        { "TDISP disabled at the port", disabled_at_port, false, false, true },
+        { "stream not locked", not_locked, false, false, true },
+        { "requester that is not associated", other_requester, false, true, true },
+        { "address that is not associated", other_addresses, true, false, true },
+        { "stream of another number", other_stream, false, false, true },
+        { "not the function's default stream", no_default, false, false, true },
+        { "locked stream reconfigured", locked_reconfigured, false, false, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        PciRig  *r = rig_new();
+        uint8_t  b[4] = { 0 };
+        uint64_t v;
+        Link     l;
+
+        print_message("%s\n", rows[i].name);
+        secure_link(r, &l);
+        rows[i].spoil(r, &l);
+        l.toy->reg[0] = 0x55;
+        assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), rows[i].dma ? DMA_OK : DMA_REFUSED);
+        assert_int_equal(pci_bar_read(l.ep, 0, 0, 4, (MemAttrs){ .pas = PAS_REALM }, &v), MEM_OK);
+        assert_int_equal(v, rows[i].mmio ? 0x55 : 0xffffffff);
+        assert_int_equal(ide_state(root_port_ide(l.rp), 0), rows[i].secure ? IDE_SECURE : IDE_INSECURE);
+        rig_free(r);
+    }
+}
+
+/* A link that goes down takes the streams of the port along, and what is below does not answer. */
+static void test_link_down(void **state)
+{
+    static const struct { const char *name; bool exp; unsigned off; uint16_t bit; } rows[] = {
+        { "Link Disable", true, PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_DISABLE },
+        { "secondary bus reset", false, PCI_BRIDGE_CONTROL, PCI_BRIDGE_CTL_BUS_RESET },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        PciRig  *r = rig_new();
+        Link     l;
+
+        secure_link(r, &l);
+        unsigned off = rows[i].off + (rows[i].exp ? pci_find_cap(l.rp, PCI_CAP_EXP) : 0);
+        unsigned status = pci_find_cap(l.rp, PCI_CAP_EXP) + PCI_EXP_LNKSTA;
+
+        print_message("%s\n", rows[i].name);
+        assert_true(rig_cfg_read(r, 0x08, status, 2) & PCI_EXP_LNKSTA_ACTIVE);
+        rig_cfg_write(r, 0x08, off, 2, rows[i].bit);
+        assert_int_equal(l.toy->reset_kind, PCI_RESET_BUS);
+        assert_int_equal(ide_state(root_port_ide(l.rp), 0), IDE_INSECURE);
+        assert_false(rig_cfg_read(r, 0x08, status, 2) & PCI_EXP_LNKSTA_ACTIVE);
+        assert_int_equal(rig_cfg_read(r, 0x300, 0, 4), 0xffffffff);
+        rig_cfg_write(r, 0x08, off, 2, 0);
+        assert_true(rig_cfg_read(r, 0x08, status, 2) & PCI_EXP_LNKSTA_ACTIVE);
+        assert_int_equal(rig_cfg_read(r, 0x300, 0, 4), 0x56781234);
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_masks), T(test_capabilities), T(test_bars),        T(test_observer), T(test_msix),
         T(test_intx),  T(test_plug_errors),  T(test_bridge),      T(test_ide),
+        T(test_drops), T(test_link_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ static void start_in(TdiState state)
 {
     pair_init(&pair, SPDM_RESPONDER_CAPS);
     assert_true(pair_run(&pair, pair_stage("probe")));
+    pair.tdi.lock_flags = TDISP_LOCK_BIND_P2P;
     if (state != TDI_CONFIG_UNLOCKED) {
         assert_int_equal(pair_tdisp(&pair, TDISP_OP_LOCK), SPDM_DONE);
     }
@@ -38,15 +39,23 @@ typedef struct Tdisp {
 /* A well-formed request for the state the interface is in. */
 static Tdisp tdisp_request(uint8_t code)
 {
-    static const uint8_t payload[] = { [1] = 0, [2] = 4, [3] = 20, [4] = 4, [5] = 0, [6] = 32, [7] = 0 };
+    static const uint8_t payload[] = {
+        [1] = 0, [2] = 4, [3] = 20, [4] = 4, [5] = 0, [6] = 32, [7] = 0, [8] = 1, [9] = 1, [10] = 16,
+    };
     Tdisp                m = { { 0x10, code }, 16 };
 
     le32_put(m.bytes + 4, PAIR_FUNCTION);
-    m.len += code >= 0x81 && code <= 0x87 ? payload[code & 0x7f] : 0;
+    m.len += code >= 0x81 && code <= 0x8a ? payload[code & 0x7f] : 0;
     if (code == TDISP_GET_INTERFACE_REPORT) {
         le16_put(m.bytes + 18, 0xffff);
     } else if (code == TDISP_START_INTERFACE) {
         memcpy(m.bytes + 16, pair.tdis[0].nonce, TDISP_NONCE_LEN);
+    } else if (code == TDISP_BIND_P2P_STREAM || code == TDISP_UNBIND_P2P_STREAM) {
+        m.bytes[16] = PAIR_P2P_STREAM;
+    } else if (code == TDISP_SET_MMIO_ATTRIBUTE) {
+        le64_put(m.bytes + 16, PAIR_UPDATABLE_PAGE);
+        m.bytes[24] = 1;
+        m.bytes[30] = 2;
     }
     return m;
 }
@@ -90,7 +99,9 @@ static const struct StateRow {
     { TDISP_GET_INTERFACE_STATE, S(0, 0, 0, 0), S(U, L, R, E) },
     { TDISP_START_INTERFACE, S(IS, 0, IS, IS), S(U, R, R, E) },
     { TDISP_STOP_INTERFACE, S(0, 0, 0, 0), S(U, U, U, U) },
-    { 0x88, S(7, 7, 7, 7), S(U, L, R, E) },
+    { TDISP_BIND_P2P_STREAM, S(IS, IS, 0, IS), S(U, L, R, E) },
+    { TDISP_UNBIND_P2P_STREAM, S(IS, IS, TDISP_INVALID_REQUEST, IS), S(U, L, R, E) }, /* nothing is bound */
+    { TDISP_SET_MMIO_ATTRIBUTE, S(IS, IS, 0, IS), S(U, L, R, E) },
     { 0x8b, S(7, 7, 7, 7), S(U, L, R, E) },
     { 0x01, S(7, 7, 7, 7), S(U, L, R, E) },
 };
@@ -176,6 +187,17 @@ static const struct BadRow {
     { "start: wrong last byte", L, 0x86, 47, 1, { 0x00 }, 0, 0x102 },
     { "start: short", L, 0x86, 0, 0, { 0 }, -1, 0x001 },
     { "stop: long", R, 0x87, 0, 0, { 0 }, 4, 0x001 },
+    { "bind: short", R, 0x88, 0, 0, { 0 }, -1, 0x001 },
+    { "bind: stream that is not fit", R, 0x88, 16, 1, { 4 }, 0, 0x001 },
+    { "bind: the default stream", R, 0x88, 16, 1, { PAIR_STREAM }, 0, 0x001 },
+    { "unbind: stream that is not bound", R, 0x89, 16, 1, { 4 }, 0, 0x001 },
+    { "attribute: short", R, 0x8a, 0, 0, { 0 }, -1, 0x001 },
+    { "attribute: range that is not there", R, 0x8a, 16, 1, { 1 }, 0, 0x001 },
+    { "attribute: part of a range", R, 0x8a, 24, 1, { 2 }, 0, 0x001 },
+    { "attribute: other range ID", R, 0x8a, 30, 1, { 0 }, 0, 0x001 },
+    { "attribute: MSI-X table", R, 0x8a, 28, 1, { 1 }, 0, 0x001 },
+    { "attribute: MSI-X PBA", R, 0x8a, 28, 1, { 2 }, 0, 0x001 },
+    { "attribute: reserved bits are ignored", R, 0x8a, 28, 2, { 0xf8, 0xff }, 0, 0 },
 };
 
 static void test_bad_requests(void **state)
@@ -232,6 +254,69 @@ static void test_nonce_lives_once(void **state)
     old = (Tdisp){ { 0x10, 0x86 }, 48 }; /* all zero, as a wiped nonce */
     le32_put(old.bytes + 4, PAIR_FUNCTION + 1);
     assert_int_equal(tdisp_send(&pair, &old, &data), TDISP_INVALID_INTERFACE_STATE);
+}
+
+/* Peer-to-peer streams: bound once each, lost like the default stream, gone with RUN. */
+static void test_p2p(void **state)
+{
+    Tdisp    bind, unbind;
+    uint32_t data;
+
+    start_in(TDI_RUN);
+    bind = tdisp_request(TDISP_BIND_P2P_STREAM);
+    unbind = tdisp_request(TDISP_UNBIND_P2P_STREAM);
+    assert_int_equal(tdisp_send(&pair, &bind, &data), 0);
+    assert_int_equal(tdisp_send(&pair, &bind, &data), TDISP_INVALID_REQUEST); /* it is bound */
+    assert_int_equal(tdisp_send(&pair, &unbind, &data), 0);
+    assert_int_equal(pair.p2p_unbound, 1);
+    tdisp_stream_lost(&pair.dsm, PAIR_P2P_STREAM);
+    assert_int_equal(pair.tdis[0].state, TDI_RUN);
+    assert_int_equal(tdisp_send(&pair, &bind, &data), 0);
+    tdisp_stream_lost(&pair.dsm, PAIR_P2P_STREAM);
+    assert_int_equal(pair.tdis[0].state, TDI_ERROR);
+    assert_int_equal(pair.tdis[0].n_p2p, 0);
+
+    /* Not without the flag of LOCK; and the device that has no such streams knows no such request. */
+    assert_int_equal(pair_tdisp(&pair, TDISP_OP_STOP), SPDM_DONE);
+    pair.tdi.lock_flags = 0;
+    assert_int_equal(pair_tdisp(&pair, TDISP_OP_LOCK), SPDM_DONE);
+    assert_int_equal(pair_tdisp(&pair, TDISP_OP_START), SPDM_DONE);
+    assert_int_equal(tdisp_send(&pair, &bind, &data), TDISP_INVALID_REQUEST);
+    pair.dsm.lock_flags = 0;
+    assert_int_equal(tdisp_send(&pair, &bind, &data), TDISP_UNSUPPORTED_REQUEST);
+    assert_int_equal(data, TDISP_BIND_P2P_STREAM);
+}
+
+/* The bitmap of requests follows what the device has. */
+static void test_supported_requests(void **state)
+{
+    static const struct { uint16_t lock_flags; uint8_t bitmap[2]; } rows[] = {
+        { TDISP_LOCK_BIND_P2P, { 0xfe, 0x07 } }, { 0, { 0xfe, 0x04 } },
+    };
+    uint8_t reply[SPDM_MSG_MAX];
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        start_in(TDI_CONFIG_UNLOCKED);
+        pair.dsm.lock_flags = rows[i].lock_flags;
+        Tdisp m = tdisp_request(TDISP_GET_CAPABILITIES);
+
+        assert_int_equal(pair_send_pci(&pair, SPDM_PCI_PROTOCOL_TDISP, m.bytes, m.len, reply, sizeof(reply)), 44);
+        assert_memory_equal(reply + 20, rows[i].bitmap, 2);
+        assert_int_equal(le16_get(reply + 36), rows[i].lock_flags);
+    }
+}
+
+static void test_attributes(void **state)
+{
+    Tdisp    m;
+    uint32_t data;
+
+    start_in(TDI_RUN);
+    m = tdisp_request(TDISP_SET_MMIO_ATTRIBUTE);
+    m.bytes[28] = 0xfc;
+    m.bytes[29] = 0xff;
+    assert_int_equal(tdisp_send(&pair, &m, &data), 0);
+    assert_int_equal(pair.attributes, TDISP_RANGE_NON_TEE);
 }
 
 static void test_lock_needs(void **state)
@@ -517,6 +602,8 @@ int main(void)
         cmocka_unit_test(test_state_table),   cmocka_unit_test(test_violations),
         cmocka_unit_test(test_bad_requests),  cmocka_unit_test(test_headless),
         cmocka_unit_test(test_nonce_lives_once), cmocka_unit_test(test_lock_needs),
+        cmocka_unit_test(test_p2p),           cmocka_unit_test(test_supported_requests),
+        cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_second_session), cmocka_unit_test(test_key_prog),
         cmocka_unit_test(test_ide_malformed), cmocka_unit_test(test_key_refresh),
         cmocka_unit_test(test_report_parser), cmocka_unit_test(test_client_refuses),

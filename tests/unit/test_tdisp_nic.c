@@ -88,7 +88,8 @@ static void test_assignment(void **state)
 
     rig_go_to(r, TDI_CONFIG_UNLOCKED, 0);
     assert_int_equal(rig_ide_op(r, IDE_KM_QUERY, 0), SPDM_DONE);
-    assert_int_equal(r->tdi.supported_flags, TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX);
+    assert_int_equal(r->tdi.supported_flags,
+                     TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX | TDISP_LOCK_ALL_REQUEST_REDIRECT);
     r->tdi.lock_flags = TDISP_LOCK_NO_FW_UPDATE;
     for (unsigned round = 0; round < 2; round++) { /* a second life works like the first */
         assert_int_equal(rig_tdisp(r, TDISP_OP_LOCK), SPDM_DONE);
@@ -132,7 +133,7 @@ typedef struct ReportRow {
 
 static void test_report(void **state)
 {
-    enum { NON = TDISP_RANGE_NON_TEE, MSIX = TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA };
+    enum { NON = TDISP_RANGE_NON_TEE | TDISP_RANGE_UPDATABLE, MSIX = TDISP_RANGE_MSIX_TABLE | TDISP_RANGE_MSIX_PBA };
     static const ReportRow rows[] = {
         { "plain", 0, 0, 3,
           { { RIG_BAR0 >> 12, 4, 0, 0 }, { RIG_BAR4 >> 12, 1, 0, 4 }, { (RIG_BAR4 >> 12) + 1, 3, NON, 4 } } },
@@ -267,6 +268,7 @@ static const WriteRow write_rows[] = {
     { "Extended Tag", EXP, PCI_EXP_DEVCTL, 2, TOGGLE, 1 << 8, true, 0 },
     { "Extended Tag, one byte", EXP, PCI_EXP_DEVCTL + 1, 1, TOGGLE, 1, true, 0 },
     { "No Snoop", EXP, PCI_EXP_DEVCTL, 4, TOGGLE, 1 << 11, true, 0 },
+    { "bound stream's control, one byte", IDE0, 4, 1, CLEAR, 1, true, 0 },
     { "Initiate FLR", EXP, PCI_EXP_DEVCTL, 2, SET, 1 << 15, true, 0 },
     { "D3hot", PM, 4, 2, SET, 3, true, 0 },
     { "MSI-X enable, table locked", MSIX, 2, 2, TOGGLE, 1 << 15, true, TDISP_LOCK_MSIX },
@@ -284,6 +286,9 @@ static const WriteRow write_rows[] = {
     { "parity, SERR, INTx", HEADER, PCI_COMMAND, 2, TOGGLE, 0x540, false, 0 },
     { "Status", HEADER, PCI_STATUS, 2, WRITE, 0xffff, false, 0 },
     { "cache line size", HEADER, PCI_CACHE_LINE_SIZE, 1, TOGGLE, 0x10, false, 0 },
+    { "BIST, which is not there", HEADER, PCI_BIST, 1, WRITE, 0x40, false, 0 },
+    { "expansion ROM, which is not there", HEADER, PCI_ROM_ADDRESS, 4, WRITE, ~0u, false, 0 },
+    { "BAR of no size", HEADER, PCI_BAR0 + 12, 4, WRITE, ~0u, false, 0 },
     { "latency timer", HEADER, PCI_LATENCY_TIMER, 1, TOGGLE, 0x10, false, 0 },
     { "interrupt line", HEADER, PCI_INTERRUPT_LINE, 1, TOGGLE, 5, false, 0 },
     { "vendor ID", HEADER, PCI_VENDOR_ID, 2, WRITE, 0x1234, false, 0 },
@@ -294,6 +299,19 @@ static const WriteRow write_rows[] = {
     { "Device Control as it is", EXP, PCI_EXP_DEVCTL, 2, SAME, 0, false, 0 },
     { "Device Status", EXP, PCI_EXP_DEVSTA, 2, WRITE, 0xffff, false, 0 },
     { "Device Control 2", EXP, PCI_EXP_DEVCTL2, 2, TOGGLE, 0x10, false, 0 },
+    { "payload and read request size", EXP, PCI_EXP_DEVCTL, 2, TOGGLE, 0x70e0, false, 0 },
+    { "relaxed ordering", EXP, PCI_EXP_DEVCTL, 2, TOGGLE, 0x10, false, 0 },
+    { "Phantom Functions, which are not there", EXP, PCI_EXP_DEVCTL, 2, TOGGLE, 1 << 9, false, 0 },
+    { "10-bit tags, which are not there", EXP, PCI_EXP_DEVCTL2, 2, TOGGLE, 1 << 12, false, 0 },
+    { "Link Control 2", EXP, PCI_EXP_LNKCTL2, 2, TOGGLE, 2, false, 0 },
+    { "Link Status", EXP, PCI_EXP_LNKSTA, 2, WRITE, 0xffff, false, 0 },
+    { "D1, which is not there", PM, 4, 2, WRITE, 1, false, 0 },
+    { "AER status", AER, 4, 4, WRITE, ~0u, false, 0 },
+    { "AER severity", AER, 0xc, 4, TOGGLE, 0x10, false, 0 },
+    { "DOE interrupt enable", DOE, 8, 4, WRITE, 2, false, 0 },
+    { "DOE error", DOE, 0x14, 4, WRITE, 0, false, 0 },
+    { "IDE Control", IDE0, (uint16_t)-4, 4, WRITE, ~0u, false, 0 },
+    { "virtio window as it is", VENDOR_WINDOW, 8, 4, SAME, 0, false, 0 },
     { "Link Control", EXP, PCI_EXP_LNKCTL, 2, TOGGLE, 0x40, false, 0 },
     { "D0 once more", PM, 4, 2, WRITE, 0, false, 0 },
     { "MSI-X enable, table open", MSIX, 2, 2, TOGGLE, 1 << 15, false, 0 },
@@ -457,6 +475,16 @@ static void renumber_port(NicRig *r)
     rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_MIRROR + ENGINE_LEN, 8, PAS_NONSECURE, 8);
 }
 
+static void link_disable(NicRig *r)
+{
+    unsigned control = pci_find_cap(r->port, PCI_CAP_EXP) + PCI_EXP_LNKCTL;
+
+    pci_host_config_write(r->host, RIG_PORT, control, 2, PCI_EXP_LNKCTL_DISABLE);
+}
+
+static void flr(NicRig *r) { rig_write(r, pci_find_cap(r->nic, PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2, 1 << 15); }
+static void power_down(NicRig *r) { rig_write(r, pci_find_cap(r->nic, PCI_CAP_PM) + 4, 2, 3); }
+
 static void mac_failure(NicRig *r) { ide_fail(&dsm_of(r->nic)->ide, 0, false); }
 static void stop_a_key(NicRig *r) { assert_int_equal(rig_ide_op(r, IDE_KM_STOP, 0), SPDM_DONE); }
 
@@ -464,6 +492,7 @@ static void test_other_losses(void **state)
 {
     static const struct { const char *name; void (*loss)(NicRig *r); } rows[] = {
         { "secondary bus reset", bus_reset },      { "session ended", end_session },
+        { "Link Disable at the port", link_disable }, { "function level reset", flr }, { "D3hot", power_down },
         { "connection made anew", reconnect },     { "record that does not open", bad_record },
         { "new bus number, seen by a configuration write", renumber },
         { "new bus number, seen by a request", renumber_port },
@@ -478,6 +507,196 @@ static void test_other_losses(void **state)
         rows[i].loss(r);
         assert_int_equal(rig_state(r), TDI_ERROR);
         assert_false(r->nic->dma.trusted);
+        rig_free(r);
+    }
+}
+
+/* What is refused, but costs the interface nothing. */
+static void t0_mmio(NicRig *r)
+{
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ID, 8, PAS_NONSECURE), ALL_ONES);
+    rig_bar_write(r, TDISP_NIC_BAR_VIRTIO, 0x14, 1, PAS_NONSECURE, 0);
+    rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_LEN, 8, PAS_NONSECURE, 1);
+}
+static void window_access(NicRig *r)
+{
+    (void)rig_read(r, base_of(r, VENDOR_WINDOW) + 16, 4);
+    rig_write(r, base_of(r, VENDOR_WINDOW) + 16, 4, 0);
+}
+static void msix_open(NicRig *r) { rig_bar_write(r, TDISP_NIC_BAR_MSIX, 0, 8, PAS_NONSECURE, 0x1000); }
+static void foreign_request(NicRig *r)
+{
+    assert_int_equal(rig_tdisp_raw(r, TDISP_LOCK_INTERFACE, (uint8_t[20]){ 0 }, 20), TDISP_INVALID_INTERFACE_STATE);
+    assert_int_equal(rig_tdisp_raw(r, 0x8b, (uint8_t[4]){ 0 }, 4), TDISP_UNSUPPORTED_REQUEST);
+}
+static void refresh_keys(NicRig *r)
+{
+    assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, 1), SPDM_DONE);
+    assert_int_equal(rig_ide_op(r, IDE_KM_GO, 1), SPDM_DONE);
+    assert_int_equal(rig_ide_op(r, IDE_KM_STOP, 0), SPDM_DONE);
+}
+static void doe_garbage(NicRig *r)
+{
+    rig_write(r, rig_doe(r) + 0x10, 4, 0x55);
+    rig_write(r, rig_doe(r) + 0x08, 4, 1u << 31);
+    rig_write(r, rig_doe(r) + 0x08, 4, 1); /* abort */
+}
+static void stray_record(NicRig *r)
+{
+    uint8_t record[32] = { 0x77, 0x77, 0x77, 0x77, 20 }, rsp[64];
+
+    assert_int_equal(rig_exchange(r, DOE_TYPE_SECURED_SPDM, record, sizeof(record), rsp, sizeof(rsp)), 0);
+}
+
+static void test_no_losses(void **state)
+{
+    static const struct { const char *name; void (*event)(NicRig *r); } rows[] = {
+        { "T=0 accesses to TEE memory", t0_mmio },     { "an access by the virtio window", window_access },
+        { "open MSI-X table written", msix_open },     { "requests out of turn", foreign_request },
+        { "key refresh", refresh_keys },               { "DOE object that is none, and abort", doe_garbage },
+        { "record of no session", stray_record },
+    };
+
+    for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+        NicRig  *r = rig_new(NULL);
+        TdiState from = i & 1 ? TDI_RUN : TDI_CONFIG_LOCKED;
+
+        print_message("%s\n", rows[i / 2].name);
+        rig_go_to(r, from, 0);
+        rows[i / 2].event(r);
+        assert_int_equal(rig_state(r), from);
+        rig_free(r);
+    }
+}
+
+/* ---- faults of the link encryption ---- */
+
+static void test_ide_faults(void **state)
+{
+    static const struct { const char *option; unsigned passes; bool fail_message; } rows[] = {
+        { "ide-fault=mac", 0, true },        { "ide-fault=mac@3", 2, true },
+        { "ide-fault=key-expiry@2", 1, false }, { "ide-fault=link@2", 2, false },
+    };
+    uint8_t b[8] = { 0 };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new(rows[i].option);
+
+        print_message("%s\n", rows[i].option);
+        rig_go_to(r, TDI_RUN, 0);
+        for (unsigned n = 0; n < rows[i].passes; n++) { /* posted: one TLP each */
+            assert_int_equal(rig_state(r), TDI_RUN);
+            assert_int_equal(dma_write(&r->nic->dma, RIG_PRIVATE, b, 8), DMA_OK);
+        }
+        if (rows[i].passes == 2 && !rows[i].fail_message) { /* the link goes when the request is over */
+            clock_advance(r->clock, clock_now(r->clock));
+            assert_int_equal(rig_read(r, PCI_COMMAND, 2), 0);
+        } else {
+            assert_int_equal(dma_write(&r->nic->dma, RIG_PRIVATE, b, 8), DMA_REFUSED);
+        }
+        assert_int_equal(rig_state(r), TDI_ERROR);
+        assert_int_equal(rig_read(r, rig_ide(r, 0) + 8, 4),
+                         rows[i].fail_message ? 0x80000000u : 0); /* the sender hears of it */
+        rig_free(r);
+    }
+}
+
+/* ---- attributes and peer-to-peer streams ---- */
+
+static size_t range(uint8_t out[16], uint64_t page, uint32_t n, uint16_t attributes, uint16_t id)
+{
+    le64_put(out, page);
+    le32_put(out + 8, n);
+    le16_put(out + 12, attributes);
+    le16_put(out + 14, id);
+    return 16;
+}
+
+/* The mirror of the engine's registers can be made TEE memory and open again; STOP opens it. */
+static void test_attributes(void **state)
+{
+    const uint64_t mirror = ENGINE_MIRROR + ENGINE_ID, page = (RIG_BAR4 >> 12) + 1;
+    static const struct { const char *name; unsigned bar_page, n; uint16_t id; uint32_t error; } rows[] = {
+        { "part of it", 1, 2, 4, TDISP_INVALID_REQUEST },  { "another part", 2, 1, 4, TDISP_INVALID_REQUEST },
+        { "other ID", 1, 3, 2, TDISP_INVALID_REQUEST },    { "not updatable", 0, 1, 4, TDISP_INVALID_REQUEST },
+        { "the mirror", 1, 3, 4, TDISP_OK },
+    };
+    NicRig *r = rig_new(NULL);
+    uint8_t m[16];
+
+    rig_go_to(r, TDI_RUN, 0);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_NONSECURE), ENGINE_MAGIC);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        range(m, (RIG_BAR4 >> 12) + rows[i].bar_page, rows[i].n, 0, rows[i].id);
+        assert_int_equal(rig_tdisp_raw(r, TDISP_SET_MMIO_ATTRIBUTE, m, 16), rows[i].error);
+    }
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_NONSECURE), ALL_ONES);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_REALM), ENGINE_MAGIC);
+    range(m, page, 3, TDISP_RANGE_NON_TEE, 4);
+    assert_int_equal(rig_tdisp_raw(r, TDISP_SET_MMIO_ATTRIBUTE, m, 16), 0);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_NONSECURE), ENGINE_MAGIC);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_REALM), ENGINE_MAGIC);
+    range(m, page, 3, 0, 4);
+    assert_int_equal(rig_tdisp_raw(r, TDISP_SET_MMIO_ATTRIBUTE, m, 16), 0);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, mirror, 8, PAS_NONSECURE), ENGINE_MAGIC);
+    rig_free(r);
+}
+
+/* Keys for the card's second stream, as for a peer: number 9, requesters from 0x200 on. */
+static void key_peer_stream(NicRig *r, uint32_t control, uint32_t first_rid)
+{
+    unsigned block = rig_ide(r, 1);
+
+    rig_write(r, rig_ide(r, 0) + 0x0c, 4, 0x01ff00); /* the first stream's: up to 0x1ff */
+    rig_write(r, block + 0x0c, 4, 0x0002ff00);
+    rig_write(r, block + 0x10, 4, first_rid << 8 | 1);
+    rig_write(r, block + 4, 4, control);
+    if (control >> 24 == 9) {
+        assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, 9, 0), SPDM_DONE);
+        assert_int_equal(rig_ide_stream(r, IDE_KM_GO, 9, 0), SPDM_DONE);
+    }
+    rig_write(r, block + 4, 4, control | 1);
+}
+
+static void test_p2p(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *option;
+        uint32_t    control, first_rid;
+        uint16_t    flags;
+        uint32_t    error;
+    } rows[] = {
+        { "fit", "tdisp-p2p=on", 9u << 24, 0x200, TDISP_LOCK_BIND_P2P, 0 },
+        { "not offered", NULL, 9u << 24, 0x200, 0, TDISP_UNSUPPORTED_REQUEST },
+        { "not asked for at LOCK", "tdisp-p2p=on", 9u << 24, 0x200, 0, TDISP_INVALID_REQUEST },
+        { "no keys", "tdisp-p2p=on", 8u << 24, 0x200, TDISP_LOCK_BIND_P2P, TDISP_INVALID_REQUEST },
+        { "requesters overlap", "tdisp-p2p=on", 9u << 24, 0x1ff, TDISP_LOCK_BIND_P2P, TDISP_INVALID_REQUEST },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new(rows[i].option);
+
+        print_message("%s\n", rows[i].name);
+        rig_connect(r);
+        rig_key_stream(r);
+        key_peer_stream(r, rows[i].control, rows[i].first_rid);
+        r->tdi.lock_flags = rows[i].flags;
+        assert_int_equal(rig_tdisp(r, TDISP_OP_LOCK), SPDM_DONE);
+        assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+        uint8_t id = (uint8_t)(rows[i].control >> 24);
+
+        assert_int_equal(rig_tdisp_raw(r, TDISP_BIND_P2P_STREAM, &id, 1), rows[i].error);
+        if (rows[i].error == 0) { /* unbound: may be reconfigured; bound: must not */
+            assert_int_equal(rig_tdisp_raw(r, TDISP_UNBIND_P2P_STREAM, &id, 1), 0);
+            rig_write(r, rig_ide(r, 1) + 0x0c, 4, 0x0002fe00);
+            assert_int_equal(rig_state(r), TDI_RUN);
+            assert_int_equal(rig_tdisp_raw(r, TDISP_BIND_P2P_STREAM, &id, 1), 0);
+            rig_write(r, rig_ide(r, 1) + 0x0c, 4, 0x0002ff00);
+            assert_int_equal(rig_state(r), TDI_ERROR);
+        }
         rig_free(r);
     }
 }
@@ -1003,6 +1222,10 @@ static void test_properties(void **state)
         { "spdm-version=1.0", "rp0", "give 1.1, 1.2 or 1.3" },
         { "spdm-version=1.3:1.2", "rp0", "spdm-version=1.3:1.2" },
         { "spdm-version=1.2:", "rp0", "the lowest and the highest" },
+        { "ide-fault=rain", "rp0", "give mac, key-expiry or link" },
+        { "ide-fault=mac@0", "rp0", "1 and up" },
+        { "ide-fault=mac@", "rp0", "1 and up" },
+        { "ide-fault=@1", "rp0", "give mac" },
         { "spdm-heartbeat=256", "rp0", "at most 255 seconds" },
         { "netdev=none", "rp0", "no -netdev with that id" },
     };
@@ -1068,6 +1291,10 @@ int main(void)
         cmocka_unit_test(test_config_writes_unlocked),
         cmocka_unit_test(test_master_enabled_late),
         cmocka_unit_test(test_other_losses),
+        cmocka_unit_test(test_no_losses),
+        cmocka_unit_test(test_ide_faults),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_p2p),
         cmocka_unit_test(test_resets),
         cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_rekey),
