@@ -5,27 +5,53 @@
 #ifndef BAILEY_BYTES_H
 #define BAILEY_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Little-endian loads and stores at any alignment. */
+/* Little-endian loads and stores at any alignment: each is one of the host's. */
 static inline uint16_t le16_get(const void *p)
 {
-    const uint8_t *b = p;
+    uint16_t v;
 
-    return (uint16_t)(b[0] | b[1] << 8);
+    memcpy(&v, p, sizeof(v));
+    return le16toh(v);
 }
 
 static inline uint32_t le32_get(const void *p)
 {
-    return le16_get(p) | (uint32_t)le16_get((const uint8_t *)p + 2) << 16;
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return le32toh(v);
 }
 
 static inline uint64_t le64_get(const void *p)
 {
-    return le32_get(p) | (uint64_t)le32_get((const uint8_t *)p + 4) << 32;
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return le64toh(v);
+}
+
+static inline void le16_put(void *p, uint16_t v)
+{
+    v = htole16(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void le32_put(void *p, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void le64_put(void *p, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 /* The low @n bytes of a value, least significant first; @n 0 to 8. */
@@ -47,27 +73,6 @@ static inline void le_put(void *p, uint64_t v, size_t n)
     for (size_t i = 0; i < n; i++) {
         b[i] = (uint8_t)(v >> (8 * i));
     }
-}
-
-/* Byte by byte without a loop: compilers make one store of it. */
-static inline void le16_put(void *p, uint16_t v)
-{
-    uint8_t *b = p;
-
-    b[0] = (uint8_t)v;
-    b[1] = (uint8_t)(v >> 8);
-}
-
-static inline void le32_put(void *p, uint32_t v)
-{
-    le16_put(p, (uint16_t)v);
-    le16_put((uint8_t *)p + 2, (uint16_t)(v >> 16));
-}
-
-static inline void le64_put(void *p, uint64_t v)
-{
-    le32_put(p, (uint32_t)v);
-    le32_put((uint8_t *)p + 4, (uint32_t)(v >> 32));
 }
 
 static inline uint32_t be32_get(const void *p)
