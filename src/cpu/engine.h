@@ -123,11 +123,9 @@ struct CpuTlb {
     uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
     uint64_t   large_sizes;  /* bits: log2 of sizes there */
     unsigned   n_large;      /* slots that are not 0 */
-    bool       valid;        /* has a tag */
     bool       slow_used, slots_used;
     bool       huge;         /* the kernel was asked for huge pages */
-    uint64_t   tag;
-    uint64_t   selected;     /* sequence number of the last selection; 0: all is zero, not empty */
+    bool       started;      /* false: all is zero, not empty */
 } __attribute__((aligned(HUGE_PAGE)));
 
 /* Generated code that is not linked asks for the number after it, which no mapping gets. */
@@ -329,6 +327,14 @@ bool code_beside(CpuEngine *e, uint64_t pa, unsigned len);
 
 /* ---- the run loop (engine.c) ---- */
 
+/* What a context is found by. Not in the context: those begin at the same place of a page, so that a search through
+ * them would have them all in one set of the host's cache. */
+typedef struct ContextName {
+    uint64_t tag;
+    uint64_t selected; /* sequence number of the last selection */
+    bool     valid;    /* has a tag */
+} ContextName;
+
 typedef struct CpuRun {
     int64_t   start_ns;    /* time of the first instruction of this run */
     int64_t   limit;       /* cpu->left + instructions executed, at the end of the running block */
@@ -342,6 +348,8 @@ typedef struct CpuRun {
     bool      recheck;     /* translations changed: leave the chain of blocks */
     bool      watched;     /* the instruction was left because of a watchpoint: .watch */
     CpuWatch  watch;
+    ContextName name[CONTEXTS];
+    uint8_t   before[CPU_SPACES]; /* the context of each space before the current one */
     CpuTlb    context[CONTEXTS];
 } CpuRun;
 

@@ -132,11 +132,12 @@ static void start_empty(CpuTlb *t)
     empty_some_jumps(t, 0, 1);
     t->fetch_touched.n = TOUCHED + 1;
     t->slow_used = true;
+    t->started = true;
 }
 
 static void empty(CpuTlb *t)
 {
-    if (t->selected == 0) {
+    if (!t->started) {
         start_empty(t);
     }
     if (t->slow_used || t->fetch_touched.n != 0) {
@@ -158,43 +159,58 @@ static bool is_current(const Cpu *cpu, const CpuTlb *t)
     return false;
 }
 
-/* Others hold nothing, not even what says so. */
-static bool in_use(const Cpu *cpu, const CpuTlb *t) { return t->valid || is_current(cpu, t); }
+static ContextName *name_of(const Cpu *cpu, const CpuTlb *t) { return &cpu->run->name[t - cpu->run->context]; }
 
-static CpuTlb *least_recent(Cpu *cpu)
+/* Others hold nothing, not even what says so. */
+static bool in_use(const Cpu *cpu, const CpuTlb *t) { return name_of(cpu, t)->valid || is_current(cpu, t); }
+
+static unsigned least_recent(const Cpu *cpu)
 {
-    CpuTlb *oldest = NULL;
+    const ContextName *name = cpu->run->name;
+    unsigned           oldest = CONTEXTS;
 
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        CpuTlb *t = &cpu->run->context[i];
+        bool older = oldest == CONTEXTS || name[i].selected < name[oldest].selected;
 
-        if (!is_current(cpu, t) && (oldest == NULL || t->selected < oldest->selected)) {
-            oldest = t;
+        if (older && !is_current(cpu, &cpu->run->context[i])) {
+            oldest = i;
         }
     }
     return oldest;
 }
 
+static bool has_tag(const ContextName *name, uint64_t tag) { return name->tag == tag && name->valid; }
+
+/* Often it is the last one again: of a kernel after its user, of a host after its guest. CONTEXTS: there is none. */
+static unsigned find_context(const Cpu *cpu, unsigned space, uint64_t tag)
+{
+    const ContextName *name = cpu->run->name;
+    unsigned           i = cpu->run->before[space];
+
+    if (has_tag(&name[i], tag)) {
+        return i;
+    }
+    for (i = 0; i < CONTEXTS && !has_tag(&name[i], tag); i++) {
+    }
+    return i;
+}
+
 void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 {
-    CpuTlb *t = NULL;
+    const ContextName *now = name_of(cpu, cpu->tlb[space]);
 
-    if (cpu->tlb[space]->valid && cpu->tlb[space]->tag == tag) {
+    if (has_tag(now, tag)) {
         return;
     }
-    for (unsigned i = 0; i < CONTEXTS && t == NULL; i++) {
-        if (cpu->run->context[i].valid && cpu->run->context[i].tag == tag) {
-            t = &cpu->run->context[i];
-        }
+    unsigned i = find_context(cpu, space, tag);
+    if (i == CONTEXTS) {
+        i = least_recent(cpu);
+        empty(&cpu->run->context[i]);
+        cpu->run->name[i] = (ContextName){ .tag = tag, .valid = true };
     }
-    if (t == NULL) {
-        t = least_recent(cpu);
-        empty(t);
-        t->valid = true;
-        t->tag = tag;
-    }
-    t->selected = ++cpu->run->selections;
-    cpu->tlb[space] = t;
+    cpu->run->name[i].selected = ++cpu->run->selections;
+    cpu->run->before[space] = (uint8_t)(now - cpu->run->name);
+    cpu->tlb[space] = &cpu->run->context[i];
     if (space == 0) {
         run_recheck(cpu);
     }
@@ -599,12 +615,21 @@ static void recheck_page(Cpu *cpu)
     }
 }
 
+/* Whether an invalidation is for this context. */
+static bool is_meant(const Cpu *cpu, const CpuTlb *t, bool (*match)(uint64_t tag, const void *opaque),
+                     const void *opaque)
+{
+    const ContextName *name = name_of(cpu, t);
+
+    return match == NULL ? in_use(cpu, t) : name->valid && match(name->tag, opaque);
+}
+
 void cpu_flush_contexts(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), const void *opaque)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb *t = &cpu->run->context[i];
 
-        if (match == NULL ? in_use(cpu, t) : t->valid && match(t->tag, opaque)) {
+        if (is_meant(cpu, t, match, opaque)) {
             empty(t);
         }
     }
@@ -620,7 +645,7 @@ void cpu_flush_va(Cpu *cpu, bool (*match)(uint64_t tag, const void *opaque), con
     for (unsigned i = 0; i < CONTEXTS; i++) {
         CpuTlb *t = &cpu->run->context[i];
 
-        if (match == NULL ? in_use(cpu, t) : t->valid && match(t->tag, opaque)) {
+        if (is_meant(cpu, t, match, opaque)) {
             flush_va(t, base, span < len ? UINT64_MAX : span);
         }
     }
