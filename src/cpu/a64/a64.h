@@ -10,6 +10,9 @@
 
 typedef struct A64Cpu A64Cpu;
 
+/* How many there are of what the architecture leaves open: ID_AA64DFR0_EL1, PMCR_EL0.N. */
+enum { A64_N_BREAKPOINTS = 6, A64_N_CONTEXT_BREAKPOINTS = 2, A64_N_WATCHPOINTS = 4, A64_N_COUNTERS = 8 };
+
 /* System registers of EL1 and EL0: what a hypervisor or RMM switches between guests, as one plain structure. */
 typedef struct A64El1Regs {
     uint64_t sctlr, actlr, cpacr, tcr, tcr2, ttbr0, ttbr1, mair, amair, vbar, esr, far, afsr0, afsr1, par, elr, spsr;
@@ -17,9 +20,10 @@ typedef struct A64El1Regs {
     uint64_t disr, scxtnum_el0, scxtnum_el1, osdlr, oslsr;
     uint64_t cntv_ctl, cntv_cval, cntp_ctl, cntp_cval;
     uint64_t apkey[5][2]; /* IA, IB, DA, DB, GA: low, high */
-    uint64_t dbgbvr[16], dbgbcr[16], dbgwvr[16], dbgwcr[16];
+    uint64_t dbgbvr[A64_N_BREAKPOINTS], dbgbcr[A64_N_BREAKPOINTS];
+    uint64_t dbgwvr[A64_N_WATCHPOINTS], dbgwcr[A64_N_WATCHPOINTS];
     uint64_t pmcr, pmcntenset, pmintenset, pmovsset, pmselr, pmuserenr, pmccntr, pmccfiltr;
-    uint64_t pmevcntr[31], pmevtyper[31];
+    uint64_t pmevcntr[A64_N_COUNTERS], pmevtyper[A64_N_COUNTERS];
 } A64El1Regs;
 
 /* System registers of EL2. */
@@ -39,7 +43,7 @@ typedef struct A64El3Regs {
 
 /* Watchpoints by which translations are cached or not: a64_watchpoint_near(). */
 typedef struct A64Watchpoints {
-    uint64_t on, value[4], control[4];
+    uint64_t on, value[A64_N_WATCHPOINTS], control[A64_N_WATCHPOINTS];
 } A64Watchpoints;
 
 typedef enum A64ExcKind { A64_EXC_SYNC, A64_EXC_IRQ, A64_EXC_FIQ, A64_EXC_SERROR } A64ExcKind;
@@ -130,6 +134,7 @@ struct A64Cpu {
 
     ClockTimer timer[A64_N_TIMERS];
     bool       timer_level[A64_N_TIMERS];
+    uint32_t   timers_live; /* a bit for each that may have a deadline or a level */
     A64Pmu     pmu;
     struct {
         void (*set)(void *opaque, unsigned n, bool level);
@@ -145,9 +150,6 @@ struct A64Cpu {
 };
 
 _Static_assert(offsetof(A64Cpu, x[26]) == offsetof(Cpu, flags_b) + CPU_NEAR, "the registers used most are near");
-
-/* Event counters of the performance monitors: PMCR_EL0.N. */
-enum { A64_N_COUNTERS = 8 };
 
 enum { A64_COUNTER_HZ = 62500000, A64_TICK_NS = 16 };
 

@@ -17,45 +17,16 @@ A64Cpu *a64_cpus;
 
 /* ---- rules ---- */
 
-Pas a64_lower_security(const A64Cpu *cpu)
-{
-    bool ns = cpu->el3.scr & SCR_NS, nse = cpu->el3.scr & SCR_NSE;
-
-    return (Pas)(nse << 1 | ns);
-}
-
-void a64_update_security(A64Cpu *cpu)
-{
-    cpu->security = cpu->el == 3 ? PAS_ROOT : a64_lower_security(cpu);
-}
-
-bool a64_el2_enabled(const A64Cpu *cpu)
-{
-    return a64_lower_security(cpu) != PAS_SECURE || (cpu->el3.scr & SCR_EEL2);
-}
-
-bool a64_host(const A64Cpu *cpu)
-{
-    return a64_el2_enabled(cpu) && (~cpu->el2.hcr & (HCR_E2H | HCR_TGE)) == 0;
-}
-
 /* DDI 0487, "HCR_EL2", TGE and the notes of each trap bit: with {E2H, TGE} = {1, 1} it is treated as 0. */
-uint64_t a64_hcr(const A64Cpu *cpu)
+uint64_t a64_hcr_with_tge(uint64_t hcr)
 {
-    uint64_t hcr = cpu->el2.hcr;
-
-    if (!a64_el2_enabled(cpu)) {
-        return HCR_RW;
-    }
-    if (hcr & HCR_TGE) {
-        hcr |= HCR_FMO | HCR_IMO | HCR_AMO;
-        hcr &= ~(HCR_VM | HCR_DC | HCR_VF | HCR_VI | HCR_VSE | HCR_FB);
-        if (hcr & HCR_E2H) {
-            hcr &= ~(HCR_PTW | HCR_TWI | HCR_TWE | HCR_TID1 | HCR_TID2 | HCR_TID3 | HCR_TSC | HCR_TIDCP | HCR_TACR |
-                     HCR_TSW | HCR_TPCP | HCR_TPU | HCR_TTLB | HCR_TVM | HCR_TDZ | HCR_TRVM | HCR_TERR | HCR_TEA |
-                     HCR_TID4 | HCR_TICAB | HCR_TOCU | HCR_TTLBIS | HCR_TTLBOS);
-            hcr |= HCR_APK | HCR_API;
-        }
+    hcr |= HCR_FMO | HCR_IMO | HCR_AMO;
+    hcr &= ~(HCR_VM | HCR_DC | HCR_VF | HCR_VI | HCR_VSE | HCR_FB);
+    if (hcr & HCR_E2H) {
+        hcr &= ~(HCR_PTW | HCR_TWI | HCR_TWE | HCR_TID1 | HCR_TID2 | HCR_TID3 | HCR_TSC | HCR_TIDCP | HCR_TACR |
+                 HCR_TSW | HCR_TPCP | HCR_TPU | HCR_TTLB | HCR_TVM | HCR_TDZ | HCR_TRVM | HCR_TERR | HCR_TEA |
+                 HCR_TID4 | HCR_TICAB | HCR_TOCU | HCR_TTLBIS | HCR_TTLBOS);
+        hcr |= HCR_APK | HCR_API;
     }
     return hcr;
 }
@@ -367,7 +338,7 @@ static uint64_t key_but_btype(A64Cpu *cpu)
     if (a64_fp_trap_el(cpu) != 0) {
         key |= A64_KEY_FP_TRAP;
     }
-    if (a64_step_active(cpu) || a64_breakpoints_active(cpu)) {
+    if ((cpu->el1.mdscr & (MDSCR_SS | MDSCR_MDE)) && (a64_step_active(cpu) || a64_breakpoints_active(cpu))) {
         key |= A64_KEY_SS;
     }
     if ((cpu->el == 1 || (cpu->el == 2 && a64_host(cpu))) && !cpu->uao) {
@@ -425,7 +396,7 @@ void a64_reset(A64Cpu *cpu)
     cpu->event = false;
     cpu->excl_size = 0;
     cpu->asid_bound = 0;
-    cpu->pmu.enabled = cpu->pmu.counting = 0;
+    cpu->pmu.counting = 0; /* what was executed before counts for nobody */
     cpu->cpu.waiting = false;
     a64_sysreg_foreach(reset_register, cpu);
     cpu->el2.vpidr = cpu->midr;

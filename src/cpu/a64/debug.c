@@ -3,7 +3,6 @@
  * Self-hosted Debug". Not modelled: external debug, the debug communications channel (its registers read as
  * empty), breakpoints on VMIDs and on CONTEXTIDR_EL2.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "cpu/a64/system.h"
@@ -31,11 +30,6 @@ bool a64_debug_enabled(const A64Cpu *cpu)
     return cpu->el < target || ((cpu->el1.mdscr & MDSCR_KDE) && !cpu->d);
 }
 
-bool a64_step_active(const A64Cpu *cpu)
-{
-    return (cpu->el1.mdscr & MDSCR_SS) && a64_debug_enabled(cpu);
-}
-
 /* ---- matching ---- */
 
 /* PMC or PAC, HMC and SSC of a control register: bits 2:1, 13, 15:14. */
@@ -55,10 +49,13 @@ static bool level_matches(const A64Cpu *cpu, uint64_t control, bool user)
 /* A context breakpoint (BT 2 or 3) compares CONTEXTIDR_EL1. */
 static bool context_matches(const A64Cpu *cpu, unsigned n)
 {
+    if (n < A64_N_BREAKPOINTS - A64_N_CONTEXT_BREAKPOINTS || n >= A64_N_BREAKPOINTS) {
+        return false;
+    }
     uint64_t control = cpu->el1.dbgbcr[n];
 
-    return n < A64_N_BREAKPOINTS && n >= A64_N_BREAKPOINTS - A64_N_CONTEXT_BREAKPOINTS && (control & 1) &&
-           (control >> 20 & 0xe) == 2 && (uint32_t)cpu->el1.dbgbvr[n] == (uint32_t)cpu->el1.contextidr;
+    return (control & 1) && (control >> 20 & 0xe) == 2 &&
+           (uint32_t)cpu->el1.dbgbvr[n] == (uint32_t)cpu->el1.contextidr;
 }
 
 /* BT: 0 address, 1 address linked to a context, 2 context. A linked context (3) matches only through its
@@ -146,8 +143,6 @@ bool a64_watchpoint_near(const A64Cpu *cpu, uint64_t va)
     }
     return false;
 }
-
-static_assert(ARRAY_LEN(((A64Watchpoints *)0)->value) == A64_N_WATCHPOINTS, "each has a place");
 
 void a64_watchpoints_written(A64Cpu *cpu)
 {

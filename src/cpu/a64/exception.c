@@ -424,6 +424,9 @@ static bool take_one(A64Cpu *cpu)
 {
     static const A64ExcKind order[] = { A64_EXC_SERROR, A64_EXC_FIQ, A64_EXC_IRQ };
 
+    if (nothing_pending(cpu)) {
+        return false;
+    }
     for (unsigned n = 0; n < ARRAY_LEN(order); n++) {
         A64ExcKind kind = order[n];
         unsigned   target = physical_pending(cpu, kind) ? physical_target(cpu, kind) : 0;

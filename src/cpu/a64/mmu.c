@@ -375,18 +375,29 @@ static void two_ranges(Stage1 *s, uint64_t tcr, const uint64_t ttbr[2], uint64_t
     s->ttbr = ttbr[n];
 }
 
+/* SCTLR_ELx.M of a regime as it acts. */
+static bool stage1_on(const A64Cpu *cpu, A64Regime regime)
+{
+    switch (regime) {
+    case A64_REGIME_EL10: /* treated as 0 with HCR_EL2.DC or TGE */
+        return (cpu->el1.sctlr & SCTLR_M) && !(a64_el2_enabled(cpu) && (cpu->el2.hcr & (HCR_DC | HCR_TGE)));
+    case A64_REGIME_EL3:
+        return cpu->el3.sctlr & SCTLR_M;
+    default:
+        return cpu->el2.sctlr & SCTLR_M;
+    }
+}
+
 static void s1_config(const A64Cpu *cpu, A64Regime regime, uint64_t va, Stage1 *s)
 {
     uint64_t el1[2] = { cpu->el1.ttbr0, cpu->el1.ttbr1 }, el2[2] = { cpu->el2.ttbr0, cpu->el2.ttbr1 };
 
-    *s = (Stage1){ .on = true };
+    *s = (Stage1){ .on = stage1_on(cpu, regime) };
     switch (regime) {
     case A64_REGIME_EL10:
         s->sctlr = cpu->el1.sctlr;
         s->mair = cpu->el1.mair;
         two_ranges(s, cpu->el1.tcr, el1, va);
-        /* SCTLR_EL1.M is treated as 0 with HCR_EL2.DC or TGE. */
-        s->on = !(a64_el2_enabled(cpu) && (cpu->el2.hcr & (HCR_DC | HCR_TGE)));
         break;
     case A64_REGIME_EL20:
         s->sctlr = cpu->el2.sctlr;
@@ -404,7 +415,6 @@ static void s1_config(const A64Cpu *cpu, A64Regime regime, uint64_t va, Stage1 *
         one_range(s, cpu->el3.tcr, cpu->el3.ttbr0);
         break;
     }
-    s->on = s->on && (s->sctlr & SCTLR_M);
 }
 
 /* Highest bit of an address that counts: AddrTop(). */
@@ -682,17 +692,6 @@ void a64_walk(A64Cpu *cpu, const A64Request *req, uint64_t va, A64Walk *out)
     }
 }
 
-A64Regime a64_regime(const A64Cpu *cpu)
-{
-    if (cpu->el == 3) {
-        return A64_REGIME_EL3;
-    }
-    if (cpu->el == 2) {
-        return cpu->el2.hcr & HCR_E2H ? A64_REGIME_EL20 : A64_REGIME_EL2;
-    }
-    return cpu->el == 0 && a64_host(cpu) ? A64_REGIME_EL20 : A64_REGIME_EL10;
-}
-
 A64Request a64_request(const A64Cpu *cpu, unsigned space)
 {
     bool       el0_like = cpu->el == 1 || (cpu->el == 2 && a64_host(cpu));
@@ -753,19 +752,16 @@ static bool any_asid(const A64Cpu *cpu, const A64Request *req)
 
 /* Whatever distinguishes translations, so that a switch of process, guest or world drops nothing. Bits 1:0
  * regime, 2 unprivileged, 3 PAN, 5:4 security, 6 stage 1 on, 7 stage 2 on, 8 any ASID, 31:16 ASID, 47:32 VMID. */
-static uint64_t context_tag(const A64Cpu *cpu, unsigned space)
+static uint64_t context_tag(const A64Cpu *cpu, const A64Request *req)
 {
-    A64Request req = a64_request(cpu, space);
-    bool       any = any_asid(cpu, &req);
-    uint64_t   tag = req.regime | (uint64_t)req.user << 2 | (uint64_t)req.pan << 3 | (uint64_t)req.security << 4;
-    Stage1     s;
+    bool     any = any_asid(cpu, req), on = stage1_on(cpu, req->regime);
+    uint64_t tag = req->regime | (uint64_t)req->user << 2 | (uint64_t)req->pan << 3 | (uint64_t)req->security << 4;
 
-    s1_config(cpu, req.regime, 0, &s);
-    tag |= (uint64_t)s.on << 6 | (uint64_t)stage2_on(cpu, &req) << 7 | (any ? A64_TAG_ANY_ASID : 0);
-    if (req.regime == A64_REGIME_EL10) {
+    tag |= (uint64_t)on << 6 | (uint64_t)stage2_on(cpu, req) << 7 | (any ? A64_TAG_ANY_ASID : 0);
+    if (req->regime == A64_REGIME_EL10) {
         tag |= any ? 0 : (uint64_t)asid(cpu->el1.tcr, cpu->el1.ttbr0, cpu->el1.ttbr1) << 16;
         tag |= a64_el2_enabled(cpu) ? (uint64_t)a64_vmid(cpu) << 32 : 0;
-    } else if (req.regime == A64_REGIME_EL20 && !any) {
+    } else if (req->regime == A64_REGIME_EL20 && !any) {
         tag |= (uint64_t)asid(cpu->el2.tcr, cpu->el2.ttbr0, cpu->el2.ttbr1) << 16;
     }
     return tag;
@@ -781,8 +777,10 @@ void a64_bind_asid(A64Cpu *cpu, const A64Request *req)
 
 void a64_select_contexts(A64Cpu *cpu)
 {
+    A64Request req = a64_request(cpu, 0), unprivileged = a64_request(cpu, 1);
+    uint64_t   tag = context_tag(cpu, &req);
+
     cpu->key_valid = false;
-    for (unsigned space = 0; space < CPU_SPACES; space++) {
-        cpu_select_context(&cpu->cpu, space, context_tag(cpu, space));
-    }
+    cpu_select_context(&cpu->cpu, 0, tag);
+    cpu_select_context(&cpu->cpu, 1, unprivileged.user == req.user ? tag : context_tag(cpu, &unprivileged));
 }

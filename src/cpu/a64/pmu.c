@@ -183,7 +183,9 @@ static void happens(A64Cpu *cpu, unsigned event, uint64_t mask)
 /* "Generating overflow interrupt requests". */
 bool a64_pmu_requests(const A64El1Regs *el1, uint64_t mdcr)
 {
-    return (el1->pmovsset & el1->pmintenset & globally_enabled(el1, mdcr)) != 0;
+    uint64_t asked = el1->pmovsset & el1->pmintenset;
+
+    return asked != 0 && (asked & globally_enabled(el1, mdcr)) != 0;
 }
 
 static void update_level(A64Cpu *cpu)
@@ -230,12 +232,19 @@ void a64_pmu_arm(A64Cpu *cpu)
     }
 }
 
+static uint32_t enabled_by(const A64Cpu *cpu)
+{
+    uint32_t set = (uint32_t)cpu->el1.pmcntenset;
+
+    return set != 0 ? set & globally_enabled(&cpu->el1, cpu->el2.mdcr) : 0;
+}
+
 /* Registers, level or state may be others than before. */
 static void derive(A64Cpu *cpu)
 {
     A64Pmu *pmu = &cpu->pmu;
 
-    pmu->enabled = globally_enabled(&cpu->el1, cpu->el2.mdcr) & (uint32_t)cpu->el1.pmcntenset;
+    pmu->enabled = enabled_by(cpu);
     pmu->counting = 0;
     for (uint32_t left = pmu->enabled; left != 0; left &= left - 1) {
         unsigned n = (unsigned)__builtin_ctz(left);
@@ -246,9 +255,17 @@ static void derive(A64Cpu *cpu)
     a64_pmu_arm(cpu);
 }
 
+/* The counters see what was executed so far. */
+static void catch_up(A64Cpu *cpu) { advance(cpu, cpu_insns(&cpu->cpu), false); }
+
+/* Each world's switch comes here. While nothing is enabled, pmu.at stays behind: that counts for nobody. */
 void a64_pmu_update(A64Cpu *cpu)
 {
-    advance(cpu, cpu_insns(&cpu->cpu), false);
+    if (cpu->pmu.enabled == 0 && enabled_by(cpu) == 0) {
+        update_level(cpu);
+        return;
+    }
+    catch_up(cpu);
     derive(cpu);
 }
 
@@ -272,7 +289,7 @@ static void overflowed(void *opaque)
 {
     A64Cpu *cpu = opaque;
 
-    advance(cpu, cpu_insns(&cpu->cpu), false);
+    catch_up(cpu);
     update_level(cpu);
 }
 
@@ -374,13 +391,13 @@ static uint64_t *storage(A64Cpu *cpu, const A64Sysreg *r) { return (uint64_t *)(
 
 static uint64_t read_counted(A64Cpu *cpu, const A64Sysreg *r)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     return *storage(cpu, r);
 }
 
 void a64_pmu_write(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     *storage(cpu, r) = value;
     derive(cpu);
 }
@@ -421,7 +438,7 @@ static uint64_t read_pmcr(A64Cpu *cpu, const A64Sysreg *r)
 
 static void write_pmcr(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     cpu->el1.pmcr = v & PMCR_STORED;
     if (v & PMCR_C) {
         cpu->el1.pmccntr = 0;
@@ -440,21 +457,21 @@ static uint64_t read_bits(A64Cpu *cpu, const A64Sysreg *r)
 
 static void set_bits(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     *storage(cpu, r) |= v & accessible_mask(cpu);
     derive(cpu);
 }
 
 static void clear_bits(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     *storage(cpu, r) &= ~(v & accessible_mask(cpu));
     derive(cpu);
 }
 
 static void write_pmswinc(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)
 {
-    a64_pmu_update(cpu);
+    catch_up(cpu);
     happens(cpu, EVENT_SW_INCR, v & accessible_mask(cpu) & ~BIT(CYCLE_COUNTER));
     derive(cpu);
 }

@@ -128,36 +128,56 @@ enum {
 #define SPSR_SS        BIT(21)
 #define SPSR_MODE_EL3H 0xdu
 
-/* Numbers of hardware breakpoints and watchpoints: ID_AA64DFR0_EL1. */
-enum { A64_N_BREAKPOINTS = 6, A64_N_WATCHPOINTS = 4, A64_N_CONTEXT_BREAKPOINTS = 2 };
-
 /* MIDR_EL1: implementer 0 (reserved for software use), architecture by ID registers, a part number of our
  * own. */
 #define A64_MIDR 0x000fba10u
 
 /* ---- rules ---- */
 
+/* The state of the levels below EL3 by SCR_EL3.{NSE, NS}; the reserved value reads as PAS_ROOT. */
+static inline Pas a64_lower_security(const A64Cpu *cpu)
+{
+    bool ns = cpu->el3.scr & SCR_NS, nse = cpu->el3.scr & SCR_NSE;
+
+    return (Pas)(nse << 1 | ns);
+}
+
+/* Derive cpu->security from EL and SCR_EL3. */
+static inline void a64_update_security(A64Cpu *cpu)
+{
+    cpu->security = cpu->el == 3 ? PAS_ROOT : a64_lower_security(cpu);
+}
+
 /* Whether EL2 is implemented and enabled in the current security state. At EL3: in the state that SCR_EL3
  * selects. */
-bool a64_el2_enabled(const A64Cpu *cpu);
+static inline bool a64_el2_enabled(const A64Cpu *cpu)
+{
+    return a64_lower_security(cpu) != PAS_SECURE || (cpu->el3.scr & SCR_EEL2);
+}
+
+/* HCR_EL2 with TGE as it acts while EL2 is enabled. */
+uint64_t a64_hcr_with_tge(uint64_t hcr);
 
 /* HCR_EL2 as it acts now: 0 (but for RW) when EL2 is not enabled, with what TGE and {E2H, TGE} force. */
-uint64_t a64_hcr(const A64Cpu *cpu);
+static inline uint64_t a64_hcr(const A64Cpu *cpu)
+{
+    if (!a64_el2_enabled(cpu)) {
+        return HCR_RW;
+    }
+    return cpu->el2.hcr & HCR_TGE ? a64_hcr_with_tge(cpu->el2.hcr) : cpu->el2.hcr;
+}
 
 /* {E2H, TGE} = {1, 1} and EL2 enabled: EL0 belongs to EL2. ELIsInHost(EL0). */
-bool a64_host(const A64Cpu *cpu);
+static inline bool a64_host(const A64Cpu *cpu)
+{
+    return a64_el2_enabled(cpu) && (~cpu->el2.hcr & (HCR_E2H | HCR_TGE)) == 0;
+}
 
 /* The level that an FP/SIMD instruction executed now traps to (CPACR_EL1, CPTR_EL2, CPTR_EL3), 0: none. */
 unsigned a64_fp_trap_el(const A64Cpu *cpu);
 
 /* SCTLR_ELx that governs the current level. */
 uint64_t a64_sctlr(const A64Cpu *cpu);
-
-/* The state of the levels below EL3 by SCR_EL3.{NSE, NS}; the reserved value reads as PAS_ROOT. */
-Pas a64_lower_security(const A64Cpu *cpu);
-
-/* Derive cpu->security from EL and SCR_EL3. */
-void a64_update_security(A64Cpu *cpu);
 
 /* Where an exception that is not routed by anything special goes from the current level. */
 unsigned a64_sync_target(const A64Cpu *cpu);
@@ -178,8 +198,13 @@ void a64_bank_sp(A64Cpu *cpu);
 /* Debug exceptions from the current level, but for PSTATE.D of the same. */
 bool     a64_debug_enabled(const A64Cpu *cpu);
 unsigned a64_debug_target(const A64Cpu *cpu);
-bool     a64_step_active(const A64Cpu *cpu);
 bool     a64_breakpoints_active(const A64Cpu *cpu);
+
+static inline bool a64_step_active(const A64Cpu *cpu)
+{
+    return (cpu->el1.mdscr & MDSCR_SS) && a64_debug_enabled(cpu);
+}
+
 /* Whether a watchpoint on one of @kinds of access lies in [@va, @va + @len). */
 enum { A64_WATCH_LOAD = 1, A64_WATCH_STORE = 2 };
 bool     a64_watchpoint_in(const A64Cpu *cpu, uint64_t va, uint64_t len, unsigned kinds, bool user);
@@ -234,7 +259,17 @@ typedef struct A64Request {
     bool      tables_only; /* AT S1*: stage 2 applies to the walk, not to its result */
 } A64Request;
 
-A64Regime  a64_regime(const A64Cpu *cpu);
+static inline A64Regime a64_regime(const A64Cpu *cpu)
+{
+    if (cpu->el == 3) {
+        return A64_REGIME_EL3;
+    }
+    if (cpu->el == 2) {
+        return cpu->el2.hcr & HCR_E2H ? A64_REGIME_EL20 : A64_REGIME_EL2;
+    }
+    return cpu->el == 0 && a64_host(cpu) ? A64_REGIME_EL20 : A64_REGIME_EL10;
+}
+
 A64Request a64_request(const A64Cpu *cpu, unsigned space);
 
 /* The whole translation: both stages and the granule protection check of the result. */

@@ -70,23 +70,47 @@ static void set_level(A64Cpu *cpu, A64Timer n, bool level)
 }
 
 /* CNTHCTL_EL2.{CNTVMASK, CNTPMASK} (FEAT_RME): in Realm state the EL1 timer is as if IMASK were set. */
-static bool masked_by_rmm(const A64Cpu *cpu, A64Timer n)
+static uint32_t masked_by_rmm(const A64Cpu *cpu)
 {
-    unsigned bit = n == A64_TIMER_VIRT ? 18 : n == A64_TIMER_PHYS ? 19 : 64;
+    if (a64_lower_security(cpu) != PAS_REALM) {
+        return 0;
+    }
+    return (cpu->el2.cnthctl & BIT(18) ? 1u << A64_TIMER_VIRT : 0) |
+           (cpu->el2.cnthctl & BIT(19) ? 1u << A64_TIMER_PHYS : 0);
+}
 
-    return bit < 64 && a64_lower_security(cpu) == PAS_REALM && (cpu->el2.cnthctl & BIT(bit));
+static uint32_t live_timer(A64Timer n, uint64_t ctl)
+{
+    return (uint32_t)((ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE) << n;
+}
+
+/* The timers that have a deadline or assert their output, as a set. */
+static uint32_t live_timers(const A64Cpu *cpu)
+{
+    const A64El1Regs *el1 = &cpu->el1;
+    const A64El2Regs *el2 = &cpu->el2;
+    uint32_t          live =
+        live_timer(A64_TIMER_PHYS, el1->cntp_ctl) | live_timer(A64_TIMER_VIRT, el1->cntv_ctl) |
+        live_timer(A64_TIMER_HYP, el2->cnthp_ctl) | live_timer(A64_TIMER_HYP_VIRT, el2->cnthv_ctl) |
+        live_timer(A64_TIMER_SEC, cpu->el3.cntps_ctl) | live_timer(A64_TIMER_SEC_HYP, el2->cnthps_ctl) |
+        live_timer(A64_TIMER_SEC_HYP_VIRT, el2->cnthvs_ctl);
+
+    return live != 0 ? live & ~masked_by_rmm(cpu) : 0;
 }
 
 void a64_timers_update(A64Cpu *cpu)
 {
-    for (A64Timer n = 0; n < A64_N_TIMERS; n++) {
-        TimerState t = timer_state(cpu, n);
-        bool       live = (*t.ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE && !masked_by_rmm(cpu, n);
-        bool       met = live && condition_met(cpu, &t);
+    uint32_t live = live_timers(cpu);
 
-        timer_set(&cpu->timer[n], live && !met ? deadline(cpu, &t) : INT64_MAX);
+    for (uint32_t left = live | cpu->timers_live; left != 0; left &= left - 1) {
+        A64Timer   n = (A64Timer)__builtin_ctz(left);
+        TimerState t = timer_state(cpu, n);
+        bool       is_live = live & 1u << n, met = is_live && condition_met(cpu, &t);
+
+        timer_set(&cpu->timer[n], is_live && !met ? deadline(cpu, &t) : INT64_MAX);
         set_level(cpu, n, met);
     }
+    cpu->timers_live = live;
 }
 
 /* ---- access checks ---- */
