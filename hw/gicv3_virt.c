@@ -16,6 +16,10 @@
      ICH_LR_GROUP | ICH_LR_HW | ICH_LR_STATE)
 #define HCR_WRITABLE    (0xf8000000ull | ICH_HCR_TDIR | ICH_HCR_TALL1 | ICH_HCR_TALL0 | ICH_HCR_TC | 0xff)
 
+#define HCR_ASKS /* for maintenance interrupts */                                                          \
+    (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE | ICH_HCR_VGRP0EIE | ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1EIE | \
+     ICH_HCR_VGRP1DIE)
+
 #define VMCR_VENG(g)  BIT(g)
 #define VMCR_VFIQEN   BIT(3)
 #define VMCR_VCBPR    BIT(4)
@@ -40,17 +44,6 @@ static uint8_t virt_group_prio(const GicCpu *cpu, unsigned group, uint8_t prio)
 }
 
 /* ---- choosing ---- */
-
-/* Whether no list register holds anything: as between most entries of a guest. */
-static bool all_clear(const GicVirtState *v)
-{
-    uint64_t any = 0;
-
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        any |= v->lrs[i];
-    }
-    return any == 0;
-}
 
 /* The list register of the highest priority pending virtual interrupt of an enabled group, or -1. */
 static int highest_pending(const GicCpu *cpu)
@@ -116,9 +109,12 @@ uint64_t gic_cpu_misr(const GicCpu *cpu)
     const GicVirtState *v = &cpu->virt;
     unsigned            used = 0, pending = 0;
     bool                g0 = (v->vmcr & VMCR_VENG(0)) != 0, g1 = (v->vmcr & VMCR_VENG(1)) != 0;
-    bool                clear = all_clear(v);
+    bool                clear = cpu->lrs_clear;
     uint64_t            misr = 0;
 
+    if (clear && (v->hcr & HCR_ASKS) == 0) {
+        return 0;
+    }
     for (unsigned i = 0; i < GIC_N_LRS && !clear; i++) {
         used += (v->lrs[i] & ICH_LR_STATE) != 0;
         pending += (v->lrs[i] & ICH_LR_STATE) == ICH_LR_STATE_PENDING;
@@ -144,7 +140,7 @@ uint64_t gic_cpu_vtr(const GicCpu *cpu)
 void gic_virt_update(GicCpu *cpu)
 {
     bool enabled = (cpu->virt.hcr & ICH_HCR_EN) != 0;
-    int  n = enabled && !all_clear(&cpu->virt) ? highest_pending(cpu) : -1;
+    int  n = enabled && !cpu->lrs_clear ? highest_pending(cpu) : -1;
     bool signal = can_signal(cpu, n);
 
     gic_line(cpu, GIC_LINE_VIRQ, signal && lr_group(cpu->virt.lrs[n]) == 1);
@@ -173,6 +169,7 @@ void gic_virt_reset(GicCpu *cpu)
 {
     memset(&cpu->virt, 0, sizeof(cpu->virt));
     cpu->virt.vmcr = vmcr_legal(0);
+    cpu->lrs_clear = true;
 }
 
 void gic_ich_set_hcr(GicCpu *cpu, uint64_t value)
@@ -190,6 +187,7 @@ void gic_ich_set_vmcr(GicCpu *cpu, uint64_t value)
 void gic_ich_set_lr(GicCpu *cpu, unsigned n, uint64_t value)
 {
     cpu->virt.lrs[n] = value & LR_WRITABLE;
+    cpu->lrs_clear &= cpu->virt.lrs[n] == 0;
     gic_virt_update(cpu);
 }
 
@@ -206,15 +204,17 @@ void gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
     *out = cpu->virt;
 }
 
-void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *in)
+void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in)
 {
     cpu->virt.hcr = in->hcr & HCR_WRITABLE;
     cpu->virt.vmcr = vmcr_legal(in->vmcr);
     cpu->virt.ap0r[0] = in->ap0r[0] & UINT32_MAX; /* there is no other */
     cpu->virt.ap1r[0] = in->ap1r[0] & UINT32_MAX;
+    uint64_t any = 0;
     for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        cpu->virt.lrs[i] = in->lrs[i] & LR_WRITABLE;
+        any |= cpu->virt.lrs[i] = in->lrs[i] & LR_WRITABLE;
     }
+    cpu->lrs_clear = any == 0;
     gic_virt_update(cpu);
 }
 

@@ -184,9 +184,12 @@ static void save_rec(A64Cpu *cpu, Rec *rec)
 
 void rec_no_news(RmmCpu *c) { clear(&c->exit, sizeof(c->exit)); }
 
+/* Into an exit block that is zero: most of it stays so. */
 static void put_exit(uint8_t *page, unsigned offset, uint64_t value)
 {
-    le64_put(page + offset - RMI_EXIT, value);
+    if (value != 0) {
+        le64_put(page + offset - RMI_EXIT, value);
+    }
 }
 
 static void put_gic(uint8_t *page, const RmmCpu *c, const GicVirtState *s, uint64_t misr)
@@ -244,12 +247,23 @@ static void put_device_news(const RmmDialect *d, uint8_t *page, const RecExit *e
     }
 }
 
-/* The exit block goes to the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
-static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const uint8_t *page)
+/* The exit block, in the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
+static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const Rec *rec, const GicVirtState *gic, uint64_t misr)
 {
-    bool written = ns_write(rmm, c->run + RMI_EXIT, page, RMM_GRANULE_SIZE - RMI_EXIT);
+    uint8_t *page = ns_map(rmm, c->run);
 
-    return written ? RMI_SUCCESS : RMI_ERROR_INPUT;
+    if (page == NULL) {
+        return RMI_ERROR_INPUT;
+    }
+    page += RMI_EXIT;
+    clear(page, RMM_GRANULE_SIZE - RMI_EXIT);
+    put_news(page, &c->exit);
+    put_device_news(rmm->dialect, page, &c->exit);
+    put_gic(page, c, gic, misr);
+    put_timers(page, c->cpu, &rec->el1);
+    put_pmu(rmm, page, rec);
+    memory_dirty(rmm->memory, c->run + RMI_EXIT, RMM_GRANULE_SIZE - RMI_EXIT);
+    return RMI_SUCCESS;
 }
 
 static void log_exit(const Rmm *rmm, const RmmCpu *c)
@@ -262,15 +276,14 @@ static void log_exit(const Rmm *rmm, const RmmCpu *c)
 
 void rec_leave(Rmm *rmm, RmmCpu *c)
 {
-    uint8_t      page[RMM_GRANULE_SIZE - RMI_EXIT];
     Rec         *rec = rec_at(rmm, c->rec);
     GicVirtState gic;
     uint64_t     misr = 0;
 
-    clear(page, sizeof(page));
-    clear(&gic, sizeof(gic));
     save_rec(c->cpu, rec);
-    if (c->cpu->gic != NULL) {
+    if (c->cpu->gic == NULL) {
+        clear(&gic, sizeof(gic));
+    } else {
         gic_cpu_virt_get(c->cpu->gic, &gic);
         misr = gic_cpu_misr(c->cpu->gic);
     }
@@ -278,14 +291,10 @@ void rec_leave(Rmm *rmm, RmmCpu *c)
     memcpy(rec->ap0r, gic.ap0r, sizeof(rec->ap0r));
     memcpy(rec->ap1r, gic.ap1r, sizeof(rec->ap1r));
     rec->running = false;
-    put_news(page, &c->exit);
-    put_device_news(rmm->dialect, page, &c->exit);
-    put_gic(page, c, &gic, misr);
-    put_timers(page, c->cpu, &rec->el1);
-    put_pmu(rmm, page, rec);
+    uint64_t status = write_exit(rmm, c, rec, &gic, misr);
     log_exit(rmm, c);
     load_host(c);
-    c->cpu->x[0] = write_exit(rmm, c, page);
+    c->cpu->x[0] = status;
     c->rec = c->run = 0;
 }
 

@@ -85,12 +85,12 @@ GranuleState granule_state(Rmm *rmm, uint64_t pa)
 
 void *granule_ptr(Rmm *rmm, uint64_t pa)
 {
-    MemRegion *r = rmm->ram;
+    const MemRegion *r = rmm->ram;
 
     if (r == NULL || pa - r->base >= r->size) {
         r = rmm->ram = memory_find(rmm->memory, pa);
+        g_assert(r != NULL && r->kind == MEM_RAM);
     }
-    g_assert(r != NULL && r->kind == MEM_RAM);
     return r->host + (pa - r->base);
 }
 
@@ -159,6 +159,14 @@ bool ns_read(Rmm *rmm, uint64_t pa, void *dst, size_t len)
 bool ns_write(Rmm *rmm, uint64_t pa, const void *src, size_t len)
 {
     return memory_write(rmm->memory, pa, ns_attrs, src, len) == MEM_OK;
+}
+
+uint8_t *ns_map(Rmm *rmm, uint64_t pa)
+{
+    bool     ram = false;
+    uint8_t *bytes = owners_allow(rmm->owners, pa, PAS_NONSECURE) ? memory_host_page(rmm->memory, pa, &ram) : NULL;
+
+    return ram ? bytes : NULL;
 }
 
 /* RMI_GRANULE_DELEGATE. DEN0137, command page of that name. x1: PA of the granule. */

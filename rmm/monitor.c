@@ -231,7 +231,6 @@ static bool forward_rmi(Monitor *m, A64Cpu *cpu)
 static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
 {
     uint32_t              fid = (uint32_t)cpu->x[0] & ~(uint32_t)SMC_SVE_HINT;
-    const struct Service *s = find_service(fid);
     uint64_t              x[1 + SMC_MAX_ARGS] = { 0 };
 
     LOG(SMC, "normal world EL%u 0x%" PRIx32, el, fid);
@@ -239,6 +238,7 @@ static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
         cpu->x[0] = fid;
         return forward_rmi(m, cpu);
     }
+    const struct Service *s = find_service(fid);
     if (s == NULL) {
         cpu->x[0] = SMC_UNKNOWN;
         return false;

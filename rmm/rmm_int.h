@@ -74,6 +74,9 @@ void *granule_ptr(Rmm *rmm, uint64_t pa);
 bool ns_read(Rmm *rmm, uint64_t pa, void *dst, size_t len);
 bool ns_write(Rmm *rmm, uint64_t pa, const void *src, size_t len);
 
+/* ns_map - the bytes of an NS granule of RAM, to be written at once; memory_dirty() follows. NULL: it is none. */
+uint8_t *ns_map(Rmm *rmm, uint64_t pa);
+
 /* ---- Realm translation tables (rtt.c) ---- */
 
 typedef enum RttEntry {
@@ -384,9 +387,12 @@ extern const RmmFailure rsi_no_devices;
 
 /* The same where the specification has another label for the state of the granule. */
 #define REQUIRE_GRANULE_AS(pa, wanted, name, state)                                                    \
-    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
-    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
-    REQUIRE(granule_state(rmm, pa) == (wanted), RMI_ERROR_INPUT, state)
+    do {                                                                                               \
+        GranuleState state_ = granule_state(rmm, pa);                                                  \
+        REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                     \
+        REQUIRE(state_ != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                            \
+        REQUIRE(state_ == (wanted), RMI_ERROR_INPUT, state);                                           \
+    } while (0)
 
 /* A DELEGATED granule that a Realm's table will hold: without LPA2, which no Realm has, an address of 48 bits. That is
  * looked at first, since no such granule exists here. */
@@ -429,7 +435,7 @@ struct Rmm {
 
     uint8_t   **granule;                  /* [GRANULE_CHUNKS]: NULL or one byte per granule */
     unsigned    n_chunks;                 /* those from here on are NULL */
-    MemRegion  *ram;                      /* the region of the last granule_ptr() */
+    const MemRegion *ram;                  /* the region of the last granule_ptr() */
     uint64_t    vmid_used[RMM_MAX_VMIDS / 64];
 
     const RmiCommand *rmi[RMI_TABLE_LEN];
