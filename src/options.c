@@ -184,6 +184,7 @@ static void machine_help(void)
            "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
+           "  pmu=N              the Realm has performance monitors with N event counters, 1 to 8 (default: none)\n"
            "  host-fault=NAME[=PARAMETER][+NAME...]\n"
            "                     the built-in host misbehaves; host-fault=help lists the ways\n");
 }
@@ -247,6 +248,14 @@ static bool set_machine(Options *o, const char *value, GError **error)
             o->help_only |= strcmp(v, "help") == 0;
         } else if (strcmp(key, "rmm") == 0) {
             replace(&o->rmm, v);
+        } else if (strcmp(key, "pmu") == 0) {
+            uint64_t n;
+
+            if (!parse_number(v, 1, OPTIONS_PMU_MAX, &n)) {
+                return fail(error, "-M: pmu=%s is not a number of event counters from 1 to %d; for a Realm "
+                                   "without performance monitors leave it out", v, OPTIONS_PMU_MAX);
+            }
+            o->realm_pmu = (unsigned)n;
         } else if (strcmp(key, "type") != 0) {
             return fail(error, "-M: the cca machine has no key '%s'; '-M help' lists them", key);
         }
@@ -790,6 +799,10 @@ static bool check_firmware(Options *o, GError **error)
     }
     if (o->firmware) {
         o->boot = BOOT_HOST;
+    }
+    if (o->realm_pmu != 0 && o->boot != BOOT_REALM) {
+        return fail(error, "-M: pmu= is about the built-in host's Realm, and this run has none; the machine's own CPUs "
+                           "always have performance monitors, leave pmu= out");
     }
     return true;
 }

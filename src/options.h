@@ -23,6 +23,8 @@ typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode; /* without boot=: host
 /* Where payloads of -device loader start: at NS-EL2 or NS-EL1 with BOOT_HOST, in a Realm with BOOT_REALM. */
 typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
 
+enum { OPTIONS_PMU_MAX = 8 }; /* event counters that the CPU has */
+
 typedef struct Options {
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
@@ -31,6 +33,7 @@ typedef struct Options {
     char       *board;          /* -M cca,board=: "virt", "fvp" */
     char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
     char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */
+    unsigned    realm_pmu;      /* -M cca,pmu=N: event counters of the Realm's PMU; 0: it has none */
     char       *rmm;            /* -M cca,rmm=NAME; see rmm/dialect.h; NULL: the default */
     char       *cpu_model;      /* "max" */
     unsigned    smp;

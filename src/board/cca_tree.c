@@ -384,8 +384,10 @@ GBytes *cca_tree_build(const CcaTree *t)
         put_primecell(fdt, "pl011", &t->board->uart[i], "arm,pl011", "uartclk", PHANDLE_CLOCK);
     }
     put_rtc(fdt, t);
-    if (!t->realm) {
+    if (!t->realm || t->realm_pmu) {
         put_pmu(fdt);
+    }
+    if (!t->realm) {
         put_board(fdt, t->board);
         if (t->board->fw_cfg != 0) {
             put_fw_cfg(fdt, t);

@@ -16,6 +16,7 @@ enum {
     GICR_SGI_FRAME = 0x10000,
     GICR_IGROUPR0 = GICR_SGI_FRAME + 0x080,
     GICR_ISENABLER0 = GICR_SGI_FRAME + 0x100,
+    GICR_ICENABLER0 = GICR_SGI_FRAME + 0x180,
     GICR_IPRIORITYR = GICR_SGI_FRAME + 0x400,
 };
 #define GICD_CTLR_ARE_GRP1 0x12u
@@ -41,7 +42,8 @@ void host_gic_init(Host *h)
             put32(h, frame + GICR_IPRIORITYR + n, HOST_PRIORITY * 0x01010101u);
         }
         put32(h, frame + GICR_ISENABLER0,
-              1u << KICK_SGI | 1u << CCA_PPI_HYP_TIMER | 1u << CCA_PPI_VIRT_TIMER | 1u << CCA_PPI_PHYS_TIMER);
+              1u << KICK_SGI | 1u << CCA_PPI_HYP_TIMER | 1u << CCA_PPI_VIRT_TIMER | 1u << CCA_PPI_PHYS_TIMER |
+                  (h->cfg.options->realm_pmu != 0 ? 1u << CCA_PPI_PMU | 1u << CCA_PPI_GIC_MAINT : 0));
         h->cpus[i].gic = gicv3_cpu(h->cfg.gic, i);
         gic_cpu_set_pmr(h->cpus[i].gic, 0xff);
         gic_cpu_set_group_enable(h->cpus[i].gic, 1, true);
@@ -63,6 +65,12 @@ static void enable_edge_spi(Host *h, unsigned intid)
 void host_gic_init_devices(Host *h)
 {
     enable_edge_spi(h, smmu_event_intid(h));
+}
+
+void host_gic_pmu(Host *h, const HostCpu *hc, bool on)
+{
+    put32(h, h->cfg.board->gicr + hc->cpu->cpu.index * CCA_GICR_STRIDE + (on ? GICR_ISENABLER0 : GICR_ICENABLER0),
+          1u << CCA_PPI_PMU);
 }
 
 void host_gic_kick(Host *h, unsigned index)

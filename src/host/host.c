@@ -66,6 +66,7 @@ bool host_realm_layout(const Options *o, const LoadImage *payload, BootLayout *l
                      .initrd_start = initrd->bytes != NULL ? initrd->addr : 0,
                      .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
                      .realm = true,
+                     .realm_pmu = o->realm_pmu != 0,
                      .n_uarts = 1,
                      .seed = o->seed + 1,
         };

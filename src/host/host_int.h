@@ -68,6 +68,7 @@ struct HostCpu {
     uint64_t     flags;     /* of the next entry */
     HostDevice  *device;    /* whose job it waits for */
     uint64_t     n_exits;
+    bool         pmu_told; /* its monitors asked for an interrupt at the last exit, and the Realm has it */
 };
 
 /* The physical ITS: our tables and queue, next free LPI. */
@@ -200,6 +201,7 @@ void host_gic_init(Host *h);
 void host_gic_init_devices(Host *h);               /* interrupts of the SMMU */
 void host_gic_serve(Host *h, HostCpu *hc);         /* acknowledge what is pending at the CPU interface */
 void host_gic_kick(Host *h, unsigned index);       /* CPU @index leaves the Realm soon */
+void host_gic_pmu(Host *h, const HostCpu *hc, bool on); /* whether a request of its monitors makes it leave the Realm */
 
 /* ---- its.c ---- */
 

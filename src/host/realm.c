@@ -26,7 +26,9 @@ static bool create_realm(Host *h, A64Cpu *cpu)
     }
     host_rmi(h, cpu, RMI_FID_FEATURES, 0, 0, 0, 0, 0);
     h->da = cpu->x[1] & RMI_FEATURE0_DA;
-    host_put64(h, params + RMI_REALM_FLAGS0, h->da ? RMI_REALM_FLAG_DA : 0);
+    host_put64(h, params + RMI_REALM_FLAGS0,
+               (h->da ? RMI_REALM_FLAG_DA : 0) | (h->cfg.options->realm_pmu != 0 ? RMI_REALM_FLAG_PMU : 0));
+    host_put64(h, params + RMI_REALM_PMU_NUM_CTRS, h->cfg.options->realm_pmu);
     host_put64(h, params + RMI_REALM_S2SZ, IPA_BITS);
     host_put64(h, params + RMI_REALM_NUM_BPS, 1);
     host_put64(h, params + RMI_REALM_NUM_WPS, 1);

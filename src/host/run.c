@@ -47,6 +47,19 @@ static void sample_timers(Host *h, HostCpu *hc)
     gicv3_set_ppi(vcpu, CCA_PPI_PHYS_TIMER, timer_fires(host_get64(h, hc->run + RMI_EXIT_CNTP_CTL)));
 }
 
+/* The line of the Realm's monitors is high until the Realm has served them. Meanwhile it must not make every entry an
+ * exit at once; the maintenance interrupt at the end of the Realm's interrupt says when to look again. */
+static void sample_pmu(Host *h, HostCpu *hc)
+{
+    bool asks = host_get64(h, hc->run + RMI_EXIT_PMU_OVF_STATUS) & 1;
+
+    gicv3_set_ppi(gicv3_cpu(h->vgic, hc->cpu->cpu.index), CCA_PPI_PMU, asks);
+    if (hc->pmu_told != asks) {
+        hc->pmu_told = asks;
+        host_gic_pmu(h, hc, !asks);
+    }
+}
+
 /* A timer of a REC that waits: its compare value while it is counting and could interrupt. */
 static uint64_t timer_deadline(Host *h, const HostCpu *hc, uint64_t ctl_at, uint64_t cval_at)
 {
@@ -314,6 +327,7 @@ static void handle_exit(Host *h, HostCpu *hc)
     }
     sync_lrs(h, hc);
     sample_timers(h, hc);
+    sample_pmu(h, hc);
     switch (host_get64(h, hc->run + RMI_EXIT_REASON) & 0xff) {
     case RMI_EXIT_SYNC: exit_sync(h, hc); break;
     case RMI_EXIT_IRQ: break; /* served below, as before every entry */

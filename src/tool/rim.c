@@ -14,7 +14,9 @@
 #include "options.h"
 #include "rmm/dialect.h"
 
-#define REALM_FLAG_DA (1ull << 3) /* RmiRealmFlags: the Realm may have devices; given where the RMM has them */
+/* RmiRealmFlags: performance monitors; the Realm may have devices, which is given where the RMM has them. */
+#define REALM_FLAG_PMU (1ull << 2)
+#define REALM_FLAG_DA  (1ull << 3)
 
 static bool wants_help(int argc, char **argv)
 {
@@ -29,7 +31,9 @@ static bool wants_help(int argc, char **argv)
 /* Prints the measurement; false with a sentence. What the host chooses is in src/host/realm.c too: see there. */
 static bool print_rim(const Options *o, RmmDialectId dialect, GError **error)
 {
-    RimRealm realm = { .flags0 = rmm_dialects[dialect].da ? REALM_FLAG_DA : 0, .s2sz = 48, .num_bps = 1, .num_wps = 1,
+    RimRealm realm = { .flags0 = (rmm_dialects[dialect].da ? REALM_FLAG_DA : 0) |
+                                 (o->realm_pmu != 0 ? REALM_FLAG_PMU : 0),
+                       .s2sz = 48, .num_bps = 1, .num_wps = 1, .pmu_num_ctrs = o->realm_pmu,
                        .ram_base = cca_board(o)->ram[0].base, .ram_size = o->ram_size };
     BootLayout layout = { 0 };
     uint8_t    rim[64];
@@ -54,8 +58,9 @@ static int run_rim(const Command *cmd, int argc, char **argv)
 
     if (wants_help(argc, argv)) {
         printf("Usage: bailey %s %s\n\nbailey %s: %s.\nGive it the options of that run; 'bailey --help' lists them. "
-               "Memory size, kernel, initrd and device tree\nare measured, and where the first CPU starts; the device "
-               "tree holds the command line and the number\nof CPUs. Nothing is started, no file is written.\n",
+               "Memory size, performance monitors, kernel, initrd and\ndevice tree are measured, and where the first "
+               "CPU starts; the device tree holds the command line\nand the number of CPUs. Nothing is started, no "
+               "file is written.\n",
                cmd->name, cmd->args, cmd->name, cmd->help);
         return COMMAND_OK;
     }

@@ -67,6 +67,8 @@ static const GoodRow good_rows[] = {
     { { "-M", "cca,boot=host,dumpdtb=x.dtb" }, M_TEXT(dumpdtb), 0, "x.dtb" },
     { { K, "-M", "cca,host-fault=bar-write" }, M_TEXT(host_fault), 0, "bar-write" },
     { { K, "-M", "cca,rmm=1.1-alp12" }, M_TEXT(rmm), 0, "1.1-alp12" },
+    { { K, "-M", "cca,pmu=8" }, M_UINT(realm_pmu), 8, NULL },
+    { { K, "-M", "cca" }, M_UINT(realm_pmu), 0, NULL },
     { { K, "-smp", "8" }, M_UINT(smp), 8, NULL },
     { { K, "-smp", "cpus=4" }, M_UINT(smp), 4, NULL },
     { { K, "-m", "512" }, M_U64(ram_size), 512 << 20, NULL },
@@ -156,6 +158,15 @@ static const BadRow bad_rows[] = {
       "-bios: firmware starts as the Normal-world host, not in a Realm; leave out boot= and entry= of -M" },
     { { "-drive", "if=pflash,file=f", "-M", "cca,entry=realm" },
       "-drive if=pflash: firmware starts as the Normal-world host, not in a Realm; leave out boot= and entry= of -M" },
+    { { K, "-M", "cca,pmu=9" },
+      "-M: pmu=9 is not a number of event counters from 1 to 8; for a Realm without performance monitors leave it "
+      "out" },
+    { { K, "-M", "cca,pmu=on" },
+      "-M: pmu=on is not a number of event counters from 1 to 8; for a Realm without performance monitors leave it "
+      "out" },
+    { { K, "-M", "cca,pmu=4,boot=host" },
+      "-M: pmu= is about the built-in host's Realm, and this run has none; the machine's own CPUs always have "
+      "performance monitors, leave pmu= out" },
     { { K, "-frob" }, "there is no option '-frob'; --help lists them" },
     { { K, "Image" }, "there is no option 'Image'; --help lists them" },
     { { K, "-" }, "there is no option '-'; --help lists them" },
