@@ -10,8 +10,10 @@
  * meant for it; every granule has exactly one state. A run repeats from its seed. A bug found keeps its seed in
  * found[], with the steps it needs.
  *
- * Realm A is there all the time and has a device that is started, and may do DMA when the Realm says so; Realms B and C
- * come and go, made of the same pages that the Normal world uses and that A's memory comes from.
+ * Realm A is there all the time; Realms B and C come and go, made of the same pages that the Normal world uses and
+ * that A's memory comes from. Realm A has a device: its interface is made of one of those pages, locked, started,
+ * unlocked and destroyed, its connection made anew; its registers change hands, are mapped and validated; it may do DMA
+ * while it is started and the Realm says so.
  */
 #include "tests/unit/rmm_dev_rig.h"
 
@@ -38,15 +40,20 @@ enum {
     TRAIL = 24,                         /* steps shown when one goes wrong */
     NONE = -1,
     WIDE_1 = 0, WIDE_2 = 1, N_WIDE = 2, /* blocks by level - 1 */
+    N_REGS = 4, N_REG_SLOTS = 4,        /* pages of the device's registers; where Realm A has them */
 };
 
 /* What a page is, in the model. */
-typedef enum Use { USE_NS, USE_DELEGATED, USE_RD, USE_REC, USE_AUX, USE_RTT, USE_DATA } Use;
+typedef enum Use { USE_NS, USE_DELEGATED, USE_RD, USE_REC, USE_AUX, USE_RTT, USE_DATA, USE_VDEV } Use;
 
 static const GranuleState granule_of_use[] = {
     [USE_NS] = GRANULE_NS, [USE_DELEGATED] = GRANULE_DELEGATED, [USE_RD] = GRANULE_RD, [USE_REC] = GRANULE_REC,
-    [USE_AUX] = GRANULE_REC_AUX, [USE_RTT] = GRANULE_RTT, [USE_DATA] = GRANULE_DATA,
+    [USE_AUX] = GRANULE_REC_AUX, [USE_RTT] = GRANULE_RTT, [USE_DATA] = GRANULE_DATA, [USE_VDEV] = GRANULE_VDEV,
 };
+
+/* A page of registers, and the interface they are of. */
+typedef enum Regs { REGS_NS, REGS_DELEGATED, REGS_MAPPED } Regs;
+typedef enum Interface { NO_VDEV, UNLOCKED, LOCKED, STARTED } Interface;
 
 typedef struct Page {
     Use      use;
@@ -82,10 +89,10 @@ typedef struct MRealm {
     bool     building;  /* whether its host wants it to be, or to go */
 } MRealm;
 
-typedef enum Actor { NS_CPU, NS_DMA, REALM_PRIVATE, REALM_SHARED, REALM_DMA, N_ACTORS } Actor;
+typedef enum Actor { NS_CPU, NS_DMA, REALM_PRIVATE, REALM_SHARED, REALM_DMA, REALM_REGS, N_ACTORS } Actor;
 
 static const char *const actor_names[] = { "normal world", "non-secure DMA", "Realm, its memory", "Realm, shared",
-                                           "Realm DMA" };
+                                           "Realm DMA", "Realm, device registers" };
 
 typedef struct World {
     DevRig  *d;
@@ -96,6 +103,11 @@ typedef struct World {
     char     trail[TRAIL][96];
     uint64_t nonce[3];              /* of Realm A's device: lock, measurements, report */
     bool     dma;                   /* Realm A agrees to its DMA */
+    Interface interface;
+    int      vdev;                  /* its granule; NONE */
+    Regs     regs[N_REGS];
+    Slot     reg_slot[N_REG_SLOTS]; /* .page: of regs[] */
+    uint64_t interfaces, connections; /* that were given up */
     uint64_t by_actor[N_ACTORS][2]; /* accesses that got through, and that did not */
     uint64_t lives;                 /* Realms that came and went */
 } World;
@@ -229,6 +241,9 @@ static bool judge(uint64_t x0, bool expected)
 }
 
 #define CALL(expected, fid, ...) judge(rmi(w.rig, fid, ##__VA_ARGS__), expected)
+
+/* The interface, or, when there is none, some page that is none. */
+static uint64_t vdev_pa(void) { return PAGE(w.interface != NO_VDEV ? w.vdev : any_page()); }
 
 /* ---- calls of the host ---- */
 
@@ -714,9 +729,11 @@ static void access_realm_dma_wide(int k, int p, bool write)
 /* Realm A allows its device DMA, or does so no longer; the host has to confirm which device is meant. */
 static void allow_dma(bool on)
 {
-    MRealm  *a = &w.realm[0];
-    Rec     *rec = realm_prepare(a, CODE_CALL);
-    unsigned cpu = below(RIG_CPUS);
+    MRealm   *a = &w.realm[0];
+    Rec      *rec = realm_prepare(a, CODE_CALL);
+    unsigned  cpu = below(RIG_CPUS);
+    RsiStatus expected = w.interface == NO_VDEV ? RSI_ERROR_INPUT
+                         : on && w.interface != STARTED ? RSI_ERROR_DEVICE : RSI_SUCCESS;
 
     note("realm 0 %s dma", on ? "allows" : "forbids");
     rec->x[0] = SMC64_STD(on ? RSI_FID_VDEV_DMA_ENABLE : RSI_FID_VDEV_DMA_DISABLE);
@@ -725,11 +742,11 @@ static void allow_dma(bool on)
     if (realm_run(a, cpu) != RMI_EXIT_VDEV_REQUEST) {
         broken("the call did not ask the host which device is meant");
     }
-    CALL(true, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), PAGE(D_VDEV));
-    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != RSI_SUCCESS) {
-        broken("the Realm got 0x%" PRIx64 " for it", rec->x[0]);
+    CALL(w.interface != NO_VDEV, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), vdev_pa());
+    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != expected) {
+        broken("the Realm got 0x%" PRIx64 " for it, the model says %d", rec->x[0], expected);
     }
-    w.dma = on;
+    w.dma = expected == RSI_SUCCESS ? on : w.dma;
 }
 
 /* The Realm asks for another RIPAS of some slots, and the host agrees. DEN0137 "RIPAS change". */
@@ -805,6 +822,234 @@ static void check_realm(MRealm *r)
     }
 }
 
+/* ---- the device ---- */
+
+static uint64_t reg_pa(int i) { return D_BAR + 0x1000 * (uint64_t)i; }
+static uint64_t reg_ipa(int i) { return D_IPA + 0x1000 * (uint64_t)i; }
+
+static bool regs_mapped(void)
+{
+    bool any = false;
+
+    for (int i = 0; i < N_REG_SLOTS; i++) {
+        any = any || w.reg_slot[i].page != NONE;
+    }
+    return any;
+}
+
+static void regs_delegate(int i)
+{
+    note("delegate registers %d", i);
+    if (CALL(w.regs[i] == REGS_NS, RMI_FID_GRANULE_DELEGATE, reg_pa(i))) {
+        w.regs[i] = REGS_DELEGATED;
+    }
+}
+
+static void regs_undelegate(int i)
+{
+    note("undelegate registers %d", i);
+    if (CALL(w.regs[i] == REGS_DELEGATED, RMI_FID_GRANULE_UNDELEGATE, reg_pa(i))) {
+        w.regs[i] = REGS_NS;
+    }
+}
+
+static void regs_map(int at, int i)
+{
+    bool ok = w.interface != NO_VDEV && w.regs[i] == REGS_DELEGATED && w.reg_slot[at].page == NONE;
+
+    note("vdev_map registers %d at %d", i, at);
+    if (CALL(ok, RMI_FID_VDEV_MAP, PAGE(W_RD), vdev_pa(), reg_ipa(at), 3, reg_pa(i))) {
+        w.regs[i] = REGS_MAPPED;
+        w.reg_slot[at].page = i;
+    }
+}
+
+static void regs_unmap(int at)
+{
+    Slot *s = &w.reg_slot[at];
+
+    note("vdev_unmap registers at %d", at);
+    if (CALL(s->page != NONE, RMI_FID_VDEV_UNMAP, PAGE(W_RD), reg_ipa(at), 3)) {
+        w.regs[s->page] = REGS_DELEGATED;
+        *s = (Slot){ NONE, s->ripas == RIPAS_EMPTY ? RIPAS_EMPTY : RIPAS_DESTROYED };
+    }
+}
+
+/* The Realm wants page @i of the registers at @at, and the host says that it is there, or that it cannot. */
+static void regs_validate(int at, int i)
+{
+    MRealm   *a = &w.realm[0];
+    Rec      *rec = realm_prepare(a, CODE_CALL);
+    Slot     *s = &w.reg_slot[at];
+    unsigned  cpu = below(RIG_CPUS);
+    bool      asks = w.interface == LOCKED || w.interface == STARTED;
+    bool      ok = s->page == i && s->ripas == RIPAS_EMPTY;
+    uint64_t  x[] = { SMC64_STD(RSI_FID_VDEV_VALIDATE_MAPPING), D_VDEV_ID, reg_ipa(at), reg_ipa(at + 1), reg_pa(i), 0 };
+
+    note("realm 0 validates registers %d at %d", i, at);
+    memcpy(rec->x, x, sizeof(x));
+    memcpy(rec->x + 6, w.nonce, sizeof(w.nonce));
+    if (realm_run(a, cpu) != RMI_EXIT_VDEV_REQUEST) {
+        broken("the call did not ask the host which device is meant");
+    }
+    CALL(w.interface != NO_VDEV, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), vdev_pa());
+    if (realm_run(a, cpu) != (asks ? (uint64_t)RMI_EXIT_VDEV_MAP : (uint64_t)RMI_EXIT_SYNC)) {
+        broken("the mapping was %s the host", asks ? "not asked of" : "asked of");
+    }
+    if (!asks) {
+        return;
+    }
+    if (CALL(ok, RMI_FID_VDEV_VALIDATE_MAPPING, PAGE(W_RD), PAGE(a->rec), PAGE(D_PDEV), vdev_pa(), reg_ipa(at),
+             reg_ipa(at + 1))) {
+        s->ripas = RIPAS_DEV;
+    }
+    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != RSI_SUCCESS || rec->x[1] != reg_ipa(ok ? at + 1 : at)) {
+        broken("the Realm was told of a mapping up to 0x%" PRIx64, rec->x[1]);
+    }
+}
+
+/* The Realm gives up an address where registers were. */
+static void regs_forget(int at)
+{
+    MRealm   *a = &w.realm[0];
+    Rec      *rec = realm_prepare(a, CODE_CALL);
+    unsigned  cpu = below(RIG_CPUS);
+    uint64_t  x[] = { SMC64_STD(RSI_FID_IPA_STATE_SET), reg_ipa(at), reg_ipa(at + 1), RIPAS_EMPTY,
+                      RSI_CHANGE_DESTROYED };
+
+    if (w.reg_slot[at].page != NONE) {
+        return;
+    }
+    note("realm 0 forgets registers at %d", at);
+    memcpy(rec->x, x, sizeof(x));
+    if (realm_run(a, cpu) != RMI_EXIT_RIPAS_CHANGE) {
+        broken("IPA_STATE_SET did not leave for its reason");
+    }
+    CALL(true, RMI_FID_RTT_SET_RIPAS, PAGE(W_RD), PAGE(a->rec), reg_ipa(at), reg_ipa(at + 1));
+    w.reg_slot[at].ripas = RIPAS_EMPTY;
+    (void)realm_run(a, cpu);
+}
+
+/* The registers read as their offset. */
+static void access_regs(int at, bool write)
+{
+    const Slot *s = &w.reg_slot[at];
+    Rec        *rec = realm_prepare(&w.realm[0], write ? CODE_STORE : CODE_LOAD);
+    Outcome     expected = s->ripas == RIPAS_EMPTY ? FAULTED : s->ripas == RIPAS_DEV ? REACHED : EXITED;
+
+    note("realm 0 %s registers at %d", write ? "writes" : "reads", at);
+    rec->x[1] = reg_ipa(at) + WORD;
+    if (realm_run(&w.realm[0], below(RIG_CPUS)) != RMI_EXIT_SYNC) {
+        broken("the REC left for reason %" PRIu64, rig_exit(w.rig, W_RUN, RMI_EXIT_REASON));
+    }
+    Outcome got = rec->x[5] == 1 ? REACHED : rec->x[5] == 2 ? FAULTED : EXITED;
+    if (got != expected || (got == REACHED && !write && rec->x[2] != reg_pa(s->page) - D_BAR + WORD)) {
+        broken("registers: outcome %d, value 0x%" PRIx64 ", the model says %d", got, rec->x[2], expected);
+    }
+    w.by_actor[REALM_REGS][got != REACHED]++;
+}
+
+/* The conversation that a command has begun. */
+static void converse(bool vdev)
+{
+    if (dev_converse(w.d, vdev) != RMI_SUCCESS) {
+        broken("a conversation with the device failed");
+    }
+}
+
+static void vdev_create(int p)
+{
+    bool ok = w.interface == NO_VDEV && delegated(p);
+
+    note("vdev_create %d", p);
+    dev_vdev_params(w.d);
+    if (CALL(ok, RMI_FID_VDEV_CREATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(p), PAGE(D_PARAMS))) {
+        w.page[p].use = USE_VDEV;
+        w.vdev = p;
+        w.d->vdev = PAGE(p);
+        w.interface = UNLOCKED;
+        converse(true);
+    }
+}
+
+/* LOCK, START, UNLOCK. */
+static void vdev_move(uint32_t fid, bool ok, Interface to)
+{
+    note("vdev 0x%x", fid);
+    if (CALL(ok, fid, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
+        w.interface = to;
+        w.dma = w.dma && to == STARTED;
+        converse(true);
+        const Vdev *v = dev_vdev(w.d);
+        w.nonce[0] = v->lock_nonce;
+        w.nonce[1] = v->meas_nonce;
+        w.nonce[2] = v->report_nonce;
+    }
+}
+
+static void vdev_destroy(void)
+{
+    note("vdev_destroy");
+    if (CALL(w.interface == UNLOCKED && !regs_mapped(), RMI_FID_VDEV_DESTROY, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
+        release(w.vdev);
+        w.vdev = NONE;
+        w.interface = NO_VDEV;
+        w.interfaces++;
+    }
+}
+
+/* The device is given up, and connected anew with the same granules. */
+static void pdev_again(void)
+{
+    note("pdev_stop");
+    if (!CALL(w.interface == NO_VDEV, RMI_FID_PDEV_STOP, PAGE(D_PDEV))) {
+        return;
+    }
+    converse(false);
+    CALL(true, RMI_FID_PDEV_DESTROY, PAGE(D_PDEV));
+    for (unsigned page = D_PDEV; page < D_PDEV2; page++) {
+        static const uint8_t zeros[4096];
+
+        if (granule_state(w.rig->rmm, PAGE(page)) != GRANULE_DELEGATED ||
+            memcmp(rig_bytes(w.rig, PAGE(page)), zeros, sizeof(zeros)) != 0) {
+            broken("page %u of the PDEV keeps something", page);
+        }
+    }
+    dev_pdev_params(w.d, D_AUX);
+    dev_go_to(w.d, STAGE_READY);
+    w.connections++;
+}
+
+static void check_device(void)
+{
+    static const GranuleState states[] = { [REGS_NS] = GRANULE_DEV_NS, [REGS_DELEGATED] = GRANULE_DEV_DELEGATED,
+                                           [REGS_MAPPED] = GRANULE_DEV_MAPPED };
+
+    for (int i = 0; i < N_REGS; i++) {
+        Owner owner = owners_get(w.rig->owners, reg_pa(i));
+
+        if (granule_state(w.rig->rmm, reg_pa(i)) != states[w.regs[i]] ||
+            owner != (w.regs[i] == REGS_NS ? OWNER_NONSECURE : OWNER_REALM)) {
+            broken("registers %d are in granule state %d with owner %d, the model says %d", i,
+                   granule_state(w.rig->rmm, reg_pa(i)), owner, w.regs[i]);
+        }
+    }
+    for (int i = 0; i < N_REG_SLOTS; i++) {
+        const Slot *s = &w.reg_slot[i];
+        RttWalk     at = rtt_walk(w.rig->rmm, realm_at(w.rig->rmm, PAGE(W_RD)), reg_ipa(i), RTT_LAST_LEVEL);
+        RttValue    v = rtt_get(&at);
+
+        if (v.kind != (s->page != NONE ? RTT_ASSIGNED_DEV : RTT_UNASSIGNED) || v.ripas != s->ripas ||
+            (s->page != NONE && v.pa != reg_pa(s->page))) {
+            broken("registers at %d: kind %d, RIPAS %d, the model says page %d, RIPAS %d", i, v.kind, v.ripas, s->page,
+                   s->ripas);
+        }
+    }
+    if (w.vdev != NONE) {
+        check_page(w.vdev);
+    }
+}
+
 /* Each page has one user in the model, so that a disagreement of model and RMM shows above. */
 static void check_all(void)
 {
@@ -816,6 +1061,7 @@ static void check_all(void)
             check_realm(&w.realm[i]);
         }
     }
+    check_device();
 }
 
 /* ---- the actors ---- */
@@ -998,6 +1244,48 @@ static void access_step(void)
     }
 }
 
+/* The life of the interface: on to STARTED half of the time, else in any order; DMA and mappings go with it. */
+static void interface_step(void)
+{
+    int p = find_use(USE_DELEGATED);
+
+    switch (w.interface != STARTED && one_in(2) ? (unsigned)w.interface : below(6)) {
+    case 0: vdev_create(p != NONE && !one_in(8) ? p : any_page()); break;
+    case 1: vdev_move(RMI_FID_VDEV_LOCK, w.interface == UNLOCKED, LOCKED); break;
+    case 2: vdev_move(RMI_FID_VDEV_START, w.interface == LOCKED, STARTED); break;
+    case 3:
+        for (int i = 0; w.step % 4 != 0 && i < N_REG_SLOTS; i++) {
+            if (w.reg_slot[i].page != NONE) {
+                regs_unmap(i);
+            }
+        }
+        vdev_move(RMI_FID_VDEV_UNLOCK, (w.interface == LOCKED || w.interface == STARTED) && !regs_mapped(), UNLOCKED);
+        break;
+    case 4: vdev_destroy(); break;
+    default:
+        if (w.interface != NO_VDEV || one_in(8)) {
+            pdev_again();
+        }
+        break;
+    }
+}
+
+static void device_step(void)
+{
+    int at = (int)below(N_REG_SLOTS), i = (int)below(N_REGS), mapped = w.reg_slot[at].page;
+
+    switch (below(10)) {
+    case 0: regs_delegate(i); break;
+    case 1: regs_undelegate(i); break;
+    case 2: regs_map(at, i); break;
+    case 3: regs_unmap(at); break;
+    case 4: case 5: regs_validate(at, mapped != NONE && !one_in(4) ? mapped : i); break;
+    case 6: regs_forget(at); break;
+    case 7: interface_step(); break;
+    default: access_regs(at, one_in(2)); break;
+    }
+}
+
 static void step(void)
 {
     unsigned n = below(100);
@@ -1007,8 +1295,10 @@ static void step(void)
         access_step();
     } else if (n < 65) {
         memory_step();
-    } else if (n < 80) {
+    } else if (n < 78) {
         hostile_step();
+    } else if (n < 84) {
+        device_step();
     } else {
         host_step();
     }
@@ -1089,6 +1379,13 @@ static void start(uint64_t seed, uint64_t steps)
     for (int i = 1; i < N_REALMS; i++) {
         w.realm[i].building = true;
     }
+    rmi_ok(w.rig, RMI_FID_RTT_CREATE, PAGE(W_RD), PAGE(D_L2), D_IPA, 3);
+    for (int i = 0; i < N_REG_SLOTS; i++) {
+        w.reg_slot[i] = (Slot){ NONE, RIPAS_EMPTY };
+    }
+    w.interface = STARTED;
+    w.vdev = D_VDEV;
+    w.page[D_VDEV].use = USE_VDEV;
 }
 
 static void search(uint64_t seed, uint64_t steps)
@@ -1098,8 +1395,9 @@ static void search(uint64_t seed, uint64_t steps)
         step();
     }
     check_all();
-    printf("seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms came and went; accesses that got through and not:",
-           seed, steps, w.lives);
+    printf("seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms, %" PRIu64 " VDEVs, %" PRIu64
+           " connections came and went; accesses that got through and not:", seed, steps, w.lives, w.interfaces,
+           w.connections);
     for (unsigned a = 0; a < N_ACTORS; a++) {
         printf(" %s %" PRIu64 "/%" PRIu64 "%s", actor_names[a], w.by_actor[a][0], w.by_actor[a][1],
                a + 1 < N_ACTORS ? "," : "\n");
@@ -1112,9 +1410,9 @@ static const struct {
     uint64_t    seed, steps;
     const char *what;
 } found[] = {
-    { 1, 20000, "every run" },
-    { 2, 20000, "every run" },
-    { 3, 20000, "every run" },
+    { 1, 60000, "every run" },
+    { 2, 60000, "every run" },
+    { 3, 60000, "every run" },
 };
 
 static void test_isolation(void **state)
