@@ -143,7 +143,7 @@ bool gicv3_its_msi(Gic *gic, uint32_t devid, uint32_t eventid);
 
 /* gic_cpu_virt_get, gic_cpu_virt_set - all of ICH_*; set writes as the registers would take it and updates
  * lines. */
-void     gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out);
+bool     gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out);
 void     gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in);
 uint64_t gic_cpu_misr(const GicCpu *cpu);  /* ICH_MISR_EL2 */
 uint64_t gic_cpu_vtr(const GicCpu *cpu);   /* ICH_VTR_EL2 */

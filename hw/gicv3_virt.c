@@ -199,9 +199,10 @@ void gic_ich_set_ap(GicCpu *cpu, unsigned group, uint64_t value)
     gic_virt_update(cpu);
 }
 
-void gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
+bool gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
 {
     *out = cpu->virt;
+    return !cpu->lrs_clear;
 }
 
 void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in)

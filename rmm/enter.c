@@ -141,18 +141,15 @@ static void load_el2(A64Cpu *cpu, const Realm *realm, const Rec *rec, uint64_t h
     el2->hfgrtr = el2->hfgwtr = el2->hfgitr = el2->hdfgrtr = el2->hdfgwtr = el2->hafgrtr = 0;
 }
 
-static void load_gic(A64Cpu *cpu, const Rec *rec, const uint8_t *enter, uint64_t host_hcr)
+/* What the host gave is joined by what is the Realm's. */
+static void load_gic(A64Cpu *cpu, const Rec *rec, GicVirtState *s)
 {
-    uint64_t     run_bits = ICH_HCR_EN | ICH_HCR_VSGIEOICOUNT | ICH_HCR_DVIM;
-    GicVirtState s = { .hcr = host_hcr | run_bits, .vmcr = rec->vmcr };
-
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        s.lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
-    }
-    memcpy(s.ap0r, rec->ap0r, sizeof(s.ap0r));
-    memcpy(s.ap1r, rec->ap1r, sizeof(s.ap1r));
     if (cpu->gic != NULL) {
-        gic_cpu_virt_set(cpu->gic, &s);
+        s->hcr |= ICH_HCR_EN | ICH_HCR_VSGIEOICOUNT | ICH_HCR_DVIM;
+        s->vmcr = rec->vmcr;
+        memcpy(s->ap0r, rec->ap0r, sizeof(s->ap0r));
+        memcpy(s->ap1r, rec->ap1r, sizeof(s->ap1r));
+        gic_cpu_virt_set(cpu->gic, s);
     }
 }
 
@@ -182,7 +179,7 @@ static void save_rec(A64Cpu *cpu, Rec *rec)
 
 /* ---- exit ---- */
 
-void rec_no_news(RmmCpu *c) { clear(&c->exit, sizeof(c->exit)); }
+void rec_no_news(RmmCpu *c) { clear(&c->exit, offsetof(RecExit, gprs)); }
 
 /* Into an exit block that is zero: most of it stays so. */
 static void put_exit(uint8_t *page, unsigned offset, uint64_t value)
@@ -192,14 +189,21 @@ static void put_exit(uint8_t *page, unsigned offset, uint64_t value)
     }
 }
 
-static void put_gic(uint8_t *page, const RmmCpu *c, const GicVirtState *s, uint64_t misr)
+/* The virtual CPU interface as the Realm leaves it. */
+typedef struct GicExit {
+    GicVirtState state;
+    bool         lrs; /* some list register is not clear */
+    uint64_t     misr;
+} GicExit;
+
+static void put_gic(uint8_t *page, const RmmCpu *c, const GicExit *g)
 {
-    put_exit(page, RMI_EXIT_GICV3_HCR, s->hcr & (ICH_HCR_EOICOUNT | c->host_mask));
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        put_exit(page, RMI_EXIT_GICV3_LRS + 8 * i, s->lrs[i]);
+    put_exit(page, RMI_EXIT_GICV3_HCR, g->state.hcr & (ICH_HCR_EOICOUNT | c->host_mask));
+    for (unsigned i = 0; g->lrs && i < GIC_N_LRS; i++) {
+        put_exit(page, RMI_EXIT_GICV3_LRS + 8 * i, g->state.lrs[i]);
     }
-    put_exit(page, RMI_EXIT_GICV3_MISR, misr);
-    put_exit(page, RMI_EXIT_GICV3_VMCR, s->vmcr);
+    put_exit(page, RMI_EXIT_GICV3_MISR, g->misr);
+    put_exit(page, RMI_EXIT_GICV3_VMCR, g->state.vmcr);
 }
 
 static void put_timers(uint8_t *page, const A64Cpu *cpu, const A64El1Regs *el1)
@@ -222,7 +226,7 @@ static void put_news(uint8_t *page, const RecExit *e)
     put_exit(page, RMI_EXIT_ESR, e->esr);
     put_exit(page, RMI_EXIT_FAR, e->far);
     put_exit(page, RMI_EXIT_HPFAR, e->hpfar);
-    for (unsigned i = 0; i < ARRAY_LEN(e->gprs); i++) {
+    for (unsigned i = 0; i < e->n_gprs; i++) {
         put_exit(page, RMI_EXIT_GPRS + 8 * i, e->gprs[i]);
     }
     put_exit(page, RMI_EXIT_RIPAS_BASE, e->ripas_base);
@@ -248,7 +252,7 @@ static void put_device_news(const RmmDialect *d, uint8_t *page, const RecExit *e
 }
 
 /* The exit block, in the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
-static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const Rec *rec, const GicVirtState *gic, uint64_t misr)
+static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const Rec *rec, const GicExit *gic)
 {
     uint8_t *page = ns_map(rmm, c->run);
 
@@ -259,7 +263,7 @@ static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const Rec *rec, const GicV
     clear(page, RMM_GRANULE_SIZE - RMI_EXIT);
     put_news(page, &c->exit);
     put_device_news(rmm->dialect, page, &c->exit);
-    put_gic(page, c, gic, misr);
+    put_gic(page, c, gic);
     put_timers(page, c->cpu, &rec->el1);
     put_pmu(rmm, page, rec);
     memory_dirty(rmm->memory, c->run + RMI_EXIT, RMM_GRANULE_SIZE - RMI_EXIT);
@@ -274,24 +278,29 @@ static void log_exit(const Rmm *rmm, const RmmCpu *c)
         name == NULL ? "?" : name, c->exit.esr, c->exit.hpfar);
 }
 
+/* The state of the interface goes to the REC. */
+static void save_gic(A64Cpu *cpu, Rec *rec, GicExit *g)
+{
+    if (cpu->gic == NULL) {
+        clear(g, sizeof(*g));
+    } else {
+        g->lrs = gic_cpu_virt_get(cpu->gic, &g->state);
+        g->misr = gic_cpu_misr(cpu->gic);
+    }
+    rec->vmcr = g->state.vmcr;
+    memcpy(rec->ap0r, g->state.ap0r, sizeof(rec->ap0r));
+    memcpy(rec->ap1r, g->state.ap1r, sizeof(rec->ap1r));
+}
+
 void rec_leave(Rmm *rmm, RmmCpu *c)
 {
-    Rec         *rec = rec_at(rmm, c->rec);
-    GicVirtState gic;
-    uint64_t     misr = 0;
+    Rec    *rec = rec_at(rmm, c->rec);
+    GicExit gic;
 
     save_rec(c->cpu, rec);
-    if (c->cpu->gic == NULL) {
-        clear(&gic, sizeof(gic));
-    } else {
-        gic_cpu_virt_get(c->cpu->gic, &gic);
-        misr = gic_cpu_misr(c->cpu->gic);
-    }
-    rec->vmcr = gic.vmcr;
-    memcpy(rec->ap0r, gic.ap0r, sizeof(rec->ap0r));
-    memcpy(rec->ap1r, gic.ap1r, sizeof(rec->ap1r));
+    save_gic(c->cpu, rec, &gic);
     rec->running = false;
-    uint64_t status = write_exit(rmm, c, rec, &gic, misr);
+    uint64_t status = write_exit(rmm, c, rec, &gic);
     log_exit(rmm, c);
     load_host(c);
     c->cpu->x[0] = status;
@@ -314,24 +323,31 @@ static bool lr_valid(uint64_t lr)
            (vintid < 1020 || (vintid >= GIC_FIRST_LPI && vintid <= 0xffff));
 }
 
-static bool gic_valid(const uint8_t *enter)
+static bool lrs_valid(const uint64_t *lrs)
 {
-    if ((le64_get(enter + RMI_ENTER_GICV3_HCR) & ~GIC_HOST_HCR) != 0) {
-        return false;
-    }
     for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        uint64_t lr = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
-        if (!lr_valid(lr)) {
+        if (!lr_valid(lrs[i])) {
             return false;
         }
-        for (unsigned j = 0; j < i && (lr & ICH_LR_STATE) != 0; j++) {
-            uint64_t other = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * j);
-            if ((other & ICH_LR_STATE) != 0 && (uint32_t)other == (uint32_t)lr) {
+        for (unsigned j = 0; j < i && (lrs[i] & ICH_LR_STATE) != 0; j++) {
+            if ((lrs[j] & ICH_LR_STATE) != 0 && (uint32_t)lrs[j] == (uint32_t)lrs[i]) {
                 return false;
             }
         }
     }
     return true;
+}
+
+/* What the host gives of the virtual CPU interface: gicv3_hcr, gicv3_lrs. False: it must not. */
+static bool read_gic(const uint8_t *enter, GicVirtState *s)
+{
+    uint64_t any = 0;
+
+    s->hcr = le64_get(enter + RMI_ENTER_GICV3_HCR);
+    for (unsigned i = 0; i < GIC_N_LRS; i++) {
+        any |= s->lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
+    }
+    return (s->hcr & ~GIC_HOST_HCR) == 0 && (any == 0 || lrs_valid(s->lrs));
 }
 
 /* The Realm's IPA_STATE_SET ends: how far it got, and whether the host refused. */
@@ -405,8 +421,9 @@ static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, con
 /* RMI_REC_ENTER. x1: REC, x2: NS page of RmiRecRun. Runs, and completes at the exit of the REC. */
 RMI(REC_ENTER, .in = 2, .out = 0)
 {
-    uint8_t enter[RMI_ENTER_END];
-    RmmCpu *c = in->cpu;
+    uint8_t      enter[RMI_ENTER_END];
+    GicVirtState gic;
+    RmmCpu      *c = in->cpu;
 
     REQUIRE_NS(in->x[2], enter, sizeof(enter), "run");
     REQUIRE_GRANULE_AS(in->x[1], GRANULE_REC, "rec", "rec_gran_state");
@@ -424,20 +441,20 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     /* The text only says what INJECT_SEA does after such an abort; without one, other RMMs refuse it, too. */
     REQUIRE_OURS(!inject_sea || aborted, RMI_ERROR_REC, "rec_inject_sea");
     REQUIRE(!emulated || (aborted && (rec->abort.esr & ESR_ISV)), RMI_ERROR_REC, "rec_mmio");
-    REQUIRE(gic_valid(enter), RMI_ERROR_REC, "rec_gicv3");
+    REQUIRE(read_gic(enter, &gic), RMI_ERROR_REC, "rec_gicv3");
     REQUIRE(rec->pending != REC_PSCI, RMI_ERROR_REC, "rec_psci");
 
     c->rec = in->x[1];
     c->run = in->x[2];
     rec_no_news(c);
-    c->host_mask = le64_get(enter + RMI_ENTER_GICV3_HCR);
+    c->host_mask = gic.hcr;
     RecResume go = finish_pending(rmm, c, realm, rec, enter, emulated, flags);
     uint64_t  hcr =
         HCR_REALM | (flags & RMI_ENTER_TRAP_WFI ? HCR_TWI : 0) | (flags & RMI_ENTER_TRAP_WFE ? HCR_TWE : 0);
     rec->running = true;
     save_host(c);
     load_el2(c->cpu, realm, rec, hcr);
-    load_gic(c->cpu, rec, enter, c->host_mask);
+    load_gic(c->cpu, rec, &gic);
     load_rec(c->cpu, rec);
     if (inject_sea) {
         rec_inject_sea(c->cpu, rec->abort.esr, rec->abort.far);

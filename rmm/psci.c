@@ -23,6 +23,7 @@ static uint64_t to_host(RsiCall *call, const SmcFunction *f, uint32_t fid)
     RecExit *e = &call->cpu->exit;
 
     e->reason = RMI_EXIT_PSCI;
+    e->n_gprs = 1u + f->n_args;
     e->gprs[0] = fid;
     for (unsigned i = 1; i <= f->n_args; i++) {
         e->gprs[i] = call->x[i];

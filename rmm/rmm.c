@@ -65,7 +65,7 @@ Rmm *rmm_new(Memory *memory, A64Cpu **cpus, unsigned n_cpus, uint64_t carveout, 
     rmm->carveout = carveout;
     rmm->carveout_size = carveout_size;
     rmm->n_cpus = n_cpus;
-    rmm->cpu = g_new0(RmmCpu, n_cpus);
+    rmm->cpu = g_aligned_alloc0(n_cpus, sizeof(RmmCpu), _Alignof(RmmCpu));
     rmm->granule = g_new0(uint8_t *, GRANULE_CHUNKS);
     if (platform != NULL) {
         rmm->platform = *platform;
@@ -99,7 +99,7 @@ void rmm_free(Rmm *rmm)
     EVP_MD_free(rmm->md[0]);
     EVP_MD_free(rmm->md[1]);
     g_free(rmm->granule);
-    g_free(rmm->cpu);
+    g_aligned_free(rmm->cpu);
     g_free(rmm->device);
     g_free(rmm);
 }

@@ -221,9 +221,9 @@ struct Rec {
     uint8_t    challenge[64];
 
     uint64_t   x[31], pc, spsr;
-    uint64_t   v[32][2];
     uint32_t   fpcr, fpsr;
-    A64El1Regs el1;
+    _Alignas(64) uint64_t   v[32][2];
+    _Alignas(64) A64El1Regs el1;
     uint64_t   timers_told;   /* masks of CNTHCTL_EL2: the timers that the last exit reported as asserted */
     uint64_t   vmcr, ap0r[4], ap1r[4];
 };
@@ -239,12 +239,14 @@ void rec_reset(Rec *rec, uint64_t pc);
 /* News of an exit, written to the host's page when the REC leaves the CPU. */
 typedef struct RecExit {
     RmiExitReason reason;
-    uint64_t esr, far, hpfar, gprs[31];
+    uint64_t esr, far, hpfar;
     uint64_t ripas_base, ripas_top;
     uint8_t  ripas;
     uint16_t imm;
     uint64_t vdev_id, vdev, dev_mem_base, dev_mem_top, dev_mem_pa;
     uint8_t  vdev_action;
+    unsigned n_gprs;
+    uint64_t gprs[31];     /* the first n_gprs; the host reads zero for the others */
 } RecExit;
 
 /* One physical CPU, as the RMM and the monitor see it. */
@@ -257,9 +259,9 @@ typedef struct RmmCpu {
 
     /* The Normal world while a REC runs. */
     uint64_t     x[31], pc, spsr;
-    uint64_t     v[32][2];
     uint32_t     fpcr, fpsr;
-    A64El1Regs   el1;
+    _Alignas(64) uint64_t   v[32][2];
+    _Alignas(64) A64El1Regs el1;
     A64El2Regs   el2;
     GicVirtState gic;
 } RmmCpu;
@@ -405,9 +407,12 @@ extern const RmmFailure rsi_no_devices;
 /* A page of the host's, of which the first @len bytes go to @dst. "GranuleAccessPermitted": both the granule and the
  * owner of the page have to be Non-secure. */
 #define REQUIRE_NS(pa, dst, len, name)                                                                 \
-    REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                         \
-    REQUIRE(granule_state(rmm, pa) != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                \
-    REQUIRE(granule_state(rmm, pa) == GRANULE_NS && ns_read(rmm, pa, dst, len), RMI_ERROR_INPUT, name "_pas")
+    do {                                                                                               \
+        GranuleState state_ = granule_state(rmm, pa);                                                  \
+        REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                     \
+        REQUIRE(state_ != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                            \
+        REQUIRE(state_ == GRANULE_NS && ns_read(rmm, pa, dst, len), RMI_ERROR_INPUT, name "_pas");     \
+    } while (0)
 
 /* RMM_INIT(fn): called at the end of rmm_new(). The device assignment part sets rmm->da there. */
 typedef void RmmInit(Rmm *rmm);

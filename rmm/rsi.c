@@ -283,7 +283,8 @@ RSI(HOST_CALL, .in = 1, .out = 0)
     call->rec->host_call = call->x[1];
     e->reason = RMI_EXIT_HOST_CALL;
     e->imm = le16_get(bytes + RSI_HOST_CALL_IMM);
-    for (unsigned i = 0; i < 31; i++) {
+    e->n_gprs = ARRAY_LEN(e->gprs);
+    for (unsigned i = 0; i < e->n_gprs; i++) {
         e->gprs[i] = le64_get(bytes + RSI_HOST_CALL_GPRS + 8 * i);
     }
     return RSI_TO_HOST;

@@ -148,6 +148,7 @@ static void exit_unprotected(Rmm *rmm, RmmCpu *c, const A64Exception *exc)
     c->exit.esr = exc->esr & (emulatable ? MMIO_KEPT : ABORT_KEPT);
     if (emulatable) {
         c->exit.far = exc->far & 0xfff;
+        c->exit.n_gprs = 1;
         c->exit.gprs[0] = exc->esr & ESR_WNR ? store_value(c->cpu, exc->esr) : 0;
     }
     rec_leave(rmm, c);
@@ -300,6 +301,7 @@ static void sysreg_to_host(Rmm *rmm, RmmCpu *c, uint64_t esr, unsigned rt)
         rec->pending = REC_SYSREG_READ;
         rec->sysreg_rt = rt;
     } else {
+        c->exit.n_gprs = 1;
         c->exit.gprs[0] = rt == 31 ? 0 : c->cpu->x[rt];
     }
     c->cpu->pc += 4;
