@@ -1,7 +1,8 @@
 /*
  * What the firmware model costs, measured by a bare host at NS-EL2 whose counter is the wall's (-clock host). A line
- * each, "BENCH: rmm NAME NS": of one granule delegated, of one REC entry with its exit, of a whole Realm of 1 GiB from
- * the first granule delegated to the last one back. Calls, numbers and layouts: DEN0137, the commands of those names.
+ * each, "BENCH: rmm NAME NS": of one granule delegated, of one REC entry with its exit, of one call of the Realm to the
+ * RMM, of one SMC that the monitor answers, of a whole Realm of 1 GiB from the first granule delegated to the last one
+ * back. Calls, numbers and layouts: DEN0137, the commands of those names.
  */
 #include <stdint.h>
 
@@ -18,6 +19,12 @@ enum { DELEGATE = 0x151, UNDELEGATE = 0x152, DATA_CREATE = 0x153, DATA_CREATE_UN
 /* Pages of the pool. */
 enum { ROOT = 0, RD = 2, L2 = 3, REC = 4, AUX = 5, OURS = 32, PARAMS = OURS, RUN, SRC, L3 = 64 };
 static uint64_t pool(unsigned page) { return POOL + page * PAGE; }
+
+enum { PSCI_VERSION = 0x84000000 };
+
+/* start.S: what the Realm runs, each in CODE_LEN bytes; the calls that one of them makes. */
+enum { CODE_LEN = 64, RSI_CALLS = 200000 };
+extern const uint64_t realm_waits[], realm_asks_version[], realm_asks_ripas[];
 
 void host(void);
 void print(const char *text);
@@ -114,11 +121,9 @@ static void granules(void)
     report("undelegate", back / (N * ROUNDS));
 }
 
-/* A Realm with @len bytes at IPA 0, each a page of its own, and a REC that begins at 0. */
-static void make(uint64_t len)
+/* A Realm with @len bytes at IPA 0, each a page of its own that begins with @code, and a REC that begins at 0. */
+static void make(uint64_t len, const uint64_t *code)
 {
-    static const uint32_t code[] = { 0xd503207f, 0x17ffffff }; /* wfi; b to it */
-
     for_pages(DELEGATE, POOL, OURS * PAGE);
     put(PARAMS, 0x008, 40);           /* s2sz */
     put(PARAMS, 0x018, 1);            /* num_bps, num_wps: one fewer than there are */
@@ -139,7 +144,9 @@ static void make(uint64_t len)
         uint64_t end = ipa + 512 * PAGE < len ? ipa + 512 * PAGE : len;
         rmi(RTT_INIT_RIPAS, pool(RD), ipa, end, 0, 0);
     }
-    put(SRC, 0, code[0] | (uint64_t)code[1] << 32);
+    for (unsigned at = 0; at < CODE_LEN; at += 8) {
+        put(SRC, at, code[at / 8]);
+    }
     for (uint64_t ipa = 0; ipa < len; ipa += PAGE) {
         rmi(DELEGATE, DATA + ipa, 0, 0, 0, 0);
         if (ipa < MEASURED) {
@@ -184,7 +191,7 @@ static void entries(void)
 {
     enum { N = 200000 };
 
-    make(PAGE);
+    make(PAGE, realm_waits);
     uint64_t t = now_ns();
     for (unsigned i = 0; i < N; i++) {
         rmi(REC_ENTER, pool(REC), pool(RUN), 0, 0, 0);
@@ -193,11 +200,31 @@ static void entries(void)
     take_apart(PAGE);
 }
 
+static void realm_calls(const char *name, const uint64_t *code)
+{
+    make(PAGE, code); /* it has made them once */
+    uint64_t t = now_ns();
+    rmi(REC_ENTER, pool(REC), pool(RUN), 0, 0, 0);
+    report(name, (now_ns() - t) / RSI_CALLS);
+    take_apart(PAGE);
+}
+
+static void host_calls(void)
+{
+    enum { N = 200000 };
+
+    uint64_t t = now_ns();
+    for (unsigned i = 0; i < N; i++) {
+        smc(PSCI_VERSION, 0, 0, 0, 0, 0);
+    }
+    report("smc", (now_ns() - t) / N);
+}
+
 static void whole(void)
 {
     uint64_t t = now_ns();
 
-    make(GIB);
+    make(GIB, realm_waits);
     uint64_t made = now_ns();
     take_apart(GIB);
     report("realm-1g-made", made - t);
@@ -208,6 +235,9 @@ void host(void)
 {
     granules();
     entries();
+    realm_calls("rsi-version", realm_asks_version);
+    realm_calls("rsi-ipa-state", realm_asks_ripas);
+    host_calls();
     whole();
     print("BENCH: end\n");
 }
