@@ -117,6 +117,9 @@ struct DeviceClass {
     /* For offsets no register covers; NULL: guest_error, reads as zero. */
     MemResult (*read)(Device *dev, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value);
     MemResult (*write)(Device *dev, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value);
+    /* Whether the device, with the properties it has, is one to be assigned to a trusted guest: it belongs below a root
+     * port of the machine. NULL: no. */
+    bool (*assignable)(const Device *dev);
 };
 
 /* First member of every device's state struct. */

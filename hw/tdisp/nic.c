@@ -70,6 +70,11 @@ static void nic_unrealize(Device *dev)
     virtio_net_unrealize(&nic->net);
 }
 
+static bool nic_assignable(const Device *dev)
+{
+    return true;
+}
+
 static const Prop props[] = {
     VIRTIO_NET_PROPS(offsetof(TdispNic, net)),
     DSM_PROPS(offsetof(TdispNic, dsm)),
@@ -78,4 +83,4 @@ static const Prop props[] = {
 DEVICE(tdisp_nic, .name = "tdisp-nic", .desc = "virtio network card with SPDM, IDE and TDISP", .bus = "pci",
        .state_size = sizeof(TdispNic), .access = ACCESS_64, .regs = engine_regs, .n_regs = ENGINE_N_REGS,
        .props = props, .n_props = ARRAY_LEN(props), .realize = nic_realize, .unrealize = nic_unrealize,
-       .reset = nic_reset);
+       .reset = nic_reset, .assignable = nic_assignable);

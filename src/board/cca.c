@@ -620,7 +620,7 @@ static bool add_device(Cca *c, const OptionList *l, GError **error)
     if (dev == NULL) {
         return false;
     }
-    bool tdisp = strcmp(dev->cls->name, "tdisp-nic") == 0;
+    bool tdisp = dev->cls->assignable != NULL && dev->cls->assignable(dev);
     if (tdisp && dev->bus_name == NULL && !add_root_port(c, dev, error)) {
         device_free(dev);
         return false;
