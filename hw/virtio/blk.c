@@ -1,12 +1,13 @@
 /*
- * Virtio block device: one queue, requests finished before the notification returns.
- * Source: VIRTIO 1.2, "Block Device".
+ * Virtio block device: one queue, requests finished before the notification returns. With tdisp=on it carries a
+ * security manager. Source: VIRTIO 1.2, "Block Device".
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "blockdev.h"
 #include "bytes.h"
+#include "hw/tdisp/dsm.h"
 #include "hw/virtio/virtio.h"
 #include "log.h"
 
@@ -23,6 +24,7 @@ enum {
     CONFIG_LEN = 24, /* up to blk_size */
     SEG_MAX = 254,   /* of a queue of 256: header and status take two */
     BUFFER = 64 * 1024,
+    BLK_BAR = 4,
     REQUEST_MAX = 64 << 20, /* one request must not hold up the event loop */
 };
 
@@ -35,7 +37,9 @@ typedef struct VirtioBlk {
     VirtioPci v;
     char     *drive_id; /* property drive= */
     char     *serial;   /* property serial= */
+    bool      tdisp;
     Blockdev *drive;
+    Dsm       dsm;
     uint8_t   buffer[BUFFER];
 } VirtioBlk;
 
@@ -166,6 +170,38 @@ static const VirtioType blk_type = {
     .notify = notify,
 };
 
+/* As the plain one, which has MSI-X in a BAR of its own. */
+static const VirtioLayout tdisp_layout = {
+    .bar = BLK_BAR, .common = 0, .isr = 0x1000, .device = 0x2000, .notify = 0x3000, .msix_bar = 1,
+    .devcap = PCI_EXP_DEVCAP_TEE_IO,
+};
+
+static void blk_scrub(PciDevice *pd)
+{
+    device_reset(&pd->dev);
+}
+
+static void blk_reset(Device *dev)
+{
+    VirtioBlk *b = (VirtioBlk *)dev;
+
+    virtio_pci_reset(dev);
+    memset(b->buffer, 0, sizeof(b->buffer));
+    memset(&b->v.chain, 0, sizeof(b->v.chain));
+}
+
+static const TdiRange blk_ranges[] = { { BLK_BAR, 0, 0, 0 } };
+
+static const TdiModel blk_model = {
+    .ranges = blk_ranges, .n_ranges = ARRAY_LEN(blk_ranges), .info = "bailey virtio-blk-pci 1: virtio disk",
+    .scrub = blk_scrub,
+};
+
+static bool blk_assignable(const Device *dev)
+{
+    return ((const VirtioBlk *)dev)->tdisp;
+}
+
 static bool blk_realize(Device *dev, GError **error)
 {
     VirtioBlk *b = (VirtioBlk *)dev;
@@ -177,15 +213,33 @@ static bool blk_realize(Device *dev, GError **error)
                     b->drive_id != NULL ? b->drive_id : "", b->drive_id != NULL ? "'" : "");
         return false;
     }
-    virtio_pci_init(&b->v, &blk_type, &virtio_default_layout,
+    if (b->tdisp && !dsm_configure(&b->dsm, &b->v.pci, error)) {
+        return false;
+    }
+    virtio_pci_init(&b->v, &blk_type, b->tdisp ? &tdisp_layout : &virtio_default_layout,
                     blk_type.features | (blockdev_readonly(b->drive) ? F_RO : 0), NULL);
+    if (b->tdisp) {
+        dsm_realize(&b->dsm, &blk_model, b->v.pci_cfg_cap);
+    }
     return true;
+}
+
+static void blk_unrealize(Device *dev)
+{
+    VirtioBlk *b = (VirtioBlk *)dev;
+
+    if (b->tdisp) {
+        dsm_unrealize(&b->dsm);
+    }
 }
 
 static const Prop blk_props[] = {
     { "drive", PROP_STRING, offsetof(VirtioBlk, drive_id), NULL, "id of the -drive it shows" },
     { "serial", PROP_STRING, offsetof(VirtioBlk, serial), NULL, "serial number, up to 20 characters" },
+    { "tdisp", PROP_BOOL, offsetof(VirtioBlk, tdisp), "off", "carry a security manager: SPDM, IDE and TDISP" },
+    DSM_PROPS(offsetof(VirtioBlk, dsm)),
 };
 
-DEVICE(virtio_blk, VIRTIO_CLASS("virtio-blk-pci", VirtioBlk, blk_realize, .desc = "virtio disk",
-                                .props = blk_props, .n_props = ARRAY_LEN(blk_props)));
+DEVICE(virtio_blk, .name = "virtio-blk-pci", .bus = "pci", .state_size = sizeof(VirtioBlk), .desc = "virtio disk",
+       .props = blk_props, .n_props = ARRAY_LEN(blk_props), .realize = blk_realize, .unrealize = blk_unrealize,
+       .reset = blk_reset, .assignable = blk_assignable);
