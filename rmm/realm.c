@@ -54,13 +54,16 @@ static void vmid_take(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] |= BI
 static void vmid_free(Rmm *rmm, uint16_t vmid) { rmm->vmid_used[vmid / 64] &= ~BIT(vmid % 64); }
 
 /* DEN0137, RMI_REALM_CREATE "params_valid" (encodings; a number of breakpoints of 0 is reserved) and "params_supp"
- * (what this machine has), item by item. Unused bits of the flags should be zero; other RMMs insist on it, too. */
+ * (what this machine has), item by item. Unused bits of the flags should be zero; other RMMs insist on it, too. With
+ * the one plane that a Realm has here, a tree for each plane is one tree. */
 static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
 {
-    bool planes = rmm->dialect->realm_planes;
+    bool     planes = rmm->dialect->realm_planes;
+    uint64_t flags1 = planes ? p->flags1 : 0;
 
-    REQUIRE((p->flags0 & ~rmm->dialect->realm_flags) == 0 && (!planes || p->flags1 == 0), RMI_ERROR_INPUT,
-            "params_valid/flags");
+    REQUIRE((p->flags0 & ~rmm->dialect->realm_flags) == 0 &&
+                (flags1 & ~(RMI_REALM_FLAG_RTT_TREE_PP | RMI_REALM_FLAG_S2AP_INDIRECT)) == 0,
+            RMI_ERROR_INPUT, "params_valid/flags");
     REQUIRE(p->n_bps >= 1, RMI_ERROR_INPUT, "params_valid/num_bps");
     REQUIRE(p->n_wps >= 1, RMI_ERROR_INPUT, "params_valid/num_wps");
     REQUIRE(p->hash <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "params_valid/hash_algo");
@@ -73,6 +76,7 @@ static uint64_t rmi_REALM_CREATE__params(Rmm *rmm, const RealmParams *p)
             "params_supp/pmu_num_ctrs");
     REQUIRE(rmm->da || !(p->flags0 & RMI_REALM_FLAG_DA), RMI_ERROR_INPUT, "params_supp/da");
     REQUIRE(!planes || p->n_aux_planes == 0, RMI_ERROR_INPUT, "params_supp/planes");
+    REQUIRE(!(flags1 & RMI_REALM_FLAG_S2AP_INDIRECT), RMI_ERROR_INPUT, "params_supp/rtt_s2ap_indirect");
     return RMI_SUCCESS;
 }
 

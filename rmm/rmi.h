@@ -89,6 +89,10 @@ enum {
 #define RMI_REALM_FLAG_PMU  (1ull << 2)
 #define RMI_REALM_FLAG_DA   (1ull << 3)
 
+/* In RMI_REALM_FLAGS1 */
+#define RMI_REALM_FLAG_RTT_TREE_PP   (1ull << 0) /* a tree for each plane */
+#define RMI_REALM_FLAG_S2AP_INDIRECT (1ull << 1)
+
 typedef enum RmiHash { RMI_HASH_SHA_256 = 0, RMI_HASH_SHA_512 = 1 } RmiHash;
 
 #define RMI_DATA_MEASURE (1ull << 0) /* flags of DATA_CREATE */

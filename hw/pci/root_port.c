@@ -226,10 +226,10 @@ static bool root_port_realize(Device *dev, GError **error)
     pci_add_exp(pd, PCI_EXP_ROOT_PORT, 0);
     pci_add_pm(pd);
     pci_set_interrupt_pin(pd, 1);
+    add_dvsec(rp); /* the first extended one: TF-A-tests follow the list wrongly, and look at no other */
     pci_add_aer(pd);
     pci_add_acs(pd);
     ide_init(&rp->ide, pd, &ide, &ide_ops, rp);
-    add_dvsec(rp);
     return true;
 }
 

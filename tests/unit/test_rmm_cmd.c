@@ -186,7 +186,8 @@ static const RmmRow rows[] = {
     HOST_PAGE(REALM_CREATE, 2, "params"),
     DO(REALM_CREATE, "params_pas", I, lose_params),
     POKE(REALM_CREATE, "params_valid/flags", RMI_REALM_FLAGS0, 8, 1 << 4),
-    POKE(REALM_CREATE, "params_valid/flags", RMI_REALM_FLAGS1, 8, 1),
+    POKE(REALM_CREATE, "params_valid/flags", RMI_REALM_FLAGS1, 8, 1 << 2),
+    POKE(REALM_CREATE, "params_supp/rtt_s2ap_indirect", RMI_REALM_FLAGS1, 8, RMI_REALM_FLAG_S2AP_INDIRECT),
     POKE(REALM_CREATE, "params_supp/lpa2", RMI_REALM_FLAGS0, 8, RMI_REALM_FLAG_LPA2),
     POKE(REALM_CREATE, "params_supp/s2sz", RMI_REALM_S2SZ, 4, 49),
     POKE(REALM_CREATE, "params_supp/s2sz", RMI_REALM_S2SZ, 4, 31),
@@ -574,6 +575,10 @@ static void test_dialects(void **state)
         le64_put(rig_bytes(rig, PAGE(W_PARAMS)) + RMI_REALM_FLAGS0, RMI_REALM_FLAG_DA);
         assert_int_equal(rmi(rig, RMI_FID_REALM_CREATE, PAGE(2), PAGE(W_PARAMS)), RMI_ERROR_INPUT);
         assert_string_equal(rmm_last_failure(rig->rmm), old ? "params_valid/flags" : "params_supp/da");
+        /* A tree for each plane: there is one plane, and hosts that could make more ask for it all the same. */
+        world_params(rig, PAGE(5), 11, RMI_HASH_SHA_256);
+        le64_put(rig_bytes(rig, PAGE(W_PARAMS)) + RMI_REALM_FLAGS1, RMI_REALM_FLAG_RTT_TREE_PP);
+        rmi_ok(rig, RMI_FID_REALM_CREATE, PAGE(4), PAGE(W_PARAMS));
         rig_free(rig);
     }
     rig_dialect = RMM_1_1_ALP17;
