@@ -49,6 +49,7 @@ typedef struct DevComm {
     DevCommState state;
     DevScript    script;
     uint32_t     step;
+    bool         ends; /* the last response is said; the host keeps a part of it before the next call, which ends */
 } DevComm;
 
 /* What a conversation needs between two calls. Plain data but for the generator's address, which is
@@ -112,7 +113,8 @@ typedef struct Vdev {
     uint16_t     lock_flags;  /* TDISP: what the device offers */
     bool         has_tdisp_nonce;
     uint8_t      tdisp_nonce[TDISP_NONCE_LEN];
-    bool         sign, raw;   /* the measurements asked for */
+    bool         sign, raw;   /* the measurements asked for: all there are, or by index */
+    bool         measure_all;
     uint8_t      indices[32], measure_nonce[SPDM_NONCE_LEN];
     /* What the Realm relies on; a nonce is zero while there is nothing to rely on. */
     uint64_t     lock_nonce, meas_nonce, report_nonce;
@@ -199,8 +201,8 @@ void dev_root_release(Rmm *rmm, Pdev *pdev);
     REQUIRE((comm)->state != DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");                           \
     REQUIRE_OURS((comm)->state != DEV_COMM_PENDING || (enter)->status == RMI_COMM_NONE, RMI_ERROR_DEVICE, \
                  "comm_pending");                                                                      \
-    REQUIRE_OURS((comm)->state != DEV_COMM_ACTIVE || (enter)->status != RMI_COMM_NONE, RMI_ERROR_DEVICE, \
-                 "comm_active")
+    REQUIRE_OURS((comm)->state != DEV_COMM_ACTIVE || (comm)->ends || (enter)->status != RMI_COMM_NONE,  \
+                 RMI_ERROR_DEVICE, "comm_active")
 
 /* ---- the SMMU's Realm interface (psmmu.c) ---- */
 

@@ -245,7 +245,7 @@ static bool ask_measurement(Talk *t)
 static bool begin_measure(Talk *t)
 {
     t->link->object_len = 0;
-    t->link->index = index_is_wanted(t->vdev, MEASURE_ALL) ? MEASURE_ALL : next_index(t, 0);
+    t->link->index = t->vdev->measure_all ? MEASURE_ALL : next_index(t, 0);
     return t->link->index != 0 && ask_measurement(t);
 }
 
@@ -490,6 +490,9 @@ static DevResult advance(Talk *t, const DevEnter *enter, Exit *e)
 {
     uint8_t msg[SPDM_MSG_MAX];
 
+    if (t->comm->ends) {
+        return DEV_DONE;
+    }
     if (t->comm->state == DEV_COMM_PENDING) {
         t->comm->step = 0;
         if (t->vdev != NULL) {
@@ -502,7 +505,8 @@ static DevResult advance(Talk *t, const DevEnter *enter, Exit *e)
         return DEV_FAILED;
     }
     if (current(t) == NULL) {
-        return DEV_DONE;
+        t->comm->ends = true;
+        return e->flags != 0 ? DEV_WAITS : DEV_DONE;
     }
     e->req_len = next_request(t, msg);
     if (e->req_len == 0) {
@@ -531,6 +535,7 @@ void dev_queue(DevComm *comm, DevScript script)
     *comm = (DevComm){ .state = DEV_COMM_PENDING, .script = script };
 }
 
+/* Hosts call again as long as an exit has any flag, and take the end from one that has none (docs/suites.md). */
 DevResult dev_talk(Rmm *rmm, Pdev *pdev, Vdev *vdev, const DevEnter *enter)
 {
     Talk      t = { rmm, pdev, vdev, vdev != NULL ? &vdev->comm : &pdev->comm, pdev_link(rmm, pdev) };
@@ -554,7 +559,7 @@ DevResult dev_talk(Rmm *rmm, Pdev *pdev, Vdev *vdev, const DevEnter *enter)
 
 void dev_cut_short(Rmm *rmm, Pdev *pdev, DevComm *comm)
 {
-    if (comm->state == DEV_COMM_ACTIVE) {
+    if (comm->state == DEV_COMM_ACTIVE && !comm->ends) {
         spdm_requester_abort(&pdev_link(rmm, pdev)->spdm);
         pdev_link_keep(rmm, pdev);
     }

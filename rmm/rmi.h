@@ -279,11 +279,12 @@ typedef enum RmiCommProtocol { RMI_PROTOCOL_SPDM = 0, RMI_PROTOCOL_SECURE_SPDM =
 /* RmiVdevMeasureParams (the layout of the kernels: indices before the nonce). */
 enum {
     RMI_MEASURE_FLAGS = 0x000,
-    RMI_MEASURE_INDICES = 0x100, /* 32 bytes, one bit for each index */
+    RMI_MEASURE_INDICES = 0x100, /* 32 bytes, one bit for each index; bit 254 alone: all there are */
     RMI_MEASURE_NONCE = 0x200,   /* 32 bytes */
 };
 #define RMI_MEASURE_SIGNED (1ull << 0)
 #define RMI_MEASURE_RAW    (1ull << 1)
+#define RMI_MEASURE_EXCHANGE (1ull << 2) /* requests are kept beside the responses */
 
 /* ---- device assignment, 1.1-alp12: what is otherwise ---- */
 

@@ -314,10 +314,8 @@ FINISH(RDEV_GET_MEASUREMENTS)
     REQUIRE_STILL(vdev, DEV_MEASURE);
     vdev->sign = q->measure_flags & RSI_RDEV_MEASURE_SIGNED;
     vdev->raw = q->measure_flags & RSI_RDEV_MEASURE_RAW;
+    vdev->measure_all = q->measure_flags & RSI_RDEV_MEASURE_ALL;
     memcpy(vdev->indices, q->indices, sizeof(vdev->indices));
-    if (q->measure_flags & RSI_RDEV_MEASURE_ALL) {
-        memset(vdev->indices, 0xff, sizeof(vdev->indices));
-    }
     memcpy(vdev->measure_nonce, q->nonce, sizeof(vdev->measure_nonce));
     dev_queue(&vdev->comm, DEV_MEASURE);
     return RSI_SUCCESS;

@@ -302,18 +302,22 @@ RMI(VDEV_GET_INTERFACE_REPORT, .in = 3, .out = 0, .dialects = IN_ALP17, .needs_d
     return RMI_SUCCESS;
 }
 
-static bool asks_something(const uint8_t indices[32])
+/* Whether bits @from to 253 of the indices ask for anything. */
+static bool asks_something(const uint8_t indices[32], unsigned from)
 {
-    unsigned any = indices[0] & ~1u; /* index 0 is the number of measurements, not one of them */
+    unsigned any = (indices[0] >> from | (indices[31] & 0x3f)) != 0;
 
-    for (unsigned i = 1; i < 32; i++) {
+    for (unsigned i = 1; i < 31; i++) {
         any |= indices[i];
     }
     return any != 0;
 }
 
-/* RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 255 of the
- * indices asks for all in one message, as index 0xff does in SPDM; otherwise each is asked for by itself. */
+/*
+ * RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 254 of the
+ * indices, alone, asks for all there are, in one message; otherwise each is asked for by itself. Index 0 is their number,
+ * none of them. The host keeps requests and responses always (RMI_MEASURE_EXCHANGE).
+ */
 RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {
     uint8_t params[RMI_MEASURE_NONCE + 32];
@@ -321,15 +325,20 @@ RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = 
     REQUIRE_VDEV(RMI_ERROR_INPUT, "rd_state");
     REQUIRE_HOST_PAGE(in->x[4], ns_read(rmm, in->x[4], params, sizeof(params)), "params");
     uint64_t flags = le64_get(params + RMI_MEASURE_FLAGS);
-    REQUIRE_OURS((flags & ~(uint64_t)(RMI_MEASURE_SIGNED | RMI_MEASURE_RAW)) == 0, RMI_ERROR_INPUT, "flags_valid");
-    REQUIRE(asks_something(params + RMI_MEASURE_INDICES), RMI_ERROR_INPUT, "indices");
+    REQUIRE_OURS((flags & ~(uint64_t)(RMI_MEASURE_SIGNED | RMI_MEASURE_RAW | RMI_MEASURE_EXCHANGE)) == 0,
+                 RMI_ERROR_INPUT, "flags_valid");
+    const uint8_t *indices = params + RMI_MEASURE_INDICES;
+    bool           all = indices[31] & 0x40;
+    REQUIRE(!(indices[31] & 0x80) && (!all || !asks_something(indices, 0)), RMI_ERROR_INPUT, "indices");
+    REQUIRE_OURS(all || asks_something(indices, 1), RMI_ERROR_INPUT, "indices_none");
     const Pdev *pdev = pdev_at(rmm, in->x[2]);
     REQUIRE_OURS(pdev->state == RMI_PDEV_READY && pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
     REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
 
     vdev->sign = flags & RMI_MEASURE_SIGNED;
     vdev->raw = flags & RMI_MEASURE_RAW;
-    memcpy(vdev->indices, params + RMI_MEASURE_INDICES, sizeof(vdev->indices));
+    vdev->measure_all = all;
+    memcpy(vdev->indices, indices, sizeof(vdev->indices));
     memcpy(vdev->measure_nonce, params + RMI_MEASURE_NONCE, sizeof(vdev->measure_nonce));
     dev_queue(&vdev->comm, DEV_MEASURE);
     return RMI_SUCCESS;

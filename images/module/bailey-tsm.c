@@ -120,9 +120,9 @@ static_assert(offsetof(struct rdev_info, report_digest) == 0xc0);
 
 /* Measurement parameters, one page: read by the host, or with 1.1-alp12 by the RMM. */
 struct measure_params {
-    u64 flags;                               /* bit 0: signed; 1.1-alp12: bit 0 all, bit 1 signed */
+    u64 flags;                               /* bit 0: signed, 2: whole exchanges; 1.1-alp12: bit 0 all, 1 signed */
     u8  pad0[0xf8];
-    u8  indices[32];
+    u8  indices[32];                         /* bit 254: all there are */
     u8  pad1[0xe0];
     u8  nonce[32];
 };
@@ -459,8 +459,8 @@ static int request_measurements(void)
         get_random_bytes(t.nonce, sizeof(t.nonce));
     t.nonce_given = false;                           /* a nonce serves once */
     memset(p, 0, PAGE_SIZE);
-    p->flags = t.rdev ? BIT(0) | BIT(1) : BIT(0);
-    memset(p->indices, 0xff, sizeof(p->indices));
+    p->flags = t.rdev ? BIT(0) | BIT(1) : BIT(0) | BIT(2);
+    p->indices[31] = t.rdev ? 0 : 0x40;
     memcpy(p->nonce, t.nonce, sizeof(p->nonce));
     if (t.rdev)
         return rdev_complete("RSI_RDEV_GET_MEASUREMENTS", RSI_RDEV_GET_MEASUREMENTS, virt_to_phys(p));

@@ -183,7 +183,7 @@ static StepResult communicate(Host *h, A64Cpu *cpu, HostDevice *d, int target)
         start_relay(h, d);
         return STEP_AGAIN;
     }
-    return check_arrival(h, cpu, d, target);
+    return flags != 0 ? STEP_AGAIN : check_arrival(h, cpu, d, target);
 }
 
 static StepResult talk_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int target)

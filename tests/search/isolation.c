@@ -1346,7 +1346,7 @@ static void start_device(void)
     dev_go_to(w.d, STAGE_LOCKED);
     rmi_ok(w.rig, RMI_FID_VDEV_GET_INTERFACE_REPORT, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
     assert_int_equal(dev_converse(w.d, true), RMI_SUCCESS);
-    dev_measure_params(w.d, RMI_MEASURE_SIGNED, 0xff);
+    dev_measure_params(w.d, RMI_MEASURE_SIGNED);
     rmi_ok(w.rig, RMI_FID_VDEV_GET_MEASUREMENTS, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV), PAGE(D_PARAMS));
     assert_int_equal(dev_converse(w.d, true), RMI_SUCCESS);
     assert_int_equal(dev_rsi_done(w.d, RSI_FID_VDEV_GET_INFO, D_VDEV_ID, INFO_IPA), RSI_SUCCESS);

@@ -201,12 +201,13 @@ void dev_key_params(DevRig *d)
     p[RMI_KEY_ALGO] = RMI_KEY_ECDSA_P384;
 }
 
-void dev_measure_params(DevRig *d, uint64_t flags, uint8_t index_byte)
+void dev_measure_params(DevRig *d, uint64_t flags)
 {
     uint8_t *p = params(d);
 
     le64_put(p + RMI_MEASURE_FLAGS, flags);
-    memset(p + RMI_MEASURE_INDICES, index_byte, 32);
+    memset(p + RMI_MEASURE_INDICES, 0, 32);
+    p[RMI_MEASURE_INDICES + 31] = 0x40;
     memset(p + RMI_MEASURE_NONCE, 0xa5, 32);
 }
 
@@ -257,7 +258,7 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
          : vdev ? rmi(d->rig, RMI_FID_VDEV_COMMUNICATE, d->rd, d->pdev, d->vdev, PAGE(D_COMM))
               : rmi(d->rig, RMI_FID_PDEV_COMMUNICATE, d->pdev, PAGE(D_COMM));
     uint64_t flags = comm_field(d, RMI_COMM_EXIT_FLAGS);
-    *more = x0 == RMI_SUCCESS && (flags & RMI_COMM_SEND);
+    *more = x0 == RMI_SUCCESS && flags != 0;
     if (x0 != RMI_SUCCESS) {
         return x0;
     }
@@ -268,7 +269,8 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more)
     if (flags & RMI_COMM_CACHE_RSP) {
         keep(d, D_RSP, comm_field(d, RMI_COMM_CACHE_RSP_OFFSET), comm_field(d, RMI_COMM_CACHE_RSP_LEN));
     }
-    if (*more) {
+    *status = RMI_COMM_NONE;
+    if (flags & RMI_COMM_SEND) {
         *status = relay(d, &len);
         le64_put(comm + RMI_COMM_RESP_LEN, *status == RMI_COMM_RESPONSE ? len : 0);
     }

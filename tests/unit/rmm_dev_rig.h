@@ -77,7 +77,7 @@ void dev_use(DevRig *d, unsigned device);
 void dev_pdev_params(DevRig *d, unsigned aux);
 void dev_vdev_params(DevRig *d);
 void dev_key_params(DevRig *d);
-void dev_measure_params(DevRig *d, uint64_t flags, uint8_t index_byte);
+void dev_measure_params(DevRig *d, uint64_t flags);
 
 /* One RMI call of COMMUNICATE and what it asks for: the response is in its buffer afterwards. @vdev: of the
  * VDEV. Returns x0; *more: the host has to call again. @status: RmiCommStatus for this call, the next one is

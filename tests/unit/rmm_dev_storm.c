@@ -38,7 +38,7 @@ static void any_params(DevStorm *s)
     case 0: dev_pdev_params(s->d, D_AUX); break;
     case 1: dev_key_params(s->d); break;
     case 2: dev_vdev_params(s->d); break;
-    default: dev_measure_params(s->d, RMI_MEASURE_SIGNED, 0xff); break;
+    default: dev_measure_params(s->d, RMI_MEASURE_SIGNED); break;
     }
     if (storm_roll(s, 4) == 0) {
         unsigned at = storm_roll(s, 4096);

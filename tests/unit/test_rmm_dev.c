@@ -49,9 +49,9 @@ static void assert_digest(unsigned off, const void *data, size_t len)
     assert_memory_equal(info() + off, want, 64);
 }
 
-static void measure_all(uint64_t flags, uint8_t indices)
+static void measure_all(uint64_t flags)
 {
-    dev_measure_params(d, flags, indices);
+    dev_measure_params(d, flags);
     rmi_ok(RIG, RMI_FID_VDEV_GET_MEASUREMENTS, RD, PDEV, VDEV, PAGE(D_PARAMS));
     g_byte_array_set_size(d->object[RMI_OBJECT_MEASUREMENTS], 0);
     assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
@@ -75,7 +75,7 @@ static void lock_and_look(void)
 {
     dev_go_to(d, STAGE_LOCKED);
     get_report();
-    measure_all(RMI_MEASURE_SIGNED, 0xff);
+    measure_all(RMI_MEASURE_SIGNED | RMI_MEASURE_EXCHANGE);
     read_info();
 }
 
@@ -269,7 +269,7 @@ static void test_nonces(void **state)
     assert_int_not_equal(info_u64(fields[2]), n[2]);
     assert_int_equal(info_u64(fields[1]), n[1]);
     assert_int_equal(info_u64(fields[0]), n[0]);
-    measure_all(0, 0xff);
+    measure_all(0);
     read_info();
     assert_int_not_equal(info_u64(fields[1]), n[1]);
     assert_int_equal(info_u64(fields[0]), n[0]);
@@ -345,12 +345,12 @@ static void test_measurements(void **state)
         RmiVdevState state;
         unsigned requests;
     } rows[] = {
-        {"all, signed", RMI_MEASURE_SIGNED, {[31] = 0x80}, RMI_VDEV_UNLOCKED, 1},
-        {"all, raw", RMI_MEASURE_RAW, {[31] = 0x80}, RMI_VDEV_UNLOCKED, 1},
+        {"all, signed", RMI_MEASURE_SIGNED, {[31] = 0x40}, RMI_VDEV_UNLOCKED, 1},
+        {"all, raw", RMI_MEASURE_RAW, {[31] = 0x40}, RMI_VDEV_UNLOCKED, 1},
         {"two by index, the last signed", RMI_MEASURE_SIGNED, {0x06}, RMI_VDEV_UNLOCKED, 2},
-        {"first and device mode",
-         RMI_MEASURE_SIGNED | RMI_MEASURE_RAW,
-         {0x02, [31] = 0x40},
+        {"two by index, raw, whole exchanges",
+         RMI_MEASURE_SIGNED | RMI_MEASURE_RAW | RMI_MEASURE_EXCHANGE,
+         {0x06},
          RMI_VDEV_UNLOCKED,
          2},
         {"one that is not there", 0, {0x08}, RMI_VDEV_ERROR, 0},
@@ -361,7 +361,7 @@ static void test_measurements(void **state)
         teardown(state);
         setup(state);
         dev_go_to(d, STAGE_UNLOCKED);
-        dev_measure_params(d, rows[i].flags, 0);
+        dev_measure_params(d, rows[i].flags);
         memcpy(rig_bytes(RIG, PAGE(D_PARAMS)) + RMI_MEASURE_INDICES, rows[i].bits, 32);
         rmi_ok(RIG, RMI_FID_VDEV_GET_MEASUREMENTS, RD, PDEV, VDEV, PAGE(D_PARAMS));
         unsigned before = d->exchange;
@@ -610,7 +610,7 @@ static void run_spoilt(void)
     static const uint32_t commands[] = {RMI_FID_VDEV_CREATE, RMI_FID_VDEV_LOCK,
                                         RMI_FID_VDEV_GET_INTERFACE_REPORT, RMI_FID_VDEV_GET_MEASUREMENTS,
                                         RMI_FID_VDEV_START};
-    dev_measure_params(d, RMI_MEASURE_SIGNED, 0xff);
+    dev_measure_params(d, RMI_MEASURE_SIGNED);
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
         if (i != 0 && rmi(rig, commands[i], RD, PDEV, VDEV, PAGE(D_PARAMS)) != RMI_SUCCESS) {
             return;

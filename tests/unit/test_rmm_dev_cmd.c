@@ -33,7 +33,7 @@ static uint8_t *comm(void) { return rig_bytes(d->rig, PAGE(D_COMM)); }
 
 static void ready_key(void) { dev_key_params(d); }
 static void ready_vdev(void) { dev_vdev_params(d); }
-static void ready_measure(void) { dev_measure_params(d, RMI_MEASURE_SIGNED, 0xff); }
+static void ready_measure(void) { dev_measure_params(d, RMI_MEASURE_SIGNED); }
 
 static void ready_comm(void)
 {
@@ -234,6 +234,9 @@ static void only_index_0(void)
     no_indices();
     params()[RMI_MEASURE_INDICES] = 1;
 }
+static void index_255(void) { params()[RMI_MEASURE_INDICES + 31] = 0x80; }
+static void all_and_index_0(void) { params()[RMI_MEASURE_INDICES] = 1; }
+static void all_and_index_253(void) { params()[RMI_MEASURE_INDICES + 31] |= 0x20; }
 static void ram_there(void)
 {
     RttWalk w = rtt_walk(d->rig->rmm, realm_at(d->rig->rmm, RD), D_IPA, 3);
@@ -407,9 +410,12 @@ static const RmmRow rows[] = {
     DO(VDEV_GET_INTERFACE_REPORT, "comm_state", DEV, vdev_active),
 
     DO(VDEV_GET_MEASUREMENTS, "params_pas", I, lose_params),
-    POKE(VDEV_GET_MEASUREMENTS, "flags_valid", I, RMI_MEASURE_FLAGS, 8, 4),
-    DO(VDEV_GET_MEASUREMENTS, "indices", I, no_indices),
-    DO(VDEV_GET_MEASUREMENTS, "indices", I, only_index_0),
+    POKE(VDEV_GET_MEASUREMENTS, "flags_valid", I, RMI_MEASURE_FLAGS, 8, 8),
+    DO(VDEV_GET_MEASUREMENTS, "indices", I, index_255),
+    DO(VDEV_GET_MEASUREMENTS, "indices", I, all_and_index_0),
+    DO(VDEV_GET_MEASUREMENTS, "indices", I, all_and_index_253),
+    DO(VDEV_GET_MEASUREMENTS, "indices_none", I, no_indices),
+    DO(VDEV_GET_MEASUREMENTS, "indices_none", I, only_index_0),
     OWNER_ROWS(VDEV_GET_MEASUREMENTS, I),
     DO(VDEV_GET_MEASUREMENTS, "pdev_busy", DEV, pdev_busy),
     DO(VDEV_GET_MEASUREMENTS, "pdev_busy", DEV, pdev_new),

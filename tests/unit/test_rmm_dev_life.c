@@ -80,7 +80,7 @@ static bool move(uint32_t rsi, uint32_t fid)
                                       rsi == RSI_FID_RDEV_GET_INTERFACE_REPORT ? 0x10 : BUFFER_IPA),
                          RSI_SUCCESS);
     } else {
-        dev_measure_params(d, RMI_MEASURE_SIGNED, 0xff);
+        dev_measure_params(d, RMI_MEASURE_SIGNED);
         rmi_ok(RIG, fid, RD, PDEV, VDEV, PAGE(D_PARAMS));
     }
     return talk(true);
