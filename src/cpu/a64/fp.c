@@ -744,14 +744,15 @@ static uint32_t recip_estimate(uint32_t a)
     return ((1u << 19) / (a * 2 + 1) + 1) / 2;
 }
 
-/* RecipSqrtEstimate: @a is 128 to 511, standing for 0.25 to 1.0; the result as above. */
+/* RecipSqrtEstimate: @a is 128 to 511, standing for 0.25 to 1.0; the result as above. Its loop counts up to the
+ * largest b with a * b * b < 2^28; here that is found bit by bit. */
 static uint32_t rsqrt_estimate(uint32_t a)
 {
     uint32_t b = 512;
 
     a = a < 256 ? a * 2 + 1 : ((a & ~1u) + 1) * 2;
-    while (a * (b + 1) * (b + 1) < 1u << 28) {
-        b++;
+    for (uint32_t bit = 256; bit != 0; bit /= 2) {
+        b += a * (b + bit) * (b + bit) < 1u << 28 ? bit : 0;
     }
     return (b + 1) / 2;
 }

@@ -65,10 +65,10 @@ static void do_cvtf_from_x(void *opaque, void *d, const void *a, const void *b, 
 }
 
 static const IrHelper fcvt_to_x = {
-    "fcvt_to_x", IR_I64, 1, SIMD_FPSR, true, IR_INLINE_F_TO_X, .fn.vec = do_fcvt_to_x
+    "fcvt_to_x", IR_I64, 1, SIMD_FPSR, true, IR_INLINE_F_TO_X, SIMD_S | SIMD_D, .fn.vec = do_fcvt_to_x
 };
 static const IrHelper cvtf_from_x = {
-    "cvtf_from_x", IR_V128, 1, SIMD_FPSR, true, IR_INLINE_X_TO_F, .fn.vec = do_cvtf_from_x
+    "cvtf_from_x", IR_V128, 1, SIMD_FPSR, true, IR_INLINE_X_TO_F, SIMD_S | SIMD_D, .fn.vec = do_cvtf_from_x
 };
 
 static void emit_to_x(A64Trans *t, const A64Fields *f, unsigned mode, bool is_unsigned, unsigned fbits)

@@ -202,8 +202,10 @@ static void do_fccmp(void *cpu, void *d, const void *a, const void *b, const voi
     }
 }
 
-#define COMPARE(ident, args) \
-    static const IrHelper ident = { #ident, IR_I32, args, SIMD_FPSR, true, IR_INLINE_FCMP, .fn.vec = do_##ident }
+#define COMPARE(ident, args)                                                                                           \
+    static const IrHelper ident = {                                                                                    \
+        #ident, IR_I32, args, SIMD_FPSR, true, IR_INLINE_FCMP, SIMD_S | SIMD_D, .fn.vec = do_##ident                   \
+    }
 
 COMPARE(fcmp, 2);
 COMPARE(fcmp0, 1);

@@ -91,6 +91,9 @@ static inline void simd_set(SimdVec *v, unsigned size_log2, unsigned lane, uint6
 
 /* ---- helpers ---- */
 
+/* Sets of element sizes. */
+enum { SIMD_B = 1, SIMD_H = 2, SIMD_S = 4, SIMD_D = 8, SIMD_BHS = 7, SIMD_HS = 6, SIMD_ALL = 15 };
+
 /* The C function of a vector helper. */
 #define SIMD_FN(name)                                                                                      \
     static void do_##name(void *cpu, void *d, const void *a, const void *b, const void *c, SimdShape imm)
@@ -108,12 +111,20 @@ static inline void simd_set(SimdVec *v, unsigned size_log2, unsigned lane, uint6
     SimdVec vc;                                                                                            \
     memcpy(&vc, c, sizeof(vc));
 
-/* Floating-point and saturating helpers read FPCR and write FPSR. */
-enum { SIMD_PURE = IR_PURE, SIMD_FPSR = IR_STATUS };
+/* Saturating helpers write FPSR; those of floating point read FPCR as well, and some compute on the host. */
+enum {
+    SIMD_PURE = IR_PURE,
+    SIMD_FPSR = IR_STATUS,
+    SIMD_HOST = IR_STATUS | 1 << 8,         /* lanes of 32 and 64 bits on the host (fp_fast.h, fp.c) */
+    SIMD_HOST_ALWAYS = IR_STATUS | 1 << 9,  /* and of 16 bits */
+};
+
+#define SIMD_HOST_SIZES(effects)                                                                           \
+    ((effects) == SIMD_HOST ? SIMD_S | SIMD_D : (effects) == SIMD_HOST_ALWAYS ? SIMD_HS | SIMD_D : 0)
 
 #define SIMD_HELPER(name, args, effects)                                                                   \
-    const IrHelper simd_##name = { #name, IR_V128, args, effects, true, (IrInline)SIMD_INLINE_##name,      \
-                                   .fn.vec = do_##name }
+    const IrHelper simd_##name = { #name, IR_V128, args, (effects) & 0xff, true,                           \
+                                   (IrInline)SIMD_INLINE_##name, SIMD_HOST_SIZES(effects), .fn.vec = do_##name }
 
 /*
  * Every helper that an instruction file names. Operands: (n), (n, m) or (n, m, d); those of narrowing take
@@ -179,9 +190,6 @@ enum {
 };
 
 /* ---- emission (simd.c) ---- */
-
-/* Sets of element sizes. */
-enum { SIMD_B = 1, SIMD_H = 2, SIMD_S = 4, SIMD_D = 8, SIMD_BHS = 7, SIMD_HS = 6, SIMD_ALL = 15 };
 
 /**
  * simd_begin - the checks of a vector instruction with fields size and Q.

@@ -61,46 +61,51 @@ static inline void put_env(void *cpu, const FpEnv *env)
         memcpy(d, &r, sizeof(r));                                                                          \
     }
 
-#define FP_ANY(name, args)                                                                                 \
+#define FP_ANY(name, args, effects)                                                                        \
     SIMD_FN(name)                                                                                          \
     {                                                                                                      \
         body_##name(cpu, d, a, b, c, imm);                                                                 \
     }                                                                                                      \
-    SIMD_HELPER(name, args, SIMD_FPSR);
+    SIMD_HELPER(name, args, effects);
 
 #define FP_ONE(name, suffix, args, size)                                                                   \
     SIMD_FN(name##suffix)                                                                                  \
     {                                                                                                      \
         body_##name(cpu, d, a, b, c, SIMD_ONE | (size));                                                   \
     }                                                                                                      \
-    SIMD_HELPER(name##suffix, args, SIMD_FPSR);
+    SIMD_HELPER(name##suffix, args, SIMD_HOST);
 
+/* In software alone, or on the host as far as that does it. */
 #define FP(name, args, meaning)                                                                            \
     FP_BODY(name, args, meaning)                                                                           \
-    FP_ANY(name, args)
+    FP_ANY(name, args, SIMD_FPSR)
+#define FP_HOST(name, args, meaning)                                                                       \
+    FP_BODY(name, args, meaning)                                                                           \
+    FP_ANY(name, args, SIMD_HOST)
 
-#define FP_HOT(name, args, meaning)                                                                        \
-    FP(name, args, meaning)                                                                                \
+#define FP_HOT(name, args, effects, meaning)                                                               \
+    FP_BODY(name, args, meaning)                                                                           \
+    FP_ANY(name, args, effects)                                                                            \
     FP_ONE(name, _s, args, 2)                                                                              \
     FP_ONE(name, _d, args, 3)
 
-FP_HOT(fadd, 2, fast_add(e, fmt, x, y))
-FP_HOT(fsub, 2, fast_sub(e, fmt, x, y))
-FP_HOT(fmul, 2, fast_mul(e, fmt, x, y))
-FP_HOT(fdiv, 2, fast_div(e, fmt, x, y))
-FP_HOT(fmla, 3, fast_muladd(e, fmt, z, x, y))
-FP_HOT(fmls, 3, fast_muladd(e, fmt, z, fp_neg(fmt, x), y))
-FP_HOT(fsqrt, 1, fast_sqrt(e, fmt, x))
+FP_HOT(fadd, 2, SIMD_HOST, fast_add(e, fmt, x, y))
+FP_HOT(fsub, 2, SIMD_HOST, fast_sub(e, fmt, x, y))
+FP_HOT(fmul, 2, SIMD_HOST, fast_mul(e, fmt, x, y))
+FP_HOT(fdiv, 2, SIMD_HOST, fast_div(e, fmt, x, y))
+FP_HOT(fmla, 3, SIMD_HOST, fast_muladd(e, fmt, z, x, y))
+FP_HOT(fmls, 3, SIMD_HOST, fast_muladd(e, fmt, z, fp_neg(fmt, x), y))
+FP_HOT(fsqrt, 1, SIMD_HOST_ALWAYS, fast_sqrt(e, fmt, x))
 
-FP(fnmadd, 3, fast_muladd(e, fmt, fp_neg(fmt, z), fp_neg(fmt, x), y))
-FP(fnmsub, 3, fast_muladd(e, fmt, fp_neg(fmt, z), x, y))
-FP(fnmul, 2, fp_neg(fmt, fast_mul(e, fmt, x, y)))
-FP(fmulx, 2, fp_mulx(e, fmt, x, y))
+FP_HOST(fnmadd, 3, fast_muladd(e, fmt, fp_neg(fmt, z), fp_neg(fmt, x), y))
+FP_HOST(fnmsub, 3, fast_muladd(e, fmt, fp_neg(fmt, z), x, y))
+FP_HOST(fnmul, 2, fp_neg(fmt, fast_mul(e, fmt, x, y)))
+FP_HOST(fmulx, 2, fp_mulx(e, fmt, x, y))
 FP(fmax, 2, fp_max(e, fmt, x, y))
 FP(fmin, 2, fp_min(e, fmt, x, y))
 FP(fmaxnm, 2, fp_maxnum(e, fmt, x, y))
 FP(fminnm, 2, fp_minnum(e, fmt, x, y))
-FP(fabd, 2, fp_abs(fmt, fast_sub(e, fmt, x, y)))
+FP_HOST(fabd, 2, fp_abs(fmt, fast_sub(e, fmt, x, y)))
 FP(frecps, 2, fp_recip_step(e, fmt, x, y))
 FP(frsqrts, 2, fp_rsqrt_step(e, fmt, x, y))
 FP(frecpe, 1, fp_recip_estimate(e, fmt, x))
@@ -156,9 +161,9 @@ static FpRounding rounding_of(const FpEnv *e, unsigned arg)
 
 FP(frint, 1, fp_round_int(e, fmt, x, rounding_of(e, arg), arg & SIMD_ROUND_EXACT))
 FP(frint_n, 1, fp_round_int_n(e, fmt, x, rounding_of(e, arg), arg >> SIMD_FBITS_SHIFT))
-FP(fcvt_int, 1, fast_to_int(e, fmt, x, fp_width(fmt), arg >> SIMD_FBITS_SHIFT, arg & SIMD_UNSIGNED,
-                            rounding_of(e, arg)))
-FP(cvtf, 1, fast_from_int(e, fmt, x, fp_width(fmt), arg >> SIMD_FBITS_SHIFT, arg & SIMD_UNSIGNED))
+FP_HOST(fcvt_int, 1, fast_to_int(e, fmt, x, fp_width(fmt), arg >> SIMD_FBITS_SHIFT, arg & SIMD_UNSIGNED,
+                                 rounding_of(e, arg)))
+FP_HOST(cvtf, 1, fast_from_int(e, fmt, x, fp_width(fmt), arg >> SIMD_FBITS_SHIFT, arg & SIMD_UNSIGNED))
 
 /* FCVT (scalar): the size is the source's, the argument the destination's. */
 SIMD_FN(fcvt)
@@ -172,7 +177,7 @@ SIMD_FN(fcvt)
     put_env(cpu, &env);
     memcpy(d, &r, sizeof(r));
 }
-SIMD_HELPER(fcvt, 1, SIMD_FPSR);
+SIMD_HELPER(fcvt, 1, SIMD_HOST);
 
 /* FCVTL: from the narrow size of the shape to twice that; Q is the half that is read. */
 SIMD_FN(fcvtl)
@@ -189,7 +194,7 @@ SIMD_FN(fcvtl)
     put_env(cpu, &env);
     memcpy(d, &r, sizeof(r));
 }
-SIMD_HELPER(fcvtl, 1, SIMD_FPSR);
+SIMD_HELPER(fcvtl, 1, SIMD_HOST);
 
 /* FCVTN, FCVTXN: to the narrow size; Q is the half that is written. */
 static void narrow(void *cpu, void *d, const SimdVec *n, const SimdVec *old, SimdShape imm, bool to_odd)
@@ -276,7 +281,7 @@ SIMD_FN(fcmla)
     put_env(cpu, &env);
     memcpy(d, &r, sizeof(r));
 }
-SIMD_HELPER(fcmla, 3, SIMD_FPSR);
+SIMD_HELPER(fcmla, 3, SIMD_HOST);
 
 /* FCADD: rotation 0 is by 90 degrees, 1 by 270. */
 SIMD_FN(fcadd)
@@ -297,7 +302,7 @@ SIMD_FN(fcadd)
     put_env(cpu, &env);
     memcpy(d, &r, sizeof(r));
 }
-SIMD_HELPER(fcadd, 2, SIMD_FPSR);
+SIMD_HELPER(fcadd, 2, SIMD_HOST);
 
 /* ---- half precision products into single precision ---- */
 

@@ -281,6 +281,8 @@ typedef struct IrHelper {
     uint8_t     effects;
     bool        vector;
     IrInline    inline_op; /* what it computes, where that is of the list above */
+    uint8_t     host_fp; /* of a vector one: sizes of lanes, a bit for each log2 of bytes, for which it computes with
+                            the host's floating point */
     union {
         uint64_t (*scalar)(void *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
         void (*vec)(void *cpu, void *d, const void *a, const void *b, const void *c, uint64_t imm);

@@ -736,22 +736,38 @@ static Cold *emit_call_between_flags(Gen *g, const IrNode *n, X86Reg d, uint32_t
     return cold;
 }
 
+/* What the host raised goes to the guest's register, which a helper is about to look at. */
+static void emit_settle(Gen *g)
+{
+    AsmLabel none = ASM_LABEL;
+
+    asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fp_used)), 1);
+    asm_jcc(&g->as, CC_E, &none);
+    keep_registers(g, X86_NO_REG, true, false);
+    asm_lea(&g->as, true, RDI, gen_mem(0));
+    asm_mov_ri(&g->as, RAX, (uintptr_t)jit_settle);
+    asm_call_r(&g->as, RAX);
+    keep_registers(g, X86_NO_REG, true, true);
+    asm_bind(&g->as, &none);
+}
+
 /* A helper of scalars: C's calling convention, with only what is in use kept. */
 static void emit_direct_call(Gen *g, const IrNode *n)
 {
     const IrHelper *h = n->helper;
-    bool            pure = (h->effects & ~IR_READS) == 0, writes = (h->effects & IR_WRITES) != 0;
+    bool            pure = (h->effects & ~(IR_READS | IR_STATUS)) == 0, writes = (h->effects & IR_WRITES) != 0;
+    bool            status = (h->effects & IR_STATUS) != 0;
     X86Reg          d = X86_NO_REG;
     uint32_t        id;
     Cold           *cold = NULL;
 
-    if (writes) {
+    if (writes || status) {
         gen_evacuate(g, h->effects);
     }
     if (g->flags_in && (h->effects & ~IR_STATUS) != IR_PURE) {
         gen_want_flags(g);
     }
-    if (h->effects != IR_PURE) {
+    if ((h->effects & ~IR_STATUS) != IR_PURE) {
         gen_store_pins(g, g->dirty);
     }
     if (!pure) {
@@ -764,6 +780,9 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         cold = emit_call_between_flags(g, n, d, id);
         asm_mov_ri(&g->as, RAX, (uintptr_t)&g->j->site[id].at);
         asm_store(&g->as, 3, gen_mem(offsetof(Cpu, site)), RAX);
+    }
+    if (status) {
+        emit_settle(g);
     }
     keep_registers(g, d, !writes, false);
     if (n->c != 0) {
@@ -788,7 +807,7 @@ static void emit_direct_call(Gen *g, const IrNode *n)
         gen_load_pins(g);
     }
     keep_registers(g, d, !writes, true);
-    g->dirty = h->effects != IR_PURE ? 0 : g->dirty;
+    g->dirty = (h->effects & ~IR_STATUS) != IR_PURE ? 0 : g->dirty;
     if (has_result(n)) {
         zero_above(g, h->ret, d);
     }
@@ -800,26 +819,66 @@ static void emit_direct_call(Gen *g, const IrNode *n)
     }
 }
 
-/* The address of a vector: where it is kept while C runs. */
+/* The address of an operand: where it is kept while C runs. Integers are extended to 16 bytes. */
 static void emit_pointer(Gen *g, X86Reg d, IrRef r, X86Xmm slot)
 {
+    X86Mem m = gen_mem(saved_xmm(slot));
+
     if (r == 0) {
         return;
     }
-    if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
-        asm_lea(&g->as, true, d, gen_mem(gen_val(g, r)->mem));
-        return;
+    if (!gen_is_vector(gen_node(g, r)->type)) {
+        gen_gpr_into(g, r, RAX, true);
+        asm_store(&g->as, 3, m, RAX);
+        asm_store_i(&g->as, 3, gen_mem(saved_xmm(slot) + 8), 0);
+    } else if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
+        m = gen_mem(gen_val(g, r)->mem);
+    } else {
+        asm_store_x(&g->as, 4, m, gen_xmm(g, r, slot));
     }
-    asm_store_x(&g->as, 4, gen_mem(saved_xmm(slot)), gen_xmm(g, r, slot));
-    asm_lea(&g->as, true, d, gen_mem(saved_xmm(slot)));
+    asm_lea(&g->as, true, d, m);
 }
 
-/* A pure helper of vectors: likewise. The operands are put beside the registers that are kept, and so is the result. */
+/* Whether the helper computes with the host's floating point, where the host's exception flags are the guest's. */
+static bool disturbs_flags(const IrNode *n) { return (n->helper->host_fp >> (n->imm & 3) & 1) != 0; }
+
+/* The host's flags and masks are put away while C computes, or taken back. */
+static void keep_mxcsr(Gen *g, bool back)
+{
+    X86Mem   saved = gen_mem(saved_gpr(RAX));
+    AsmLabel none = ASM_LABEL;
+
+    asm_test_mi(&g->as, false, gen_mem(offsetof(Cpu, fp_used)), 1);
+    asm_jcc(&g->as, CC_E, &none);
+    if (!back) {
+        asm_stmxcsr(&g->as, saved);
+    }
+    asm_ldmxcsr(&g->as, back ? saved : gen_constant(g, 0, JIT_MXCSR));
+    asm_bind(&g->as, &none);
+}
+
+/*
+ * A helper of vectors that sees no more than its operands and registers that nothing is kept of: likewise. The operands
+ * are put beside the registers that are kept, and so is the result.
+ */
 static void emit_direct_vector(Gen *g, const IrNode *n)
 {
-    X86Xmm d = gen_dest_xmm(g);
+    bool   vector = gen_is_vector(n->type), disturbs = disturbs_flags(n);
+    X86Reg r = X86_NO_REG;
+    X86Xmm d = 0;
 
-    keep_registers(g, X86_NO_REG, true, false);
+    if (n->helper->effects & IR_STATUS) {
+        gen_evacuate(g, IR_STATUS);
+    }
+    if (vector) {
+        d = gen_dest_xmm(g);
+    } else {
+        r = gen_dest_gpr(g);
+    }
+    if (disturbs) {
+        keep_mxcsr(g, false);
+    }
+    keep_registers(g, r, true, false);
     emit_pointer(g, RDI, n->a, 0);
     emit_pointer(g, RCX, n->b, 1);
     emit_pointer(g, R8, n->c, 2);
@@ -829,21 +888,17 @@ static void emit_direct_vector(Gen *g, const IrNode *n)
     asm_lea(&g->as, true, RDI, gen_mem(0));
     asm_mov_ri(&g->as, RAX, (uintptr_t)n->helper->fn.vec);
     asm_call_r(&g->as, RAX);
-    keep_registers(g, X86_NO_REG, true, true);
-    asm_load_x(&g->as, 4, d, gen_mem(saved_xmm(0)));
-    gen_done_xmm(g, d);
-}
-
-static bool has_vectors_only(const Gen *g, const IrNode *n)
-{
-    const IrRef refs[] = { n->a, n->b, n->c };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(refs); i++) {
-        if (refs[i] != 0 && !gen_is_vector(gen_node(g, refs[i])->type)) {
-            return false;
-        }
+    if (disturbs) {
+        keep_mxcsr(g, true);
     }
-    return n->type == IR_V128;
+    keep_registers(g, r, true, true);
+    if (vector) {
+        asm_load_x(&g->as, 4, d, gen_mem(saved_xmm(0)));
+        gen_done_xmm(g, d);
+    } else {
+        asm_load(&g->as, n->type == IR_I64 ? 3 : 2, false, true, r, gen_mem(saved_xmm(0)));
+        gen_done_gpr(g, r, true);
+    }
 }
 
 /* A vector helper with effects, or an operation that C does: operands where they are. */
@@ -886,9 +941,9 @@ static void emit_call_by_site(Gen *g, const IrNode *n)
 
 void emit_call(Gen *g, const IrNode *n)
 {
-    if (n->op == IR_call && !n->helper->vector && (n->helper->effects & IR_STATUS) == 0) {
+    if (n->op == IR_call && !n->helper->vector) {
         emit_direct_call(g, n);
-    } else if (n->op == IR_call && n->helper->vector && n->helper->effects == IR_PURE && has_vectors_only(g, n)) {
+    } else if (n->op == IR_call && (n->helper->effects & ~IR_STATUS) == IR_PURE) {
         emit_direct_vector(g, n);
     } else {
         emit_call_by_site(g, n);
