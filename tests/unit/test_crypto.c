@@ -287,7 +287,7 @@ static Vec128 from_int(uint64_t v) { return (Vec128){ .d = { v } }; }
 static Vec128 pmul_lanes(Vec128 a, Vec128 b)
 {
     for (unsigned i = 0; i < 16; i++) {
-        a.b[i] = crypto_pmul8(a.b[i], b.b[i]);
+        a.b[i] = (uint8_t)crypto_pmul8(a.b[i], b.b[i]);
     }
     return a;
 }
@@ -297,7 +297,7 @@ static Vec128 pmull_lanes(Vec128 a, Vec128 b)
     Vec128 r;
 
     for (unsigned i = 0; i < 8; i++) {
-        r.h[i] = crypto_pmull8(a.b[i], b.b[i]);
+        r.h[i] = (uint16_t)crypto_pmull8(a.b[i], b.b[i]);
     }
     return r;
 }

@@ -296,19 +296,25 @@ Vec128 crypto_sha512su1(Vec128 d, Vec128 n, Vec128 m)
 
 /* ---- Polynomials over GF(2) ---- */
 
-uint16_t crypto_pmull8(uint8_t a, uint8_t b)
+uint64_t crypto_pmull8(uint64_t a, uint64_t b)
 {
-    unsigned r = 0;
+    uint64_t r = 0;
 
     for (unsigned i = 0; i < 8; i++) {
-        r ^= (a >> i & 1) * ((unsigned)b << i);
+        r ^= (a >> i & 0x0001000100010001) * 0xffff & b << i;
     }
-    return (uint16_t)r;
+    return r;
 }
 
-uint8_t crypto_pmul8(uint8_t a, uint8_t b)
+uint64_t crypto_pmul8(uint64_t a, uint64_t b)
 {
-    return (uint8_t)crypto_pmull8(a, b);
+    uint64_t r = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        r ^= (a >> i & 0x0101010101010101) * 0xff & b;
+        b = b << 1 & 0xfefefefefefefefe;
+    }
+    return r;
 }
 
 /* Four bits of @a at a time, from the top, with a table of @b times each of the sixteen. */

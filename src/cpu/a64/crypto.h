@@ -45,9 +45,10 @@ Vec128 crypto_sha512h2(Vec128 d, Vec128 n, Vec128 m);
 Vec128 crypto_sha512su0(Vec128 d, Vec128 n);
 Vec128 crypto_sha512su1(Vec128 d, Vec128 n, Vec128 m);
 
-/* Carry-less products. PMUL: low 8 bits of 8 x 8. PMULL: one lane of 8 x 8 to 16 bits, or 64 x 64 to 128. */
-uint8_t  crypto_pmul8(uint8_t a, uint8_t b);
-uint16_t crypto_pmull8(uint8_t a, uint8_t b);
+/* Carry-less products. PMUL: low 8 bits of 8 x 8, of eight lanes. PMULL: of four lanes 8 x 8 to 16 bits, the operands
+ * below zeroes in theirs, or 64 x 64 to 128. */
+uint64_t crypto_pmul8(uint64_t a, uint64_t b);
+uint64_t crypto_pmull8(uint64_t a, uint64_t b);
 Vec128   crypto_pmull64(uint64_t a, uint64_t b);
 
 /**

@@ -136,10 +136,10 @@ enum {
     X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
     X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, NONE) X(uqshl, NONE) X(sqrshl, NONE)         \
     X(uqrshl, NONE) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, NONE)                  \
-    X(sqrdmlsh, NONE) X(suqadd, NONE) X(usqadd, NONE) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)            \
+    X(sqrdmlsh, NONE) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)            \
     X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
-    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, NONE) X(sqshl_imm, NONE)           \
-    X(uqshl_imm, NONE)                                                                                     \
+    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)           \
+    X(uqshl_imm, QSHLI_U)                                                                                     \
     /* wider results */                                                                                    \
     X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                   \
     X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                   \

@@ -96,7 +96,18 @@ SAME(sqrdmulh, 2, SIMD_FPSR, s, SAT_S((x * y + HALF_ROUND) >> (width - 1)))
 SAME(sqrdmlah, 3, SIMD_FPSR, s, SAT_S((z * (smax + 1) + x * y + HALF_ROUND) >> (width - 1)))
 SAME(sqrdmlsh, 3, SIMD_FPSR, s, SAT_S((z * (smax + 1) - x * y + HALF_ROUND) >> (width - 1)))
 
-SAME(pmul, 2, SIMD_PURE, u, crypto_pmul8((uint8_t)x, (uint8_t)y))
+/* Eight bytes at a time. */
+SIMD_FN(pmul)
+{
+    SIMD_OPERANDS_2
+    SimdVec r = { { 0 } };
+
+    for (unsigned i = 0; i < simd_lanes(imm) / 8; i++) {
+        r.u64[i] = crypto_pmul8(va.u64[i], vb.u64[i]);
+    }
+    memcpy(d, &r, sizeof(r));
+}
+SIMD_HELPER(pmul, 2, SIMD_PURE);
 
 /* ---- shifts ---- */
 
@@ -119,6 +130,14 @@ static inline Int128 shift_left(Int128 x, unsigned n, unsigned width)
 /* SSHL and its kin: a signed shift count in the low byte of each lane of the second operand. */
 static inline Int128 shift_by(Int128 x, int8_t count, unsigned width, bool round)
 {
+    if (width < 64) { /* numbers of 64 bits hold all that matters of lanes of up to 32: from 33 on all is gone */
+        const int64_t  v = (int64_t)x;
+        const unsigned n = MIN((unsigned)(count < 0 ? -count : count), 33u);
+        if (count >= 0) {
+            return n >= width && v != 0 ? (v > 0 ? 1 : -1) * ((int64_t)1 << (width + 1)) : v * ((int64_t)1 << n % 33);
+        }
+        return round ? ((v >> (n - 1)) + 1) >> 1 : v >> n;
+    }
     if (count >= 0) {
         return shift_left(x, (unsigned)count, width);
     }
@@ -233,9 +252,28 @@ LONG(umlsl, 3, SIMD_PURE, u, z - x * y)
 LONG(sqdmull, 2, SIMD_FPSR, s, SAT_S(2 * x * y))
 LONG(sqdmlal, 3, SIMD_FPSR, s, SAT_S(z + SAT_S(2 * x * y)))
 LONG(sqdmlsl, 3, SIMD_FPSR, s, SAT_S(z - SAT_S(2 * x * y)))
-LONG(pmull, 2, SIMD_PURE, u, crypto_pmull8((uint8_t)x, (uint8_t)y))
 LONG(sshll, 1, SIMD_PURE, s, (uint64_t)x << count)
 LONG(ushll, 1, SIMD_PURE, u, (uint64_t)x << count)
+
+/* Four bytes to lanes of 16 bits. */
+static inline uint64_t spread_bytes(uint64_t x)
+{
+    x = (x | x << 16) & 0x0000ffff0000ffff;
+    return (x | x << 8) & 0x00ff00ff00ff00ff;
+}
+
+SIMD_FN(pmull)
+{
+    SIMD_OPERANDS_2
+    const unsigned first = simd_first(imm) / 4;
+    SimdVec        r = { { 0 } };
+
+    for (unsigned i = 0; i < 2; i++) {
+        r.u64[i] = crypto_pmull8(spread_bytes(va.u32[first + i]), spread_bytes(vb.u32[first + i]));
+    }
+    memcpy(d, &r, sizeof(r));
+}
+SIMD_HELPER(pmull, 2, SIMD_PURE);
 
 SIMD_FN(pmull64)
 {

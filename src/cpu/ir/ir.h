@@ -133,6 +133,9 @@ typedef enum IrInline {
     IR_INLINE_HSUB_S, IR_INLINE_HSUB_U,   /* (x - y) >> 1 */
     IR_INLINE_QADD_S, IR_INLINE_QADD_U,   /* x + y, SATURATING */
     IR_INLINE_QSUB_S, IR_INLINE_QSUB_U,   /* x - y, SATURATING */
+    IR_INLINE_QADD_SU,                    /* y + x, y and the result signed, x unsigned, SATURATING */
+    IR_INLINE_QADD_US,                    /* y + x, y and the result unsigned, x signed, SATURATING */
+    IR_INLINE_QSHLI_S, IR_INLINE_QSHLI_U, IR_INLINE_QSHLI_SU, /* x << count, SATURATING; SU: signed to unsigned */
     IR_INLINE_QMULH, IR_INLINE_QRMULH,    /* upper half of 2 x y, signed, SATURATING; R: rounded */
     IR_INLINE_QNEG, IR_INLINE_QABS,       /* -x, |x|, signed, SATURATING */
     IR_INLINE_SHL_S, IR_INLINE_SHL_U,     /* x << n, n being the signed low byte of y: negative to the right */

@@ -114,17 +114,17 @@ static bool long_product(Gen *g, const IrNode *n, bool sign, Accumulate how)
     return true;
 }
 
-/* Of halfwords, doubled and saturating, and as saturating a sum with the third operand. */
+/* Doubled and saturating, and as saturating a sum with the third operand. */
 static bool long_product_doubled(Gen *g, const IrNode *n, Accumulate how)
 {
-    Shape s = shape_of(n), wide = { .size = 2, .upper = true, .one = s.one };
+    Shape s = shape_of(n), wide = { .size = s.size + 1, .upper = true, .one = s.one };
 
-    if (s.size != 1 || !simd_begin_saturating(g)) {
+    if (!simd_begin_saturating(g)) {
         return false;
     }
     X86Xmm d = gen_dest_xmm(g);
-    long_product_words(g, n, T0, s, true);
-    asm_sse2(&g->as, X86_PADDD, T0, T0, T0);
+    (s.size == 1 ? long_product_words : long_product_longs)(g, n, T0, s, true);
+    asm_sse2(&g->as, vec_add(wide.size), T0, T0, T0);
     simd_saturate_product(g, wide);
     if (how != ALONE) {
         asm_movx(&g->as, T2, T0);
@@ -284,13 +284,43 @@ static void shift_for_narrow(Gen *g, const IrNode *n, Shape s, bool sign, bool r
     X86Xmm a = vec_in(g, n->a, T1);
 
     if (round) {
-        vec_shift(g, VEC_RIGHT, s.size + 1, T0, a, s.count - 1);
-        asm_sse2_m(&g->as, X86_PAND, T0, T0, gen_constant_lanes(g, s.size + 1, 1));
+        vec_shift(g, VEC_RIGHT, s.size + 1, T2, a, s.count - 1);
+        asm_sse2_m(&g->as, X86_PAND, T2, T2, gen_constant_lanes(g, s.size + 1, 1));
     }
     vec_shift(g, sign ? VEC_RIGHT_S : VEC_RIGHT, s.size + 1, T1, a, s.count);
     if (round) {
-        asm_sse2(&g->as, vec_add(s.size + 1), T1, T1, T0);
+        asm_sse2(&g->as, vec_add(s.size + 1), T1, T1, T2);
     }
+}
+
+/*
+ * Likewise of 64 bits to words, for which the host has no such instruction, and noted: in both halves of T0. A number
+ * fits when its upper half has nothing but copies of the sign, or zeroes; else that half tells the nearest number.
+ */
+static void saturate_longs(Gen *g, Shape s, Narrowing how)
+{
+    Asm   *as = &g->as;
+    X86Mem first = gen_constant(g, 0, mask64(32));
+
+    asm_sse1_i(as, X86_PSHUFD, T2, T1, 0x88);
+    asm_sse1_i(as, X86_PSHUFD, T0, T1, 0xdd);
+    if (how == S_TO_S) {
+        asm_sse_shift_i(as, X86_PSRAD_I, T1, T2, 31);
+        asm_sse2(as, X86_PXOR, T1, T1, T0);
+    } else {
+        asm_movx(as, T1, T0);
+    }
+    simd_note_saturation(g, s.one ? &first : NULL);
+    if (how != U_TO_U) {
+        asm_sse_shift_i(as, X86_PSRAD_I, T0, T0, 31);
+        asm_sse2_m(as, X86_PXOR, T0, T0, gen_constant_lanes(g, 2, how == S_TO_S ? mask64(31) : mask64(32)));
+    } else {
+        vec_ones(g, T0);
+    }
+    asm_sse2_m(as, X86_PCMPEQD, T1, T1, gen_constant(g, 0, 0));
+    asm_sse2(as, X86_PAND, T2, T2, T1);
+    asm_sse2(as, X86_PANDN, T1, T1, T0);
+    asm_sse2(as, X86_POR, T0, T1, T2);
 }
 
 static bool narrow_saturated(Gen *g, const IrNode *n, Narrowing how, bool round)
@@ -298,13 +328,17 @@ static bool narrow_saturated(Gen *g, const IrNode *n, Narrowing how, bool round)
     Shape  s = shape_of(n);
     X86Mem lowest = gen_constant(g, 0, mask64(16u << s.size));
 
-    if (s.size == 2 || !simd_begin_saturating(g)) {
+    if (!simd_begin_saturating(g)) {
         return false;
     }
     X86Xmm d = gen_dest_xmm(g);
     shift_for_narrow(g, n, s, how != U_TO_U, round);
-    saturate_lanes(g, s.size, how);
-    simd_note_saturation(g, s.one ? &lowest : NULL);
+    if (s.size == 2) {
+        saturate_longs(g, s, how);
+    } else {
+        saturate_lanes(g, s.size, how);
+        simd_note_saturation(g, s.one ? &lowest : NULL);
+    }
     finish_narrow(g, d, s, n->b);
     return true;
 }

@@ -151,13 +151,13 @@ static void saturate_narrow(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool sign, bool
     simd_note_covered(g, s, UINT64_MAX);
 }
 
-/* Words: the sum's sign is wrong where both operands (of a difference: the first and the negated second) have the
- * other; there it becomes the number of that sign that is farthest from 0. */
+/* Words and those of 64 bits: the sum's sign is wrong where both operands (of a difference: the first and the negated
+ * second) have the other; there it becomes the number of that sign that is farthest from 0. */
 void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract)
 {
     Asm *as = &g->as;
 
-    asm_sse2(as, subtract ? X86_PSUBD : X86_PADDD, T0, a, b);
+    asm_sse2(as, subtract ? vec_sub(s.size) : vec_add(s.size), T0, a, b);
     if (subtract) {
         asm_sse2(as, X86_PXOR, T2, b, a);
     } else {
@@ -165,12 +165,15 @@ void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract)
     }
     asm_sse2(as, X86_PXOR, T1, a, T0);
     asm_sse2(as, X86_PAND, T1, T1, T2);
-    simd_note_covered(g, s, vec_sign(2));
+    simd_note_covered(g, s, vec_sign(s.size));
     asm_movx(as, T2, T0);
     asm_movx(as, T0, T1);
     asm_sse_shift_i(as, X86_PSRAD_I, T1, T2, 31);
-    asm_sse2_m(as, X86_PXOR, T1, T1, gen_constant_lanes(g, 2, vec_sign(2)));
-    vec_blend(g, X86_BLENDVPS, T2, T2, T1);
+    if (s.size == 3) {
+        asm_sse1_i(as, X86_PSHUFD, T1, T1, 0xf5);
+    }
+    asm_sse2_m(as, X86_PXOR, T1, T1, gen_constant_lanes(g, s.size, vec_sign(s.size)));
+    vec_blend(g, s.size == 3 ? X86_BLENDVPD : X86_BLENDVPS, T2, T2, T1);
     asm_movx(as, T0, T2);
 }
 
@@ -218,7 +221,7 @@ void simd_saturate_product(Gen *g, Shape s)
 {
     X86Mem smallest = gen_constant_lanes(g, s.size, vec_sign(s.size));
 
-    asm_sse2_m(&g->as, s.size == 1 ? X86_PCMPEQW : X86_PCMPEQD, T1, T0, smallest);
+    asm_sse2_m(&g->as, vec_pick(s.size, X86_PCMPEQW, X86_PCMPEQW, X86_PCMPEQD, X86_PCMPEQQ), T1, T0, smallest);
     asm_sse2(&g->as, X86_PXOR, T0, T0, T1);
     simd_note_covered(g, s, UINT64_MAX);
 }
@@ -698,5 +701,6 @@ static bool emit_bits(Gen *g, const IrNode *n)
 bool emit_simd_helper(Gen *g, const IrNode *n)
 {
     return n->helper->inline_op != IR_INLINE_NONE && n->type == IR_V128 &&
-           (emit_same(g, n) || emit_bits(g, n) || emit_long_helper(g, n) || emit_crypto(g, n));
+           (emit_same(g, n) || emit_saturating_helper(g, n) || emit_bits(g, n) || emit_long_helper(g, n) ||
+            emit_crypto(g, n));
 }

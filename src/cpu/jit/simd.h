@@ -44,12 +44,14 @@ bool simd_begin_saturating(Gen *g);
 void simd_note_saturation(Gen *g, const X86Mem *bits);
 void simd_note_covered(Gen *g, Shape s, uint64_t lane_bits);
 
-/* simd_saturate_words - T0 = a plus or minus b, signed words; @a is T1 or @b is T2, or operands' registers. Noted.
+/* simd_saturate_words - T0 = a plus or minus b, signed words or those of 64 bits; @a is T1 or @b is T2, or operands'
+ * registers. Noted.
  * simd_saturate_product - the smallest number in a lane of T0 stands for the one above the largest. Noted. */
 void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract);
 void simd_saturate_product(Gen *g, Shape s);
 
 /* ---- emission: true when the node was handled ---- */
+bool emit_saturating_helper(Gen *g, const IrNode *n);
 bool emit_long_helper(Gen *g, const IrNode *n);
 
 #endif

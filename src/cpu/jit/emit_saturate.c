@@ -1,0 +1,264 @@
+/*
+ * Vector helpers of integers that saturate and for whose lanes the host has no such instruction: lanes of 64 bits, sums
+ * of a signed and an unsigned number, shifts to the left. In the order of IrInline (ir.h).
+ */
+#include "bits.h"
+#include "cpu/jit/simd.h"
+
+static X86Sse greater(unsigned size) { return vec_pick(size, X86_PCMPGTB, X86_PCMPGTW, X86_PCMPGTD, X86_PCMPGTQ); }
+static X86Sse equal(unsigned size) { return vec_pick(size, X86_PCMPEQB, X86_PCMPEQW, X86_PCMPEQD, X86_PCMPEQQ); }
+static X86Mem ones(Gen *g) { return gen_constant(g, UINT64_MAX, UINT64_MAX); }
+
+static void finish(Gen *g, X86Xmm d, X86Xmm s, Shape shape)
+{
+    simd_clear_above(g, d, s, covered(shape));
+    gen_done_xmm(g, d);
+}
+
+/* ---- sums of unsigned numbers of 64 bits ---- */
+
+/* x + y = (x | y) + (x & y): carried where both have the highest bit, or one has and the sum has not. */
+static void add_unsigned(Gen *g, const IrNode *n, Shape s)
+{
+    Asm   *as = &g->as;
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
+
+    asm_sse2(as, X86_PAND, T0, a, b);
+    asm_sse2(as, X86_POR, T1, b, a);
+    asm_sse2(as, X86_PADDQ, T2, T0, T1);
+    asm_sse2_m(as, X86_PXOR, T2, T2, ones(g));
+    asm_sse2(as, X86_PAND, T1, T1, T2);
+    asm_sse2(as, X86_POR, T1, T1, T0);
+    simd_note_covered(g, s, vec_sign(3));
+    asm_sse2_m(as, X86_PXOR, T2, T2, ones(g));
+    vec_zero(g, T0);
+    asm_sse2(as, X86_PCMPGTQ, T0, T0, T1);
+    asm_sse2(as, X86_POR, T0, T0, T2);
+    finish(g, d, T0, s);
+}
+
+static void subtract_unsigned(Gen *g, const IrNode *n, Shape s)
+{
+    Asm   *as = &g->as;
+    X86Mem sign = gen_constant_lanes(g, 3, vec_sign(3));
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+
+    asm_sse2_m(as, X86_PXOR, T0, vec_in(g, n->b, T0), sign);
+    asm_sse2_m(as, X86_PXOR, T1, a, sign);
+    vec_op(g, X86_PCMPGTQ, T1, T0, T1);
+    simd_note_covered(g, s, UINT64_MAX);
+    vec_op_in(g, X86_PSUBQ, T0, vec_in(g, n->a, T0), n->b, T2);
+    asm_sse2(as, X86_PANDN, T1, T1, T0);
+    finish(g, d, T1, s);
+}
+
+static bool saturating_longs(Gen *g, const IrNode *n, bool sign, bool subtract)
+{
+    Shape s = shape_of(n);
+
+    if (s.size != 3 || !simd_begin_saturating(g)) {
+        return false;
+    }
+    if (sign) {
+        X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+
+        simd_saturate_words(g, s, a, vec_in(g, n->b, T2), subtract);
+        finish(g, d, T0, s);
+    } else {
+        (subtract ? subtract_unsigned : add_unsigned)(g, n, s);
+    }
+    return true;
+}
+
+/* ---- absolute values and negatives of 64 bits ---- */
+
+static bool negate_long(Gen *g, const IrNode *n)
+{
+    Shape s = shape_of(n);
+
+    if (s.size != 3 || !simd_begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T2);
+    vec_zero(g, T1);
+    simd_saturate_words(g, s, T1, a, true);
+    finish(g, d, T0, s);
+    return true;
+}
+
+/* That of the smallest number is still negative: it is inverted. */
+static bool absolute_long(Gen *g, const IrNode *n)
+{
+    Shape s = shape_of(n);
+    Asm  *as = &g->as;
+
+    if (s.size != 3 || !simd_begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+    vec_zero(g, T0);
+    asm_sse2(as, X86_PCMPGTQ, T0, T0, a);
+    asm_sse2(as, X86_PXOR, T1, a, T0);
+    asm_sse2(as, X86_PSUBQ, T1, T1, T0);
+    simd_note_covered(g, s, vec_sign(3));
+    vec_zero(g, T0);
+    asm_sse2(as, X86_PCMPGTQ, T0, T0, T1);
+    asm_sse2(as, X86_PXOR, T0, T0, T1);
+    finish(g, d, T0, s);
+    return true;
+}
+
+/* ---- sums of a signed and an unsigned number ---- */
+
+/* x is unsigned and y signed: the sum is below y where it does not fit. */
+static bool sum_signed(Gen *g, const IrNode *n)
+{
+    Shape s = shape_of(n);
+    Asm  *as = &g->as;
+
+    if (!simd_begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), x = vec_in(g, n->a, T1), y = vec_in(g, n->b, T2);
+    asm_movx(as, T0, y);
+    asm_sse2(as, vec_add(s.size), T2, y, x);
+    vec_op(g, greater(s.size), T1, T0, T2);
+    simd_note_covered(g, s, UINT64_MAX);
+    asm_sse2_m(as, X86_PAND, T0, T1, gen_constant_lanes(g, s.size, vec_sign(s.size) - 1));
+    vec_op(g, X86_PANDN, T1, T1, T2);
+    asm_sse2(as, X86_POR, T1, T1, T0);
+    finish(g, d, T1, s);
+    return true;
+}
+
+/* x is signed and y unsigned: the sum is below y when x is not negative and it does not fit, or is and it fits. */
+static bool sum_unsigned(Gen *g, const IrNode *n)
+{
+    Shape  s = shape_of(n);
+    Asm   *as = &g->as;
+    X86Mem sign = gen_constant_lanes(g, s.size, vec_sign(s.size));
+
+    if (!simd_begin_saturating(g)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), x = vec_in(g, n->a, T1), y = vec_in(g, n->b, T2);
+    asm_sse2_m(as, X86_PXOR, T0, y, sign);
+    asm_sse2(as, vec_add(s.size), T2, y, x);
+    asm_sse2_m(as, X86_PXOR, T1, T2, sign);
+    vec_op(g, greater(s.size), T1, T0, T1);
+    asm_sse2_m(as, greater(s.size), T0, vec_in(g, n->a, T0), ones(g)); /* x >= 0 */
+    asm_sse2(as, X86_PXOR, T1, T1, T0);
+    asm_sse2_m(as, X86_PXOR, T1, T1, ones(g));
+    simd_note_covered(g, s, UINT64_MAX);
+    asm_sse2(as, X86_PAND, T0, T0, T1); /* there the largest, where x is negative 0 */
+    vec_op(g, X86_PANDN, T1, T1, T2);
+    asm_sse2(as, X86_POR, T1, T1, T0);
+    finish(g, d, T1, s);
+    return true;
+}
+
+/* ---- shifts to the left by an immediate ---- */
+
+typedef enum Left { S_TO_S, U_TO_U, S_TO_U } Left;
+
+/* To 32 bits: the operand is brought to the numbers whose results fit. Where it was above them, ones are shifted in. */
+static void shift_limited(Gen *g, const IrNode *n, Shape s, Left how)
+{
+    Asm     *as = &g->as;
+    unsigned width = 8u << s.size;
+    uint64_t largest = mask64(how == S_TO_S ? width - 1 : width) >> s.count;
+    X86Mem   max = gen_constant_lanes(g, s.size, largest), low = gen_constant_lanes(g, s.size, mask64(s.count));
+    X86Xmm   d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+
+    if (how == S_TO_S) {
+        asm_sse2_m(as, vec_min(true, s.size), T0, a, max);
+        asm_sse2_m(as, vec_max(true, s.size), T0, T0, gen_constant_lanes(g, s.size, ~largest));
+    } else if (how == S_TO_U) {
+        asm_sse2_m(as, vec_max(true, s.size), T0, a, gen_constant(g, 0, 0));
+        asm_sse2_m(as, vec_min(false, s.size), T0, T0, max);
+    } else {
+        asm_sse2_m(as, vec_min(false, s.size), T0, a, max);
+    }
+    asm_sse2(as, X86_PXOR, T1, a, T0);
+    simd_note_covered(g, s, UINT64_MAX);
+    if (how == U_TO_U) {
+        vec_zero(g, T2);
+        asm_sse2(as, equal(s.size), T1, T1, T2);
+        asm_sse2_m(as, X86_PANDN, T1, T1, low);
+    } else if (s.count != 0) {
+        asm_sse2_m(as, greater(s.size), T1, vec_in(g, n->a, T1), max);
+        asm_sse2_m(as, X86_PAND, T1, T1, low);
+    } else {
+        vec_zero(g, T1);
+    }
+    asm_movx(as, T2, T0);
+    vec_shift(g, VEC_LEFT, s.size, T2, T2, s.count);
+    asm_sse2(as, X86_POR, T2, T2, T1);
+    finish(g, d, T2, s);
+}
+
+/* Of 64 bits: what shifting back does not restore has not fitted. */
+static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
+{
+    Asm   *as = &g->as;
+    X86Xmm d = gen_dest_xmm(g);
+
+    vec_shift(g, VEC_LEFT, 3, T2, vec_in(g, n->a, T2), s.count);
+    vec_shift(g, how == S_TO_S ? VEC_RIGHT_S : VEC_RIGHT, 3, T1, T2, s.count);
+    asm_sse2(as, X86_PXOR, T1, T1, vec_in(g, n->a, T0));
+    simd_note_covered(g, s, UINT64_MAX);
+    vec_zero(g, T0);
+    asm_sse2(as, X86_PCMPEQQ, T1, T1, T0);
+    if (how == S_TO_S) { /* the number of its sign that is farthest from 0 */
+        asm_sse_shift_i(as, X86_PSRAD_I, T0, vec_in(g, n->a, T0), 31);
+        asm_sse1_i(as, X86_PSHUFD, T0, T0, 0xf5);
+        asm_sse2_m(as, X86_PXOR, T0, T0, gen_constant_lanes(g, 3, vec_sign(3) - 1));
+    } else {
+        vec_ones(g, T0);
+    }
+    asm_sse2(as, X86_PAND, T2, T2, T1);
+    asm_sse2(as, X86_PANDN, T1, T1, T0);
+    asm_sse2(as, X86_POR, T1, T1, T2);
+    finish(g, d, T1, s);
+}
+
+static bool shift_left(Gen *g, const IrNode *n, Left how)
+{
+    Shape s = shape_of(n);
+
+    if ((s.size == 3 && how == S_TO_U) || !simd_begin_saturating(g)) {
+        return false;
+    }
+    (s.size == 3 ? shift_restored : shift_limited)(g, n, s, how);
+    return true;
+}
+
+/* ---- the whole ---- */
+
+bool emit_saturating_helper(Gen *g, const IrNode *n)
+{
+    switch (n->helper->inline_op) {
+    case IR_INLINE_QADD_S:
+    case IR_INLINE_QADD_U:
+        return saturating_longs(g, n, n->helper->inline_op == IR_INLINE_QADD_S, false);
+    case IR_INLINE_QSUB_S:
+    case IR_INLINE_QSUB_U:
+        return saturating_longs(g, n, n->helper->inline_op == IR_INLINE_QSUB_S, true);
+    case IR_INLINE_QNEG:
+        return negate_long(g, n);
+    case IR_INLINE_QABS:
+        return absolute_long(g, n);
+    case IR_INLINE_QADD_SU:
+        return sum_signed(g, n);
+    case IR_INLINE_QADD_US:
+        return sum_unsigned(g, n);
+    case IR_INLINE_QSHLI_S:
+        return shift_left(g, n, S_TO_S);
+    case IR_INLINE_QSHLI_U:
+        return shift_left(g, n, U_TO_U);
+    case IR_INLINE_QSHLI_SU:
+        return shift_left(g, n, S_TO_U);
+    default:
+        return false;
+    }
+}
