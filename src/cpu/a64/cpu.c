@@ -360,7 +360,7 @@ uint64_t a64_block_key(const Cpu *c)
         cpu->block_key = key_but_btype(cpu);
         cpu->key_valid = true;
     }
-    uint64_t key = cpu->block_key | (cpu->fpcr & (FPCR_RMODE | FPCR_FZ) ? A64_KEY_FP_MODE : 0) |
+    uint64_t key = cpu->block_key | (cpu->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_AHP) ? A64_KEY_FP_MODE : 0) |
                    (cpu->fpcr & FPCR_DN ? A64_KEY_FP_DN : 0);
     if (cpu->btype == 0) {
         return key;

@@ -56,7 +56,7 @@ enum A64Key {
     A64_KEY_NAA = 1 << 22,      /* effective SCTLR_ELx.nAA: acquire/release may cross 16 bytes (FEAT_LSE2) */
     A64_KEY_PAC_SHIFT = 23,
     A64_KEY_PAC_LAYOUT = 7 << A64_KEY_PAC_SHIFT, /* a64_pac_layout() */
-    A64_KEY_FP_MODE = 1 << 26,  /* FPCR asks for another rounding mode than to nearest, or for flushing to zero */
+    A64_KEY_FP_MODE = 1 << 26,  /* FPCR asks for another rounding than to nearest, flushing to zero or other halves */
     A64_KEY_FP_DN = 1 << 27,    /* FPCR.DN */
 };
 enum { A64_KEY_BTYPE_SHIFT = 4, A64_KEY_SECURITY_SHIFT = 10, A64_KEY_BITS = 28 };

@@ -121,8 +121,8 @@ enum {
  * Lanes of the result that are not covered are zero. SATURATING ones have IR_STATUS: a lane that does not fit becomes
  * the nearest number that does, and the helper notes it in a guest register; when all fit they write none.
  *
- * Floating point: lanes of 32 and 64 bits, IEEE 754, rounded to nearest even, nothing flushed to zero. Exceptions are
- * collected for CpuGuest.fp_raised(). What becomes of NaNs is the helper's affair; comparisons with a NaN are false.
+ * Floating point: lanes of 16, 32 and 64 bits, IEEE 754, rounded to nearest even, nothing flushed to zero. Exceptions
+ * are collected for CpuGuest.fp_raised(). What becomes of NaNs is the helper's affair; comparisons with a NaN are false.
  */
 typedef enum IrInline {
     IR_INLINE_NONE,
@@ -223,7 +223,7 @@ typedef enum IrInline {
     IR_INLINE_FCMEQ0, IR_INLINE_FCMGE0, IR_INLINE_FCMGT0, IR_INLINE_FCMLE0, IR_INLINE_FCMLT0, /* with zero */
     IR_INLINE_FROUND,                     /* to an integral value. From here on IR_FP_... in the argument */
     IR_INLINE_FCVT,                       /* one lane to the size log2 in the argument's low bits */
-    IR_INLINE_FCVTL, IR_INLINE_FCVTN,     /* lanes of 32 bits to ones of 64 and back, of whose halves bit 2 tells */
+    IR_INLINE_FCVTL, IR_INLINE_FCVTN,     /* lanes to ones of twice the size and back, of whose halves bit 2 tells */
     IR_INLINE_F_TO_I, IR_INLINE_I_TO_F,   /* to and from integers of the same size */
     IR_INLINE_F_TO_X, IR_INLINE_X_TO_F,   /* the lowest lane to I64, and back, from its low bits; zero above */
     IR_INLINE_FCMP,                       /* I32, IR_PACK_...: less N, equal Z C, greater C, unordered C V; of x and y,

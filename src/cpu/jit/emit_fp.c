@@ -1,7 +1,7 @@
 /*
- * Floating point inline: scalars and vectors of single and double precision. IEEE 754 leaves little to differ: an
- * operation of the host gives the guest's result and raises its exceptions, which collect in MXCSR until jit_settle(),
- * except where
+ * Floating point inline: scalars and vectors of single and double precision, and some of half. IEEE 754 leaves little
+ * to differ: an operation of the host gives the guest's result and raises its exceptions, which collect in MXCSR until
+ * jit_settle(), except where
  *
  *   - the result is a NaN: which one is the guest's affair (trap.c);
  *   - the result is the smallest normal number: the guest may detect tininess before rounding, the host does so after;
@@ -1005,13 +1005,228 @@ static bool emit_to_lanes(Fp *p)
     return true;
 }
 
+/* ---- half precision ---- */
+
+/*
+ * The host has conversions (F16C), which ignore the modes of flushing. A sum, product, quotient or root of halves that
+ * is rounded to single precision and then to half is that rounded once: twice the digits and two more are enough, and
+ * single precision has them (11 and 24). No result of halves is denormal or overflows there.
+ */
+enum { HALF_LEAST = 0x0400, HALF_SIGN = 0x8000 };
+
+/* d = the first, or the upper, four lanes of an operand, or one and zeroes, as single precision. */
+static void from_halves(const Fp *p, X86Xmm d, IrRef r, bool upper)
+{
+    Asm   *as = &p->g->as;
+    X86Xmm x = gen_xmm(p->g, r, d);
+
+    if (p->one && fp_bytes(p->g, r) > 2) {
+        asm_sse2_m(as, X86_PAND, d, x, gen_constant(p->g, 0, 0xffff));
+        x = d;
+    } else if (upper) {
+        asm_sse1_i(as, X86_PSHUFD, d, x, 0xee);
+        x = d;
+    }
+    asm_sse1(as, X86_VCVTPH2PS, d, x);
+}
+
+/* d = four lanes of s rounded to halves, with zeroes above; NaNs go to C. */
+static void to_halves(Fp *p, X86Xmm d, X86Xmm s)
+{
+    Asm *as = &p->g->as;
+
+    if (!p->nan_is_right) {
+        asm_sse2_i(as, X86_CMPPS, 2, s, s, CMP_UNORDERED);
+        asm_sse1(as, X86_PTEST, 2, 2);
+        asm_jcc(as, CC_NE, &p->cold->from);
+    }
+    asm_sse_gx_i(as, X86_VCVTPS2PH, s, d, 0);
+}
+
+/* Where the guest and the host may differ about what is tiny: any lane of t that is the smallest normal number. */
+static void check_half_least(const Fp *p)
+{
+    Asm *as = &p->g->as;
+
+    asm_sse2_m(as, X86_PAND, 2, p->t, gen_constant_lanes(p->g, 1, HALF_SIGN - 1));
+    asm_sse2_m(as, X86_PCMPEQW, 2, 2, gen_constant_lanes(p->g, 1, HALF_LEAST));
+    asm_sse1(as, X86_PTEST, 2, 2);
+    asm_jcc(as, CC_NE, &p->cold->from);
+}
+
+/* One operation on four lanes or one, in @d. */
+static void half_operation(Fp *p, X86Sse ps, X86Xmm d, bool upper)
+{
+    Fp  single = { .size = 2, .one = p->one };
+    Asm *as = &p->g->as;
+
+    from_halves(p, 1, p->n->a, upper);
+    if (p->n->b == 0) {
+        asm_sse1(as, ps, 1, 1);
+    } else {
+        from_halves(p, 2, p->n->b, upper);
+        asm_sse2(as, form(&single, ps), 1, 1, 2);
+    }
+    to_halves(p, d, 1);
+}
+
+static bool emit_half_arithmetic(Fp *p, IrInline op)
+{
+    const struct {
+        IrInline op;
+        X86Sse   ps;
+        bool     tiny; /* a result may be tiny and inexact */
+    } operations[] = {
+        { IR_INLINE_FADD, X86_ADDPS, false },   { IR_INLINE_FSUB, X86_SUBPS, false },
+        { IR_INLINE_FABD, X86_SUBPS, false },   { IR_INLINE_FMUL, X86_MULPS, true },
+        { IR_INLINE_FNMUL, X86_MULPS, true },   { IR_INLINE_FDIV, X86_DIVPS, true },
+        { IR_INLINE_FSQRT, X86_SQRTPS, false },
+    };
+    Asm   *as = &p->g->as;
+    size_t i = 0;
+
+    while (i < G_N_ELEMENTS(operations) && operations[i].op != op) {
+        i++;
+    }
+    if (i == G_N_ELEMENTS(operations)) {
+        return false;
+    }
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = host_nan(p);
+    half_operation(p, operations[i].ps, 0, false);
+    if (p->wide) {
+        half_operation(p, operations[i].ps, 1, true);
+        asm_sse2(as, X86_PUNPCKLQDQ, 0, 0, 1);
+    }
+    if (operations[i].tiny) {
+        check_half_least(p);
+    }
+    if (op == IR_INLINE_FABD || op == IR_INLINE_FNMUL) {
+        uint64_t sign = p->one ? HALF_SIGN : 0x8000800080008000;
+
+        if (op == IR_INLINE_FABD) {
+            asm_sse2_m(as, X86_PAND, 0, 0, gen_constant_lanes(p->g, 1, HALF_SIGN - 1));
+        } else {
+            asm_sse2_m(as, X86_PXOR, 0, 0, gen_constant(p->g, p->wide ? sign : 0, sign));
+        }
+    }
+    end(p);
+    return true;
+}
+
+/* FABS, FNEG, FMOV of one half. */
+static void emit_half_sign(Fp *p, IrInline op)
+{
+    Asm *as = &p->g->as;
+
+    begin(p, false);
+    asm_sse2_m(as, X86_PAND, 0, gen_xmm(p->g, p->n->a, 0),
+               gen_constant(p->g, 0, op == IR_INLINE_FABS ? HALF_SIGN - 1 : 0xffff));
+    if (op == IR_INLINE_FNEG) {
+        asm_sse2_m(as, X86_PXOR, 0, 0, gen_constant(p->g, 0, HALF_SIGN));
+    }
+    p->t = 0;
+    end(p);
+}
+
+/* One half to single or double precision. */
+static void emit_from_half(Fp *p, unsigned to)
+{
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = host_nan(p);
+    from_halves(p, 0, p->n->a, false);
+    p->size = 2;
+    check_nan(p);
+    if (to == 3) {
+        asm_movx(&p->g->as, 1, 0);
+        clear(p, 0);
+        asm_sse2(&p->g->as, X86_CVTSS2SD, 0, 0, 1);
+    }
+    end(p);
+}
+
+/* From single precision: one lane, or four, below or above those of another register. */
+static void emit_to_half(Fp *p, bool lanes, bool upper)
+{
+    Asm *as = &p->g->as;
+
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = host_nan(p);
+    p->bytes = lanes ? 16 : 4;
+    to_halves(p, 0, zeroed(p, p->n->a, 1));
+    check_half_least(p);
+    if (upper) {
+        asm_sse2(as, X86_MOVLHPS, 1, gen_xmm(p->g, p->n->b, 1), 0);
+        asm_movx(as, 0, 1);
+    }
+    end(p);
+}
+
+/* FCVTL: four halves. */
+static void emit_lengthen_halves(Fp *p, bool upper)
+{
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = host_nan(p);
+    from_halves(p, 0, p->n->a, upper);
+    p->size = 2;
+    check_nan(p);
+    end(p);
+}
+
+static bool is_half_conversion(const IrNode *n)
+{
+    unsigned from = n->imm & 3, to = n->imm >> 8 & 3;
+
+    return n->helper->inline_op == IR_INLINE_FCVT && (from == 1 || (from == 2 && to == 1));
+}
+
+/* Whether the node computes with halves and the host does so. */
+static bool is_half(const Gen *g, const IrNode *n)
+{
+    return g->as.host.f16c && (n->imm & IR_INLINE_NOT) == 0 && ((n->imm & 3) == 1 || is_half_conversion(n));
+}
+
+static bool emit_half(Fp *p, IrInline op)
+{
+    bool upper = p->n->imm & 4;
+
+    switch (op) {
+    case IR_INLINE_FMOV:
+    case IR_INLINE_FABS:
+    case IR_INLINE_FNEG:
+        emit_half_sign(p, op);
+        return true;
+    case IR_INLINE_FCVT:
+        if (p->size == 1) {
+            emit_from_half(p, p->n->imm >> 8 & 3);
+        } else {
+            emit_to_half(p, false, false);
+        }
+        return true;
+    case IR_INLINE_FCVTL:
+        emit_lengthen_halves(p, upper);
+        return true;
+    case IR_INLINE_FCVTN:
+        emit_to_half(p, true, upper);
+        return true;
+    default:
+        return emit_half_arithmetic(p, op);
+    }
+}
+
 /* ---- all of them ---- */
 
-bool fp_is_inline(const IrNode *n)
+bool fp_may_raise(const IrNode *n)
 {
     return n->op == IR_call && (n->helper->effects & IR_STATUS) != 0 && n->helper->inline_op >= IR_INLINE_FADD &&
-           n->helper->inline_op <= IR_INLINE_FCMP && (n->imm & 3) >= 2 && (n->imm & IR_INLINE_NOT) == 0;
+           n->helper->inline_op <= IR_INLINE_FCMP && (n->imm & IR_INLINE_NOT) == 0;
 }
+
+bool fp_is_inline(const IrNode *n) { return fp_may_raise(n) && (n->imm & 3) >= 2; }
 
 IrRef fp_zeroed(const IrNode *n, unsigned *bytes)
 {
@@ -1055,10 +1270,16 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
     IrInline op = n->helper->inline_op;
     Fp       p = { .g = g, .n = n, .size = n->imm & 3, .one = n->imm & 8, .wide = (n->imm & 12) == 4 };
 
-    if (op < IR_INLINE_FADD || op > IR_INLINE_FCMP || p.size < 2 || (n->imm & IR_INLINE_NOT) != 0) {
+    if (op < IR_INLINE_FADD || op > IR_INLINE_FCMP || (n->imm & IR_INLINE_NOT) != 0) {
         return false;
     }
     p.bytes = p.one ? 1u << p.size : p.wide ? 16 : 8;
+    if (is_half(g, n)) {
+        return emit_half(&p, op);
+    }
+    if (p.size < 2) {
+        return false;
+    }
     switch (op) {
     case IR_INLINE_FADD:
     case IR_INLINE_FSUB:

@@ -2122,7 +2122,7 @@ static void weigh_part(Gen *g, const IrBlock *ir, unsigned factor)
             }
             g->weight[n->imm] += factor;
         } else if (n->op == IR_call) {
-            g->has_fp |= fp_is_inline(n);
+            g->has_fp |= fp_may_raise(n);
         }
     }
 }

@@ -612,7 +612,9 @@ static inline uint32_t gen_other_flags(const Gen *g, const IrNode *chosen)
     return (uint32_t)gen_const(g, gen_node(g, chosen->c)->a) & 15;
 }
 
-/* Whether the helper is made inline and may raise exceptions of floating point. */
+/* Whether the helper may raise exceptions of floating point inline; half precision needs a host that has it. */
+bool fp_may_raise(const IrNode *n);
+/* Whether it is of single or double precision and does. */
 bool fp_is_inline(const IrNode *n);
 /* narrow_find - what is known of pins where the parts start, and what the entry expects. */
 void narrow_find(Gen *g);

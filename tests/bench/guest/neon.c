@@ -297,6 +297,95 @@ static uint64_t differ(uint64_t n)
     return sum;
 }
 
+/* Saturating sums and shifts of one number each: filters of old speech codecs are made of such. */
+#ifdef __aarch64__
+static int64_t add_s64(int64_t a, int64_t b) { return vqaddd_s64(a, b); }
+static int64_t sub_s64(int64_t a, int64_t b) { return vqsubd_s64(a, b); }
+static int64_t shl_s64(int64_t a) { return vqshld_n_s64(a, 3); }
+static int32_t add_s32(int32_t a, int32_t b) { return vqadds_s32(a, b); }
+static int32_t narrow_s64(int64_t a) { return vqmovnd_s64(a); }
+#else
+static int64_t limit_s64(int64_t sign) { return sign < 0 ? INT64_MIN : INT64_MAX; }
+
+static int64_t add_s64(int64_t a, int64_t b)
+{
+    int64_t r;
+
+    return __builtin_add_overflow(a, b, &r) ? limit_s64(a) : r;
+}
+
+static int64_t sub_s64(int64_t a, int64_t b)
+{
+    int64_t r;
+
+    return __builtin_sub_overflow(a, b, &r) ? limit_s64(a) : r;
+}
+
+static int64_t shl_s64(int64_t a)
+{
+    int64_t r;
+
+    return __builtin_mul_overflow(a, (int64_t)8, &r) ? limit_s64(a) : r;
+}
+
+static int32_t narrow_s64(int64_t a) { return a > INT32_MAX ? INT32_MAX : a < INT32_MIN ? INT32_MIN : (int32_t)a; }
+static int32_t add_s32(int32_t a, int32_t b) { return narrow_s64((int64_t)a + b); }
+#endif
+
+static uint64_t saturate(uint64_t n)
+{
+    int64_t  level = 0, peak = 0;
+    int32_t  total = 0;
+    uint64_t sum = 0;
+
+    fill(47);
+    for (uint64_t r = 0; r < n; r++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            level = add_s64(shl_s64(level), ha[i]);
+            peak = sub_s64(peak, level);
+            total = add_s32(total, narrow_s64(level));
+            level = i % 16 == 0 ? ha[i] : level;
+        }
+        sum = mix(mix(sum, (uint64_t)peak), (uint64_t)(uint32_t)total);
+        total = 0;
+    }
+    return sum;
+}
+
+/* Half precision: products and differences, and conversions from and to single precision. The host rounds twice, which
+ * gives the same numbers. */
+static _Float16 halves[COUNT];
+
+#ifdef __aarch64__
+#define WITH_HALVES __attribute__((target("arch=armv8.2-a+fp16")))
+#define HALF(x, op, y) ((x) op (y))
+#else
+#define WITH_HALVES
+#define HALF(x, op, y) ((_Float16)((float)(x) op (float)(y)))
+#endif
+
+WITH_HALVES static uint64_t half_float(uint64_t n)
+{
+    uint64_t sum = 0;
+
+    fill(53);
+    for (unsigned i = 0; i < COUNT; i++) {
+        halves[i] = (_Float16)((float)(ha[i] - 2048) / 512);
+    }
+    for (uint64_t r = 0; r < n; r++) {
+        _Float16 x = (_Float16)1.0f, scale = (_Float16)(0.5f + (float)(r % 8) / 16);
+        float    total = 0;
+
+        for (unsigned i = 0; i < COUNT; i++) {
+            x = HALF(halves[i], -, HALF(x, *, scale));
+            total += (float)x;
+            halves[i] = i % 64 == 0 ? (_Float16)(total / COUNT) : halves[i];
+        }
+        sum = mix_double(sum, (double)total);
+    }
+    return sum;
+}
+
 const Program neon_programs[] = {
     { "neon", "saxpy-f32", saxpy, 4000 },
     { "neon", "dot-f32", dot, 4000 },
@@ -306,5 +395,7 @@ const Program neon_programs[] = {
     { "neon", "dot-s8", dot8, 60000 },
     { "neon", "hex-tbl", hex, 20000 },
     { "neon", "differ-u8", differ, 80000 },
+    { "neon", "saturate", saturate, 5000 },
+    { "neon", "half-float", half_float, 1200 },
     { NULL },
 };
