@@ -154,6 +154,9 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
         start_th(s, x->opened, req);
         e = conclude_key_exchange(s, x->opened, secret, rsp);
     }
+    if (e == SPDM_OK && s->config.session_secret != NULL) {
+        s->config.session_secret(s->config.opaque, x->opened->id, secret, dhe->secret_len);
+    }
     spdm_wipe(scalar, sizeof(scalar));
     spdm_wipe(secret, sizeof(secret));
     return e;

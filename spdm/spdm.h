@@ -76,6 +76,9 @@ typedef struct SpdmResponderConfig {
 
     /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
     void (*session_changed)(void *opaque, uint32_t session_id, bool established);
+
+    /* The DHE secret of a session that KEY_EXCHANGE opens; for those who decrypt a capture. */
+    void (*session_secret)(void *opaque, uint32_t session_id, const uint8_t *secret, size_t len);
 } SpdmResponderConfig;
 
 /* Everything that is implemented; SPDM_CAP_HBEAT comes beside a period. */

@@ -43,6 +43,13 @@ static void fail(Doe *doe, const char *why)
 
 /* ---- objects ---- */
 
+static void tell(const Doe *doe, const uint8_t *object, size_t dw)
+{
+    if (doe->listener != NULL) {
+        doe->listener(doe->opaque, object, 4 * dw);
+    }
+}
+
 static void reply(Doe *doe, const DoeProtocol *proto, size_t payload)
 {
     size_t padded = align_up(payload, 4), dw = HEADER_DW + padded / 4;
@@ -55,6 +62,7 @@ static void reply(Doe *doe, const DoeProtocol *proto, size_t payload)
     doe->ready = true;
     LOG(DOE, "%s: object %04x:%02x of %zu words in, %zu words out", doe->pd->dev.id, proto->vendor,
         proto->type, (size_t)doe->in_dw, dw);
+    tell(doe, doe->out, dw);
     interrupt(doe);
 }
 
@@ -120,6 +128,7 @@ static void go(Doe *doe)
         fail(doe, "length of the object is not the number of words written");
         return;
     }
+    tell(doe, doe->in, dw);
     dispatch(doe, (uint16_t)head, (uint8_t)(head >> 16));
     doe->in_dw = 0;
 }
@@ -260,6 +269,8 @@ void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *prot
     }
     pci_add_span(pd, off, SIZE, &doe_ops, doe);
 }
+
+void doe_listen(Doe *doe, DoeListener *listener) { doe->listener = listener; }
 
 void doe_deinit(Doe *doe)
 {

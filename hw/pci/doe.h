@@ -27,6 +27,9 @@ typedef struct DoeProtocol DoeProtocol;
 typedef size_t DoeHandler(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len,
                           uint8_t *rsp, size_t rsp_cap);
 
+/* Hears of each whole object, header included: written and gone, or ready to be read. */
+typedef void DoeListener(void *opaque, const uint8_t *object, size_t len);
+
 /* What a mailbox speaks besides discovery. */
 struct DoeProtocol {
     uint16_t    vendor;
@@ -42,6 +45,7 @@ typedef struct Doe {
     unsigned    n_proto;
     unsigned    vector; /* of interrupts; PCI_MSIX_NONE: not supported */
     void       *opaque;
+    DoeListener *listener; /* NULL: nobody listens */
     uint8_t    *in, *out;            /* DOE_MAX_DW words each */
     uint32_t    in_dw, out_dw, out_pos; /* words written; in the reply; popped */
     bool        error, ready, int_status, int_enable;
@@ -55,6 +59,9 @@ typedef struct Doe {
  */
 void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *proto, unsigned n_proto,
               unsigned vector, void *opaque);
+
+/* doe_listen - have @listener called, with the mailbox's opaque; after doe_init(). */
+void doe_listen(Doe *doe, DoeListener *listener);
 
 /* doe_deinit - from unrealize(). */
 void doe_deinit(Doe *doe);

@@ -415,6 +415,13 @@ static void session_changed(void *opaque, uint32_t session_id, bool established)
     }
 }
 
+static void session_secret(void *opaque, uint32_t session_id, const uint8_t *secret, size_t len)
+{
+    Dsm *dsm = opaque;
+
+    capture_secret(&dsm->capture, session_id, secret, len);
+}
+
 static int64_t device_time(void *opaque)
 {
     return clock_now(((Dsm *)opaque)->pd->dev.clock);
@@ -445,6 +452,13 @@ static size_t object(void *opaque, const DoeProtocol *proto, const uint8_t *req,
                      uint8_t *rsp, size_t rsp_cap)
 {
     return dsm_message(opaque, SPDM_OVER_DOE, proto->type == DOE_TYPE_SECURED_SPDM, req, req_len, rsp, rsp_cap);
+}
+
+static void object_passed(void *opaque, const uint8_t *data, size_t len)
+{
+    Dsm *dsm = opaque;
+
+    capture_object(&dsm->capture, device_time(dsm), data, len);
 }
 
 /* ---- SPDM, what of it there is ---- */
@@ -575,6 +589,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         .vendor = vendor,
         .now_ns = device_time,
         .session_changed = session_changed,
+        .session_secret = session_secret,
     };
     if (root_port_of(pd) == NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -584,13 +599,20 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         return false;
     }
     if (!load_identity(dsm, error) || !parse_versions(dsm, error) || !parse_heartbeat(dsm, error) ||
-        !ide_fault_configure(dsm, error)) {
+        !ide_fault_configure(dsm, error) ||
+        !capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return false;
     }
     dsm->spdm.chain = dsm->identity.chain;
     dsm->spdm.chain_len = dsm->identity.chain_len;
     dsm->spdm.private_key = dsm->identity.private_key;
     return true;
+}
+
+void dsm_unconfigure(Dsm *dsm)
+{
+    capture_close(&dsm->capture);
+    spdm_wipe(dsm->identity.private_key, sizeof(dsm->identity.private_key));
 }
 
 /* "Component Measurement and Authentication (CMA-SPDM)": the two data objects. */
@@ -624,6 +646,7 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
     };
     pci_add_aer(pd);
     doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, PCI_MSIX_NONE, dsm);
+    doe_listen(&dsm->doe, object_passed);
     ide_init(&dsm->ide, pd, &ide, &ide_ops, dsm);
     root_port_set_endpoint_ide(pd, &dsm->ide);
     timer_init(&dsm->heartbeat, pd->dev.clock, watch_heartbeat, dsm);
@@ -639,7 +662,7 @@ void dsm_unrealize(Dsm *dsm)
     timer_deinit(&dsm->heartbeat);
     ide_fault_deinit(dsm);
     doe_deinit(&dsm->doe);
-    spdm_wipe(dsm->identity.private_key, sizeof(dsm->identity.private_key));
+    dsm_unconfigure(dsm);
 }
 
 Dsm *dsm_of(const PciDevice *pd)

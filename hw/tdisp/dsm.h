@@ -9,6 +9,7 @@
 
 #include "hw/pci/doe.h"
 #include "hw/pci/ide.h"
+#include "hw/tdisp/capture.h"
 #include "spdm/ide_km.h"
 #include "spdm/pki.h"
 #include "spdm/spdm.h"
@@ -81,11 +82,12 @@ struct Dsm {
     TdiFunction         functions[DSM_MAX_FUNCTIONS];
     unsigned            n_functions;
     IdeFault            ide_fault;
+    Capture             capture;      /* of the mailbox */
     ClockTimer          heartbeat;    /* when a session ends that nothing is heard from */
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
-    char    *cert_chain, *key, *tamper, *spdm_version;
+    char    *cert_chain, *key, *tamper, *spdm_version, *spdm_pcap, *spdm_keylog;
     uint64_t heartbeat_s;
     bool     wrong_measurement, p2p;
 };
@@ -99,7 +101,11 @@ struct Dsm {
     { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \
       "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },                                                       \
     { "spdm-heartbeat", PROP_UINT, (at) + offsetof(Dsm, heartbeat_s), "0",                                         \
-      "seconds between signs of life that a session needs, up to 255 (default 0: none)" },                         \
+      "seconds between signs of life that a session needs, up to 255; 0: none" },                                  \
+    { "spdm-pcap", PROP_STRING, (at) + offsetof(Dsm, spdm_pcap), NULL,                                             \
+      "file for a capture of its DOE mailbox, in pcap" },                                                          \
+    { "spdm-keylog", PROP_STRING, (at) + offsetof(Dsm, spdm_keylog), NULL,                                         \
+      "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
       "be a device that must not be accepted: wrong-root or wrong-measurement" },                                  \
     { "ide-fault", PROP_STRING, (at) + offsetof(Dsm, ide_fault.text), NULL,                                        \
@@ -108,10 +114,13 @@ struct Dsm {
       "offer BIND_P2P_STREAM (no request of the device uses such a stream)" }
 
 /**
- * dsm_configure - what the properties say: certificates, versions, and the place below a root port.
+ * dsm_configure - what the properties say: certificates, versions, files, and the place below a root port.
  * Call before the rest of realize(). Returns false with a sentence in @error when one is wrong.
  */
 bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error);
+
+/* dsm_unconfigure - give back what that took, when the rest of realize() fails before dsm_realize(). */
+void dsm_unconfigure(Dsm *dsm);
 
 /**
  * dsm_realize - add mailbox, IDE capability and AER to function 0, and guard it; last part of its realize().

@@ -54,7 +54,11 @@ static bool nic_realize(Device *dev, GError **error)
     TdispNic  *nic = tdisp_nic(dev);
     PciDevice *pd = nic_pci(nic);
 
-    if (!dsm_configure(&nic->dsm, pd, error) || !virtio_net_realize(&nic->net, &layout, NULL, error)) {
+    if (!dsm_configure(&nic->dsm, pd, error)) {
+        return false;
+    }
+    if (!virtio_net_realize(&nic->net, &layout, NULL, error)) {
+        dsm_unconfigure(&nic->dsm);
         return false;
     }
     pci_add_bar(pd, TDISP_NIC_BAR_ENGINE, NIC_ENGINE_SIZE, PCI_BAR_MEM64 | PCI_BAR_PREFETCH, &engine_ops);

@@ -181,30 +181,51 @@ void rig_bar_write(NicRig *r, unsigned bar, uint64_t off, unsigned size, Pas pas
 
 /* ---- the mailbox ---- */
 
+static void write_word(NicRig *r, uint32_t word)
+{
+    uint8_t bytes[4];
+
+    le32_put(bytes, word);
+    if (r->heard != NULL) {
+        g_byte_array_append(r->heard, bytes, sizeof(bytes));
+    }
+    rig_write(r, rig_doe(r) + DOE_WRITE, 4, word);
+}
+
+static uint32_t read_word(NicRig *r)
+{
+    uint32_t word = rig_read(r, rig_doe(r) + DOE_READ, 4);
+    uint8_t  bytes[4];
+
+    le32_put(bytes, word);
+    if (r->heard != NULL) {
+        g_byte_array_append(r->heard, bytes, sizeof(bytes));
+    }
+    rig_write(r, rig_doe(r) + DOE_READ, 4, 0);
+    return word;
+}
+
 size_t rig_exchange(NicRig *r, uint8_t type, const uint8_t *req, size_t len, uint8_t *rsp, size_t cap)
 {
     unsigned doe = rig_doe(r), n = (unsigned)((len + 3) / 4), got;
     uint8_t  padded[SPDM_MSG_MAX + 4] = { 0 };
 
     memcpy(padded, req, len);
-    rig_write(r, doe + DOE_WRITE, 4, DOE_VENDOR_PCISIG | (uint32_t)type << 16);
-    rig_write(r, doe + DOE_WRITE, 4, n + 2);
+    write_word(r, DOE_VENDOR_PCISIG | (uint32_t)type << 16);
+    write_word(r, n + 2);
     for (unsigned i = 0; i < n; i++) {
-        rig_write(r, doe + DOE_WRITE, 4, le32_get(padded + 4 * i));
+        write_word(r, le32_get(padded + 4 * i));
     }
     rig_write(r, doe + DOE_CONTROL, 4, DOE_GO);
     if (!(rig_read(r, doe + DOE_STATUS, 4) & DOE_READY)) {
         return 0;
     }
-    assert_int_equal(rig_read(r, doe + DOE_READ, 4), DOE_VENDOR_PCISIG | (uint32_t)type << 16);
-    rig_write(r, doe + DOE_READ, 4, 0);
-    got = rig_read(r, doe + DOE_READ, 4) - 2;
-    rig_write(r, doe + DOE_READ, 4, 0);
+    assert_int_equal(read_word(r), DOE_VENDOR_PCISIG | (uint32_t)type << 16);
+    got = read_word(r) - 2;
     assert_true(4 * (size_t)got <= cap);
     for (unsigned i = 0; i < got; i++) {
         assert_true(rig_read(r, doe + DOE_STATUS, 4) & DOE_READY);
-        le32_put(rsp + 4 * i, rig_read(r, doe + DOE_READ, 4));
-        rig_write(r, doe + DOE_READ, 4, 0);
+        le32_put(rsp + 4 * i, read_word(r));
     }
     assert_int_equal(rig_read(r, doe + DOE_STATUS, 4), 0);
     return 4 * (size_t)got;

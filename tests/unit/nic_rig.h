@@ -34,6 +34,7 @@ typedef struct NicRig {
     Entropy       entropy;
     SpdmRequester requester;
     TdispClient   tdi;
+    GByteArray   *heard; /* NULL, or what is written to and read from the mailbox is appended */
     uint8_t       keys[IDE_SUB_STREAMS][2][IDE_KEY_LEN];
 
     /* The made-up IOMMU: identity; T=1 reaches Realm memory, T=0 Non-secure memory. */
