@@ -189,6 +189,18 @@ static void parse(Pdev *pdev, const uint8_t *params)
     }
 }
 
+/* What TF-RMM agrees to with a device: keys that RMI_PDEV_SET_PUBKEY can name, and what goes with them. */
+static const SpdmOffer cma_profile = {
+    .version_min = SPDM_VERSION_12,
+    .version_max = SPDM_VERSION_12,
+    .algorithms = {
+        .hash = BIT(0) | BIT(1),            /* SHA-256, SHA-384 */
+        .asym = BIT(2) | BIT(4) | BIT(7),   /* RSASSA-3072, ECDSA P-256, P-384 */
+        .dhe = BIT(3) | BIT(4),             /* P-256, P-384 */
+        .aead = BIT(0) | BIT(1),            /* AES-128-GCM, AES-256-GCM */
+    },
+};
+
 /* RMI_PDEV_CREATE. x1: granule of the PDEV, x2: NS page of RmiPdevParams. */
 RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source = RMM_SUITE)
 {
@@ -225,6 +237,7 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source
         granule_set(rmm, pdev->aux[i], GRANULE_PDEV_AUX);
     }
     spdm_requester_init(&pdev_link(rmm, pdev)->spdm, &rmm->entropy);
+    spdm_requester_offer(&pdev_link(rmm, pdev)->spdm, &cma_profile);
     pdev_link_keep(rmm, pdev);
     dev_queue(&pdev->comm, DEV_CONNECT);
     return RMI_SUCCESS;
@@ -258,14 +271,31 @@ RMI(PDEV_COMMUNICATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .s
     return RMI_SUCCESS;
 }
 
+/* "RmiPublicKeyAlgorithm". */
+static const SpdmKeyKind key_kinds[] = {
+    [RMI_KEY_RSASSA_3072] = SPDM_KEY_RSA_3072,
+    [RMI_KEY_ECDSA_P256] = SPDM_KEY_P256,
+    [RMI_KEY_ECDSA_P384] = SPDM_KEY_P384,
+};
+
 static size_t key_len(unsigned algo)
 {
-    static const uint16_t lens[] = {
-        [RMI_KEY_RSASSA_3072] = 384, [RMI_KEY_ECDSA_P256] = 65, [RMI_KEY_ECDSA_P384] = 97};
-
-    return algo < ARRAY_LEN(lens) ? lens[algo] : 0;
+    return algo < ARRAY_LEN(key_kinds) ? spdm_key_type(key_kinds[algo])->public_len : 0;
 }
-_Static_assert((int)RMI_KEY_ECDSA_P384 == (int)SPDM_KEY_ECDSA_P384, "both number keys alike");
+
+/* @params: of a known algorithm, with a key of its length. The metadata of an RSA key is its exponent, big-endian:
+ * DEN0137 does not say so, TF-RMM does it. */
+static SpdmPublicKey read_key(const uint8_t *params)
+{
+    SpdmPublicKey key = { .kind = key_kinds[params[RMI_KEY_ALGO]], .len = le16_get(params + RMI_KEY_LEN) };
+    uint64_t      metadata_len = le64_get(params + RMI_KEY_METADATA_LEN);
+
+    memcpy(key.bytes, params + RMI_KEY_KEY, key.len);
+    for (uint64_t i = 0; i < metadata_len && metadata_len <= sizeof(key.exponent); i++) {
+        key.exponent = key.exponent << 8 | params[RMI_KEY_METADATA + i];
+    }
+    return key;
+}
 
 /* RMI_PDEV_SET_PUBKEY. x1: PDEV, x2: NS page of RmiPublicKeyParams. Whose key it is, the Realm finds out: by
  * its digest. */
@@ -283,8 +313,8 @@ RMI(PDEV_SET_PUBKEY, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .so
     REQUIRE(le64_get(params + RMI_KEY_METADATA_LEN) <= RMI_KEY_MAX, RMI_ERROR_INPUT, "metadata_len_oflow");
     Pdev *pdev = pdev_at(rmm, in->x[1]);
     REQUIRE(pdev->state == RMI_PDEV_NEEDS_KEY, RMI_ERROR_DEVICE, "pdev_state");
-    SpdmKeyResult r = spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, (SpdmKeyType)algo,
-                                                    params + RMI_KEY_KEY, len);
+    SpdmPublicKey key = read_key(params);
+    SpdmKeyResult r = spdm_requester_set_public_key(&pdev_link(rmm, pdev)->spdm, &key);
     REQUIRE_OURS(r != SPDM_KEY_UNSUPPORTED, RMI_ERROR_DEVICE, "algo_negotiated");
     REQUIRE(r == SPDM_KEY_OK, RMI_ERROR_INPUT, "key_invalid/key");
 

@@ -22,6 +22,7 @@
 #include "rmm/rmi.h"
 #include "rmm/rmm.h"
 #include "rmm/rsi.h"
+#include "spdm/crypto.h"
 
 enum {
     RMM_MAX_CPUS = 512,
@@ -457,7 +458,8 @@ struct Rmm {
 
     EVP_MD  *md[2];                       /* by RmiHash */
     Entropy  rak_entropy;
-    uint8_t  rak_scalar[48], rak_point[97]; /* made at first use; rak_point[0] is 4 then */
+    SpdmPrivateKey rak;                   /* made at first use, with its point; rak_point[0] is 4 then */
+    uint8_t  rak_point[97];
     uint8_t  platform_token[1024];        /* made at first use: it never changes */
     uint32_t platform_token_len;
     void    *device;                      /* of the device assignment files */

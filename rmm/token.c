@@ -41,7 +41,8 @@ enum {
 
 enum { ES384 = -35, COSE_KTY = 1, COSE_KTY_EC2 = 2, COSE_CRV = -1, COSE_P384 = 2, COSE_X = -2, COSE_Y = -3 };
 enum { SW_TYPE = 1, SW_MEASUREMENT = 2, SW_VERSION = 4, SW_SIGNER = 5, SW_HASH = 6 };
-enum { P384_LEN = 48, ASYM_P384 = 0x80, COSE_KEY_MAX = 128, CLAIMS_MAX = 1024 };
+enum { P384_LEN = 48, POINT_LEN = 1 + 2 * P384_LEN, COSE_KEY_MAX = 128, CLAIMS_MAX = 1024 };
+enum { ASYM_P384 = 0x80, HASH_SHA384 = 2 }; /* DSP0274 "NEGOTIATE_ALGORITHMS" */
 enum { INSTANCE_LEN = 33, LIFECYCLE_SECURED = 0x3003 };
 
 /* ---- CBOR ---- */
@@ -111,16 +112,30 @@ static void claim_int(ByteWriter *w, int64_t key, int64_t v)
 
 void attest_init(Rmm *rmm, uint64_t seed) { entropy_init(&rmm->rak_entropy, seed, "rmm.rak"); }
 
+/* The point of a key on P-384. */
+static bool read_point(Rmm *rmm, const SpdmPrivateKey *key, uint8_t point[POINT_LEN])
+{
+    SpdmPublicKey public_half;
+    bool          ok = key->kind == SPDM_KEY_P384 && spdm_public_key_of(key, &rmm->entropy, &public_half);
+
+    if (ok) {
+        memcpy(point, public_half.bytes, POINT_LEN);
+    }
+    return ok;
+}
+
 /* The seed gives bytes until they are a private key: practically the first ones are. */
 static bool make_rak(Rmm *rmm)
 {
-    const SpdmAsym *p384 = spdm_asym(ASYM_P384);
-
     for (unsigned tries = 0; rmm->rak_point[0] == 0 && tries < 16; tries++) {
-        entropy_bytes(&rmm->rak_entropy, rmm->rak_scalar, sizeof(rmm->rak_scalar));
-        if (!spdm_public_point(p384, &rmm->entropy, rmm->rak_scalar, rmm->rak_point)) {
+        uint8_t scalar[P384_LEN];
+
+        entropy_bytes(&rmm->rak_entropy, scalar, sizeof(scalar));
+        if (!spdm_private_key_from_scalar(SPDM_KEY_P384, &rmm->entropy, scalar, &rmm->rak) ||
+            !read_point(rmm, &rmm->rak, rmm->rak_point)) {
             rmm->rak_point[0] = 0;
         }
+        spdm_wipe(scalar, sizeof(scalar));
     }
     return rmm->rak_point[0] != 0;
 }
@@ -144,7 +159,7 @@ static const uint8_t protected_header[] = { 0xa1, 0x01, 0x38, 0x22 }; /* { 1: -3
 _Static_assert(ES384 == -1 - 0x22, "the header names ES384");
 
 /* RFC 9052 "Signing and Verification Process": Sig_structure with empty external data. */
-static bool sign(Rmm *rmm, const uint8_t *scalar, const uint8_t *payload, size_t len,
+static bool sign(Rmm *rmm, const SpdmPrivateKey *key, const uint8_t *payload, size_t len,
                  uint8_t sig[2 * P384_LEN])
 {
     uint8_t    text[CLAIMS_MAX + 64];
@@ -156,15 +171,16 @@ static bool sign(Rmm *rmm, const uint8_t *scalar, const uint8_t *payload, size_t
     put_bytes(&w, NULL, 0);
     put_bytes(&w, payload, len);
     return bw_ok(&w) &&
-           spdm_ecdsa_sign(spdm_asym(ASYM_P384), &rmm->entropy, scalar, &(SpdmSpan){ text, w.pos }, 1, sig);
+           spdm_key_sign(spdm_asym(ASYM_P384), spdm_hash(HASH_SHA384), &rmm->entropy, key,
+                         &(SpdmSpan){ text, w.pos }, 1, sig);
 }
 
-static size_t sign1(Rmm *rmm, const uint8_t *scalar, const ByteWriter *claims, uint8_t *dst, size_t cap)
+static size_t sign1(Rmm *rmm, const SpdmPrivateKey *key, const ByteWriter *claims, uint8_t *dst, size_t cap)
 {
     uint8_t    sig[2 * P384_LEN];
     ByteWriter w = bw_init(dst, cap);
 
-    if (!bw_ok(claims) || !sign(rmm, scalar, claims->data, claims->pos, sig)) {
+    if (!bw_ok(claims) || !sign(rmm, key, claims->data, claims->pos, sig)) {
         return 0;
     }
     put_head(&w, cbor_encode_tag, TAG_SIGN1);
@@ -203,17 +219,17 @@ static void put_component(const Rmm *rmm, ByteWriter *w, const char *type, const
 
 /* "CCA platform Instance ID claim": identifies the platform's key. Ours is EAT's type 1 (random) and the SHA-256 of the
  * key as a point, so that a verifier that keeps keys by instance can check that it found the right one. */
-static void instance_id(const Rmm *rmm, const uint8_t point[SPDM_POINT_MAX], uint8_t id[INSTANCE_LEN])
+static void instance_id(const Rmm *rmm, const uint8_t point[POINT_LEN], uint8_t id[INSTANCE_LEN])
 {
     uint8_t digest[RMM_HASH_MAX];
 
-    measure(rmm, RMI_HASH_SHA_256, point, 1 + 2 * P384_LEN, digest);
+    measure(rmm, RMI_HASH_SHA_256, point, POINT_LEN, digest);
     id[0] = 1;
     memcpy(id + 1, digest, INSTANCE_LEN - 1);
 }
 
 /* @cpak: the platform's public key. */
-static void put_platform_claims(const Rmm *rmm, ByteWriter *w, const uint8_t cpak[SPDM_POINT_MAX])
+static void put_platform_claims(const Rmm *rmm, ByteWriter *w, const uint8_t cpak[POINT_LEN])
 {
     uint8_t cose_key[COSE_KEY_MAX], id[INSTANCE_LEN], binding[RMM_HASH_MAX];
     size_t  key_len = rak_cose_key(rmm, cose_key);
@@ -239,14 +255,15 @@ static void put_platform_claims(const Rmm *rmm, ByteWriter *w, const uint8_t cpa
 /* Made once: neither its claims nor the keys change while the machine is on. */
 static bool make_platform_token(Rmm *rmm)
 {
-    uint8_t    claims[CLAIMS_MAX], scalar[SPDM_SCALAR_MAX], point[SPDM_POINT_MAX];
-    ByteWriter w = bw_init(claims, sizeof(claims));
+    uint8_t        claims[CLAIMS_MAX], point[POINT_LEN];
+    ByteWriter     w = bw_init(claims, sizeof(claims));
+    SpdmPrivateKey key;
 
-    if (rmm->platform_token_len == 0 && spdm_key_load(attest_platform_key_pem(), scalar) &&
-        spdm_public_point(spdm_asym(ASYM_P384), &rmm->entropy, scalar, point)) {
+    if (rmm->platform_token_len == 0 && spdm_key_load(attest_platform_key_pem(), &rmm->entropy, &key) &&
+        read_point(rmm, &key, point)) {
         put_platform_claims(rmm, &w, point);
         rmm->platform_token_len =
-            (uint32_t)sign1(rmm, scalar, &w, rmm->platform_token, sizeof(rmm->platform_token));
+            (uint32_t)sign1(rmm, &key, &w, rmm->platform_token, sizeof(rmm->platform_token));
     }
     return rmm->platform_token_len != 0;
 }
@@ -288,7 +305,7 @@ size_t token_make(Rmm *rmm, const Realm *realm, const uint8_t challenge[64], uin
         return 0;
     }
     put_realm_claims(rmm, &c, realm, challenge);
-    size_t len = sign1(rmm, rmm->rak_scalar, &c, realm_token, sizeof(realm_token));
+    size_t len = sign1(rmm, &rmm->rak, &c, realm_token, sizeof(realm_token));
     if (len == 0 || !make_platform_token(rmm)) {
         return 0;
     }

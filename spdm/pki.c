@@ -1,12 +1,11 @@
 /*
- * PEM in, SPDM certificate chain out; and the checks of a verifier over DER certificates. OpenSSL does the
+ * PEM in, identities out; and the checks of a verifier over DER certificates. OpenSSL does the
  * X.509. Time is an argument: no clock is read.
  */
 #include "spdm/pki.h"
 
 #include <limits.h>
 #include <openssl/bio.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -17,7 +16,6 @@
 #include "bits.h"
 #include "bytes.h"
 
-#define CHAIN_HEADER_LEN 4
 #define CERTIFICATES_MAX 16
 
 /* Appends every CERTIFICATE block of the text; @root_len receives the first one's length. */
@@ -43,17 +41,21 @@ static bool append_certificates(const char *text, ByteWriter *w, size_t *root_le
     return *root_len != 0 && bw_ok(w);
 }
 
-bool spdm_key_load(const char *key_pem, uint8_t scalar[SPDM_SCALAR_MAX])
+bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key)
 {
-    BIO      *bio = BIO_new_mem_buf(key_pem, -1);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-    BIGNUM   *d = NULL;
-    bool      ok = key != NULL && EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) == 8 * SPDM_SCALAR_MAX;
+    BIO           *bio = BIO_new_mem_buf(key_pem, -1);
+    char          *name = NULL, *header = NULL;
+    unsigned char *data = NULL;
+    long           len;
+    bool           ok = false;
 
-    ok = ok && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &d) == 1 &&
-         BN_bn2binpad(d, scalar, SPDM_SCALAR_MAX) == SPDM_SCALAR_MAX;
-    BN_clear_free(d);
-    EVP_PKEY_free(key);
+    /* The first block that is a private key; parameters of a curve may come before it. */
+    while (!ok && bio != NULL && PEM_read_bio(bio, &name, &header, &data, &len) == 1) {
+        ok = strstr(name, "PRIVATE KEY") != NULL && spdm_private_key_read(data, (size_t)len, entropy, key);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(data, (size_t)len);
+    }
     BIO_free(bio);
     ERR_clear_error();
     return ok;
@@ -61,34 +63,38 @@ bool spdm_key_load(const char *key_pem, uint8_t scalar[SPDM_SCALAR_MAX])
 
 bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error)
 {
-    const SpdmAsym *asym = spdm_asym(BIT(7));
-    const SpdmHash *hash = spdm_hash(BIT(1)); /* the only ones negotiated; with more, one chain per pair */
-    size_t          header = CHAIN_HEADER_LEN + hash->len, root_len;
-    ByteWriter      w = bw_init(id->chain, sizeof(id->chain));
-    SpdmSpan        root;
-    uint8_t         leaf[SPDM_POINT_MAX], ours[SPDM_POINT_MAX];
+    ByteWriter w = bw_init(id->certs, sizeof(id->certs));
+    size_t     root_len;
 
     memset(id, 0, sizeof(*id));
-    bw_zero(&w, header);
     if (!append_certificates(pem->chain_pem, &w, &root_len)) {
-        *error = "the certificate chain holds no PEM certificate, or more than 8 KiB of them";
+        *error = "the certificate chain holds no PEM certificate, or more than 8000 bytes of them";
         return false;
     }
-    id->chain_len = (uint32_t)w.pos;
-    root = (SpdmSpan){ id->chain + header, root_len };
-    le32_put(id->chain, id->chain_len);
-    if (!spdm_key_load(pem->key_pem, id->private_key)) {
-        *error = "the private key is no PEM key on the curve P-384";
-        return false;
-    }
-    if (!spdm_hash_spans(hash, &root, 1, id->chain + CHAIN_HEADER_LEN) ||
-        spdm_chain_check(id->chain + header, id->chain_len - header, NULL, 0, -1, leaf) != NULL ||
-        !spdm_public_point(asym, entropy, id->private_key, ours) ||
-        !spdm_equal(leaf, ours, asym->point_len)) {
-        *error = "the certificates do not lead from a root to the private key's certificate";
+    id->root_len = (uint32_t)root_len;
+    id->certs_len = (uint32_t)w.pos;
+    if (!spdm_key_load(pem->key_pem, entropy, &id->key)) {
+        *error = "the private key is no PEM key on P-256, P-384 or P-521, Ed25519, or RSA of 2048, 3072 or 4096 bits";
         return false;
     }
     return true;
+}
+
+static bool same_key(const SpdmPublicKey *a, const SpdmPublicKey *b)
+{
+    return a->kind == b->kind && a->len == b->len && a->exponent == b->exponent &&
+           memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy)
+{
+    SpdmPublicKey leaf, ours;
+    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, -1, &leaf);
+
+    if (why == NULL && (!spdm_public_key_of(&id->key, entropy, &ours) || !same_key(&leaf, &ours))) {
+        why = "the private key is not the last certificate's";
+    }
+    return why;
 }
 
 size_t spdm_first_certificate_len(const uint8_t *der, size_t len)
@@ -122,17 +128,13 @@ static STACK_OF(X509) *read_certificates(const uint8_t *der, size_t len)
     return certs;
 }
 
-static bool leaf_point(X509 *leaf, uint8_t point[SPDM_POINT_MAX])
+static bool leaf_key(X509 *leaf, SpdmPublicKey *key)
 {
-    EVP_PKEY *key = X509_get0_pubkey(leaf);
-    uint8_t  *encoded = NULL;
-    size_t    len = key != NULL ? EVP_PKEY_get1_encoded_public_key(key, &encoded) : 0;
-    bool      ok = len == SPDM_POINT_MAX && encoded[0] == 4 && spdm_point_is_valid("P-384", encoded, len);
+    uint8_t *der = NULL;
+    int      len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    bool     ok = len > 0 && spdm_public_key_read(der, (size_t)len, key) && spdm_public_key_is_valid(key);
 
-    if (ok) {
-        memcpy(point, encoded, len);
-    }
-    OPENSSL_free(encoded);
+    OPENSSL_free(der);
     return ok;
 }
 
@@ -160,7 +162,7 @@ static bool verify_path(STACK_OF(X509) *certs, X509 *root, X509 *leaf, int64_t t
 }
 
 const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
-                             int64_t time_s, uint8_t point[SPDM_POINT_MAX])
+                             int64_t time_s, SpdmPublicKey *key)
 {
     STACK_OF(X509)      *certs = read_certificates(der, len);
     const unsigned char *p = root;
@@ -176,8 +178,8 @@ const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root
         why = "the chain starts from another root";
     } else if (!verify_path(certs, sk_X509_value(certs, 0), sk_X509_value(certs, n - 1), time_s)) {
         why = "the signatures do not lead from the root to the leaf, or a certificate is out of date";
-    } else if (point != NULL && !leaf_point(sk_X509_value(certs, n - 1), point)) {
-        why = "the leaf's key is not on the curve P-384";
+    } else if (key != NULL && !leaf_key(sk_X509_value(certs, n - 1), key)) {
+        why = "the leaf's key is of no kind that SPDM signs with here";
     }
     X509_free(trusted);
     sk_X509_pop_free(certs, X509_free);

@@ -1,6 +1,6 @@
 /*
- * Certificates at the edges: making a device's SPDM certificate chain from PEM files, and reading the leaf
- * key out of a chain as a host does. Requester and responder never look inside a certificate.
+ * Certificates at the edges: making a device's identity from PEM files, and reading the leaf key out of a chain
+ * as a host does. Requester and responder never look inside a certificate.
  */
 #ifndef BAILEY_SPDM_PKI_H
 #define BAILEY_SPDM_PKI_H
@@ -11,12 +11,13 @@
 
 #include "spdm/crypto.h"
 
-/* What a device has: the chain of DSP0274 "Certificate chain format" (length, root hash, DER certificates
- * root first) and the leaf's private scalar. */
+#define SPDM_CERTS_MAX 8000 /* with the header of DSP0274 "Certificate chain format", at most 8 KiB */
+
+/* What a device has: certificates and the leaf's private key. */
 typedef struct SpdmIdentity {
-    uint8_t  chain[8192];
-    uint32_t chain_len;
-    uint8_t  private_key[SPDM_SCALAR_MAX];
+    SpdmPrivateKey key;
+    uint32_t       root_len, certs_len; /* of the first certificate; of all */
+    uint8_t        certs[SPDM_CERTS_MAX]; /* DER, root first, one behind the other */
 } SpdmIdentity;
 
 /* PEM text of one identity; @chain_pem: certificates root first, one after the other. */
@@ -27,34 +28,38 @@ typedef struct SpdmPem {
 /**
  * spdm_identity_load - make an identity from PEM text.
  * @error: receives a sentence on failure
- * Returns false when the text is no such chain or key, the chain is too long, or the key is not the leaf's.
+ * Returns false when the text is no chain or key of a kind that can be used, or the chain is too long.
  */
 bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error);
 
+/* spdm_identity_check - whether the certificates lead to the private key's; NULL, or why not. */
+const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy);
+
 /* The test PKI of images/pki, built into the program. Its private keys are public: never trust it. */
 typedef enum SpdmTestPki {
-    SPDM_TEST_DEVICE, /* the device's own */
-    SPDM_TEST_WRONG_ROOT, /* same names and shape under a root nobody trusts */
+    SPDM_TEST_DEVICE, /* the device's own: one for each kind of key */
+    SPDM_TEST_WRONG_ROOT, /* same names and shape under a root nobody trusts; P-384 alone */
 } SpdmTestPki;
 
-const SpdmPem *spdm_test_pem(SpdmTestPki which);
+/* NULL: there is none of that kind. */
+const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind);
 
-/* A private key that no certificate belongs to. */
+/* A private key, P-384, that no certificate belongs to. */
 const char *spdm_test_substitute_key_pem(void);
 
-/* The scalar of a PEM private key on P-384. */
-bool spdm_key_load(const char *key_pem, uint8_t scalar[SPDM_SCALAR_MAX]);
+/* A PEM private key; false for text that is none, or one of another kind than those of SpdmKeyKind. */
+bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 
 /**
  * spdm_chain_check - check DER certificates as a verifier does.
  * @der, @len:  certificates root first, as the RMM's certificate object holds them (no SPDM chain header)
  * @root, @root_len: the root that is trusted, DER; NULL: the chain's own first certificate
- * @time_s:     seconds since 1970 at which the certificates must be valid
- * @point:      receives the leaf's key, uncompressed; NULL if not wanted
+ * @time_s:     seconds since 1970 at which the certificates must be valid; below 0: any time
+ * @key:        receives the leaf's key; NULL if not wanted
  * Returns NULL when the chain holds, else why it does not.
  */
 const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
-                             int64_t time_s, uint8_t point[SPDM_POINT_MAX]);
+                             int64_t time_s, SpdmPublicKey *key);
 
 /* The first certificate of a concatenation: its DER length, 0 when malformed. */
 size_t spdm_first_certificate_len(const uint8_t *der, size_t len);

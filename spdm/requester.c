@@ -1,7 +1,7 @@
 /*
  * The requester: one step per message, in a table. An operation is a run of steps; each step builds its
  * request and reads its response, then names the next. DMTF DSP0274 1.2, message sections of the steps'
- * names; the offer is the CMA profile of the RMM, reduced to what crypto.h has.
+ * names, and those of 1.1 and 1.3 where they differ.
  *
  * Nothing is believed before it is covered: DIGESTS must match the chain, KEY_EXCHANGE_RSP must carry the
  * signature of the public key that was given, over a transcript that holds everything said so far.
@@ -101,19 +101,24 @@ static bool build_get_version(SpdmRequester *r, ByteWriter *w)
 
 static StepResult read_version(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
-    bool found = false;
+    uint8_t first = r->offer.version_min, last = r->offer.version_max;
 
     br_skip(rsp, 1);
     for (unsigned n = br_u8(rsp); n != 0; n--) {
-        found |= br_u16(rsp) >> 8 == SPDM_VERSION_12;
+        uint8_t version = (uint8_t)(br_u16(rsp) >> 8); /* 15:12 major, 11:8 minor */
+
+        if (version >= first && version <= last && version > r->version) {
+            r->version = version;
+        }
     }
     if (!spdm_message_ends(rsp)) {
         return step_fail(r, "VERSION has a wrong length");
     }
-    if (!found) {
-        return step_fail(r, "the device does not offer SPDM 1.2");
+    if (r->version == 0) {
+        fail(r, "the device offers no SPDM version from %u.%u to %u.%u", first >> 4, first & 0xf, last >> 4,
+             last & 0xf);
+        return STEP_FAILED;
     }
-    r->version = SPDM_VERSION_12;
     return keep_vca(r, rsp);
 }
 
@@ -124,8 +129,10 @@ static bool build_get_capabilities(SpdmRequester *r, ByteWriter *w)
     bw_u8(w, CT_EXPONENT);
     bw_u16(w, 0);
     bw_u32(w, REQUESTER_CAPS);
-    bw_u32(w, SPDM_MSG_MAX);
-    bw_u32(w, SPDM_MSG_MAX);
+    if (r->version >= SPDM_VERSION_12) {
+        bw_u32(w, SPDM_MSG_MAX); /* DataTransferSize */
+        bw_u32(w, SPDM_MSG_MAX); /* MaxSPDMmsgSize */
+    }
     return true;
 }
 
@@ -135,8 +142,11 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
 
     br_skip(rsp, 4);
     r->peer_capabilities = br_u32(rsp);
-    r->peer_transfer_size = br_u32(rsp);
-    br_skip(rsp, 4);
+    r->peer_transfer_size = SPDM_MSG_MAX; /* 1.1 does not say */
+    if (r->version >= SPDM_VERSION_12) {
+        r->peer_transfer_size = br_u32(rsp);
+        br_skip(rsp, 4);
+    }
     if (!spdm_message_ends(rsp) || r->peer_transfer_size < SPDM_DATA_TRANSFER_MIN) {
         return step_fail(r, "CAPABILITIES has a wrong length or transfer size");
     }
@@ -150,16 +160,19 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
 static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ_ASYM,
                                        SPDM_ALG_KEY_SCHEDULE };
 
+/* OtherParamsSupport came with 1.2. */
+static uint8_t opaque_format(const SpdmRequester *r) { return r->version >= SPDM_VERSION_12 ? SPDM_OPAQUE_FMT1 : 0; }
+
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
-    SpdmAlgMasks ours = spdm_algorithms_offered();
+    const SpdmAlgMasks ours = r->offer.algorithms;
     /* Types must not be offered empty; what is offered for the requester's own key cannot be selected. */
     const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)ours.asym, SPDM_KEY_SCHEDULE };
 
     params(w, ARRAY_LEN(table_types), 0);
     bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
     bw_u8(w, SPDM_MEAS_SPEC_DMTF);
-    bw_u8(w, SPDM_OPAQUE_FMT1);
+    bw_u8(w, opaque_format(r));
     bw_u32(w, ours.asym);
     bw_u32(w, ours.hash);
     bw_zero(w, 12 + 4);
@@ -185,6 +198,15 @@ static void read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
     }
 }
 
+/* Exactly one bit of those offered, and one that is known here. */
+static bool selection_is_ours(const SpdmSelection *sel, const SpdmAlgMasks *ours)
+{
+    return (sel->asym & ours->asym) != 0 && spdm_asym(sel->asym) != NULL && (sel->hash & ours->hash) != 0 &&
+           spdm_hash(sel->hash) != NULL && (sel->dhe & ours->dhe) != 0 && spdm_dhe(sel->dhe) != NULL &&
+           (sel->aead & ours->aead) != 0 && spdm_aead(sel->aead) != NULL && sel->key_schedule == SPDM_KEY_SCHEDULE &&
+           sel->req_asym == 0;
+}
+
 static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
     SpdmSelection *sel = &r->selected;
@@ -204,11 +226,8 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
-    /* Everything selected must be one of the bits that were offered, and nothing else. */
-    if (spdm_asym(sel->asym) == NULL || spdm_hash(sel->hash) == NULL || spdm_dhe(sel->dhe) == NULL ||
-        spdm_aead(sel->aead) == NULL || sel->key_schedule != SPDM_KEY_SCHEDULE || sel->req_asym != 0 ||
-        ext_algs != 0 || sel->other_params != SPDM_OPAQUE_FMT1 || sel->measure_spec != SPDM_MEAS_SPEC_DMTF ||
-        sel->measure_hash == 0) {
+    if (!selection_is_ours(sel, &r->offer.algorithms) || ext_algs != 0 || sel->other_params != opaque_format(r) ||
+        sel->measure_spec != SPDM_MEAS_SPEC_DMTF || sel->measure_hash == 0) {
         return step_fail(r, "the device selected algorithms that were not offered");
     }
     return keep_vca(r, rsp);
@@ -291,7 +310,7 @@ static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
     const SpdmDhe *dhe = spdm_dhe(r->selected.dhe);
     uint8_t        random[32], share[SPDM_DHE_MAX];
 
-    if (!spdm_dhe_generate(dhe, r->entropy, r->dhe_scalar, share)) {
+    if (!spdm_dhe_generate(dhe, r->entropy, r->dhe_private, share)) {
         return fail(r, "no key pair for the key exchange could be made");
     }
     entropy_bytes(r->entropy, random, sizeof(random));
@@ -301,7 +320,7 @@ static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
     bw_u16(w, 0); /* SessionPolicy 0: a runtime update ends the session; reserved */
     bw_bytes(w, random, sizeof(random));
     bw_bytes(w, share, dhe->len);
-    spdm_opaque_write_supported(w, secured_versions, ARRAY_LEN(secured_versions));
+    spdm_opaque_write_supported(w, r->version, secured_versions, ARRAY_LEN(secured_versions));
     return true;
 }
 
@@ -338,15 +357,15 @@ static StepResult enter_handshake(SpdmRequester *r, const uint8_t *peer_share, c
 {
     const SpdmDhe *dhe = spdm_dhe(r->selected.dhe);
     SpdmSuite      suite = suite_of(r);
-    uint8_t        secret[SPDM_SCALAR_MAX], th1[SPDM_HASH_MAX], want[SPDM_HASH_MAX];
+    uint8_t        secret[SPDM_DHE_MAX], th1[SPDM_HASH_MAX], want[SPDM_HASH_MAX];
     bool           ok;
 
-    ok = spdm_dhe_secret(dhe, r->entropy, r->dhe_scalar, peer_share, secret) && hash_th(r, th1) &&
+    ok = spdm_dhe_secret(dhe, r->entropy, r->dhe_private, peer_share, secret) && hash_th(r, th1) &&
          spdm_derive_handshake(&suite, secret, dhe->secret_len, th1, &r->session.keys);
     spdm_wipe(secret, sizeof(secret));
-    spdm_wipe(r->dhe_scalar, sizeof(r->dhe_scalar));
+    spdm_wipe(r->dhe_private, sizeof(r->dhe_private));
     if (!ok) {
-        return step_fail(r, "the device's exchange data is no point of the curve");
+        return step_fail(r, "the device's exchange data is no member of the group");
     }
     if (peer_mac != NULL) {
         if (!verify_data(r, r->session.keys.response_finished, want) ||
@@ -371,7 +390,7 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
 
     br_skip(rsp, 1 + 32); /* requester slot; random */
     share = br_take(rsp, dhe->len);
-    r->session.secured_version = spdm_opaque_read_selected(rsp);
+    r->session.secured_version = spdm_opaque_read_selected(rsp, r->version);
     unsigned_part = reply_span(rsp);
     sig = br_take(rsp, signer.asym->sig_len);
     mac = clear ? NULL : br_take(rsp, signer.hash->len);
@@ -387,7 +406,7 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     start_th(r, unsigned_part);
     th = spdm_transcript_span(&r->session.th);
     if (r->session.th.overflowed ||
-        !spdm_verify(&signer, r->public_key, SPDM_SIGN_KEY_EXCHANGE, &th, 1, sig)) {
+        !spdm_verify(&signer, &r->public_key, SPDM_SIGN_KEY_EXCHANGE, &th, 1, sig)) {
         return step_fail(r, "KEY_EXCHANGE_RSP is not signed by the device's public key");
     }
     spdm_transcript_add(&r->session.th, sig, signer.asym->sig_len);
@@ -476,12 +495,18 @@ static StepResult read_vendor(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
     return STEP_NEXT;
 }
 
+/* RequesterContext of 1.3 is the requester's own, to tell answers apart; the nonce is new in each request. */
+static const uint8_t *request_context(const SpdmRequester *r) { return r->nonce; }
+
 static bool build_get_measurements(SpdmRequester *r, ByteWriter *w)
 {
     params(w, (uint8_t)((r->args.sign ? 1 : 0) | (r->args.raw ? 2 : 0)), r->args.index);
     if (r->args.sign) {
         bw_bytes(w, r->nonce, sizeof(r->nonce));
         bw_u8(w, SLOT);
+    }
+    if (r->version >= SPDM_VERSION_13) {
+        bw_bytes(w, request_context(r), SPDM_CONTEXT_LEN);
     }
     return true;
 }
@@ -511,11 +536,13 @@ static bool record_is_well_formed(const SpdmRequester *r, const uint8_t *record,
 static bool measurements_are_signed(SpdmRequester *r, SpdmSpan unsigned_part, const uint8_t *sig)
 {
     SpdmSigner signer = signer_of(r);
+    bool       has_vca = r->version >= SPDM_VERSION_12; /* DSP0274 "L1 and L2" */
     SpdmSpan   spans[] = { spdm_transcript_span(&r->a), spdm_transcript_span(&r->session.l1l2),
                            request_span(r), unsigned_part };
 
     return !r->session.l1l2.overflowed &&
-           spdm_verify(&signer, r->public_key, SPDM_SIGN_MEASUREMENTS, spans, ARRAY_LEN(spans), sig);
+           spdm_verify(&signer, &r->public_key, SPDM_SIGN_MEASUREMENTS, spans + !has_vca,
+                       ARRAY_LEN(spans) - !has_vca, sig);
 }
 
 static StepResult read_measurements(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
@@ -524,15 +551,21 @@ static StepResult read_measurements(SpdmRequester *r, ByteReader *rsp, uint8_t p
     size_t         record_len = br_u24(rsp), opaque_len;
     const uint8_t *record = br_take(rsp, record_len), *sig = NULL;
     SpdmSpan       unsigned_part;
+    bool           answers = true;
 
     br_skip(rsp, SPDM_NONCE_LEN);
     opaque_len = br_u16(rsp);
     br_skip(rsp, opaque_len);
+    if (r->version >= SPDM_VERSION_13) {
+        const uint8_t *context = br_take(rsp, SPDM_CONTEXT_LEN);
+
+        answers = context != NULL && memcmp(context, request_context(r), SPDM_CONTEXT_LEN) == 0;
+    }
     unsigned_part = reply_span(rsp);
     if (r->args.sign) {
         sig = br_take(rsp, spdm_asym(r->selected.asym)->sig_len);
     }
-    if (!spdm_message_ends(rsp) || opaque_len > SPDM_OPAQUE_MAX ||
+    if (!spdm_message_ends(rsp) || !answers || opaque_len > SPDM_OPAQUE_MAX ||
         !record_is_well_formed(r, record, record_len, blocks)) {
         return step_fail(r, "MEASUREMENTS is malformed");
     }
@@ -586,7 +619,7 @@ static SpdmResult give_up(SpdmRequester *r, bool session_too)
     if (r->op == SPDM_OP_CONNECT) {
         r->connected = false;
     }
-    spdm_wipe(r->dhe_scalar, sizeof(r->dhe_scalar));
+    spdm_wipe(r->dhe_private, sizeof(r->dhe_private));
     spdm_transcript_reset(&r->session.l1l2);
     r->op = SPDM_OP_NONE;
     r->in_flight = false;
@@ -596,9 +629,25 @@ static SpdmResult give_up(SpdmRequester *r, bool session_too)
 
 void spdm_requester_init(SpdmRequester *r, Entropy *entropy)
 {
+    static const SpdmOffer everything = { SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
+
     memset(r, 0, sizeof(*r));
     r->entropy = entropy;
     r->next_session_id = 1;
+    spdm_requester_offer(r, &everything);
+}
+
+void spdm_requester_offer(SpdmRequester *r, const SpdmOffer *offer)
+{
+    SpdmAlgMasks m = offer->algorithms, known = spdm_algorithms_known();
+
+    r->offer = *offer;
+    r->offer.algorithms = (SpdmAlgMasks){
+        .hash = m.hash != 0 ? m.hash : known.hash,
+        .asym = m.asym != 0 ? m.asym : known.asym,
+        .dhe = m.dhe != 0 ? m.dhe : known.dhe,
+        .aead = m.aead != 0 ? m.aead : known.aead,
+    };
 }
 
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
@@ -635,11 +684,13 @@ static void forget_connection(SpdmRequester *r)
 {
     Entropy             *entropy = r->entropy;
     SpdmRequesterOptions options = r->options;
+    SpdmOffer            offer = r->offer;
     uint16_t             next = r->next_session_id;
 
     spdm_wipe(r, sizeof(*r));
-    spdm_requester_init(r, entropy);
+    r->entropy = entropy;
     r->options = options;
+    r->offer = offer;
     r->next_session_id = next;
 }
 
@@ -816,18 +867,17 @@ void spdm_requester_abort(SpdmRequester *r)
 
 const char *spdm_requester_error(const SpdmRequester *r) { return r->error; }
 
-SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key,
-                                            size_t len)
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, const SpdmPublicKey *key)
 {
     const SpdmAsym *asym = spdm_asym(r->selected.asym);
 
-    if (asym == NULL || type != SPDM_KEY_ECDSA_P384) {
+    if (asym == NULL || key->kind != asym->kind) {
         return SPDM_KEY_UNSUPPORTED;
     }
-    if (len != asym->point_len || !spdm_point_is_valid(asym->curve, key, len)) {
+    if (!spdm_public_key_is_valid(key)) {
         return SPDM_KEY_INVALID;
     }
-    memcpy(r->public_key, key, len);
+    r->public_key = *key;
     r->has_key = true;
     return SPDM_KEY_OK;
 }

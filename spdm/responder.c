@@ -65,7 +65,7 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
     if (sig == NULL) {
         return SPDM_RESPONSE_TOO_LARGE;
     }
-    return spdm_sign(&signer, s->config.entropy, s->config.private_key, context, spans, n, sig)
+    return spdm_sign(&signer, s->config.entropy, &spdm_responder_identity(s)->key, context, spans, n, sig)
                ? SPDM_OK
                : SPDM_UNSPECIFIED;
 }
@@ -148,10 +148,29 @@ void spdm_responder_reset(SpdmResponder *s)
     spdm_transcript_reset(&s->l1l2);
 }
 
+/* What may be selected: what is configured, known, and has a key. */
+static SpdmAlgMasks selectable(const SpdmResponderConfig *config)
+{
+    SpdmAlgMasks m = config->algorithms, known = spdm_algorithms_known();
+    uint32_t     with_key = 0;
+
+    for (size_t i = 0; i < config->n_identities; i++) {
+        with_key |= spdm_asyms_of(config->identities[i].key.kind);
+    }
+    return (SpdmAlgMasks){
+        .hash = m.hash != 0 ? m.hash : known.hash,
+        .measure_hash = m.measure_hash != 0 ? m.measure_hash : known.measure_hash,
+        .asym = (m.asym != 0 ? m.asym : known.asym) & with_key,
+        .dhe = m.dhe != 0 ? m.dhe : known.dhe,
+        .aead = m.aead != 0 ? m.aead : known.aead,
+    };
+}
+
 void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
 {
     memset(s, 0, sizeof(*s));
     s->config = *config;
+    s->config.algorithms = selectable(config);
     if (config->version_max == 0) {
         s->config.version_min = s->config.version_max = SPDM_VERSION_12;
     }

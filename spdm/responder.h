@@ -81,11 +81,21 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
 void spdm_read_context(const SpdmResponder *s, ByteReader *req, uint8_t context[SPDM_CONTEXT_LEN]);
 void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONTEXT_LEN], ByteWriter *rsp);
 
-/* Whether a certificate slot can be used. Slot 0 is the only one. */
-bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot);
+/* The device's key and certificates for the negotiated signature algorithm. */
+const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s);
 
-/* Hash of slot 0's chain, appended to @rsp. */
-void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp);
+/* A slot's chain as DSP0274 "Certificate chain format" has it: length and root hash, then the certificates. */
+typedef struct SpdmChain {
+    uint8_t  header[4 + SPDM_HASH_MAX];
+    SpdmSpan spans[2]; /* the header, the certificates */
+    size_t   len;
+} SpdmChain;
+
+/* Whether a certificate slot can be used, and its chain. Slot 0 is the only one. */
+bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain);
+
+/* Hash of a slot's chain, appended to @rsp. */
+void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rsp);
 
 /* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
  * types. */

@@ -157,15 +157,6 @@ static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
            ext_algs <= EXT_ALGS_MAX;
 }
 
-/* The lowest common bit. Each table of crypto.h has one row so far; with more, its order is the
- * preference. */
-static uint32_t pick(uint32_t offered, uint32_t ours)
-{
-    uint32_t common = offered & ours;
-
-    return common & -common;
-}
-
 static uint16_t *table_selection(SpdmSelection *sel, uint8_t type)
 {
     switch (type) {
@@ -180,37 +171,50 @@ static uint16_t *table_selection(SpdmSelection *sel, uint8_t type)
     }
 }
 
-static uint16_t table_offered(const SpdmAlgMasks *ours, uint8_t type)
+/* The most preferred of what both sides have. */
+static uint16_t select_in_table(const SpdmAlgMasks *ours, uint8_t type, uint16_t offered)
 {
     switch (type) {
     case SPDM_ALG_DHE:
-        return ours->dhe;
+        return spdm_prefer_dhe(ours->dhe & offered);
     case SPDM_ALG_AEAD:
-        return ours->aead;
+        return spdm_prefer_aead(ours->aead & offered);
     case SPDM_ALG_REQ_ASYM:
         return 0; /* no mutual authentication */
     default:
-        return SPDM_KEY_SCHEDULE;
+        return SPDM_KEY_SCHEDULE & offered;
     }
+}
+
+/* MeasurementHashAlgo is the responder's alone to choose: the base hash where it may. */
+static uint32_t select_measure_hash(const SpdmAlgMasks *ours, uint32_t hash)
+{
+    const SpdmHash *base = spdm_hash(hash);
+    uint32_t        mask = ours->measure_hash;
+
+    if (base != NULL && (mask & base->measure_bit)) {
+        return base->measure_bit;
+    }
+    return (mask & ~SPDM_MEASURE_RAW) != 0 ? spdm_prefer_measure_hash(mask) : SPDM_MEASURE_RAW;
 }
 
 static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
 {
-    SpdmAlgMasks  ours = spdm_algorithms_offered();
+    SpdmAlgMasks  ours = s->config.algorithms;
     uint32_t      caps = s->config.capabilities;
     bool          measures = caps & SPDM_CAP_MEAS;
     bool          sessions = caps & SPDM_CAP_KEY_EX && s->peer_capabilities & SPDM_CAP_KEY_EX;
     SpdmSelection sel = { 0 };
 
-    sel.hash = pick(o->hash, ours.hash);
-    sel.asym = pick(o->asym, ours.asym);
+    sel.hash = spdm_prefer_hash(o->hash & ours.hash);
+    sel.asym = spdm_prefer_asym(o->asym & ours.asym);
     if (measures && o->measure_spec & SPDM_MEAS_SPEC_DMTF) {
         sel.measure_spec = SPDM_MEAS_SPEC_DMTF;
-        sel.measure_hash = ours.measure_hash & -ours.measure_hash;
+        sel.measure_hash = select_measure_hash(&ours, sel.hash);
     }
     sel.other_params = s->version >= SPDM_VERSION_12 ? o->other_params & SPDM_OPAQUE_FMT1 : 0;
     for (unsigned n = 0; n < o->n_tables; n++) {
-        uint16_t selected = (uint16_t)pick(o->supported[n], table_offered(&ours, o->type[n]));
+        uint16_t selected = select_in_table(&ours, o->type[n], o->supported[n]);
 
         *table_selection(&sel, o->type[n]) = sessions ? selected : 0;
     }

@@ -7,18 +7,54 @@
 #define SLOT_MASK     0x01
 #define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
 
-bool spdm_slot_is_provisioned(const SpdmResponder *s, uint8_t slot)
+const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s)
 {
-    return slot < SPDM_SLOTS && (SLOT_MASK >> slot & 1) && s->config.chain_len != 0;
+    const SpdmAsym *asym = spdm_asym(s->selected.asym);
+
+    for (size_t i = 0; asym != NULL && i < s->config.n_identities; i++) {
+        if (s->config.identities[i].key.kind == asym->kind) {
+            return &s->config.identities[i];
+        }
+    }
+    return NULL;
 }
 
-void spdm_append_chain_hash(SpdmResponder *s, ByteWriter *rsp)
+bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain)
+{
+    const SpdmHash     *hash = spdm_hash(s->selected.hash);
+    const SpdmIdentity *id = spdm_responder_identity(s);
+
+    if (slot >= SPDM_SLOTS || !(SLOT_MASK >> slot & 1) || id == NULL) {
+        return false;
+    }
+    chain->spans[0] = (SpdmSpan){ chain->header, 4 + hash->len };
+    chain->spans[1] = (SpdmSpan){ id->certs, id->certs_len };
+    chain->len = chain->spans[0].len + chain->spans[1].len;
+    le32_put(chain->header, (uint32_t)chain->len);
+    return spdm_hash_spans(hash, &(SpdmSpan){ id->certs, id->root_len }, 1, chain->header + 4);
+}
+
+void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rsp)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
-    SpdmSpan        chain = { s->config.chain, s->config.chain_len };
     uint8_t        *out = bw_take(rsp, hash->len);
+    SpdmChain       chain;
 
-    rsp->failed |= out != NULL && !spdm_hash_spans(hash, &chain, 1, out);
+    rsp->failed |= out != NULL && (!spdm_slot_chain(s, slot, &chain) || !spdm_hash_spans(hash, chain.spans, 2, out));
+}
+
+/* Bytes @offset to @offset + @len of header and certificates, which are there. */
+static void append_chain(const SpdmChain *chain, size_t offset, size_t len, ByteWriter *rsp)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const uint8_t *bytes = chain->spans[i].data;
+        size_t         all = chain->spans[i].len, n = offset < all ? all - offset : 0;
+
+        n = n < len ? n : len;
+        bw_bytes(rsp, bytes + (n != 0 ? offset : 0), n);
+        len -= n;
+        offset = offset < all ? 0 : offset - all;
+    }
 }
 
 /* Certificates and digests, up to the next GET_DIGESTS, are part B of M1 and M2. */
@@ -32,34 +68,35 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
         spdm_transcript_reset(&s->b);
     }
     spdm_reply(s, x, rsp, s->version >= SPDM_VERSION_13 ? SLOT_MASK : 0, SLOT_MASK); /* SupportedSlotMask, 1.3 */
-    spdm_append_chain_hash(s, rsp); /* 1.3 multi-key fields would follow */
+    spdm_append_chain_hash(s, 0, rsp); /* 1.3 multi-key fields would follow */
     return SPDM_OK;
 }
 
 SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
 {
-    size_t  offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
-    uint8_t slot = x->param1 & 0xf;
-    bool    asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
+    size_t    offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
+    uint8_t   slot = x->param1 & 0xf;
+    bool      asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
+    SpdmChain chain;
 
-    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, slot) ||
-        (!asks_size && (offset >= s->config.chain_len || len == 0))) {
+    if (!spdm_message_ends(req) || !spdm_slot_chain(s, slot, &chain) ||
+        (!asks_size && (offset >= chain.len || len == 0))) {
         return SPDM_INVALID_REQUEST;
     }
     if (asks_size) {
         spdm_reply(s, x, rsp, slot, 0);
         bw_u16(rsp, 0);
-        bw_u16(rsp, (uint16_t)s->config.chain_len);
+        bw_u16(rsp, (uint16_t)chain.len);
         return SPDM_OK;
     }
-    left = s->config.chain_len - offset;
+    left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
     spdm_reply(s, x, rsp, slot, 0);
     bw_u16(rsp, (uint16_t)len);
     bw_u16(rsp, (uint16_t)(left - len));
-    bw_bytes(rsp, s->config.chain + offset, len);
+    append_chain(&chain, offset, len, rsp);
     return SPDM_OK;
 }
 
@@ -67,16 +104,17 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
 {
     uint8_t   nonce[SPDM_NONCE_LEN], context[SPDM_CONTEXT_LEN];
     SpdmSpan  m1m2[4];
+    SpdmChain chain;
     SpdmError e;
 
     br_skip(req, SPDM_NONCE_LEN); /* the requester's nonce counts through the transcript */
     spdm_read_context(s, req, context);
-    if (!spdm_message_ends(req) || !spdm_slot_is_provisioned(s, x->param1)) {
+    if (!spdm_message_ends(req) || !spdm_slot_chain(s, x->param1, &chain)) {
         return SPDM_INVALID_REQUEST;
     }
     entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
     spdm_reply(s, x, rsp, x->param1, SLOT_MASK);
-    spdm_append_chain_hash(s, rsp);
+    spdm_append_chain_hash(s, x->param1, rsp);
     bw_bytes(rsp, nonce, sizeof(nonce));
     e = spdm_append_summary(s, x->param2, rsp);
     bw_u16(rsp, 0); /* OpaqueDataLength */

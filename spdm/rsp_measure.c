@@ -33,9 +33,9 @@ static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
 
 static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, ByteWriter *w)
 {
-    const SpdmHash *hash = spdm_hash(s->selected.hash); /* the measurement hash is of the same table */
+    const SpdmHash *hash = spdm_measure_hash(s->selected.measure_hash); /* NULL: SPDM_MEASURE_RAW */
     SpdmSpan        value = { m->value, m->len };
-    bool            as_is = raw || m->raw_only;
+    bool            as_is = raw || m->raw_only || hash == NULL;
     size_t          len = as_is ? m->len : hash->len;
     uint8_t        *out;
 
@@ -107,6 +107,7 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     bool            sign = x->param1 & ASK_SIGNATURE, has_vca = s->version >= SPDM_VERSION_12;
     uint8_t         slot = 0, nonce[SPDM_NONCE_LEN], context[SPDM_CONTEXT_LEN];
     SpdmSpan        spans[2], whole;
+    SpdmChain       chain;
     SpdmError       e;
 
     if (sign) {
@@ -115,7 +116,7 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     }
     spdm_read_context(s, req, context);
     if (!spdm_message_ends(req) || (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG ||
-                                             !spdm_slot_is_provisioned(s, slot)))) {
+                                             !spdm_slot_chain(s, slot, &chain)))) {
         return SPDM_INVALID_REQUEST;
     }
     if (s->selected.measure_spec == 0) {

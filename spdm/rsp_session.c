@@ -49,14 +49,14 @@ static bool verify_data(const SpdmSuite *suite, const SpdmSession *session, cons
 }
 
 /* TH up to the request: VCA, hash of the chain, KEY_EXCHANGE. */
-static void start_th(SpdmResponder *s, SpdmSession *session, const ByteReader *req)
+static void start_th(SpdmResponder *s, SpdmSession *session, uint8_t slot, const ByteReader *req)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
     uint8_t         ct[SPDM_HASH_MAX];
     ByteWriter      w = bw_init(ct, sizeof(ct));
     SpdmSpan        whole = spdm_whole_request(req);
 
-    spdm_append_chain_hash(s, &w);
+    spdm_append_chain_hash(s, slot, &w);
     session->th.overflowed = s->a.overflowed || !bw_ok(&w);
     spdm_transcript_add(&session->th, s->a.data, s->a.len);
     spdm_transcript_add(&session->th, ct, hash->len);
@@ -121,7 +121,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version;
     const uint8_t *peer_share;
-    uint8_t        random[32], scalar[SPDM_SCALAR_MAX], share[SPDM_DHE_MAX], secret[SPDM_SCALAR_MAX];
+    uint8_t        random[32], private_half[SPDM_DHE_MAX], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
+    SpdmChain      chain;
     SpdmError      e;
 
     if (dhe == NULL || !(s->peer_capabilities & SPDM_CAP_MAC)) {
@@ -131,12 +132,12 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     br_skip(req, 2 + 32); /* SessionPolicy: no runtime update here; random counts through the transcript */
     peer_share = br_take(req, dhe->len);
     version = spdm_opaque_read_supported(req, s->version, secured_versions, ARRAY_LEN(secured_versions));
-    if (!spdm_message_ends(req) || version == 0 || !spdm_slot_is_provisioned(s, x->param2)) {
+    if (!spdm_message_ends(req) || version == 0 || !spdm_slot_chain(s, x->param2, &chain)) {
         return SPDM_INVALID_REQUEST;
     }
-    if (!spdm_dhe_generate(dhe, s->config.entropy, scalar, share) ||
-        !spdm_dhe_secret(dhe, s->config.entropy, scalar, peer_share, secret)) {
-        return SPDM_UNSPECIFIED; /* not a point of the curve */
+    if (!spdm_dhe_generate(dhe, s->config.entropy, private_half, share) ||
+        !spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret)) {
+        return SPDM_UNSPECIFIED; /* no member of the group */
     }
     x->opened = open_session(s, req_id, version);
     if (x->opened == NULL) {
@@ -151,13 +152,13 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     e = spdm_append_summary(s, x->param1, rsp);
     spdm_opaque_write_selected(rsp, s->version, version);
     if (e == SPDM_OK) {
-        start_th(s, x->opened, req);
+        start_th(s, x->opened, x->param2, req);
         e = conclude_key_exchange(s, x->opened, secret, rsp);
     }
     if (e == SPDM_OK && s->config.session_secret != NULL) {
         s->config.session_secret(s->config.opaque, x->opened->id, secret, dhe->secret_len);
     }
-    spdm_wipe(scalar, sizeof(scalar));
+    spdm_wipe(private_half, sizeof(private_half));
     spdm_wipe(secret, sizeof(secret));
     return e;
 }

@@ -1,6 +1,7 @@
 /*
  * The message that is signed. Since 1.2: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36
- * bytes, the hash of the transcript; the signature algorithm hashes this again. With 1.1: the transcript itself.
+ * bytes, the hash of the transcript; the signature algorithm hashes this again, with the same hash (Ed25519 signs it as
+ * it is). With 1.1: the transcript itself.
  */
 #include "spdm/sign.h"
 
@@ -37,26 +38,26 @@ static bool build_message(const SpdmSigner *s, const char *context, const SpdmSp
     return spdm_hash_spans(s->hash, spans, n, m->bytes + PREFIX_LEN + CONTEXT_LEN);
 }
 
-bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, const char *context,
+bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const SpdmPrivateKey *key, const char *context,
                const SpdmSpan *spans, size_t n, uint8_t *sig)
 {
     SignedMessage m;
 
     if (s->version < SPDM_VERSION_12) {
-        return spdm_ecdsa_sign(s->asym, entropy, scalar, spans, n, sig);
+        return spdm_key_sign(s->asym, s->hash, entropy, key, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&
-           spdm_ecdsa_sign(s->asym, entropy, scalar, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
+           spdm_key_sign(s->asym, s->hash, entropy, key, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }
 
-bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans,
+bool spdm_verify(const SpdmSigner *s, const SpdmPublicKey *key, const char *context, const SpdmSpan *spans,
                  size_t n, const uint8_t *sig)
 {
     SignedMessage m;
 
     if (s->version < SPDM_VERSION_12) {
-        return spdm_ecdsa_verify(s->asym, point, spans, n, sig);
+        return spdm_key_verify(s->asym, s->hash, key, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&
-           spdm_ecdsa_verify(s->asym, point, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
+           spdm_key_verify(s->asym, s->hash, key, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }

@@ -20,10 +20,10 @@ typedef struct SpdmSigner {
 } SpdmSigner;
 
 /* Sign the spans of a transcript; @sig receives asym->sig_len bytes. */
-bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const uint8_t *scalar, const char *context,
+bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const SpdmPrivateKey *key, const char *context,
                const SpdmSpan *spans, size_t n, uint8_t *sig);
 
-bool spdm_verify(const SpdmSigner *s, const uint8_t *point, const char *context, const SpdmSpan *spans,
+bool spdm_verify(const SpdmSigner *s, const SpdmPublicKey *key, const char *context, const SpdmSpan *spans,
                  size_t n, const uint8_t *sig);
 
 #endif

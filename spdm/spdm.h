@@ -7,8 +7,8 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * The responder speaks 1.1 to 1.3, the requester 1.2. Left out: 1.0, 1.4; PSK sessions, mutual authentication, CHUNK.
- * None is advertised.
+ * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; PSK sessions, mutual authentication,
+ * CHUNK. None is advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "entropy.h"
+#include "spdm/pki.h"
 #include "spdm/schedule.h"
 #include "spdm/wire.h"
 
@@ -59,9 +60,10 @@ typedef struct SpdmResponderConfig {
     SpdmTransport  transport;     /* that messages come by */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
-    const uint8_t *chain;         /* slot 0: the SPDM certificate chain, see pki.h */
-    size_t         chain_len;     /* at most SPDM_CHAIN_MAX */
-    const uint8_t *private_key;   /* the leaf's scalar, SPDM_SCALAR_MAX bytes, big-endian */
+    /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. */
+    const SpdmIdentity *identities;
+    size_t         n_identities;
+    SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
     void          *opaque;        /* first argument of the calls below; each may be NULL */
 
     /* The @n-th measurement in ascending index order; false past the last. */
@@ -185,13 +187,6 @@ typedef struct SpdmCache {
     uint32_t   req_offset, req_len, rsp_offset, rsp_len;
 } SpdmCache;
 
-/* Key algorithms of SET_PUBLIC_KEY, numbered as the RMM's RmiPublicKeyParams. */
-typedef enum SpdmKeyType {
-    SPDM_KEY_RSA_3072 = 0,
-    SPDM_KEY_ECDSA_P256 = 1,
-    SPDM_KEY_ECDSA_P384 = 2
-} SpdmKeyType;
-
 typedef enum SpdmKeyResult { SPDM_KEY_OK, SPDM_KEY_UNSUPPORTED, SPDM_KEY_INVALID } SpdmKeyResult;
 
 typedef struct SpdmOpArgs {
@@ -210,11 +205,18 @@ typedef struct SpdmRequesterOptions {
     SpdmTransport transport;
 } SpdmRequesterOptions;
 
+/* What a requester agrees to. */
+typedef struct SpdmOffer {
+    uint8_t      version_min, version_max; /* SPDM_VERSION_11 to _13 */
+    SpdmAlgMasks algorithms;               /* a mask of 0: all that are known of its kind */
+} SpdmOffer;
+
 typedef struct SpdmRequester {
     Entropy *entropy; /* not saved */
 
     /* Saved from here on. */
     SpdmRequesterOptions options;
+    SpdmOffer            offer;
     SpdmOp         op;
     uint8_t        step;        /* index into the step table of requester.c, while op is not NONE */
     bool           in_flight;   /* a request is out; its response is awaited */
@@ -227,8 +229,8 @@ typedef struct SpdmRequester {
     uint32_t       chain_len;
     uint8_t        chain[SPDM_CHAIN_MAX];
     bool           has_key;
-    uint8_t        public_key[SPDM_POINT_MAX];
-    uint8_t        dhe_scalar[SPDM_SCALAR_MAX]; /* between KEY_EXCHANGE and its response */
+    SpdmPublicKey  public_key;
+    uint8_t        dhe_private[SPDM_DHE_MAX]; /* between KEY_EXCHANGE and its response */
     uint16_t       next_session_id;             /* ReqSessionID of the next session */
     SpdmTranscript a;
     SpdmSession    session;
@@ -239,7 +241,11 @@ typedef struct SpdmRequester {
     SpdmCache      cache;
 } SpdmRequester;
 
+/* A requester that has said nothing yet and agrees to everything that is known here. */
 void spdm_requester_init(SpdmRequester *r, Entropy *entropy);
+
+/* spdm_requester_offer - agree to this alone, from the next CONNECT on. */
+void spdm_requester_offer(SpdmRequester *r, const SpdmOffer *offer);
 
 /**
  * spdm_requester_start - begin an operation.
@@ -267,13 +273,11 @@ const char *spdm_requester_error(const SpdmRequester *r);
 
 /**
  * spdm_requester_set_public_key - name the key that the device must sign with.
- * @key, @len: P-384: 97 bytes, uncompressed. The caller has checked the certificate chain; no X.509 is parsed
- *             here.
- * Returns SPDM_KEY_UNSUPPORTED for a type that was not negotiated, SPDM_KEY_INVALID for bytes that are no
- * such key.
+ * @key: copied. The caller has checked the certificate chain; no X.509 is parsed here.
+ * Returns SPDM_KEY_UNSUPPORTED for a kind that does not serve the negotiated algorithm, SPDM_KEY_INVALID for bytes that
+ * are no such key.
  */
-SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, SpdmKeyType type, const uint8_t *key,
-                                            size_t len);
+SpdmKeyResult spdm_requester_set_public_key(SpdmRequester *r, const SpdmPublicKey *key);
 
 /* What of the exchange that just ended goes to a cached object; object SPDM_OBJECT_NONE: nothing. */
 SpdmCache spdm_requester_cache(const SpdmRequester *r);

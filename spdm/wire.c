@@ -54,11 +54,11 @@ static void opaque_begin(ByteWriter *w, uint8_t spdm_version, size_t data_len)
     bw_u16(w, (uint16_t)data_len);
 }
 
-void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n)
+void spdm_opaque_write_supported(ByteWriter *w, uint8_t spdm_version, const uint16_t *versions, size_t n)
 {
     size_t data_len = 3 + 2 * n;
 
-    opaque_begin(w, SPDM_VERSION_12, data_len);
+    opaque_begin(w, spdm_version, data_len);
     bw_u8(w, SM_DATA_VERSION);
     bw_u8(w, SM_ID_SUPPORTED);
     bw_u8(w, (uint8_t)n);
@@ -127,12 +127,12 @@ uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const u
     return br_ok(&body) ? best : 0;
 }
 
-uint16_t spdm_opaque_read_selected(ByteReader *r)
+uint16_t spdm_opaque_read_selected(ByteReader *r, uint8_t spdm_version)
 {
     ByteReader body;
     uint16_t   version;
 
-    if (!opaque_find(r, SPDM_VERSION_12, SM_ID_SELECTED, &body)) {
+    if (!opaque_find(r, spdm_version, SM_ID_SELECTED, &body)) {
         return 0;
     }
     version = (uint16_t)(br_u16(&body) & 0xfff0);

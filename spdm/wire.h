@@ -133,7 +133,7 @@ static inline size_t spdm_parsed_len(const ByteReader *r) { return r->pos; }
 /* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0.
  * Each writer also writes the u16 OpaqueLength in front; each reader expects it. The data's own header is
  * OpaqueDataFmt1 since SPDM 1.2; with 1.1 it is DSP0277's "general opaque data". */
-void spdm_opaque_write_supported(ByteWriter *w, const uint16_t *versions, size_t n);
+void spdm_opaque_write_supported(ByteWriter *w, uint8_t spdm_version, const uint16_t *versions, size_t n);
 void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t version);
 
 /**
@@ -144,7 +144,7 @@ void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t ve
 uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const uint16_t *ours, size_t n);
 
 /* The version a responder selected, 0 when malformed. */
-uint16_t spdm_opaque_read_selected(ByteReader *r);
+uint16_t spdm_opaque_read_selected(ByteReader *r, uint8_t spdm_version);
 
 /* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6
  * "CMA-SPDM". */

@@ -510,6 +510,22 @@ static bool parse_heartbeat(Dsm *dsm, GError **error)
     return true;
 }
 
+/* spdm-algs=; without it, all there are. */
+static bool parse_algorithms(Dsm *dsm, GError **error)
+{
+    char why[SPDM_WHY_MAX];
+
+    if (dsm->spdm_algs == NULL) {
+        dsm->spdm.algorithms = spdm_algorithms_known();
+        return true;
+    }
+    if (spdm_algorithms_parse(dsm->spdm_algs, &dsm->spdm.algorithms, why)) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 0, "spdm-algs=%s of device %s: %s", dsm->spdm_algs, class_name(dsm), why);
+    return false;
+}
+
 /* ---- identity ---- */
 
 static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **text, GError **error)
@@ -547,33 +563,72 @@ static bool check_properties(Dsm *dsm, bool *wrong_root, GError **error)
     return true;
 }
 
-static bool load_identity(Dsm *dsm, GError **error)
+/* The user's certificates and key. */
+static bool load_files(Dsm *dsm, GError **error)
 {
-    char       *chain = NULL, *key = NULL;
-    const char *why = NULL;
-    bool        wrong_root, ok;
+    SpdmIdentity *id = &dsm->identities[0];
+    Entropy      *entropy = &dsm->pd->dev.entropy;
+    char         *chain = NULL, *key = NULL;
+    const char   *why = NULL;
+    bool          ok = read_pem(dsm, "cert-chain", dsm->cert_chain, &chain, error) &&
+              read_pem(dsm, "key", dsm->key, &key, error);
 
-    if (!check_properties(dsm, &wrong_root, error)) {
-        return false;
+    if (ok && spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
+        why = spdm_identity_check(id, entropy);
     }
-    SpdmPem pem = *spdm_test_pem(wrong_root ? SPDM_TEST_WRONG_ROOT : SPDM_TEST_DEVICE);
-
-    if (dsm->key != NULL) {
-        ok = read_pem(dsm, "cert-chain", dsm->cert_chain, &chain, error) && read_pem(dsm, "key", dsm->key, &key, error);
-        pem = (SpdmPem){ chain, key };
-    } else {
-        ok = true;
-    }
-    if (ok && !spdm_identity_load(&pem, &dsm->pd->dev.entropy, &dsm->identity, &why)) {
+    if (why != NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
                     "cannot use cert-chain=%s and key=%s of device %s: %s; give PEM "
-                    "certificates root first, and the last one's P-384 key",
+                    "certificates root first, and the last one's key",
                     dsm->cert_chain, dsm->key, class_name(dsm), why);
         ok = false;
     }
+    dsm->spdm.n_identities = 1;
     g_free(chain);
     g_free(key);
     return ok;
+}
+
+/* The test PKI's for each kind of key that an algorithm may ask for. Tests have checked them. */
+static void load_test_identities(Dsm *dsm, SpdmTestPki pki)
+{
+    const char *why;
+    size_t      n = 0;
+
+    for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
+        const SpdmPem *pem = spdm_test_pem(pki, (SpdmKeyKind)kind);
+
+        if (pem != NULL && (spdm_asyms_of((SpdmKeyKind)kind) & dsm->spdm.algorithms.asym) != 0 &&
+            spdm_identity_load(pem, &dsm->pd->dev.entropy, &dsm->identities[n], &why)) {
+            n++;
+        }
+    }
+    dsm->spdm.n_identities = n;
+}
+
+static bool load_identities(Dsm *dsm, GError **error)
+{
+    bool     wrong_root;
+    uint32_t asyms = 0;
+
+    if (!check_properties(dsm, &wrong_root, error) || (dsm->key != NULL && !load_files(dsm, error))) {
+        return false;
+    }
+    if (dsm->key == NULL) {
+        load_test_identities(dsm, wrong_root ? SPDM_TEST_WRONG_ROOT : SPDM_TEST_DEVICE);
+    }
+    dsm->spdm.identities = dsm->identities;
+    for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
+        asyms |= spdm_asyms_of(dsm->identities[i].key.kind);
+    }
+    if ((asyms & dsm->spdm.algorithms.asym) == 0) {
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "spdm-algs=%s of device %s names no signature algorithm for its key, which is of kind %s",
+                    dsm->spdm_algs, class_name(dsm),
+                    spdm_key_type(dsm->key != NULL ? dsm->identities[0].key.kind : SPDM_KEY_P384)->name);
+        return false;
+    }
+    return true;
 }
 
 /* ---- life ---- */
@@ -598,21 +653,15 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
                     pd->dev.id);
         return false;
     }
-    if (!load_identity(dsm, error) || !parse_versions(dsm, error) || !parse_heartbeat(dsm, error) ||
-        !ide_fault_configure(dsm, error) ||
-        !capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
-        return false;
-    }
-    dsm->spdm.chain = dsm->identity.chain;
-    dsm->spdm.chain_len = dsm->identity.chain_len;
-    dsm->spdm.private_key = dsm->identity.private_key;
-    return true;
+    return parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
+           parse_heartbeat(dsm, error) && ide_fault_configure(dsm, error) &&
+           capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error);
 }
 
 void dsm_unconfigure(Dsm *dsm)
 {
     capture_close(&dsm->capture);
-    spdm_wipe(dsm->identity.private_key, sizeof(dsm->identity.private_key));
+    spdm_wipe(dsm->identities, sizeof(dsm->identities));
 }
 
 /* "Component Measurement and Authentication (CMA-SPDM)": the two data objects. */

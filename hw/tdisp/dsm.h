@@ -73,7 +73,7 @@ struct Dsm {
     PciDevice          *pd; /* function 0 */
     Doe                 doe;
     IdeCap              ide;
-    SpdmIdentity        identity;
+    SpdmIdentity        identities[SPDM_N_KEY_KINDS]; /* as many as spdm.n_identities says */
     SpdmResponder       responder;
     SpdmResponderConfig spdm; /* what the properties set of it */
     IdeKm               km;
@@ -87,7 +87,7 @@ struct Dsm {
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
-    char    *cert_chain, *key, *tamper, *spdm_version, *spdm_pcap, *spdm_keylog;
+    char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog;
     uint64_t heartbeat_s;
     bool     wrong_measurement, p2p;
 };
@@ -97,9 +97,13 @@ struct Dsm {
 #define DSM_PROPS(at)                                                                                              \
     { "cert-chain", PROP_STRING, (at) + offsetof(Dsm, cert_chain), NULL,                                           \
       "file of PEM certificates, root first (default: the test PKI)" },                                            \
-    { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL, "file of the last certificate's P-384 key in PEM" },    \
+    { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL,                                                         \
+      "file of the last certificate's key in PEM: EC P-256, P-384, P-521, RSA, Ed25519" },                         \
     { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \
       "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },                                                       \
+    { "spdm-algs", PROP_STRING, (at) + offsetof(Dsm, spdm_algs), NULL,                                             \
+      "algorithms it agrees to, joined by + as in sha256+ecdsa-p256; all of a kind that none is named of (an "     \
+      "unknown name lists them)" },                                                                                \
     { "spdm-heartbeat", PROP_UINT, (at) + offsetof(Dsm, heartbeat_s), "0",                                         \
       "seconds between signs of life that a session needs, up to 255; 0: none" },                                  \
     { "spdm-pcap", PROP_STRING, (at) + offsetof(Dsm, spdm_pcap), NULL,                                             \

@@ -298,27 +298,57 @@ static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return result_of(must(h, host_rmi(h, cpu, RMI_FID_PDEV_CREATE, d->pdev, p, 0, 0, 0), "create a PDEV"));
 }
 
+/* RmiPublicKeyParams; false for a kind of key that the RMM has no name for. */
+static bool put_key(Host *h, uint64_t p, const SpdmPublicKey *key)
+{
+    static const struct {
+        SpdmKeyKind kind;
+        RmiKeyAlgo  algo;
+    } names[] = {
+        { SPDM_KEY_RSA_3072, RMI_KEY_RSASSA_3072 },
+        { SPDM_KEY_P256, RMI_KEY_ECDSA_P256 },
+        { SPDM_KEY_P384, RMI_KEY_ECDSA_P384 },
+    };
+    uint8_t exponent[8];
+
+    memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
+    memory_write(h->cfg.memory, p + RMI_KEY_KEY, host_attrs, key->bytes, key->len);
+    host_put64(h, p + RMI_KEY_LEN, key->len);
+    if (key->exponent != 0) {
+        be64_put(exponent, key->exponent);
+        memory_write(h->cfg.memory, p + RMI_KEY_METADATA, host_attrs, exponent, sizeof(exponent));
+        host_put64(h, p + RMI_KEY_METADATA_LEN, sizeof(exponent));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (names[i].kind == key->kind) {
+            host_put64(h, p + RMI_KEY_ALGO, names[i].algo);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The leaf certificate's key; whether its root is to be trusted is the Realm's question, not ours. */
 static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     const GByteArray *chain = d->objects[RMI_OBJECT_CERTIFICATE];
-    uint8_t           point[SPDM_POINT_MAX];
-    const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, -1, point);
-    uint64_t          p = d->params;
+    SpdmPublicKey     key;
+    const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, -1, &key);
 
     if (why != NULL) {
         log_warning("PCI device %04x: %s", d->f->bdf, why);
         return STEP_FAIL;
     }
     if (d->impostor != NULL) {
-        impostor_key(d->impostor, point);
+        key = impostor_key(d->impostor);
     }
-    memory_zero(h->cfg.memory, p, host_attrs, PAGE_SIZE);
-    memory_write(h->cfg.memory, p + RMI_KEY_KEY, host_attrs, point, sizeof(point));
-    host_put64(h, p + RMI_KEY_LEN, sizeof(point));
-    host_put64(h, p + RMI_KEY_ALGO, RMI_KEY_ECDSA_P384);
+    if (!put_key(h, d->params, &key)) {
+        log_warning("PCI device %04x: the RMM has no name for a key of kind %s", d->f->bdf,
+                    spdm_key_type(key.kind)->name);
+        return STEP_FAIL;
+    }
     return result_of(
-        may(d, host_rmi(h, cpu, RMI_FID_PDEV_SET_PUBKEY, d->pdev, p, 0, 0, 0), "PDEV_SET_PUBKEY"));
+        may(d, host_rmi(h, cpu, RMI_FID_PDEV_SET_PUBKEY, d->pdev, d->params, 0, 0, 0), "PDEV_SET_PUBKEY"));
 }
 
 /* ---- the IDE stream ---- */

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "bits.h"
 #include "bytes.h"
 #include "hw/pci/doe.h"
 #include "log.h"
@@ -11,7 +10,7 @@
 #include "spdm/pki.h"
 #include "spdm/tdisp.h"
 
-enum { ASYM_P384 = BIT(7), ADDRESS_WIDTH = 48 };
+enum { ADDRESS_WIDTH = 48 };
 
 struct HostImpostor {
     const HostFunction *f;
@@ -19,7 +18,7 @@ struct HostImpostor {
     bool                asked, in_flight;
     SpdmRequester       requester; /* towards the device, until its certificates are known */
     SpdmResponder       responder; /* towards the RMM */
-    uint8_t             scalar[SPDM_SCALAR_MAX];
+    SpdmIdentity        identity;  /* their certificates, our key */
     IdeKm               ide;
     TdispDsm            dsm;
     Tdi                 tdi;
@@ -136,21 +135,26 @@ void impostor_free(HostImpostor *im)
 static ImpostorState take_place(HostImpostor *im)
 {
     SpdmSpan            chain = spdm_requester_chain(&im->requester);
+    size_t              header = 4 + spdm_hash(im->requester.selected.hash)->len;
+    SpdmIdentity       *id = &im->identity;
     SpdmResponderConfig cfg = {
         .capabilities = SPDM_RESPONDER_CAPS,
         .entropy = &im->entropy,
-        .chain = chain.data,
-        .chain_len = chain.len,
-        .private_key = im->scalar,
+        .identities = id,
+        .n_identities = 1,
         .opaque = im,
         .measurement = measurement,
         .vendor = vendor,
         .session_changed = session_changed,
     };
 
-    if (!spdm_key_load(spdm_test_substitute_key_pem(), im->scalar)) {
+    if (chain.len - header > sizeof(id->certs) ||
+        !spdm_key_load(spdm_test_substitute_key_pem(), &im->entropy, &id->key)) {
         return IMPOSTOR_FAILED;
     }
+    id->certs_len = (uint32_t)(chain.len - header);
+    memcpy(id->certs, (const uint8_t *)chain.data + header, id->certs_len);
+    id->root_len = (uint32_t)spdm_first_certificate_len(id->certs, id->certs_len);
     spdm_responder_init(&im->responder, &cfg);
     LOG(HOST, "fault substitute-key: answering in the place of %04x", im->f->bdf);
     return IMPOSTOR_READY;
@@ -199,11 +203,12 @@ ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay)
     }
 }
 
-void impostor_key(HostImpostor *im, uint8_t point[SPDM_POINT_MAX])
+SpdmPublicKey impostor_key(HostImpostor *im)
 {
-    if (!spdm_public_point(spdm_asym(ASYM_P384), &im->entropy, im->scalar, point)) {
-        memset(point, 0, SPDM_POINT_MAX);
-    }
+    SpdmPublicKey key = { .kind = SPDM_KEY_P384 };
+
+    (void)spdm_public_key_of(&im->identity.key, &im->entropy, &key); /* a test key: it has one */
+    return key;
 }
 
 void impostor_answer(HostImpostor *im, HostRelay *relay)

@@ -18,8 +18,8 @@ void          impostor_free(HostImpostor *im); /* accepts NULL */
 /* impostor_learn - one step of reading the device's certificates through its mailbox; @relay is the job's. */
 ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay);
 
-/* The key to name as the device's, uncompressed. */
-void impostor_key(HostImpostor *im, uint8_t point[SPDM_POINT_MAX]);
+/* The key to name as the device's. */
+SpdmPublicKey impostor_key(HostImpostor *im);
 
 /* impostor_answer - the exchange that was started ends here and now, without the device. */
 void impostor_answer(HostImpostor *im, HostRelay *relay);

@@ -48,18 +48,45 @@ static void report(Client *c, bool ok, const char *name, const char *text)
     printf("%s %s: %s\n", ok ? "ok  " : "FAIL", name, text);
 }
 
+/* The first certificate of PEM text as DER, or false. */
+static bool load_root(const char *pem, Client *c)
+{
+    BIO  *bio = BIO_new_mem_buf(pem, -1);
+    X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+    c->root_len = cert != NULL ? i2d_X509(cert, &c->root) : 0;
+    X509_free(cert);
+    BIO_free(bio);
+    ERR_clear_error();
+    return c->root_len > 0;
+}
+
+static void show_selection(const Client *c)
+{
+    const SpdmRequester *r = &c->requester;
+
+    printf("     SPDM %u.%u, %s, %s, %s, %s\n", r->version >> 4, r->version & 0xf, spdm_asym(r->selected.asym)->name,
+           spdm_hash(r->selected.hash)->name, spdm_dhe(r->selected.dhe)->name, spdm_aead(r->selected.aead)->name);
+}
+
 /* DSP0274 "Certificate chain format": length and root hash come before the certificates. */
 static bool check_chain(Client *c)
 {
     SpdmSpan       chain = spdm_requester_chain(&c->requester);
     size_t         header = 4 + spdm_hash(c->requester.selected.hash)->len;
     const uint8_t *der = (const uint8_t *)chain.data + header;
-    uint8_t        point[SPDM_POINT_MAX];
-    const char    *why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len,
-                                          g_get_real_time() / G_USEC_PER_SEC, point);
+    SpdmPublicKey  key;
+    const char    *why;
 
-    if (why == NULL && spdm_requester_set_public_key(&c->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)) !=
-                           SPDM_KEY_OK) {
+    show_selection(c);
+    if (c->root == NULL) {
+        SpdmKeyKind kind = spdm_asym(c->requester.selected.asym)->kind; /* each kind of TEST key has its root */
+
+        (void)load_root(spdm_test_pem(SPDM_TEST_DEVICE, kind)->chain_pem, c);
+    }
+    why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len, g_get_real_time() / G_USEC_PER_SEC,
+                           &key);
+    if (why == NULL && spdm_requester_set_public_key(&c->requester, &key) != SPDM_KEY_OK) {
         why = "the leaf's key does not fit the negotiated algorithm";
     }
     report(c, why == NULL, "certificates", why != NULL ? why : "they lead from the trusted root to the device's key");
@@ -196,10 +223,37 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char   *connect, *transport_name, *root, *seed_text;
+    const char   *connect, *transport_name, *root, *seed_text, *version, *algs;
     SpdmTransport transport;
     uint64_t      seed;
+    SpdmOffer     offer;
 } RequesterOptions;
+
+/* "1.1", "1.2" or "1.3". */
+static bool read_version(const char *text, SpdmOffer *offer, GError **error)
+{
+    if (text == NULL) {
+        return true;
+    }
+    if (strlen(text) != 3 || strncmp(text, "1.", 2) != 0 || text[2] < '1' || text[2] > '3') {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -version %s is not spoken here; give 1.1, 1.2 or 1.3",
+                    text);
+        return false;
+    }
+    offer->version_min = offer->version_max = (uint8_t)(0x10 + text[2] - '0');
+    return true;
+}
+
+static bool read_algorithms(const char *text, SpdmOffer *offer, GError **error)
+{
+    char why[SPDM_WHY_MAX];
+
+    if (text == NULL || spdm_algorithms_parse(text, &offer->algorithms, why)) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -algs %s: %s", text, why);
+    return false;
+}
 
 static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
 {
@@ -207,21 +261,10 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: no address given; for instance -connect 127.0.0.1:2323");
         return false;
     }
+    o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
     return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
-           (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error));
-}
-
-/* The first certificate of PEM text as DER, or false. */
-static bool load_root(const char *pem, Client *c)
-{
-    BIO  *bio = BIO_new_mem_buf(pem, -1);
-    X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-    c->root_len = cert != NULL ? i2d_X509(cert, &c->root) : 0;
-    X509_free(cert);
-    BIO_free(bio);
-    ERR_clear_error();
-    return c->root_len > 0;
+           (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
+           read_version(o->version, &o->offer, error) && read_algorithms(o->algs, &o->offer, error);
 }
 
 static bool read_root(const char *path, Client *c, GError **error)
@@ -233,7 +276,7 @@ static bool read_root(const char *path, Client *c, GError **error)
     if (!ok) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -root %s: %s", path, e->message);
         g_error_free(e);
-    } else if (!load_root(path != NULL ? text : spdm_test_pem(SPDM_TEST_DEVICE)->chain_pem, c)) {
+    } else if (path != NULL && !load_root(text, c)) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -root %s holds no certificate in PEM", path);
         ok = false;
     }
@@ -262,6 +305,7 @@ static int request(const RequesterOptions *o, GError **error)
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options.transport = o->transport;
+    spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
         guint timeout = g_timeout_add_seconds(PATIENCE_S, on_timeout, c);
@@ -285,7 +329,11 @@ static int run_requester(const Command *cmd, int argc, char **argv)
     const CommandOption options[] = {
         { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", &o.connect },
         { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp", &o.transport_name },
-        { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root)", &o.root },
+        { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
+          &o.root },
+        { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
+        { "algs", "NAME+NAME...",
+          "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },
         { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",
           &o.seed_text },
     };

@@ -60,7 +60,7 @@ static void respond(SpdmPair *p, uint8_t kind, const uint8_t *msg, size_t len)
         SpdmChannel c =
             s->state == SPDM_SESSION_HANDSHAKE ? s->keys.response_handshake : s->keys.response_data;
 
-        len = spdm_record_seal(spdm_aead(BIT(1)), &c, s->id, msg, len, record, sizeof(record));
+        len = spdm_record_seal(spdm_aead(p->requester.selected.aead), &c, s->id, msg, len, record, sizeof(record));
         msg = record;
         secured = true;
     }

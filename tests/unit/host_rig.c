@@ -120,14 +120,13 @@ static uint64_t cache_certificates(HostRig *r, uint64_t comm, uint64_t resp)
     static SpdmIdentity id;
     Entropy             entropy;
     const char         *error;
-    size_t              header = 4 + 48;
 
     entropy_init(&entropy, 1, "rig");
-    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE), &entropy, &id, &error));
-    size_t at = header + (r->rmm.sent - 1) * CHUNK;
-    size_t len = r->rmm.left == 0 ? id.chain_len - at : CHUNK;
+    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P384), &entropy, &id, &error));
+    size_t at = (r->rmm.sent - 1) * CHUNK;
+    size_t len = r->rmm.left == 0 ? id.certs_len - at : CHUNK;
 
-    memory_write(r->memory, resp + 16, host_attrs, id.chain + at, len);
+    memory_write(r->memory, resp + 16, host_attrs, id.certs + at, len);
     host_put64(r->h, comm + RMI_COMM_CACHE_OBJ_ID, RMI_OBJECT_CERTIFICATE);
     host_put64(r->h, comm + RMI_COMM_CACHE_RSP_OFFSET, 16);
     host_put64(r->h, comm + RMI_COMM_CACHE_RSP_LEN, len);

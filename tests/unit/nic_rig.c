@@ -329,14 +329,13 @@ SpdmResult rig_tdisp(NicRig *r, TdispOp op)
 
 void rig_connect(NicRig *r)
 {
-    uint8_t  point[SPDM_POINT_MAX];
-    SpdmSpan chain;
+    SpdmPublicKey key;
+    SpdmSpan      chain;
 
     assert_int_equal(rig_op(r, SPDM_OP_CONNECT, NULL), SPDM_DONE);
     chain = spdm_requester_chain(&r->requester);
-    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, point));
-    assert_int_equal(spdm_requester_set_public_key(&r->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)),
-                     SPDM_KEY_OK);
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, &key));
+    assert_int_equal(spdm_requester_set_public_key(&r->requester, &key), SPDM_KEY_OK);
     assert_int_equal(rig_op(r, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }
 

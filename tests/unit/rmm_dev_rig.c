@@ -195,9 +195,11 @@ void dev_key_params(DevRig *d)
 {
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
     uint8_t            *p = params(d);
+    SpdmPublicKey       key;
 
-    assert_null(spdm_chain_check(id->chain + 52, id->chain_len - 52, NULL, 0, 1767225600, p + RMI_KEY_KEY));
-    le64_put(p + RMI_KEY_LEN, 97);
+    assert_null(spdm_chain_check(id->certs, id->certs_len, NULL, 0, 1767225600, &key));
+    memcpy(p + RMI_KEY_KEY, key.bytes, key.len);
+    le64_put(p + RMI_KEY_LEN, key.len);
     p[RMI_KEY_ALGO] = RMI_KEY_ECDSA_P384;
 }
 

@@ -15,8 +15,8 @@ const SpdmIdentity *pair_identity(SpdmTestPki which)
     Entropy             entropy;
 
     entropy_init(&entropy, 1, "identity");
-    if (ids[which].chain_len == 0 &&
-        !spdm_identity_load(spdm_test_pem(which), &entropy, &ids[which], &error)) {
+    if (ids[which].certs_len == 0 &&
+        !spdm_identity_load(spdm_test_pem(which, SPDM_KEY_P384), &entropy, &ids[which], &error)) {
         abort();
     }
     return &ids[which];
@@ -151,9 +151,8 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
     spdm_responder_init(&p->responder, &(SpdmResponderConfig){
                                            .capabilities = responder_caps,
                                            .entropy = &p->device_entropy,
-                                           .chain = id->chain,
-                                           .chain_len = id->chain_len,
-                                           .private_key = id->private_key,
+                                           .identities = id,
+                                           .n_identities = 1,
                                            .opaque = p,
                                            .measurement = measurement,
                                            .vendor = vendor,
@@ -244,14 +243,13 @@ SpdmResult pair_connect(SpdmPair *p)
 {
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
     SpdmResult          result = pair_op(p, SPDM_OP_CONNECT, NULL);
-    uint8_t             point[SPDM_POINT_MAX];
+    SpdmPublicKey       key;
 
     /* The host reads the key out of the chain; a chain that was spoilt on the way is not believed here,
      * where only the protocol is tested: the device's true key is named. */
     if (result == SPDM_DONE &&
-        (spdm_chain_check(id->chain + 52, id->chain_len - 52, NULL, 0, 1767225600, point) != NULL ||
-         spdm_requester_set_public_key(&p->requester, SPDM_KEY_ECDSA_P384, point, sizeof(point)) !=
-             SPDM_KEY_OK)) {
+        (spdm_chain_check(id->certs, id->certs_len, NULL, 0, 1767225600, &key) != NULL ||
+         spdm_requester_set_public_key(&p->requester, &key) != SPDM_KEY_OK)) {
         return SPDM_FAILED;
     }
     return result;
@@ -366,7 +364,7 @@ size_t pair_send(SpdmPair *p, bool secured, const uint8_t *msg, size_t len, uint
 {
     SpdmSession    *s = &p->requester.session;
     bool            handshake = s->state == SPDM_SESSION_HANDSHAKE, secured_out;
-    const SpdmAead *aead = spdm_aead(BIT(1));
+    const SpdmAead *aead = spdm_aead(p->requester.selected.aead);
     uint8_t         in[SPDM_MSG_MAX + SPDM_RECORD_OVERHEAD], out[SPDM_MSG_MAX];
     size_t          out_len, plain_len;
 
@@ -393,7 +391,7 @@ size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t l
     SpdmPciVdm vdm;
     size_t     n;
 
-    spdm_pci_vdm_begin(&w, SPDM_VERSION_12, SPDM_VENDOR_DEFINED, protocol, len);
+    spdm_pci_vdm_begin(&w, p->requester.version, SPDM_VENDOR_DEFINED, protocol, len);
     bw_bytes(&w, msg, len);
     n = pair_send(p, true, wrapped, w.pos, answer, sizeof(answer));
     r = br_init(answer, n);

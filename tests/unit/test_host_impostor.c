@@ -80,52 +80,49 @@ static SpdmResult run(Box *b, SpdmOp op, const SpdmOpArgs *args)
     return r;
 }
 
-static void connect(Box *b, const uint8_t key[SPDM_POINT_MAX])
+static void connect(Box *b, const SpdmPublicKey *key)
 {
     assert_int_equal(run(b, SPDM_OP_CONNECT, NULL), SPDM_DONE);
-    assert_int_equal(spdm_requester_set_public_key(&b->rmm, SPDM_KEY_ECDSA_P384, key, SPDM_POINT_MAX),
-                     SPDM_KEY_OK);
+    assert_int_equal(spdm_requester_set_public_key(&b->rmm, key), SPDM_KEY_OK);
 }
 
 /* The certificates are the device's, so their key is not the one that signs. */
 static void test_certificates(void **state)
 {
-    Box    *b = *state;
-    uint8_t own[SPDM_POINT_MAX], leaf[SPDM_POINT_MAX];
+    Box          *b = *state;
+    SpdmPublicKey own = impostor_key(b->im), leaf;
 
-    impostor_key(b->im, own);
-    connect(b, own);
+    connect(b, &own);
     SpdmSpan       chain = spdm_requester_chain(&b->rmm);
     const uint8_t *der = (const uint8_t *)chain.data + 4 + 48;
 
-    assert_null(spdm_chain_check(der, chain.len - 52, NULL, 0, -1, leaf));
-    assert_memory_not_equal(leaf, own, sizeof(own));
+    assert_null(spdm_chain_check(der, chain.len - 52, NULL, 0, -1, &leaf));
+    assert_memory_not_equal(&leaf, &own, sizeof(own));
     assert_int_equal(run(b, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }
 
 static void test_device_key(void **state)
 {
-    Box    *b = *state;
-    uint8_t leaf[SPDM_POINT_MAX];
+    Box          *b = *state;
+    SpdmPublicKey leaf;
 
     assert_int_equal(run(b, SPDM_OP_CONNECT, NULL), SPDM_DONE);
     SpdmSpan chain = spdm_requester_chain(&b->rmm);
 
-    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, leaf));
-    assert_int_equal(spdm_requester_set_public_key(&b->rmm, SPDM_KEY_ECDSA_P384, leaf, sizeof(leaf)),
-                     SPDM_KEY_OK);
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, &leaf));
+    assert_int_equal(spdm_requester_set_public_key(&b->rmm, &leaf), SPDM_KEY_OK);
     assert_int_equal(run(b, SPDM_OP_SESSION, NULL), SPDM_FAILED); /* who names the right key is not fooled */
 }
 
 static void test_lock(void **state)
 {
-    Box        *b = *state;
-    uint8_t     own[SPDM_POINT_MAX], message[256];
-    TdispClient tdi;
-    SpdmOpArgs  args = { .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message };
+    Box          *b = *state;
+    uint8_t       message[256];
+    TdispClient   tdi;
+    SpdmPublicKey own = impostor_key(b->im);
+    SpdmOpArgs    args = { .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message };
 
-    impostor_key(b->im, own);
-    connect(b, own);
+    connect(b, &own);
     assert_int_equal(run(b, SPDM_OP_SESSION, NULL), SPDM_DONE);
     tdisp_client_init(&tdi, RIG_NIC);
     tdisp_client_start(&tdi, TDISP_OP_LOCK);

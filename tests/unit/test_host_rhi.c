@@ -49,8 +49,8 @@ static bool alias_mapped(HostRig *r, uint64_t ipa)
 
 static void test_connect(void **state)
 {
-    HostRig *r = *state;
-    uint8_t  point[SPDM_POINT_MAX];
+    HostRig      *r = *state;
+    SpdmPublicKey key;
 
     host_rig_connect(r);
     HostDevice *d = host_device_find(r->h, RIG_VDEV);
@@ -60,8 +60,8 @@ static void test_connect(void **state)
     assert_int_equal(d->state, HOST_DEVICE_READY);
     assert_false(r->rmm.broken);
     assert_true(host_rig_noted(r, "pdev-ready"));
-    assert_null(spdm_chain_check(chain->data, chain->len, NULL, 0, -1, point));
-    assert_memory_equal(r->rmm.key, point, sizeof(point));
+    assert_null(spdm_chain_check(chain->data, chain->len, NULL, 0, -1, &key));
+    assert_memory_equal(r->rmm.key, key.bytes, key.len);
     assert_int_equal(ide_state(&r->dev->ide, 0), IDE_SECURE);
     assert_true(ide_rid_matches(&r->dev->ide, 0, RIG_PORT));
     assert_int_equal(r->dev->doe.error, false);

@@ -161,49 +161,69 @@ static void test_record_inside(void **state)
 
 static void test_signature(void **state)
 {
-    SpdmSigner   s = { 0x12, spdm_hash(BIT(1)), spdm_asym(BIT(7)) };
-    SpdmSpan     spans[] = { { "tran", 4 }, { "script", 6 } }, joined = { "transcript", 10 };
-    uint8_t      key[48], other_key[48], point[97], other_point[97], sig[96], again[96];
-    Entropy      e;
-
-    entropy_init(&e, 7, "signer");
-    assert_true(spdm_key_load(spdm_test_pem(SPDM_TEST_DEVICE)->key_pem, key));
-    assert_true(spdm_key_load(spdm_test_substitute_key_pem(), other_key));
-    assert_true(spdm_public_point(s.asym, &e, key, point));
-    assert_true(spdm_public_point(s.asym, &e, other_key, other_point));
-    entropy_init(&e, 7, "signer");
-    assert_true(spdm_sign(&s, &e, key, SPDM_SIGN_CHALLENGE, spans, 2, sig));
-    entropy_init(&e, 7, "signer");
-    assert_true(spdm_sign(&s, &e, key, SPDM_SIGN_CHALLENGE, &joined, 1, again));
-    assert_memory_equal(sig, again, sizeof(sig)); /* same seed, same signature */
-    assert_true(spdm_verify(&s, point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
-    assert_false(spdm_verify(&s, point, SPDM_SIGN_MEASUREMENTS, &joined, 1, sig));
-    assert_false(spdm_verify(&s, other_point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
-    s.version = 0x13;
-    assert_false(spdm_verify(&s, point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
-    s.version = 0x12;
-    memset(again, 0, sizeof(again));
-    assert_false(spdm_verify(&s, point, SPDM_SIGN_CHALLENGE, &joined, 1, again)); /* r = s = 0 */
-}
-
-static void test_points(void **state)
-{
-    const SpdmDhe *dhe = spdm_dhe(BIT(4));
-    uint8_t        a[48], b[48], share_a[96], share_b[96], x[48], y[48];
+    SpdmSigner     s = { 0x12, spdm_hash(BIT(1)), spdm_asym(BIT(7)) };
+    SpdmSpan       spans[] = { { "tran", 4 }, { "script", 6 } }, joined = { "transcript", 10 };
+    uint8_t        sig[96], again[96];
+    SpdmPrivateKey key, other_key;
+    SpdmPublicKey  point, other_point;
     Entropy        e;
 
-    entropy_init(&e, 3, "dhe");
-    assert_true(spdm_dhe_generate(dhe, &e, a, share_a));
-    assert_true(spdm_dhe_generate(dhe, &e, b, share_b));
-    assert_true(spdm_dhe_secret(dhe, &e, a, share_b, x));
-    assert_true(spdm_dhe_secret(dhe, &e, b, share_a, y));
-    assert_memory_equal(x, y, sizeof(x));
-    share_a[5] ^= 1;
-    assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y)); /* not on the curve */
-    memset(share_a, 0, sizeof(share_a));
-    assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y));
-    memset(share_a, 0xff, sizeof(share_a));
-    assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y)); /* coordinates beyond the field */
+    entropy_init(&e, 7, "signer");
+    assert_true(spdm_key_load(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P384)->key_pem, &e, &key));
+    assert_true(spdm_key_load(spdm_test_substitute_key_pem(), &e, &other_key));
+    assert_true(spdm_public_key_of(&key, &e, &point));
+    assert_true(spdm_public_key_of(&other_key, &e, &other_point));
+    entropy_init(&e, 7, "signer");
+    assert_true(spdm_sign(&s, &e, &key, SPDM_SIGN_CHALLENGE, spans, 2, sig));
+    entropy_init(&e, 7, "signer");
+    assert_true(spdm_sign(&s, &e, &key, SPDM_SIGN_CHALLENGE, &joined, 1, again));
+    assert_memory_equal(sig, again, sizeof(sig)); /* same seed, same signature */
+    assert_true(spdm_verify(&s, &point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
+    assert_false(spdm_verify(&s, &point, SPDM_SIGN_MEASUREMENTS, &joined, 1, sig));
+    assert_false(spdm_verify(&s, &other_point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
+    s.version = 0x13;
+    assert_false(spdm_verify(&s, &point, SPDM_SIGN_CHALLENGE, &joined, 1, sig));
+    s.version = 0x12;
+    memset(again, 0, sizeof(again));
+    assert_false(spdm_verify(&s, &point, SPDM_SIGN_CHALLENGE, &joined, 1, again)); /* r = s = 0 */
+}
+
+/* Each group: both ends get the same, and what is no member is refused. */
+static void test_shares(void **state)
+{
+    static const char *const names[] = { "secp256r1", "secp384r1", "secp521r1", "ffdhe2048", "ffdhe3072", "ffdhe4096" };
+    static uint8_t           a[SPDM_DHE_MAX], b[SPDM_DHE_MAX], share_a[SPDM_DHE_MAX], share_b[SPDM_DHE_MAX],
+        x[SPDM_DHE_MAX], y[SPDM_DHE_MAX];
+    SpdmAlgMasks masks;
+    char         why[SPDM_WHY_MAX];
+    Entropy      e;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_true(spdm_algorithms_parse(names[i], &masks, why));
+        const SpdmDhe *dhe = spdm_dhe(masks.dhe);
+
+        assert_non_null(dhe);
+        assert_string_equal(dhe->name, names[i]);
+        entropy_init(&e, 3, "dhe");
+        assert_true(spdm_dhe_generate(dhe, &e, a, share_a));
+        assert_true(spdm_dhe_generate(dhe, &e, b, share_b));
+        assert_true(spdm_dhe_secret(dhe, &e, a, share_b, x));
+        assert_true(spdm_dhe_secret(dhe, &e, b, share_a, y));
+        assert_memory_equal(x, y, dhe->secret_len);
+        entropy_init(&e, 3, "dhe");
+        assert_true(spdm_dhe_generate(dhe, &e, x, y));
+        assert_memory_equal(y, share_a, dhe->len); /* same seed, same share */
+        share_a[dhe->len / 2] ^= 1;
+        if (dhe->len != dhe->secret_len) {
+            assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y)); /* not on the curve */
+        }
+        memset(share_a, 0, dhe->len);
+        assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y));
+        share_a[dhe->len - 1] = 1;
+        assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y)); /* FFDHE: 1 has order 1 */
+        memset(share_a, 0xff, dhe->len);
+        assert_false(spdm_dhe_secret(dhe, &e, b, share_a, y)); /* beyond the field */
+    }
 }
 
 static void test_entropy(void **state)
@@ -235,40 +255,127 @@ static void test_entropy(void **state)
     assert_int_not_equal(RAND_bytes(x, 32), 1);
 }
 
+#define TIME_2026 1767225600
+
+/* Each kind of key has a chain of its own whose signatures hold, and which leads to its key. */
+static void test_pki_kinds(void **state)
+{
+    static SpdmIdentity id;
+    const char         *error = NULL;
+    Entropy             e;
+
+    entropy_init(&e, 1, "pki");
+    for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
+        SpdmPublicKey leaf;
+
+        if (!spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, (SpdmKeyKind)kind), &e, &id, &error)) {
+            fail_msg("%s: %s", spdm_key_type((SpdmKeyKind)kind)->name, error);
+        }
+        assert_int_equal(id.key.kind, kind);
+        error = spdm_identity_check(&id, &e);
+        if (error != NULL) {
+            fail_msg("%s: %s", spdm_key_type((SpdmKeyKind)kind)->name, error);
+        }
+        assert_int_equal(spdm_first_certificate_len(id.certs, id.certs_len), id.root_len);
+        assert_null(spdm_chain_check(id.certs, id.certs_len, id.certs, id.root_len, TIME_2026, &leaf));
+        assert_true(spdm_public_key_is_valid(&leaf));
+        assert_int_equal(leaf.len, spdm_key_type((SpdmKeyKind)kind)->public_len);
+        leaf.len--;
+        assert_false(spdm_public_key_is_valid(&leaf));
+        assert_true(spdm_key_load(spdm_test_substitute_key_pem(), &e, &id.key));
+        assert_string_equal(spdm_identity_check(&id, &e), "the private key is not the last certificate's");
+    }
+    assert_null(spdm_test_pem(SPDM_TEST_WRONG_ROOT, SPDM_KEY_P256));
+}
+
 static void test_pki(void **state)
 {
     static SpdmIdentity device, wrong, mixed;
     const char         *error = NULL;
-    uint8_t             point[97], ours[97];
     Entropy             e;
-    size_t              root_len;
-    SpdmPem             pem = { spdm_test_pem(SPDM_TEST_DEVICE)->chain_pem, spdm_test_substitute_key_pem() };
-    const uint8_t      *der = device.chain + 52;
+    const SpdmPem      *good = spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P384);
+    SpdmPem             pem = { good->chain_pem, spdm_test_substitute_key_pem() };
+    const uint8_t      *der = device.certs;
 
     entropy_init(&e, 1, "pki");
-    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE), &e, &device, &error));
-    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_WRONG_ROOT), &e, &wrong, &error));
-    assert_int_equal(le32_get(device.chain), device.chain_len);
-    root_len = spdm_first_certificate_len(der, device.chain_len - 52);
-    assert_true(root_len > 0);
-    assert_null(spdm_chain_check(der, device.chain_len - 52, der, root_len, 1767225600 /* 2026 */, point));
-    assert_true(spdm_public_point(spdm_asym(BIT(7)), &e, device.private_key, ours));
-    assert_memory_equal(point, ours, sizeof(point));
-    assert_string_equal(
-        spdm_chain_check(wrong.chain + 52, wrong.chain_len - 52, der, root_len, 1767225600, NULL),
-        "the chain starts from another root");
-    assert_non_null(spdm_chain_check(der, device.chain_len - 52, der, root_len, 1704067200 /* 2024 */, NULL));
-    assert_non_null(spdm_chain_check(der, device.chain_len - 53, der, root_len, 1767225600, NULL));
-    assert_false(spdm_identity_load(&pem, &e, &mixed, &error));
-    assert_non_null(error);
+    assert_true(spdm_identity_load(good, &e, &device, &error));
+    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_WRONG_ROOT, SPDM_KEY_P384), &e, &wrong, &error));
+    assert_null(spdm_identity_check(&wrong, &e));
+    assert_string_equal(spdm_chain_check(wrong.certs, wrong.certs_len, der, device.root_len, TIME_2026, NULL),
+                        "the chain starts from another root");
+    assert_non_null(spdm_chain_check(der, device.certs_len, der, device.root_len, 1704067200 /* 2024 */, NULL));
+    assert_non_null(spdm_chain_check(der, device.certs_len - 1, der, device.root_len, TIME_2026, NULL));
+    assert_true(spdm_identity_load(&pem, &e, &mixed, &error));
+    assert_non_null(spdm_identity_check(&mixed, &e));
+    assert_null(error);
     assert_false(spdm_identity_load(&(SpdmPem){ "nothing", pem.key_pem }, &e, &mixed, &error));
     assert_false(spdm_identity_load(&(SpdmPem){ pem.chain_pem, "nothing" }, &e, &mixed, &error));
+    assert_non_null(error);
     /* Our root before the wrong intermediate and leaf, which has the right names. */
-    memcpy(mixed.chain, der, root_len);
-    size_t wrong_root_len = spdm_first_certificate_len(wrong.chain + 52, wrong.chain_len - 52);
-    size_t rest = wrong.chain_len - 52 - wrong_root_len;
-    memcpy(mixed.chain + root_len, wrong.chain + 52 + wrong_root_len, rest);
-    assert_non_null(spdm_chain_check(mixed.chain, root_len + rest, der, root_len, 1767225600, NULL));
+    memcpy(mixed.certs, der, device.root_len);
+    size_t rest = wrong.certs_len - wrong.root_len;
+    memcpy(mixed.certs + device.root_len, wrong.certs + wrong.root_len, rest);
+    assert_non_null(spdm_chain_check(mixed.certs, device.root_len + rest, der, device.root_len, TIME_2026, NULL));
+}
+
+static void test_scalar(void **state)
+{
+    uint8_t        scalar[48] = { 0 };
+    SpdmPrivateKey key;
+    SpdmPublicKey  point;
+    Entropy        e;
+
+    entropy_init(&e, 1, "scalar");
+    assert_false(spdm_private_key_from_scalar(SPDM_KEY_P384, &e, scalar, &key));
+    memset(scalar, 0xff, sizeof(scalar)); /* above the order */
+    assert_false(spdm_private_key_from_scalar(SPDM_KEY_P384, &e, scalar, &key));
+    memset(scalar, 0, sizeof(scalar));
+    scalar[47] = 1;
+    assert_true(spdm_private_key_from_scalar(SPDM_KEY_P384, &e, scalar, &key));
+    assert_true(spdm_public_key_of(&key, &e, &point));
+    assert_int_equal(point.len, 97);
+    assert_memory_equal(point.bytes, "\x04\xaa\x87\xca\x22\xbe\x8b\x05\x37", 9); /* the generator */
+}
+
+static void test_names(void **state)
+{
+    static const struct {
+        const char  *text, *bad; /* NULL: it is understood */
+        SpdmAlgMasks masks;      /* 0: all known */
+    } rows[] = {
+        { "sha256", NULL, { .hash = 1 } },
+        { "sha512+sha3-256", NULL, { .hash = 4 | 8 } },
+        { "meas-sha256+meas-raw", NULL, { .measure_hash = 3 } },
+        { "rsassa2048+rsapss4096+ecdsa-p521+ed25519", NULL, { .asym = 1 | 0x40 | 0x100 | 0x400 } },
+        { "ffdhe2048+secp521r1+aes-128-gcm+chacha20-poly1305", NULL, { .dhe = 1 | 0x20, .aead = 1 | 4 } },
+        { "", "algorithm \"\"", { 0 } },
+        { "sha256+", "algorithm \"\"", { 0 } },
+        { "sha256++sha384", "algorithm \"\"", { 0 } },
+        { "sha256+sm3", "\"sm3\"", { 0 } },
+        { "SHA256", "\"SHA256\"", { 0 } },
+        { "sha25", "\"sha25\"", { 0 } },
+    };
+    SpdmAlgMasks known = spdm_algorithms_known(), m;
+    char         why[SPDM_WHY_MAX];
+
+#define EXPECT(field) assert_int_equal(m.field, rows[i].masks.field != 0 ? rows[i].masks.field : known.field)
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (spdm_algorithms_parse(rows[i].text, &m, why) != (rows[i].bad == NULL)) {
+            fail_msg("%s: %s", rows[i].text, rows[i].bad == NULL ? "refused" : "accepted");
+        }
+        if (rows[i].bad != NULL) {
+            assert_non_null(strstr(why, rows[i].bad));
+            assert_non_null(strstr(why, " sha384 ")); /* those that there are, the last one too */
+            assert_string_equal(why + strlen(why) - 9, " meas-raw");
+            continue;
+        }
+        EXPECT(hash);
+        EXPECT(measure_hash);
+        EXPECT(asym);
+        EXPECT(dhe);
+        EXPECT(aead);
+    }
+#undef EXPECT
 }
 
 int main(void)
@@ -276,7 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_schedule), cmocka_unit_test(test_record),
         cmocka_unit_test(test_record_inside), cmocka_unit_test(test_signature),
-        cmocka_unit_test(test_points),       cmocka_unit_test(test_entropy), cmocka_unit_test(test_pki),
+        cmocka_unit_test(test_shares),       cmocka_unit_test(test_entropy), cmocka_unit_test(test_pki),
+        cmocka_unit_test(test_pki_kinds),    cmocka_unit_test(test_scalar),  cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

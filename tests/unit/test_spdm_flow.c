@@ -51,15 +51,15 @@ static void check_objects(void)
     uint32_t            len = pair.cached[SPDM_OBJECT_MEASUREMENTS];
     TdispReport         report;
 
-    assert_int_equal(chain.len, id->chain_len);
-    assert_memory_equal(chain.data, id->chain, chain.len);
-    assert_int_equal(pair.cached[SPDM_OBJECT_CERTIFICATE], id->chain_len - 52);
-    assert_memory_equal(pair.certificates, id->chain + 52, id->chain_len - 52);
+    assert_int_equal(chain.len, 52 + id->certs_len);
+    assert_memory_equal((const uint8_t *)chain.data + 52, id->certs, id->certs_len);
+    assert_int_equal(pair.cached[SPDM_OBJECT_CERTIFICATE], id->certs_len);
+    assert_memory_equal(pair.certificates, id->certs, id->certs_len);
     assert_int_equal(pair.cached[SPDM_OBJECT_VCA], vca.len);
     /* Anyone who has VCA, measurements and the chain can check the measurements' signature. */
     l1l2[0] = vca;
     l1l2[1] = (SpdmSpan){ pair.measurements, len - 96 };
-    assert_true(spdm_verify(&signer, pair.requester.public_key, SPDM_SIGN_MEASUREMENTS, l1l2, 2,
+    assert_true(spdm_verify(&signer, &pair.requester.public_key, SPDM_SIGN_MEASUREMENTS, l1l2, 2,
                             pair.measurements + len - 96));
     assert_true(tdisp_report_decode(pair.tdi.report, pair.tdi.report_len, &report));
     assert_int_equal(report.n_ranges, 2);
@@ -205,42 +205,40 @@ static void test_tamper_protected_handshake(void **state) { tamper_stages(NOT_CL
 /* A device with another key than the one named, and one with the right chain but a substituted key. */
 static void test_impostors(void **state)
 {
-    static uint8_t  substitute[SPDM_SCALAR_MAX];
-    static uint8_t  garbage[97] = { 4, 1, 2, 3 };
-    SpdmOpArgs      args = { .index = 0xff, .sign = true };
+    static SpdmIdentity substitute;
+    SpdmPublicKey       garbage = { SPDM_KEY_P384, 97, 0, { 4, 1, 2, 3 } };
+    SpdmOpArgs          args = { .index = 0xff, .sign = true };
 
-    assert_true(spdm_key_load(spdm_test_substitute_key_pem(), substitute));
+    substitute = *pair_identity(SPDM_TEST_DEVICE);
+    assert_true(spdm_key_load(spdm_test_substitute_key_pem(), &pair.device_entropy, &substitute.key));
     pair_init(&pair, SPDM_RESPONDER_CAPS);
-    pair.responder.config.private_key = substitute;
+    pair.responder.config.identities = &substitute;
     assert_int_equal(pair_connect(&pair), SPDM_DONE);
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
     assert_string_equal(spdm_requester_error(&pair.requester),
                         "KEY_EXCHANGE_RSP is not signed by the device's public key");
 
     pair_init(&pair, SPDM_RESPONDER_CAPS);
-    pair.responder.config.private_key = pair_identity(SPDM_TEST_WRONG_ROOT)->private_key;
-    pair.responder.config.chain = pair_identity(SPDM_TEST_WRONG_ROOT)->chain;
-    pair.responder.config.chain_len = pair_identity(SPDM_TEST_WRONG_ROOT)->chain_len;
+    pair.responder.config.identities = pair_identity(SPDM_TEST_WRONG_ROOT);
     assert_int_equal(pair_connect(&pair), SPDM_DONE); /* names the true device's key */
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
 
     /* The key is swapped between session and measurements. */
     pair_init(&pair, SPDM_RESPONDER_CAPS);
     assert_true(pair_run(&pair, 2));
-    pair.responder.config.private_key = substitute;
+    pair.responder.config.identities = &substitute;
     assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &args), SPDM_FAILED);
     assert_true(spdm_requester_has_session(&pair.requester));
-    pair.responder.config.private_key = pair_identity(SPDM_TEST_DEVICE)->private_key;
+    pair.responder.config.identities = pair_identity(SPDM_TEST_DEVICE);
     assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &args), SPDM_DONE);
 
-    assert_int_equal(spdm_requester_set_public_key(&pair.requester, SPDM_KEY_ECDSA_P256, garbage, 65),
-                     SPDM_KEY_UNSUPPORTED);
-    assert_int_equal(spdm_requester_set_public_key(&pair.requester, SPDM_KEY_RSA_3072, garbage, 97),
-                     SPDM_KEY_UNSUPPORTED);
-    assert_int_equal(spdm_requester_set_public_key(&pair.requester, SPDM_KEY_ECDSA_P384, garbage, 97),
-                     SPDM_KEY_INVALID);
-    assert_int_equal(spdm_requester_set_public_key(&pair.requester, SPDM_KEY_ECDSA_P384, garbage, 96),
-                     SPDM_KEY_INVALID);
+    assert_int_equal(spdm_requester_set_public_key(&pair.requester, &garbage), SPDM_KEY_INVALID);
+    garbage.len = 96;
+    assert_int_equal(spdm_requester_set_public_key(&pair.requester, &garbage), SPDM_KEY_INVALID);
+    garbage.kind = SPDM_KEY_P256;
+    assert_int_equal(spdm_requester_set_public_key(&pair.requester, &garbage), SPDM_KEY_UNSUPPORTED);
+    garbage.kind = SPDM_KEY_RSA_3072;
+    assert_int_equal(spdm_requester_set_public_key(&pair.requester, &garbage), SPDM_KEY_UNSUPPORTED);
 }
 
 static void test_start_rules(void **state)

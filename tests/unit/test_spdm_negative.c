@@ -100,10 +100,10 @@ static const Row rows[] = {
     { "algorithms: type 6", CAPABLE, &negotiate, 44, 1, { 6 }, 0, 0x01, 0 },
     { "algorithms: empty table", CAPABLE, &negotiate, 34, 2, { 0, 0 }, 0, 0x01, 0 },
     { "algorithms: more tables than there", CAPABLE, &negotiate, 2, 1, { 5 }, 0, 0x01, 0 },
-    { "algorithms: no common hash", CAPABLE, &negotiate, 12, 1, { 1 }, 0, 0x01, 0 },
+    { "algorithms: no common hash", CAPABLE, &negotiate, 12, 1, { 0x40 }, 0, 0x01, 0 },
     { "algorithms: no common signature", CAPABLE, &negotiate, 8, 1, { 0x10 }, 0, 0x01, 0 },
-    { "algorithms: no common DHE", CAPABLE, &negotiate, 34, 1, { 8 }, 0, 0x01, 0 },
-    { "algorithms: no common AEAD", CAPABLE, &negotiate, 38, 1, { 1 }, 0, 0x01, 0 },
+    { "algorithms: no common DHE", CAPABLE, &negotiate, 34, 1, { 0x40 }, 0, 0x01, 0 },
+    { "algorithms: no common AEAD", CAPABLE, &negotiate, 38, 1, { 8 }, 0, 0x01, 0 },
     { "algorithms: no opaque format 1", CAPABLE, &negotiate, 7, 1, { 1 }, 0, 0x01, 0 },
     { "algorithms: twice", CONNECTED, &negotiate, WHOLE, 0, { 0 }, 0, 0x04, 0 },
     { "algorithms: short", CAPABLE, &negotiate, WHOLE, 0, { 0 }, -17, 0x01, 0 },
@@ -412,7 +412,7 @@ static void test_challenge_signature(void **state)
     assert_int_equal(len, 4 + 48 + 32 + 48 + 2 + 96);
     SpdmSpan       spans[] = { spdm_requester_vca(&pair.requester), { b, w.pos }, { m.bytes, m.len },
                                { reply, len - 96 } };
-    const uint8_t *key = pair.requester.public_key;
+    const SpdmPublicKey *key = &pair.requester.public_key;
     assert_true(spdm_verify(&signer, key, SPDM_SIGN_CHALLENGE, spans, 4, reply + len - 96));
     /* Part B is used up. */
     len = send(CONNECTED, &m, reply);
