@@ -1,7 +1,7 @@
 /*
  * The message that is signed. Since 1.2: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36
  * bytes, the hash of the transcript; the signature algorithm hashes this again, with the same hash (Ed25519 signs it as
- * it is). With 1.1: the transcript itself.
+ * it is). With 1.1: the transcript, hashed by the algorithm; 1.1's Sign(SK, Hash(M1)) makes it the hash for Ed25519.
  */
 #include "spdm/sign.h"
 
@@ -18,6 +18,12 @@ typedef struct SignedMessage {
     size_t  len;
 } SignedMessage;
 
+/* Whether the algorithm gets the transcript itself. */
+static bool signs_transcript(const SpdmSigner *s)
+{
+    return s->version < SPDM_VERSION_12 && s->asym->kind != SPDM_KEY_ED25519;
+}
+
 static bool build_message(const SpdmSigner *s, const char *context, const SpdmSpan *spans, size_t n,
                           SignedMessage *m)
 {
@@ -25,6 +31,10 @@ static bool build_message(const SpdmSigner *s, const char *context, const SpdmSp
     size_t context_len = strlen(context);
 
     memset(m, 0, sizeof(*m));
+    if (s->version < SPDM_VERSION_12) {
+        m->len = s->hash->len;
+        return spdm_hash_spans(s->hash, spans, n, m->bytes);
+    }
     if (context_len > CONTEXT_LEN) {
         return false;
     }
@@ -43,7 +53,7 @@ bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const SpdmPrivateKey *key,
 {
     SignedMessage m;
 
-    if (s->version < SPDM_VERSION_12) {
+    if (signs_transcript(s)) {
         return spdm_key_sign(s->asym, s->hash, entropy, key, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&
@@ -55,7 +65,7 @@ bool spdm_verify(const SpdmSigner *s, const SpdmPublicKey *key, const char *cont
 {
     SignedMessage m;
 
-    if (s->version < SPDM_VERSION_12) {
+    if (signs_transcript(s)) {
         return spdm_key_verify(s->asym, s->hash, key, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&

@@ -188,6 +188,27 @@ static void test_signature(void **state)
     assert_false(spdm_verify(&s, &point, SPDM_SIGN_CHALLENGE, &joined, 1, again)); /* r = s = 0 */
 }
 
+/* DSP0274 1.1 "Signature generation" is Sign(SK, Hash(M1)): Ed25519, which hashes by itself, gets the hash. */
+static void test_ed25519_of_11(void **state)
+{
+    SpdmSigner     s = { 0x11, spdm_hash(BIT(0)), spdm_asym(BIT(10)) };
+    SpdmSpan       transcript = { "transcript", 10 }, hashed;
+    uint8_t        sig[64], hash[32];
+    SpdmPrivateKey key;
+    SpdmPublicKey  point;
+    Entropy        e;
+
+    entropy_init(&e, 7, "signer");
+    assert_true(spdm_key_load(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_ED25519)->key_pem, &e, &key));
+    assert_true(spdm_public_key_of(&key, &e, &point));
+    assert_true(spdm_sign(&s, &e, &key, SPDM_SIGN_CHALLENGE, &transcript, 1, sig));
+    assert_true(spdm_verify(&s, &point, SPDM_SIGN_CHALLENGE, &transcript, 1, sig));
+    assert_true(spdm_hash_spans(s.hash, &transcript, 1, hash));
+    hashed = (SpdmSpan){ hash, sizeof(hash) };
+    assert_true(spdm_key_verify(s.asym, s.hash, &point, &hashed, 1, sig));
+    assert_false(spdm_key_verify(s.asym, s.hash, &point, &transcript, 1, sig));
+}
+
 /* Each group: both ends get the same, and what is no member is refused. */
 static void test_shares(void **state)
 {
@@ -385,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_record_inside), cmocka_unit_test(test_signature),
         cmocka_unit_test(test_shares),       cmocka_unit_test(test_entropy), cmocka_unit_test(test_pki),
         cmocka_unit_test(test_pki_kinds),    cmocka_unit_test(test_scalar),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_ed25519_of_11),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
