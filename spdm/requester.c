@@ -12,12 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spdm/carry.h"
 #include "spdm/record.h"
 #include "spdm/sign.h"
 
 #define CT_EXPONENT 20
-#define REQUESTER_CAPS                                                                                       \
-    (SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)
 #define SLOT             0
 #define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
 #define INDEX_ALL        0xff
@@ -128,10 +127,10 @@ static bool build_get_capabilities(SpdmRequester *r, ByteWriter *w)
     bw_u8(w, 0);
     bw_u8(w, CT_EXPONENT);
     bw_u16(w, 0);
-    bw_u32(w, REQUESTER_CAPS);
+    bw_u32(w, spdm_requester_capabilities(r));
     if (r->version >= SPDM_VERSION_12) {
-        bw_u32(w, SPDM_MSG_MAX); /* DataTransferSize */
-        bw_u32(w, SPDM_MSG_MAX); /* MaxSPDMmsgSize */
+        bw_u32(w, r->options.transfer_size != 0 ? r->options.transfer_size : SPDM_MSG_MAX); /* DataTransferSize */
+        bw_u32(w, SPDM_MSG_MAX);                                                            /* MaxSPDMmsgSize */
     }
     return true;
 }
@@ -142,12 +141,13 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
 
     br_skip(rsp, 4);
     r->peer_capabilities = br_u32(rsp);
-    r->peer_transfer_size = SPDM_MSG_MAX; /* 1.1 does not say */
+    r->peer_transfer_size = r->peer_max_size = SPDM_MSG_MAX; /* 1.1 does not say */
     if (r->version >= SPDM_VERSION_12) {
         r->peer_transfer_size = br_u32(rsp);
-        br_skip(rsp, 4);
+        r->peer_max_size = br_u32(rsp);
     }
-    if (!spdm_message_ends(rsp) || r->peer_transfer_size < SPDM_DATA_TRANSFER_MIN) {
+    if (!spdm_message_ends(rsp) || r->peer_transfer_size < SPDM_DATA_TRANSFER_MIN ||
+        r->peer_max_size < r->peer_transfer_size) {
         return step_fail(r, "CAPABILITIES has a wrong length or transfer size");
     }
     if ((r->peer_capabilities & required) != required || (r->peer_capabilities & SPDM_CAP_MEAS) == 0) {
@@ -621,6 +621,7 @@ static SpdmResult give_up(SpdmRequester *r, bool session_too)
     }
     spdm_wipe(r->dhe_private, sizeof(r->dhe_private));
     spdm_transcript_reset(&r->session.l1l2);
+    spdm_carry_stop(r);
     r->op = SPDM_OP_NONE;
     r->in_flight = false;
     r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
@@ -650,6 +651,15 @@ void spdm_requester_offer(SpdmRequester *r, const SpdmOffer *offer)
     };
 }
 
+/* The longest PCI message that the device takes. */
+static size_t vendor_room(const SpdmRequester *r)
+{
+    uint32_t both = spdm_requester_capabilities(r) & r->peer_capabilities;
+    uint32_t max = both & SPDM_CAP_CHUNK ? r->peer_max_size : r->peer_transfer_size;
+
+    return (max < SPDM_MSG_MAX ? max : SPDM_MSG_MAX) - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD;
+}
+
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
 {
     bool in_session = op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_END_SESSION;
@@ -672,8 +682,7 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
     if ((op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) && args == NULL) {
         return "the operation needs arguments";
     }
-    if (op == SPDM_OP_VENDOR &&
-        args->len > r->peer_transfer_size - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD) {
+    if (op == SPDM_OP_VENDOR && args->len > vendor_room(r)) {
         return "the message is longer than the device takes";
     }
     return NULL;
@@ -731,32 +740,51 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
     return reason != NULL ? reason : "no such operation";
 }
 
-size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured)
+/* The step's request, unless it is on its way already; false: reason in r->error. */
+static bool build_request(SpdmRequester *r)
 {
     const Step *step = &steps[r->step];
     ByteWriter  w = bw_init(r->request, sizeof(r->request));
-    bool        handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
-    size_t      len;
+    const char *why;
 
-    *secured = step_is_secured(r);
-    if (r->op == SPDM_OP_NONE || r->in_flight) {
-        return 0;
+    if (r->carrier.what != SPDM_CARRY_NOTHING) {
+        return true;
     }
     r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
     bw_u8(&w, step->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : r->version);
     bw_u8(&w, step->code);
     if (!step->build(r, &w)) {
+        return false;
+    }
+    r->request_len = (uint32_t)w.pos;
+    why = bw_ok(&w) ? spdm_carry_start(r) : "the request does not fit its buffer";
+    return why == NULL || fail(r, "%s", why);
+}
+
+size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured)
+{
+    uint8_t    buffer[SPDM_MSG_MAX];
+    ByteWriter w = bw_init(buffer, sizeof(buffer));
+    bool       handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
+    size_t     len;
+    SpdmSpan   msg;
+
+    *secured = step_is_secured(r);
+    if (r->op == SPDM_OP_NONE || r->in_flight) {
+        return 0;
+    }
+    if (!build_request(r)) {
         give_up(r, false);
         return 0;
     }
-    r->request_len = (uint32_t)w.pos;
-    len = w.pos;
+    msg = spdm_carry_request(r, &w);
+    len = msg.len;
     if (*secured) {
         len = spdm_record_seal(spdm_aead(r->selected.aead),
                                handshake ? &r->session.keys.request_handshake : &r->session.keys.request_data,
-                               r->session.id, r->request, w.pos, out, cap);
-    } else if (w.pos <= cap) {
-        memcpy(out, r->request, w.pos);
+                               r->session.id, msg.data, msg.len, out, cap);
+    } else if (msg.len <= cap) {
+        memcpy(out, msg.data, msg.len);
     } else {
         len = 0;
     }
@@ -839,6 +867,15 @@ SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t l
     }
     if (!take_reply(r, in, len, secured)) {
         return give_up(r, true);
+    }
+    switch (spdm_carry_reply(r)) {
+    case SPDM_CARRIED_MORE:
+        r->in_flight = false;
+        return SPDM_CONTINUE;
+    case SPDM_CARRIED_BROKEN:
+        return give_up(r, false);
+    case SPDM_CARRIED_WHOLE:
+        break;
     }
     rsp = br_init(r->reply, r->reply_len);
     version = br_u8(&rsp);

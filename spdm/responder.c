@@ -76,6 +76,7 @@ void spdm_session_end(SpdmResponder *s, SpdmSession *session)
     uint32_t id = session->id;
 
     spdm_wipe(session, sizeof(*session));
+    spdm_transfers_end(s, id);
     if (was_established && s->config.session_changed != NULL) {
         s->config.session_changed(s->config.opaque, id, false);
     }
@@ -140,12 +141,13 @@ void spdm_responder_reset(SpdmResponder *s)
     s->connection = SPDM_NOT_STARTED;
     s->version = 0;
     s->peer_capabilities = 0;
-    s->peer_transfer_size = 0;
+    s->peer_transfer_size = s->peer_max_size = 0;
     s->selected = (SpdmSelection){ 0 };
     s->authenticated = false;
     spdm_transcript_reset(&s->a);
     spdm_transcript_reset(&s->b);
     spdm_transcript_reset(&s->l1l2);
+    spdm_transfers_end(s, 0);
 }
 
 /* What may be selected: what is configured, known, and has a key. */
@@ -174,6 +176,15 @@ void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
     if (config->version_max == 0) {
         s->config.version_min = s->config.version_max = SPDM_VERSION_12;
     }
+    if (config->transfer_size == 0) {
+        s->config.transfer_size = SPDM_MSG_MAX;
+    }
+}
+
+/* Bits of later versions are reserved in earlier ones. */
+uint32_t spdm_capabilities(const SpdmResponder *s)
+{
+    return s->config.capabilities & spdm_capability_mask(s->version);
 }
 
 static bool version_is_ours(const SpdmResponder *s, uint8_t version)
@@ -199,7 +210,7 @@ static bool capable(const SpdmResponder *s, uint32_t needs)
     bool meas = (needs & SPDM_CAP_MEAS) == 0 || (s->config.capabilities & SPDM_CAP_MEAS) != 0;
     uint32_t rest = needs & ~(uint32_t)SPDM_CAP_MEAS;
 
-    return meas && (s->config.capabilities & rest) == rest;
+    return meas && (spdm_capabilities(s) & rest) == rest;
 }
 
 /* The one session that a plain FINISH can mean: KEY_EXCHANGE leaves at most one in a clear handshake. */
@@ -227,6 +238,9 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
         }
         return x->session->state == SPDM_SESSION_HANDSHAKE ? SPDM_OK : SPDM_UNEXPECTED_REQUEST;
     }
+    if (q->where == SPDM_WHEREVER) {
+        return SPDM_OK;
+    }
     if (x->session == NULL) {
         return q->where == SPDM_IN_SESSION ? SPDM_SESSION_REQUIRED : SPDM_OK;
     }
@@ -244,7 +258,10 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
         x->error_data = x->code;
         return SPDM_UNSUPPORTED_REQUEST;
     }
-    if (s->connection < q->from || (q->exactly && s->connection != q->from)) {
+    if (x->in_chunks && q->carries) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (spdm_breaks_transfer(s, x) || s->connection < q->from || (q->exactly && s->connection != q->from)) {
         return SPDM_UNEXPECTED_REQUEST;
     }
     return check_where(s, q, x);
@@ -254,7 +271,7 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
  * transcript". */
 static void drop_transcripts(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x)
 {
-    if (x->code != SPDM_GET_MEASUREMENTS) {
+    if (x->code != SPDM_GET_MEASUREMENTS && !q->carries) {
         spdm_transcript_reset(x->session != NULL ? &x->session->l1l2 : &s->l1l2);
     }
     if (q->drops_b && !s->authenticated) {
@@ -308,8 +325,20 @@ static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWrit
     spdm_transcript_reset(x->session != NULL ? &x->session->l1l2 : &s->l1l2);
 }
 
-/* Answers one plain message; the response may be empty. */
-static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp)
+size_t spdm_response_room(const SpdmResponder *s, const SpdmExchange *x)
+{
+    size_t max = s->peer_max_size < SPDM_MSG_MAX ? s->peer_max_size : SPDM_MSG_MAX;
+
+    return spdm_chunks_agreed(s) && !x->carries && max > x->room ? max : x->room;
+}
+
+/* DSP0274 "Error code", RequestTooLarge: longer than the buffer we declared, as can be since 1.2. DOE pads to a DW. */
+static bool request_is_too_large(const SpdmResponder *s, const SpdmExchange *x, size_t len)
+{
+    return s->version >= SPDM_VERSION_12 && !x->in_chunks && len > s->config.transfer_size + 3;
+}
+
+void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp)
 {
     ByteReader         req = br_init(msg, len);
     const SpdmRequest *q;
@@ -324,13 +353,14 @@ static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t
         return;
     }
     q = find_request(x->code);
-    e = check_request(s, q, x);
+    x->carries = q != NULL && q->carries;
+    e = request_is_too_large(s, x, len) ? SPDM_REQUEST_TOO_LARGE : check_request(s, q, x);
     if (e == SPDM_OK) {
         drop_transcripts(s, q, x);
         e = q->handle(s, x, &req, rsp);
     }
     if (e == SPDM_OK) {
-        e = !bw_ok(rsp) ? SPDM_UNSPECIFIED : rsp->pos > x->room ? SPDM_RESPONSE_TOO_LARGE : SPDM_OK;
+        e = !bw_ok(rsp) ? SPDM_UNSPECIFIED : rsp->pos > spdm_response_room(s, x) ? SPDM_RESPONSE_TOO_LARGE : SPDM_OK;
     }
     if (e == SPDM_SILENT) {
         rsp->pos = 0;
@@ -339,6 +369,9 @@ static void answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t
     } else {
         keep(s, q, x, &req, rsp);
         s->connection = q->to != SPDM_NOT_STARTED ? q->to : s->connection;
+        if (rsp->pos > x->room) {
+            spdm_keep_large_response(s, x, rsp);
+        }
     }
 }
 
@@ -366,7 +399,7 @@ static size_t handle_plain(SpdmResponder *s, const uint8_t *in, size_t in_len, u
     ByteWriter   rsp = bw_init(plain, sizeof(plain));
     SpdmExchange x = { .room = response_room(s, false, cap) };
 
-    answer(s, &x, in, in_len, &rsp);
+    spdm_answer(s, &x, in, in_len, &rsp);
     finish_exchange(s, &x);
     memcpy(out, plain, rsp.pos);
     return rsp.pos;
@@ -410,13 +443,14 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
     if (!spdm_record_session(in, in_len, &id) || (x.session = find_session(s, id)) == NULL) {
         return 0;
     }
+    x.record_session = id;
     handshake = x.session->state == SPDM_SESSION_HANDSHAKE;
     from = handshake ? &x.session->keys.request_handshake : &x.session->keys.request_data;
     to = handshake ? &x.session->keys.response_handshake : &x.session->keys.response_data;
     if (spdm_record_open(aead, from, in, in_len, msg, sizeof(msg), &len) ||
         open_with_old_key(aead, x.session, in, in_len, msg, sizeof(msg), &len)) {
         note_traffic(s, x.session);
-        answer(s, &x, msg, len, &rsp);
+        spdm_answer(s, &x, msg, len, &rsp);
     } else {
         /* DSP0277 "Secured Message format": a record that fails ends its session. */
         x.after = SPDM_AFTER_END;

@@ -13,6 +13,7 @@ typedef enum SpdmWhere {
     SPDM_OUTSIDE,     /* plain objects only */
     SPDM_ANYWHERE,    /* plain, or in an established session */
     SPDM_IN_SESSION,  /* in an established session only */
+    SPDM_WHEREVER,    /* plain, or in any phase of a session */
     SPDM_IN_HANDSHAKE /* FINISH: in the handshake phase; a plain object when the handshake is in the clear */
 } SpdmWhere;
 
@@ -28,13 +29,16 @@ typedef struct SpdmExchange {
     SpdmSession *session;  /* that the request came in or finishes; NULL: none */
     uint8_t      version, code, param1, param2; /* of the request */
     uint8_t      error_data; /* Param2 of an ERROR response */
-    size_t       room;       /* longest response that the peer can take */
+    uint32_t     record_session; /* that the record was of which brought the request; 0: it came plain */
+    bool         carries;    /* it is one that brings others: SpdmRequest.carries */
+    bool         in_chunks;  /* it is the large request that came in chunks */
+    size_t       room;       /* longest response that the peer can take in one piece */
     SpdmSession *opened;     /* made by this request: ends again if the request fails after all */
     SpdmAfter    after;
 } SpdmExchange;
 
 /* @req is behind the four header bytes; @rsp is empty and holds any message; what is
- * longer than x->room becomes ERROR ResponseTooLarge. */
+ * longer than x->room is left for CHUNK_GET, or becomes ERROR ResponseTooLarge. */
 typedef SpdmError (*SpdmHandler)(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp);
 
 typedef struct SpdmRequest {
@@ -46,6 +50,7 @@ typedef struct SpdmRequest {
     uint32_t       peer_needs;   /* capabilities the requester must have announced */
     SpdmWhere      where;
     SpdmKept       kept;
+    bool           carries;      /* brings other messages: nothing of it is in a transcript, or ends one */
     bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2" */
     SpdmHandler    handle;
 } SpdmRequest;
@@ -62,6 +67,15 @@ extern const SpdmRequest *const __stop_spdm_requests[];
     static const SpdmRequest *const entry_##NAME __attribute__((section("spdm_requests"), used)) =           \
         &request_##NAME;                                                                                     \
     static SpdmError handle_##NAME(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp)
+
+/* spdm_capabilities - what this connection's version has of the capabilities. */
+uint32_t spdm_capabilities(const SpdmResponder *s);
+
+/* spdm_answer - one whole plain message; the response may be empty. */
+void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp);
+
+/* spdm_response_room - longest response of all, in one piece or in chunks. */
+size_t spdm_response_room(const SpdmResponder *s, const SpdmExchange *x);
 
 /* Starts the response of the request in @x. */
 void spdm_reply(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp, uint8_t param1, uint8_t param2);
@@ -100,6 +114,22 @@ void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rs
 /* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
  * types. */
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
+
+/* ---- chunk.c ---- */
+
+/* Both sides have CHUNK_CAP. */
+bool spdm_chunks_agreed(const SpdmResponder *s);
+
+/* Whether the request breaks into a transfer that is under way. */
+bool spdm_breaks_transfer(const SpdmResponder *s, const SpdmExchange *x);
+
+/* Transfers in that session, 0: outside any, end unfinished. */
+void spdm_transfers_end(SpdmResponder *s, uint32_t session_id);
+
+/* Leaves the response in @rsp for CHUNK_GET, and an ERROR LargeResponse in its place. */
+void spdm_keep_large_response(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp);
+
+/* ---- others ---- */
 
 /* HeartbeatPeriod of the connection's sessions; 0: they need no sign of life. */
 uint8_t spdm_heartbeat_s(const SpdmResponder *s);

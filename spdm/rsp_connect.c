@@ -12,6 +12,7 @@
 #define EXT_ALGS_MAX       20
 #define ALG_TABLES_MAX     4
 #define ASK_ALGORITHMS     BIT(0)
+#define SUPPORTED_LEN      30 /* of a Supported Algorithms block without tables */
 
 /* GET_VERSION starts the connection anew, whatever was going on. */
 SPDM_REQUEST(GET_VERSION, .from = SPDM_NOT_STARTED, .to = SPDM_AFTER_VERSION, .where = SPDM_OUTSIDE,
@@ -72,10 +73,34 @@ static bool may_ask_algorithms(const SpdmExchange *x, uint32_t flags)
     return x->version < SPDM_VERSION_13 || !(x->param1 & ASK_ALGORITHMS) || (flags & SPDM_CAP_CHUNK);
 }
 
+/* DSP0274 1.3 "Supported Algorithms block": what NEGOTIATE_ALGORITHMS could choose from. */
+static void append_supported_algorithms(ByteWriter *rsp, SpdmAlgMasks ours)
+{
+    const struct {
+        uint8_t  type;
+        uint16_t supported;
+    } tables[] = { { SPDM_ALG_DHE, ours.dhe }, { SPDM_ALG_AEAD, ours.aead },
+                   { SPDM_ALG_KEY_SCHEDULE, SPDM_KEY_SCHEDULE } };
+
+    bw_u8(rsp, ARRAY_LEN(tables));
+    bw_u8(rsp, 0);
+    bw_u16(rsp, SUPPORTED_LEN + 4 * ARRAY_LEN(tables));
+    bw_u8(rsp, SPDM_MEAS_SPEC_DMTF);
+    bw_u8(rsp, SPDM_OPAQUE_FMT1);
+    bw_u32(rsp, ours.asym);
+    bw_u32(rsp, ours.hash);
+    bw_zero(rsp, 12 + 2 + 2); /* reserved, no external algorithms */
+    for (unsigned i = 0; i < ARRAY_LEN(tables); i++) {
+        bw_u8(rsp, tables[i].type);
+        bw_u8(rsp, 0x20);
+        bw_u16(rsp, tables[i].supported);
+    }
+}
+
 SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPABILITIES, .exactly = true,
              .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
 {
-    bool     has_sizes = x->version >= SPDM_VERSION_12;
+    bool     has_sizes = x->version >= SPDM_VERSION_12, shows_algorithms;
     uint8_t  ct_exponent;
     uint32_t flags, transfer_size, max_size;
 
@@ -91,16 +116,23 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
         return SPDM_INVALID_REQUEST;
     }
     s->version = x->version; /* the dispatcher has checked that it is one of ours */
-    s->peer_capabilities = flags;
+    s->peer_capabilities = flags & spdm_capability_mask(x->version);
     s->peer_transfer_size = transfer_size;
-    spdm_reply(s, x, rsp, 0, 0);
+    s->peer_max_size = max_size;
+    x->room = x->room < transfer_size ? x->room : transfer_size;
+    shows_algorithms = x->version >= SPDM_VERSION_13 && (x->param1 & ASK_ALGORITHMS) && spdm_chunks_agreed(s);
+    spdm_reply(s, x, rsp, shows_algorithms ? ASK_ALGORITHMS : 0, 0);
     bw_u8(rsp, 0);
     bw_u8(rsp, CT_EXPONENT);
     bw_u16(rsp, 0);
-    bw_u32(rsp, s->config.capabilities);
+    bw_u32(rsp, spdm_capabilities(s));
     if (has_sizes) {
-        bw_u32(rsp, SPDM_MSG_MAX); /* DataTransferSize */
-        bw_u32(rsp, SPDM_MSG_MAX); /* MaxSPDMmsgSize: the same, for want of CHUNK */
+        bw_u32(rsp, s->config.transfer_size);
+        /* MaxSPDMmsgSize: without CHUNK it is the same */
+        bw_u32(rsp, spdm_capabilities(s) & SPDM_CAP_CHUNK ? SPDM_MSG_MAX : s->config.transfer_size);
+    }
+    if (shows_algorithms) {
+        append_supported_algorithms(rsp, s->config.algorithms);
     }
     return SPDM_OK;
 }

@@ -75,7 +75,7 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
 SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
 {
-    size_t    offset = br_u16(req), len = br_u16(req), left, room = x->room - 8;
+    size_t    offset = br_u16(req), len = br_u16(req), left, room = spdm_response_room(s, x) - 8;
     uint8_t   slot = x->param1 & 0xf;
     bool      asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
     SpdmChain chain;

@@ -7,8 +7,8 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; PSK sessions, mutual authentication,
- * CHUNK. None is advertised.
+ * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; PSK sessions, mutual authentication.
+ * None is advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -58,6 +58,7 @@ typedef struct SpdmResponderConfig {
     uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _13; both 0: 1.2 alone */
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
     SpdmTransport  transport;     /* that messages come by */
+    uint32_t       transfer_size; /* DataTransferSize: SPDM_DATA_TRANSFER_MIN to SPDM_MSG_MAX; 0: SPDM_MSG_MAX */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. */
@@ -83,7 +84,8 @@ typedef struct SpdmResponderConfig {
     void (*session_secret)(void *opaque, uint32_t session_id, const uint8_t *secret, size_t len);
 } SpdmResponderConfig;
 
-/* Everything that is implemented; SPDM_CAP_HBEAT comes beside a period. */
+/* What a device has unless asked for more or less; SPDM_CAP_HBEAT comes beside a period. SPDM_CAP_CHUNK is implemented
+ * too. */
 #define SPDM_RESPONDER_CAPS                                                                                  \
     (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
      SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_KEY_UPD)
@@ -118,6 +120,16 @@ typedef struct SpdmSession {
     uint8_t          old_request_secret[SPDM_HASH_MAX];
 } SpdmSession;
 
+/* A large message on its way in chunks: DSP0274 "Large SPDM message transfer mechanism". */
+typedef struct SpdmTransfer {
+    bool     active;
+    uint8_t  handle;
+    uint16_t sequence;   /* of the next chunk */
+    uint32_t session_id; /* that it is in; 0: none */
+    uint32_t len, done;  /* bytes of the message; of them transferred */
+    uint8_t  message[SPDM_MSG_MAX];
+} SpdmTransfer;
+
 typedef struct SpdmResponder {
     SpdmResponderConfig config; /* not saved */
 
@@ -125,11 +137,12 @@ typedef struct SpdmResponder {
     SpdmConnection connection;
     uint8_t        version;         /* 0 until GET_CAPABILITIES picks it */
     uint32_t       peer_capabilities;
-    uint32_t       peer_transfer_size;
+    uint32_t       peer_transfer_size, peer_max_size;
     SpdmSelection  selected;
     bool           authenticated;   /* a CHALLENGE was answered since the last reset */
     /* DSP0274: VCA; digests and certificates; measurements outside sessions */
     SpdmTranscript a, b, l1l2;
+    SpdmTransfer   large_request, large_response;
     SpdmSession    sessions[SPDM_SESSIONS];
 } SpdmResponder;
 
@@ -203,6 +216,7 @@ typedef struct SpdmOpArgs {
 /* What a requester's owner may choose after init and before the first operation; zeros are the RMM's profile. */
 typedef struct SpdmRequesterOptions {
     SpdmTransport transport;
+    uint32_t      transfer_size; /* DataTransferSize, with CHUNK; 0: SPDM_MSG_MAX without CHUNK */
 } SpdmRequesterOptions;
 
 /* What a requester agrees to. */
@@ -210,6 +224,19 @@ typedef struct SpdmOffer {
     uint8_t      version_min, version_max; /* SPDM_VERSION_11 to _13 */
     SpdmAlgMasks algorithms;               /* a mask of 0: all that are known of its kind */
 } SpdmOffer;
+/* What stands in for a request: carry.h. */
+typedef enum SpdmCarry { SPDM_CARRY_NOTHING, SPDM_CARRY_SEND, SPDM_CARRY_GET, SPDM_CARRY_POLL } SpdmCarry;
+
+typedef struct SpdmCarrier {
+    SpdmCarry what;
+    uint8_t   handle;      /* of a large message; token of a response that was not ready */
+    uint8_t   last_handle; /* of a large request */
+    uint8_t   exponent;    /* of the time that the device asked for, 2^x us */
+    uint16_t  sequence;    /* of the chunk awaited, or to be acknowledged */
+    uint16_t  polls;       /* how often it was not ready */
+    uint32_t  len, done;   /* of the large message */
+    uint8_t   message[SPDM_MSG_MAX]; /* a large response so far */
+} SpdmCarrier;
 
 typedef struct SpdmRequester {
     Entropy *entropy; /* not saved */
@@ -223,8 +250,9 @@ typedef struct SpdmRequester {
     char           error[96];   /* why the last operation failed; empty otherwise */
     bool           connected;   /* CONNECT is done */
     uint8_t        version, slot_mask;
-    uint32_t       peer_capabilities, peer_transfer_size;
+    uint32_t       peer_capabilities, peer_transfer_size, peer_max_size;
     SpdmSelection  selected;
+    SpdmCarrier    carrier;
     uint8_t        chain_digest[SPDM_HASH_MAX]; /* from DIGESTS; the chain below matches it */
     uint32_t       chain_len;
     uint8_t        chain[SPDM_CHAIN_MAX];
@@ -255,12 +283,15 @@ void spdm_requester_offer(SpdmRequester *r, const SpdmOffer *offer);
 const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args);
 
 /**
- * spdm_requester_next - the next request of the operation.
+ * spdm_requester_next - the next message to the device: the request of a step, or what stands in for it.
  * @cap: SPDM_MSG_MAX bytes are always enough
  * Returns the payload's exact length (the mailbox pads), 0 when no operation is under way, a response is
  * awaited, or building failed (spdm_requester_error() then says why).
  */
 size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured);
+
+/* How long the device asked to be left alone before the next request is made; for owners that can wait. */
+uint64_t spdm_requester_wait_us(const SpdmRequester *r);
 
 /* Take the response to the last request. After SPDM_FAILED the operation is over; a session may be gone. */
 SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t len, bool secured);

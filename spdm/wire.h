@@ -9,8 +9,8 @@
 #include "bytes.h"
 #include "spdm/crypto.h"
 
-/* Largest message either end accepts or sends: DataTransferSize and MaxSPDMmsgSize. One page, because the
- * RMM's communication buffers are pages. A sealed record is kept to the same size. */
+/* Largest message either end accepts or sends: MaxSPDMmsgSize, and DataTransferSize where none smaller is asked for.
+ * One page, because the RMM's communication buffers are pages. A sealed record is kept to the same size. */
 #define SPDM_MSG_MAX          4096
 #define SPDM_DATA_TRANSFER_MIN 42 /* DSP0274 "GET_CAPABILITIES": MinDataTransferSize of 1.2 */
 #define SPDM_CHAIN_MAX        8192
@@ -30,6 +30,8 @@ enum SpdmCode {
     SPDM_GET_CERTIFICATE = 0x82,
     SPDM_CHALLENGE = 0x83,
     SPDM_GET_VERSION = 0x84,
+    SPDM_CHUNK_SEND = 0x85,
+    SPDM_CHUNK_GET = 0x86,
     SPDM_GET_MEASUREMENTS = 0xe0,
     SPDM_GET_CAPABILITIES = 0xe1,
     SPDM_NEGOTIATE_ALGORITHMS = 0xe3,
@@ -39,6 +41,7 @@ enum SpdmCode {
     SPDM_KEY_UPDATE = 0xe9,
     SPDM_END_SESSION = 0xec,
     SPDM_VENDOR_DEFINED = 0xfe,
+    SPDM_RESPOND_IF_READY = 0xff,
     SPDM_ERROR = 0x7f,
 };
 
@@ -56,6 +59,8 @@ typedef enum SpdmError {
     SPDM_SESSION_LIMIT_EXCEEDED = 0x0a,
     SPDM_SESSION_REQUIRED = 0x0b,
     SPDM_RESPONSE_TOO_LARGE = 0x0d,
+    SPDM_REQUEST_TOO_LARGE = 0x0e,
+    SPDM_LARGE_RESPONSE = 0x0f,
     SPDM_VERSION_MISMATCH = 0x41,
     SPDM_RESPONSE_NOT_READY = 0x42,
     SPDM_SILENT = 0x100, /* no answer at all */
@@ -84,6 +89,12 @@ enum SpdmCap {
     SPDM_CAP_EVENT = BIT(25),
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
 };
+
+/* The capability bits that a version knows. */
+static inline uint32_t spdm_capability_mask(uint8_t version)
+{
+    return (uint32_t)BIT(version <= SPDM_VERSION_11 ? 17 : version == SPDM_VERSION_12 ? 22 : 30) - 1;
+}
 
 #define SPDM_MEAS_SPEC_DMTF 1    /* MeasurementSpecification bit 0 */
 #define SPDM_OPAQUE_FMT1    BIT(1) /* OtherParamsSupport */

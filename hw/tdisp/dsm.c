@@ -10,6 +10,7 @@
 #include "hw/pci/root_port.h"
 #include "hw/tdisp/dsm_int.h"
 #include "log.h"
+#include "spdm/caps.h"
 
 enum {
     ADDRESS_WIDTH = 52,
@@ -526,6 +527,28 @@ static bool parse_algorithms(Dsm *dsm, GError **error)
     return false;
 }
 
+static bool parse_transfer_size(Dsm *dsm, GError **error)
+{
+    if (dsm->transfer_size < SPDM_DATA_TRANSFER_MIN || dsm->transfer_size > SPDM_MSG_MAX) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-transfer-size=%" PRIu64 " of device %s: a buffer has %d to %d bytes",
+                    dsm->transfer_size, class_name(dsm), SPDM_DATA_TRANSFER_MIN, SPDM_MSG_MAX);
+        return false;
+    }
+    dsm->spdm.transfer_size = (uint32_t)dsm->transfer_size;
+    return true;
+}
+
+static bool parse_caps(Dsm *dsm, GError **error)
+{
+    const char *why = dsm->spdm_caps != NULL ? spdm_caps_change(dsm->spdm_caps, &dsm->spdm.capabilities) : NULL;
+
+    if (why != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-caps=%s of device %s: %s; for instance +chunk-chal, of these: %s",
+                    dsm->spdm_caps, class_name(dsm), why, spdm_caps_names());
+    }
+    return why == NULL;
+}
+
 /* ---- identity ---- */
 
 static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **text, GError **error)
@@ -654,7 +677,8 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         return false;
     }
     return parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
-           parse_heartbeat(dsm, error) && ide_fault_configure(dsm, error) &&
+           parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_caps(dsm, error) &&
+           ide_fault_configure(dsm, error) &&
            capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error);
 }
 

@@ -87,8 +87,9 @@ struct Dsm {
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
-    char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog;
-    uint64_t heartbeat_s;
+    char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
+        *spdm_caps;
+    uint64_t heartbeat_s, transfer_size;
     bool     wrong_measurement, p2p;
 };
 
@@ -110,6 +111,10 @@ struct Dsm {
       "file for a capture of its DOE mailbox, in pcap" },                                                          \
     { "spdm-keylog", PROP_STRING, (at) + offsetof(Dsm, spdm_keylog), NULL,                                         \
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
+    { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \
+      "capabilities to add or take away, as in +chunk-chal" },                                                     \
+    { "spdm-transfer-size", PROP_UINT, (at) + offsetof(Dsm, transfer_size), "4096",                                \
+      "bytes of the SPDM buffer, 42 to 4096; longer messages come in chunks with spdm-caps=+chunk" },              \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
       "be a device that must not be accepted: wrong-root or wrong-measurement" },                                  \
     { "ide-fault", PROP_STRING, (at) + offsetof(Dsm, ide_fault.text), NULL,                                        \

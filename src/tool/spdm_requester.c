@@ -3,6 +3,7 @@
  * checks the certificates, opens a session, reads all measurements signed, and says what held.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ typedef struct Client {
     uint8_t      *root; /* DER */
     int           root_len;
     unsigned      step;
+    guint         wait; /* the source that makes the next request; 0: none waits */
     bool          failed;
 } Client;
 
@@ -175,6 +177,21 @@ static void end_step(Client *c)
     start_step(c);
 }
 
+static gboolean on_ready(gpointer opaque)
+{
+    Client *c = opaque;
+
+    c->wait = 0;
+    send_request(c);
+    return G_SOURCE_REMOVE;
+}
+
+/* What the device asked for, as far as anybody waits here. */
+static guint wait_ms(const Client *c)
+{
+    return (guint)MIN((spdm_requester_wait_us(&c->requester) + 999) / 1000, PATIENCE_S * 1000ull);
+}
+
 static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, size_t len)
 {
     Client    *c = opaque;
@@ -191,7 +208,7 @@ static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, siz
     }
     result = spdm_requester_response(&c->requester, msg.data, msg.len, secured);
     if (result == SPDM_CONTINUE) {
-        send_request(c);
+        c->wait = g_timeout_add(wait_ms(c), on_ready, c);
     } else if (result == SPDM_DONE) {
         end_step(c);
     } else {
@@ -223,9 +240,9 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char   *connect, *transport_name, *root, *seed_text, *version, *algs;
+    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs;
     SpdmTransport transport;
-    uint64_t      seed;
+    uint64_t      size, seed;
     SpdmOffer     offer;
 } RequesterOptions;
 
@@ -255,6 +272,16 @@ static bool read_algorithms(const char *text, SpdmOffer *offer, GError **error)
     return false;
 }
 
+static bool check_size(uint64_t size, GError **error)
+{
+    if (size < SPDM_DATA_TRANSFER_MIN || size > SPDM_MSG_MAX) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -transfer-size %" PRIu64 ": a buffer has %d to %d bytes",
+                    size, SPDM_DATA_TRANSFER_MIN, SPDM_MSG_MAX);
+        return false;
+    }
+    return true;
+}
+
 static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
 {
     if (o->connect == NULL) {
@@ -262,6 +289,10 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
         return false;
     }
     o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
+    if (o->size_text != NULL && (!command_number(cmd, "transfer-size", o->size_text, &o->size, error) ||
+                                 !check_size(o->size, error))) {
+        return false;
+    }
     return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
            (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
            read_version(o->version, &o->offer, error) && read_algorithms(o->algs, &o->offer, error);
@@ -304,7 +335,7 @@ static int request(const RequesterOptions *o, GError **error)
 
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
-    c->requester.options.transport = o->transport;
+    c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size };
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
@@ -313,6 +344,9 @@ static int request(const RequesterOptions *o, GError **error)
         start_step(c);
         g_main_loop_run(c->loop);
         g_source_remove(timeout);
+        if (c->wait != 0) {
+            g_source_remove(c->wait);
+        }
         printf("device %s\n", c->failed ? "NOT accepted" : "accepted");
         status = c->failed ? COMMAND_FAILED : COMMAND_OK;
     }
@@ -329,6 +363,8 @@ static int run_requester(const Command *cmd, int argc, char **argv)
     const CommandOption options[] = {
         { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", &o.connect },
         { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp", &o.transport_name },
+        { "transfer-size", "BYTES", "of the buffer for messages, 42 to 4096: longer ones come and go in chunks",
+          &o.size_text },
         { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
           &o.root },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },

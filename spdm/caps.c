@@ -1,0 +1,81 @@
+/*
+ * Names of capability flags, and which of them need which.
+ */
+#include "spdm/caps.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "spdm/wire.h"
+
+#define CAP_NAMES(X)                                                                                          \
+    X(cert, SPDM_CAP_CERT) X(chal, SPDM_CAP_CHAL) X(meas_sig, SPDM_CAP_MEAS_SIG) X(encrypt, SPDM_CAP_ENCRYPT) \
+    X(mac, SPDM_CAP_MAC) X(key_ex, SPDM_CAP_KEY_EX) X(key_upd, SPDM_CAP_KEY_UPD)                              \
+    X(handshake_in_the_clear, SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) X(chunk, SPDM_CAP_CHUNK)
+
+static const struct CapName {
+    const char *name;
+    uint32_t    cap;
+} names[] = {
+#define ROW(name, cap) { #name, cap },
+    CAP_NAMES(ROW)
+#undef ROW
+};
+
+const char *spdm_caps_names(void)
+{
+#define WORD(name, cap) #name " "
+    return CAP_NAMES(WORD);
+#undef WORD
+}
+
+/* DSP0274 "Flag fields definitions for the Responder": what may not stand without what. */
+static const struct CapNeed {
+    uint32_t    cap, needs;
+    const char *why;
+} needed[] = {
+    { SPDM_CAP_CHAL, SPDM_CAP_CERT, "chal needs cert" },
+    { SPDM_CAP_MEAS_SIG, SPDM_CAP_CERT, "meas_sig needs cert" },
+    { SPDM_CAP_KEY_EX, SPDM_CAP_CERT, "key_ex needs cert" },
+    { SPDM_CAP_CERT, SPDM_CAP_CHAL | SPDM_CAP_KEY_EX, "cert needs chal or key_ex" },
+    { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
+    { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },
+    { SPDM_CAP_ENCRYPT, SPDM_CAP_KEY_EX, "encrypt and mac need key_ex" },
+    { SPDM_CAP_KEY_EX, SPDM_CAP_ENCRYPT, "key_ex needs encrypt and mac" },
+    { SPDM_CAP_KEY_UPD, SPDM_CAP_KEY_EX, "key_upd needs key_ex" },
+    { SPDM_CAP_HANDSHAKE_IN_THE_CLEAR, SPDM_CAP_KEY_EX, "handshake_in_the_clear needs key_ex" },
+};
+
+static const struct CapName *find_name(const char *text, size_t len)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strlen(names[i].name) == len && memcmp(names[i].name, text, len) == 0) {
+            return &names[i];
+        }
+    }
+    return NULL;
+}
+
+const char *spdm_caps_change(const char *text, uint32_t *caps)
+{
+    uint32_t changed = *caps;
+
+    while (*text != '\0') {
+        bool                  add = *text == '+';
+        size_t                len = strcspn(text + 1, "+-");
+        const struct CapName *n = find_name(text + 1, len);
+
+        if ((!add && *text != '-') || n == NULL) {
+            return "each name has + or - in front and is one of those that are known";
+        }
+        changed = add ? changed | n->cap : changed & ~n->cap;
+        text += 1 + len;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(needed); i++) {
+        if ((changed & needed[i].cap) && !(changed & needed[i].needs)) {
+            return needed[i].why;
+        }
+    }
+    *caps = changed;
+    return NULL;
+}
