@@ -148,6 +148,7 @@ void spdm_responder_reset(SpdmResponder *s)
     spdm_transcript_reset(&s->b);
     spdm_transcript_reset(&s->l1l2);
     spdm_transfers_end(s, 0);
+    s->deferred.left = 0;
 }
 
 /* What may be selected: what is configured, known, and has a key. */
@@ -318,6 +319,10 @@ static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWrit
     if (e == SPDM_RESPONSE_TOO_LARGE) {
         bw_u32(rsp, (uint32_t)wanted);
     }
+    if (e == SPDM_RESPONSE_NOT_READY) {
+        spdm_append_not_ready(s, rsp);
+        return; /* nothing has been done yet */
+    }
     if (x->opened != NULL) {
         spdm_session_end(s, x->opened);
     }
@@ -335,7 +340,7 @@ size_t spdm_response_room(const SpdmResponder *s, const SpdmExchange *x)
 /* DSP0274 "Error code", RequestTooLarge: longer than the buffer we declared, as can be since 1.2. DOE pads to a DW. */
 static bool request_is_too_large(const SpdmResponder *s, const SpdmExchange *x, size_t len)
 {
-    return s->version >= SPDM_VERSION_12 && !x->in_chunks && len > s->config.transfer_size + 3;
+    return s->version >= SPDM_VERSION_12 && !x->in_chunks && !x->was_put_off && len > s->config.transfer_size + 3;
 }
 
 void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp)
@@ -355,6 +360,9 @@ void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t l
     q = find_request(x->code);
     x->carries = q != NULL && q->carries;
     e = request_is_too_large(s, x, len) ? SPDM_REQUEST_TOO_LARGE : check_request(s, q, x);
+    if (e == SPDM_OK && spdm_put_off(s, q, x, msg, len)) {
+        e = SPDM_RESPONSE_NOT_READY;
+    }
     if (e == SPDM_OK) {
         drop_transcripts(s, q, x);
         e = q->handle(s, x, &req, rsp);

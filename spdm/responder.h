@@ -31,6 +31,7 @@ typedef struct SpdmExchange {
     uint8_t      error_data; /* Param2 of an ERROR response */
     uint32_t     record_session; /* that the record was of which brought the request; 0: it came plain */
     bool         carries;    /* it is one that brings others: SpdmRequest.carries */
+    bool         was_put_off; /* it waited until now: spdm_put_off() */
     bool         in_chunks;  /* it is the large request that came in chunks */
     size_t       room;       /* longest response that the peer can take in one piece */
     SpdmSession *opened;     /* made by this request: ends again if the request fails after all */
@@ -51,6 +52,8 @@ typedef struct SpdmRequest {
     SpdmWhere      where;
     SpdmKept       kept;
     bool           carries;      /* brings other messages: nothing of it is in a transcript, or ends one */
+    bool           is_signed;    /* the answer is, and so takes a device its time */
+    uint8_t        signed_bit;   /* only with that bit of Param1; 0: always */
     bool           drops_b;      /* ends an unfinished authentication: DSP0274 "M1 and M2" */
     SpdmHandler    handle;
 } SpdmRequest;
@@ -128,6 +131,14 @@ void spdm_transfers_end(SpdmResponder *s, uint32_t session_id);
 
 /* Leaves the response in @rsp for CHUNK_GET, and an ERROR LargeResponse in its place. */
 void spdm_keep_large_response(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp);
+
+/* ---- rsp_ready.c ---- */
+
+/* Whether the request is to wait for RESPOND_IF_READY; it is kept then. */
+bool spdm_put_off(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x, const uint8_t *msg, size_t len);
+
+/* The extended data of ERROR ResponseNotReady, for the request that waits. */
+void spdm_append_not_ready(const SpdmResponder *s, ByteWriter *rsp);
 
 /* ---- others ---- */
 

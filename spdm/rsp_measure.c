@@ -101,7 +101,7 @@ static bool append_record(SpdmResponder *s, SpdmExchange *x, ByteWriter *rsp)
 }
 
 SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, .where = SPDM_ANYWHERE,
-             .drops_b = true)
+             .is_signed = true, .signed_bit = ASK_SIGNATURE, .drops_b = true)
 {
     SpdmTranscript *l1l2 = x->session != NULL ? &x->session->l1l2 : &s->l1l2;
     bool            sign = x->param1 & ASK_SIGNATURE, has_vca = s->version >= SPDM_VERSION_12;

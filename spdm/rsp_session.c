@@ -116,7 +116,7 @@ static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t sec
 }
 
 SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE,
-             .drops_b = true)
+             .is_signed = true, .drops_b = true)
 {
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version;

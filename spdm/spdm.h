@@ -59,6 +59,7 @@ typedef struct SpdmResponderConfig {
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
     SpdmTransport  transport;     /* that messages come by */
     uint32_t       transfer_size; /* DataTransferSize: SPDM_DATA_TRANSFER_MIN to SPDM_MSG_MAX; 0: SPDM_MSG_MAX */
+    uint8_t        not_ready;     /* how often a signed answer is not ready when asked for */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. */
@@ -130,6 +131,15 @@ typedef struct SpdmTransfer {
     uint8_t  message[SPDM_MSG_MAX];
 } SpdmTransfer;
 
+/* A request that waits for RESPOND_IF_READY. */
+typedef struct SpdmDeferred {
+    uint8_t  left;       /* how often it is still asked for before it is answered; 0: nothing waits */
+    uint8_t  token;      /* of the one put off last */
+    uint32_t session_id; /* that it came in; 0: none */
+    uint32_t len;
+    uint8_t  message[SPDM_MSG_MAX];
+} SpdmDeferred;
+
 typedef struct SpdmResponder {
     SpdmResponderConfig config; /* not saved */
 
@@ -143,6 +153,7 @@ typedef struct SpdmResponder {
     /* DSP0274: VCA; digests and certificates; measurements outside sessions */
     SpdmTranscript a, b, l1l2;
     SpdmTransfer   large_request, large_response;
+    SpdmDeferred   deferred;
     SpdmSession    sessions[SPDM_SESSIONS];
 } SpdmResponder;
 

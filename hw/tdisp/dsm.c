@@ -441,6 +441,12 @@ size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_
     bool   secured_out;
     size_t n;
 
+    if (dsm->brain != NULL) {
+        n = brain_exchange(dsm->brain, secured, req, req_len, rsp, rsp_cap);
+        LOG(SPDM, "%s: %s of %zu bytes, answered with %zu by %s", name(dsm), secured ? "record" : "message", req_len, n,
+            dsm->spdm_where);
+        return n;
+    }
     dsm->responder.config.transport = transport;
     n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
     watch_heartbeat(dsm);
@@ -535,6 +541,17 @@ static bool parse_transfer_size(Dsm *dsm, GError **error)
         return false;
     }
     dsm->spdm.transfer_size = (uint32_t)dsm->transfer_size;
+    return true;
+}
+
+static bool parse_not_ready(Dsm *dsm, GError **error)
+{
+    if (dsm->not_ready > UINT8_MAX) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-not-ready=%" PRIu64 " of device %s: 255 times is the most",
+                    dsm->not_ready, class_name(dsm));
+        return false;
+    }
+    dsm->spdm.not_ready = (uint8_t)dsm->not_ready;
     return true;
 }
 
@@ -656,6 +673,15 @@ static bool load_identities(Dsm *dsm, GError **error)
 
 /* ---- life ---- */
 
+/* spdm=: an external responder, when one is named. */
+static bool find_brain(Dsm *dsm, GError **error)
+{
+    if (dsm->spdm_where != NULL) {
+        dsm->brain = brain_new(dsm->spdm_where, class_name(dsm), BRAIN_PATIENCE_MS, error);
+    }
+    return dsm->spdm_where == NULL || dsm->brain != NULL;
+}
+
 bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
 {
     dsm->pd = pd;
@@ -677,13 +703,15 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         return false;
     }
     return parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
-           parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_caps(dsm, error) &&
-           ide_fault_configure(dsm, error) &&
+           parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_not_ready(dsm, error) &&
+           parse_caps(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
            capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error);
 }
 
 void dsm_unconfigure(Dsm *dsm)
 {
+    brain_free(dsm->brain);
+    dsm->brain = NULL;
     capture_close(&dsm->capture);
     spdm_wipe(dsm->identities, sizeof(dsm->identities));
 }

@@ -9,6 +9,7 @@
 
 #include "hw/pci/doe.h"
 #include "hw/pci/ide.h"
+#include "hw/tdisp/brain.h"
 #include "hw/tdisp/capture.h"
 #include "spdm/ide_km.h"
 #include "spdm/pki.h"
@@ -76,6 +77,7 @@ struct Dsm {
     SpdmIdentity        identities[SPDM_N_KEY_KINDS]; /* as many as spdm.n_identities says */
     SpdmResponder       responder;
     SpdmResponderConfig spdm; /* what the properties set of it */
+    Brain              *brain; /* who answers in its place; NULL: nobody */
     IdeKm               km;
     TdispDsm            tdisp;
     Tdi                 tdis[DSM_MAX_FUNCTIONS];
@@ -88,8 +90,8 @@ struct Dsm {
 
     /* Properties. */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
-        *spdm_caps;
-    uint64_t heartbeat_s, transfer_size;
+        *spdm_caps, *spdm_where;
+    uint64_t heartbeat_s, transfer_size, not_ready;
     bool     wrong_measurement, p2p;
 };
 
@@ -100,6 +102,8 @@ struct Dsm {
       "file of PEM certificates, root first (default: the test PKI)" },                                            \
     { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL,                                                         \
       "file of the last certificate's key in PEM: EC P-256, P-384, P-521, RSA, Ed25519" },                         \
+    { "spdm", PROP_STRING, (at) + offsetof(Dsm, spdm_where), NULL,                                                 \
+      "socket:ADDRESS:PORT or socket:unix:PATH: an SPDM responder that answers in the device's place" },           \
     { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \
       "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },                                                       \
     { "spdm-algs", PROP_STRING, (at) + offsetof(Dsm, spdm_algs), NULL,                                             \
@@ -113,6 +117,8 @@ struct Dsm {
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \
       "capabilities to add or take away, as in +chunk-chal" },                                                     \
+    { "spdm-not-ready", PROP_UINT, (at) + offsetof(Dsm, not_ready), "0",                                           \
+      "how often a signed SPDM answer is not ready when asked for, up to 255" },                                   \
     { "spdm-transfer-size", PROP_UINT, (at) + offsetof(Dsm, transfer_size), "4096",                                \
       "bytes of the SPDM buffer, 42 to 4096; longer messages come in chunks with spdm-caps=+chunk" },              \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
@@ -123,7 +129,7 @@ struct Dsm {
       "offer BIND_P2P_STREAM (no request of the device uses such a stream)" }
 
 /**
- * dsm_configure - what the properties say: certificates, versions, files, and the place below a root port.
+ * dsm_configure - what the properties say: certificates, versions, files, who answers, and the place below a root port.
  * Call before the rest of realize(). Returns false with a sentence in @error when one is wrong.
  */
 bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error);

@@ -25,27 +25,29 @@ static void parse_pci(const uint8_t *msg, size_t len)
     (void)tdisp_report_decode(msg, len, &report);
 }
 
-/* A pair whose requester awaits a response: of the @skip-th exchange of an operation. Built once: key
- * pairs are slow. */
-static const SpdmPair *start_of(unsigned which, unsigned skip)
+/* A pair whose requester awaits a response: of the @skip-th exchange of an operation; @small: messages go in chunks.
+ * Built once: key pairs are slow. */
+static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
 {
-    static SpdmPair starts[5][5];
-    static bool     ready[5][5];
-    SpdmPair       *p = &starts[which][skip];
+    static SpdmPair starts[2][5][5];
+    static bool     ready[2][5][5];
+    SpdmPair       *p = &starts[small][which][skip];
     uint8_t         message[] = { 0x10, 0x85 }, out[SPDM_MSG_MAX];
     SpdmOpArgs args = {
         .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = 2, .index = 0xff, .sign = skip & 1};
     bool       secured;
 
-    if (!ready[which][skip]) {
-        pair_init(p, SPDM_RESPONDER_CAPS);
+    if (!ready[small][which][skip]) {
+        pair_init(p, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u));
+        p->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
+        p->requester.options.transfer_size = small ? 64 : 0;
         (void)pair_run(p, which < 2 ? which : 2);
         (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
         for (unsigned i = 0; which < 2 && i < skip && (which == 0 || i < 1); i++) {
             (void)pair_step(p);
         }
         (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);
-        ready[which][skip] = true;
+        ready[small][which][skip] = true;
     }
     return p;
 }
@@ -71,10 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static SpdmPair pair;
     ByteReader      r = br_init(data, size);
-    uint8_t         which = br_u8(&r) % 5, skip = br_u8(&r) % 5, out[SPDM_MSG_MAX];
+    uint8_t         start = br_u8(&r), skip = br_u8(&r) % 5, out[SPDM_MSG_MAX];
     bool            secured;
 
-    pair = *start_of(which, skip);
+    pair = *start_of(start % 5, skip, start & 0x80);
     for (unsigned i = 0; i < 8 && br_left(&r) != 0; i++) {
         uint8_t        kind = br_u8(&r);
         size_t         len = br_u16(&r);

@@ -24,7 +24,7 @@ static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[4];
+    static SpdmPair pair, starts[8];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
@@ -33,14 +33,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!ready) {
         static const unsigned stages[] = { 0, 1, 2, 7 }; /* nothing, connected, session, locked */
 
-        for (unsigned i = 0; i < 4; i++) {
-            pair_init(&pair, SPDM_RESPONDER_CAPS);
-            (void)pair_run(&pair, stages[i]);
+        for (unsigned i = 0; i < 8; i++) {
+            bool small = i >= 4; /* buffers, so that there are chunks; and answers need two more requests */
+
+            pair_init(&pair, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u));
+            pair.responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
+            pair.requester.options.transfer_size = small ? 64 : 0;
+            pair.responder.config.not_ready = small ? 2 : 0;
+            (void)pair_run(&pair, stages[i % 4]);
             starts[i] = pair;
         }
         ready = true;
     }
-    pair = starts[br_u8(&r) & 3];
+    pair = starts[br_u8(&r) & 7];
     for (unsigned i = 0; i < 16 && br_left(&r) != 0; i++) {
         uint8_t        kind = br_u8(&r);
         size_t         len = br_u16(&r);

@@ -83,10 +83,12 @@ typedef struct Row {
     bool        over;  /* the transfer that was under way is */
 } Row;
 
-#define SEND(last, seq, len, total) 0x12, 0x85, last, 7, seq, 0, 0, 0, len, 0, 0, 0, (total) & 0xff, (total) >> 8, 0, 0
-#define SEND_HIGH(len, total) 0x12, 0x85, 0, 7, 0, 0, 0, 0, FIRST, 0, 0, len, LARGE, 0, 0, total /* their top bytes */
-#define MORE(last, seq, len) 0x12, 0x85, last, 7, seq, 0, 0, 0, len, 0, 0, 0
-#define GET(handle, seq) 0x12, 0x86, 0, handle, seq, 0
+#define SEND(last, seq, len, total)                                                                           \
+    0x12, SPDM_CHUNK_SEND, last, 7, seq, 0, 0, 0, len, 0, 0, 0, (total) & 0xff, (total) >> 8, 0, 0
+/* The top bytes of chunk size and total size. */
+#define SEND_HIGH(len, total) 0x12, SPDM_CHUNK_SEND, 0, 7, 0, 0, 0, 0, FIRST, 0, 0, len, LARGE, 0, 0, total
+#define MORE(last, seq, len) 0x12, SPDM_CHUNK_SEND, last, 7, seq, 0, 0, 0, len, 0, 0, 0
+#define GET(handle, seq) 0x12, SPDM_CHUNK_GET, 0, handle, seq, 0
 
 static const Row rows[] = {
     /* name                     start   session len          bytes                        error early over */
