@@ -315,8 +315,8 @@ static bool asks_something(const uint8_t indices[32], unsigned from)
 
 /*
  * RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 254 of the
- * indices, alone, asks for all there are, in one message; otherwise each is asked for by itself. Index 0 is their number,
- * none of them. The host keeps requests and responses always (RMI_MEASURE_EXCHANGE).
+ * indices, alone, asks for all there are, in one message; otherwise each is asked for by itself. Index 0 is their
+ * number, none of them. The host keeps requests and responses always (RMI_MEASURE_EXCHANGE).
  */
 RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = true, .source = RMM_SUITE)
 {

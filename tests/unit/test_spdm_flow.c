@@ -63,7 +63,7 @@ static void check_objects(void)
                             pair.measurements + len - 96));
     assert_true(tdisp_report_decode(pair.tdi.report, pair.tdi.report_len, &report));
     assert_int_equal(report.n_ranges, 2);
-    assert_int_equal(report.ranges[1].attributes, TDISP_RANGE_NON_TEE);
+    assert_int_equal(report.ranges[1].attributes, TDISP_RANGE_NON_TEE | TDISP_RANGE_UPDATABLE);
     assert_memory_equal(report.info, "nic", 3);
 }
 

@@ -122,7 +122,8 @@ enum {
  * the nearest number that does, and the helper notes it in a guest register; when all fit they write none.
  *
  * Floating point: lanes of 16, 32 and 64 bits, IEEE 754, rounded to nearest even, nothing flushed to zero. Exceptions
- * are collected for CpuGuest.fp_raised(). What becomes of NaNs is the helper's affair; comparisons with a NaN are false.
+ * are collected for CpuGuest.fp_raised(). What becomes of NaNs is the helper's affair; comparisons with a NaN are
+ * false.
  */
 typedef enum IrInline {
     IR_INLINE_NONE,
