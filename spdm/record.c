@@ -34,7 +34,7 @@ size_t spdm_record_seal(const SpdmAead *aead, SpdmChannel *c, uint32_t session_i
     size_t     head = header_len(c), inner = spdm_binding(c->transport)->inner_len;
     uint8_t    nonce[SPDM_AEAD_IV], *tag;
 
-    if (len > UINT16_MAX - SPDM_RECORD_OVERHEAD - inner || c->sequence == UINT64_MAX) {
+    if (aead == NULL || len > UINT16_MAX - SPDM_RECORD_OVERHEAD - inner || c->sequence == UINT64_MAX) {
         return 0;
     }
     bw_u32(&w, session_id);
@@ -80,7 +80,8 @@ bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, s
     plain_len = sealed < SPDM_AEAD_TAG ? 0 : sealed - SPDM_AEAD_TAG;
     body = br_take(&r, plain_len);
     tag = br_take(&r, SPDM_AEAD_TAG);
-    if (!spdm_message_ends(&r) || plain_len < 2 || plain_len > sizeof(plain) || c->sequence == UINT64_MAX) {
+    if (aead == NULL || !spdm_message_ends(&r) || plain_len < 2 || plain_len > sizeof(plain) ||
+        c->sequence == UINT64_MAX) {
         return false;
     }
     make_nonce(c, nonce);

@@ -19,6 +19,7 @@ size_t spdm_record_overhead(SpdmTransport t);
 
 /**
  * spdm_record_seal - protect one SPDM message.
+ * @aead: NULL when none was negotiated: nothing is sealed or opened then
  * @c:   the sender's channel; its sequence number advances on success
  * Returns the record's length (not padded to DW), 0 when it does not fit @cap.
  */

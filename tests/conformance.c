@@ -481,7 +481,8 @@ static const Calls calls[] = {
      "compliance suite and its document of scenarios (1.1-alp17, whose text is not), public firmware and kernels\n"
      "(1.1-alp12), or a decision of this project. Each has a row in a test that breaks it: making this page fails for\n"
      "one that has not. Judges that are not ours: suites.md; a KVM host that creates and runs Realms (1.0):\n"
-     "real-hosts.md. Of device assignment no such host could be had: the built-in one drives the same order of calls,\n"
+     "real-hosts.md. Of device assignment no such host could be had: a bare host at NS-EL2 of others and its Realm\n"
+     "(TF-A-tests, suites.md) and the built-in host with a Debian kernel drive the same order of calls,\n"
      "in both dialects.",
      "RMI_FID_",
      {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
