@@ -37,6 +37,19 @@ Blockdev *blockdev_find(const char *id)
     return NULL;
 }
 
+Blockdev *blockdev_of_device(const char *id, const char *device, GError **error)
+{
+    Blockdev *b = id != NULL ? blockdev_find(id) : NULL;
+
+    if (id == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive", device);
+    } else if (b == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive; there is none called '%s'",
+                    device, id);
+    }
+    return b;
+}
+
 const char *blockdev_id(const Blockdev *b) { return b->id; }
 const char *blockdev_interface(const Blockdev *b) { return b->interface; }
 int blockdev_unit(const Blockdev *b) { return b->unit; }

@@ -24,6 +24,10 @@ Blockdev *blockdev_new(const char *option, GError **error);
 /* blockdev_find - the one made with id=@id, or NULL. Without id= it is called drive0, drive1, ... */
 Blockdev *blockdev_find(const char *id);
 
+/* blockdev_of_device - the one that drive=@id of a device means; NULL, with a sentence in @error, when there is none
+ * such, or @id is NULL. */
+Blockdev *blockdev_of_device(const char *id, const char *device, GError **error);
+
 void blockdev_free(Blockdev *b);
 void blockdev_free_all(void);
 

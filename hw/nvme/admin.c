@@ -27,7 +27,6 @@ enum {
     IDENTIFY_ACTIVE_NAMESPACES = 0x02,
     IDENTIFY_DESCRIPTORS = 0x03,
 
-    LOG_ERROR = 0x01,
     LOG_SMART = 0x02,
     LOG_FIRMWARE = 0x03,
 
@@ -146,7 +145,7 @@ static void identify_controller(Nvme *n)
     put_text(b + 24, 40, "Bailey NVMe disk");
     put_text(b + 64, 8, "1.0");
     b[77] = NVME_MDTS;
-    le32_put(b + 80, 0x00010400);
+    le32_put(b + 80, NVME_VERSION);
     b[111] = 1;                      /* I/O controller */
     b[258] = 3;                      /* commands that Abort may be sent at a time, less one */
     b[259] = NVME_EVENTS - 1;
@@ -246,12 +245,12 @@ static void smart(Nvme *n)
 
 static NvmeStatus get_log_page(Nvme *n, const NvmeCommand *c)
 {
-    static const uint16_t sizes[] = { [LOG_ERROR] = 64, [LOG_SMART] = 512, [LOG_FIRMWARE] = 512 };
+    static const uint16_t sizes[] = { [NVME_LOG_ERROR] = 64, [LOG_SMART] = 512, [LOG_FIRMWARE] = 512 };
     unsigned              page = c->dw[10] & 0xff;
     uint64_t len = ((c->dw[10] >> 16 | (uint64_t)(c->dw[11] & 0xffff) << 16) + 1) * 4;
     uint64_t off = c->dw[12] | (uint64_t)c->dw[13] << 32;
 
-    if (page < LOG_ERROR || page > LOG_FIRMWARE) {
+    if (page < NVME_LOG_ERROR || page > LOG_FIRMWARE) {
         return NVME_INVALID_LOG;
     }
     if (off % 4 != 0 || off > sizes[page] || len > NVME_TRANSFER_MAX) {
@@ -265,7 +264,8 @@ static NvmeStatus get_log_page(Nvme *n, const NvmeCommand *c)
         put_text(n->buffer + 8, 8, "1.0");
     }
     memmove(n->buffer, n->buffer + off, sizes[page]); /* zeros follow */
-    n->event_masked = n->event_masked && (page != LOG_ERROR || (c->dw[10] >> 15 & 1)); /* Retain Asynchronous Event */
+    /* Bit 15: Retain Asynchronous Event */
+    n->event_masked = n->event_masked && (page != NVME_LOG_ERROR || (c->dw[10] >> 15 & 1));
     return nvme_transfer(n, c, (size_t)len, true);
 }
 

@@ -28,17 +28,17 @@ static bool move(Nvme *n, uint64_t addr, size_t at, size_t len, bool to_host)
                     : dma_read(&n->pci.dma, addr, n->buffer + at, len)) == DMA_OK;
 }
 
-/* The address of list entry @i; lists go on in another page by their last entry. The pages of a transfer are few
- * enough for two lists at most. */
+/* A list goes on in another page by its last entry, there from the page's start. The pages of a transfer are few enough
+ * for two lists at most. */
 typedef struct PrpList {
     uint64_t addr;
     uint8_t  bytes[NVME_PAGE];
     size_t   len, at; /* bytes of this list; next entry */
 } PrpList;
 
-static NvmeStatus load_list(Nvme *n, PrpList *l, uint64_t addr)
+static NvmeStatus load_list(Nvme *n, PrpList *l, uint64_t addr, uint64_t alignment)
 {
-    if (!is_aligned(addr, PRP_LEN)) {
+    if (!is_aligned(addr, alignment)) {
         return NVME_PRP_OFFSET;
     }
     l->addr = addr;
@@ -50,7 +50,7 @@ static NvmeStatus load_list(Nvme *n, PrpList *l, uint64_t addr)
 static NvmeStatus next_page(Nvme *n, PrpList *l, bool more_than_one, uint64_t *page)
 {
     if (l->at + PRP_LEN == l->len && more_than_one) { /* the last entry of a list that is not enough */
-        NvmeStatus s = load_list(n, l, le64_get(l->bytes + l->at));
+        NvmeStatus s = load_list(n, l, le64_get(l->bytes + l->at), NVME_PAGE);
 
         if (s != NVME_OK) {
             return s;
@@ -83,7 +83,7 @@ NvmeStatus nvme_transfer(Nvme *n, const NvmeCommand *c, size_t len, bool to_host
         return move(n, c->prp[1], first, left, to_host) ? NVME_OK : NVME_DATA_TRANSFER;
     }
     if (left != 0) {
-        s = load_list(n, &list, c->prp[1]);
+        s = load_list(n, &list, c->prp[1], PRP_LEN);
     }
     while (left != 0 && s == NVME_OK) {
         size_t   part = MIN(left, (size_t)NVME_PAGE);

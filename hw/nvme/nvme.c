@@ -19,8 +19,6 @@
 #define CAP     ((uint64_t)(NVME_QUEUE_MAX - 1) | CAP_CQR | CAP_TO | CAP_NVM)
 
 enum {
-    VERSION = 0x00010400,
-
     REG_CAP = 0x00,
     REG_VS = 0x08,
     REG_INTMS = 0x0c,
@@ -153,8 +151,6 @@ static void serve(Nvme *n)
 /* "Asynchronous Event Request command": takes the oldest one that waits; none: the event is lost. */
 static void error_event(Nvme *n, unsigned info)
 {
-    enum { LOG_ERROR = 1 };
-
     guest_error("%s: invalid doorbell write (%s)", n->pci.dev.id, info == 0 ? "register" : "value");
     if (n->n_events == 0 || n->event_masked || cq_is_full(&n->cq[0])) {
         return;
@@ -163,7 +159,7 @@ static void error_event(Nvme *n, unsigned info)
 
     memmove(n->events, n->events + 1, --n->n_events * sizeof(n->events[0]));
     n->event_masked = true; /* until the log page is read */
-    complete(n, 0, cid, NVME_OK, info << 8 | LOG_ERROR << 16);
+    complete(n, 0, cid, NVME_OK, info << 8 | NVME_LOG_ERROR << 16);
 }
 
 static void doorbell(Nvme *n, unsigned index, uint32_t value)
@@ -206,7 +202,7 @@ static void enable(Nvme *n)
 {
     uint16_t sq_size = (uint16_t)((n->aqa & 0xfff) + 1), cq_size = (uint16_t)((n->aqa >> 16 & 0xfff) + 1);
 
-    if ((n->cc & CC_CONFIG & ~0u) != 0 || sq_size < 2 || cq_size < 2) {
+    if ((n->cc & CC_CONFIG) != 0 || sq_size < 2 || cq_size < 2) {
         fatal(n, "CC or AQA has values that are not supported");
         return;
     }
@@ -243,7 +239,7 @@ static uint32_t read_word(const Nvme *n, uint64_t off)
     case REG_CAP + 4:
         return (uint32_t)(CAP >> 32);
     case REG_VS:
-        return VERSION;
+        return NVME_VERSION;
     case REG_INTMS:
     case REG_INTMC:
         return n->intm;
@@ -367,17 +363,6 @@ static const TdiModel tdi_model = {
     .scrub = scrub,
 };
 
-static bool find_drive(Nvme *n, GError **error)
-{
-    n->drive = n->drive_id != NULL ? blockdev_find(n->drive_id) : NULL;
-    if (n->drive == NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive%s%s%s", n->pci.dev.id,
-                    n->drive_id != NULL ? "; there is none called '" : "", n->drive_id != NULL ? n->drive_id : "",
-                    n->drive_id != NULL ? "'" : "");
-    }
-    return n->drive != NULL;
-}
-
 static bool realize(Device *dev, GError **error)
 {
     static const PciIds ids = {
@@ -387,7 +372,8 @@ static bool realize(Device *dev, GError **error)
     Nvme      *n = nvme(dev);
     PciDevice *pd = &n->pci;
 
-    if (!find_drive(n, error) || (n->tdisp && !dsm_configure(&n->dsm, pd, error))) {
+    n->drive = blockdev_of_device(n->drive_id, dev->id, error);
+    if (n->drive == NULL || (n->tdisp && !dsm_configure(&n->dsm, pd, error))) {
         return false;
     }
     pci_set_ids(pd, &ids);

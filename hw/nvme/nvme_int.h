@@ -14,6 +14,8 @@ enum {
     NVME_TRANSFER_MAX = NVME_PAGE << NVME_MDTS,
     NVME_EVENTS = 4,                      /* Asynchronous Event Requests that may wait */
     NVME_FEATURES = 0x0c,
+    NVME_VERSION = 0x00010400,
+    NVME_LOG_ERROR = 0x01,                /* page of the error log, which an error's event names */
 };
 
 /* Status Code Type and Status Code; Do Not Retry is set where retrying cannot help. */

@@ -206,14 +206,8 @@ static bool blk_realize(Device *dev, GError **error)
 {
     VirtioBlk *b = (VirtioBlk *)dev;
 
-    b->drive = b->drive_id != NULL ? blockdev_find(b->drive_id) : NULL;
-    if (b->drive == NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s needs drive=ID of a -drive%s%s%s", dev->id,
-                    b->drive_id != NULL ? "; there is none called '" : "",
-                    b->drive_id != NULL ? b->drive_id : "", b->drive_id != NULL ? "'" : "");
-        return false;
-    }
-    if (b->tdisp && !dsm_configure(&b->dsm, &b->v.pci, error)) {
+    b->drive = blockdev_of_device(b->drive_id, dev->id, error);
+    if (b->drive == NULL || (b->tdisp && !dsm_configure(&b->dsm, &b->v.pci, error))) {
         return false;
     }
     virtio_pci_init(&b->v, &blk_type, b->tdisp ? &tdisp_layout : &virtio_default_layout,

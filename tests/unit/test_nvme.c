@@ -335,7 +335,7 @@ static void test_data(void **state)
         { "two pages", 16, 0, 0 },          { "list", 24, 0, 0 },
         { "list, offset", 24, 0xffc, 0x20 }, { "largest", 256, 0, 0 },
         { "largest, offset", 256, 4, 0 },   { "list that ends with its page", 24, 0, 4080 },
-        { "list over two pages", 256, 0x200, 4072 },
+        { "list over two pages", 256, 0x200, 4072 }, { "list of a pointer alone", 256, 0, 4088 },
     };
     Rig *r = rig("");
 
@@ -362,6 +362,27 @@ static void test_data(void **state)
         }
     }
     done(r);
+}
+
+/* Only the first list may begin within its page: the next one would else be as short, and so on. */
+static void test_next_list(void **state)
+{
+    static const struct { unsigned offset; uint32_t status; } rows[] = {
+        { 0, 0 }, { 8, 0x4013 }, { 4, 0x4013 }, { 4088, 0x4013 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        Rig     *r = rig("");
+        Command  c = { .opcode = 2, .nsid = 1, .dw12 = 31 };
+        uint32_t result;
+
+        enable(r);
+        make_queues(r);
+        map(r, &c, 16384, 0, 4088);
+        rig_write(r->p, RIG_RAM + LIST + 4088, 8, RIG_RAM + LIST + 0x2000 + rows[i].offset);
+        assert_int_equal(run(r, 1, &c, &result), rows[i].status);
+        done(r);
+    }
 }
 
 static void test_refused(void **state)
@@ -573,6 +594,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers), cmocka_unit_test(test_enable),     cmocka_unit_test(test_admin),
         cmocka_unit_test(test_identify),  cmocka_unit_test(test_data),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_next_list),
         cmocka_unit_test(test_full),      cmocka_unit_test(test_interrupts), cmocka_unit_test(test_events),
         cmocka_unit_test(test_fatal),     cmocka_unit_test(test_own_requests), cmocka_unit_test(test_properties),
     };
