@@ -559,7 +559,7 @@ DevResult dev_talk(Rmm *rmm, Pdev *pdev, Vdev *vdev, const DevEnter *enter)
 
 void dev_cut_short(Rmm *rmm, Pdev *pdev, DevComm *comm)
 {
-    if (comm->state == DEV_COMM_ACTIVE && !comm->ends) {
+    if (comm->state == DEV_COMM_ACTIVE) {
         spdm_requester_abort(&pdev_link(rmm, pdev)->spdm);
         pdev_link_keep(rmm, pdev);
     }

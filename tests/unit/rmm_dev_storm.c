@@ -158,3 +158,20 @@ unsigned storm_run(DevStorm *s, unsigned steps)
     }
     return seen_dma;
 }
+
+void storm_worlds(DevStorm *s, DevRig **d, DevStage last, void (*ready)(unsigned world))
+{
+    const DevStage stages[] = { STAGE_NONE, STAGE_READY, last, last };
+    unsigned       seen_dma = 0;
+
+    entropy_init(&s->dice, 1, "test");
+    for (unsigned world = 0; world < 12; world++) {
+        s->d = *d = dev_rig_new();
+        dev_go_to(s->d, stages[world % ARRAY_LEN(stages)]);
+        s->spoils = world & 1;
+        ready(world);
+        seen_dma += storm_run(s, 3000);
+        dev_rig_free(s->d);
+    }
+    assert_int_not_equal(seen_dma, 0);
+}

@@ -26,4 +26,8 @@ void storm_rsi(DevStorm *s, uint64_t *x, size_t n);
 /* storm_run - @steps steps; returns after how many of them a stream was valid. */
 unsigned storm_run(DevStorm *s, unsigned steps);
 
+/* storm_worlds - 12 worlds, @*d in turn, of 3000 steps: with nothing, with a PDEV, at stage @last; @ready makes the
+ * rest. In some of them a stream was valid. */
+void storm_worlds(DevStorm *s, DevRig **d, DevStage last, void (*ready)(unsigned world));
+
 #endif

@@ -578,6 +578,46 @@ static void test_abort(void **state)
     rmi_ok(RIG, RMI_FID_PDEV_DESTROY, PDEV);
 }
 
+/* Measures until the host has everything but the end: the last exit gives it something to keep. */
+static void measure_but_for_the_end(unsigned *status)
+{
+    bool more = true;
+
+    dev_measure_params(d, RMI_MEASURE_SIGNED);
+    rmi_ok(RIG, RMI_FID_VDEV_GET_MEASUREMENTS, RD, PDEV, VDEV, PAGE(D_PARAMS));
+    *status = RMI_COMM_NONE;
+    do {
+        assert_int_equal(dev_communicate(d, true, status, &more), RMI_SUCCESS);
+        assert_true(more);
+    } while (*status != RMI_COMM_NONE);
+    assert_int_equal(dev_vdev(d)->comm.state, DEV_COMM_ACTIVE);
+}
+
+/* The call after that ends the conversation, whatever a host left in the status; it may be aborted as well, which
+ * costs no session, for there is nothing unanswered. */
+static void test_last_call(void **state)
+{
+    static const unsigned left[] = { RMI_COMM_NONE, RMI_COMM_RESPONSE, RMI_COMM_ERROR };
+    unsigned              status;
+    bool                  more;
+
+    dev_go_to(d, STAGE_LOCKED);
+    for (unsigned i = 0; i < ARRAY_LEN(left); i++) {
+        measure_but_for_the_end(&status);
+        uint64_t nonce = dev_vdev(d)->meas_nonce;
+        status = left[i];
+        assert_int_equal(dev_communicate(d, true, &status, &more), RMI_SUCCESS);
+        assert_false(more);
+        assert_int_equal(dev_vdev(d)->comm.state, DEV_COMM_IDLE);
+        assert_int_not_equal(dev_vdev(d)->meas_nonce, nonce);
+        assert_int_equal(dev_communicate(d, true, &status, &more), RMI_ERROR_DEVICE);
+    }
+    measure_but_for_the_end(&status);
+    rmi_ok(RIG, RMI_FID_VDEV_ABORT, VDEV);
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
+    assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
+}
+
 enum { SPOIL_SILENT, SPOIL_CUT, SPOIL_FLIP, SPOIL_FIRST, N_SPOILS };
 
 static size_t spoil(DevRig *rig, uint8_t *rsp, size_t len)
@@ -697,7 +737,8 @@ int main(void)
         T(test_no_root_port),    T(test_nonces),         T(test_unlock_meanwhile),
         T(test_not_completed),   T(test_info_page_lost), T(test_measurements),
         T(test_device_memory),   T(test_device_block),   T(test_map_after_unlock),
-        T(test_violation),       T(test_abort),          T(test_spoilt_responses),
+        T(test_violation),       T(test_abort),          T(test_last_call),
+        T(test_spoilt_responses),
         T(test_substituted_key), T(test_absent),
     };
 
