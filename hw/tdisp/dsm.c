@@ -702,10 +702,14 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
                     pd->dev.id);
         return false;
     }
-    return parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
-           parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_not_ready(dsm, error) &&
-           parse_caps(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
-           capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error);
+    if (parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
+        parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_not_ready(dsm, error) &&
+        parse_caps(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
+        capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
+        return true;
+    }
+    dsm_unconfigure(dsm);
+    return false;
 }
 
 void dsm_unconfigure(Dsm *dsm)

@@ -136,10 +136,10 @@ enum {
     X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
     X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, NONE) X(uqshl, NONE) X(sqrshl, NONE)         \
     X(uqrshl, NONE) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, NONE)                  \
-    X(sqrdmlsh, NONE) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)            \
+    X(sqrdmlsh, NONE) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
     X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
-    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)           \
-    X(uqshl_imm, QSHLI_U)                                                                                     \
+    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)    \
+    X(uqshl_imm, QSHLI_U)                                                                              \
     /* wider results */                                                                                    \
     X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                   \
     X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                   \
@@ -163,12 +163,12 @@ enum {
     X(frsqrts, NONE) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
     X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
     X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, FROUND) X(frint_n, NONE)     \
-    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE)       \
+    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE) \
     X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fcmla, NONE) X(fcadd, NONE) X(fmlal, NONE)          \
     X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \
     X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)      \
     X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)      \
-    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG) \
+    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG)                                                          \
     /* cryptography */                                                                                     \
     X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)       \
     X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \
