@@ -283,8 +283,8 @@ static size_t key_len(unsigned algo)
     return algo < ARRAY_LEN(key_kinds) ? spdm_key_type(key_kinds[algo])->public_len : 0;
 }
 
-/* @params: of a known algorithm, with a key of its length. The metadata of an RSA key is its exponent, big-endian:
- * DEN0137 does not say so, TF-RMM does it. */
+/* @params: of a known algorithm, with a key of its length. The metadata of an RSA key is its exponent, big-endian,
+ * as TF-A-tests' host gives it; no text of DEN0137 is at hand. */
 static SpdmPublicKey read_key(const uint8_t *params)
 {
     SpdmPublicKey key = { .kind = key_kinds[params[RMI_KEY_ALGO]], .len = le16_get(params + RMI_KEY_LEN) };
