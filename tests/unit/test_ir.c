@@ -301,12 +301,14 @@ static void p_load_behind_store(IrBlock *b)
 static void p_half_not_wanted(IrBlock *b)
 {
     load_rmw(b, true);
-    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X1), ir_get(b, X2));
+    IrRef value = ir_get(b, X2);
+    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X1), value);
 }
 static void p_half_of_another(IrBlock *b)
 {
     load_rmw(b, true);
-    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X2), ir_get(b, X1));
+    IrRef value = ir_get(b, X1);
+    ir_store(b, IR_I64, (IrMem){ .size_log2 = 3, .write_intent = 1 }, ir_get(b, X2), value);
 }
 
 static const struct {
