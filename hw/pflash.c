@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "bits.h"
@@ -88,18 +89,24 @@ struct Pflash {
 
 /* ---- cells ---- */
 
-/* Pages of all ones that every chip shares until it writes them: erased flash costs no memory. */
+/* Pages of all ones that all chips of the process share until they write them: erased flash costs no memory. */
 static int erased_file(GError **error)
 {
-    static uint8_t ones[4096];
-    int            fd = memfd_create("erased-flash", MFD_CLOEXEC);
+    static int   fd = -1;
+    uint8_t      ones[4096];
+    struct iovec pages[ERASED_PIECE / sizeof(ones)];
 
+    if (fd >= 0) {
+        return fd;
+    }
+    fd = memfd_create("erased-flash", MFD_CLOEXEC);
     memset(ones, 0xff, sizeof(ones));
-    for (unsigned at = 0; fd >= 0 && at < ERASED_PIECE; at += sizeof(ones)) {
-        if (write(fd, ones, sizeof(ones)) != sizeof(ones)) {
-            close(fd);
-            fd = -1;
-        }
+    for (unsigned i = 0; i < ARRAY_LEN(pages); i++) {
+        pages[i] = (struct iovec){ .iov_base = ones, .iov_len = sizeof(ones) };
+    }
+    if (fd >= 0 && writev(fd, pages, ARRAY_LEN(pages)) != ERASED_PIECE) {
+        close(fd);
+        fd = -1;
     }
     if (fd < 0) {
         g_set_error(error, BAILEY_ERROR, 1, "cannot get memory for flash chips from the host: %s; free some",
@@ -111,30 +118,29 @@ static int erased_file(GError **error)
 PflashCells *pflash_cells_new(uint64_t size, GError **error)
 {
     g_assert(size >= ERASED_PIECE && (size & (size - 1)) == 0);
-    PflashCells *c = NULL;
-    int          fd = erased_file(error);
-    uint8_t     *bytes = fd < 0 ? MAP_FAILED
-                                : mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bool         ok = bytes != MAP_FAILED;
+    int fd = erased_file(error);
+
+    if (fd < 0) {
+        return NULL;
+    }
+    uint8_t *bytes = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bool     ok = bytes != MAP_FAILED;
 
     for (uint64_t at = 0; ok && at < size; at += ERASED_PIECE) {
         ok = mmap(bytes + at, ERASED_PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, 0) !=
              MAP_FAILED;
     }
-    if (ok) {
-        c = g_new0(PflashCells, 1);
-        c->bytes = bytes;
-        c->size = size;
-    } else if (fd >= 0) {
+    if (!ok) {
         g_set_error(error, BAILEY_ERROR, 1, "cannot get %" PRIu64 " MiB for a flash chip from the host: %s; free some",
                     size >> 20, g_strerror(errno));
         if (bytes != MAP_FAILED) {
             munmap(bytes, size);
         }
+        return NULL;
     }
-    if (fd >= 0) {
-        close(fd);
-    }
+    PflashCells *c = g_new0(PflashCells, 1);
+    c->bytes = bytes;
+    c->size = size;
     return c;
 }
 

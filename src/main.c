@@ -2,6 +2,7 @@
  * The program: a subcommand, or options, machine, run, result. Exit statuses are in machine.h and --help.
  */
 #include <glib-unix.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,8 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    /* What a guest sees must not depend on the host's openssl.cnf; not reading it takes half a millisecond off a start. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     if (argc > 1 && argv[1][0] != '-') {
         return run_command(argc - 1, argv + 1);
     }
