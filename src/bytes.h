@@ -75,6 +75,21 @@ static inline void le_put(void *p, uint64_t v, size_t n)
     }
 }
 
+static inline uint16_t be16_get(const void *p)
+{
+    const uint8_t *b = p;
+
+    return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline void be16_put(void *p, uint16_t v)
+{
+    uint8_t *b = p;
+
+    b[0] = (uint8_t)(v >> 8);
+    b[1] = (uint8_t)v;
+}
+
 static inline uint32_t be32_get(const void *p)
 {
     const uint8_t *b = p;

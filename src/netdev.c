@@ -21,10 +21,15 @@
 
 enum {
     RING = 1 << 20,
-    HEAD = 4,                /* a frame's length before it in the ring */
     LATENCY_NS = 20000,      /* from a back end's send to the card */
     TICK_NS = 50000000,      /* slirp's TCP timers count in tens of milliseconds */
 };
+
+/* Before a frame in the ring. */
+typedef struct FrameHead {
+    size_t     len;
+    NetOffload offload;
+} FrameHead;
 
 typedef enum NetdevKind { NETDEV_USER, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
 
@@ -44,8 +49,10 @@ struct Netdev {
 
     uint8_t    *ring;
     size_t      head, used; /* first byte; bytes in use */
+    FrameHead   last;       /* of the frame that came last, which is not in the ring yet; len 0: none */
+    uint8_t     last_frame[NET_FRAME_MAX];
     ClockTimer  deliver;
-    uint8_t     frame[NETDEV_FRAME_MAX];
+    uint8_t     frame[NET_FRAME_MAX];
 
     Slirp       *slirp;
     SlirpSource *source;
@@ -92,63 +99,94 @@ void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
 
 /* ---- towards the guest ---- */
 
-static void ring_put(Netdev *n, const uint8_t *p, size_t len)
+static void ring_put(Netdev *n, const void *p, size_t len)
 {
     size_t at = (n->head + n->used) % RING, first = MIN(len, RING - at);
 
     memcpy(n->ring + at, p, first);
-    memcpy(n->ring, p + first, len - first);
+    memcpy(n->ring, (const uint8_t *)p + first, len - first);
     n->used += len;
 }
 
-static void ring_peek(const Netdev *n, size_t skip, uint8_t *p, size_t len)
+static void ring_take(Netdev *n, void *p, size_t len)
 {
-    size_t at = (n->head + skip) % RING, first = MIN(len, RING - at);
+    size_t first = MIN(len, RING - n->head);
 
-    memcpy(p, n->ring + at, first);
-    memcpy(p + first, n->ring, len - first);
-}
-
-static void ring_drop(Netdev *n, size_t len)
-{
+    memcpy(p, n->ring + n->head, first);
+    memcpy((uint8_t *)p + first, n->ring, len - first);
     n->head = (n->head + len) % RING;
     n->used -= len;
 }
 
-/* A frame for the guest; lost when the ring is full, as on a wire. */
-static void enqueue(Netdev *n, const uint8_t *frame, size_t len)
+static bool is_waiting(const Netdev *n)
 {
-    uint8_t head[HEAD];
+    return n->used > 0 || n->last.len > 0;
+}
 
-    if (n->client == NULL || len > NETDEV_FRAME_MAX || n->used + HEAD + len > RING) {
-        return;
+/* A frame as the guest takes it; lost when the ring is full, as on a wire. */
+static void enqueue(Netdev *n, const uint8_t *frame, size_t len, const NetOffload *o)
+{
+    if (n->last.len > 0) {
+        if (n->used + sizeof(n->last) + n->last.len > RING) {
+            return;
+        }
+        ring_put(n, &n->last, sizeof(n->last));
+        ring_put(n, n->last_frame, n->last.len);
     }
-    le32_put(head, (uint32_t)len);
-    ring_put(n, head, HEAD);
-    ring_put(n, frame, len);
+    n->last = (FrameHead){ len, *o };
+    memcpy(n->last_frame, frame, len);
     if (n->deliver.deadline_ns == INT64_MAX) {
         timer_set(&n->deliver, clock_now(n->clock) + LATENCY_NS);
     }
 }
 
+static void enqueue_whole(void *opaque, const uint8_t *frame, size_t len)
+{
+    static const NetOffload whole = { .valid = true };
+
+    enqueue(opaque, frame, len, &whole);
+}
+
+/* A frame for the guest: what the guest does not do itself is done; segments of a stream that wait become one. */
+static void give(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
+{
+    unsigned takes = n->client != NULL && n->client->takes != NULL ? n->client->takes(n->opaque) : 0;
+    unsigned tso = o->gso == NET_GSO_TCPV4 ? NETDEV_TAKES_TSO4 : o->gso == NET_GSO_TCPV6 ? NETDEV_TAKES_TSO6 : 0;
+    unsigned needs = tso | (o->needs_checksum ? NETDEV_TAKES_CHECKSUM : 0);
+    unsigned all_tcp = NETDEV_TAKES_CHECKSUM | NETDEV_TAKES_TSO4 | NETDEV_TAKES_TSO6;
+
+    if (n->client == NULL || len == 0 || len > NET_FRAME_MAX) {
+        return;
+    }
+    if ((needs & ~takes) != 0) {
+        net_offload_finish(frame, len, o, enqueue_whole, n);
+    } else if (!o->valid || takes != all_tcp || n->last.len == 0 || (!n->last.offload.valid && n->last.offload.gso == 0) ||
+               !net_offload_join(n->last_frame, &n->last.len, &n->last.offload, frame, len)) {
+        enqueue(n, frame, len, o);
+    }
+}
+
 static void on_deliver(void *opaque)
 {
-    Netdev *n = opaque;
-    uint8_t head[HEAD];
+    Netdev   *n = opaque;
+    FrameHead h;
 
-    while (n->used > 0 && n->client != NULL && n->client->can_receive(n->opaque)) {
-        ring_peek(n, 0, head, HEAD);
-        size_t len = le32_get(head);
-
-        ring_peek(n, HEAD, n->frame, len);
-        ring_drop(n, HEAD + len);
-        n->client->receive(n->opaque, n->frame, len);
+    while (is_waiting(n) && n->client != NULL && n->client->can_receive(n->opaque)) {
+        if (n->used > 0) {
+            ring_take(n, &h, sizeof(h));
+            ring_take(n, n->frame, h.len);
+        } else {
+            h = n->last;
+            memcpy(n->frame, n->last_frame, h.len);
+            n->last.len = 0;
+        }
+        n->client->receive(n->opaque, n->frame, h.len, &h.offload);
     }
 }
 
 void netdev_accept_input(Netdev *n)
 {
-    if (n->used > 0 && n->deliver.deadline_ns == INT64_MAX) {
+    if (is_waiting(n) && n->deliver.deadline_ns == INT64_MAX) {
         timer_set(&n->deliver, clock_now(n->clock) + 1);
     }
 }
@@ -160,7 +198,7 @@ bool netdev_set_client(Netdev *n, const NetdevClient *client, void *opaque)
     }
     n->client = client;
     n->opaque = opaque;
-    n->head = n->used = 0;
+    n->head = n->used = n->last.len = 0;
     return true;
 }
 
@@ -168,7 +206,13 @@ bool netdev_set_client(Netdev *n, const NetdevClient *client, void *opaque)
 
 static ssize_t on_slirp_packet(const void *buf, size_t len, void *opaque)
 {
-    enqueue(opaque, buf, len);
+    static const NetOffload whole = { .valid = true };
+    Netdev                 *n = opaque;
+
+    if (len <= NET_FRAME_MAX) {
+        memcpy(n->frame, buf, len);
+        give(n, n->frame, len, &whole);
+    }
     return (ssize_t)len;
 }
 
@@ -355,17 +399,22 @@ static void on_tick(void *opaque)
     }
 }
 
-void netdev_send(Netdev *n, const uint8_t *frame, size_t len)
+void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
 {
-    if (len > NETDEV_FRAME_MAX) {
+    static const NetOffload nothing;
+
+    o = o != NULL ? o : &nothing;
+    if (len > NET_FRAME_MAX) {
         return;
     }
     switch (n->kind) {
-    case NETDEV_USER:
-        slirp_input(n->slirp, frame, (int)len);
+    case NETDEV_USER: /* takes TCP segments of any length */
+        if (net_offload_checksum(frame, len, o)) {
+            slirp_input(n->slirp, frame, (int)len);
+        }
         break;
     case NETDEV_LOOP:
-        enqueue(n, frame, len);
+        give(n, frame, len, o);
         break;
     case NETDEV_NONE:
         break;

@@ -12,16 +12,20 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "net_offload.h"
 
 typedef struct Netdev Netdev;
 
-enum { NETDEV_FRAME_MAX = 65536 };
+/* What the guest agreed to do itself with frames that it receives. */
+enum { NETDEV_TAKES_CHECKSUM = 1, NETDEV_TAKES_TSO4 = 2, NETDEV_TAKES_TSO6 = 4 };
 
 /* The guest's side: a network card. */
 typedef struct NetdevClient {
     bool (*can_receive)(void *opaque);
-    /* An Ethernet frame without its frame check sequence. */
-    void (*receive)(void *opaque, const uint8_t *frame, size_t len);
+    /* An Ethernet frame without its frame check sequence, of at most NET_FRAME_MAX bytes. */
+    void (*receive)(void *opaque, const uint8_t *frame, size_t len, const NetOffload *o);
+    /* Of NETDEV_TAKES_*, at the moment. NULL: nothing */
+    unsigned (*takes)(void *opaque);
 } NetdevClient;
 
 /**
@@ -42,8 +46,9 @@ void netdev_free_all(void);
 /* netdev_set_client - connect a card; false when another one is connected. @client NULL lets go. */
 bool netdev_set_client(Netdev *n, const NetdevClient *client, void *opaque);
 
-/* netdev_send - a frame from the guest. Replies come later, from the clock or the main loop. */
-void netdev_send(Netdev *n, const uint8_t *frame, size_t len);
+/* netdev_send - a frame from the guest, which may be changed; what is left to do on it, NULL for nothing. Replies come
+ * later, from the clock or the main loop. */
+void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o);
 
 /* netdev_accept_input - the card has room again. Frames are delivered from a timer, not inside this call. */
 void netdev_accept_input(Netdev *n);

@@ -1,6 +1,6 @@
 /*
- * Virtio network device: one receive and one transmit queue. Checksums the driver left open are filled in
- * before the frame goes out. Source: VIRTIO 1.2, "Network Device".
+ * Virtio network device: one receive and one transmit queue. What the driver left to do on a frame, checksum and
+ * segmentation, goes on to the back end. Source: VIRTIO 1.2, "Network Device".
  */
 #include <string.h>
 
@@ -11,22 +11,20 @@
 enum { RXQ, TXQ, N_QUEUES };
 
 enum {
-    HDR = 12, /* struct virtio_net_hdr with num_buffers, always there in the modern interface */
-    HDR_FLAGS = 0,
-    HDR_GSO_TYPE = 1,
-    HDR_CSUM_START = 6,
-    HDR_CSUM_OFFSET = 8,
-    HDR_NUM_BUFFERS = 10,
-    FLAG_NEEDS_CSUM = 1,
-    FLAG_DATA_VALID = 2,
+    HDR = 12,              /* struct virtio_net_hdr with num_buffers, always there in the modern interface */
+    HDR_NUM_BUFFERS = NET_OFFLOAD_LEN,
     STATUS_LINK_UP = 1,
-    CONFIG_LEN = 8, /* mac, status */
+    CONFIG_LEN = 8,  /* mac, status */
     MAX_MERGED = 64, /* buffers for one frame */
 };
 
 #define F_CSUM       BIT(0)
 #define F_GUEST_CSUM BIT(1)
 #define F_MAC        BIT(5)
+#define F_GUEST_TSO4 BIT(7)
+#define F_GUEST_TSO6 BIT(8)
+#define F_HOST_TSO4  BIT(11)
+#define F_HOST_TSO6  BIT(12)
 #define F_MRG_RXBUF  BIT(15)
 #define F_STATUS     BIT(16)
 
@@ -43,33 +41,19 @@ static void config_get(VirtioPci *v, uint8_t *config)
 
 /* ---- transmit ---- */
 
-/* The Internet checksum of the frame's tail, put where the driver asked ("VIRTIO_NET_HDR_F_NEEDS_CSUM"). */
-static bool fill_checksum(uint8_t *frame, size_t len, const uint8_t *hdr)
+/* Whether the driver may leave that to us. "Packet Transmission": segmentation needs the checksum's place, too. */
+static bool may_ask(const VirtioPci *v, const NetOffload *o)
 {
-    size_t   start = le16_get(hdr + HDR_CSUM_START), at = start + le16_get(hdr + HDR_CSUM_OFFSET);
-    uint32_t sum = 0;
+    uint64_t needs = (o->needs_checksum ? F_CSUM : 0) | (o->gso == NET_GSO_TCPV4 ? F_HOST_TSO4 : 0) |
+                     (o->gso == NET_GSO_TCPV6 ? F_HOST_TSO6 : 0);
 
-    if (start >= len || at + 2 > len) {
-        return false;
-    }
-    for (size_t i = start; i < len; i += 2) { /* the field holds the pseudo-header's sum already */
-        sum += (uint32_t)frame[i] << 8 | (i + 1 < len ? frame[i + 1] : 0);
-    }
-    while (sum >> 16) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum = ~sum & 0xffff;
-    sum = sum == 0 ? 0xffff : sum; /* UDP: zero would mean none; the same number for TCP */
-    frame[at] = (uint8_t)(sum >> 8);
-    frame[at + 1] = (uint8_t)sum;
-    return true;
+    return (needs & ~v->driver_features) == 0 && (o->gso == NET_GSO_NONE || o->needs_checksum);
 }
 
 static void send_chain(VirtioNet *n, const VirtChain *c)
 {
     VirtioPci *v = &n->v;
-    uint8_t   *frame = n->frame + HDR;
-    size_t     len;
+    NetOffload o;
 
     if (c->out_len <= HDR || c->out_len > sizeof(n->frame)) {
         guest_error("%s: frame of %llu bytes is not sent", v->pci.dev.id, (unsigned long long)c->out_len);
@@ -78,15 +62,19 @@ static void send_chain(VirtioNet *n, const VirtChain *c)
     if (!virtio_chain_read(v, c, 0, n->frame, (size_t)c->out_len)) {
         return;
     }
-    len = (size_t)c->out_len - HDR;
-    if (n->frame[HDR_GSO_TYPE] != 0 ||
-        ((n->frame[HDR_FLAGS] & FLAG_NEEDS_CSUM) && !fill_checksum(frame, len, n->frame))) {
+    size_t len = (size_t)c->out_len - HDR;
+
+    if (!net_offload_get(&o, n->frame) || !may_ask(v, &o)) {
         guest_error("%s: frame asks for an offload that was not agreed on", v->pci.dev.id);
+        return;
+    }
+    if (o.needs_checksum && (size_t)o.start + o.offset + 2 > len) {
+        guest_error("%s: a checksum is asked for at byte %u of a frame of %zu", v->pci.dev.id, o.start + o.offset, len);
         return;
     }
     n->tx_frames++;
     if (n->netdev != NULL) {
-        netdev_send(n->netdev, frame, len);
+        netdev_send(n->netdev, n->frame + HDR, len, &o);
     }
 }
 
@@ -178,19 +166,31 @@ static bool can_receive(void *opaque)
     return !virtio_ready(&n->v, RXQ) || virtq_available(&n->v, RXQ);
 }
 
-static void receive(void *opaque, const uint8_t *frame, size_t len)
+/* What the driver does not take comes when it was reset and has agreed on less since: lost. */
+static unsigned takes(void *opaque)
+{
+    const VirtioPci *v = &((VirtioNet *)opaque)->v;
+
+    return (virtio_has(v, F_GUEST_CSUM) ? NETDEV_TAKES_CHECKSUM : 0) |
+           (virtio_has(v, F_GUEST_TSO4) ? NETDEV_TAKES_TSO4 : 0) | (virtio_has(v, F_GUEST_TSO6) ? NETDEV_TAKES_TSO6 : 0);
+}
+
+static void receive(void *opaque, const uint8_t *frame, size_t len, const NetOffload *o)
 {
     VirtioNet *n = opaque;
     Taken      t = { 0 };
+    bool       has_csum = virtio_has(&n->v, F_GUEST_CSUM);
 
-    if (!virtio_ready(&n->v, RXQ) || len > NETDEV_FRAME_MAX) {
+    if (!virtio_ready(&n->v, RXQ) || len > NET_FRAME_MAX || (o->needs_checksum && !has_csum) ||
+        (o->gso == NET_GSO_TCPV4 && !virtio_has(&n->v, F_GUEST_TSO4)) ||
+        (o->gso == NET_GSO_TCPV6 && !virtio_has(&n->v, F_GUEST_TSO6))) {
         n->rx_dropped++;
         return;
     }
     memset(n->frame, 0, HDR);
     le16_put(n->frame + HDR_NUM_BUFFERS, 1);
-    if (virtio_has(&n->v, F_GUEST_CSUM)) {
-        n->frame[HDR_FLAGS] = FLAG_DATA_VALID; /* our back ends send whole checksums */
+    if (has_csum) {
+        net_offload_put(o, frame, len, n->frame);
     }
     memcpy(n->frame + HDR, frame, len);
     if (fill_buffers(n, HDR + len, &t)) {
@@ -202,7 +202,7 @@ static void receive(void *opaque, const uint8_t *frame, size_t len)
     }
 }
 
-static const NetdevClient net_client = { can_receive, receive };
+static const NetdevClient net_client = { can_receive, receive, takes };
 
 /* ---- the type ---- */
 
@@ -232,12 +232,21 @@ void virtio_net_poke(VirtioNet *n)
     }
 }
 
+/* "Feature bit requirements". */
+static bool accepts(uint64_t features)
+{
+    return ((features & (F_GUEST_TSO4 | F_GUEST_TSO6)) == 0 || (features & F_GUEST_CSUM)) &&
+           ((features & (F_HOST_TSO4 | F_HOST_TSO6)) == 0 || (features & F_CSUM));
+}
+
 static const VirtioType net_type = {
     .id = VIRTIO_ID_NET,
     .class_code = 0x020000,
     .n_queues = N_QUEUES,
     .queue_size = 256,
-    .features = F_CSUM | F_GUEST_CSUM | F_MAC | F_MRG_RXBUF | F_STATUS,
+    .features = F_CSUM | F_GUEST_CSUM | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF |
+                F_STATUS,
+    .accepts = accepts,
     .config_len = CONFIG_LEN,
     .config_get = config_get,
     .notify = notify,

@@ -116,7 +116,8 @@ static void set_status(VirtioPci *v, uint8_t value)
         return;
     }
     bool features_ok =
-        (v->driver_features & ~v->host_features) == 0 && (v->driver_features & VIRTIO_F_VERSION_1) != 0;
+        (v->driver_features & ~v->host_features) == 0 && (v->driver_features & VIRTIO_F_VERSION_1) != 0 &&
+        (v->type->accepts == NULL || v->type->accepts(v->driver_features));
 
     if ((value & VIRTIO_STATUS_FEATURES_OK) && !(old & VIRTIO_STATUS_FEATURES_OK) && !features_ok) {
         guest_error("%s: features 0x%" PRIx64 " are not acceptable", v->pci.dev.id, v->driver_features);

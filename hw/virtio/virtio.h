@@ -73,6 +73,8 @@ typedef struct VirtioType {
     uint16_t queue_size; /* at most VIRTQ_MAX_SIZE */
     uint64_t features;   /* of the type; the ring's and transport's are added here */
     unsigned config_len;
+    /* Whether a driver may choose these of the offered features together. May be NULL. */
+    bool (*accepts)(uint64_t features);
     /* Fills the whole device configuration; NULL when config_len is 0. */
     void (*config_get)(VirtioPci *v, uint8_t *config);
     /* The driver wrote device configuration (few types have a writable field). May be NULL. */

@@ -1,6 +1,6 @@
 /*
  * Virtio network card: class "virtio-net-pci"; embedded by tdisp-nic. Source: VIRTIO 1.2, "Network Device".
- * Offered: MAC, STATUS, MRG_RXBUF, CSUM, GUEST_CSUM. No control queue, no segmentation offload.
+ * Offered: MAC, STATUS, MRG_RXBUF, CSUM, GUEST_CSUM, and TCP segmentation both ways. No control queue.
  */
 #ifndef BAILEY_HW_VIRTIO_NET_H
 #define BAILEY_HW_VIRTIO_NET_H
@@ -14,7 +14,7 @@ typedef struct VirtioNet {
     uint8_t   mac[6];    /* property mac= */
     Netdev   *netdev;
     uint64_t  rx_frames, tx_frames, rx_dropped;
-    uint8_t   frame[12 + NETDEV_FRAME_MAX];
+    uint8_t   frame[12 + NET_FRAME_MAX];
 } VirtioNet;
 
 /* The properties netdev= and mac=; @at: where the VirtioNet is in the class's state, as offsetof(TdispNic,

@@ -18,7 +18,10 @@ typedef struct Program {
 /* One table a file; a NULL name ends it. */
 extern const Program integer_programs[], sorting_programs[], calls_programs[], interpreter_programs[],
     chasing_programs[], memory_programs[], fp_programs[], neon_programs[], crypto_programs[], atomic_programs[],
-    code_programs[], system_programs[], process_programs[];
+    code_programs[], system_programs[], process_programs[], net_programs[];
+
+/* bench_serve - be the peer of net_programs on @port, 0 for any; prints the port. Ends with an error only. */
+int bench_serve(uint16_t port);
 
 extern const char *bench_self; /* this program's file, for exec */
 

@@ -6,6 +6,7 @@
  *   bench-guest NAME [SCALE]    one program, a class of them or all, each in a process of its own; SCALE multiplies
  *                               their work (default 1; 0.1 is a tenth)
  *   bench-guest nothing         ends at once, for the program that measures exec
+ *   bench-guest serve [PORT]    the peer of the class "net", which "all" leaves out: see net.c
  *
  * As the guest's /init it says "BENCH: init", does what the kernel's command line says (BENCH=NAME, default
  * none; BENCH_SCALE) and powers off.
@@ -30,7 +31,9 @@ const char *bench_self;
 static const Program *const groups[] = {integer_programs, sorting_programs, calls_programs, interpreter_programs,
                                         chasing_programs, memory_programs,  fp_programs,    neon_programs,
                                         crypto_programs,  atomic_programs,  code_programs,  system_programs,
-                                        process_programs};
+                                        process_programs, net_programs};
+
+enum { NET = sizeof(groups) / sizeof(groups[0]) - 1 }; /* want a peer */
 
 static uint64_t now_ns(void)
 {
@@ -93,7 +96,7 @@ static bool run(const char *name, double scale)
 
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         for (const Program *p = groups[g]; p->name != NULL; p++) {
-            if (all || strcmp(name, p->name) == 0 || strcmp(name, p->class) == 0) {
+            if ((all && g != NET) || strcmp(name, p->name) == 0 || strcmp(name, p->class) == 0) {
                 ok = measure_in_child(p, scale) && ok;
                 found = true;
             }
@@ -133,6 +136,9 @@ int main(int argc, char **argv)
     bench_self = argv[0];
     if (argc > 1 && strcmp(argv[1], "nothing") == 0) {
         return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+        return bench_serve((uint16_t)(argc > 2 ? atoi(argv[2]) : 0));
     }
     if (getpid() == 1) {
         return be_init();
