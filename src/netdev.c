@@ -17,6 +17,7 @@
 #include "bytes.h"
 #include "device.h"
 #include "log.h"
+#include "netdev_stream.h"
 #include "options.h"
 
 enum {
@@ -31,7 +32,7 @@ typedef struct FrameHead {
     NetOffload offload;
 } FrameHead;
 
-typedef enum NetdevKind { NETDEV_USER, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
+typedef enum NetdevKind { NETDEV_USER, NETDEV_STREAM, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
 
 /* Slirp in the main loop: its descriptors of this round. */
 typedef struct SlirpSource {
@@ -57,7 +58,8 @@ struct Netdev {
     Slirp       *slirp;
     SlirpSource *source;
     ClockTimer   tick;
-    unsigned     n_fds; /* sockets slirp has open */
+    NetStream   *stream;
+    unsigned     n_fds; /* sockets that slirp has open, or a stream */
     /* Text that slirp's configuration points to. */
     char *hostname, *tftp, *bootfile;
 };
@@ -93,6 +95,18 @@ void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
     for (guint i = 0; hook != NULL && all != NULL && i < all->len; i++) {
         if (((Netdev *)all->pdata[i])->n_fds > 0) {
             hook(opaque, 1);
+        }
+    }
+}
+
+/* One more descriptor to the outside is open, or one less. */
+static void add_live(void *opaque, bool on)
+{
+    Netdev *n = opaque;
+
+    if (on ? n->n_fds++ == 0 : n->n_fds > 0 && --n->n_fds == 0) {
+        if (live_hook != NULL) {
+            live_hook(live_opaque, on ? 1 : -1);
         }
     }
 }
@@ -160,10 +174,17 @@ static void give(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
     }
     if ((needs & ~takes) != 0) {
         net_offload_finish(frame, len, o, enqueue_whole, n);
-    } else if (!o->valid || takes != all_tcp || n->last.len == 0 || (!n->last.offload.valid && n->last.offload.gso == 0) ||
+    } else if (!o->valid || takes != all_tcp || n->last.len == 0 ||
+               (!n->last.offload.valid && n->last.offload.gso == NET_GSO_NONE) ||
                !net_offload_join(n->last_frame, &n->last.len, &n->last.offload, frame, len)) {
         enqueue(n, frame, len, o);
     }
+}
+
+/* For a stream's next frame, were it cut into segments. */
+static bool stream_has_room(void *opaque)
+{
+    return ((Netdev *)opaque)->used < RING / 2;
 }
 
 static void on_deliver(void *opaque)
@@ -181,6 +202,9 @@ static void on_deliver(void *opaque)
             n->last.len = 0;
         }
         n->client->receive(n->opaque, n->frame, h.len, &h.offload);
+    }
+    if (n->stream != NULL && stream_has_room(n)) {
+        net_stream_accept_input(n->stream);
     }
 }
 
@@ -267,21 +291,15 @@ static void on_fd_open(int fd, void *opaque)
 {
     Netdev *n = opaque;
 
-    if (n->n_fds++ == 0) {
+    if (n->n_fds == 0) {
         timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
-        if (live_hook != NULL) {
-            live_hook(live_opaque, 1);
-        }
     }
+    add_live(n, true);
 }
 
 static void on_fd_close(int fd, void *opaque)
 {
-    Netdev *n = opaque;
-
-    if (n->n_fds > 0 && --n->n_fds == 0 && live_hook != NULL) {
-        live_hook(live_opaque, -1);
-    }
+    add_live(opaque, false);
 }
 
 static void on_slirp_notify(void *opaque)
@@ -399,6 +417,13 @@ static void on_tick(void *opaque)
     }
 }
 
+static void on_stream_frame(void *opaque, uint8_t *frame, size_t len, const NetOffload *o)
+{
+    give(opaque, frame, len, o);
+}
+
+static const NetStreamClient stream_client = { on_stream_frame, stream_has_room, add_live };
+
 void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
 {
     static const NetOffload nothing;
@@ -412,6 +437,9 @@ void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
         if (net_offload_checksum(frame, len, o)) {
             slirp_input(n->slirp, frame, (int)len);
         }
+        break;
+    case NETDEV_STREAM:
+        net_stream_send(n->stream, frame, len, o);
         break;
     case NETDEV_LOOP:
         give(n, frame, len, o);
@@ -543,22 +571,22 @@ static bool slirp_open(Netdev *n, const OptionList *l, GError **error)
     return true;
 }
 
-static bool keys_known(const OptionList *l, GError **error)
+static bool keys_known(const OptionList *l, NetdevKind kind, GError **error)
 {
-    static const char *const known[] = { "id",   "hostfwd", "restrict", "ipv6", "ipv4",     "net",     "host",
-                                         "dns",  "tftp",    "bootfile", "dhcpstart", "hostname" };
+    static const char *const known[][16] = {
+        [NETDEV_USER] = { "id", "hostfwd", "restrict", "ipv6", "ipv4", "net", "host", "dns", "tftp", "bootfile",
+                          "dhcpstart", "hostname" },
+        [NETDEV_STREAM] = { "id", "server", "addr.type", "addr.path", "addr.host", "addr.port", "vnet-hdr" },
+        [NETDEV_LOOP] = { "id" },
+        [NETDEV_NONE] = { "id" },
+    };
 
     for (guint i = 0; i < l->keys->len; i++) {
-        bool ok = false;
+        if (!g_strv_contains(known[kind], l->keys->pdata[i])) {
+            g_autofree char *use = g_strjoinv(", ", (char **)known[kind]);
 
-        for (unsigned k = 0; k < ARRAY_LEN(known); k++) {
-            ok |= strcmp(l->keys->pdata[i], known[k]) == 0;
-        }
-        if (!ok) {
-            g_set_error(error, BAILEY_ERROR, 0,
-                        "'%s' in -netdev %s is not known; use id, hostfwd, restrict, ipv6, net, host, "
-                        "dns, dhcpstart, hostname, tftp or bootfile",
-                        (char *)l->keys->pdata[i], l->text);
+            g_set_error(error, BAILEY_ERROR, 0, "'%s' in -netdev %s is not known; use %s", (char *)l->keys->pdata[i],
+                        l->text, use);
             return false;
         }
     }
@@ -568,7 +596,7 @@ static bool keys_known(const OptionList *l, GError **error)
 static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
 {
     static const char *const names[] = {
-        [NETDEV_USER] = "user", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
+        [NETDEV_USER] = "user", [NETDEV_STREAM] = "stream", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
 
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(l->driver, names[i]) == 0) {
@@ -576,7 +604,7 @@ static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
             return true;
         }
     }
-    g_set_error(error, BAILEY_ERROR, 0, "-netdev has no back end '%s'; use user, none or loop", l->driver);
+    g_set_error(error, BAILEY_ERROR, 0, "-netdev has no back end '%s'; use user, stream, none or loop", l->driver);
     return false;
 }
 
@@ -587,7 +615,7 @@ Netdev *netdev_new(const char *option, Clock *clock, GError **error)
     NetdevKind  kind;
     Netdev     *n = NULL;
 
-    if (!kind_of(l, &kind, error) || !keys_known(l, error)) {
+    if (!kind_of(l, &kind, error) || !keys_known(l, kind, error)) {
         goto done;
     }
     if (kind != NETDEV_NONE && (id == NULL || netdev_find(id) != NULL)) {
@@ -608,7 +636,10 @@ Netdev *netdev_new(const char *option, Clock *clock, GError **error)
         all = g_ptr_array_new();
     }
     g_ptr_array_add(all, n);
-    if (kind == NETDEV_USER && !slirp_open(n, l, error)) {
+    if (kind == NETDEV_STREAM) {
+        n->stream = net_stream_new(l, &stream_client, n, error);
+    }
+    if ((kind == NETDEV_USER && !slirp_open(n, l, error)) || (kind == NETDEV_STREAM && n->stream == NULL)) {
         netdev_free(n);
         n = NULL;
     }
@@ -629,6 +660,7 @@ void netdev_free(Netdev *n)
     if (n->slirp != NULL) {
         slirp_cleanup(n->slirp);
     }
+    net_stream_free(n->stream);
     if (n->source != NULL) {
         g_array_free(n->source->fds, TRUE);
         g_source_unref(&n->source->source);

@@ -1,5 +1,6 @@
 /*
- * Network back ends (-netdev): user-mode networking by libslirp, a loop-back for tests, or nothing. Slirp's
+ * Network back ends (-netdev): user-mode networking by libslirp, frames over a socket, a loop-back for tests, or
+ * nothing. Slirp's
  * clock and timers are guest time; what it sends to the guest arrives a fixed guest time later, never inside
  * the guest's own send, so that a run in which nothing outside talks repeats exactly.
  */
@@ -31,8 +32,9 @@ typedef struct NetdevClient {
 /**
  * netdev_new - one back end from the text of -netdev.
  * @option: user,id=ID[,hostfwd=tcp|udp:[HADDR]:HPORT-[GADDR]:GPORT]...[,restrict=on][,ipv6=on][,net=][,host=]
- *          [,dhcpstart=][,dns=][,hostname=][,tftp=][,bootfile=]; loop,id=ID (every frame comes back);
- *          none,id=ID
+ *          [,dhcpstart=][,dns=][,hostname=][,tftp=][,bootfile=];
+ *          stream,id=ID,addr.type=unix,addr.path=PATH|addr.type=inet,addr.host=,addr.port=[,server=on][,vnet-hdr=on];
+ *          loop,id=ID (every frame comes back); none,id=ID
  * @clock: guest time
  */
 Netdev *netdev_new(const char *option, Clock *clock, GError **error);

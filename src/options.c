@@ -579,7 +579,7 @@ static const Option option_table[] = {
     { "dtb", "FILE", "device tree to pass instead of the machine's own", set_dtb },
     { "device", "NAME[,key=value]",
       "add a PCI device, or load a payload; -device help lists them, -device NAME,help their keys", set_device },
-    { "netdev", "user|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
+    { "netdev", "user|stream|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
     { "drive", "file=FILE,id=ID[,snapshot=on]",
       "a raw disk image for a device's drive=; if=pflash: firmware (unit 0) or its variables (unit 1)", set_drive },
     { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, socket, null", set_chardev },

@@ -172,7 +172,8 @@ static unsigned takes(void *opaque)
     const VirtioPci *v = &((VirtioNet *)opaque)->v;
 
     return (virtio_has(v, F_GUEST_CSUM) ? NETDEV_TAKES_CHECKSUM : 0) |
-           (virtio_has(v, F_GUEST_TSO4) ? NETDEV_TAKES_TSO4 : 0) | (virtio_has(v, F_GUEST_TSO6) ? NETDEV_TAKES_TSO6 : 0);
+           (virtio_has(v, F_GUEST_TSO4) ? NETDEV_TAKES_TSO4 : 0) |
+           (virtio_has(v, F_GUEST_TSO6) ? NETDEV_TAKES_TSO6 : 0);
 }
 
 static void receive(void *opaque, const uint8_t *frame, size_t len, const NetOffload *o)

@@ -1,7 +1,7 @@
 # Tables from the samples of tests/bench/run: one line each, PLATFORM CLASS NAME NANOSECONDS. Medians, ratios, geometric
 # means and the bars of the engine. Platforms: native; qemu-max, qemu-n1 (the faster counts, row by row); bailey.
-# Classes: those of the programs; boot and start, whose rows are whole runs; rmm, calls of the firmware model. -v only=NAME:
-# not all programs were run.
+# Classes: those of the programs; boot and start, whose rows are whole runs; rmm, calls of the firmware model;
+# net, a GiB over TCP. -v only=NAME: not all programs were run.
 
 function median(key,    n, v, i, j, t) {
   n = split(samples[key], v, " ")
@@ -14,7 +14,7 @@ function median(key,    n, v, i, j, t) {
 }
 
 function is_run(class) { return class == "boot" || class == "start" }
-function is_program(class) { return !is_run(class) && class != "rmm" }
+function is_program(class) { return !is_run(class) && class != "rmm" && class != "net" }
 function has(platform, row) { return (platform, row) in samples }
 
 # The faster QEMU for a row, in ns; 0 without one. Its short name goes to `which_cpu`.
@@ -53,6 +53,7 @@ function bar(what, value, limit, unit) {
     rows[++n_rows] = row
     n_runs += is_run($2)
     n_rmm += $2 == "rmm"
+    n_net += $2 == "net"
     if (is_program($2) && !($2 in class_seen)) {
       class_seen[$2] = 1
       classes[++n_classes] = $2
@@ -81,6 +82,24 @@ function print_rmm(    i, part) {
   for (i = 1; i <= n_rows; i++) {
     split(rows[i], part, SUBSEP)
     if (part[1] == "rmm") printf "| %s | %.0f |\n", part[2], rmm[part[2]] = median("bailey" SUBSEP rows[i])
+  }
+  print ""
+}
+
+function gbits(ns) { return ns > 0 ? 1024 * 1024 * 1024 * 8 / ns : 0 }
+
+# A Realm's rows have QEMU's plain guest beside them.
+function print_net(    i, part, plain, peer) {
+  print "| TCP, MTU 1500 | Bailey, Gbit/s | QEMU, Gbit/s | QEMU's time / ours |\n|---|--:|--:|--:|"
+  for (i = 1; i <= n_rows; i++) {
+    split(rows[i], part, SUBSEP)
+    if (part[1] != "net" || !has("bailey", rows[i])) continue
+    plain = part[2]
+    sub(/^realm-/, "", plain)
+    peer = gbits(qemu("net" SUBSEP plain))
+    net[part[2]] = gbits(median("bailey" SUBSEP rows[i]))
+    printf "| %s | %.2f | %s | %s |\n", part[2], net[part[2]], (peer > 0 ? sprintf("%.2f", peer) : "-"), \
+      ratio_text(net[part[2]], peer)
   }
   print ""
 }
@@ -138,10 +157,15 @@ function print_bars() {
     bar("boot with -clock virtual / with -clock host", took["boot-host-virtual"] / took["boot-host"], 1.05)
     bar("boot with -smp 4 / with -smp 1", took["boot-host-smp4"] / took["boot-host"], 1.3)
   }
+  if (n_net > 0) {
+    bar("a Gbit over TCP from a Realm, user networking", 1 / net["realm-user-send"], 1, " s")
+    bar("a Gbit over TCP from a Realm, over a socket to another guest", 1 / net["realm-stream-send"], 0.333, " s")
+  }
 }
 
 END {
   if (n_rmm > 0) print_rmm()
+  if (n_net > 0) print_net()
   if (n_runs > 0) print_runs()
   if (n_classes > 0) print_programs()
   print_bars()

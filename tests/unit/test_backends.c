@@ -269,7 +269,175 @@ static void test_user(void **state)
     g_byte_array_free(got[1], TRUE);
 }
 
+/* ---- frames over a socket ---- */
+
+typedef struct Wire {
+    Clock  *clock;
+    Card    card[2]; /* of the server, of the client */
+    Netdev *n[2];
+    int     fd; /* a peer by hand in place of the client; -1: none */
+} Wire;
+
+static void wire_run(Wire *w)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
+        clock_advance(w->clock, clock_now(w->clock) + 1000000);
+    }
+}
+
+static Wire wire_new(const char *more, bool by_hand)
+{
+    Wire             w = { .clock = clock_new(), .fd = -1 };
+    g_autofree char *at = g_strdup_printf("addr.type=unix,addr.path=%s/wire%s", dir, more);
+    g_autofree char *server = g_strdup_printf("stream,id=s,server=on,%s", at);
+    g_autofree char *client = g_strdup_printf("stream,id=c,%s", at);
+
+    for (int i = 0; i < 2 - by_hand; i++) {
+        w.card[i].got = g_byte_array_new();
+        w.n[i] = netdev_new(i == 0 ? server : client, w.clock, NULL);
+        assert_non_null(w.n[i]);
+    }
+    if (by_hand) {
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+        snprintf(un.sun_path, sizeof(un.sun_path), "%s/wire", dir);
+        w.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        assert_int_equal(connect(w.fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    }
+    return w;
+}
+
+/* The cards are where they stay only now. */
+static void wire_plug(Wire *w)
+{
+    for (unsigned i = 0; i < 2 && w->n[i] != NULL; i++) {
+        assert_true(netdev_set_client(w->n[i], &card_client, &w->card[i]));
+    }
+    wire_run(w);
+}
+
+static void wire_free(Wire *w)
+{
+    netdev_free_all();
+    for (unsigned i = 0; i < 2; i++) {
+        if (w->card[i].got != NULL) {
+            g_byte_array_free(w->card[i].got, TRUE);
+        }
+    }
+    if (w->fd >= 0) {
+        close(w->fd);
+    }
+    clock_free(w->clock);
+}
+
+/* Two machines, in both directions, more than either has room for at once. */
+static void test_stream(void **state)
+{
+    static const char *const options[] = { "", ",vnet-hdr=on" };
+
+    for (unsigned k = 0; k < 2; k++) {
+        Wire    w = wire_new(options[k], false);
+        uint8_t frame[1500];
+
+        wire_plug(&w);
+        assert_true(netdev_any_live());
+        w.card[1].down = true; /* it takes nothing yet: what does not fit waits here, in the socket and there */
+        for (unsigned i = 0; i < 1200; i++) {
+            memset(frame, (int)i, sizeof(frame));
+            netdev_send(w.n[0], frame, sizeof(frame) - i, NULL);
+            if (i < 3) {
+                netdev_send(w.n[1], frame, sizeof(frame), NULL);
+            }
+            wire_run(&w);
+        }
+        assert_int_equal(w.card[0].n, 3);
+        assert_int_equal(w.card[1].n, 0);
+        w.card[1].down = false;
+        netdev_accept_input(w.n[1]);
+        wire_run(&w);
+        assert_int_equal(w.card[1].n, 1200);
+        size_t at = 0;
+        for (unsigned i = 0; i < 1200; i++) {
+            assert_int_equal(le32_get(w.card[1].got->data + at), 1500 - i);
+            assert_int_equal(w.card[1].got->data[at + 4], (uint8_t)i);
+            assert_int_equal(w.card[1].got->data[at + 4 + 1500 - i - 1], (uint8_t)i);
+            at += 4 + 1500 - i;
+        }
+        /* The server goes: the client is not live any more, and sends to nobody. */
+        netdev_free(w.n[0]);
+        wire_run(&w);
+        assert_false(netdev_any_live());
+        netdev_send(w.n[1], frame, sizeof(frame), NULL);
+        wire_free(&w);
+    }
+}
+
+/* What a peer sends by hand: how many frames come of it, and whether it is still there. */
+typedef struct WireCase {
+    const char *name, *option;
+    uint8_t     bytes[24];
+    size_t      len;
+    unsigned    frames;
+    bool        stays;
+} WireCase;
+
+static const WireCase wire_cases[] = {
+    { "one frame", "", { 0, 0, 0, 3, 1, 2, 3 }, 7, 1, true },
+    { "one and a part", "", { 0, 0, 0, 3, 1, 2, 3, 0, 0, 0 }, 10, 1, true },
+    { "two at once", "", { 0, 0, 0, 1, 1, 0, 0, 0, 2, 1, 2 }, 11, 2, true },
+    { "nothing in it", "", { 0, 0, 0, 0 }, 4, 0, false },
+    { "too long", "", { 0, 1, 0, 33 }, 4, 0, false },
+    { "as long as may be", "", { 0, 1, 0, 32 }, 4, 0, true },
+    { "far too long", "", { 0xff, 0xff, 0xff, 0xff }, 4, 0, false },
+    { "with a header", ",vnet-hdr=on", { 0, 0, 0, 12, 2, [14] = 7, 8 }, 16, 1, true },
+    { "a header only", ",vnet-hdr=on", { 0, 0, 0, 10, 0 }, 14, 0, false },
+    { "a header that is none", ",vnet-hdr=on", { 0, 0, 0, 12, 0, 99, [14] = 7, 8 }, 16, 0, false },
+    { "parts of no size", ",vnet-hdr=on", { 0, 0, 0, 12, 1, 1, [14] = 7, 8 }, 16, 0, false },
+    { "a sum outside", ",vnet-hdr=on", { 0, 0, 0, 12, 1, 0, 0, 0, 0, 0, 9, 9, 9, 9, 7, 8 }, 16, 0, true },
+    { "to be cut, but no packet", ",vnet-hdr=on", { 0, 0, 0, 12, 1, 1, 0, 0, 9, 9, 9, 9, 9, 9, 7, 8 }, 16, 0, true },
+};
+
+static void test_stream_hostile(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(wire_cases); i++) {
+        const WireCase *c = &wire_cases[i];
+        Wire            w = wire_new(c->option, true);
+        char            byte;
+
+        print_message("%s\n", c->name);
+        wire_plug(&w);
+        for (size_t b = 0; b < c->len; b++) { /* byte by byte; sent away before the last, as may be */
+            assert_true(send(w.fd, c->bytes + b, 1, MSG_NOSIGNAL) == 1 || !c->stays);
+            wire_run(&w);
+        }
+        assert_int_equal(w.card[0].n, c->frames);
+        assert_int_equal(recv(w.fd, &byte, 1, MSG_DONTWAIT), c->stays ? -1 : 0);
+        /* Another one can come. */
+        close(w.fd);
+        wire_run(&w);
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+        snprintf(un.sun_path, sizeof(un.sun_path), "%s/wire", dir);
+        w.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        assert_int_equal(connect(w.fd, (struct sockaddr *)&un, sizeof(un)), 0);
+        wire_run(&w);
+        const WireCase *good = &wire_cases[c->option[0] == '\0' ? 0 : 7]; /* at once, too */
+        assert_int_equal(send(w.fd, good->bytes, good->len, 0), good->len);
+        wire_run(&w);
+        assert_int_equal(w.card[0].n, c->frames + 1);
+        wire_free(&w);
+    }
+}
+
 static const ErrorCase netdev_errors[] = {
+    { "stream,id=x", "does not say where" },
+    { "stream,id=x,addr.type=unix", "does not say where" },
+    { "stream,id=x,addr.type=inet,addr.host=here,addr.port=1", "numeric address" },
+    { "stream,id=x,addr.type=inet,addr.port=0", "does not say where" },
+    { "stream,id=x,addr.type=unix,addr.path=/nonexistent/a", "start the other side first" },
+    { "stream,id=x,server=on,addr.type=unix,addr.path=/nonexistent/a", "choose another address" },
+    { "stream,id=x,hostfwd=tcp::1-:1", "use id, server" },
     { "tap,id=x", "no back end 'tap'" },
     { "user", "needs an id" },
     { "user,id=x,colour=red", "'colour'" },
@@ -417,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
         cmocka_unit_test(test_loop),          cmocka_unit_test(test_user),
+        cmocka_unit_test(test_stream),        cmocka_unit_test(test_stream_hostile),
         cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
         cmocka_unit_test(test_block_data),
     };

@@ -86,7 +86,8 @@ static int reach_peer(void)
     memcpy(address, peer, (size_t)(colon - peer));
     address[colon - peer] = '\0';
     at.sin_port = htons((uint16_t)atoi(colon + 1));
-    for (int i = 0; inet_aton(address, &at.sin_addr) == 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0; i++) {
+    inet_aton(address, &at.sin_addr);
+    for (int i = 0; connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0; i++) {
         if (i == 100) { /* the peer may be a guest that still boots */
             stop("net: connect");
         }
