@@ -64,6 +64,32 @@
     b.ne    1b
     brk     #0
 
+    snippet long_difference
+1:  ldp     x6, x7, [x1], #16
+    ldp     x8, x9, [x2], #16
+    sbcs    x6, x6, x8
+    sbcs    x7, x7, x9
+    stp     x6, x7, [x3], #16
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
+    snippet long_product
+1:  mul     x6, x10, x4
+    umulh   x7, x10, x4
+    mul     x8, x11, x4
+    umulh   x9, x11, x4
+    adds    x12, x12, x6
+    adcs    x13, x13, x7
+    adc     x14, x14, xzr
+    adds    x13, x13, x8
+    umulh   x8, x12, x5
+    adcs    x14, x14, x9
+    cset    w15, cs
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
     snippet conditions
 1:  cmp     x6, x5
     ccmp    x7, #3, #4, ne

@@ -597,11 +597,13 @@ static void build_flags(IrBlock *b)
     IrRef carry = flags_form & 2 ? ir_trunc(b, IR_I32, ir_get(b, X3)) : 0;
 
     if (flags_form & 4) {
-        r = ir_op2(b,
-                   flags_kind == IR_FLAGS_ADD   ? IR_add
-                   : flags_kind == IR_FLAGS_SUB ? IR_sub
+        bool with_carry = carry != 0 && flags_kind != IR_FLAGS_LOGIC;
+
+        r = ir_op3(b,
+                   flags_kind == IR_FLAGS_ADD   ? (with_carry ? IR_adc : IR_add)
+                   : flags_kind == IR_FLAGS_SUB ? (with_carry ? IR_sbc : IR_sub)
                                                 : IR_and,
-                   flags_type, x, y);
+                   flags_type, x, y, with_carry ? carry : 0);
     }
     f = ir_flags(b, flags_kind, flags_type, flags_kind == IR_FLAGS_LOGIC && r != 0 ? r : x, y, carry);
     ir_put(b, FLAGS, f);
@@ -646,7 +648,7 @@ static void check_flags(uint64_t a, uint64_t b, bool carry)
     assert_int_equal(bench.lab->flags, expect);
     assert_int_equal(pc, ir_eval_cond(flags_cond, expect) ? 0x2000 : 0x3000);
     if (flags_form & 4) {
-        uint64_t r = flags_kind == IR_FLAGS_ADD ? a + b : flags_kind == IR_FLAGS_SUB ? a - b : a & b;
+        uint64_t r = flags_kind == IR_FLAGS_LOGIC ? a & b : a + (flags_kind == IR_FLAGS_SUB ? ~b : b) + in;
 
         assert_int_equal(bench.lab->x[2], r & m);
     }

@@ -203,13 +203,26 @@ static uint32_t loop_word(unsigned at)
     return i == LOOP_WORDS - 1 ? 0x54000001 | ((1u - LOOP_WORDS) & 0x7ffff) << 5 : 0; /* B.NE */
 }
 
+/* ADC, ADCS, SBC or SBCS, where there may be a carry that the host has, too; else 0. */
+static uint32_t carrying_word(uint32_t before)
+{
+    bool carries = (before & 0x3f000000) == 0x2b000000 || (before & 0x3fe0fc00) == 0x3a000000;
+
+    return carries && insn_rnd() & 1 ? spare(((uint32_t)insn_rnd() & 0xe01f03ff) | 0x1a000000, 0) : 0;
+}
+
 static uint32_t random_word(unsigned at, uint32_t before)
 {
     static const uint8_t classes[] = { ALU,    ALU,    ALU,    ALU,    MEMORY, MEMORY,
                                        MEMORY, VECTOR, VECTOR, BRANCH, BRANCH, N_CLASSES };
 
+    uint32_t carrying = carrying_word(before);
+
     if (is_loops && loop_word(at) != 0) {
         return loop_word(at);
+    }
+    if (!is_loops && carrying != 0) {
+        return carrying;
     }
     for (;;) {
         unsigned class = is_loops ? MEMORY : classes[insn_rnd() % ARRAY_LEN(classes)];

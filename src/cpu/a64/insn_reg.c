@@ -75,12 +75,9 @@ A64("sf op S 11010000 Rm 000000 Rn Rd", addsub_carry)
 {
     IrType ty = type_of(f);
     IrRef  carry = ir_flags_cond(t->ir, IR_COND_C, a64_nzcv(t));
-    IrRef  wide = f->sf ? ir_zext(t->ir, IR_I64, carry) : carry;
     IrRef  a = a64_x(t, ty, f->Rn), b = a64_x(t, ty, f->Rm);
+    IrRef  r = ir_op3(t->ir, f->op ? IR_sbc : IR_adc, ty, a, b, carry);
 
-    /* a - b - !C is a + ~b + C. */
-    IrRef  addend = f->op ? ir_op1(t->ir, IR_not, ty, b) : b;
-    IrRef  r = ir_op2(t->ir, IR_add, ty, ir_op2(t->ir, IR_add, ty, a, addend), wide);
     if (f->S) {
         a64_set_nzcv(t, ir_flags(t->ir, f->op ? IR_FLAGS_SUB : IR_FLAGS_ADD, ty, a, b, carry));
     }

@@ -393,6 +393,10 @@ dispatch:
     SHIFTED(or, |)
     SHIFTED(xor, ^)
 
+    OP(adc_64) { SET_64(op->d, GET_64(op->a) + GET_64(op->b) + GET_32(op->c)); NEXT; }
+    OP(adc_32) { SET_64(op->d, GET_32(op->a) + GET_32(op->b) + GET_32(op->c)); NEXT; }
+    OP(sbc_64) { SET_64(op->d, GET_64(op->a) + ~GET_64(op->b) + GET_32(op->c)); NEXT; }
+    OP(sbc_32) { SET_64(op->d, GET_32(op->a) + ~GET_32(op->b) + GET_32(op->c)); NEXT; }
     OP(select_64) { SET_64(op->d, GET_32(op->a) != 0 ? GET_64(op->b) : GET_64(op->c)); NEXT; }
     OP(select_32) { SET_64(op->d, GET_32(op->a) != 0 ? GET_32(op->b) : GET_32(op->c)); NEXT; }
     OP(select_128) { *(Pair *)P(op->d) = *(const Pair *)P(GET_32(op->a) != 0 ? op->b : op->c); NEXT; }

@@ -36,6 +36,9 @@ X(sext_8_16) X(sext_8_32) X(sext_16_32) X(sext_8_64) X(sext_16_64) X(sext_32_64)
 GEN_SHIFTED(add) GEN_SHIFTED(sub) GEN_SHIFTED(and) GEN_SHIFTED(or) GEN_SHIFTED(xor)
 #undef GEN_SHIFTED
 
+/* ---- sums with a carry ---- */
+X(adc_64) X(adc_32) X(sbc_64) X(sbc_32)
+
 /* ---- selection ---- */
 X(select_64) X(select_32) X(select_128) X(select_many)
 

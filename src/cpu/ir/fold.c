@@ -105,7 +105,7 @@ static bool fold_constants(const IrBlock *b, IrNode *n)
 static void put_constant_second(const IrBlock *b, IrNode *n)
 {
     bool commutes = n->op == IR_add || n->op == IR_mul || n->op == IR_and || n->op == IR_or ||
-                    n->op == IR_xor || n->op == IR_cmpeq || n->op == IR_cmpne;
+                    n->op == IR_xor || n->op == IR_cmpeq || n->op == IR_cmpne || n->op == IR_adc;
 
     if (commutes && is_const(b, n->a)) {
         IrRef t = n->a;
@@ -155,6 +155,17 @@ static IrRef fold_identity(const IrBlock *b, IrNode *n)
         return is_value(b, n->b, ones) || n->a == n->b ? n->a : 0;
     case IR_bfx:
         return n->imm == (uint64_t)ir_type_bits(n->type) << 8 ? n->a : 0;
+    case IR_adc: /* of zeroes: the carry itself */
+        if (!is_value(b, n->a, 0) || !is_value(b, n->b, 0)) {
+            return 0;
+        }
+        if (n->type == IR_I32) {
+            return n->c;
+        }
+        n->op = IR_zext;
+        n->a = n->c;
+        n->b = n->c = 0;
+        return 0;
     case IR_select:
         if (is_const(b, n->a)) {
             return b->node[n->a].imm != 0 ? n->b : n->c;
@@ -398,8 +409,7 @@ static void fold_integer(Folder *f, unsigned i, IrNode *n)
     put_constant_second(f->b, n);
     fold_or_not(f->b, n);
     fold_trailing_zeroes(f->b, n);
-    r = ir_op_class(n->op) == IR_CLASS_TYPED && n->op != IR_select ? fold_width(f->b, n)
-                                                                   : fold_identity(f->b, n);
+    r = n->op == IR_zext || n->op == IR_sext || n->op == IR_trunc ? fold_width(f->b, n) : fold_identity(f->b, n);
     if (r != 0) {
         become_same(f, i, r);
     }

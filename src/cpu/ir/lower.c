@@ -1345,6 +1345,12 @@ static void emit_node(Lower *l, unsigned i)
     case IR_sext:
         emit_sext(l, i, n);
         return;
+    case IR_adc:
+        emit_simple(l, i, n, n->type == IR_I64 ? X_adc_64 : X_adc_32);
+        return;
+    case IR_sbc:
+        emit_simple(l, i, n, n->type == IR_I64 ? X_sbc_64 : X_sbc_32);
+        return;
     case IR_select:
         emit_select(l, i, n);
         return;

@@ -99,6 +99,10 @@ IR_OP(vuzp2,    2, WIDE, 0)
 IR_OP(vtrn1,    2, WIDE, 0)
 IR_OP(vtrn2,    2, WIDE, 0)
 
+/* Sums with a carry c, an I32 that is 0 or 1: I64 or I32. The carry of a difference is "no borrow". */
+IR_OP(adc,      3, TYPED, a + b + c)
+IR_OP(sbc,      3, TYPED, a + ~b + c)
+
 /* Width changes, selection and flags: typed by their builders in ir.h. */
 IR_OP(zext,     1, TYPED, a)
 IR_OP(sext,     1, TYPED, (uint64_t)sa)  /* sa: from the operand's type */

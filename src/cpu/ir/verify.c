@@ -114,6 +114,10 @@ static bool check_typed(Verifier *v, const IrNode *n)
     if (n->op == IR_select) {
         return expect(v, n->a, IR_I32) && expect(v, n->b, n->type) && expect(v, n->c, n->type);
     }
+    if (n->op == IR_adc || n->op == IR_sbc) {
+        return (n->type == IR_I32 || n->type == IR_I64 || fail(v, "not an I32 or I64")) && expect(v, n->a, n->type) &&
+               expect(v, n->b, n->type) && expect(v, n->c, IR_I32);
+    }
     if (!ir_type_is_int(n->type) || !ir_type_is_int(type_of(v, n->a))) {
         return fail(v, "not between integers of up to 64 bits");
     }

@@ -78,7 +78,7 @@ static bool is_step(Gen *g, const IrNode *n)
 {
     uint64_t k = gen_is_const(g, n->b) ? gen_const(g, n->b) : 0;
 
-    return !is_narrow(n->type) && gen_is_const(g, n->b) && !gen_is_const(g, n->a) &&
+    return !is_narrow(n->type) && !g->leaves_carry[g->at] && gen_is_const(g, n->b) && !gen_is_const(g, n->a) &&
            gen_val(g, n->a)->kind == AT_GPR && (!is_64(g, n->type) || fits_i32(k)) && (int32_t)k != INT32_MIN;
 }
 
@@ -108,7 +108,7 @@ static void emit_add(Gen *g, const IrNode *n)
     bool         a_reg = !gen_is_const(g, n->a) && a->kind == AT_GPR;
     bool         b_reg = !gen_is_const(g, n->b) && b->kind == AT_GPR;
 
-    if (is_narrow(n->type) || !a_reg || !b_reg) {
+    if (is_narrow(n->type) || !a_reg || !b_reg || g->leaves_carry[g->at]) {
         emit_alu_op(g, n, ALU_ADD, true);
         return;
     }
@@ -714,6 +714,44 @@ static void emit_min_max(Gen *g, const IrNode *n)
 /* ---- flags ---- */
 
 /*
+ * The I32 @carry, 0 or 1, as the host's carry, or its opposite if @borrow. rax, rcx, rdx and rdi are lost.
+ */
+static void emit_carry(Gen *g, IrRef carry, bool borrow)
+{
+    const IrNode *c = gen_node(g, carry);
+    bool          inverted = false;
+    X86Cond       cc;
+
+    if (g->mode[carry] == MODE_CARRIED) {
+        inverted = gen_node(g, c->a)->kind == IR_FLAGS_SUB;
+    } else if (g->mode[carry] != MODE_FUSED) {
+        gen_gpr_into(g, carry, RCX, true);
+        asm_alu_ri(&g->as, ALU_ADD, false, RCX, -1); /* carries when it was not 0 */
+    } else if (c->op == IR_flags_cond && c->kind == IR_COND_C && g->mode[c->a] != MODE_LAZY &&
+               gen_known_get(g, c->a) == 0) {
+        asm_bt_ri(&g->as, false, gen_gpr(g, c->a, RAX, false), 1); /* IR_PACK_C */
+    } else {
+        cc = emit_condition(g, carry);
+        inverted = cc == CC_AE;
+        if (cc != CC_B && cc != CC_AE) {
+            asm_setcc(&g->as, cc, RAX);
+            asm_zext(&g->as, 0, RAX, RAX);
+            asm_alu_ri(&g->as, ALU_ADD, false, RAX, -1);
+        }
+    }
+    if (inverted != borrow) {
+        asm_cmc(&g->as);
+    }
+}
+
+/* The host's flags are then those of the sum (MODE_BESIDE, MODE_CARRIED). */
+void emit_carrying(Gen *g, const IrNode *n)
+{
+    emit_carry(g, n->c, n->op == IR_sbc);
+    emit_alu_op(g, n, n->op == IR_sbc ? ALU_SBB : ALU_ADC, n->op == IR_adc);
+}
+
+/*
  * The host's flags as the producer @flags makes them. A subtraction leaves the host's carry, the borrow, unless
  * @arm_carry. rax and rdx are lost.
  */
@@ -729,16 +767,10 @@ static void emit_host_flags(Gen *g, IrRef flags, bool arm_carry)
         gen_gpr_into(g, result, RAX, false);
         asm_lea(&g->as, w, RAX, X86_AT(RAX, n->kind == IR_FLAGS_SUB ? k : -k));
         asm_alu_ri(&g->as, n->kind == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD, w, RAX, k);
-    } else if (n->c != 0) { /* carry in: as the host's, for a subtraction inverted */
-        gen_gpr_into(g, n->c, RCX, false);
+    } else if (n->c != 0) {
+        emit_carry(g, n->c, n->kind == IR_FLAGS_SUB);
         gen_gpr_into(g, n->a, RAX, false);
-        if (n->kind == IR_FLAGS_ADD) {
-            asm_alu_ri(&g->as, ALU_ADD, false, RCX, -1); /* carry out when it was not 0 */
-            gen_alu(g, ALU_ADC, w, RAX, n->b);
-        } else {
-            asm_alu_ri(&g->as, ALU_CMP, false, RCX, 1);
-            gen_alu(g, ALU_SBB, w, RAX, n->b);
-        }
+        gen_alu(g, n->kind == IR_FLAGS_SUB ? ALU_SBB : ALU_ADC, w, RAX, n->b);
     } else if (n->kind == IR_FLAGS_LOGIC) {
         X86Reg a = gen_gpr(g, n->a, RAX, false);
 
@@ -796,12 +828,40 @@ void gen_pack_flags(Gen *g, IrRef flags)
     jit_pack_host_flags(&g->as);
 }
 
+/* Flags of a sum with carry: packed, or the carry alone when nobody wants more; or they stay in the host's. */
+static void emit_flags_of_sum(Gen *g, const IrNode *n)
+{
+    X86Reg d;
+
+    if (g->mode[g->at] != MODE_BESIDE) {
+        emit_host_flags(g, (IrRef)g->at, false);
+    }
+    if (g->uses[g->at] == 0) {
+        return;
+    }
+    d = gen_dest_gpr(g);
+    if (n->kind == IR_FLAGS_SUB) {
+        asm_cmc(&g->as);
+    }
+    if (g->carry_uses[g->at] == g->uses[g->at]) {
+        asm_alu_rr(&g->as, ALU_SBB, false, d, d);
+    } else {
+        jit_pack_host_flags(&g->as);
+        asm_mov_rr(&g->as, false, d, RAX);
+    }
+    gen_done_gpr(g, d, true);
+}
+
 void emit_flags(Gen *g, const IrNode *n)
 {
     X86Reg d;
 
     switch (n->op) {
     case IR_flags:
+        if (n->c != 0) {
+            emit_flags_of_sum(g, n);
+            return;
+        }
         gen_pack_flags(g, (IrRef)g->at);
         d = gen_dest_gpr(g);
         break;

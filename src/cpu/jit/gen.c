@@ -65,6 +65,8 @@ static bool is_memory(const IrNode *n) { return n->op == IR_load || n->op == IR_
 
 /* ---- analysis: uses ---- */
 
+static bool is_carrying(const IrNode *n) { return n->op == IR_adc || n->op == IR_sbc; }
+
 static unsigned operands(const Gen *g, unsigned i, IrRef out[3])
 {
     const IrNode *n = gen_node(g, (IrRef)i);
@@ -75,6 +77,10 @@ static unsigned operands(const Gen *g, unsigned i, IrRef out[3])
         refs[0] = g->addr[i].base;
         refs[1] = g->addr[i].index;
         refs[2] = n->b;
+    } else if (g->mode[i] == MODE_BESIDE) {
+        return 0;
+    } else if (is_carrying(n) && g->mode[n->c] == MODE_CARRIED) {
+        refs[2] = 0;
     }
     for (unsigned k = 0; k < 3; k++) {
         if (refs[k] != 0) {
@@ -99,6 +105,8 @@ static const uint8_t op_traits[IR_ALL_OPS] = {
     [IR_zext] = OP_SHAPED,
     [IR_vlow] = OP_SHAPED,
     [IR_select] = OP_SHAPED,
+    [IR_adc] = OP_SHAPED,
+    [IR_sbc] = OP_SHAPED,
     [IR_shl] = OP_SHAPED,
     [IR_shr] = OP_SHAPED,
     [IR_sar] = OP_SHAPED,
@@ -159,6 +167,7 @@ static void ask(Gen *g, unsigned i, const IrNode *n)
             g->lazy_uses[n->b]++;
         }
     } else if (n->op == IR_flags_cond || (int)n->imm == g->flags_reg) {
+        g->carry_uses[n->a] += n->op == IR_flags_cond && (n->kind == IR_COND_C || n->kind == IR_COND_NC);
         g->lazy_uses[n->a]++;
         g->any_flags = true;
     }
@@ -323,6 +332,100 @@ static void join_access(Gen *g, unsigned i)
     }
 }
 
+/* ---- analysis: sums with carry ---- */
+
+/*
+ * The sum that flags tell of: in the same instruction, before them. Where nobody wants one with carry, the flags
+ * themselves; 0: there is none.
+ */
+static IrRef sum_of_flags(const Gen *g, unsigned flags)
+{
+    const IrNode *f = gen_node(g, (IrRef)flags);
+    unsigned      op = f->c != 0 ? (f->kind == IR_FLAGS_SUB ? IR_sbc : IR_adc)
+                                 : (f->kind == IR_FLAGS_SUB ? IR_sub : IR_add);
+    bool          commutes = f->kind == IR_FLAGS_ADD;
+
+    for (unsigned k = flags - 1; f->kind != IR_FLAGS_LOGIC && gen_node(g, (IrRef)k)->op != IR_insn; k--) {
+        const IrNode *n = gen_node(g, (IrRef)k);
+
+        if (n->op == op && n->c == f->c &&
+            ((n->a == f->a && n->b == f->b) || (commutes && n->a == f->b && n->b == f->a))) {
+            return g->mode[k] == MODE_NORMAL ? (IrRef)k : 0;
+        }
+    }
+    return f->c != 0 && g->mode[flags] == MODE_NORMAL ? (IrRef)flags : 0;
+}
+
+/* Whether what is emitted for a node keeps the host's flags: nothing, or moves. */
+static bool keeps_host_flags(const Gen *g, unsigned i)
+{
+    const IrNode *n = gen_node(g, (IrRef)i);
+
+    if ((op_traits[n->op] & OP_SILENT) || n->op == IR_insn || g->vanished[i]) {
+        return true;
+    }
+    if (n->op == IR_get || n->op == IR_put) {
+        return g->regs[n->imm].type == IR_I64;
+    }
+    return g->mode[i] != MODE_NORMAL && g->mode[i] != MODE_PAIRED && g->mode[i] != MODE_TESTED &&
+           (g->mode[i] != MODE_BESIDE || g->uses[i] == 0);
+}
+
+/* Whether the host's flags are still those of a sum, if there is one, when a node is emitted. */
+static bool is_kept(const Gen *g, IrRef sum, unsigned i)
+{
+    while (sum != 0 && --i > sum && keeps_host_flags(g, i)) {
+    }
+    return sum != 0 && i == sum;
+}
+
+/* Flags that the sum with carry right before them leaves in the host's. */
+static void join_flags(Gen *g, unsigned i)
+{
+    const IrNode *f = gen_node(g, (IrRef)i);
+
+    if (is_kept(g, sum_of_flags(g, i), i)) {
+        g->mode[i] = MODE_BESIDE;
+        g->uses[f->a]--;
+        g->uses[f->b]--;
+        g->uses[f->c]--;
+    }
+}
+
+/* The sum @i takes the host's carry where that is still the one of the flags it names. */
+static void find_carry(Gen *g, unsigned i)
+{
+    IrRef         carry = gen_node(g, (IrRef)i)->c, flags = gen_node(g, carry)->a, sum;
+    const IrNode *c = gen_node(g, carry);
+
+    if (c->op != IR_flags_cond || c->kind != IR_COND_C || g->mode[carry] != MODE_FUSED ||
+        gen_node(g, flags)->op != IR_flags) {
+        return;
+    }
+    sum = sum_of_flags(g, flags);
+    g->uses[flags]--;
+    if (!is_kept(g, sum, i) || (sum == flags && g->uses[flags] != 0)) {
+        g->uses[flags]++;
+        return;
+    }
+    g->mode[carry] = MODE_CARRIED;
+    g->leaves_carry[sum] = true;
+    if (sum != flags && g->uses[flags] == 0) {
+        g->mode[flags] = MODE_DEAD;
+    }
+}
+
+static void find_carries(Gen *g)
+{
+    for (unsigned k = g->first_shaped; g->any_flags && k < g->ir->n; k++) {
+        unsigned i = g->shaped[k];
+
+        if (is_carrying(gen_node(g, (IrRef)i)) && g->mode[i] == MODE_NORMAL) {
+            find_carry(g, i);
+        }
+    }
+}
+
 /* ---- analysis: flags ---- */
 
 static void find_flags_reg(Gen *g, const IrBlock *ir)
@@ -360,13 +463,16 @@ static IrRef result_beside(const Gen *g, unsigned i)
     return 0;
 }
 
-/* Flags that only the flags register and conditions take are computed where they are wanted. */
+/* Flags that only the flags register and conditions take are computed where they are wanted, without a carry. */
 static void find_lazy_flags(Gen *g)
 {
     for (unsigned k = g->first_shaped; g->any_flags && k < g->ir->n; k++) {
         unsigned      i = g->shaped[k];
         const IrNode *n = gen_node(g, (IrRef)i);
 
+        if (n->op == IR_flags && n->c != 0) {
+            join_flags(g, i);
+        }
         if (g->lazy_uses[i] != g->uses[i]) {
             continue;
         }
@@ -668,6 +774,8 @@ static void choose_modes(Gen *g)
             fuse_condition(g, n->a);
         } else if (n->op == IR_shl || n->op == IR_shr || n->op == IR_sar) {
             fuse_count(g, n);
+        } else if (is_carrying(n) || (n->op == IR_flags && n->c != 0)) {
+            fuse_condition(g, n->c);
         } else if (n->op == IR_call) {
             fuse_rounds(g, n);
         } else if (n->op == IR_store && emit_fuses_select(g, i)) {
@@ -765,7 +873,7 @@ static void find_last_uses(Gen *g)
     g->n_operands = 0;
     for (unsigned at = g->first_live; at < g->ir->n; at++) {
         unsigned i = g->live[at];
-        bool     stays = g->mode[i] == MODE_NORMAL || g->mode[i] == MODE_TESTED;
+        bool     stays = g->mode[i] == MODE_NORMAL || g->mode[i] == MODE_TESTED || g->mode[i] == MODE_BESIDE;
 
         g->live[emitted] = (uint16_t)i;
         emitted += stays;
@@ -1946,6 +2054,10 @@ static void emit_pure(Gen *g, const IrNode *n)
             emit_select(g, n);
             break;
         }
+        if (is_carrying(n)) {
+            emit_carrying(g, n);
+            break;
+        }
         /* fall through */
     default:
         emit_integer(g, n);
@@ -2062,6 +2174,8 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->put_at, 0, n * sizeof(g->put_at[0]));
     memset(g->uses, 0, n * sizeof(g->uses[0]));
     memset(g->lazy_uses, 0, n * sizeof(g->lazy_uses[0]));
+    memset(g->carry_uses, 0, n * sizeof(g->carry_uses[0]));
+    memset(g->leaves_carry, 0, n);
     memset(g->last_use, 0, n * sizeof(g->last_use[0]));
     memset(g->next_use, 0, n * sizeof(g->next_use[0]));
     memset(g->home, 0, n * sizeof(g->home[0]));
@@ -2077,6 +2191,7 @@ static void begin_part(Gen *g, unsigned part)
     count_uses(g);
     choose_modes(g);
     find_unwritten_flags(g);
+    find_carries(g);
 }
 
 /* What else is to be known before code is made. */

@@ -311,6 +311,8 @@ typedef enum FuseMode {
     MODE_FUSED,  /* a condition that its only user computes */
     MODE_PAIRED, /* an access that the next one does too */
     MODE_LAZY,   /* flags that are computed from their operands where someone looks */
+    MODE_BESIDE, /* flags of a sum with carry, right behind it: the host's tell */
+    MODE_CARRIED, /* a carry that is the host's from where it was made to its only user */
     MODE_TESTED, /* a comparison of floating point whose flags are so: it raises exceptions only */
 } FuseMode;
 
@@ -438,6 +440,8 @@ typedef struct Gen {
     AsmLabel entry_out;
     AsmLabel entry_wide; /* a region's: what it expects to be zero is not */
     uint16_t lazy_uses[IR_MAX_NODES];
+    uint16_t carry_uses[IR_MAX_NODES]; /* of flags: conditions over their carry */
+    bool     leaves_carry[IR_MAX_NODES]; /* a sum whose carry someone takes from the host's */
     uint16_t flags_needed[IR_MAX_NODES]; /* of a put of flags that is not written: the last node that may look */
     Cold     cold[IR_MAX_NODES];
     unsigned n_cold;
@@ -577,6 +581,7 @@ void gen_evacuate(Gen *g, unsigned effects);
 /* ---- emission: true when the node was handled ---- */
 void emit_integer(Gen *g, const IrNode *n);
 void emit_select(Gen *g, const IrNode *n);
+void emit_carrying(Gen *g, const IrNode *n); /* sums with a carry */
 void emit_flags(Gen *g, const IrNode *n);
 /* emit_condition - set the host's flags so that @cc of them tells whether the I32 @r is not 0; changes no value. */
 X86Cond emit_condition(Gen *g, IrRef r);
