@@ -222,7 +222,7 @@ bool a64_wait(A64Cpu *cpu, bool wfe);
 void a64_sev(A64Cpu *cpu);
 void a64_esb(A64Cpu *cpu);
 
-/* a64_msr_imm - MSR (immediate) to a PSTATE field: op1, op2 and CRm as encoded. */
+/* a64_msr_imm - MSR (immediate) to a PSTATE field but SSBS and DIT: op1, op2 and CRm as encoded. */
 bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm);
 
 /* PSTATE.{D, A, I, F}, bits 3:0. */

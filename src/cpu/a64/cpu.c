@@ -257,12 +257,6 @@ bool a64_msr_imm(A64Cpu *cpu, unsigned op1, unsigned op2, unsigned crm)
     case 005:
         a64_switch_sp(cpu, cpu->el, on);
         return true;
-    case 031:
-        cpu->ssbs = on;
-        return true;
-    case 032:
-        cpu->dit = on;
-        return true;
     case 036:
     case 037:
         a64_set_daif(cpu, field == 036 ? a64_daif(cpu) | crm : a64_daif(cpu) & ~crm);

@@ -132,6 +132,8 @@ enum {
     A64_R_I,
     A64_R_F,
     A64_R_SS,
+    A64_R_SSBS,
+    A64_R_DIT,
     A64_R_SP_EL0, /* el1.sp_el0: valid while PSTATE.SP is 1 */
     A64_R_TPIDR_EL0,
     A64_R_TPIDRRO_EL0,

@@ -110,17 +110,11 @@ A64_FEAT("FEAT_FlagM", "1 01 11010000 imm6 00001 Rn 0 mask", rmif)
 /* SETF8, SETF16. "Evaluate into flags": N, Z and V of a small signed number; C stays. */
 A64_FEAT("FEAT_FlagM", "0 01 11010000 000000 sz 0010 Rn 0 1101", setf)
 {
-    unsigned width = f->sz ? 16 : 8;
-    IrRef    v = a64_x(t, IR_I32, f->Rn);
-    IrRef    n = ir_opi(t->ir, IR_bfx, IR_I32, v, 0, (width - 1) | 1 << 8);
-    IrRef    next = ir_opi(t->ir, IR_bfx, IR_I32, v, 0, width | 1 << 8);
-    IrRef    low = ir_opi(t->ir, IR_bfx, IR_I32, v, 0, width << 8);
-    IrRef    z = ir_op2(t->ir, IR_cmpeq, IR_I32, low, ir_const(t->ir, IR_I32, 0));
-    IrRef    bits = ir_op2(t->ir, IR_xor, IR_I32, n, next); /* V */
+    /* x + x with the number's sign above its sign: they differ where V is to be set. */
+    IrRef x = a64_shift(t, IR_I32, a64_x(t, IR_I32, f->Rn), A64_LSL, f->sz ? 15 : 23);
 
-    bits = ir_opi(t->ir, IR_bfi, IR_I32, bits, n, 3 | 1 << 8);
-    bits = ir_opi(t->ir, IR_bfi, IR_I32, bits, z, 2 | 1 << 8);
-    merge_nzcv(t, bits, IR_PACK_N | IR_PACK_Z | IR_PACK_V);
+    merge_nzcv(t, ir_flags_pack(t->ir, ir_flags(t->ir, IR_FLAGS_ADD, IR_I32, x, x, 0)),
+               IR_PACK_N | IR_PACK_Z | IR_PACK_V);
 }
 
 /* CCMN, CCMP. "Conditional compare": the comparison's flags, or the immediate ones. */

@@ -10,6 +10,8 @@
 #define ENC_NZCV       A64_SYSREG_ENC(3, 3, 4, 2, 0)
 #define ENC_DAIF       A64_SYSREG_ENC(3, 3, 4, 2, 1)
 #define ENC_CURRENTEL  A64_SYSREG_ENC(3, 0, 4, 2, 2)
+#define ENC_DIT        A64_SYSREG_ENC(3, 3, 4, 2, 5)
+#define ENC_SSBS       A64_SYSREG_ENC(3, 3, 4, 2, 6)
 #define ENC_SP_EL0     A64_SYSREG_ENC(3, 0, 4, 1, 0)
 #define ENC_FPCR       A64_SYSREG_ENC(3, 3, 4, 4, 0)
 #define ENC_FPSR       A64_SYSREG_ENC(3, 3, 4, 4, 1)
@@ -18,6 +20,9 @@
 #define ENC_TPIDR_EL1  A64_SYSREG_ENC(3, 0, 13, 0, 4)
 #define ENC_TPIDR_EL2  A64_SYSREG_ENC(3, 4, 13, 0, 2)
 #define ENC_DC_ZVA     A64_SYS_ENC(3, 7, 4, 1)
+
+/* Where MRS and MSR (register) have them. */
+enum { DIT_BIT = 24, SSBS_BIT = 12 };
 
 /* Bits of FPCR and FPSR that exist: FZ16, RMode, FZ, DN, AHP; the cumulative flags and QC. */
 enum { FPCR_BITS = 0x07c80000, FPSR_BITS = 0x0800009f };
@@ -136,37 +141,41 @@ A64_FEAT("FEAT_FlagM", "1101010100000 000 0100 CRm 000 11111", cfinv)
     a64_set_nzcv(t, ir_flags_unpack(t->ir, bits));
 }
 
-static IrRef flag_bit(A64Trans *t, IrCond cond)
+/* NZCV by a table of what each value becomes: 4 bits each. */
+static void map_nzcv(A64Trans *t, unsigned (*map)(bool z, bool c, bool v))
 {
-    return ir_flags_cond(t->ir, cond, a64_nzcv(t));
+    IrRef    old = ir_zext(t->ir, IR_I64, ir_flags_pack(t->ir, a64_nzcv(t))), r;
+    uint64_t table = 0;
+
+    for (unsigned i = 0; i < 16; i++) {
+        table |= (uint64_t)map(i & IR_PACK_Z, i & IR_PACK_C, i & IR_PACK_V) << 4 * i;
+    }
+    r = ir_op2(t->ir, IR_shl, IR_I64, old, ir_const(t->ir, IR_I64, 2));
+    r = ir_op2(t->ir, IR_and, IR_I64, r, ir_const(t->ir, IR_I64, 63)); /* it is below: shifts take it as it is */
+    r = ir_op2(t->ir, IR_shr, IR_I64, ir_const(t->ir, IR_I64, table), r);
+    a64_set_nzcv(t, ir_flags_unpack(t->ir, ir_trunc(t->ir, IR_I32, r)));
 }
 
-static void set_flag_bits(A64Trans *t, IrRef n, IrRef z, IrRef c, IrRef v)
+static unsigned from_alternative(bool z, bool c, bool v)
 {
-    IrRef bits = ir_opi(t->ir, IR_bfi, IR_I32, v, c, 1 | 1 << 8);
+    return (!c && !z) * IR_PACK_N | (z && c) * IR_PACK_Z | (c || z) * IR_PACK_C | (!c && z) * IR_PACK_V;
+}
 
-    bits = ir_opi(t->ir, IR_bfi, IR_I32, bits, z, 2 | 1 << 8);
-    bits = ir_opi(t->ir, IR_bfi, IR_I32, bits, n, 3 | 1 << 8);
-    a64_set_nzcv(t, ir_flags_unpack(t->ir, bits));
+static unsigned to_alternative(bool z, bool c, bool v)
+{
+    return (z || v) * IR_PACK_Z | (c && !v) * IR_PACK_C;
 }
 
 /* XAFLAG: from the alternative floating-point condition format. */
 A64_FEAT("FEAT_FlagM2", "1101010100000 000 0100 CRm 001 11111", xaflag)
 {
-    IrRef z = flag_bit(t, IR_COND_Z), c = flag_bit(t, IR_COND_C);
-    IrRef nc = flag_bit(t, IR_COND_NC);
-
-    set_flag_bits(t, ir_op2(t->ir, IR_andn, IR_I32, nc, z), ir_op2(t->ir, IR_and, IR_I32, z, c),
-                  ir_op2(t->ir, IR_or, IR_I32, c, z), ir_op2(t->ir, IR_and, IR_I32, nc, z));
+    map_nzcv(t, from_alternative);
 }
 
 /* AXFLAG: to the alternative format. */
 A64_FEAT("FEAT_FlagM2", "1101010100000 000 0100 CRm 010 11111", axflag)
 {
-    IrRef z = flag_bit(t, IR_COND_Z), c = flag_bit(t, IR_COND_C), v = flag_bit(t, IR_COND_V);
-    IrRef zero = ir_const(t->ir, IR_I32, 0);
-
-    set_flag_bits(t, zero, ir_op2(t->ir, IR_or, IR_I32, z, v), ir_op2(t->ir, IR_andn, IR_I32, c, v), zero);
+    map_nzcv(t, to_alternative);
 }
 
 /* @imm: op1 << 8 | op2 << 4 | CRm. */
@@ -203,6 +212,10 @@ A64("1101010100000 op1 0100 CRm op2 11111", msr_imm)
     }
     if (daif && f->op2 == 6 && !(f->CRm & 8)) { /* D gates debug exceptions, which the block key holds */
         mask_interrupts(t, f->CRm);
+        return;
+    }
+    if (f->op1 == 3 && f->op2 < 3) { /* no block depends on them */
+        ir_put(t->ir, f->op2 == 1 ? A64_R_SSBS : A64_R_DIT, ir_const(t->ir, IR_I8, f->CRm & 1));
         return;
     }
     ir_call(t->ir, daif ? &msr_daif : &msr_immediate, 0, 0, 0, f->op1 << 8 | f->op2 << 4 | f->CRm);
@@ -329,6 +342,9 @@ static bool mrs_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         }
     } else if (enc == ENC_DAIF && t->el != 0) {
         a64_set_x(t, IR_I64, Rt, ir_call(t->ir, &read_daif, 0, 0, 0, 0));
+    } else if (enc == ENC_DIT || enc == ENC_SSBS) {
+        IrRef bit = ir_zext(t->ir, IR_I64, ir_get(t->ir, enc == ENC_DIT ? A64_R_DIT : A64_R_SSBS));
+        a64_set_x(t, IR_I64, Rt, a64_shift(t, IR_I64, bit, A64_LSL, enc == ENC_DIT ? DIT_BIT : SSBS_BIT));
     } else if (enc == ENC_CURRENTEL && t->el != 0) {
         a64_set_x(t, IR_I64, Rt, ir_const(t->ir, IR_I64, t->el << 2));
     } else if (direct_register(t, enc, false, &reg)) {
@@ -356,6 +372,10 @@ static bool msr_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         if (a64_fp_check(t)) {
             ir_call(t->ir, &write_fpsr, a64_x(t, IR_I32, Rt), 0, 0, 0);
         }
+    } else if (enc == ENC_DIT || enc == ENC_SSBS) {
+        IrRef bit = ir_opi(t->ir, IR_bfx, IR_I64, a64_x(t, IR_I64, Rt), 0,
+                           (enc == ENC_DIT ? DIT_BIT : SSBS_BIT) | 1 << 8);
+        ir_put(t->ir, enc == ENC_DIT ? A64_R_DIT : A64_R_SSBS, ir_trunc(t->ir, IR_I8, bit));
     } else if (enc == ENC_DAIF && t->el != 0) {
         ir_call(t->ir, &write_daif, a64_x(t, IR_I64, Rt), 0, 0, 0);
         a64_jump(t, t->pc + 4);
