@@ -158,9 +158,9 @@ enum {
     /* tables and structures */                                                                            \
     X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl2, TABLE2) X(gather3, GATHER3) X(scatter3, SCATTER3)           \
     /* floating point */                                                                                   \
-    X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, NONE)     \
-    X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, NONE)              \
-    X(frsqrts, NONE) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
+    X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, FMULX)    \
+    X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, FRECPS)            \
+    X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
     X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
     X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, FROUND) X(frint_n, NONE)     \
     X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE) \

@@ -213,6 +213,8 @@ typedef enum IrInline {
     /* floating point */
     IR_INLINE_FADD, IR_INLINE_FSUB, IR_INLINE_FMUL, IR_INLINE_FDIV, IR_INLINE_FSQRT,
     IR_INLINE_FNMUL,                      /* -(x * y) */
+    IR_INLINE_FMULX,                      /* x * y; of zero and infinity 2, with the sign of the product */
+    IR_INLINE_FRECPS, IR_INLINE_FRSQRTS,  /* 2 - x * y, (3 - x * y) / 2, rounded once; of zero and infinity as of 0 */
     IR_INLINE_FABD,                       /* |x - y| */
     IR_INLINE_FMLA, IR_INLINE_FMLS,       /* z + x * y, z - x * y, rounded once */
     IR_INLINE_FNMLA, IR_INLINE_FNMLS,     /* -z - x * y, -z + x * y */

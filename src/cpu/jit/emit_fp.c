@@ -73,6 +73,12 @@ static uint64_t sign_bit(const Fp *p) { return 1ull << ((8u << p->size) - 1); }
 static unsigned fraction_bits(const Fp *p) { return p->size == 3 ? 52 : 23; }
 static unsigned exponent_max(const Fp *p) { return p->size == 3 ? 0x7ff : 0xff; }
 
+/* Two to the power of -n. */
+static uint64_t power(const Fp *p, int n)
+{
+    return (uint64_t)((int)(exponent_max(p) / 2) - n) << fraction_bits(p);
+}
+
 /* ---- operands ---- */
 
 unsigned fp_bytes(const Gen *g, IrRef r)
@@ -389,6 +395,55 @@ static void emit_fused(Fp *p, IrInline op)
     end(p);
 }
 
+/* Operands whose products may overflow, infinities and NaNs go to C. */
+static void check_moderate(const Fp *p, X86Xmm x)
+{
+    uint64_t limit = power(p, p->size == 3 ? -511 : -63);
+    Asm     *as = &p->g->as;
+
+    asm_sse2_m(as, X86_PAND, p->t, x, constant(p, sign_bit(p) - 1));
+    asm_sse2_m(as, lanes(p, X86_PADDD, X86_PADDQ), p->t, p->t, constant(p, sign_bit(p) - limit));
+    asm_sse1_m(as, X86_PTEST, p->t, constant(p, sign_bit(p)));
+    asm_jcc(as, CC_NE, &p->cold->from);
+}
+
+/* A product of zero and infinity is no invalid one. None that is left here overflows. */
+static void emit_product_extended(Fp *p)
+{
+    uint64_t least = 1ull << fraction_bits(p);
+    Asm     *as = &p->g->as;
+
+    begin(p, true);
+    X86Xmm x = zeroed(p, p->n->a, 1), y = operand(p, p->n->b, 2);
+    check_moderate(p, x);
+    check_moderate(p, y);
+    asm_sse2(as, form(p, X86_MULPS), p->t, x, y);
+    asm_sse2_m(as, X86_PAND, 1, p->t, constant(p, sign_bit(p) - 1));
+    asm_sse2_m(as, lanes(p, X86_PCMPEQD, X86_PCMPEQQ), 1, 1, gen_constant_lanes(p->g, p->size, least));
+    asm_sse1(as, X86_PTEST, 1, 1); /* the smallest normal number */
+    asm_jcc(as, CC_NE, &p->cold->from);
+    end(p);
+}
+
+/* 2 - x * y, and (3 - x * y) / 2: what is not zero is far from denormal, so that halving is exact. */
+static void emit_step(Fp *p, IrInline op)
+{
+    bool     root = op == IR_INLINE_FRSQRTS;
+    uint64_t two = power(p, -1);
+    Asm     *as = &p->g->as;
+
+    begin(p, true);
+    X86Xmm x = operand(p, p->n->a, 1), y = operand(p, p->n->b, 2);
+    check_moderate(p, x);
+    check_moderate(p, y);
+    asm_load_x(as, 4, p->t, constant(p, two + (root ? 1ull << (fraction_bits(p) - 1) : 0)));
+    asm_fma(as, fused(p, IR_INLINE_FMLS, false), p->t, x, y);
+    if (root) {
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, p->t, constant(p, power(p, 1)));
+    }
+    end(p);
+}
+
 /* ---- selection, comparison, signs ---- */
 
 /* Of two zeroes the host gives the second: do it both ways, and take the sign from both. */
@@ -634,19 +689,13 @@ static bool rounding(uint64_t imm, uint8_t *mode)
 
 static X86Sse round_one(const Fp *p) { return p->size == 3 ? X86_ROUNDSD : X86_ROUNDSS; }
 
-/*
- * One lane of @x to nearest in @d, ties away from zero, without raising inexact: toward zero, and one more when what
- * that took away is a half or more. XMM1 and XMM2 are lost. Infinities and NaNs go to C.
- */
-static void round_away(const Fp *p, X86Xmm d, X86Xmm x)
+/* @d is @x rounded toward zero; one more when what that took away is a half or more. XMM1, perhaps @x, and XMM2 are
+ * lost. */
+static void add_away(const Fp *p, X86Xmm d, X86Xmm x)
 {
     uint64_t half = (uint64_t)(exponent_max(p) / 2 - 1) << fraction_bits(p), one = half + (1ull << fraction_bits(p));
     Asm     *as = &p->g->as;
 
-    asm_sse1_m(as, X86_PTEST, x, constant(p, (uint64_t)exponent_max(p) << fraction_bits(p)));
-    asm_jcc(as, CC_B, &p->cold->from);
-    clear(p, d);
-    asm_sse2_i(as, round_one(p), d, d, x, TO_ZERO | QUIET);
     asm_sse2(as, form(p, X86_SUBPS), 2, x, d);
     asm_sse2_m(as, X86_ANDPS, 2, 2, constant(p, sign_bit(p) - 1));
     asm_sse2_mi(as, form(p, X86_CMPPS), 2, 2, constant(p, half), CMP_NOT_LESS);
@@ -654,6 +703,19 @@ static void round_away(const Fp *p, X86Xmm d, X86Xmm x)
     asm_sse2_m(as, X86_ANDPS, 1, x, constant(p, sign_bit(p))); /* one or zero with the sign of x */
     asm_sse2(as, X86_ORPS, 2, 2, 1);
     asm_sse2(as, form(p, X86_ADDPS), d, d, 2);
+}
+
+/* One lane of @x to nearest in @d, ties away from zero, without raising inexact. XMM1 and XMM2 are lost. Infinities and
+ * NaNs go to C. */
+static void round_away(const Fp *p, X86Xmm d, X86Xmm x)
+{
+    Asm *as = &p->g->as;
+
+    asm_sse1_m(as, X86_PTEST, x, constant(p, (uint64_t)exponent_max(p) << fraction_bits(p)));
+    asm_jcc(as, CC_B, &p->cold->from);
+    clear(p, d);
+    asm_sse2_i(as, round_one(p), d, d, x, TO_ZERO | QUIET);
+    add_away(p, d, x);
 }
 
 static bool emit_round(Fp *p)
@@ -750,12 +812,6 @@ static X86Sse with(X86Sse op, const Fp *p, bool w)
     op.prefix = p->size == 3 ? 0xf2 : 0xf3;
     op.w = w;
     return op;
-}
-
-/* Two to the power of -n. */
-static uint64_t power(const Fp *p, int n)
-{
-    return (uint64_t)((int)(exponent_max(p) / 2) - n) << fraction_bits(p);
 }
 
 /*
@@ -939,67 +995,108 @@ static bool emit_from_lanes(Fp *p)
     return true;
 }
 
-/* Lanes that are negative, or no less than what the host's signed integers reach to, go to C, as in check_limit(). */
-static void check_unsigned(const Fp *p, X86Xmm x)
+/*
+ * Lanes no less than two to the power of what the host's signed integers have bits above @fraction go to C, and so do
+ * negative ones if the integers are unsigned, as in check_limit().
+ */
+static void check_fits(const Fp *p, X86Xmm x, unsigned fraction, bool is_unsigned)
 {
     Asm *as = &p->g->as;
+    int  limit = (p->size == 2 ? 31 : 63) - (int)fraction;
 
     if (p->size == 2) {
-        asm_sse2_m(as, X86_PMINUD, 2, x, constant(p, power(p, -31) - 1));
-        asm_sse2(as, X86_PXOR, 2, 2, x);
+        X86Xmm magnitude = is_unsigned ? x : 1;
+
+        if (!is_unsigned) {
+            asm_sse2_m(as, X86_PAND, 1, x, constant(p, sign_bit(p) - 1));
+        }
+        asm_sse2_m(as, X86_PMINUD, 2, magnitude, constant(p, power(p, -limit) - 1));
+        asm_sse2(as, X86_PXOR, 2, 2, magnitude);
         asm_sse1(as, X86_PTEST, 2, 2);
         asm_jcc(as, CC_NE, &p->cold->from);
         return;
     }
-    check_limit(p, x, 63, true, p->cold);
+    check_limit(p, x, limit, is_unsigned, p->cold);
     if (p->wide) {
         asm_sse2(as, X86_UNPCKHPD, 2, x, x);
-        check_limit(p, 2, 63, true, p->cold);
+        check_limit(p, 2, limit, is_unsigned, p->cold);
     }
 }
 
-/* Those that are rounded to nearest or toward zero. */
+/* Signed integers of 32 bits: what did not fit is the least one. */
+static void check_words(const Fp *p)
+{
+    Asm *as = &p->g->as;
+
+    asm_sse2_m(as, X86_PCMPEQD, 2, p->t, constant(p, sign_bit(p)));
+    if (!p->wide) {
+        zero_above(p, 2, 2); /* there the constant is zero, too */
+    }
+    asm_sse1(as, X86_PTEST, 2, 2);
+    asm_jcc(as, CC_NE, &p->cold->from);
+}
+
+/* Doubles of @from to integers of 64 bits, which cannot be the least one. */
+static void to_doublewords(const Fp *p, X86Sse op, X86Xmm from)
+{
+    Asm *as = &p->g->as;
+
+    asm_sse_gx(as, op, RAX, from);
+    asm_alu_ri(as, ALU_CMP, true, RAX, 1);
+    asm_jcc(as, CC_O, &p->cold->from);
+    if (p->wide) {
+        asm_sse2(as, X86_UNPCKHPD, 2, from, from);
+        asm_sse_gx(as, op, RDX, 2);
+        asm_alu_ri(as, ALU_CMP, true, RDX, 1);
+        asm_jcc(as, CC_O, &p->cold->from);
+    }
+    asm_movq_xr(as, true, p->t, RAX);
+    if (p->wide) {
+        asm_sse_gx_i(as, X86_PINSRQ, p->t, RDX, 1);
+    }
+}
+
+/* Lanes: those that the host's conversions do not round as asked are rounded before. */
 static bool emit_to_lanes(Fp *p)
 {
     const IrNode *n = p->n;
     Asm          *as = &p->g->as;
-    bool          is_unsigned = n->imm & IR_FP_UNSIGNED;
-    uint8_t       mode;
+    bool          is_unsigned = n->imm & IR_FP_UNSIGNED, away = (n->imm & IR_FP_ROUND) == IR_FP_AWAY;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    X86Sse        round = p->size == 3 ? X86_ROUNDPD : X86_ROUNDPS;
+    uint8_t       mode = TO_ZERO;
+    bool          nearest, rounded;
 
-    if ((n->imm >> IR_FP_FRACTION_SHIFT & 0x7f) != 0 || !rounding(n->imm, &mode) || mode == UP || mode == DOWN) {
+    if (!rounding(n->imm, &mode) && !away) {
         return false;
     }
+    nearest = mode == TO_NEAREST;
+    rounded = away || mode == UP || mode == DOWN;
     begin(p, true);
-    X86Xmm x = zeroed(p, n->a, 1);
-    if (is_unsigned) {
-        check_unsigned(p, x);
+    X86Xmm x = zeroed(p, n->a, fraction != 0 && !is_unsigned ? 0 : 1), from = x;
+    if (is_unsigned || fraction != 0) {
+        check_fits(p, x, fraction, is_unsigned);
+    }
+    if (fraction != 0) { /* which rounds to zero, always */
+        asm_sse2_m(as, form(p, X86_MULPS), p->t, x, constant(p, power(p, -(int)fraction)));
+        from = p->t;
+    } else if (rounded) {
+        asm_sse1_i(as, round, p->t, x, mode | QUIET);
+        from = p->t;
+    }
+    if (away) {
+        add_away(p, p->t, x);
     }
     if (p->size == 2) {
-        asm_sse1(as, mode == TO_NEAREST ? X86_CVTPS2DQ : X86_CVTTPS2DQ, p->t, x);
-        if (!is_unsigned) {
-            asm_sse2_m(as, X86_PCMPEQD, 2, p->t, constant(p, sign_bit(p)));
-            if (!p->wide) {
-                zero_above(p, 2, 2); /* there the constant is zero, too */
-            }
-            asm_sse1(as, X86_PTEST, 2, 2);
-            asm_jcc(as, CC_NE, &p->cold->from);
+        asm_sse1(as, nearest ? X86_CVTPS2DQ : X86_CVTTPS2DQ, p->t, from);
+        if (!is_unsigned && fraction == 0) {
+            check_words(p);
         }
     } else {
-        X86Sse op = mode == TO_NEAREST ? X86_CVTSD2SI_Q : X86_CVTTSD2SI_Q;
-
-        asm_sse_gx(as, op, RAX, x);
-        asm_alu_ri(as, ALU_CMP, true, RAX, 1);
-        asm_jcc(as, CC_O, &p->cold->from);
-        if (p->wide) {
-            asm_sse2(as, X86_UNPCKHPD, 2, x, x);
-            asm_sse_gx(as, op, RDX, 2);
-            asm_alu_ri(as, ALU_CMP, true, RDX, 1);
-            asm_jcc(as, CC_O, &p->cold->from);
-        }
-        asm_movq_xr(as, true, p->t, RAX);
-        if (p->wide) {
-            asm_sse_gx_i(as, X86_PINSRQ, p->t, RDX, 1);
-        }
+        to_doublewords(p, nearest ? X86_CVTSD2SI_Q : X86_CVTTSD2SI_Q, from);
+    }
+    if (rounded) { /* it fits, so it may be inexact */
+        asm_sse1_i(as, round, 2, zeroed(p, n->a, 1), TO_NEAREST);
     }
     end(p);
     return true;
@@ -1115,6 +1212,44 @@ static bool emit_half_arithmetic(Fp *p, IrInline op)
     return true;
 }
 
+/* One comparison of four lanes or one as in single precision, where halves are what they were: masks in @d. */
+static void half_comparison(Fp *p, IrInline op, X86Xmm d, bool upper)
+{
+    unsigned i = op - IR_INLINE_FCMEQ;
+    Asm     *as = &p->g->as;
+
+    from_halves(p, 1, p->n->a, upper);
+    if (comparisons[i].zero) {
+        clear(p, 2);
+    } else {
+        from_halves(p, 2, p->n->b, upper);
+    }
+    if (comparisons[i].absolute) {
+        asm_sse2_m(as, X86_ANDPS, 1, 1, gen_constant_lanes(p->g, 2, INT32_MAX));
+        asm_sse2_m(as, X86_ANDPS, 2, 2, gen_constant_lanes(p->g, 2, INT32_MAX));
+    }
+    asm_sse2_i(as, X86_CMPPS, d, comparisons[i].swap ? 2 : 1, comparisons[i].swap ? 1 : 2, comparisons[i].predicate);
+}
+
+static void emit_half_comparison(Fp *p, IrInline op)
+{
+    Asm *as = &p->g->as;
+
+    begin(p, p->g->j->traps);
+    p->t = 0;
+    half_comparison(p, op, 0, false);
+    if (p->wide) {
+        half_comparison(p, op, 1, true);
+    } else {
+        clear(p, 1);
+    }
+    asm_sse2(as, X86_PACKSSDW, 0, 0, 1);
+    if (p->one) {
+        asm_sse2_m(as, X86_PAND, 0, 0, gen_constant(p->g, 0, 0xffff));
+    }
+    end(p);
+}
+
 /* FABS, FNEG, FMOV of one half. */
 static void emit_half_sign(Fp *p, IrInline op)
 {
@@ -1214,6 +1349,10 @@ static bool emit_half(Fp *p, IrInline op)
         emit_to_half(p, true, upper);
         return true;
     default:
+        if (op >= IR_INLINE_FCMEQ && op <= IR_INLINE_FCMLT0) {
+            emit_half_comparison(p, op);
+            return true;
+        }
         return emit_half_arithmetic(p, op);
     }
 }
@@ -1240,6 +1379,7 @@ IrRef fp_zeroed(const IrNode *n, unsigned *bytes)
     case IR_INLINE_FABD:
     case IR_INLINE_FMUL:
     case IR_INLINE_FNMUL:
+    case IR_INLINE_FMULX:
     case IR_INLINE_FDIV:
     case IR_INLINE_FNEG:
     case IR_INLINE_FMOV:
@@ -1290,6 +1430,15 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
     case IR_INLINE_FNMUL:
         emit_product(&p, op);
         return true;
+    case IR_INLINE_FMULX:
+        emit_product_extended(&p);
+        return true;
+    case IR_INLINE_FRECPS:
+    case IR_INLINE_FRSQRTS:
+        if (g->as.host.fma) {
+            emit_step(&p, op);
+        }
+        return g->as.host.fma;
     case IR_INLINE_FDIV:
         emit_quotient(&p);
         return true;
