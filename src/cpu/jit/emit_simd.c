@@ -320,15 +320,16 @@ static bool absolute_saturating(Gen *g, const IrNode *n)
 
 /*
  * Each lane by its own count. Bytes: their product with 1 << (count + 8) has the result in its upper byte, whichever
- * way it goes; counts below -8 are as -8, those of 8 and more have 0 for the factor.
+ * way it goes; counts below -8 are as -8, those of 8 and more have 0 for the factor. Rounded, the bits below the result
+ * get a half; 0 is the factor of counts below -8, too.
  */
-static void shift_bytes_by_lanes(Gen *g, const IrNode *n, bool sign)
+static void shift_bytes_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     static const uint8_t low[16] = { 1, 2, 4, 8, 16, 32, 64, 128 };
     static const uint8_t high[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128 };
     Asm *as = &g->as;
 
-    asm_sse2_m(as, X86_PMAXSB, T0, vec_in(g, n->b, T0), gen_constant_lanes(g, 0, 0xf8));
+    asm_sse2_m(as, X86_PMAXSB, T0, vec_in(g, n->b, T0), gen_constant_lanes(g, 0, rounded ? 0xf7 : 0xf8));
     asm_sse2_m(as, X86_PADDB, T0, T0, gen_constant_lanes(g, 0, 8));
     asm_sse2_m(as, X86_PADDUSB, T0, T0, gen_constant_lanes(g, 0, 0x70));
     load_table(g, T1, low);
@@ -341,19 +342,23 @@ static void shift_bytes_by_lanes(Gen *g, const IrNode *n, bool sign)
     asm_sse2(as, X86_PMULLW, T0, T0, T2);
     simd_widen(g, T2, vec_in(g, n->a, T2), 0, sign, true);
     asm_sse2(as, X86_PMULLW, T1, T1, T2);
+    if (rounded) {
+        asm_sse2_m(as, X86_PADDW, T0, T0, gen_constant_lanes(g, 1, 0x80));
+        asm_sse2_m(as, X86_PADDW, T1, T1, gen_constant_lanes(g, 1, 0x80));
+    }
     asm_sse_shift_i(as, X86_PSRLW_I, T0, T0, 8);
     asm_sse_shift_i(as, X86_PSRLW_I, T1, T1, 8);
     asm_sse2(as, X86_PACKUSWB, T0, T0, T1);
 }
 
 /* Halfwords: likewise, shifted left by count + 16 in lanes of 32 bits; from 32 on that gives 0. AVX2. */
-static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign)
+static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     Asm *as = &g->as;
 
     asm_sse_shift_i(as, X86_PSLLW_I, T0, vec_in(g, n->b, T0), 8);
     asm_sse_shift_i(as, X86_PSRAW_I, T0, T0, 8);
-    asm_sse2_m(as, X86_PMAXSW, T0, T0, gen_constant_lanes(g, 1, 0xfff0));
+    asm_sse2_m(as, X86_PMAXSW, T0, T0, gen_constant_lanes(g, 1, rounded ? 0xffef : 0xfff0));
     asm_sse2_m(as, X86_PADDW, T0, T0, gen_constant_lanes(g, 1, 16));
     simd_widen(g, T1, T0, 1, false, false);
     simd_widen(g, T0, T0, 1, false, true);
@@ -361,6 +366,10 @@ static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign)
     asm_sse2(as, X86_VPSLLVD, T1, T2, T1);
     simd_widen(g, T2, vec_in(g, n->a, T2), 1, sign, true);
     asm_sse2(as, X86_VPSLLVD, T0, T2, T0);
+    if (rounded) {
+        asm_sse2_m(as, X86_PADDD, T0, T0, gen_constant_lanes(g, 2, 0x8000));
+        asm_sse2_m(as, X86_PADDD, T1, T1, gen_constant_lanes(g, 2, 0x8000));
+    }
     asm_sse_shift_i(as, X86_PSRLD_I, T1, T1, 16);
     asm_sse_shift_i(as, X86_PSRLD_I, T0, T0, 16);
     asm_sse2(as, X86_PACKUSDW, T0, T1, T0);
@@ -369,10 +378,12 @@ static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign)
 /*
  * Words and doublewords, on AVX2: counts from the width on give 0, so both directions are made and joined. A negative
  * count's low byte is above 127 when it is taken for one to the left. Signed, one of the two is chosen; of 64 bits,
- * negative numbers are inverted before and after.
+ * negative numbers are inverted before and after. Rounded, but for signed ones of 64 bits, the last bit that is shifted
+ * out to the right is added: beyond the width it is that of zero, or of minus one, which becomes zero by it.
  */
-static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool sign)
+static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool sign, bool rounded)
 {
+    X86Sse right = sign ? X86_VPSRAVD : size == 2 ? X86_VPSRLVD : X86_VPSRLVQ;
     Asm   *as = &g->as;
     X86Mem low_byte = gen_constant_lanes(g, size, 0xff);
     X86Xmm a = vec_in(g, n->a, T1);
@@ -388,7 +399,15 @@ static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool si
         asm_sse2(as, X86_PXOR, T0, T0, T2);
         a = vec_in(g, n->a, T1);
     } else {
-        asm_sse2(as, sign ? X86_VPSRAVD : size == 2 ? X86_VPSRLVD : X86_VPSRLVQ, T0, a, T0);
+        if (rounded) {
+            asm_sse2_m(as, vec_add(size), T2, T0, gen_constant_lanes(g, size, UINT64_MAX));
+            asm_sse2(as, right, T2, a, T2);
+            asm_sse2_m(as, X86_PAND, T2, T2, gen_constant_lanes(g, size, 1));
+        }
+        asm_sse2(as, right, T0, a, T0);
+        if (rounded) {
+            asm_sse2(as, vec_add(size), T0, T0, T2);
+        }
     }
     asm_sse2_m(as, X86_PAND, T2, vec_in(g, n->b, T2), low_byte);
     asm_sse2(as, size == 2 ? X86_VPSLLVD : X86_VPSLLVQ, T1, a, T2);
@@ -400,20 +419,20 @@ static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool si
     }
 }
 
-static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign)
+static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     Shape s = shape_of(n);
 
-    if (s.size != 0 && !g->as.host.avx2) {
+    if ((s.size != 0 && !g->as.host.avx2) || (s.size == 3 && sign && rounded)) {
         return false;
     }
     X86Xmm d = gen_dest_xmm(g);
     if (s.size == 0) {
-        shift_bytes_by_lanes(g, n, sign);
+        shift_bytes_by_lanes(g, n, sign, rounded);
     } else if (s.size == 1) {
-        shift_words_by_lanes(g, n, sign);
+        shift_words_by_lanes(g, n, sign, rounded);
     } else {
-        shift_longs_by_lanes(g, n, s.size, sign);
+        shift_longs_by_lanes(g, n, s.size, sign, rounded);
     }
     simd_clear_above(g, d, T0, covered(s));
     gen_done_xmm(g, d);
@@ -652,7 +671,10 @@ static bool emit_same(Gen *g, const IrNode *n)
         return absolute_saturating(g, n);
     case IR_INLINE_SHL_S:
     case IR_INLINE_SHL_U:
-        return shift_by_lanes(g, n, n->helper->inline_op == IR_INLINE_SHL_S);
+        return shift_by_lanes(g, n, n->helper->inline_op == IR_INLINE_SHL_S, false);
+    case IR_INLINE_RSHL_S:
+    case IR_INLINE_RSHL_U:
+        return shift_by_lanes(g, n, n->helper->inline_op == IR_INLINE_RSHL_S, true);
     case IR_INLINE_RSHR_S:
     case IR_INLINE_RSHR_U:
         shift_rounded(g, n, n->helper->inline_op == IR_INLINE_RSHR_S);
