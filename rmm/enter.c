@@ -94,6 +94,7 @@ static void save_host(RmmCpu *c)
     c->fpsr = cpu->fpsr;
     copy(&c->el1, &cpu->el1, sizeof(c->el1));
     copy(&c->el2, &cpu->el2, sizeof(c->el2));
+    c->derived = cpu->derived;
     if (cpu->gic != NULL) {
         gic_cpu_virt_get(cpu->gic, &c->gic);
     }
@@ -114,7 +115,7 @@ static void load_host(RmmCpu *c)
         gic_cpu_virt_set(cpu->gic, &c->gic);
     }
     cpu->cpu.party = c->builtin;
-    a64_enter(cpu, PAS_NONSECURE, c->pc, c->spsr);
+    a64_enter_again(cpu, PAS_NONSECURE, c->pc, c->spsr, &c->derived);
 }
 
 /* DEN0137 "Realm PMU": its counters are the first range; its registers are part of A64El1Regs, of each world's own. */
@@ -153,8 +154,16 @@ static void load_gic(A64Cpu *cpu, const Rec *rec, GicVirtState *s)
     }
 }
 
-static void load_rec(A64Cpu *cpu, const Rec *rec)
+/* Nothing else changes its system registers than running it, or REC reset. */
+static bool is_as_it_left(const RmmCpu *c, const Rec *rec)
 {
+    return c->last.rec == c->rec && rec->left == 1 + c->cpu->cpu.index;
+}
+
+static void load_rec(RmmCpu *c, const Rec *rec)
+{
+    A64Cpu *cpu = c->cpu;
+
     copy(cpu->x, rec->x, sizeof(rec->x));
     copy(cpu->v, rec->v, sizeof(rec->v));
     cpu->fpcr = rec->fpcr;
@@ -162,11 +171,17 @@ static void load_rec(A64Cpu *cpu, const Rec *rec)
     copy(&cpu->el1, &rec->el1, sizeof(rec->el1));
     cpu->el2.cnthctl = CNTHCTL_REALM | rec->timers_told;
     cpu->cpu.party = false;
-    a64_enter(cpu, PAS_REALM, rec->pc, rec->spsr);
+    if (is_as_it_left(c, rec)) {
+        a64_enter_again(cpu, PAS_REALM, rec->pc, rec->spsr, &c->last.derived);
+    } else {
+        a64_enter(cpu, PAS_REALM, rec->pc, rec->spsr);
+    }
 }
 
-static void save_rec(A64Cpu *cpu, Rec *rec)
+static void save_rec(RmmCpu *c, Rec *rec)
 {
+    const A64Cpu *cpu = c->cpu;
+
     copy(rec->x, cpu->x, sizeof(rec->x));
     copy(rec->v, cpu->v, sizeof(rec->v));
     rec->fpcr = cpu->fpcr;
@@ -175,6 +190,9 @@ static void save_rec(A64Cpu *cpu, Rec *rec)
     rec->spsr = a64_get_spsr(cpu);
     copy(&rec->el1, &cpu->el1, sizeof(rec->el1));
     rec->timers_told = timer_masks(cpu, &rec->el1);
+    rec->left = 1 + cpu->cpu.index;
+    c->last.rec = c->rec;
+    c->last.derived = cpu->derived;
 }
 
 /* ---- exit ---- */
@@ -297,7 +315,7 @@ void rec_leave(Rmm *rmm, RmmCpu *c)
     Rec    *rec = rec_at(rmm, c->rec);
     GicExit gic;
 
-    save_rec(c->cpu, rec);
+    save_rec(c, rec);
     save_gic(c->cpu, rec, &gic);
     rec->running = false;
     uint64_t status = write_exit(rmm, c, rec, &gic);
@@ -455,7 +473,7 @@ RMI(REC_ENTER, .in = 2, .out = 0)
     save_host(c);
     load_el2(c->cpu, realm, rec, hcr);
     load_gic(c->cpu, rec, &gic);
-    load_rec(c->cpu, rec);
+    load_rec(c, rec);
     if (inject_sea) {
         rec_inject_sea(c->cpu, rec->abort.esr, rec->abort.far);
     }

@@ -44,6 +44,7 @@ void rec_reset(Rec *rec, uint64_t pc)
     memset(rec->v, 0, sizeof(rec->v));
     rec->fpcr = rec->fpsr = 0;
     rec->vmcr = rec->timers_told = 0;
+    rec->left = 0;
     memset(rec->ap0r, 0, sizeof(rec->ap0r));
     memset(rec->ap1r, 0, sizeof(rec->ap1r));
     rec->pc = pc;

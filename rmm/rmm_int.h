@@ -227,6 +227,7 @@ struct Rec {
     _Alignas(64) A64El1Regs el1;
     uint64_t   timers_told;   /* masks of CNTHCTL_EL2: the timers that the last exit reported as asserted */
     uint64_t   vmcr, ap0r[4], ap1r[4];
+    uint32_t   left;          /* 1 + index of the CPU that it left last, unless it was reset since; 0 */
 };
 _Static_assert(sizeof(Rec) <= RMM_GRANULE_SIZE, "a REC fits its granule");
 
@@ -265,6 +266,13 @@ typedef struct RmmCpu {
     _Alignas(64) A64El1Regs el1;
     A64El2Regs   el2;
     GicVirtState gic;
+    A64Derived   derived;
+
+    /* Of the REC that left last. */
+    struct {
+        uint64_t   rec;      /* PA */
+        A64Derived derived;
+    } last;
 } RmmCpu;
 
 /* What an operation that waited for the host decides at the next REC_ENTER. */

@@ -12,11 +12,14 @@
 
 #define ENC(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
 #define ICC_SGI1R ENC(3, 0, 12, 11, 5)
+#define CPACR_EL1 ENC(3, 0, 1, 0, 2)
 #define A64_WFE   0xd503205fu
+#define A64_FMOV  0x9e6703e0u /* d0, xzr */
 
 enum {
     STUB_SMC = 0x000, STUB_LOAD = 0x100, STUB_STORE = 0x120, STUB_STORE_POST = 0x140, STUB_BRANCH = 0x160,
-    STUB_WFI = 0x180, STUB_WFE = 0x1a0, STUB_SGI = 0x1c0, STUB_LOOP = 0x1e0, VECTORS = 0x1000,
+    STUB_WFI = 0x180, STUB_WFE = 0x1a0, STUB_SGI = 0x1c0, STUB_LOOP = 0x1e0, STUB_FP = 0x200, STUB_CPACR = 0x220,
+    VECTORS = 0x1000,
 };
 enum { RAM_UNASSIGNED = 0x8000, HOST_CALL_AT = 0x7100 };
 #define SHARED (WORLD_NS + 0x3000)
@@ -33,7 +36,8 @@ static int setup(void **state)
         { STUB_STORE, { A64_STRH(2, 1), A64_WFI } }, { STUB_STORE_POST, { A64_STR_POST(2, 1), A64_WFI } },
         { STUB_BRANCH, { A64_BR(1), 0 } },      { STUB_WFI, { A64_WFI, 0 } },
         { STUB_WFE, { A64_WFE, A64_WFE } },     { STUB_SGI, { A64_MSR(1, ICC_SGI1R), A64_WFI } },
-        { STUB_LOOP, { A64_B_SELF, 0 } },
+        { STUB_LOOP, { A64_B_SELF, 0 } },       { STUB_FP, { A64_FMOV, A64_WFI } },
+        { STUB_CPACR, { A64_MSR(1, CPACR_EL1), A64_WFI } },
     };
     uint32_t image[2048] = { 0 };
 
@@ -554,12 +558,60 @@ static void test_on_again(void **state)
     assert_int_equal(target->el1.sctlr & 1, 0);
 }
 
+/* ---- what is derived of a REC's registers ---- */
+
+enum { FPEN = 3 << 20, FP_RAN = STUB_FP + 8, FP_TRAPPED = VECTORS + 0x204 };
+
+/* @rec goes from @stub to a WFI on @cpu; returns where. */
+static uint64_t go(unsigned rec, unsigned cpu, uint64_t stub)
+{
+    const uint64_t x[] = { SMC64_STD(RMI_FID_REC_ENTER), PAGE(rec), PAGE(W_RUN) };
+    Rec           *r = rec_at(rig->rmm, PAGE(rec));
+
+    r->pc = stub;
+    r->x[1] = FPEN;
+    r->el1.vbar = VECTORS;
+    rig_enter(rig, W_RUN, RMI_ENTER_FLAGS, RMI_ENTER_TRAP_WFI);
+    assert_int_equal(rig_smc(rig, cpu, x, ARRAY_LEN(x)), RMI_SUCCESS);
+    assert_waits();
+    return r->pc;
+}
+
+/* A CPU that goes on with the REC that left it last finds what it had derived of its registers, but not when another
+ * CPU ran the REC meanwhile, or another REC ran here. */
+static void test_left_elsewhere(void **state)
+{
+    for (unsigned cpu = 0; cpu < RIG_CPUS; cpu++) {
+        teardown(state);
+        setup(state);
+        rec1()->runnable = true;
+        assert_int_equal(go(W_REC0, 0, STUB_FP), FP_TRAPPED);
+        assert_int_equal(go(W_REC0, cpu, STUB_CPACR), STUB_CPACR + 8);
+        assert_int_equal(go(W_REC0, 0, STUB_FP), FP_RAN);
+        assert_int_equal(go(W_REC1, cpu, STUB_FP), FP_TRAPPED);
+        assert_int_equal(go(W_REC0, cpu, STUB_FP), FP_RAN);
+    }
+}
+
+/* Nor when it was reset. */
+static void test_left_and_reset(void **state)
+{
+    rec1()->runnable = true;
+    assert_int_equal(go(W_REC1, 1, STUB_CPACR), STUB_CPACR + 8);
+    assert_int_equal(go(W_REC1, 1, STUB_FP), FP_RAN);
+    rec1()->runnable = false; /* as CPU_OFF leaves it */
+    ask(ON);
+    assert_int_equal(complete(0), RMI_SUCCESS);
+    assert_int_equal(go(W_REC1, 1, STUB_FP), FP_TRAPPED);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_exits), T(test_finish_abort), T(test_outside), T(test_timers), T(test_timer_and_abort), T(test_gic),
         T(test_psci), T(test_psci_statuses), T(test_on_again),
+        T(test_left_elsewhere), T(test_left_and_reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,14 @@ typedef struct A64Pmu {
     } irq;
 } A64Pmu;
 
+/* What the engine needs of system registers and PSTATE. */
+typedef struct A64Derived {
+    uint64_t context[CPU_SPACES]; /* tags of translation contexts */
+    uint64_t block_key;           /* but for BTYPE */
+    bool     key_valid;           /* else it is made when it is asked for */
+    uint8_t  asid_bound;          /* A64Cpu.asid_bound by which the tags are right */
+} A64Derived;
+
 struct A64Cpu {
     Cpu      cpu;
     uint64_t sp;      /* of the current level and SPSel; what follows, up to x[25], is CPU_NEAR */
@@ -117,9 +125,8 @@ struct A64Cpu {
     uint32_t excl_size;     /* bytes; 0: open */
     uint64_t excl_va, excl_value[2];
 
-    uint8_t  asid_bound;     /* bit per Pas: privileged code there uses pages of one ASID: a64_bind_asid() */
-    bool     key_valid;      /* block_key is that of the current state but for BTYPE */
-    uint64_t block_key;
+    uint8_t    asid_bound;   /* bit per Pas: privileged code there uses pages of one ASID: a64_bind_asid() */
+    A64Derived derived;      /* of the current state */
 
     A64Watchpoints watchpoints; /* as they were when they last changed, if they are on */
 
@@ -181,6 +188,10 @@ void a64_set_spsr(A64Cpu *cpu, uint64_t spsr);
 
 /* a64_enter - go to @pc at the level in @spsr with security state @security (a model's exception return). */
 void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr);
+
+/* a64_enter_again - the same, to a state that was left by an exception with the system registers and the SPSR that it
+ * has now. @kept: cpu->derived as it was then. */
+void a64_enter_again(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr, const A64Derived *kept);
 
 /* a64_context_changed - system registers or PSTATE were written directly (world switch, debugger): derive
  * anew what is kept of them: translation contexts, block key, timers, interrupts. */

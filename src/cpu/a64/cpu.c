@@ -66,7 +66,7 @@ void a64_switch_sp(A64Cpu *cpu, unsigned el, bool sp_sel)
     cpu->el = (uint8_t)el;
     cpu->sp_sel = sp_sel;
     cpu->sp = *sp_bank(cpu, el, sp_sel);
-    cpu->key_valid = false;
+    cpu->derived.key_valid = false;
 }
 
 /* ---- PSTATE ---- */
@@ -109,34 +109,6 @@ void a64_set_spsr(A64Cpu *cpu, uint64_t spsr)
     set_pstate_fields(cpu, spsr);
     a64_switch_sp(cpu, el, el != 0 && (spsr & 1));
     a64_context_changed(cpu);
-}
-
-void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr)
-{
-    unsigned el = spsr >> 2 & 3;
-
-    if (el < 3) {
-        cpu->el3.scr = (cpu->el3.scr & ~(SCR_NS | SCR_NSE)) | (security & 1 ? SCR_NS : 0) |
-                       (security & 2 ? SCR_NSE : 0);
-    }
-    set_pstate_fields(cpu, spsr);
-    cpu->el = (uint8_t)el;
-    cpu->sp_sel = el != 0 && (spsr & 1);
-    cpu->sp = *sp_bank(cpu, el, cpu->sp_sel);
-    cpu->pc = pc;
-    cpu->excl_size = 0;
-    cpu->event = true;
-    a64_context_changed(cpu);
-}
-
-void a64_context_changed(A64Cpu *cpu)
-{
-    a64_update_security(cpu);
-    a64_watchpoints_written(cpu);
-    a64_select_contexts(cpu);
-    a64_timers_update(cpu);
-    a64_pmu_update(cpu);
-    cpu_attend(&cpu->cpu);
 }
 
 /*
@@ -223,7 +195,7 @@ void a64_set_daif(A64Cpu *cpu, unsigned daif)
     if (d != cpu->d && (cpu->el1.mdscr & (MDSCR_SS | MDSCR_MDE))) {
         cpu_attend(&cpu->cpu); /* A64_KEY_SS may change */
     }
-    cpu->key_valid &= d == cpu->d;
+    cpu->derived.key_valid &= d == cpu->d;
     cpu->d = d;
     cpu->a = daif >> 2 & 1;
     cpu->i = daif >> 1 & 1;
@@ -350,16 +322,80 @@ uint64_t a64_block_key(const Cpu *c)
 {
     A64Cpu *cpu = CONTAINER_OF(c, A64Cpu, cpu);
 
-    if (!cpu->key_valid) {
-        cpu->block_key = key_but_btype(cpu);
-        cpu->key_valid = true;
+    if (!cpu->derived.key_valid) {
+        cpu->derived.block_key = key_but_btype(cpu);
+        cpu->derived.key_valid = true;
     }
-    uint64_t key = cpu->block_key | (cpu->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_AHP) ? A64_KEY_FP_MODE : 0) |
+    uint64_t key = cpu->derived.block_key |
+                   (cpu->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_AHP) ? A64_KEY_FP_MODE : 0) |
                    (cpu->fpcr & FPCR_DN ? A64_KEY_FP_DN : 0);
     if (cpu->btype == 0) {
         return key;
     }
     return key | A64_KEY_BTYPE_SET | (uint64_t)cpu->btype << A64_KEY_BTYPE_SHIFT;
+}
+
+/* ---- world switches ---- */
+
+/* The exception return of a model, but for what is derived. */
+static void go_to(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr)
+{
+    unsigned el = spsr >> 2 & 3;
+
+    if (el < 3) {
+        cpu->el3.scr = (cpu->el3.scr & ~(SCR_NS | SCR_NSE)) | (security & 1 ? SCR_NS : 0) |
+                       (security & 2 ? SCR_NSE : 0);
+    }
+    set_pstate_fields(cpu, spsr);
+    cpu->el = (uint8_t)el;
+    cpu->sp_sel = el != 0 && (spsr & 1);
+    cpu->sp = *sp_bank(cpu, el, cpu->sp_sel);
+    cpu->pc = pc;
+    cpu->excl_size = 0;
+    cpu->event = true;
+}
+
+/* Of what is derived, that for which it matters what it was before. */
+static void renew(A64Cpu *cpu)
+{
+    a64_watchpoints_written(cpu);
+    a64_timers_update(cpu);
+    a64_pmu_update(cpu);
+    cpu_attend(&cpu->cpu);
+}
+
+void a64_enter(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr)
+{
+    go_to(cpu, security, pc, spsr);
+    a64_context_changed(cpu);
+}
+
+/* Debug builds derive it all the same. */
+static void check_kept(A64Cpu *cpu, const A64Derived *kept)
+{
+#ifdef BAILEY_DEBUG
+    a64_select_contexts(cpu);
+    if (kept->asid_bound == cpu->asid_bound) {
+        g_assert(memcmp(kept->context, cpu->derived.context, sizeof(kept->context)) == 0);
+        g_assert(!kept->key_valid || kept->block_key == key_but_btype(cpu));
+    }
+#endif
+}
+
+void a64_enter_again(A64Cpu *cpu, Pas security, uint64_t pc, uint64_t spsr, const A64Derived *kept)
+{
+    go_to(cpu, security, pc, spsr);
+    a64_update_security(cpu);
+    check_kept(cpu, kept);
+    a64_select_kept(cpu, kept);
+    renew(cpu);
+}
+
+void a64_context_changed(A64Cpu *cpu)
+{
+    a64_update_security(cpu);
+    a64_select_contexts(cpu);
+    renew(cpu);
 }
 
 /* ---- life ---- */

@@ -775,12 +775,36 @@ void a64_bind_asid(A64Cpu *cpu, const A64Request *req)
     }
 }
 
-void a64_select_contexts(A64Cpu *cpu)
+static void derive_contexts(const A64Cpu *cpu, A64Derived *d)
 {
     A64Request req = a64_request(cpu, 0), unprivileged = a64_request(cpu, 1);
     uint64_t   tag = context_tag(cpu, &req);
 
-    cpu->key_valid = false;
-    cpu_select_context(&cpu->cpu, 0, tag);
-    cpu_select_context(&cpu->cpu, 1, unprivileged.user == req.user ? tag : context_tag(cpu, &unprivileged));
+    d->context[0] = tag;
+    d->context[1] = unprivileged.user == req.user ? tag : context_tag(cpu, &unprivileged);
+    d->asid_bound = cpu->asid_bound;
+    d->key_valid = false;
+}
+
+static void select_derived(A64Cpu *cpu)
+{
+    for (unsigned space = 0; space < CPU_SPACES; space++) {
+        cpu_select_context(&cpu->cpu, space, cpu->derived.context[space]);
+    }
+}
+
+void a64_select_contexts(A64Cpu *cpu)
+{
+    derive_contexts(cpu, &cpu->derived);
+    select_derived(cpu);
+}
+
+void a64_select_kept(A64Cpu *cpu, const A64Derived *kept)
+{
+    if (kept->asid_bound != cpu->asid_bound) {
+        a64_select_contexts(cpu);
+        return;
+    }
+    cpu->derived = *kept;
+    select_derived(cpu);
 }

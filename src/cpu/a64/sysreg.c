@@ -140,7 +140,7 @@ void a64_sysreg_set(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
         r = a64_sysreg_find(r->alias);
     }
     store(cpu, r, value);
-    cpu->key_valid &= !(r->effects & SYSREG_KEY);
+    cpu->derived.key_valid &= !(r->effects & SYSREG_KEY);
     if (r->effects & SYSREG_CONTEXT) {
         a64_select_contexts(cpu);
     }

@@ -189,6 +189,9 @@ void a64_raise_sync(A64Cpu *cpu, unsigned target, unsigned ec, uint32_t iss, boo
 /* Select the translation contexts of the current state. */
 void a64_select_contexts(A64Cpu *cpu);
 
+/* a64_select_kept - the same; @kept is what cpu->derived was when registers and PSTATE were as they are now. */
+void a64_select_kept(A64Cpu *cpu, const A64Derived *kept);
+
 /* SPSel or EL change: @el and @sp_sel become current with their stack pointer. */
 void a64_switch_sp(A64Cpu *cpu, unsigned el, bool sp_sel);
 void a64_bank_sp(A64Cpu *cpu);
