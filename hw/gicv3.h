@@ -67,8 +67,9 @@ typedef enum GicLine { GIC_LINE_IRQ, GIC_LINE_FIQ, GIC_LINE_VIRQ, GIC_LINE_VFIQ,
  * ap0r[0] and ap1r[0] exist; the others read as zero. */
 typedef struct GicVirtState {
     uint64_t hcr, vmcr;
-    uint64_t lrs[GIC_N_LRS];
     uint64_t ap0r[4], ap1r[4];
+    bool     lrs_clear; /* all list registers are zero, as between most entries of a guest */
+    uint64_t lrs[GIC_N_LRS];
 } GicVirtState;
 
 /* Where the ITS and the redistributors find their tables when that is not plain physical memory. */
@@ -142,8 +143,8 @@ bool gicv3_its_msi(Gic *gic, uint32_t devid, uint32_t eventid);
 /* ---- state of the virtualization interface (world switch) ---- */
 
 /* gic_cpu_virt_get, gic_cpu_virt_set - all of ICH_*; set writes as the registers would take it and updates
- * lines. */
-bool     gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out);
+ * lines. With lrs_clear, what is in lrs[] does not matter: get leaves it as it was. */
+void     gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out);
 void     gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in);
 uint64_t gic_cpu_misr(const GicCpu *cpu);  /* ICH_MISR_EL2 */
 uint64_t gic_cpu_vtr(const GicCpu *cpu);   /* ICH_VTR_EL2 */

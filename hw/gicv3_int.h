@@ -79,7 +79,6 @@ struct GicCpu {
     uint32_t ap[2];        /* ICC_AP0R0, ICC_AP1R0 */
 
     GicVirtState virt;     /* ICH_* */
-    bool     lrs_clear;    /* all of virt.lrs are zero, as between most entries of a guest */
 
     /* Virtual instance: what the last gicv3_virt_fill_lrs() gave. */
     uint32_t lr_intid[GIC_N_LRS]; /* GIC_NO_INTID: nothing */

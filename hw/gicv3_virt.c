@@ -109,7 +109,7 @@ uint64_t gic_cpu_misr(const GicCpu *cpu)
     const GicVirtState *v = &cpu->virt;
     unsigned            used = 0, pending = 0;
     bool                g0 = (v->vmcr & VMCR_VENG(0)) != 0, g1 = (v->vmcr & VMCR_VENG(1)) != 0;
-    bool                clear = cpu->lrs_clear;
+    bool                clear = cpu->virt.lrs_clear;
     uint64_t            misr = 0;
 
     if (clear && (v->hcr & HCR_ASKS) == 0) {
@@ -140,7 +140,7 @@ uint64_t gic_cpu_vtr(const GicCpu *cpu)
 void gic_virt_update(GicCpu *cpu)
 {
     bool enabled = (cpu->virt.hcr & ICH_HCR_EN) != 0;
-    int  n = enabled && !cpu->lrs_clear ? highest_pending(cpu) : -1;
+    int  n = enabled && !cpu->virt.lrs_clear ? highest_pending(cpu) : -1;
     bool signal = can_signal(cpu, n);
 
     gic_line(cpu, GIC_LINE_VIRQ, signal && lr_group(cpu->virt.lrs[n]) == 1);
@@ -169,7 +169,7 @@ void gic_virt_reset(GicCpu *cpu)
 {
     memset(&cpu->virt, 0, sizeof(cpu->virt));
     cpu->virt.vmcr = vmcr_legal(0);
-    cpu->lrs_clear = true;
+    cpu->virt.lrs_clear = true;
 }
 
 void gic_ich_set_hcr(GicCpu *cpu, uint64_t value)
@@ -187,7 +187,7 @@ void gic_ich_set_vmcr(GicCpu *cpu, uint64_t value)
 void gic_ich_set_lr(GicCpu *cpu, unsigned n, uint64_t value)
 {
     cpu->virt.lrs[n] = value & LR_WRITABLE;
-    cpu->lrs_clear &= cpu->virt.lrs[n] == 0;
+    cpu->virt.lrs_clear &= cpu->virt.lrs[n] == 0;
     gic_virt_update(cpu);
 }
 
@@ -199,10 +199,26 @@ void gic_ich_set_ap(GicCpu *cpu, unsigned group, uint64_t value)
     gic_virt_update(cpu);
 }
 
-bool gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
+void gic_cpu_virt_get(const GicCpu *cpu, GicVirtState *out)
 {
-    *out = cpu->virt;
-    return !cpu->lrs_clear;
+    memcpy(out, &cpu->virt, offsetof(GicVirtState, lrs));
+    if (!cpu->virt.lrs_clear) {
+        memcpy(out->lrs, cpu->virt.lrs, sizeof(out->lrs));
+    }
+}
+
+static void set_lrs(GicVirtState *v, const GicVirtState *restrict in)
+{
+    uint64_t any = 0;
+
+    if (in->lrs_clear && !v->lrs_clear) {
+        memset(v->lrs, 0, sizeof(v->lrs));
+    } else if (!in->lrs_clear) {
+        for (unsigned i = 0; i < GIC_N_LRS; i++) {
+            any |= v->lrs[i] = in->lrs[i] & LR_WRITABLE;
+        }
+    }
+    v->lrs_clear = any == 0;
 }
 
 void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in)
@@ -211,11 +227,7 @@ void gic_cpu_virt_set(GicCpu *cpu, const GicVirtState *restrict in)
     cpu->virt.vmcr = vmcr_legal(in->vmcr);
     cpu->virt.ap0r[0] = in->ap0r[0] & UINT32_MAX; /* there is no other */
     cpu->virt.ap1r[0] = in->ap1r[0] & UINT32_MAX;
-    uint64_t any = 0;
-    for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        any |= cpu->virt.lrs[i] = in->lrs[i] & LR_WRITABLE;
-    }
-    cpu->lrs_clear = any == 0;
+    set_lrs(&cpu->virt, in);
     gic_virt_update(cpu);
 }
 

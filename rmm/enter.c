@@ -209,15 +209,14 @@ static void put_exit(uint8_t *page, unsigned offset, uint64_t value)
 
 /* The virtual CPU interface as the Realm leaves it. */
 typedef struct GicExit {
-    GicVirtState state;
-    bool         lrs; /* some list register is not clear */
     uint64_t     misr;
+    GicVirtState state;
 } GicExit;
 
 static void put_gic(uint8_t *page, const RmmCpu *c, const GicExit *g)
 {
     put_exit(page, RMI_EXIT_GICV3_HCR, g->state.hcr & (ICH_HCR_EOICOUNT | c->host_mask));
-    for (unsigned i = 0; g->lrs && i < GIC_N_LRS; i++) {
+    for (unsigned i = 0; !g->state.lrs_clear && i < GIC_N_LRS; i++) {
         put_exit(page, RMI_EXIT_GICV3_LRS + 8 * i, g->state.lrs[i]);
     }
     put_exit(page, RMI_EXIT_GICV3_MISR, g->misr);
@@ -300,9 +299,9 @@ static void log_exit(const Rmm *rmm, const RmmCpu *c)
 static void save_gic(A64Cpu *cpu, Rec *rec, GicExit *g)
 {
     if (cpu->gic == NULL) {
-        clear(g, sizeof(*g));
+        *g = (GicExit){ .state.lrs_clear = true };
     } else {
-        g->lrs = gic_cpu_virt_get(cpu->gic, &g->state);
+        gic_cpu_virt_get(cpu->gic, &g->state);
         g->misr = gic_cpu_misr(cpu->gic);
     }
     rec->vmcr = g->state.vmcr;
@@ -356,16 +355,27 @@ static bool lrs_valid(const uint64_t *lrs)
     return true;
 }
 
-/* What the host gives of the virtual CPU interface: gicv3_hcr, gicv3_lrs. False: it must not. */
-static bool read_gic(const uint8_t *enter, GicVirtState *s)
+static bool lrs_are_clear(const uint8_t *lrs)
 {
     uint64_t any = 0;
 
-    s->hcr = le64_get(enter + RMI_ENTER_GICV3_HCR);
     for (unsigned i = 0; i < GIC_N_LRS; i++) {
-        any |= s->lrs[i] = le64_get(enter + RMI_ENTER_GICV3_LRS + 8 * i);
+        any |= le64_get(lrs + 8 * i);
     }
-    return (s->hcr & ~GIC_HOST_HCR) == 0 && (any == 0 || lrs_valid(s->lrs));
+    return any == 0;
+}
+
+/* What the host gives of the virtual CPU interface: gicv3_hcr, gicv3_lrs. False: it must not. */
+static bool read_gic(const uint8_t *enter, GicVirtState *s)
+{
+    const uint8_t *lrs = enter + RMI_ENTER_GICV3_LRS;
+
+    s->hcr = le64_get(enter + RMI_ENTER_GICV3_HCR);
+    s->lrs_clear = lrs_are_clear(lrs);
+    for (unsigned i = 0; !s->lrs_clear && i < GIC_N_LRS; i++) {
+        s->lrs[i] = le64_get(lrs + 8 * i);
+    }
+    return (s->hcr & ~GIC_HOST_HCR) == 0 && (s->lrs_clear || lrs_valid(s->lrs));
 }
 
 /* The Realm's IPA_STATE_SET ends: how far it got, and whether the host refused. */

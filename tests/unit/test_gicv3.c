@@ -358,6 +358,35 @@ static void test_virt_state(void **state)
     gic_box_free(&box);
 }
 
+/* With list registers that are clear nobody reads or writes what is in lrs[]. */
+static void test_virt_state_clear(void **state)
+{
+    static GicBox box;
+    GicVirtState  s = { .hcr = 1, .lrs_clear = true, .lrs = { 5, 6 } };
+    GicCpu       *cpu;
+
+    gic_box_init(&box, false);
+    gic_box_enable(&box);
+    cpu = gicv3_cpu(box.gic, 0);
+    gic_ich_set_hcr(cpu, 1);
+    gic_ich_set_vmcr(cpu, VM_OPEN);
+    s.vmcr = cpu->virt.vmcr;
+    gic_ich_set_lr(cpu, 1, PEND | G1 | PRIO(0x80) | 40);
+    assert_true(box.line[0][GIC_LINE_VIRQ]);
+    assert_false(cpu->virt.lrs_clear);
+    gic_cpu_virt_set(cpu, &s);
+    assert_false(box.line[0][GIC_LINE_VIRQ]);
+    assert_int_equal(cpu->virt.lrs[0] | cpu->virt.lrs[1], 0);
+    gic_cpu_virt_get(cpu, &s);
+    assert_true(s.lrs_clear);
+    assert_int_equal(s.lrs[0], 5);
+    s.lrs_clear = false;
+    s.lrs[0] = s.lrs[1] = 0;
+    gic_cpu_virt_set(cpu, &s);
+    assert_true(cpu->virt.lrs_clear); /* they are, whatever was said */
+    gic_box_free(&box);
+}
+
 /* Reset keeps input levels and forgets everything else. */
 static void test_reset(void **state)
 {
@@ -396,7 +425,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers), cmocka_unit_test(test_physical),
             cmocka_unit_test(test_virtual_interface),
-        cmocka_unit_test(test_virt_state), cmocka_unit_test(test_reset), cmocka_unit_test(test_beyond),
+        cmocka_unit_test(test_virt_state), cmocka_unit_test(test_virt_state_clear), cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_beyond),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
