@@ -108,6 +108,9 @@ static void recut(Cpu *cpu)
 
 void cpu_attend(Cpu *cpu)
 {
+    if (cpu->attention != 0) {
+        return; /* nothing is cut otherwise until it has been given */
+    }
     cpu->attention = 1;
     if (cpu->run->active) {
         recut(cpu);

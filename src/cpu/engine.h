@@ -349,7 +349,8 @@ typedef struct CpuRun {
     bool      watched;     /* the instruction was left because of a watchpoint: .watch */
     CpuWatch  watch;
     ContextName name[CONTEXTS];
-    uint8_t   before[CPU_SPACES]; /* the context of each space before the current one */
+    uint8_t   current[CPU_SPACES]; /* the context of each space, cpu->tlb[] */
+    uint8_t   before[CPU_SPACES];  /* the one before it */
     CpuTlb    context[CONTEXTS];
 } CpuRun;
 

@@ -181,36 +181,44 @@ static unsigned least_recent(const Cpu *cpu)
 
 static bool has_tag(const ContextName *name, uint64_t tag) { return name->tag == tag && name->valid; }
 
-/* Often it is the last one again: of a kernel after its user, of a host after its guest. CONTEXTS: there is none. */
-static unsigned find_context(const Cpu *cpu, unsigned space, uint64_t tag)
+static void set_current(Cpu *cpu, unsigned space, unsigned i)
 {
-    const ContextName *name = cpu->run->name;
-    unsigned           i = cpu->run->before[space];
+    cpu->run->current[space] = (uint8_t)i;
+    cpu->tlb[space] = &cpu->run->context[i];
+}
 
-    if (has_tag(&name[i], tag)) {
-        return i;
+/* A context that has the tag now. */
+static __attribute__((noinline)) unsigned find_context(Cpu *cpu, uint64_t tag)
+{
+    CpuRun  *r = cpu->run;
+    unsigned i = 0;
+
+    while (i < CONTEXTS && !has_tag(&r->name[i], tag)) {
+        i++;
     }
-    for (i = 0; i < CONTEXTS && !has_tag(&name[i], tag); i++) {
+    if (i == CONTEXTS) {
+        i = least_recent(cpu);
+        empty(&r->context[i]);
+        r->name[i] = (ContextName){ .tag = tag, .valid = true };
     }
     return i;
 }
 
+/* Often it is the last one again: of a kernel after its user, of a host after its guest. */
 void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 {
-    const ContextName *now = name_of(cpu, cpu->tlb[space]);
+    CpuRun  *r = cpu->run;
+    unsigned now = r->current[space], i = r->before[space];
 
-    if (has_tag(now, tag)) {
+    if (has_tag(&r->name[now], tag)) {
         return;
     }
-    unsigned i = find_context(cpu, space, tag);
-    if (i == CONTEXTS) {
-        i = least_recent(cpu);
-        empty(&cpu->run->context[i]);
-        cpu->run->name[i] = (ContextName){ .tag = tag, .valid = true };
+    if (!has_tag(&r->name[i], tag)) {
+        i = find_context(cpu, tag);
     }
-    cpu->run->name[i].selected = ++cpu->run->selections;
-    cpu->run->before[space] = (uint8_t)(now - cpu->run->name);
-    cpu->tlb[space] = &cpu->run->context[i];
+    r->name[i].selected = ++r->selections;
+    r->before[space] = (uint8_t)now;
+    set_current(cpu, space, i);
     if (space == 0) {
         run_recheck(cpu);
     }
@@ -219,7 +227,7 @@ void cpu_select_context(Cpu *cpu, unsigned space, uint64_t tag)
 void tlb_init(Cpu *cpu)
 {
     for (unsigned s = 0; s < CPU_SPACES; s++) { /* until the guest selects: two that no tag names */
-        cpu->tlb[s] = &cpu->run->context[s];
+        set_current(cpu, s, s);
         empty(cpu->tlb[s]);
     }
 }

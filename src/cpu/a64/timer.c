@@ -89,13 +89,19 @@ static uint32_t live_timers(const A64Cpu *cpu)
 {
     const A64El1Regs *el1 = &cpu->el1;
     const A64El2Regs *el2 = &cpu->el2;
-    uint32_t          live =
+    uint64_t          any = el1->cntp_ctl | el1->cntv_ctl | el2->cnthp_ctl | el2->cnthv_ctl | el2->cnthps_ctl |
+                   el2->cnthvs_ctl | cpu->el3.cntps_ctl;
+
+    if (!(any & CTL_ENABLE)) {
+        return 0;
+    }
+    uint32_t live =
         live_timer(A64_TIMER_PHYS, el1->cntp_ctl) | live_timer(A64_TIMER_VIRT, el1->cntv_ctl) |
         live_timer(A64_TIMER_HYP, el2->cnthp_ctl) | live_timer(A64_TIMER_HYP_VIRT, el2->cnthv_ctl) |
         live_timer(A64_TIMER_SEC, cpu->el3.cntps_ctl) | live_timer(A64_TIMER_SEC_HYP, el2->cnthps_ctl) |
         live_timer(A64_TIMER_SEC_HYP_VIRT, el2->cnthvs_ctl);
 
-    return live != 0 ? live & ~masked_by_rmm(cpu) : 0;
+    return live & ~masked_by_rmm(cpu);
 }
 
 void a64_timers_update(A64Cpu *cpu)
