@@ -252,20 +252,22 @@ static void put_news(uint8_t *page, const RecExit *e)
     put_exit(page, RMI_EXIT_IMM, e->imm);
 }
 
+static void put_device_field(uint8_t *page, unsigned offset, uint64_t value)
+{
+    if (offset != 0) {
+        put_exit(page, offset, value);
+    }
+}
+
 /* What is about devices has its place by the dialect; 0: it has none. */
 static void put_device_news(const RmmDialect *d, uint8_t *page, const RecExit *e)
 {
-    const struct { uint16_t offset; uint64_t value; } fields[] = {
-        { d->exit_vdev_id, e->vdev_id },           { d->exit_vdev, e->vdev },
-        { d->exit_vdev_action, e->vdev_action },   { d->exit_dev_mem_base, e->dev_mem_base },
-        { d->exit_dev_mem_top, e->dev_mem_top },   { d->exit_dev_mem_pa, e->dev_mem_pa },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        if (fields[i].offset != 0) {
-            put_exit(page, fields[i].offset, fields[i].value);
-        }
-    }
+    put_device_field(page, d->exit_vdev_id, e->vdev_id);
+    put_device_field(page, d->exit_vdev, e->vdev);
+    put_device_field(page, d->exit_vdev_action, e->vdev_action);
+    put_device_field(page, d->exit_dev_mem_base, e->dev_mem_base);
+    put_device_field(page, d->exit_dev_mem_top, e->dev_mem_top);
+    put_device_field(page, d->exit_dev_mem_pa, e->dev_mem_pa);
 }
 
 /* The exit block, in the host's page. A page that the host has given away meanwhile: ERROR_INPUT. */
@@ -449,11 +451,11 @@ static RecResume finish_pending(Rmm *rmm, RmmCpu *c, Realm *realm, Rec *rec, con
 /* RMI_REC_ENTER. x1: REC, x2: NS page of RmiRecRun. Runs, and completes at the exit of the REC. */
 RMI(REC_ENTER, .in = 2, .out = 0)
 {
-    uint8_t      enter[RMI_ENTER_END];
-    GicVirtState gic;
-    RmmCpu      *c = in->cpu;
+    const uint8_t *enter; /* nobody writes there while this command runs */
+    GicVirtState   gic;
+    RmmCpu        *c = in->cpu;
 
-    REQUIRE_NS(in->x[2], enter, sizeof(enter), "run");
+    REQUIRE_NS_PAGE(in->x[2], enter, "run");
     REQUIRE_GRANULE_AS(in->x[1], GRANULE_REC, "rec", "rec_gran_state");
     Rec   *rec = rec_at(rmm, in->x[1]);
     Realm *realm = realm_at(rmm, rec->rd);

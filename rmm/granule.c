@@ -83,15 +83,11 @@ GranuleState granule_state(Rmm *rmm, uint64_t pa)
     return s == NULL ? GRANULE_OUTSIDE : (GranuleState)(*s & STATE_MASK);
 }
 
-void *granule_ptr(Rmm *rmm, uint64_t pa)
+const MemRegion *granule_in_ram(Rmm *rmm, uint64_t pa)
 {
-    const MemRegion *r = rmm->ram;
-
-    if (r == NULL || pa - r->base >= r->size) {
-        r = rmm->ram = memory_find(rmm->memory, pa);
-        g_assert(r != NULL && r->kind == MEM_RAM);
-    }
-    return r->host + (pa - r->base);
+    rmm->ram = memory_find(rmm->memory, pa);
+    g_assert(rmm->ram != NULL && rmm->ram->kind == MEM_RAM);
+    return rmm->ram;
 }
 
 static void wipe(Rmm *rmm, uint64_t pa)

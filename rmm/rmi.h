@@ -119,7 +119,6 @@ enum {
     RMI_ENTER_GPRS = 0x200,      /* u64[31] */
     RMI_ENTER_GICV3_HCR = 0x300,
     RMI_ENTER_GICV3_LRS = 0x308, /* u64[16] */
-    RMI_ENTER_END = 0x388,       /* nothing beyond it has a meaning */
 
     RMI_EXIT = 0x800,
     RMI_EXIT_REASON = 0x800,

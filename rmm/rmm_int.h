@@ -69,13 +69,14 @@ void granule_set(Rmm *rmm, uint64_t pa, GranuleState to);
 void granule_zero(Rmm *rmm, uint64_t pa);
 
 /* The bytes of a granule of RAM, without checks: for granules whose state the caller has checked. */
-void *granule_ptr(Rmm *rmm, uint64_t pa);
+static inline void *granule_ptr(Rmm *rmm, uint64_t pa);
 
 /* Copies between NS granules and the RMM, with owner checks as anyone's; false: it is not Non-secure. */
 bool ns_read(Rmm *rmm, uint64_t pa, void *dst, size_t len);
 bool ns_write(Rmm *rmm, uint64_t pa, const void *src, size_t len);
 
-/* ns_map - the bytes of an NS granule of RAM, to be written at once; memory_dirty() follows. NULL: it is none. */
+/* ns_map - the bytes of an NS granule of RAM, for the command that asks; memory_dirty() follows what it writes. NULL:
+ * it is none. */
 uint8_t *ns_map(Rmm *rmm, uint64_t pa);
 
 /* ---- Realm translation tables (rtt.c) ---- */
@@ -415,12 +416,17 @@ extern const RmmFailure rsi_no_devices;
 
 /* A page of the host's, of which the first @len bytes go to @dst. "GranuleAccessPermitted": both the granule and the
  * owner of the page have to be Non-secure. */
-#define REQUIRE_NS(pa, dst, len, name)                                                                 \
+#define REQUIRE_NS(pa, dst, len, name) REQUIRE_NS_WHERE(pa, ns_read(rmm, pa, dst, len), name)
+
+/* The same, without a copy. */
+#define REQUIRE_NS_PAGE(pa, bytes, name) REQUIRE_NS_WHERE(pa, ((bytes) = ns_map(rmm, pa)) != NULL, name)
+
+#define REQUIRE_NS_WHERE(pa, readable, name)                                                           \
     do {                                                                                               \
         GranuleState state_ = granule_state(rmm, pa);                                                  \
         REQUIRE(is_aligned(pa, RMM_GRANULE_SIZE), RMI_ERROR_INPUT, name "_align");                     \
         REQUIRE(state_ != GRANULE_OUTSIDE, RMI_ERROR_INPUT, name "_bound");                            \
-        REQUIRE(state_ == GRANULE_NS && ns_read(rmm, pa, dst, len), RMI_ERROR_INPUT, name "_pas");     \
+        REQUIRE(state_ == GRANULE_NS && (readable), RMI_ERROR_INPUT, name "_pas");                     \
     } while (0)
 
 /* RMM_INIT(fn): called at the end of rmm_new(). The device assignment part sets rmm->da there. */
@@ -472,6 +478,19 @@ struct Rmm {
     uint32_t platform_token_len;
     void    *device;                      /* of the device assignment files */
 };
+
+/* granule_in_ram - the region of RAM at @pa; it is remembered. */
+const MemRegion *granule_in_ram(Rmm *rmm, uint64_t pa);
+
+static inline void *granule_ptr(Rmm *rmm, uint64_t pa)
+{
+    const MemRegion *r = rmm->ram;
+
+    if (r == NULL || pa - r->base >= r->size) {
+        r = granule_in_ram(rmm, pa);
+    }
+    return r->host + (pa - r->base);
+}
 
 /* rmi_call - one RMI command of the host at NS-EL2 of @cpu. False: there is no such command. */
 bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0);
