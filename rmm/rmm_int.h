@@ -127,6 +127,9 @@ void     rtt_put(const RttWalk *w, RttValue v);
 RttValue rtt_get_at(const RttWalk *w, unsigned index);
 void     rtt_put_at(const RttWalk *w, unsigned index, RttValue v);
 
+/* Whether entry @index of the walk's table is no table and has the RIPAS of the walk's entry, which is none. */
+bool rtt_same_ripas(const RttWalk *w, unsigned index);
+
 /* DEN0137 "RTT non-live top": first live entry at or after the walk's, or the end of the table. @ipa: of the
  * walk. */
 uint64_t rtt_non_live_top(const RttWalk *w, uint64_t ipa);

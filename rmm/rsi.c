@@ -259,15 +259,11 @@ RSI(IPA_STATE_GET, .in = 2, .out = 2)
 
     RttWalk  w = rtt_walk(rmm, call->realm, base, RTT_LAST_LEVEL);
     uint64_t size = rtt_size(w.level), top = align_down(base, size) + size;
-    Ripas    ripas = rtt_get(&w).ripas;
-    for (unsigned i = w.index + 1; i < RTT_ENTRIES && top < end; i++, top += size) {
-        RttValue v = rtt_get_at(&w, i);
-        if (v.kind == RTT_TABLE || v.ripas != ripas) {
-            break;
-        }
+    for (unsigned i = w.index + 1; i < RTT_ENTRIES && top < end && rtt_same_ripas(&w, i); i++) {
+        top += size;
     }
     call->out[1] = MIN(top, end);
-    call->out[2] = ripas;
+    call->out[2] = rtt_get(&w).ripas;
     return RSI_SUCCESS;
 }
 

@@ -114,6 +114,15 @@ void     rtt_put_at(const RttWalk *w, unsigned index, RttValue v) { w->table[ind
 RttValue rtt_get(const RttWalk *w) { return rtt_get_at(w, w->index); }
 void     rtt_put(const RttWalk *w, RttValue v) { rtt_put_at(w, w->index, v); }
 
+bool rtt_same_ripas(const RttWalk *w, unsigned index)
+{
+    if (((w->table[w->index] ^ w->table[index]) & ~DESC_PA) == 0) {
+        return true; /* but for where they lead to, if anywhere, they are alike */
+    }
+    RttValue v = rtt_get_at(w, index);
+    return v.kind != RTT_TABLE && v.ripas == rtt_get(w).ripas;
+}
+
 /* ---- walks ---- */
 
 /* DEN0137 "RTT walk": from the start level to @level, or to the first entry that is no table. */

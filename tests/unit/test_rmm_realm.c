@@ -113,6 +113,16 @@ static void break_token(void)
     rig->rmm->platform_token_len = RMM_GRANULE_SIZE;
 }
 
+/* The page at 0x4000 is as RTT_INIT_RIPAS leaves one that DATA_CREATE does not follow for. */
+static void leave_out_page_4(void)
+{
+    RttWalk w = rtt_walk(rig->rmm, realm_at(rig->rmm, PAGE(W_RD)), 0x4000, RTT_LAST_LEVEL);
+
+    rtt_put(&w, (RttValue){ .kind = RTT_UNASSIGNED, .ripas = RIPAS_RAM });
+}
+
+static void destroy_page_4(void) { rmi_ok(rig, RMI_FID_DATA_DESTROY, PAGE(W_RD), 0x4000); }
+
 static const struct CallRow {
     const char *name;       /* of a call that fails: its last word is the label */
     uint64_t    fid, x[4];  /* x1 on */
@@ -160,6 +170,12 @@ static const struct CallRow {
         RIPAS_EMPTY }, 2, -1 },
     { "IPA_STATE_GET at a block", RSI_CALL(IPA_STATE_GET), { 0x201000, 0x203000 }, 0, { 0x203000, RIPAS_EMPTY }, 2,
         -1 },
+    { "IPA_STATE_GET RAM, a page without memory", RSI_CALL(IPA_STATE_GET), { 0x1000, 0x100000 }, 0,
+        { 0x8000, RIPAS_RAM }, 2, -1, 0, leave_out_page_4 },
+    { "IPA_STATE_GET from a page without memory", RSI_CALL(IPA_STATE_GET), { 0x4000, 0x100000 }, 0,
+        { 0x8000, RIPAS_RAM }, 2, -1, 0, leave_out_page_4 },
+    { "IPA_STATE_GET to a page destroyed", RSI_CALL(IPA_STATE_GET), { 0x1000, 0x100000 }, 0,
+        { 0x4000, RIPAS_RAM }, 2, -1, 0, destroy_page_4 },
     { "IPA_STATE_GET base_align", RSI_CALL(IPA_STATE_GET), { 8, 0x1000 }, RSI_ERROR_INPUT, { 0 }, 0, -1 },
     { "IPA_STATE_GET base, rgn_bound", RSI_CALL(IPA_STATE_GET), { PAR_TOP, PAR_TOP + 4096 }, RSI_ERROR_INPUT, { 0 }, 0,
         -1 },
