@@ -4,6 +4,7 @@
  */
 #include "rmm/rmm_int.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -82,16 +83,24 @@ bool rec_timers_changed(A64Cpu *cpu)
 static __attribute__((noipa)) void copy(void *dst, const void *src, size_t len) { memcpy(dst, src, len); }
 static __attribute__((noipa)) void clear(void *dst, size_t len) { memset(dst, 0, len); }
 
+/* What an instruction names, from x[0] to fpsr: in one piece. */
+#define PLACE(type, field) (offsetof(type, field) - offsetof(type, x))
+#define ALIKE(type, field) (PLACE(type, field) == PLACE(A64Cpu, field))
+#define ALL_ALIKE(type)    (ALIKE(type, pc) && ALIKE(type, v) && ALIKE(type, fpcr) && ALIKE(type, fpsr))
+
+static_assert(ALL_ALIKE(Rec) && ALL_ALIKE(RmmCpu), "registers lie there as in the CPU");
+
+static void copy_registers(uint64_t *dst_x, const uint64_t *src_x)
+{
+    copy(dst_x, src_x, PLACE(A64Cpu, fpsr) + sizeof(uint32_t));
+}
+
 static void save_host(RmmCpu *c)
 {
     A64Cpu *cpu = c->cpu;
 
-    copy(c->x, cpu->x, sizeof(c->x));
-    copy(c->v, cpu->v, sizeof(c->v));
-    c->pc = cpu->pc;
+    copy_registers(c->x, cpu->x);
     c->spsr = a64_get_spsr(cpu);
-    c->fpcr = cpu->fpcr;
-    c->fpsr = cpu->fpsr;
     copy(&c->el1, &cpu->el1, sizeof(c->el1));
     copy(&c->el2, &cpu->el2, sizeof(c->el2));
     c->derived = cpu->derived;
@@ -104,10 +113,7 @@ static void load_host(RmmCpu *c)
 {
     A64Cpu *cpu = c->cpu;
 
-    copy(cpu->x, c->x, sizeof(c->x));
-    copy(cpu->v, c->v, sizeof(c->v));
-    cpu->fpcr = c->fpcr;
-    cpu->fpsr = c->fpsr;
+    copy_registers(cpu->x, c->x);
     copy(&cpu->el1, &c->el1, sizeof(c->el1));
     copy(&cpu->el2, &c->el2, sizeof(c->el2));
     if (cpu->gic != NULL) {
@@ -164,10 +170,7 @@ static void load_rec(RmmCpu *c, const Rec *rec)
 {
     A64Cpu *cpu = c->cpu;
 
-    copy(cpu->x, rec->x, sizeof(rec->x));
-    copy(cpu->v, rec->v, sizeof(rec->v));
-    cpu->fpcr = rec->fpcr;
-    cpu->fpsr = rec->fpsr;
+    copy_registers(cpu->x, rec->x);
     copy(&cpu->el1, &rec->el1, sizeof(rec->el1));
     cpu->el2.cnthctl = CNTHCTL_REALM | rec->timers_told;
     cpu->cpu.party = false;
@@ -182,11 +185,7 @@ static void save_rec(RmmCpu *c, Rec *rec)
 {
     const A64Cpu *cpu = c->cpu;
 
-    copy(rec->x, cpu->x, sizeof(rec->x));
-    copy(rec->v, cpu->v, sizeof(rec->v));
-    rec->fpcr = cpu->fpcr;
-    rec->fpsr = cpu->fpsr;
-    rec->pc = cpu->pc;
+    copy_registers(rec->x, cpu->x);
     rec->spsr = a64_get_spsr(cpu);
     copy(&rec->el1, &cpu->el1, sizeof(rec->el1));
     rec->timers_told = timer_masks(cpu, &rec->el1);

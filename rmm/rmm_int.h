@@ -225,10 +225,11 @@ struct Rec {
     uint32_t   token_pos, token_len; /* bytes given, bytes of the token in aux */
     uint8_t    challenge[64];
 
-    uint64_t   x[31], pc, spsr;
+    uint64_t   x[31] A64_COPIED, pc; /* to fpsr as in A64Cpu */
+    uint64_t   v[32][2];
     uint32_t   fpcr, fpsr;
-    _Alignas(64) uint64_t   v[32][2];
-    _Alignas(64) A64El1Regs el1;
+    uint64_t   spsr;
+    A64El1Regs el1 A64_COPIED;
     uint64_t   timers_told;   /* masks of CNTHCTL_EL2: the timers that the last exit reported as asserted */
     uint64_t   vmcr, ap0r[4], ap1r[4];
     uint32_t   left;          /* 1 + index of the CPU that it left last, unless it was reset since; 0 */
@@ -264,11 +265,12 @@ typedef struct RmmCpu {
     uint64_t host_mask;  /* ICH_HCR_EL2 bits the host asked for */
 
     /* The Normal world while a REC runs. */
-    uint64_t     x[31], pc, spsr;
+    uint64_t     x[31] A64_COPIED, pc; /* to fpsr as in A64Cpu */
+    uint64_t     v[32][2];
     uint32_t     fpcr, fpsr;
-    _Alignas(64) uint64_t   v[32][2];
-    _Alignas(64) A64El1Regs el1;
-    A64El2Regs   el2;
+    uint64_t     spsr;
+    A64El1Regs   el1 A64_COPIED;
+    A64El2Regs   el2 A64_COPIED;
     GicVirtState gic;
     A64Derived   derived;
 

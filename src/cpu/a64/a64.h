@@ -10,6 +10,9 @@
 
 typedef struct A64Cpu A64Cpu;
 
+/* Of what a world switch copies, here and there: whole lines of the host's cache. */
+#define A64_COPIED __attribute__((aligned(64)))
+
 /* How many there are of what the architecture leaves open: ID_AA64DFR0_EL1, PMCR_EL0.N. */
 enum { A64_N_BREAKPOINTS = 6, A64_N_CONTEXT_BREAKPOINTS = 2, A64_N_WATCHPOINTS = 4, A64_N_COUNTERS = 8 };
 
@@ -106,8 +109,8 @@ struct A64Cpu {
     uint32_t nzcv;    /* IR_PACK_* bits */
     uint64_t x[31];
     uint64_t pc;
-    uint64_t v[32][2] __attribute__((aligned(16)));
-    uint32_t fpcr, fpsr;
+    uint64_t v[32][2] A64_COPIED;
+    uint32_t fpcr, fpsr; /* from x to here in one piece: rmm/enter.c */
 
     /* PSTATE without NZCV. What instructions write often is words: a byte stored in the Cpu makes hosts forget that
      * they may forward its count of instructions by register. */
@@ -116,8 +119,8 @@ struct A64Cpu {
     bool     sp_sel, pan, uao, dit, ssbs, tco, il, ss, allint;
 
     Pas      security; /* state of the current level: derived from el3.scr and el */
-    A64El1Regs el1;    /* el1.sp_el0/sp_el1 and el2.sp, el3.sp hold the banked SPs that are not current */
-    A64El2Regs el2;
+    A64El1Regs el1 A64_COPIED; /* el1.sp_el0/sp_el1 and el2.sp, el3.sp hold the banked SPs that are not current */
+    A64El2Regs el2 A64_COPIED;
     A64El3Regs el3;
 
     /* Local exclusive monitor: the address of the last load-exclusive and what it read. A store-exclusive

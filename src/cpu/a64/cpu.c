@@ -440,7 +440,7 @@ A64Cpu *a64_cpu_new(CpuEngine *e, Memory *memory, Clock *clock, unsigned index, 
 {
     void *block = NULL;
 
-    /* The vector registers ask for 16-byte alignment. */
+    /* malloc() knows nothing of A64_COPIED. */
     if (posix_memalign(&block, _Alignof(A64Cpu), sizeof(A64Cpu)) != 0) {
         g_error("out of memory for a CPU");
     }
