@@ -101,7 +101,7 @@ static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
         .dev_base = {D_BAR},
         .dev_size = {16 << 20},
     };
-    rig->da = true;
+    rig->da = rmm_dialects[rig_dialect].da;
 }
 
 void dev_use(DevRig *d, unsigned device)
@@ -112,12 +112,9 @@ void dev_use(DevRig *d, unsigned device)
     d->pdev = PAGE(device == 0 ? D_PDEV : D_PDEV2);
 }
 
-DevRig *dev_rig_new(void)
+DevRig *dev_rig_bare(void)
 {
-    static const uint32_t code[] = { A64_SMC, A64_WFI, [64] = A64_LDR(2, 1), A64_WFI,
-                                     /* The vector of a fault, with vectors at 0x800. */
-                                     [0xa00 / 4] = A64_WFI };
-    DevRig               *d = g_new0(DevRig, 1);
+    DevRig *d = g_new0(DevRig, 1);
 
     d->rig = rig_new_with(plug, d);
     d->rd = PAGE(W_RD);
@@ -133,6 +130,16 @@ DevRig *dev_rig_new(void)
     for (unsigned i = 0; i < ARRAY_LEN(d->object); i++) {
         d->object[i] = g_byte_array_new();
     }
+    return d;
+}
+
+DevRig *dev_rig_new(void)
+{
+    static const uint32_t code[] = { A64_SMC, A64_WFI, [64] = A64_LDR(2, 1), A64_WFI,
+                                     /* The vector of a fault, with vectors at 0x800. */
+                                     [0xa00 / 4] = A64_WFI };
+    DevRig               *d = dev_rig_bare();
+
     world_new(d->rig, code, ARRAY_LEN(code));
     world_recs(d->rig);
     rmi_ok(d->rig, RMI_FID_REALM_ACTIVATE, PAGE(W_RD));
@@ -292,59 +299,6 @@ uint64_t dev_converse(DevRig *d, bool vdev)
     return x0;
 }
 
-/* ---- stages ---- */
-
-static void reach(DevRig *d, DevStage stage)
-{
-    Rig *rig = d->rig;
-
-    switch (stage) {
-    case STAGE_CREATED:
-        rmi_ok(rig, RMI_FID_PDEV_CREATE, d->pdev, PAGE(D_PARAMS));
-        break;
-    case STAGE_NEEDS_KEY:
-        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
-        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_NEEDS_KEY);
-        break;
-    case STAGE_HAS_KEY:
-        dev_key_params(d);
-        rmi_ok(rig, RMI_FID_PDEV_SET_PUBKEY, d->pdev, PAGE(D_PARAMS));
-        break;
-    case STAGE_READY:
-        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
-        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
-        break;
-    case STAGE_VDEV:
-        dev_vdev_params(d);
-        rmi_ok(rig, RMI_FID_VDEV_CREATE, d->rd, d->pdev, d->vdev, PAGE(D_PARAMS));
-        break;
-    case STAGE_UNLOCKED:
-        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
-        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
-        break;
-    case STAGE_LOCKED:
-        rmi_ok(rig, RMI_FID_VDEV_LOCK, d->rd, d->pdev, d->vdev);
-        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
-        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_LOCKED);
-        break;
-    case STAGE_STARTED:
-        rmi_ok(rig, RMI_FID_VDEV_START, d->rd, d->pdev, d->vdev);
-        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
-        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_STARTED);
-        break;
-    case STAGE_NONE:
-    case N_STAGES:
-        break;
-    }
-}
-
-void dev_go_to(DevRig *d, DevStage stage)
-{
-    for (DevStage s = STAGE_NONE; s <= stage; s++) {
-        reach(d, s);
-    }
-}
-
 /* ---- the Realm ---- */
 
 uint64_t dev_enter(DevRig *d, uint64_t flags)
@@ -374,6 +328,88 @@ uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n)
     return dev_rec(d)->x[0];
 }
 
+uint64_t dev_rdev_talk(DevRig *d, RmiVdevAction action)
+{
+    uint64_t id = dev_vdev_id(d), instance = dev_vdev(d)->instance;
+    unsigned status = RMI_COMM_NONE, turns = 0;
+    bool     more;
+
+    do {
+        assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_CONTINUE, id, instance), RMI_EXIT12_VDEV_COMM);
+        assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT12_VDEV), d->vdev);
+        assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT12_VDEV_ACTION), action);
+        assert_int_equal(dev_vdev(d)->host_state, RMI_VDEV12_COMMUNICATING);
+        assert_int_equal(dev_communicate(d, true, &status, &more), RMI_SUCCESS);
+        assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
+        assert_true(turns++ < 100);
+    } while (dev_rec(d)->x[0] == RSI_INCOMPLETE);
+    return dev_rec(d)->x[0];
+}
+
+/* ---- stages ---- */
+
+/* LOCK, START: the host's command, or what the Realm asks for. */
+static void move(DevRig *d, uint32_t fid, uint32_t rsi, RmiVdevAction action, RmiVdevState to)
+{
+    if (rmm_dialects[rig_dialect].rdev) {
+        assert_int_equal(dev_rsi_done(d, rsi, dev_vdev_id(d), dev_vdev(d)->instance), RSI_SUCCESS);
+        assert_int_equal(dev_rdev_talk(d, action), RSI_SUCCESS);
+    } else {
+        rmi_ok(d->rig, fid, d->rd, d->pdev, d->vdev);
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+    }
+    assert_int_equal(dev_vdev(d)->state, to);
+}
+
+void dev_reach(DevRig *d, DevStage stage)
+{
+    Rig *rig = d->rig;
+
+    switch (stage) {
+    case STAGE_CREATED:
+        rmi_ok(rig, RMI_FID_PDEV_CREATE, d->pdev, PAGE(D_PARAMS));
+        break;
+    case STAGE_NEEDS_KEY:
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_NEEDS_KEY);
+        break;
+    case STAGE_HAS_KEY:
+        dev_key_params(d);
+        rmi_ok(rig, RMI_FID_PDEV_SET_PUBKEY, d->pdev, PAGE(D_PARAMS));
+        break;
+    case STAGE_READY:
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+        assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
+        break;
+    case STAGE_VDEV:
+        dev_vdev_params(d);
+        rmi_ok(rig, RMI_FID_VDEV_CREATE, d->rd, d->pdev, d->vdev, PAGE(D_PARAMS));
+        break;
+    case STAGE_UNLOCKED: /* in 1.1-alp12 from the beginning */
+        if (!rmm_dialects[rig_dialect].rdev) {
+            assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        }
+        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
+        break;
+    case STAGE_LOCKED:
+        move(d, RMI_FID_VDEV_LOCK, RSI_FID_RDEV_LOCK, RMI_VDEV_ACTION_LOCK, RMI_VDEV_LOCKED);
+        break;
+    case STAGE_STARTED:
+        move(d, RMI_FID_VDEV_START, RSI_FID_RDEV_START, RMI_VDEV_ACTION_START, RMI_VDEV_STARTED);
+        break;
+    case STAGE_NONE:
+    case N_STAGES:
+        break;
+    }
+}
+
+void dev_go_to(DevRig *d, DevStage stage)
+{
+    for (DevStage s = STAGE_NONE; s <= stage; s++) {
+        dev_reach(d, s);
+    }
+}
+
 DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)
 {
     DmaRequest req = { .requester = D_FUNCTION(d->device) + d->interface, .trusted = trusted, .iova = iova };
@@ -382,4 +418,42 @@ DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)
 
     *pa = to.pa;
     return r;
+}
+
+void dev_check(DevRig *d)
+{
+    Rmm            *rmm = d->rig->rmm;
+    const DevState *s = dev_state(rmm);
+    unsigned        n_dma = 0;
+
+    for (unsigned i = 0; s != NULL && i < DEV_MAX_PDEVS; i++) {
+        const Pdev *p = s->pdev[i] != 0 ? pdev_at(rmm, s->pdev[i]) : NULL;
+        unsigned    n_vdevs = 0;
+
+        assert_true(p == NULL || granule_state(rmm, s->pdev[i]) == GRANULE_PDEV);
+        for (unsigned j = 0; p != NULL && j < DEV_MAX_VDEVS; j++) {
+            if (p->vdev[j] == 0) {
+                continue;
+            }
+            assert_int_equal(granule_state(rmm, p->vdev[j]), GRANULE_VDEV);
+            const Vdev *v = vdev_at(rmm, p->vdev[j]);
+            assert_int_equal(granule_state(rmm, v->rd), GRANULE_RD);
+            assert_int_equal(v->pdev, s->pdev[i]);
+            assert_int_equal(realm_devices(realm_at(rmm, v->rd))->vdev[v->index], p->vdev[j]);
+            assert_true(!v->dma || (v->state == RMI_VDEV_STARTED && p->keyed));
+            n_dma += v->dma;
+            n_vdevs++;
+        }
+        assert_true(p == NULL || p->n_vdevs == n_vdevs);
+    }
+    assert_true(s == NULL || s->psmmu.n_valid == n_dma);
+    for (uint64_t pa = PAGE(0); pa < PAGE(256); pa += 4096) {
+        Realm   *r = granule_state(rmm, pa) == GRANULE_RD ? realm_at(rmm, pa) : NULL;
+        unsigned n_vdevs = 0;
+
+        for (unsigned i = 0; r != NULL && i < DEV_MAX_VDEVS; i++) {
+            n_vdevs += realm_devices(r)->vdev[i] != 0;
+        }
+        assert_true(r == NULL || r->n_vdevs == n_vdevs);
+    }
 }

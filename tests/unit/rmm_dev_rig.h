@@ -67,6 +67,8 @@ typedef struct DevRig {
 } DevRig;
 
 DevRig *dev_rig_new(void);
+/* dev_rig_bare - the machine only: no Realms, nothing delegated. */
+DevRig *dev_rig_bare(void);
 void    dev_rig_free(DevRig *d);
 
 /* dev_use - from here on, the calls are about that device, at D_PDEV or D_PDEV2. */
@@ -87,8 +89,13 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more);
 /* The whole conversation; returns x0 of the last call. */
 uint64_t dev_converse(DevRig *d, bool vdev);
 
-/* From nothing to a stage, through the RMM's commands. */
+/* From nothing to a stage, through the RMM's commands; and from the stage before it. */
 void dev_go_to(DevRig *d, DevStage stage);
+void dev_reach(DevRig *d, DevStage stage);
+
+/* dev_check - what must hold whatever host and Realm did: a stream is valid only for a VDEV that is STARTED with keys
+ * in use, and the books of PDEVs, VDEVs, Realms (those of the rig's first 256 pages) and SMMU agree. */
+void dev_check(DevRig *d);
 
 static inline Pdev *dev_pdev(DevRig *d) { return pdev_at(d->rig->rmm, d->pdev); }
 static inline Vdev *dev_vdev(DevRig *d) { return vdev_at(d->rig->rmm, d->vdev); }
@@ -111,6 +118,9 @@ uint64_t dev_rsi_complete(DevRig *d, const uint64_t *x, size_t n);
 #define dev_rsi_done(d, fid, ...)                                                                      \
     dev_rsi_complete(d, (const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ },                           \
                      sizeof((const uint64_t[]){ SMC64_STD(fid), ##__VA_ARGS__ }) / 8)
+
+/* 1.1-alp12: RSI_RDEV_CONTINUE until what was asked for (@action) is over, one message at each; the Realm's x0. */
+uint64_t dev_rdev_talk(DevRig *d, RmiVdevAction action);
 
 /* Where a DMA of the function at @iova goes. */
 DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa);

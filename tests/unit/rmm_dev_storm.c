@@ -118,24 +118,6 @@ void storm_rsi(DevStorm *s, uint64_t *x, size_t n)
     (void)dev_rsi(s->d, x, n);
 }
 
-/* A stream is valid only for a VDEV that is STARTED with keys in use, and books agree. */
-static void check_invariants(const DevStorm *s)
-{
-    Rmm     *rmm = s->d->rig->rmm;
-    unsigned n_dma = 0, n_vdevs = 0;
-
-    for (unsigned page = D_VDEV; page <= D_VDEV2; page++) {
-        if (granule_state(rmm, PAGE(page)) == GRANULE_VDEV) {
-            const Vdev *v = vdev_at(rmm, PAGE(page));
-            n_vdevs++;
-            n_dma += v->dma;
-            assert_true(!v->dma || (v->state == RMI_VDEV_STARTED && pdev_at(rmm, v->pdev)->keyed));
-        }
-    }
-    assert_int_equal(dev_state(rmm)->psmmu.n_valid, n_dma);
-    assert_int_equal(realm_at(rmm, PAGE(W_RD))->n_vdevs, n_vdevs);
-}
-
 unsigned storm_run(DevStorm *s, unsigned steps)
 {
     unsigned seen_dma = 0;
@@ -153,7 +135,7 @@ unsigned storm_run(DevStorm *s, unsigned steps)
         case 4: any_enter(s); break;
         default: any_talk(s, object, &s->status[storm_roll(s, 2)]); break;
         }
-        check_invariants(s);
+        dev_check(s->d);
         seen_dma += dev_state(s->d->rig->rmm)->psmmu.n_valid;
     }
     return seen_dma;

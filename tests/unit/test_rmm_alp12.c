@@ -45,24 +45,6 @@ static unsigned host_state(void)
 /* A command of the Realm, the host naming the VDEV; returns the Realm's x0. */
 #define ASK(fid, ...) dev_rsi_done(d, fid, D_VDEV_ID, ##__VA_ARGS__)
 
-/* RSI_RDEV_CONTINUE until it is over, one message at each; returns the Realm's x0. */
-static uint64_t go_on(RmiVdevAction action)
-{
-    unsigned status = RMI_COMM_NONE, turns = 0;
-    bool     more;
-
-    do {
-        assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_CONTINUE, D_VDEV_ID, FIRST_INSTANCE), RMI_EXIT12_VDEV_COMM);
-        assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT12_VDEV), VDEV);
-        assert_int_equal(rig_exit(d->rig, W_RUN, RMI_EXIT12_VDEV_ACTION), action);
-        assert_int_equal(host_state(), RMI_VDEV12_COMMUNICATING);
-        assert_int_equal(dev_communicate(d, true, &status, &more), RMI_SUCCESS);
-        assert_int_equal(dev_enter(d, 0), RMI_EXIT_SYNC);
-        assert_true(turns++ < 100);
-    } while (dev_rec(d)->x[0] == RSI_INCOMPLETE);
-    return dev_rec(d)->x[0];
-}
-
 static void measure_params(uint64_t flags, uint8_t index_byte)
 {
     memset(buffer(), 0, 4096);
@@ -81,14 +63,14 @@ static void ask_lock(void)
 static void lock(void)
 {
     ask_lock();
-    assert_int_equal(go_on(RMI_VDEV_ACTION_LOCK), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_LOCK), RSI_SUCCESS);
 }
 
 static void start(void)
 {
     lock();
     assert_int_equal(ASK(RSI_FID_RDEV_START, FIRST_INSTANCE), RSI_SUCCESS);
-    assert_int_equal(go_on(RMI_VDEV_ACTION_START), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_START), RSI_SUCCESS);
 }
 
 static void open_rig(DevStage stage)
@@ -124,16 +106,16 @@ static void test_life(void **state)
     ask_lock();
     assert_int_equal(rdev(), RSI_RDEV_UNLOCKED_BUSY);
     assert_int_equal(host_state(), RMI_VDEV12_READY); /* until the Realm says CONTINUE */
-    assert_int_equal(go_on(RMI_VDEV_ACTION_LOCK), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_LOCK), RSI_SUCCESS);
     assert_int_equal(rdev(), RSI_RDEV_LOCKED);
     assert_int_equal(host_state(), RMI_VDEV12_READY);
     assert_int_equal(ASK(RSI_FID_RDEV_GET_INTERFACE_REPORT, FIRST_INSTANCE, 0x10), RSI_SUCCESS);
     assert_int_equal(dev_rec(d)->x[1], 0x10);
     assert_int_equal(rdev(), RSI_RDEV_LOCKED_BUSY);
-    assert_int_equal(go_on(RMI_VDEV_ACTION_GET_INTERFACE_REPORT), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_GET_INTERFACE_REPORT), RSI_SUCCESS);
     measure_params(RSI_RDEV_MEASURE_ALL | RSI_RDEV_MEASURE_SIGNED, 0);
     assert_int_equal(ASK(RSI_FID_RDEV_GET_MEASUREMENTS, FIRST_INSTANCE, BUFFER_IPA), RSI_SUCCESS);
-    assert_int_equal(go_on(RMI_VDEV_ACTION_GET_MEASUREMENTS), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_GET_MEASUREMENTS), RSI_SUCCESS);
 
     assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_GET_INFO, D_VDEV_ID, FIRST_INSTANCE, BUFFER_IPA), RMI_EXIT_SYNC);
     assert_int_equal(dev_rec(d)->x[0], RSI_SUCCESS);
@@ -161,14 +143,14 @@ static void test_life(void **state)
     assert_int_not_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
     assert_int_equal(ASK(RSI_FID_RDEV_START, FIRST_INSTANCE), RSI_SUCCESS);
     assert_int_not_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
-    assert_int_equal(go_on(RMI_VDEV_ACTION_START), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_START), RSI_SUCCESS);
     assert_int_equal(rdev(), RSI_RDEV_STARTED);
     assert_int_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
     assert_int_equal(pa, PAGE(W_DATA + 1));
     assert_int_equal(ASK(RSI_FID_RDEV_STOP, FIRST_INSTANCE), RSI_SUCCESS);
     assert_int_not_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
     assert_int_equal(rdev(), RSI_RDEV_STOPPING);
-    assert_int_equal(go_on(RMI_VDEV_ACTION_STOP), RSI_SUCCESS);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_STOP), RSI_SUCCESS);
     assert_int_equal(rdev(), RSI_RDEV_UNLOCKED);
 
     rmi_ok(d->rig, RMI_FID_DEV_MEM_UNMAP, RD, D_IPA, 3);
@@ -240,7 +222,7 @@ static void test_device_fails(void **state)
     assert_int_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
     assert_int_equal(ASK(RSI_FID_RDEV_GET_INTERFACE_REPORT, FIRST_INSTANCE, 0x10), RSI_SUCCESS);
     d->spoil = no_answer;
-    assert_int_equal(go_on(RMI_VDEV_ACTION_GET_INTERFACE_REPORT), RSI_ERROR_DEVICE);
+    assert_int_equal(dev_rdev_talk(d, RMI_VDEV_ACTION_GET_INTERFACE_REPORT), RSI_ERROR_DEVICE);
     assert_int_not_equal(dev_dma(d, true, 0x1000, &pa), DMA_OK);
     assert_int_equal(rdev(), RSI_RDEV_ERROR);
     assert_int_equal(host_state(), RMI_VDEV12_ERROR);
