@@ -4,7 +4,7 @@
  * small model of who owns what. The model says beforehand whether a call succeeds, whether an access gets through and
  * what it reads; after each step the RMM's granule states, page owners and translation tables must be the model's.
  *
- *   SEED=N STEPS=N isolation     one run; without them, the fixed ones below
+ *   RMM=DIALECT SEED=N STEPS=N search_isolation     one run; without them, the fixed ones below
  *
  * What it holds true: nobody reads or writes a page that is not theirs; what a new owner finds is zero or what was
  * meant for it; every granule has exactly one state. A run repeats from its seed. A bug found keeps its seed in
@@ -12,8 +12,9 @@
  *
  * Realm A is there all the time; Realms B and C come and go, made of the same pages that the Normal world uses and
  * that A's memory comes from. Realm A has a device: its interface is made of one of those pages, locked, started,
- * unlocked and destroyed, its connection made anew; its registers change hands, are mapped and validated; it may do DMA
- * while it is started and the Realm says so.
+ * unlocked and destroyed, its connection made anew; its registers change hands, are mapped and validated. In 1.1-alp17
+ * the host moves the interface, and it may do DMA while it is started and the Realm says so; in 1.1-alp12 the Realm
+ * moves it, the host may stop it or give a conversation up, and it may do DMA while it is started.
  */
 #include "tests/unit/rmm_dev_rig.h"
 
@@ -53,7 +54,7 @@ static const GranuleState granule_of_use[] = {
 
 /* A page of registers, and the interface they are of. */
 typedef enum Regs { REGS_NS, REGS_DELEGATED, REGS_MAPPED } Regs;
-typedef enum Interface { NO_VDEV, UNLOCKED, LOCKED, STARTED } Interface;
+typedef enum Interface { NO_VDEV, UNLOCKED, LOCKED, STARTED, FAILED, STOPPED } Interface; /* from FAILED on: alp12 */
 
 typedef struct Page {
     Use      use;
@@ -102,6 +103,7 @@ typedef struct World {
     uint64_t rng, seed, step, steps, secret;
     char     trail[TRAIL][96];
     uint64_t nonce[3];              /* of Realm A's device: lock, measurements, report */
+    uint64_t instances;             /* 1.1-alp12: VDEVs that Realm A has had; the last is the one that is there */
     bool     dma;                   /* Realm A agrees to its DMA */
     Interface interface;
     int      vdev;                  /* its granule; NONE */
@@ -128,6 +130,7 @@ static uint64_t draw(void)
 
 static unsigned below(unsigned n) { return (unsigned)(draw() >> 32) % n; }
 static bool one_in(unsigned n) { return below(n) == 0; }
+static bool rdev(void) { return rmm_dialects[rig_dialect].rdev; }
 /* Some pages are busier than others, so that what is kept of them is often asked for again. */
 static int any_page(void) { return POOL + (int)below(one_in(3) ? N_BUSY : N_POOL); }
 
@@ -151,7 +154,8 @@ static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) broken(const char *fmt, ...)
     for (uint64_t s = from; s <= w.step; s++) {
         fprintf(stderr, "  step %" PRIu64 ": %s\n", s, w.trail[s % TRAIL]);
     }
-    fprintf(stderr, "FAIL: SEED=%" PRIu64 " STEPS=%" PRIu64 ": ", w.seed, w.step + 1);
+    fprintf(stderr, "FAIL: RMM=%s SEED=%" PRIu64 " STEPS=%" PRIu64 ": ", rmm_dialects[rig_dialect].name, w.seed,
+            w.step + 1);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
@@ -855,10 +859,11 @@ static void regs_undelegate(int i)
 
 static void regs_map(int at, int i)
 {
-    bool ok = w.interface != NO_VDEV && w.regs[i] == REGS_DELEGATED && w.reg_slot[at].page == NONE;
+    bool ok = (rdev() || w.interface != NO_VDEV) && w.regs[i] == REGS_DELEGATED && w.reg_slot[at].page == NONE;
 
-    note("vdev_map registers %d at %d", i, at);
-    if (CALL(ok, RMI_FID_VDEV_MAP, PAGE(W_RD), vdev_pa(), reg_ipa(at), 3, reg_pa(i))) {
+    note("map registers %d at %d", i, at);
+    if (rdev() ? CALL(ok, RMI_FID_DEV_MEM_MAP, PAGE(W_RD), reg_ipa(at), 3, reg_pa(i))
+               : CALL(ok, RMI_FID_VDEV_MAP, PAGE(W_RD), vdev_pa(), reg_ipa(at), 3, reg_pa(i))) {
         w.regs[i] = REGS_MAPPED;
         w.reg_slot[at].page = i;
     }
@@ -868,8 +873,8 @@ static void regs_unmap(int at)
 {
     Slot *s = &w.reg_slot[at];
 
-    note("vdev_unmap registers at %d", at);
-    if (CALL(s->page != NONE, RMI_FID_VDEV_UNMAP, PAGE(W_RD), reg_ipa(at), 3)) {
+    note("unmap registers at %d", at);
+    if (CALL(s->page != NONE, rdev() ? RMI_FID_DEV_MEM_UNMAP : RMI_FID_VDEV_UNMAP, PAGE(W_RD), reg_ipa(at), 3)) {
         w.regs[s->page] = REGS_DELEGATED;
         *s = (Slot){ NONE, s->ripas == RIPAS_EMPTY ? RIPAS_EMPTY : RIPAS_DESTROYED };
     }
@@ -968,7 +973,10 @@ static void vdev_create(int p)
         w.vdev = p;
         w.d->vdev = PAGE(p);
         w.interface = UNLOCKED;
-        converse(true);
+        w.instances++;
+        if (!rdev()) {
+            converse(true);
+        }
     }
 }
 
@@ -989,8 +997,10 @@ static void vdev_move(uint32_t fid, bool ok, Interface to)
 
 static void vdev_destroy(void)
 {
+    bool ok = rdev() ? w.interface == STOPPED : w.interface == UNLOCKED && !regs_mapped();
+
     note("vdev_destroy");
-    if (CALL(w.interface == UNLOCKED && !regs_mapped(), RMI_FID_VDEV_DESTROY, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
+    if (CALL(ok, RMI_FID_VDEV_DESTROY, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
         release(w.vdev);
         w.vdev = NONE;
         w.interface = NO_VDEV;
@@ -1018,6 +1028,150 @@ static void pdev_again(void)
     dev_pdev_params(w.d, D_AUX);
     dev_go_to(w.d, STAGE_READY);
     w.connections++;
+}
+
+/* ---- the device as 1.1-alp12 has it: the Realm moves it ---- */
+
+/* The host ends the VDEV's use. */
+static void vdev_stop(void)
+{
+    note("vdev_stop");
+    if (CALL(w.interface != NO_VDEV && w.interface != STOPPED, RMI_FID_VDEV_STOP, vdev_pa())) {
+        w.dma = false;
+        w.interface = STOPPED;
+        access_realm_dma((int)below(N_SLOTS), false, one_in(2)); /* not first when the device has answered */
+        converse(true);
+    }
+}
+
+/* RSI_RDEV_*: the instance that the Realm means; now and then an older one, which is none any more. */
+static uint64_t rdev_call(uint32_t fid, uint64_t *instance)
+{
+    Rec *rec = realm_prepare(&w.realm[0], CODE_CALL);
+
+    *instance = one_in(16) ? w.instances - 1 : w.instances;
+    rec->x[0] = SMC64_STD(fid);
+    rec->x[1] = D_VDEV_ID;
+    rec->x[2] = *instance;
+    return realm_run(&w.realm[0], below(RIG_CPUS));
+}
+
+static bool rdev_is_there(uint64_t instance) { return w.interface != NO_VDEV && instance == w.instances; }
+static uint64_t realm_x(unsigned n) { return rec_at(w.rig->rmm, PAGE(w.realm[0].rec))->x[n]; }
+
+static void rdev_look(void)
+{
+    static const uint8_t states[] = { [UNLOCKED] = RSI_RDEV_UNLOCKED, [LOCKED] = RSI_RDEV_LOCKED,
+                                      [STARTED] = RSI_RDEV_STARTED, [FAILED] = RSI_RDEV_ERROR,
+                                      [STOPPED] = RSI_RDEV_STOPPED };
+    uint64_t instance, reason = rdev_call(RSI_FID_RDEV_GET_STATE, &instance);
+    bool     there = rdev_is_there(instance);
+
+    note("realm 0 looks at its device");
+    if (reason != RMI_EXIT_SYNC || realm_x(0) != (there ? RSI_SUCCESS : RSI_ERROR_INPUT) ||
+        (there && realm_x(1) != states[w.interface])) {
+        broken("the Realm was told 0x%" PRIx64 ", state %" PRIu64 " of its device", realm_x(0), realm_x(1));
+    }
+}
+
+/* RSI_RDEV_CONTINUE until the conversation is over. The host may give it up before it begins. */
+static bool rdev_converse(void)
+{
+    unsigned status = RMI_COMM_NONE, cpu = below(RIG_CPUS);
+    bool     gives_up = one_in(8), more = true;
+
+    do {
+        Rec *rec = realm_prepare(&w.realm[0], CODE_CALL);
+
+        rec->x[0] = SMC64_STD(RSI_FID_RDEV_CONTINUE);
+        rec->x[1] = D_VDEV_ID;
+        rec->x[2] = w.instances;
+        if (realm_run(&w.realm[0], cpu) != RMI_EXIT12_VDEV_COMM) {
+            broken("RDEV_CONTINUE did not leave for its reason");
+        }
+        if (gives_up) {
+            CALL(true, RMI_FID_VDEV_ABORT, vdev_pa());
+            more = false;
+        } else if (dev_communicate(w.d, true, &status, &more) != RMI_SUCCESS) {
+            broken("a conversation with the device failed");
+        }
+        if (more) { /* as before: all changes at the end, or before the beginning */
+            access_realm_dma((int)below(N_SLOTS), false, one_in(2));
+        }
+        if (realm_run(&w.realm[0], cpu) != RMI_EXIT_SYNC ||
+            rec->x[0] != (more ? RSI_INCOMPLETE : gives_up ? RSI_ERROR_DEVICE : RSI_SUCCESS)) {
+            broken("the Realm was told 0x%" PRIx64 " of the conversation", rec->x[0]);
+        }
+    } while (more);
+    return !gives_up;
+}
+
+/* RSI_RDEV_LOCK, START, STOP. The host names the VDEV, or not, or another page. */
+static void rdev_move(uint32_t fid, bool ok, Interface to)
+{
+    uint64_t instance, reason = rdev_call(fid, &instance);
+    int      named = one_in(8) ? any_page() : NONE;
+    bool     names = !one_in(16);
+
+    note("realm 0 calls 0x%x", fid);
+    if (!ok || !rdev_is_there(instance)) {
+        if (reason != RMI_EXIT_SYNC || realm_x(0) != (rdev_is_there(instance) ? RSI_ERROR_DEVICE : RSI_ERROR_INPUT)) {
+            broken("exit %" PRIu64 ", the Realm got 0x%" PRIx64, reason, realm_x(0));
+        }
+        return;
+    }
+    if (reason != RMI_EXIT_VDEV_REQUEST) {
+        broken("the call did not ask the host which device is meant");
+    }
+    bool right = names && (named == NONE || named == w.vdev);
+    if (names) {
+        CALL(right, RMI_FID_VDEV_COMPLETE, PAGE(w.realm[0].rec), named == NONE ? vdev_pa() : PAGE(named));
+    }
+    if (realm_run(&w.realm[0], below(RIG_CPUS)) != RMI_EXIT_SYNC ||
+        realm_x(0) != (right ? RSI_SUCCESS : RSI_ERROR_INPUT)) {
+        broken("the Realm got 0x%" PRIx64 " for it", realm_x(0));
+    }
+    if (!right) {
+        return;
+    }
+    w.dma = w.dma && to != UNLOCKED; /* a STOP ends it at once */
+    w.interface = rdev_converse() ? to : FAILED;
+    w.dma = w.interface == STARTED;
+}
+
+/* As regs_validate(); the host may stop the device before it says so. */
+static void rdev_validate(int at, int i)
+{
+    MRealm   *a = &w.realm[0];
+    Rec      *rec = realm_prepare(a, CODE_CALL);
+    Slot     *s = &w.reg_slot[at];
+    unsigned  cpu = below(RIG_CPUS);
+    uint64_t  x[] = { SMC64_STD(RSI_FID_RDEV_VALIDATE_MAPPING), D_VDEV_ID, w.instances, reg_ipa(at), reg_ipa(at + 1),
+                      reg_pa(i), 0 };
+    bool      asks = w.interface == LOCKED || w.interface == STARTED;
+
+    note("realm 0 validates registers %d at %d", i, at);
+    memcpy(rec->x, x, sizeof(x));
+    uint64_t reason = realm_run(a, cpu);
+    if (!asks) {
+        if (reason != RMI_EXIT_SYNC || rec->x[0] != (w.interface == NO_VDEV ? RSI_ERROR_INPUT : RSI_ERROR_DEVICE)) {
+            broken("exit %" PRIu64 ", the Realm got 0x%" PRIx64, reason, rec->x[0]);
+        }
+        return;
+    }
+    if (reason != RMI_EXIT12_DEV_MEM_MAP) {
+        broken("the mapping was not asked of the host");
+    }
+    if (one_in(32)) {
+        vdev_stop();
+    }
+    bool ok = w.interface != STOPPED && s->page == i && s->ripas == RIPAS_EMPTY;
+    if (CALL(ok, RMI_FID_RTT_DEV_MEM_VALIDATE, PAGE(W_RD), PAGE(a->rec), reg_ipa(at), reg_ipa(at + 1))) {
+        s->ripas = RIPAS_DEV;
+    }
+    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != RSI_SUCCESS || rec->x[1] != reg_ipa(ok ? at + 1 : at)) {
+        broken("the Realm was told of a mapping up to 0x%" PRIx64, rec->x[1]);
+    }
 }
 
 static void check_device(void)
@@ -1201,7 +1355,11 @@ static void memory_step(void)
         return;
     }
     if (r->fixed && one_in(16)) {
-        allow_dma(!w.dma || one_in(4));
+        if (rdev()) {
+            rdev_look();
+        } else {
+            allow_dma(!w.dma || one_in(4));
+        }
         return;
     }
     switch (below(5)) {
@@ -1270,6 +1428,27 @@ static void interface_step(void)
     }
 }
 
+/* The same in 1.1-alp12. */
+static void rdev_step(void)
+{
+    static const uint8_t onwards[] = { [NO_VDEV] = 0, [UNLOCKED] = 1, [LOCKED] = 2, [FAILED] = 3, [STOPPED] = 5 };
+    int                  p = find_use(USE_DELEGATED);
+
+    switch (w.interface != STARTED && one_in(2) ? onwards[w.interface] : below(7)) {
+    case 0: vdev_create(p != NONE && !one_in(8) ? p : any_page()); break;
+    case 1: rdev_move(RSI_FID_RDEV_LOCK, w.interface == UNLOCKED, LOCKED); break;
+    case 2: rdev_move(RSI_FID_RDEV_START, w.interface == LOCKED, STARTED); break;
+    case 3: rdev_move(RSI_FID_RDEV_STOP, w.interface != STOPPED, UNLOCKED); break;
+    case 4: vdev_stop(); break;
+    case 5: vdev_destroy(); break;
+    default:
+        if (w.interface != NO_VDEV || one_in(8)) {
+            pdev_again();
+        }
+        break;
+    }
+}
+
 static void device_step(void)
 {
     int at = (int)below(N_REG_SLOTS), i = (int)below(N_REGS), mapped = w.reg_slot[at].page;
@@ -1279,9 +1458,9 @@ static void device_step(void)
     case 1: regs_undelegate(i); break;
     case 2: regs_map(at, i); break;
     case 3: regs_unmap(at); break;
-    case 4: case 5: regs_validate(at, mapped != NONE && !one_in(4) ? mapped : i); break;
+    case 4: case 5: (rdev() ? rdev_validate : regs_validate)(at, mapped != NONE && !one_in(4) ? mapped : i); break;
     case 6: regs_forget(at); break;
-    case 7: interface_step(); break;
+    case 7: (rdev() ? rdev_step : interface_step)(); break;
     default: access_regs(at, one_in(2)); break;
     }
 }
@@ -1343,6 +1522,12 @@ static void start_device(void)
     enum { INFO_IPA = 0x5200 };
     const uint8_t *info = rig_bytes(w.rig, PAGE(W_DATA + 5)) + 0x200;
 
+    w.instances = 1;
+    if (rdev()) {
+        dev_go_to(w.d, STAGE_STARTED);
+        w.dma = true;
+        return;
+    }
     dev_go_to(w.d, STAGE_LOCKED);
     rmi_ok(w.rig, RMI_FID_VDEV_GET_INTERFACE_REPORT, PAGE(W_RD), PAGE(D_PDEV), PAGE(D_VDEV));
     assert_int_equal(dev_converse(w.d, true), RMI_SUCCESS);
@@ -1388,16 +1573,17 @@ static void start(uint64_t seed, uint64_t steps)
     w.page[D_VDEV].use = USE_VDEV;
 }
 
-static void search(uint64_t seed, uint64_t steps)
+static void search(RmmDialectId dialect, uint64_t seed, uint64_t steps)
 {
+    rig_dialect = dialect;
     start(seed, steps);
     for (w.step = 0; w.step < steps; w.step++) {
         step();
     }
     check_all();
-    printf("seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms, %" PRIu64 " VDEVs, %" PRIu64
-           " connections came and went; accesses that got through and not:", seed, steps, w.lives, w.interfaces,
-           w.connections);
+    printf("%s, seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms, %" PRIu64 " VDEVs, %" PRIu64
+           " connections came and went; accesses that got through and not:",
+           rmm_dialects[dialect].name, seed, steps, w.lives, w.interfaces, w.connections);
     for (unsigned a = 0; a < N_ACTORS; a++) {
         printf(" %s %" PRIu64 "/%" PRIu64 "%s", actor_names[a], w.by_actor[a][0], w.by_actor[a][1],
                a + 1 < N_ACTORS ? "," : "\n");
@@ -1407,25 +1593,34 @@ static void search(uint64_t seed, uint64_t steps)
 
 /* Seeds of every test run, and those that once found something, with the step at which they did. */
 static const struct {
-    uint64_t    seed, steps;
-    const char *what;
+    RmmDialectId dialect;
+    uint64_t     seed, steps;
+    const char  *what;
 } found[] = {
-    { 1, 60000, "every run" },
-    { 2, 60000, "every run" },
-    { 3, 60000, "every run" },
+    { RMM_1_1_ALP17, 1, 60000, "every run" }, { RMM_1_1_ALP17, 2, 60000, "every run" },
+    { RMM_1_1_ALP17, 3, 60000, "every run" }, { RMM_1_1_ALP12, 1, 60000, "every run" },
+    { RMM_1_1_ALP12, 2, 60000, "every run" }, { RMM_1_1_ALP12, 3, 60000, "every run" },
 };
 
 static void test_isolation(void **state)
 {
-    const char *seed = getenv("SEED"), *steps = getenv("STEPS");
+    const char   *rmm = getenv("RMM"), *seed = getenv("SEED"), *steps = getenv("STEPS");
+    RmmDialectId  dialect;
+    GError       *error = NULL;
 
-    if (seed != NULL || steps != NULL) {
-        search(seed != NULL ? g_ascii_strtoull(seed, NULL, 0) : 1,
+    if (!rmm_dialect_parse(rmm, &dialect, &error)) {
+        fail_msg("%s", error->message);
+    }
+    if (!rmm_dialects[dialect].da) {
+        fail_msg("RMM=%s: the search needs a dialect with devices", rmm);
+    }
+    if (rmm != NULL || seed != NULL || steps != NULL) {
+        search(dialect, seed != NULL ? g_ascii_strtoull(seed, NULL, 0) : 1,
                steps != NULL ? g_ascii_strtoull(steps, NULL, 0) : 100000);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(found); i++) {
-        search(found[i].seed, found[i].steps);
+        search(found[i].dialect, found[i].seed, found[i].steps);
     }
 }
 
