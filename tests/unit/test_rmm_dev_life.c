@@ -1,8 +1,10 @@
 /*
  * Lives of a device that end badly or begin again: the Realm is killed in every state of PDEV and VDEV and in the
- * middle of every exchange, in both dialects with devices; what is left is taken down, nothing of it is readable, and
- * the same device serves another Realm. Many connections and locks one after another; several VDEVs at once.
+ * middle of every exchange, in both dialects with devices, and when the device was pulled out; what is left is taken
+ * down, nothing of it is readable, and the same device serves another Realm. Many connections and locks one after
+ * another; several VDEVs at once.
  */
+#include "iommu/smmuv3_int.h"
 #include "tests/unit/rmm_dev_rig.h"
 
 #include <setjmp.h>
@@ -39,7 +41,8 @@ static bool talk(bool vdev)
     bool     more = true;
 
     while (more) {
-        if (vdev && rdev() && dev_vdev(d)->host_state != RMI_VDEV12_STOPPING) {
+        bool asked = vdev && rdev() && dev_vdev(d)->host_state != RMI_VDEV12_STOPPING;
+        if (asked) {
             assert_int_equal(dev_rsi_call(d, RSI_FID_RDEV_CONTINUE, dev_vdev_id(d), dev_vdev(d)->instance),
                              RMI_EXIT12_VDEV_COMM);
         }
@@ -47,7 +50,7 @@ static bool talk(bool vdev)
         if (budget-- == 0) {
             return false;
         }
-        if (vdev && rdev() && dev_vdev(d)->host_state != RMI_VDEV12_STOPPED) {
+        if (asked) {
             dev_enter(d, 0);
         }
     }
@@ -114,6 +117,12 @@ static bool refresh(void)
     return talk(false);
 }
 
+static bool reset(void)
+{
+    rmi_ok(RIG, RMI_FID_PDEV_IDE_RESET, PDEV);
+    return talk(false);
+}
+
 static bool lock(void)
 {
     dev_vdev_params(d);
@@ -161,6 +170,9 @@ static bool run(void)
 
 static bool live(void)
 {
+    if (!is_pdev() && !(connect() && reset())) {
+        return false;
+    }
     if (!run()) {
         return false;
     }
@@ -168,14 +180,49 @@ static bool live(void)
     return refresh();
 }
 
+/* And to its end: given up by the Realm, then by the host. */
+static bool part(void)
+{
+    unmap_registers();
+    if (!move(RSI_FID_RDEV_STOP, RMI_FID_VDEV_UNLOCK)) {
+        return false;
+    }
+    assert_int_equal(dma_to(DATA_IPA), 0);
+    if (rdev()) {
+        rmi_ok(RIG, RMI_FID_VDEV_STOP, VDEV);
+        if (!talk(true)) {
+            return false;
+        }
+    }
+    rmi_ok(RIG, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV);
+    rmi_ok(RIG, RMI_FID_PDEV_STOP, PDEV);
+    return talk(false);
+}
+
 /* ---- the end of it ---- */
+
+/* The message that is out is answered by nobody. */
+static void lose_message(bool vdev)
+{
+    unsigned status = RMI_COMM_ERROR;
+    bool     more;
+
+    assert_int_equal(dev_communicate(d, vdev, &status, &more), RMI_SUCCESS);
+    assert_false(more);
+}
 
 static void drop_vdev(void)
 {
     if (rdev()) {
+        RmiVdev12State at = dev_vdev(d)->host_state;
+
         (void)rmi(RIG, RMI_FID_VDEV_ABORT, VDEV);
-        rmi_ok(RIG, RMI_FID_VDEV_STOP, VDEV);
-        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        if (at == RMI_VDEV12_STOPPING) {
+            lose_message(true);
+        } else if (at != RMI_VDEV12_STOPPED) {
+            rmi_ok(RIG, RMI_FID_VDEV_STOP, VDEV);
+            assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        }
     } else {
         (void)rmi(RIG, RMI_FID_VDEV_ABORT, VDEV);
         if (rmi(RIG, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV) == RMI_SUCCESS) {
@@ -191,11 +238,17 @@ static void drop_vdev(void)
 
 static void drop_pdev(void)
 {
-    if (rmi(RIG, RMI_FID_PDEV_STOP, PDEV) != RMI_SUCCESS) { /* in a key refresh */
-        rmi_ok(RIG, RMI_FID_PDEV_ABORT, PDEV);
-        rmi_ok(RIG, RMI_FID_PDEV_STOP, PDEV);
+    RmiPdevState at = dev_pdev(d)->state;
+
+    if (at == RMI_PDEV_STOPPING) {
+        lose_message(false);
+    } else if (at != RMI_PDEV_STOPPED) {
+        if (rmi(RIG, RMI_FID_PDEV_STOP, PDEV) != RMI_SUCCESS) { /* in a key refresh */
+            rmi_ok(RIG, RMI_FID_PDEV_ABORT, PDEV);
+            rmi_ok(RIG, RMI_FID_PDEV_STOP, PDEV);
+        }
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
     }
-    assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
     rmi_ok(RIG, RMI_FID_PDEV_DESTROY, PDEV);
     assert_false(d->root->tdisp);
     for (unsigned i = 0; i < 2 * IDE_SUB_STREAMS; i++) {
@@ -207,6 +260,23 @@ static void drop_tables(uint64_t ipa, unsigned levels)
 {
     for (unsigned level = 3; level > 3 - levels; level--) {
         rmi_ok(RIG, RMI_FID_RTT_DESTROY, RD, ipa, level);
+    }
+}
+
+/* The SMMU keeps nothing of the stream of a VDEV that is no more: no entry, no translation. */
+static void assert_stream_gone(void)
+{
+    const SmmuBank *b = &d->smmu->bank[SMMU_REALM];
+    uint64_t        entry = dev_state(RIG->rmm)->psmmu.strtab + SMMU_STE_SIZE * D_FUNCTION(d->device);
+
+    for (unsigned i = 0; i < SMMU_STE_SIZE; i++) {
+        assert_int_equal(rig_bytes(RIG, entry)[i], 0);
+    }
+    for (unsigned i = 0; i < SMMU_N_TLB; i++) {
+        assert_false(b->tlb[i].valid && b->tlb[i].sid == D_FUNCTION(d->device));
+    }
+    for (unsigned i = 0; i < SMMU_N_CONFIGS; i++) {
+        assert_false(b->config[i].valid && b->config[i].sid == D_FUNCTION(d->device) && !b->config[i].abort);
     }
 }
 
@@ -228,6 +298,7 @@ static void kill_realm(void)
     if (is_vdev()) {
         drop_vdev();
     }
+    assert_stream_gone();
     assert_int_equal(dma_to(DATA_IPA), 0);
     if (has_table) {
         rmi_ok(RIG, RMI_FID_RTT_DESTROY, RD, D_IPA & ~0x1fffffull, 3);
@@ -283,11 +354,27 @@ static void next_realm(bool pdev)
 
 /* ---- killed everywhere ---- */
 
-static bool cut_off(unsigned at)
+static size_t no_answer(DevRig *rig, uint8_t *rsp, size_t len) { return 0; }
+
+/* The device is silent in the middle of a key refresh: PDEV and VDEV are lost, its DMA ends. */
+static void lose_device(void)
+{
+    rmi_ok(RIG, rdev() ? RMI_FID_PDEV_NOTIFY : RMI_FID_PDEV_IDE_KEY_REFRESH, PDEV, 0);
+    d->spoil = no_answer;
+    (void)dev_converse(d, false);
+    d->spoil = NULL;
+    assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
+}
+
+static bool whole_life(void) { return live() && part(); }
+
+/* The device served a Realm whose life was @life(), and serves another. */
+static bool two_realms(bool (*life)(void), unsigned at)
 {
     d = dev_rig_new();
     budget = at;
-    bool whole = live();
+    bool whole = life();
 
     kill_realm();
     kill_other();
@@ -317,18 +404,47 @@ static void test_killed_everywhere(void **state)
         unsigned at = 0;
 
         rig_dialect = dialects[i];
-        while (!cut_off(at)) {
+        while (!two_realms(whole_life, at)) {
             at++;
         }
         print_message("%s: killed in each of %u exchanges\n", rmm_dialects[rig_dialect].name, at);
-        assert_true(at > 40);
+        assert_true(at > 80);
+    }
+    rig_dialect = RMM_1_1_ALP17;
+}
+
+/* Pulled out while it runs, at the next message or at the next key refresh: the Realm dies with PDEV, VDEV or both in
+ * ERROR. */
+static bool unplugged_in_refresh(void)
+{
+    assert_true(live());
+    lose_device();
+    return false;
+}
+
+static bool unplugged_in_report(void)
+{
+    assert_true(live());
+    d->spoil = no_answer;
+    (void)move(RSI_FID_RDEV_GET_INTERFACE_REPORT, RMI_FID_VDEV_GET_INTERFACE_REPORT);
+    d->spoil = NULL;
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
+    assert_int_equal(dma_to(DATA_IPA), 0);
+    return false;
+}
+
+static void test_unplugged(void **state)
+{
+    for (rig_dialect = RMM_1_1_ALP12; rig_dialect <= RMM_1_1_ALP17; rig_dialect++) {
+        (void)two_realms(unplugged_in_refresh, FOREVER);
+        (void)two_realms(unplugged_in_report, FOREVER);
     }
     rig_dialect = RMM_1_1_ALP17;
 }
 
 /* ---- again and again ---- */
 
-static void test_many_locks(void **state)
+static void many_locks(void)
 {
     for (unsigned i = 0; i < 100; i++) {
         budget = FOREVER;
@@ -337,13 +453,36 @@ static void test_many_locks(void **state)
             assert_true(evidence() && start() && refresh());
         }
         drop_vdev();
+        assert_stream_gone();
         assert_int_equal(d->pair->tdis[0].state, TDI_CONFIG_UNLOCKED);
         assert_int_equal(granule_state(RIG->rmm, VDEV), GRANULE_DELEGATED);
         assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
     }
 }
 
-static void test_many_connections(void **state)
+/* The same VDEV: it is unlocked, and locked again. */
+static void many_relocks(void)
+{
+    uint64_t nonce = 0;
+
+    budget = FOREVER;
+    assert_true(connect() && lock());
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_not_equal(dev_vdev(d)->lock_nonce, nonce); /* what the Realm knew of the lock before is no use */
+        nonce = dev_vdev(d)->lock_nonce;
+        if (i % 10 == 0) {
+            assert_true(evidence() && start());
+            assert_int_equal(dma_to(DATA_IPA), PAGE(W_DATA + 3) + 0x10);
+        }
+        assert_true(move(RSI_FID_RDEV_STOP, RMI_FID_VDEV_UNLOCK));
+        assert_int_equal(dma_to(DATA_IPA), 0);
+        assert_int_equal(d->pair->tdis[0].state, TDI_CONFIG_UNLOCKED);
+        assert_true(move(RSI_FID_RDEV_LOCK, RMI_FID_VDEV_LOCK));
+    }
+    drop_vdev();
+}
+
+static void many_connections(void)
 {
     for (unsigned i = 0; i < 100; i++) {
         budget = FOREVER;
@@ -359,6 +498,20 @@ static void test_many_connections(void **state)
     }
     assert_int_equal(d->pair->sessions_ended, 100);
 }
+
+static void in_both_dialects(void (*test)(void))
+{
+    for (rig_dialect = RMM_1_1_ALP12; rig_dialect <= RMM_1_1_ALP17; rig_dialect++) {
+        d = dev_rig_new();
+        test();
+        dev_rig_free(d);
+    }
+    rig_dialect = RMM_1_1_ALP17;
+}
+
+static void test_many_locks(void **state) { in_both_dialects(many_locks); }
+static void test_many_relocks(void **state) { in_both_dialects(many_relocks); }
+static void test_many_connections(void **state) { in_both_dialects(many_connections); }
 
 /* ---- several ---- */
 
@@ -492,19 +645,6 @@ static void kill_second(void)
     rmi_ok(RIG, RMI_FID_REALM_DESTROY, RD);
 }
 
-static size_t no_answer(DevRig *rig, uint8_t *rsp, size_t len) { return 0; }
-
-/* The device is silent in the middle of a key refresh: PDEV and VDEV are lost, its DMA ends. */
-static void lose_device(void)
-{
-    rmi_ok(RIG, rdev() ? RMI_FID_PDEV_NOTIFY : RMI_FID_PDEV_IDE_KEY_REFRESH, PDEV, 0);
-    d->spoil = no_answer;
-    (void)dev_converse(d, false);
-    d->spoil = NULL;
-    assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
-    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
-}
-
 static void retire(void)
 {
     unmap_registers();
@@ -610,7 +750,8 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed_everywhere), T(test_many_locks), T(test_many_connections),
+        cmocka_unit_test(test_killed_everywhere), cmocka_unit_test(test_unplugged), cmocka_unit_test(test_many_locks),
+        cmocka_unit_test(test_many_relocks), cmocka_unit_test(test_many_connections),
         T(test_two_in_one_realm), T(test_one_in_each_realm), cmocka_unit_test(test_two_devices),
         cmocka_unit_test(test_two_devices_two_realms),
     };
