@@ -951,33 +951,47 @@ static void test_fault_bar_write(void **state)
     assert_int_equal(r->dev->pci.msix.vectors[0].control, 0); /* what was written meanwhile */
 }
 
-/* Without a word of the Realm: at the state that is named, and undone by the unlock. */
+/* Without a word of the Realm: each write at each state that can be named, and undone by the unlock. UNLOCKED is when
+ * the device was connected, here anew. */
 static void test_fault_at_state(void **state)
 {
-    static const struct { const char *fault; uint64_t until; unsigned off, len; } rows[] = {
-        { "bar-write=locked", RHI_TDI_LOCKED, PCI_BAR0 + 8, 4 },
-        { "bar-write=run", RHI_TDI_RUN, PCI_BAR0 + 8, 4 },
-        { "command-write=locked", RHI_TDI_LOCKED, PCI_COMMAND, 2 },
-        { "flr=run", RHI_TDI_RUN, PCI_COMMAND, 2 },
-        { "unplug=run", RHI_TDI_RUN, PCI_VENDOR_ID, 2 },
+    static const struct { const char *fault; unsigned off, len; } writes[] = {
+        { "bar-write", PCI_BAR0 + 8, 4 }, { "command-write", PCI_COMMAND, 2 }, { "flr", PCI_COMMAND, 2 },
+        { "unplug", PCI_VENDOR_ID, 2 },
     };
+    static const char *const states[] = { "unlocked", "locked", "run" };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        print_message("%s\n", rows[i].fault);
+    for (size_t i = 0; i < ARRAY_LEN(writes) * ARRAY_LEN(states); i++) {
+        g_autofree char *fault = g_strdup_printf("%s=%s", writes[i / 3].fault, states[i % 3]);
+        unsigned         off = writes[i / 3].off, len = writes[i / 3].len;
+
+        print_message("%s\n", fault);
         setup_connected(state);
         HostRig *r = *state;
 
         host_config_write(function(r), PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-        uint32_t before = host_config_read(function(r), rows[i].off, rows[i].len);
+        uint32_t before = host_config_read(function(r), off, len);
 
-        arm(r, rows[i].fault);
+        arm(r, fault);
+        if (i % 3 == 0) {
+            r->rmm.pdev = RMI_PDEV_ERROR;
+            r->rmm.refuse = RMI_FID_VDEV_CREATE;
+            assert_int_equal(set_state(r, RHI_TDI_LOCKED), RHI_DEVICE);
+            r->rmm.refuse = 0;
+        }
+        if (strcmp(fault, "unplug=unlocked") == 0) { /* nobody there to be locked */
+            assert_int_equal(set_state(r, RHI_TDI_LOCKED), RHI_DEVICE);
+            assert_int_not_equal(host_config_read(function(r), off, len), before);
+            teardown(state);
+            continue;
+        }
         assert_int_equal(set_state(r, RHI_TDI_LOCKED), RHI_SUCCESS);
-        assert_int_equal(host_config_read(function(r), rows[i].off, rows[i].len) != before,
-                         rows[i].until == RHI_TDI_LOCKED);
-        assert_int_equal(set_state(r, RHI_TDI_RUN), RHI_SUCCESS);
-        assert_int_not_equal(host_config_read(function(r), rows[i].off, rows[i].len), before);
+        assert_int_equal(host_config_read(function(r), off, len) != before, i % 3 != 2);
+        bool gone = strcmp(fault, "unplug=locked") == 0;
+        assert_int_equal(set_state(r, RHI_TDI_RUN), gone ? RHI_DEVICE : RHI_SUCCESS);
+        assert_int_not_equal(host_config_read(function(r), off, len), before);
         assert_int_equal(set_state(r, RHI_TDI_UNLOCKED), RHI_SUCCESS);
-        assert_int_equal(host_config_read(function(r), rows[i].off, rows[i].len), before);
+        assert_int_equal(host_config_read(function(r), off, len), before);
         teardown(state);
     }
 }
