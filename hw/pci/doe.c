@@ -1,6 +1,7 @@
 /*
- * DOE mailbox registers, object framing and discovery. An object is answered before Go's write completes, so
- * Busy is never seen set. Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
+ * DOE mailbox registers, object framing and discovery. An object is answered before Go's write completes and Busy is
+ * never seen set, but for a mailbox that was slowed down: that one is Busy until then, and its object not looked at.
+ * Source: PCI Express Base Specification 6.0, "Data Object Exchange (DOE)".
  */
 #include "hw/pci/doe.h"
 
@@ -14,6 +15,7 @@ enum { REG_CAP = 0x04, SIZE = 0x18, HEADER_DW = 2, MAX_PAYLOAD = 4 * (DOE_MAX_DW
 #define CONTROL_ABORT      BIT(0)
 #define CONTROL_INT_ENABLE BIT(1)
 #define CONTROL_GO         BIT(31)
+#define STATUS_BUSY        BIT(0)
 #define STATUS_INT         BIT(1)
 #define STATUS_ERROR       BIT(2)
 #define STATUS_READY       BIT(31)
@@ -22,7 +24,10 @@ enum { REG_CAP = 0x04, SIZE = 0x18, HEADER_DW = 2, MAX_PAYLOAD = 4 * (DOE_MAX_DW
 static void drop(Doe *doe)
 {
     doe->in_dw = doe->out_dw = doe->out_pos = 0;
-    doe->ready = false;
+    doe->ready = doe->busy = false;
+    if (doe->delay_ns != 0) {
+        timer_set(&doe->answers, INT64_MAX);
+    }
 }
 
 static void interrupt(Doe *doe)
@@ -112,16 +117,32 @@ static void dispatch(Doe *doe, uint16_t vendor, uint8_t type)
     LOG(DOE, "%s: object of unknown protocol %04x:%02x dropped", doe->pd->dev.id, vendor, type);
 }
 
+static void take_object(Doe *doe)
+{
+    uint32_t head = le32_get(doe->in);
+
+    dispatch(doe, (uint16_t)head, (uint8_t)(head >> 16));
+    doe->in_dw = 0;
+}
+
+static void wake_up(void *opaque)
+{
+    Doe *doe = opaque;
+
+    doe->busy = false;
+    take_object(doe);
+}
+
 static void go(Doe *doe)
 {
     if (doe->error) { /* nothing but Abort is heard */
         return;
     }
-    if (doe->ready) {
-        fail(doe, "Go while the last reply is not read");
+    if (doe->ready || doe->busy) {
+        fail(doe, doe->busy ? "Go while it is Busy" : "Go while the last reply is not read");
         return;
     }
-    uint32_t head = le32_get(doe->in), length = le32_get(doe->in + 4);
+    uint32_t length = le32_get(doe->in + 4);
     uint32_t dw = (length & (DOE_MAX_DW - 1)) == 0 ? DOE_MAX_DW : length & (DOE_MAX_DW - 1);
 
     if (doe->in_dw < HEADER_DW || dw != doe->in_dw) {
@@ -129,8 +150,12 @@ static void go(Doe *doe)
         return;
     }
     tell(doe, doe->in, dw);
-    dispatch(doe, (uint16_t)head, (uint8_t)(head >> 16));
-    doe->in_dw = 0;
+    if (doe->delay_ns == 0) {
+        take_object(doe);
+        return;
+    }
+    doe->busy = true;
+    timer_set(&doe->answers, clock_now(doe->pd->dev.clock) + doe->delay_ns);
 }
 
 /* ---- registers ---- */
@@ -157,8 +182,8 @@ static void write_control(Doe *doe, const PciConfigWrite *w, uint32_t value)
 
 static uint32_t read_status(const Doe *doe)
 {
-    return (uint32_t)((doe->int_status ? STATUS_INT : 0) | (doe->error ? STATUS_ERROR : 0) |
-                      (doe->ready ? STATUS_READY : 0));
+    return (uint32_t)((doe->busy ? STATUS_BUSY : 0) | (doe->int_status ? STATUS_INT : 0) |
+                      (doe->error ? STATUS_ERROR : 0) | (doe->ready ? STATUS_READY : 0));
 }
 
 static void write_status(Doe *doe, const PciConfigWrite *w, uint32_t value)
@@ -179,6 +204,10 @@ static bool is_dword(Doe *doe, const PciConfigWrite *w)
 static void write_mailbox(Doe *doe, const PciConfigWrite *w, uint32_t value)
 {
     if (!is_dword(doe, w) || doe->error) {
+        return;
+    }
+    if (doe->busy) {
+        fail(doe, "written to while it is Busy");
         return;
     }
     if (doe->in_dw == DOE_MAX_DW) {
@@ -272,8 +301,19 @@ void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *prot
 
 void doe_listen(Doe *doe, DoeListener *listener) { doe->listener = listener; }
 
+void doe_slow_down(Doe *doe, int64_t delay_ns)
+{
+    if (delay_ns != 0) {
+        doe->delay_ns = delay_ns;
+        timer_init(&doe->answers, doe->pd->dev.clock, wake_up, doe);
+    }
+}
+
 void doe_deinit(Doe *doe)
 {
+    if (doe->delay_ns != 0) {
+        timer_deinit(&doe->answers);
+    }
     g_clear_pointer(&doe->in, g_free);
     g_clear_pointer(&doe->out, g_free);
 }

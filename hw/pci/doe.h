@@ -48,7 +48,9 @@ typedef struct Doe {
     DoeListener *listener; /* NULL: nobody listens */
     uint8_t    *in, *out;            /* DOE_MAX_DW words each */
     uint32_t    in_dw, out_dw, out_pos; /* words written; in the reply; popped */
-    bool        error, ready, int_status, int_enable;
+    bool        error, ready, busy, int_status, int_enable;
+    int64_t     delay_ns;            /* from Go to the answer; 0: there and then */
+    ClockTimer  answers;             /* while Busy */
 } Doe;
 
 /**
@@ -62,6 +64,9 @@ void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *prot
 
 /* doe_listen - have @listener called, with the mailbox's opaque; after doe_init(). */
 void doe_listen(Doe *doe, DoeListener *listener);
+
+/* doe_slow_down - be Busy for a time with each object; 0: not. After doe_init(). */
+void doe_slow_down(Doe *doe, int64_t delay_ns);
 
 /* doe_deinit - from unrealize(). */
 void doe_deinit(Doe *doe);

@@ -251,6 +251,96 @@ static void test_interrupt(void **state)
     rig_free(r);
 }
 
+/* A mailbox that was slowed down: Busy until the machine's time has come. */
+static void test_slow(void **state)
+{
+    enum { DELAY_NS = 5000000, BUSY = 1, INT = 2 };
+    PciRig    *r = rig_new();
+    PciDevice *pd = rig_add(r, "pci-toy,id=t");
+    Doe       *doe = &((PciToy *)pd)->doe;
+    Step       ask[] = { HEAD(7, 2), { 'c', GO | 2 }, { 's', BUSY }, { 'r', 0 } };
+    static const struct {
+        const char *name;
+        Step        step; /* while it is Busy */
+        uint32_t    then, later; /* DOE Status, and when the time has come */
+    } rows[] = {
+        { "nothing", { 's', BUSY }, BUSY, READY | INT },
+        { "written to", { 'w', 0 }, ERROR | INT, ERROR | INT },
+        { "Go", { 'c', GO | 2 }, ERROR | INT, ERROR | INT },
+        { "pop", { 'p', 0 }, ERROR | INT, ERROR | INT },
+        { "Abort", { 'c', ABORT }, 0, 0 },
+    };
+    int64_t now = 0;
+
+    doe_slow_down(doe, DELAY_NS);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        for (unsigned s = 0; s < ARRAY_LEN(ask); s++) {
+            run(r, doe->off, &ask[s]);
+        }
+        clock_advance(r->clock, now + DELAY_NS - 1);
+        run(r, doe->off, &rows[i].step);
+        run(r, doe->off, &(Step){ 's', rows[i].then });
+        clock_advance(r->clock, now += DELAY_NS);
+        run(r, doe->off, &(Step){ 's', rows[i].later });
+        run(r, doe->off, &(Step){ 'c', ABORT });
+    }
+    for (unsigned s = 0; s < ARRAY_LEN(ask); s++) {
+        run(r, doe->off, &ask[s]);
+    }
+    pci_reset_function(pd, PCI_RESET_FLR);
+    run(r, doe->off, &(Step){ 's', 0 });
+    clock_advance(r->clock, now + DELAY_NS);
+    run(r, doe->off, &(Step){ 's', 0 });
+    rig_free(r);
+}
+
+/* ---- two mailboxes in one function ---- */
+
+static size_t answer_9(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                       size_t rsp_cap)
+{
+    memset(rsp, 9, 4);
+    return 4;
+}
+
+static void test_two_mailboxes(void **state)
+{
+    static const DoeProtocol nine = { 0x0001, 9, "nine", answer_9 };
+    PciRig   *r = rig_new();
+    PciToy   *t = (PciToy *)rig_add(r, "pci-toy,id=t");
+    unsigned  first = t->doe.off, off;
+    Doe       second;
+    const Step steps[][16] = {
+        /* each lists its own */
+        { HEAD(0, 3), { 'w', 1 }, SEND, { 'p' }, { 'p' }, { 'r', 0x00090001 }, { 'c', ABORT } },
+        /* what the other speaks is nothing to it */
+        { HEAD(7, 2), SEND, { 's', 0 }, HEAD(9, 2), SEND, { 's', READY } },
+    };
+    Step first_steps[] = { HEAD(7, 3), { 'w', 0x11 }, SEND, { 's', READY } };
+
+    doe_init(&second, &t->pci, 1, &nine, 1, PCI_MSIX_NONE, NULL);
+    off = second.off;
+    assert_int_not_equal(off, first);
+    assert_int_equal(rig_cfg_read(r, 8, off, 2), PCI_EXT_CAP_DOE);
+    assert_int_equal(rig_cfg_read(r, 8, off + 2, 2) & 0xf, 1); /* version */
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        for (const Step *s = steps[i]; s->op != 0; s++) {
+            run(r, off, s);
+        }
+    }
+    for (unsigned s = 0; s < ARRAY_LEN(first_steps); s++) {
+        run(r, first, &first_steps[s]);
+    }
+    run(r, off, &(Step){ 'c', ABORT }); /* of one: the other's answer stays */
+    run(r, off, &(Step){ 'p' });
+    run(r, off, &(Step){ 's', ERROR });
+    run(r, first, &(Step){ 's', READY });
+    run(r, first, &(Step){ 'r', 0x00070001 });
+    rig_free(r);
+    doe_deinit(&second);
+}
+
 typedef struct Listed {
     unsigned n_objects, n_registers;
 } Listed;
@@ -292,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_padding_and_silence),
         cmocka_unit_test(test_maximum),
         cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_two_mailboxes),
         cmocka_unit_test(test_conformance),
     };
 
