@@ -307,13 +307,14 @@ static bool wrap_payload(Talk *t, const Step *s)
     return ok;
 }
 
-/* The step's next request, as it travels; 0: there can be none. */
+/* The step's next request, as it travels; 0: there can be none. A payload may be out still: device not ready. */
 static size_t next_request(Talk *t, uint8_t out[SPDM_MSG_MAX])
 {
     const Step *s = current(t);
+    bool        wraps = (s->kind == STEP_IDE || s->kind == STEP_TDISP) && t->link->spdm.op == SPDM_OP_NONE;
     size_t      len = 0;
 
-    if ((s->kind == STEP_IDE || s->kind == STEP_TDISP) && !wrap_payload(t, s)) {
+    if (wraps && !wrap_payload(t, s)) {
         return 0;
     }
     len = spdm_requester_next(&t->link->spdm, out, SPDM_MSG_MAX, &t->link->secured);
@@ -355,7 +356,7 @@ static Keep what_to_keep(const Talk *t, const Step *s)
     SpdmSpan             reply = spdm_requester_reply(r);
     Keep                 k = { 0 };
 
-    if (s->kind == STEP_TDISP && c->portion_len != 0) {
+    if (s->kind == STEP_TDISP && r->op == SPDM_OP_NONE && c->portion_len != 0) { /* the response came */
         uint32_t payload =
             (uint32_t)((const uint8_t *)spdm_requester_vendor_reply(r).data - (const uint8_t *)reply.data);
         cache = (SpdmCache){ .rsp_offset = payload + c->portion_offset, .rsp_len = c->portion_len };
@@ -407,6 +408,9 @@ static void put_exit(Rmm *rmm, const Talk *t, const DevEnter *enter, const Exit 
     *FIELD(PROTOCOL) = sends && t->link->secured ? RMI_PROTOCOL_SECURE_SPDM : RMI_PROTOCOL_SPDM;
 #undef FIELD
     le64_put(page + (rmm->dialect->comm_req_len - RMI_COMM_EXIT_FLAGS), e->req_len);
+    if (rmm->dialect->comm_req_delay != 0 && sends) {
+        le64_put(page + (rmm->dialect->comm_req_delay - RMI_COMM_EXIT_FLAGS), spdm_requester_wait_us(&t->link->spdm));
+    }
     le64_put(page + (rmm->dialect->comm_timeout - RMI_COMM_EXIT_FLAGS), sends ? DEV_TIMEOUT_US : 0);
     ns_write(rmm, enter->data + RMI_COMM_EXIT_FLAGS, page, sizeof(page));
 }
@@ -442,6 +446,9 @@ static bool take_response(Talk *t, const DevEnter *enter, Exit *e)
         return false;
     }
     give(t->rmm, enter, e);
+    if (r == SPDM_CONTINUE) {
+        return true;
+    }
     if (s->kind == STEP_MEASURE) {
         if (!append_measurement(t, &e->keep)) {
             return false;
@@ -450,9 +457,6 @@ static bool take_response(Talk *t, const DevEnter *enter, Exit *e)
         if (t->link->index != 0) {
             return ask_measurement(t);
         }
-    }
-    if (r == SPDM_CONTINUE) {
-        return true;
     }
     t->comm->step++;
     return begin_from(t);

@@ -55,6 +55,7 @@ const RmmDialect rmm_dialects[RMM_N_DIALECTS] = {
         .pdev_flags = RMI_PDEV_FLAG_SPDM | RMI_PDEV_FLAG_NCOH_IDE,
         .pdev_flags_also = RMI_PDEV_FLAG_NCOH_ADDR,
         .comm_req_len = RMI_COMM_REQ_LEN,
+        .comm_req_delay = RMI_COMM_REQ_DELAY,
         .comm_timeout = RMI_COMM_TIMEOUT,
         .exit_vdev_id = RMI_EXIT_VDEV_ID_1,
         .exit_dev_mem_base = RMI_EXIT_DEV_MEM_BASE,

@@ -46,7 +46,7 @@ typedef struct RmmDialect {
     uint64_t    pdev_flags_also; /* and what it may say besides */
 
     /* Places in RmiDevCommData and RmiRecExit, from the start of the page; 0: there is no such field. */
-    uint16_t    comm_req_len, comm_timeout;
+    uint16_t    comm_req_len, comm_req_delay, comm_timeout;
     uint16_t    exit_vdev_id, exit_vdev, exit_vdev_action, exit_dev_mem_base, exit_dev_mem_top, exit_dev_mem_pa;
 
     /* Names of RmiExitReason. */

@@ -19,7 +19,7 @@ typedef struct HostCpu HostCpu;
 
 enum {
     HOST_MAX_FUNCTIONS = 32,
-    HOST_MAX_DEVICES = 8,    /* functions with TEE-IO */
+    HOST_MAX_DEVICES = 16,   /* functions with TEE-IO */
     HOST_MAX_SHADOW = 24,
     HOST_MAX_HIDDEN = 4,
     HOST_MAX_VECTORS = 512,  /* of one function: its ITT is one page */
@@ -130,14 +130,22 @@ typedef struct HostRelay {
     uint8_t        type;     /* of the object, vendor PCI-SIG */
     uint32_t       n_dw, pos; /* words of the object that is on its way, and how many went */
     unsigned       polls;
+    int64_t        wake_ns;  /* guest time before which there is nothing to do */
     uint8_t        object[RMI_COMM_BUFFER_MAX + 8];
 } HostRelay;
 
 /* relay_start - @len at most RMI_COMM_BUFFER_MAX bytes of payload, padded to words. */
 void relay_start(HostRelay *r, const HostFunction *f, uint8_t type, const uint8_t *payload, size_t len);
 
-/* relay_step - a bounded piece of the exchange. Returns whether it is over: RELAY_DONE or RELAY_FAILED. */
-bool relay_step(HostRelay *r);
+/* relay_step - a bounded piece of the exchange, none while it sleeps. Returns whether it is over: RELAY_DONE or
+ * RELAY_FAILED. */
+bool relay_step(HostRelay *r, int64_t now_ns);
+
+/* Until its wake_ns: before it begins, when that was set after relay_start(); then while the device takes its time. */
+static inline bool relay_sleeps(const HostRelay *r, int64_t now_ns)
+{
+    return r->state != RELAY_DONE && r->state != RELAY_FAILED && now_ns < r->wake_ns;
+}
 
 /* The answer's payload after RELAY_DONE, a multiple of four bytes. */
 static inline const uint8_t *relay_payload(const HostRelay *r, size_t *len)
@@ -203,6 +211,7 @@ typedef struct HostDevice {
     uint64_t        comm, request, response, params; /* Non-secure pages shared with the RMM */
     GByteArray     *objects[4];    /* by RmiCommObject */
     HostJob         job;
+    ClockTimer      alarm;         /* when the job's exchange wakes up */
     HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */
     bool            disturbed;     /* a fault wrote to configuration space; command: as it was before */
     uint16_t        command;

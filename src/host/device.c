@@ -13,6 +13,8 @@
 #include "spdm/pki.h"
 
 enum {
+    MAX_DELAY_US = 1000000,
+    NS_PER_US = 1000,
     MAX_SILENT_ROUNDS = 16, /* COMMUNICATE calls in a row that neither send nor arrive */
     MAX_DISCOVERY = 255,
     MAX_MAP_PAGES = 64, /* of one VDEV_MAP exit; the Realm comes back for the rest */
@@ -67,6 +69,8 @@ static bool may(const HostDevice *d, uint64_t x0, const char *what)
     return x0 == RMI_SUCCESS;
 }
 
+static int64_t host_now(const Host *h) { return clock_now(machine_clock(h->cfg.machine)); }
+
 /* ---- conversations ---- */
 
 static void append_object(Host *h, HostDevice *d, unsigned object, uint64_t page, uint64_t offset,
@@ -98,6 +102,14 @@ static void keep_cached(Host *h, HostDevice *d, uint64_t flags)
     }
 }
 
+/* RmiDevCommExit: how long the RMM wants us to wait with the request, at most a second. */
+static int64_t request_delay_ns(Host *h, const HostDevice *d)
+{
+    uint16_t at = h->dialect->comm_req_delay;
+
+    return at == 0 ? 0 : (int64_t)MIN(host_get64(h, d->comm + at), MAX_DELAY_US) * NS_PER_US;
+}
+
 static void start_relay(Host *h, HostDevice *d)
 {
     bool     secured = (host_get64(h, d->comm + RMI_COMM_PROTOCOL) & 0xff) == RMI_PROTOCOL_SECURE_SPDM;
@@ -106,6 +118,7 @@ static void start_relay(Host *h, HostDevice *d)
 
     memory_read(h->cfg.memory, d->request, host_attrs, message, len);
     relay_start(&d->job.relay, d->f, secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM, message, len);
+    d->job.relay.wake_ns = host_now(h) + request_delay_ns(h, d);
     if (d->impostor != NULL) {
         impostor_answer(d->impostor, &d->job.relay);
     }
@@ -168,7 +181,7 @@ _Static_assert((int)RMI_VDEV_ERROR == (int)RMI_VDEV12_ERROR, "ERROR is one numbe
 static StepResult communicate(Host *h, A64Cpu *cpu, HostDevice *d, int target)
 {
     if (d->job.relaying) {
-        if (relay_step(&d->job.relay)) {
+        if (relay_step(&d->job.relay, host_now(h))) {
             end_relay(h, d);
         }
         return STEP_AGAIN;
@@ -211,7 +224,7 @@ static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
         j->relaying = true;
         return STEP_AGAIN;
     }
-    if (!relay_step(&j->relay)) {
+    if (!relay_step(&j->relay, host_now(h))) {
         return STEP_AGAIN;
     }
     size_t         len = 0;
@@ -479,7 +492,7 @@ static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     if (d->impostor == NULL && !host_fault_at(h, FAULT_AT_CONNECT, &deed)) {
         return STEP_NEXT;
     }
-    switch (impostor_learn(d->impostor, &d->job.relay)) {
+    switch (impostor_learn(d->impostor, &d->job.relay, host_now(h))) {
     case IMPOSTOR_LEARNING: return STEP_AGAIN;
     case IMPOSTOR_READY: return STEP_NEXT;
     default: return STEP_FAIL;
@@ -852,6 +865,13 @@ static bool end_script(Host *h, HostDevice *d, uint64_t *status)
     return false;
 }
 
+static void ring(void *machine) { machine_wake(machine); }
+
+bool host_device_sleeps(const Host *h, const HostDevice *d)
+{
+    return d->job.kind != HOST_JOB_NONE && !d->job.abort && relay_sleeps(&d->job.relay, host_now(h));
+}
+
 bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
 {
     const JobStep *s = &script_of(h, d->job.kind)[d->job.step];
@@ -870,6 +890,9 @@ bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
     if (r == STEP_NEXT) {
         d->job.step++;
         d->job.rounds = 0;
+    }
+    if (host_device_sleeps(h, d)) {
+        timer_set(&d->alarm, d->job.relay.wake_ns);
     }
     return script_of(h, d->job.kind)[d->job.step].run == NULL && end_script(h, d, status);
 }
@@ -898,6 +921,7 @@ static bool add_device(Host *h, HostFunction *f)
                       .port = &h->bus.fns[f->parent],
                       .stream_id = (uint8_t)h->n_devices,
                       .vdev_id = RHI_VDEV_ID(0, f->bdf)};
+    timer_init(&d->alarm, machine_clock(h->cfg.machine), ring, h->cfg.machine);
     for (size_t i = 0; i < ARRAY_LEN(d->objects); i++) {
         d->objects[i] = g_byte_array_new();
     }
@@ -950,6 +974,7 @@ void host_devices_drop(Host *h)
         for (size_t o = 0; o < ARRAY_LEN(h->devices[i].objects); o++) {
             g_byte_array_free(h->devices[i].objects[o], TRUE);
         }
+        timer_deinit(&h->devices[i].alarm);
         impostor_free(h->devices[i].impostor);
     }
     for (unsigned i = 0; i < h->bus.n_fns; i++) {

@@ -174,7 +174,7 @@ static ImpostorState ask(HostImpostor *im, HostRelay *relay)
     return IMPOSTOR_LEARNING;
 }
 
-ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay)
+ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay, int64_t now_ns)
 {
     size_t len;
 
@@ -187,7 +187,7 @@ ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay)
     if (!im->in_flight) {
         return ask(im, relay);
     }
-    if (!relay_step(relay)) {
+    if (!relay_step(relay, now_ns)) {
         return IMPOSTOR_LEARNING;
     }
     im->in_flight = false;

@@ -16,7 +16,7 @@ HostImpostor *impostor_new(const HostFunction *f, uint64_t seed);
 void          impostor_free(HostImpostor *im); /* accepts NULL */
 
 /* impostor_learn - one step of reading the device's certificates through its mailbox; @relay is the job's. */
-ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay);
+ImpostorState impostor_learn(HostImpostor *im, HostRelay *relay, int64_t now_ns);
 
 /* The key to name as the device's. */
 SpdmPublicKey impostor_key(HostImpostor *im);

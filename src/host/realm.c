@@ -264,7 +264,7 @@ bool host_realm_step(Host *h, A64Cpu *cpu)
         if (host_assign_step(h, cpu)) {
             host_next_phase(h, HOST_RUN, 0);
         }
-        return true;
+        return h->progress == 0 || h->progress > h->n_devices || !host_device_sleeps(h, &h->devices[h->progress - 1]);
     default:
         return false;
     }

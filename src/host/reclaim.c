@@ -185,5 +185,8 @@ bool host_end_step(Host *h, HostCpu *hc)
         return false;
     }
     step(h, hc->cpu);
+    if (h->phase == HOST_END_DEVICES && h->progress < h->n_devices) {
+        return !host_device_sleeps(h, &h->devices[h->progress]);
+    }
     return h->phase != HOST_FAILED && h->phase != HOST_ENDED;
 }

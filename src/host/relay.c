@@ -18,8 +18,8 @@ enum {
     READ = 0x14,
     HEADER_DW = 2,
     WORDS_PER_STEP = 64,
-    MAX_POLLS =
-        1000, /* a device must answer within a second; ours polls as often as a kernel would in that time */
+    MAX_POLLS = 1000, /* a device must answer within a second */
+    POLL_NS = 1000000,
 };
 #define CONTROL_ABORT BIT(0)
 #define CONTROL_GO    BIT(31)
@@ -57,20 +57,26 @@ static void fail(HostRelay *r, const char *why)
     r->state = RELAY_FAILED;
 }
 
-static bool out_of_patience(HostRelay *r) { return ++r->polls > MAX_POLLS; }
+/* Looks again in a while, unless the device was given its time: then it failed. */
+static void poll_later(HostRelay *r, const char *why)
+{
+    if (++r->polls > MAX_POLLS) {
+        fail(r, why);
+    } else {
+        r->wake_ns += POLL_NS;
+    }
+}
 
-/* A reply nobody read, or an error, is cleared away first. */
+/* A reply nobody read, an error, an object that nobody waits for any more: cleared away first. */
 static void settle(HostRelay *r)
 {
-    uint32_t status = get(r, STATUS);
-
-    if (status & (STATUS_ERROR | STATUS_READY)) {
-        put(r, CONTROL, CONTROL_ABORT);
-    }
-    if (!(status & (STATUS_BUSY | STATUS_ERROR | STATUS_READY))) {
+    if (!(get(r, STATUS) & (STATUS_BUSY | STATUS_ERROR | STATUS_READY))) {
         r->state = RELAY_SEND;
-    } else if (out_of_patience(r)) {
-        fail(r, "the mailbox does not become free");
+        return;
+    }
+    put(r, CONTROL, CONTROL_ABORT);
+    if (get(r, STATUS) & (STATUS_BUSY | STATUS_ERROR | STATUS_READY)) {
+        poll_later(r, "the mailbox does not become free");
     }
 }
 
@@ -95,8 +101,8 @@ static void wait_ready(HostRelay *r)
     } else if (status & STATUS_READY) {
         r->n_dw = HEADER_DW;
         r->state = RELAY_RECEIVE;
-    } else if (out_of_patience(r)) {
-        fail(r, "no answer");
+    } else {
+        poll_later(r, "no answer for a second");
     }
 }
 
@@ -133,8 +139,12 @@ static void receive_words(HostRelay *r)
     }
 }
 
-bool relay_step(HostRelay *r)
+bool relay_step(HostRelay *r, int64_t now_ns)
 {
+    if (relay_sleeps(r, now_ns)) {
+        return false;
+    }
+    r->wake_ns = now_ns;
     switch (r->state) {
     case RELAY_SETTLE: settle(r); break;
     case RELAY_SEND: send_words(r); break;

@@ -366,7 +366,7 @@ bool host_run_step(Host *h, HostCpu *hc)
     host_gic_serve(h, hc);
     if (hc->state == HOST_REC_DEVICE) {
         go_on_with_device(h, hc);
-        return h->phase == HOST_RUN;
+        return h->phase == HOST_RUN && (hc->device == NULL || !host_device_sleeps(h, hc->device));
     }
     if (hc->state == HOST_REC_WAITING) {
         refresh_timers(h, hc);

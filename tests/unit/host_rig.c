@@ -495,7 +495,9 @@ void host_rig_connect(HostRig *r)
 {
     for (unsigned n = 0; r->h->phase == HOST_DEVICES; n++) {
         assert_true(n < 20000);
-        host_realm_step(r->h, r->cpu);
+        if (!host_realm_step(r->h, r->cpu)) {
+            clock_advance(r->clock, clock_next_deadline(r->clock));
+        }
     }
     r->hc->state = HOST_REC_READY;
 }
@@ -510,6 +512,8 @@ uint64_t host_rig_call(HostRig *r, uint16_t imm, uint64_t gprs[31])
         if (host_device_step(r->h, r->cpu, r->hc->device, &status)) {
             r->hc->state = HOST_REC_READY;
             gprs[0] = status;
+        } else if (host_device_sleeps(r->h, r->hc->device)) {
+            clock_advance(r->clock, clock_next_deadline(r->clock));
         }
     }
     return gprs[0];

@@ -36,7 +36,7 @@ static int setup(void **state)
     assert_true(host_pci_scan(&b->scan));
     b->f = host_pci_find(&b->scan, RIG_NIC);
     b->im = impostor_new(b->f, 1);
-    while ((st = impostor_learn(b->im, &b->relay)) == IMPOSTOR_LEARNING) {
+    while ((st = impostor_learn(b->im, &b->relay, 0)) == IMPOSTOR_LEARNING) {
         assert_true(++steps < 1000);
     }
     assert_int_equal(st, IMPOSTOR_READY);

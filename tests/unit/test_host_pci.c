@@ -230,8 +230,11 @@ static HostRelayState exchange(Box *b, HostRelay *r, uint8_t type, size_t len)
     unsigned steps = 0;
 
     relay_start(r, host_pci_find(&b->scan, TOY1), type, payload, len);
-    while (!relay_step(r)) {
+    while (!relay_step(r, clock_now(b->rig->clock))) {
         assert_true(++steps < 2000);
+        if (relay_sleeps(r, clock_now(b->rig->clock))) {
+            clock_advance(b->rig->clock, r->wake_ns);
+        }
     }
     return r->state;
 }
@@ -268,6 +271,36 @@ static void test_exchange_fails(void **state)
     assert_int_equal(exchange(b, &r, TOY_PROTO, 4), RELAY_DONE); /* an old error is cleared away */
 }
 
+/* A device that takes its time is waited for, up to a second; what it still does then is given up. */
+static void test_exchange_takes_time(void **state)
+{
+    static const struct {
+        int64_t        delay_ms, took_ms;
+        HostRelayState end;
+    } rows[] = { { 20, 20, RELAY_DONE }, { 999, 999, RELAY_DONE }, { 1500, 1000, RELAY_FAILED },
+                 { 20, 20, RELAY_DONE } };
+    Box      *b = *state;
+    HostRelay r;
+
+    scan(b);
+    b->toy1->reply_len = 8;
+    doe_slow_down(&b->toy1->doe, 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t start = clock_now(b->rig->clock);
+
+        b->toy1->doe.delay_ns = 1000000 * rows[i].delay_ms;
+        assert_int_equal(exchange(b, &r, TOY_PROTO, 4), rows[i].end);
+        assert_int_equal(clock_now(b->rig->clock) - start, 1000000 * rows[i].took_ms);
+    }
+    /* Its host went away in the middle. */
+    relay_start(&r, host_pci_find(&b->scan, TOY1), TOY_PROTO, (const uint8_t *)"word", 4);
+    while (!relay_sleeps(&r, clock_now(b->rig->clock))) {
+        assert_false(relay_step(&r, clock_now(b->rig->clock)));
+    }
+    assert_true(b->toy1->doe.busy);
+    assert_int_equal(exchange(b, &r, TOY_PROTO, 4), RELAY_DONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exchange_takes_time, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("host_pci", tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * both ends of the link, private DMA, device memory; then the same with every response spoilt.
  */
 #include "tests/unit/rmm_dev_rig.h"
+#include "spdm/record.h"
 #include "spdm/sign.h"
 
 #include <setjmp.h>
@@ -701,6 +702,92 @@ static void test_spoilt_responses(void **state)
     }
 }
 
+/* Whoever waits does so for ever. */
+static size_t stay_unready(DevRig *rig, uint8_t *rsp, size_t len)
+{
+    rig->pair->responder.deferred.left = rig->pair->responder.deferred.left != 0 ? 255 : 0;
+    return len;
+}
+
+/* A device that is not ready: the RMM asks again, and tells the host how long to wait before. It gives up at last. */
+static void test_not_ready(void **state)
+{
+    static const struct {
+        size_t  (*spoil)(DevRig *rig, uint8_t *rsp, size_t len);
+        unsigned times, end;
+    } rows[] = { { NULL, 3, RMI_PDEV_READY }, { stay_unready, 256, RMI_PDEV_ERROR } };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned status = RMI_COMM_NONE, waited = 0;
+        bool     more = true;
+
+        dev_go_to(d, STAGE_HAS_KEY);
+        d->pair->responder.config.not_ready = 3;
+        d->spoil = rows[i].spoil;
+        while (more) {
+            assert_int_equal(dev_communicate(d, false, &status, &more), RMI_SUCCESS);
+            uint64_t delay_us = le64_get(rig_bytes(RIG, PAGE(D_COMM)) + RMI_COMM_REQ_DELAY);
+
+            assert_true(delay_us == 0 || delay_us == 1024);
+            waited += delay_us != 0;
+        }
+        assert_int_equal(dev_pdev(d)->state, rows[i].end);
+        assert_int_equal(waited, rows[i].times);
+        dev_rig_free(d);
+        d = dev_rig_new();
+    }
+}
+
+/* The true answer to an IDE_KM or TDISP message comes one exchange late: it is not ready first. */
+static struct {
+    uint8_t  plain[SPDM_MSG_MAX];
+    size_t   len; /* 0: nothing waits */
+    unsigned n;
+} late;
+
+static size_t put_off(DevRig *rig, uint8_t *rsp, size_t len)
+{
+    static const uint8_t not_ready[] = { 0x12, SPDM_ERROR, SPDM_RESPONSE_NOT_READY, 0, 10, SPDM_VENDOR_DEFINED, 1, 1 };
+    const SpdmRequester *r = &pdev_link(rig->rig->rmm, dev_pdev(rig))->spdm;
+    const SpdmAead      *aead = spdm_aead(r->selected.aead);
+    SpdmChannel          from = r->session.keys.response_data, to = from;
+
+    if (r->op != SPDM_OP_VENDOR) {
+        return len;
+    }
+    if (late.len != 0) {
+        len = spdm_record_seal(aead, &to, r->session.id, late.plain, late.len, rsp, SPDM_MSG_MAX);
+        late.len = 0;
+        return len;
+    }
+    assert_true(spdm_record_open(aead, &from, rsp, len, late.plain, sizeof(late.plain), &late.len));
+    late.n++;
+    return spdm_record_seal(aead, &to, r->session.id, not_ready, sizeof(not_ready), rsp, SPDM_MSG_MAX);
+}
+
+static void test_late_payloads(void **state)
+{
+    GByteArray *first = NULL, *report;
+
+    for (unsigned i = 0; i < 2; i++) {
+        report = d->object[RMI_OBJECT_INTERFACE_REPORT];
+        d->spoil = i != 0 ? put_off : NULL;
+        dev_go_to(d, STAGE_LOCKED);
+        rmi_ok(RIG, RMI_FID_VDEV_GET_INTERFACE_REPORT, RD, PDEV, VDEV);
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        assert_true(report->len != 0);
+        if (i == 0) {
+            first = g_byte_array_new_take(g_memdup2(report->data, report->len), report->len);
+            dev_rig_free(d);
+            d = dev_rig_new();
+        }
+    }
+    assert_true(late.n > 15);
+    assert_int_equal(report->len, first->len);
+    assert_memory_equal(report->data, first->data, first->len);
+    g_byte_array_free(first, TRUE);
+}
+
 /* A host that names a key of its own cannot make a session with the true device. */
 static void test_substituted_key(void **state)
 {
@@ -739,6 +826,7 @@ int main(void)
         T(test_device_memory),   T(test_device_block),   T(test_map_after_unlock),
         T(test_violation),       T(test_abort),          T(test_last_call),
         T(test_spoilt_responses),
+        T(test_not_ready), T(test_late_payloads),
         T(test_substituted_key), T(test_absent),
     };
 
