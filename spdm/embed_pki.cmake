@@ -20,6 +20,8 @@ foreach(kind ${KINDS})
   pem_as_c(${kind}_chain ${kind}-chain.pem)
   pem_as_c(${kind}_key ${kind}-key.pem)
 endforeach()
+pem_as_c(expired_chain root.pem inter.pem expired-leaf.pem)
+pem_as_c(usage_chain root.pem inter.pem usage-leaf.pem)
 pem_as_c(wrong_chain wrong-root.pem wrong-inter.pem wrong-leaf.pem)
 pem_as_c(wrong_key wrong-leaf-key.pem)
 pem_as_c(substitute_key substitute-key.pem)
@@ -34,10 +36,14 @@ string(APPEND OUTPUT [[
 
 const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind)
 {
-    static const SpdmPem wrong = { wrong_chain, wrong_key };
+    static const SpdmPem others[SPDM_TEST_N] = { /* of P-384 */
+        [SPDM_TEST_WRONG_ROOT] = { wrong_chain, wrong_key },
+        [SPDM_TEST_EXPIRED] = { expired_chain, p384_key },
+        [SPDM_TEST_WRONG_USAGE] = { usage_chain, p384_key },
+    };
 
-    if (which == SPDM_TEST_WRONG_ROOT) {
-        return kind == SPDM_KEY_P384 ? &wrong : NULL;
+    if (which != SPDM_TEST_DEVICE) {
+        return kind == SPDM_KEY_P384 ? &others[which] : NULL;
     }
     return &devices[kind];
 }

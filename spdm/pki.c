@@ -138,6 +138,24 @@ static bool leaf_key(X509 *leaf, SpdmPublicKey *key)
     return ok;
 }
 
+/* DSP0274 "Leaf certificate": Key Usage is there and has digitalSignature. Extended Key Usage may be left out, but must
+ * not name the requester's purpose alone. */
+static bool may_sign(X509 *leaf)
+{
+    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
+    bool                responder = false, requester = false;
+    char                text[64];
+
+    for (int i = 0; i < sk_ASN1_OBJECT_num(purposes); i++) {
+        OBJ_obj2txt(text, sizeof(text), sk_ASN1_OBJECT_value(purposes, i), 1);
+        responder |= strcmp(text, "1.3.6.1.4.1.412.274.3") == 0;
+        requester |= strcmp(text, "1.3.6.1.4.1.412.274.4") == 0;
+    }
+    EXTENDED_KEY_USAGE_free(purposes);
+    return (X509_get_extension_flags(leaf) & EXFLAG_KUSAGE) != 0 &&
+           (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0 && (responder || !requester);
+}
+
 /* @time_s below 0: validity is not looked at. */
 static bool verify_path(STACK_OF(X509) *certs, X509 *root, X509 *leaf, int64_t time_s)
 {
@@ -178,6 +196,8 @@ const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root
         why = "the chain starts from another root";
     } else if (!verify_path(certs, sk_X509_value(certs, 0), sk_X509_value(certs, n - 1), time_s)) {
         why = "the signatures do not lead from the root to the leaf, or a certificate is out of date";
+    } else if (trusted != NULL && !may_sign(sk_X509_value(certs, n - 1))) {
+        why = "the leaf's usage is not to sign for an SPDM responder";
     } else if (key != NULL && !leaf_key(sk_X509_value(certs, n - 1), key)) {
         why = "the leaf's key is of no kind that SPDM signs with here";
     }

@@ -37,8 +37,11 @@ const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy);
 
 /* The test PKI of images/pki, built into the program. Its private keys are public: never trust it. */
 typedef enum SpdmTestPki {
-    SPDM_TEST_DEVICE, /* the device's own: one for each kind of key */
-    SPDM_TEST_WRONG_ROOT, /* same names and shape under a root nobody trusts; P-384 alone */
+    SPDM_TEST_DEVICE,      /* the device's own: one for each kind of key; the others are of P-384 alone */
+    SPDM_TEST_WRONG_ROOT,  /* same names and shape under a root nobody trusts */
+    SPDM_TEST_EXPIRED,     /* the device's own, but the leaf's time was over at the end of January 2025 */
+    SPDM_TEST_WRONG_USAGE, /* the device's own, but the leaf may not sign */
+    SPDM_TEST_N
 } SpdmTestPki;
 
 /* NULL: there is none of that kind. */
@@ -53,7 +56,7 @@ bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 /**
  * spdm_chain_check - check DER certificates as a verifier does.
  * @der, @len:  certificates root first, as the RMM's certificate object holds them (no SPDM chain header)
- * @root, @root_len: the root that is trusted, DER; NULL: the chain's own first certificate
+ * @root, @root_len: the root that is trusted, DER, and the leaf must be one to sign; NULL: the chain's own first one
  * @time_s:     seconds since 1970 at which the certificates must be valid; below 0: any time
  * @key:        receives the leaf's key; NULL if not wanted
  * Returns NULL when the chain holds, else why it does not.

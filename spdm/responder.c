@@ -65,9 +65,11 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
     if (sig == NULL) {
         return SPDM_RESPONSE_TOO_LARGE;
     }
-    return spdm_sign(&signer, s->config.entropy, &spdm_responder_identity(s)->key, context, spans, n, sig)
-               ? SPDM_OK
-               : SPDM_UNSPECIFIED;
+    if (!spdm_sign(&signer, s->config.entropy, &spdm_responder_identity(s)->key, context, spans, n, sig)) {
+        return SPDM_UNSPECIFIED;
+    }
+    sig[signer.asym->sig_len - 1] ^= s->config.wrong_signature;
+    return SPDM_OK;
 }
 
 void spdm_session_end(SpdmResponder *s, SpdmSession *session)

@@ -60,6 +60,7 @@ typedef struct SpdmResponderConfig {
     SpdmTransport  transport;     /* that messages come by */
     uint32_t       transfer_size; /* DataTransferSize: SPDM_DATA_TRANSFER_MIN to SPDM_MSG_MAX; 0: SPDM_MSG_MAX */
     uint8_t        not_ready;     /* how often a signed answer is not ready when asked for */
+    bool           wrong_signature; /* a device that is at fault: what it signs does not verify */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. */

@@ -443,12 +443,14 @@ size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_
 
     if (dsm->brain != NULL) {
         n = brain_exchange(dsm->brain, secured, req, req_len, rsp, rsp_cap);
+        n = tamper_answer(&dsm->faults, name(dsm), secured, rsp, n);
         LOG(SPDM, "%s: %s of %zu bytes, answered with %zu by %s", name(dsm), secured ? "record" : "message", req_len, n,
             dsm->spdm_where);
         return n;
     }
     dsm->responder.config.transport = transport;
     n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
+    n = tamper_answer(&dsm->faults, name(dsm), secured_out, rsp, n);
     watch_heartbeat(dsm);
     LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(dsm),
         secured ? "record" : "message", req_len, !secured && req_len > 1 ? req[1] : 0, n);
@@ -544,17 +546,6 @@ static bool parse_transfer_size(Dsm *dsm, GError **error)
     return true;
 }
 
-static bool parse_not_ready(Dsm *dsm, GError **error)
-{
-    if (dsm->not_ready > UINT8_MAX) {
-        g_set_error(error, BAILEY_ERROR, 0, "spdm-not-ready=%" PRIu64 " of device %s: 255 times is the most",
-                    dsm->not_ready, class_name(dsm));
-        return false;
-    }
-    dsm->spdm.not_ready = (uint8_t)dsm->not_ready;
-    return true;
-}
-
 static bool parse_caps(Dsm *dsm, GError **error)
 {
     const char *why = dsm->spdm_caps != NULL ? spdm_caps_change(dsm->spdm_caps, &dsm->spdm.capabilities) : NULL;
@@ -580,24 +571,21 @@ static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **
     return false;
 }
 
-static bool check_properties(Dsm *dsm, bool *wrong_root, GError **error)
+static bool check_properties(Dsm *dsm, GError **error)
 {
-    *wrong_root = g_strcmp0(dsm->tamper, "wrong-root") == 0;
-    dsm->wrong_measurement = g_strcmp0(dsm->tamper, "wrong-measurement") == 0;
-    if (dsm->tamper != NULL && !*wrong_root && !dsm->wrong_measurement) {
-        g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device %s is not known; use wrong-root or wrong-measurement",
-                    dsm->tamper, class_name(dsm));
+    if (!tamper_parse(&dsm->faults, class_name(dsm), dsm->tamper, error)) {
         return false;
     }
+    dsm->spdm.not_ready = tamper_not_ready(&dsm->faults);
+    dsm->spdm.wrong_signature = dsm->faults.on[TAMPER_WRONG_SIGNATURE];
     if ((dsm->cert_chain == NULL) != (dsm->key == NULL)) {
         g_set_error(error, BAILEY_ERROR, 0, "device %s has %s; give both, or none for the test keys", class_name(dsm),
                     dsm->key == NULL ? "cert-chain= without key=" : "key= without cert-chain=");
         return false;
     }
-    if (*wrong_root && dsm->key != NULL) {
-        g_set_error(error, BAILEY_ERROR, 0,
-                    "tamper=wrong-root of device %s brings its own certificates; leave out "
-                    "cert-chain= and key=", class_name(dsm));
+    if (tamper_pki(&dsm->faults) != SPDM_TEST_DEVICE && dsm->key != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device %s brings its own certificates; leave out cert-chain= "
+                    "and key=", dsm->tamper, class_name(dsm));
         return false;
     }
     return true;
@@ -648,14 +636,13 @@ static void load_test_identities(Dsm *dsm, SpdmTestPki pki)
 
 static bool load_identities(Dsm *dsm, GError **error)
 {
-    bool     wrong_root;
     uint32_t asyms = 0;
 
-    if (!check_properties(dsm, &wrong_root, error) || (dsm->key != NULL && !load_files(dsm, error))) {
+    if (!check_properties(dsm, error) || (dsm->key != NULL && !load_files(dsm, error))) {
         return false;
     }
     if (dsm->key == NULL) {
-        load_test_identities(dsm, wrong_root ? SPDM_TEST_WRONG_ROOT : SPDM_TEST_DEVICE);
+        load_test_identities(dsm, tamper_pki(&dsm->faults));
     }
     dsm->spdm.identities = dsm->identities;
     for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
@@ -703,7 +690,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         return false;
     }
     if (parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
-        parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) && parse_not_ready(dsm, error) &&
+        parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) &&
         parse_caps(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
         capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return true;
@@ -752,6 +739,7 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
     pci_add_aer(pd);
     doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, PCI_MSIX_NONE, dsm);
     doe_listen(&dsm->doe, object_passed);
+    doe_slow_down(&dsm->doe, tamper_delay_ns(&dsm->faults));
     ide_init(&dsm->ide, pd, &ide, &ide_ops, dsm);
     root_port_set_endpoint_ide(pd, &dsm->ide);
     timer_init(&dsm->heartbeat, pd->dev.clock, watch_heartbeat, dsm);

@@ -11,6 +11,7 @@
 #include "hw/pci/ide.h"
 #include "hw/tdisp/brain.h"
 #include "hw/tdisp/capture.h"
+#include "hw/tdisp/tamper.h"
 #include "spdm/ide_km.h"
 #include "spdm/pki.h"
 #include "spdm/spdm.h"
@@ -85,14 +86,15 @@ struct Dsm {
     unsigned            n_functions;
     IdeFault            ide_fault;
     Capture             capture;      /* of the mailbox */
+    Tamper              faults;       /* what tamper= says */
     ClockTimer          heartbeat;    /* when a session ends that nothing is heard from */
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
         *spdm_caps, *spdm_where;
-    uint64_t heartbeat_s, transfer_size, not_ready;
-    bool     wrong_measurement, p2p;
+    uint64_t heartbeat_s, transfer_size;
+    bool     p2p;
 };
 
 /* Properties of a device with a security manager; @at: where the Dsm is in the class's state, as offsetof(TdispNic,
@@ -117,12 +119,10 @@ struct Dsm {
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \
       "capabilities to add or take away, as in +chunk-chal" },                                                     \
-    { "spdm-not-ready", PROP_UINT, (at) + offsetof(Dsm, not_ready), "0",                                           \
-      "how often a signed SPDM answer is not ready when asked for, up to 255" },                                   \
     { "spdm-transfer-size", PROP_UINT, (at) + offsetof(Dsm, transfer_size), "4096",                                \
       "bytes of the SPDM buffer, 42 to 4096; longer messages come in chunks with spdm-caps=+chunk" },              \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
-      "be a device that must not be accepted: wrong-root or wrong-measurement" },                                  \
+      "what it does wrong, NAME[=N][+NAME...]: " TAMPER_NAMES },                                                   \
     { "ide-fault", PROP_STRING, (at) + offsetof(Dsm, ide_fault.text), NULL,                                        \
       "what goes wrong with the link encryption: mac, key-expiry or link, at the first trusted TLP or @N" },       \
     { "tdisp-p2p", PROP_BOOL, (at) + offsetof(Dsm, p2p), "off",                                                    \

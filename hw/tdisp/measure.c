@@ -39,7 +39,7 @@ static size_t rom(Dsm *dsm)
 static size_t firmware(Dsm *dsm)
 {
     return put_text(dsm, "bailey %s firmware 1.0%s", dsm->pd->dev.cls->name,
-                    dsm->wrong_measurement ? ", tampered with" : "");
+                    dsm->faults.on[TAMPER_WRONG_MEASUREMENT] ? ", tampered with" : "");
 }
 
 /* Identity: vendor, device, subsystem vendor, subsystem (2 bytes each), revision and class (4). Then each

@@ -328,6 +328,28 @@ static bool extract_key(void)
     return true;
 }
 
+/* DMTF DSP0274, "Leaf certificate": the key may sign, and where purposes are listed, not for a requester alone. */
+static bool may_sign(void)
+{
+    const char *argv[] = { "openssl", "x509", "-noout", "-ext", "keyUsage,extendedKeyUsage", "-in",
+                           join(work, "leaf.pem"), NULL };
+
+    if (!openssl("usage", argv)) {
+        return false;
+    }
+    Bytes text = read_file(join(work, "usage"));
+    char *usage = calloc(1, text.len + 1);
+    bool  ok = usage != NULL;
+
+    if (ok) {
+        memcpy(usage, text.data, text.len);
+        ok = strstr(usage, "Digital Signature") != NULL &&
+             (strstr(usage, "1.3.6.1.4.1.412.274.4") == NULL || strstr(usage, "1.3.6.1.4.1.412.274.3") != NULL);
+    }
+    free(usage);
+    return ok;
+}
+
 static void check_chain(const char *tsm, const char *root_pem)
 {
     Bytes    blob = read_file(join(tsm, "certificates")), root = read_pem(root_pem);
@@ -351,6 +373,9 @@ static void check_chain(const char *tsm, const char *root_pem)
         argv[9] = NULL;
     }
     check("chain-signatures", openssl("verify", argv), "openssl verify up to %s", root_pem);
+    argv[2] = "-x509_strict";                              /* once more, and the dates matter */
+    check("chain-dates", openssl("verify", argv), "by this machine's clock, which the host sets");
+    check("leaf-usage", may_sign(), "for signatures, of an SPDM responder");
     check("leaf-key", extract_key(), "a P-384 key");
 }
 

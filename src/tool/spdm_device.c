@@ -26,6 +26,7 @@ enum {
 #define MEM64         0x8000000000ull
 #define CONTROL_ABORT BIT(0)
 #define CONTROL_GO    BIT(31)
+#define STATUS_BUSY   BIT(0)
 #define STATUS_ERROR  BIT(2)
 #define STATUS_READY  BIT(31)
 
@@ -140,6 +141,17 @@ static void read_answer(SpdmDevice *d, GByteArray *reply)
     }
 }
 
+/* A mailbox that takes its time: the peer's, too. */
+static void wait_for_mailbox(SpdmDevice *d)
+{
+    while (get(d, STATUS) & STATUS_BUSY) {
+        int64_t next_ns = clock_next_deadline(d->clock);
+
+        g_usleep((gulong)(next_ns - clock_now(d->clock)) / 1000);
+        clock_advance(d->clock, next_ns);
+    }
+}
+
 static void exchange_object(SpdmDevice *d, const uint8_t *object, size_t len, GByteArray *reply)
 {
     for (size_t at = 0; at < len; at += WORD) {
@@ -149,6 +161,7 @@ static void exchange_object(SpdmDevice *d, const uint8_t *object, size_t len, GB
         put(d, WRITE, le32_get(word));
     }
     put(d, CONTROL, CONTROL_GO);
+    wait_for_mailbox(d);
     read_answer(d, reply);
     if (get(d, STATUS) & STATUS_ERROR) {
         LOG(DOE, "the mailbox reports an error in an object of %zu bytes", len);

@@ -1212,7 +1212,17 @@ static void test_properties(void **state)
 {
     static const struct { const char *option, *bus, *says; } rows[] = {
         { NULL, "pcie.0", "below a pcie-root-port" },
-        { "tamper=hat", "rp0", "wrong-root or wrong-measurement" },
+        { "tamper=hat", "rp0", "tamper=hat of device tdisp-nic is not known; use wrong-root, expired" },
+        { "tamper=", "rp0", "names nothing" },
+        { "tamper=silent+", "rp0", "is not known" },
+        { "tamper=drop=0", "rp0", "tamper=drop=0 of device tdisp-nic has a wrong number" },
+        { "tamper=drop=", "rp0", "wrong number" },
+        { "tamper=slow=3600001", "rp0", "wrong number" },
+        { "tamper=not-ready=256", "rp0", "wrong number" },
+        { "tamper=bad-mac=x", "rp0", "wrong number" },
+        { "tamper=expired=1", "rp0", "takes no number" },
+        { "tamper=expired+wrong-usage", "rp0", "more than one kind of certificate" },
+        { "cert-chain=x,key=y,tamper=slow+expired", "rp0", "leave out" },
         { "key=images/pki/leaf-key.pem", "rp0", "without cert-chain=" },
         { "cert-chain=images/pki/leaf.pem", "rp0", "without key=" },
         { "cert-chain=nowhere.pem,key=images/pki/leaf-key.pem", "rp0", "cannot read cert-chain=nowhere.pem" },
