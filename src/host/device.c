@@ -450,19 +450,26 @@ static StepResult program_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return STEP_NEXT;
 }
 
+static bool stream_is_secure(const HostDevice *d)
+{
+    return (sel_read(d, IDE_PORT, SEL_STATUS) & 0xf) == SEL_SECURE &&
+           (sel_read(d, IDE_ENDPOINT, SEL_STATUS) & 0xf) == SEL_SECURE;
+}
+
+bool host_device_is_lost(const HostDevice *d)
+{
+    return d->state == HOST_DEVICE_LOST ||
+           (d->state == HOST_DEVICE_READY && d->impostor == NULL && !stream_is_secure(d));
+}
+
 /* Keys are in use at both ends: each must be Secure as soon as it is enabled. An impostor keyed only the
  * port. */
 static StepResult enable_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    bool secure = true;
-
     for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
         sel_write(d, end, SEL_CONTROL, stream_control(d, end) | SEL_ENABLE);
     }
-    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
-        secure = secure && (sel_read(d, end, SEL_STATUS) & 0xf) == SEL_SECURE;
-    }
-    if (!secure && d->impostor == NULL) {
+    if (!stream_is_secure(d) && d->impostor == NULL) {
         log_warning("the IDE stream of PCI device %04x is not secure", d->f->bdf);
         return STEP_FAIL;
     }

@@ -239,6 +239,7 @@ void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
 void        host_device_wait(HostCpu *hc, HostDevice *d);
 /* One step of the job. True: it is over, with the RHI status of the call that asked for it. */
 bool        host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status);
+bool        host_device_is_lost(const HostDevice *d); /* has to be connected anew before it can be locked */
 bool        host_device_sleeps(const Host *h, const HostDevice *d); /* its job waits for it, until its alarm */
 void        host_device_request(Host *h, HostCpu *hc);       /* REC exit VDEV_REQUEST */
 void        host_device_map(Host *h, HostCpu *hc);           /* REC exit VDEV_MAP or, 1.1-alp12, DEV_MEM_MAP */

@@ -127,7 +127,7 @@ static uint64_t work_on(const Call *c, HostDevice *d)
 
 static uint64_t begin(const Call *c, HostDevice *d, HostJobKind kind)
 {
-    bool lost = d->state == HOST_DEVICE_LOST && kind == HOST_JOB_LOCK;
+    bool lost = kind == HOST_JOB_LOCK && host_device_is_lost(d);
 
     host_device_begin(c->h, d, lost ? HOST_JOB_RECONNECT : kind);
     d->job.next = lost ? kind : HOST_JOB_NONE;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "host_rig.h"
+#include "hw/pci/root_port.h"
 #include "spdm/pki.h"
 
 #define SHARED_PAGE  (RIG_RAM + 0x10000)
@@ -1010,6 +1011,17 @@ static void test_reconnect(void **state)
         assert_int_equal(host_device_find(r->h, RIG_VDEV)->state, HOST_DEVICE_LOST);
         assert_int_equal(set_state(r, RHI_TDI_LOCKED), RHI_SUCCESS);
         assert_int_equal(r->rmm.pdev, RMI_PDEV_READY);
+        assert_int_equal(set_state(r, RHI_TDI_UNLOCKED), RHI_SUCCESS);
+        assert_int_equal(r->rmm.n_delegated, delegated);
+    }
+    for (unsigned end = 0; end < 2; end++) { /* the link failed at one end; nothing was said in the session */
+        IdeCap *ide = end == 0 ? root_port_ide(pci_host_find(r->pci, RIG_PORT)) : &r->dev->ide;
+        int     sel = ide_find_stream(ide, host_device_find(r->h, RIG_VDEV)->stream_id);
+
+        ide_fail(ide, (unsigned)sel, true);
+        assert_true(host_device_is_lost(host_device_find(r->h, RIG_VDEV)));
+        assert_int_equal(set_state(r, RHI_TDI_LOCKED), RHI_SUCCESS);
+        assert_int_equal(ide_state(ide, (unsigned)sel), IDE_SECURE);
         assert_int_equal(set_state(r, RHI_TDI_UNLOCKED), RHI_SUCCESS);
         assert_int_equal(r->rmm.n_delegated, delegated);
     }
