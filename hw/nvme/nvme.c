@@ -380,7 +380,7 @@ static bool realize(Device *dev, GError **error)
     pci_set_interrupt_pin(pd, 1);
     pci_add_bar(pd, NVME_BAR, BAR_SIZE, PCI_BAR_MEM64, &bar_ops);
     pci_add_bar(pd, NVME_BAR_MSIX, 0x1000, PCI_BAR_MEM32, NULL);
-    pci_add_msix(pd, NVME_QUEUES, NVME_BAR_MSIX, 0, NVME_BAR_MSIX, 0x800);
+    pci_add_msix(pd, NVME_QUEUES + (n->tdisp ? DSM_N_VECTORS : 0), NVME_BAR_MSIX, 0, NVME_BAR_MSIX, 0x800);
     pci_add_exp(pd, pd->bus->bridge == NULL ? PCI_EXP_RC_ENDPOINT : PCI_EXP_ENDPOINT,
                 PCI_EXP_DEVCAP_FLR | (n->tdisp ? PCI_EXP_DEVCAP_TEE_IO : 0));
     pci_add_pm(pd);

@@ -131,6 +131,9 @@ static void wake_up(void *opaque)
 
     doe->busy = false;
     take_object(doe);
+    if (!doe->ready && !doe->error) {
+        interrupt(doe); /* silence: that Busy went is one, too */
+    }
 }
 
 static void go(Doe *doe)

@@ -737,7 +737,7 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
         .segment = (uint8_t)pci_host_config(pd->bus->host)->segment, .tdis = dsm->tdis,
     };
     pci_add_aer(pd);
-    doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, PCI_MSIX_NONE, dsm);
+    doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, pd->msix.n - DSM_N_VECTORS, dsm);
     doe_listen(&dsm->doe, object_passed);
     doe_slow_down(&dsm->doe, tamper_delay_ns(&dsm->faults));
     ide_init(&dsm->ide, pd, &ide, &ide_ops, dsm);

@@ -23,6 +23,7 @@ enum {
     DSM_N_ADDR = 1,      /* address association blocks of each */
     DSM_MAX_FUNCTIONS = 9,
     DSM_MAX_RANGES = 4,
+    DSM_N_VECTORS = 1,   /* MSI-X vectors that a model has for it behind its own: the mailbox's */
 };
 
 /* A part of a BAR in whole pages, as the interface report has it. */

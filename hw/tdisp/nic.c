@@ -8,7 +8,7 @@
 
 static const VirtioLayout layout = {
     .bar = TDISP_NIC_BAR_VIRTIO, .common = 0, .isr = 0x1000, .device = 0x2000, .notify = 0x3000,
-    .msix_bar = TDISP_NIC_BAR_MSIX, .devcap = PCI_EXP_DEVCAP_TEE_IO,
+    .msix_bar = TDISP_NIC_BAR_MSIX, .extra_vectors = DSM_N_VECTORS, .devcap = PCI_EXP_DEVCAP_TEE_IO,
 };
 
 static TdispNic *tdisp_nic(Device *dev)

@@ -173,7 +173,7 @@ static const VirtioType blk_type = {
 /* As the plain one, which has MSI-X in a BAR of its own. */
 static const VirtioLayout tdisp_layout = {
     .bar = BLK_BAR, .common = 0, .isr = 0x1000, .device = 0x2000, .notify = 0x3000, .msix_bar = 1,
-    .devcap = PCI_EXP_DEVCAP_TEE_IO,
+    .extra_vectors = DSM_N_VECTORS, .devcap = PCI_EXP_DEVCAP_TEE_IO,
 };
 
 static void blk_scrub(PciDevice *pd)

@@ -156,7 +156,7 @@ static void test_report(void **state)
         assert_true(tdisp_report_decode(r->tdi.report, r->tdi.report_len, &report));
         assert_int_equal(report.interface_info & TDISP_INFO_NO_FW_UPDATE,
                          rows[i].flags & TDISP_LOCK_NO_FW_UPDATE);
-        assert_int_equal(report.msix_control, rows[i].flags & TDISP_LOCK_MSIX ? 2 : 0); /* three vectors */
+        assert_int_equal(report.msix_control, rows[i].flags & TDISP_LOCK_MSIX ? 3 : 0); /* four vectors */
         assert_int_equal(report.n_ranges, rows[i].n_ranges);
         for (unsigned k = 0; k < rows[i].n_ranges; k++) {
             const TdispRange *want = &rows[i].ranges[k], *got = &report.ranges[k];
@@ -565,6 +565,50 @@ static void test_no_losses(void **state)
         rig_go_to(r, from, 0);
         rows[i / 2].event(r);
         assert_int_equal(rig_state(r), from);
+        rig_free(r);
+    }
+}
+
+/* ---- the mailbox's interrupt: the function's last vector ---- */
+
+/* Ready, and that a slow mailbox is not Busy any more, with an answer or without. */
+static void test_mailbox_interrupt(void **state)
+{
+    static const struct {
+        const char *option;
+        bool        enabled;
+        int64_t     at_ms; /* when it comes; -1: never */
+        uint32_t    status;
+    } rows[] = {
+        { NULL, true, 0, 1u << 31 | 2 },
+        { NULL, false, -1, 1u << 31 },
+        { "tamper=slow=5", true, 5, 1u << 31 | 2 },
+        { "tamper=silent", true, -1, 0 },
+        { "tamper=silent+slow=5", true, 5, 2 },
+    };
+    static const uint32_t get_version[] = { 0x00010001, 3, 0x00008410 };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig  *r = rig_new(rows[i].option);
+        unsigned msix = pci_find_cap(r->nic, PCI_CAP_MSIX), doe = rig_doe(r), last = rig_read(r, msix + 2, 2) & 0x7ff;
+
+        print_message("%s\n", rows[i].option != NULL ? rows[i].option : "nothing");
+        assert_int_equal(rig_read(r, doe + 4, 4), 1 | last << 1);
+        rig_write(r, msix + 2, 2, 1 << 15);
+        rig_bar_write(r, TDISP_NIC_BAR_MSIX, 16 * last, 8, PAS_NONSECURE, RIG_SHARED);
+        rig_bar_write(r, TDISP_NIC_BAR_MSIX, 16 * last + 8, 8, PAS_NONSECURE, 0xabcd); /* not masked */
+        for (unsigned w = 0; w < ARRAY_LEN(get_version); w++) {
+            rig_write(r, doe + 0x10, 4, get_version[w]);
+        }
+        rig_write(r, doe + 0x08, 4, 1u << 31 | (rows[i].enabled ? 2u : 0));
+        if (rows[i].at_ms > 0) {
+            clock_advance(r->clock, 1000000 * rows[i].at_ms - 1);
+            assert_int_equal(r->n_requests, 0);
+            clock_advance(r->clock, 1000000 * rows[i].at_ms);
+        }
+        assert_int_equal(rig_read(r, doe + 0x0c, 4), rows[i].status);
+        assert_int_equal(r->n_requests, rows[i].at_ms >= 0);
+        assert_true(rows[i].at_ms < 0 || (r->last.is_msi && r->last.iova == RIG_SHARED));
         rig_free(r);
     }
 }
@@ -1302,6 +1346,7 @@ int main(void)
         cmocka_unit_test(test_master_enabled_late),
         cmocka_unit_test(test_other_losses),
         cmocka_unit_test(test_no_losses),
+        cmocka_unit_test(test_mailbox_interrupt),
         cmocka_unit_test(test_ide_faults),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_p2p),
