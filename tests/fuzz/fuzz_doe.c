@@ -1,13 +1,13 @@
 /*
  * Configuration space as an attacker sees it: a function with DOE, IDE, MSI-X and BARs behind a root port,
  * and a list of configuration and BAR accesses. Half of the writes aim at the DOE mailbox, so that objects
- * are completed.
+ * are completed. Inputs of an odd length go to a function whose mailbox takes its time.
  */
 #include "bytes.h"
 #include "unit/pci_rig.h"
 #include "unit/pci_toy.h"
 
-enum { MAX_STEPS = 1024, DOE_CONTROL = 8, DOE_WRITE = 16, DOE_READ = 20 };
+enum { MAX_STEPS = 1024, SLOW_NS = 20000, DOE_CONTROL = 8, DOE_WRITE = 16, DOE_READ = 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,25 +63,33 @@ static void step(Target *t, ByteReader *r)
                            (MemAttrs){ .pas = at >> 8 & 3 }, &v);
         pci_msix_notify(&t->toy->pci, at >> 8);
         pci_set_intx(&t->toy->pci, at & 0x10);
+        clock_advance(t->rig->clock, clock_now(t->rig->clock) + at);
         break;
     }
 }
 
+static void make(Target *t, bool slow)
+{
+    t->rig = rig_new();
+    (void)rig_add(t->rig, "pcie-root-port,id=rp");
+    t->toy = (PciToy *)rig_add(t->rig, "pci-toy,id=toy,bus=rp");
+    doe_slow_down(&t->toy->doe, slow ? SLOW_NS : 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static Target t;
+    static Target targets[2];
+    Target       *t = &targets[size & 1];
     ByteReader    r = br_init(data, size);
 
-    if (t.rig == NULL) {
-        t.rig = rig_new();
-        (void)rig_add(t.rig, "pcie-root-port,id=rp");
-        t.toy = (PciToy *)rig_add(t.rig, "pci-toy,id=toy,bus=rp");
+    if (t->rig == NULL) {
+        make(t, size & 1);
     }
-    link_up(&t);
-    t.toy->reply_len = br_u16(&r);
+    link_up(t);
+    t->toy->reply_len = br_u16(&r);
     for (unsigned n = 0; n < MAX_STEPS && br_left(&r) != 0; n++) {
-        t.rig->n_msi = 0;
-        step(&t, &r);
+        t->rig->n_msi = 0;
+        step(t, &r);
     }
     return 0;
 }
