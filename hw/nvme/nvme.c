@@ -373,7 +373,7 @@ static bool realize(Device *dev, GError **error)
     PciDevice *pd = &n->pci;
 
     n->drive = blockdev_of_device(n->drive_id, dev->id, error);
-    if (n->drive == NULL || (n->tdisp && !dsm_configure(&n->dsm, pd, error))) {
+    if (n->drive == NULL || !(n->tdisp ? dsm_configure(&n->dsm, pd, error) : dsm_absent(&n->dsm, pd, error))) {
         return false;
     }
     pci_set_ids(pd, &ids);

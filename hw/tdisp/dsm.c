@@ -699,6 +699,26 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
     return false;
 }
 
+bool dsm_absent(const Dsm *dsm, const PciDevice *pd, GError **error)
+{
+    const struct {
+        const char *name, *text;
+    } given[] = {
+        { "tamper", dsm->tamper }, { "ide-fault", dsm->ide_fault.text }, { "cert-chain", dsm->cert_chain },
+        { "key", dsm->key }, { "spdm", dsm->spdm_where }, { "spdm-pcap", dsm->spdm_pcap },
+        { "spdm-keylog", dsm->spdm_keylog }, { "spdm-algs", dsm->spdm_algs }, { "spdm-caps", dsm->spdm_caps },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(given); i++) {
+        if (given[i].text != NULL) {
+            g_set_error(error, BAILEY_ERROR, 0, "%s=%s of device %s needs a security manager: add tdisp=on",
+                        given[i].name, given[i].text, pd->dev.cls->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 void dsm_unconfigure(Dsm *dsm)
 {
     brain_free(dsm->brain);

@@ -135,6 +135,9 @@ struct Dsm {
  */
 bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error);
 
+/* dsm_absent - for a device that was not told to have one: false with a sentence when properties of it were given. */
+bool dsm_absent(const Dsm *dsm, const PciDevice *pd, GError **error);
+
 /* dsm_unconfigure - give back what that took, when the rest of realize() fails before dsm_realize(). */
 void dsm_unconfigure(Dsm *dsm);
 

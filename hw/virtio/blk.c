@@ -207,7 +207,8 @@ static bool blk_realize(Device *dev, GError **error)
     VirtioBlk *b = (VirtioBlk *)dev;
 
     b->drive = blockdev_of_device(b->drive_id, dev->id, error);
-    if (b->drive == NULL || (b->tdisp && !dsm_configure(&b->dsm, &b->v.pci, error))) {
+    if (b->drive == NULL ||
+        !(b->tdisp ? dsm_configure(&b->dsm, &b->v.pci, error) : dsm_absent(&b->dsm, &b->v.pci, error))) {
         return false;
     }
     virtio_pci_init(&b->v, &blk_type, b->tdisp ? &tdisp_layout : &virtio_default_layout,

@@ -572,6 +572,8 @@ static void test_properties(void **state)
         { "nvme", "needs drive=ID" },
         { "nvme,drive=d9", "none called 'd9'" },
         { "nvme,drive=d0,tdisp=on", "below a pcie-root-port" },
+        { "nvme,drive=d0,tamper=drop", "tamper=drop of device nvme needs a security manager: add tdisp=on" },
+        { "virtio-blk-pci,drive=d0,ide-fault=mac", "ide-fault=mac of device virtio-blk-pci needs" },
     };
     Rig *r = rig("");
 
