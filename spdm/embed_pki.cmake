@@ -24,6 +24,7 @@ pem_as_c(expired_chain root.pem inter.pem expired-leaf.pem)
 pem_as_c(usage_chain root.pem inter.pem usage-leaf.pem)
 pem_as_c(wrong_chain wrong-root.pem wrong-inter.pem wrong-leaf.pem)
 pem_as_c(wrong_key wrong-leaf-key.pem)
+pem_as_c(owner_chain owner-chain.pem)
 pem_as_c(substitute_key substitute-key.pem)
 string(APPEND OUTPUT "static const SpdmPem devices[SPDM_N_KEY_KINDS] = {\n    [SPDM_KEY_P384] = { p384_chain, p384_key },\n")
 foreach(kind ${KINDS})
@@ -40,6 +41,7 @@ const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind)
         [SPDM_TEST_WRONG_ROOT] = { wrong_chain, wrong_key },
         [SPDM_TEST_EXPIRED] = { expired_chain, p384_key },
         [SPDM_TEST_WRONG_USAGE] = { usage_chain, p384_key },
+        [SPDM_TEST_OWNER] = { owner_chain, p384_key },
     };
 
     if (which != SPDM_TEST_DEVICE) {

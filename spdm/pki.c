@@ -61,18 +61,26 @@ bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key)
     return ok;
 }
 
-bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error)
+static bool load_certificates(const char *chain_pem, SpdmIdentity *id, const char **error)
 {
     ByteWriter w = bw_init(id->certs, sizeof(id->certs));
     size_t     root_len;
 
     memset(id, 0, sizeof(*id));
-    if (!append_certificates(pem->chain_pem, &w, &root_len)) {
+    if (!append_certificates(chain_pem, &w, &root_len)) {
         *error = "the certificate chain holds no PEM certificate, or more than 8000 bytes of them";
         return false;
     }
     id->root_len = (uint32_t)root_len;
     id->certs_len = (uint32_t)w.pos;
+    return true;
+}
+
+bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error)
+{
+    if (!load_certificates(pem->chain_pem, id, error)) {
+        return false;
+    }
     if (!spdm_key_load(pem->key_pem, entropy, &id->key)) {
         *error = "the private key is no PEM key on P-256, P-384 or P-521, Ed25519, or RSA of 2048, 3072 or 4096 bits";
         return false;
@@ -93,6 +101,36 @@ const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy)
 
     if (why == NULL && (!spdm_public_key_of(&id->key, entropy, &ours) || !same_key(&leaf, &ours))) {
         why = "the private key is not the last certificate's";
+    }
+    return why;
+}
+
+const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, size_t n, Entropy *entropy,
+                            SpdmKeyKind *kind)
+{
+    SpdmPublicKey leaf, ours;
+    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, -1, &leaf);
+
+    if (why != NULL) {
+        return why;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i].slot == 0 && spdm_public_key_of(&ids[i].key, entropy, &ours) && same_key(&leaf, &ours)) {
+            *kind = ours.kind;
+            return NULL;
+        }
+    }
+    return "the last certificate is for another key than the device's";
+}
+
+const char *spdm_slot_load(const char *chain_pem, uint8_t slot, const SpdmIdentity *ids, size_t n, Entropy *entropy,
+                           SpdmIdentity *id)
+{
+    const char *why = NULL;
+
+    if (load_certificates(chain_pem, id, &why)) {
+        id->slot = slot;
+        why = spdm_slot_check(id, ids, n, entropy, &id->key.kind);
     }
     return why;
 }

@@ -11,14 +11,18 @@
 
 #include "spdm/crypto.h"
 
+#define SPDM_SLOTS     8
 #define SPDM_CERTS_MAX 8000 /* with the header of DSP0274 "Certificate chain format", at most 8 KiB */
 
-/* What a device has: certificates and the leaf's private key. */
+/* What a device has: certificates and the leaf's private key. All slots have the same key of a kind. */
 typedef struct SpdmIdentity {
-    SpdmPrivateKey key;
+    uint8_t        slot;
+    SpdmPrivateKey key; /* in slots beside slot 0 its kind alone */
     uint32_t       root_len, certs_len; /* of the first certificate; of all */
     uint8_t        certs[SPDM_CERTS_MAX]; /* DER, root first, one behind the other */
 } SpdmIdentity;
+
+#define SPDM_IDENTITIES_MAX (SPDM_SLOTS * SPDM_N_KEY_KINDS) /* every slot filled for each kind of key */
 
 /* PEM text of one identity; @chain_pem: certificates root first, one after the other. */
 typedef struct SpdmPem {
@@ -32,6 +36,24 @@ typedef struct SpdmPem {
  */
 bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error);
 
+/**
+ * spdm_slot_load - make another slot's certificates from PEM text.
+ * @slot: 1 to 7
+ * @ids, @n: identities of slot 0, one of which has the key that the last certificate is for
+ * Returns NULL, or why the text is no such chain.
+ */
+const char *spdm_slot_load(const char *chain_pem, uint8_t slot, const SpdmIdentity *ids, size_t n, Entropy *entropy,
+                           SpdmIdentity *id);
+
+/**
+ * spdm_slot_check - whether certificates can stand in a slot: they lead to a key of the device's.
+ * @ids, @n: as above
+ * @kind:    receives the key's kind
+ * Returns NULL, or why not.
+ */
+const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, size_t n, Entropy *entropy,
+                            SpdmKeyKind *kind);
+
 /* spdm_identity_check - whether the certificates lead to the private key's; NULL, or why not. */
 const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy);
 
@@ -41,6 +63,7 @@ typedef enum SpdmTestPki {
     SPDM_TEST_WRONG_ROOT,  /* same names and shape under a root nobody trusts */
     SPDM_TEST_EXPIRED,     /* the device's own, but the leaf's time was over at the end of January 2025 */
     SPDM_TEST_WRONG_USAGE, /* the device's own, but the leaf may not sign */
+    SPDM_TEST_OWNER,       /* the device's key, certified by another CA as for another slot */
     SPDM_TEST_N
 } SpdmTestPki;
 

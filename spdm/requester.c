@@ -17,7 +17,6 @@
 #include "spdm/sign.h"
 
 #define CT_EXPONENT 20
-#define SLOT             0
 #define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
 #define INDEX_ALL        0xff
 #define CHAIN_HEADER_LEN 4
@@ -244,19 +243,23 @@ static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1
     size_t h = spdm_hash(r->selected.hash)->len;
 
     r->slot_mask = param2;
-    br_bytes(rsp, r->chain_digest, h); /* slots come in ascending order: slot 0 first */
-    for (unsigned slot = 1; slot < SPDM_SLOTS; slot++) {
-        br_skip(rsp, param2 >> slot & 1 ? h : 0);
+    for (unsigned slot = 0; slot < SPDM_SLOTS; slot++) {
+        if (slot == r->options.slot) {
+            br_bytes(rsp, r->chain_digest, h);
+        } else {
+            br_skip(rsp, param2 >> slot & 1 ? h : 0);
+        }
     }
-    if (!(param2 & 1) || !spdm_message_ends(rsp)) {
-        return step_fail(r, "DIGESTS has a wrong length or no slot 0");
+    if (!(param2 >> r->options.slot & 1) || !spdm_message_ends(rsp)) {
+        fail(r, "DIGESTS has a wrong length or no certificates in slot %u", r->options.slot);
+        return STEP_FAILED;
     }
     return STEP_NEXT;
 }
 
 static bool build_get_certificate(SpdmRequester *r, ByteWriter *w)
 {
-    params(w, SLOT, 0);
+    params(w, r->options.slot, 0);
     bw_u16(w, (uint16_t)r->chain_len);
     bw_u16(w, CERT_PORTION_MAX);
     return true;
@@ -285,7 +288,7 @@ static StepResult read_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t pa
     size_t         len = br_u16(rsp), left = br_u16(rsp), hidden;
     const uint8_t *data = br_take(rsp, len);
 
-    if (!spdm_message_ends(rsp) || (param1 & 0xf) != SLOT || len == 0 || len > CERT_PORTION_MAX) {
+    if (!spdm_message_ends(rsp) || (param1 & 0xf) != r->options.slot || len == 0 || len > CERT_PORTION_MAX) {
         return step_fail(r, "CERTIFICATE has a wrong length or slot");
     }
     if (r->chain_len + len + left > sizeof(r->chain) || r->chain_len + len > UINT16_MAX) {
@@ -315,7 +318,7 @@ static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
     }
     entropy_bytes(r->entropy, random, sizeof(random));
     r->session = (SpdmSession){ .id = r->next_session_id };
-    params(w, SPDM_SUMMARY_NONE, SLOT);
+    params(w, SPDM_SUMMARY_NONE, r->options.slot);
     bw_u16(w, r->next_session_id);
     bw_u16(w, 0); /* SessionPolicy 0: a runtime update ends the session; reserved */
     bw_bytes(w, random, sizeof(random));
@@ -503,7 +506,7 @@ static bool build_get_measurements(SpdmRequester *r, ByteWriter *w)
     params(w, (uint8_t)((r->args.sign ? 1 : 0) | (r->args.raw ? 2 : 0)), r->args.index);
     if (r->args.sign) {
         bw_bytes(w, r->nonce, sizeof(r->nonce));
-        bw_u8(w, SLOT);
+        bw_u8(w, r->options.slot);
     }
     if (r->version >= SPDM_VERSION_13) {
         bw_bytes(w, request_context(r), SPDM_CONTEXT_LEN);

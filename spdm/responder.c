@@ -65,7 +65,7 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
     if (sig == NULL) {
         return SPDM_RESPONSE_TOO_LARGE;
     }
-    if (!spdm_sign(&signer, s->config.entropy, &spdm_responder_identity(s)->key, context, spans, n, sig)) {
+    if (!spdm_sign(&signer, s->config.entropy, spdm_responder_key(s), context, spans, n, sig)) {
         return SPDM_UNSPECIFIED;
     }
     sig[signer.asym->sig_len - 1] ^= s->config.wrong_signature;

@@ -98,8 +98,14 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
 void spdm_read_context(const SpdmResponder *s, ByteReader *req, uint8_t context[SPDM_CONTEXT_LEN]);
 void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONTEXT_LEN], ByteWriter *rsp);
 
-/* The device's key and certificates for the negotiated signature algorithm. */
-const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s);
+/* The device's certificates in a slot, for the negotiated signature algorithm; NULL: that slot has none. */
+const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot);
+
+/* The device's key for the negotiated signature algorithm, whatever the slot. */
+const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s);
+
+/* The slots that hold a chain for the negotiated signature algorithm, by bits. */
+uint8_t spdm_provisioned_slots(const SpdmResponder *s);
 
 /* A slot's chain as DSP0274 "Certificate chain format" has it: length and root hash, then the certificates. */
 typedef struct SpdmChain {
@@ -108,7 +114,7 @@ typedef struct SpdmChain {
     size_t   len;
 } SpdmChain;
 
-/* Whether a certificate slot can be used, and its chain. Slot 0 is the only one. */
+/* Whether a certificate slot can be used, and its chain. */
 bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain);
 
 /* Hash of a slot's chain, appended to @rsp. */

@@ -1,30 +1,59 @@
 /*
  * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2, message sections of
- * those names. Slot 0 is the only slot; there is no provisioned raw public key (slot FF).
+ * those names. Slot 0 always has a chain, others may; there is no provisioned raw public key (slot FF).
  */
 #include "spdm/responder.h"
 
-#define SLOT_MASK     0x01
 #define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
 
-const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s)
+static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
 {
     const SpdmAsym *asym = spdm_asym(s->selected.asym);
 
-    for (size_t i = 0; asym != NULL && i < s->config.n_identities; i++) {
-        if (s->config.identities[i].key.kind == asym->kind) {
+    return asym != NULL && id->key.kind == asym->kind;
+}
+
+const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
+{
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        if (s->config.identities[i].slot == slot && serves(s, &s->config.identities[i])) {
             return &s->config.identities[i];
         }
     }
     return NULL;
 }
 
+/* DSP0274 1.2 "Certificates and certificate chains": the certificates of all slots are for the same key. 1.3 allows for
+ * others with MULTI_KEY_CAP, which is not advertised. */
+const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s) { return &spdm_responder_identity(s, 0)->key; }
+
+uint8_t spdm_provisioned_slots(const SpdmResponder *s)
+{
+    unsigned mask = 0;
+
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        mask |= serves(s, &s->config.identities[i]) ? 1u << s->config.identities[i].slot : 0;
+    }
+    return (uint8_t)mask;
+}
+
+/* SupportedSlotMask of 1.3: those that can hold a chain, whatever the algorithm. */
+static uint8_t supported_slots(const SpdmResponder *s)
+{
+    unsigned mask = 0;
+
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        mask |= 1u << s->config.identities[i].slot;
+    }
+    return (uint8_t)mask;
+}
+
 bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain)
 {
     const SpdmHash     *hash = spdm_hash(s->selected.hash);
-    const SpdmIdentity *id = spdm_responder_identity(s);
+    const SpdmIdentity *id = spdm_responder_identity(s, slot);
 
-    if (slot >= SPDM_SLOTS || !(SLOT_MASK >> slot & 1) || id == NULL) {
+    if (id == NULL) {
         return false;
     }
     chain->spans[0] = (SpdmSpan){ chain->header, 4 + hash->len };
@@ -61,14 +90,21 @@ static void append_chain(const SpdmChain *chain, size_t offset, size_t len, Byte
 SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
 {
+    uint8_t provisioned = spdm_provisioned_slots(s);
+
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
     }
     if (x->session == NULL) {
         spdm_transcript_reset(&s->b);
     }
-    spdm_reply(s, x, rsp, s->version >= SPDM_VERSION_13 ? SLOT_MASK : 0, SLOT_MASK); /* SupportedSlotMask, 1.3 */
-    spdm_append_chain_hash(s, 0, rsp); /* 1.3 multi-key fields would follow */
+    spdm_reply(s, x, rsp, s->version >= SPDM_VERSION_13 ? supported_slots(s) : 0, provisioned);
+    for (uint8_t slot = 0; slot < SPDM_SLOTS; slot++) {
+        if (provisioned >> slot & 1) {
+            spdm_append_chain_hash(s, slot, rsp);
+        }
+    }
+    /* 1.3: key pair IDs and usages would follow with multi-key connections alone. */
     return SPDM_OK;
 }
 
@@ -113,7 +149,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
         return SPDM_INVALID_REQUEST;
     }
     entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
-    spdm_reply(s, x, rsp, x->param1, SLOT_MASK);
+    spdm_reply(s, x, rsp, x->param1, spdm_provisioned_slots(s));
     spdm_append_chain_hash(s, x->param1, rsp);
     bw_bytes(rsp, nonce, sizeof(nonce));
     e = spdm_append_summary(s, x->param2, rsp);

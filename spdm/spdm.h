@@ -63,7 +63,8 @@ typedef struct SpdmResponderConfig {
     bool           wrong_signature; /* a device that is at fault: what it signs does not verify */
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
-    /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. */
+    /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. Then what
+     * other slots hold, at most one chain for each kind of key in each. */
     const SpdmIdentity *identities;
     size_t         n_identities;
     SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
@@ -229,6 +230,7 @@ typedef struct SpdmOpArgs {
 typedef struct SpdmRequesterOptions {
     SpdmTransport transport;
     uint32_t      transfer_size; /* DataTransferSize, with CHUNK; 0: SPDM_MSG_MAX without CHUNK */
+    uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
 } SpdmRequesterOptions;
 
 /* What a requester agrees to. */

@@ -16,7 +16,6 @@
 #define SPDM_CHAIN_MAX        8192
 #define SPDM_TRANSCRIPT_MAX   12288
 #define SPDM_NONCE_LEN        32
-#define SPDM_SLOTS            8
 #define SPDM_OPAQUE_MAX       1024
 #define SPDM_VERSION_10       0x10
 #define SPDM_VERSION_11       0x11

@@ -634,6 +634,35 @@ static void load_test_identities(Dsm *dsm, SpdmTestPki pki)
     dsm->spdm.n_identities = n;
 }
 
+/* cert-chain-1 to -7: the same keys' certificates in other slots. */
+static bool load_slots(Dsm *dsm, GError **error)
+{
+    SpdmResponderConfig *config = &dsm->spdm;
+
+    for (uint8_t slot = 1; slot < SPDM_SLOTS; slot++) {
+        const char *path = dsm->slot_chain[slot], *why;
+        char        prop[] = "cert-chain-N", *text = NULL;
+
+        if (path == NULL) {
+            continue;
+        }
+        prop[sizeof(prop) - 2] = (char)('0' + slot);
+        if (!read_pem(dsm, prop, path, &text, error)) {
+            return false;
+        }
+        why = spdm_slot_load(text, slot, dsm->identities, config->n_identities, &dsm->pd->dev.entropy,
+                             &dsm->identities[config->n_identities]);
+        g_free(text);
+        if (why != NULL) {
+            g_set_error(error, BAILEY_ERROR, 0, "cannot use %s=%s of device %s: %s; give PEM certificates root first, "
+                        "the last one for the device's key", prop, path, class_name(dsm), why);
+            return false;
+        }
+        config->n_identities++;
+    }
+    return true;
+}
+
 static bool load_identities(Dsm *dsm, GError **error)
 {
     uint32_t asyms = 0;
@@ -645,6 +674,9 @@ static bool load_identities(Dsm *dsm, GError **error)
         load_test_identities(dsm, tamper_pki(&dsm->faults));
     }
     dsm->spdm.identities = dsm->identities;
+    if (!load_slots(dsm, error)) {
+        return false;
+    }
     for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
         asyms |= spdm_asyms_of(dsm->identities[i].key.kind);
     }

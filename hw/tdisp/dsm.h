@@ -76,7 +76,7 @@ struct Dsm {
     PciDevice          *pd; /* function 0 */
     Doe                 doe;
     IdeCap              ide;
-    SpdmIdentity        identities[SPDM_N_KEY_KINDS]; /* as many as spdm.n_identities says */
+    SpdmIdentity        identities[SPDM_IDENTITIES_MAX]; /* as many as spdm.n_identities says */
     SpdmResponder       responder;
     SpdmResponderConfig spdm; /* what the properties set of it */
     Brain              *brain; /* who answers in its place; NULL: nobody */
@@ -92,6 +92,7 @@ struct Dsm {
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
+    char    *slot_chain[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
         *spdm_caps, *spdm_where;
     uint64_t heartbeat_s, transfer_size;
@@ -100,11 +101,16 @@ struct Dsm {
 
 /* Properties of a device with a security manager; @at: where the Dsm is in the class's state, as offsetof(TdispNic,
  * dsm). */
+#define DSM_SLOT_PROP(at, slot)                                                                                    \
+    { "cert-chain-" #slot, PROP_STRING, (at) + offsetof(Dsm, slot_chain) + (slot) * sizeof(char *), NULL,          \
+      "file of PEM certificates for slot " #slot ", root first, the last one for the device's key" }
 #define DSM_PROPS(at)                                                                                              \
     { "cert-chain", PROP_STRING, (at) + offsetof(Dsm, cert_chain), NULL,                                           \
       "file of PEM certificates, root first (default: the test PKI)" },                                            \
     { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL,                                                         \
       "file of the last certificate's key in PEM: EC P-256, P-384, P-521, RSA, Ed25519" },                         \
+    DSM_SLOT_PROP(at, 1), DSM_SLOT_PROP(at, 2), DSM_SLOT_PROP(at, 3), DSM_SLOT_PROP(at, 4), DSM_SLOT_PROP(at, 5),  \
+    DSM_SLOT_PROP(at, 6), DSM_SLOT_PROP(at, 7),                                                                    \
     { "spdm", PROP_STRING, (at) + offsetof(Dsm, spdm_where), NULL,                                                 \
       "socket:ADDRESS:PORT or socket:unix:PATH: an SPDM responder that answers in the device's place" },           \
     { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \

@@ -240,9 +240,9 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs;
+    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text;
     SpdmTransport transport;
-    uint64_t      size, seed;
+    uint64_t      size, seed, slot;
     SpdmOffer     offer;
 } RequesterOptions;
 
@@ -282,6 +282,16 @@ static bool check_size(uint64_t size, GError **error)
     return true;
 }
 
+static bool check_slot(uint64_t slot, GError **error)
+{
+    if (slot >= SPDM_SLOTS) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -slot %" PRIu64 ": a device has the slots 0 to %d", slot,
+                    SPDM_SLOTS - 1);
+        return false;
+    }
+    return true;
+}
+
 static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
 {
     if (o->connect == NULL) {
@@ -291,6 +301,10 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
     o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
     if (o->size_text != NULL && (!command_number(cmd, "transfer-size", o->size_text, &o->size, error) ||
                                  !check_size(o->size, error))) {
+        return false;
+    }
+    if (o->slot_text != NULL && (!command_number(cmd, "slot", o->slot_text, &o->slot, error) ||
+                                 !check_slot(o->slot, error))) {
         return false;
     }
     return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
@@ -335,7 +349,8 @@ static int request(const RequesterOptions *o, GError **error)
 
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
-    c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size };
+    c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
+                                                    .slot = (uint8_t)o->slot };
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
@@ -365,6 +380,7 @@ static int run_requester(const Command *cmd, int argc, char **argv)
         { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp", &o.transport_name },
         { "transfer-size", "BYTES", "of the buffer for messages, 42 to 4096: longer ones come and go in chunks",
           &o.size_text },
+        { "slot", "N", "the certificate slot to check, 0 (default) to 7", &o.slot_text },
         { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
           &o.root },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
