@@ -73,6 +73,18 @@ const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind);
 /* A private key, P-384, that no certificate belongs to. */
 const char *spdm_test_substitute_key_pem(void);
 
+/**
+ * spdm_csr_make - a PKCS #10 signing request for a device's key.
+ * @hash:  what the signature is made with
+ * @certs: the device's DER certificates; empty: none. The last one's extensions are asked for again
+ * @info:  a requester's DER CertificationRequestInfo, whose subject and attributes are used; empty: the last
+ *         certificate's subject
+ * @out:   receives DER
+ * Returns its length, 0 when @info is malformed or the request is longer than @cap.
+ */
+size_t spdm_csr_make(const SpdmPrivateKey *key, const SpdmHash *hash, Entropy *entropy, SpdmSpan certs, SpdmSpan info,
+                     uint8_t *out, size_t cap);
+
 /* A PEM private key; false for text that is none, or one of another kind than those of SpdmKeyKind. */
 bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 

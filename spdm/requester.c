@@ -20,6 +20,7 @@
 #define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
 #define INDEX_ALL        0xff
 #define CHAIN_HEADER_LEN 4
+#define SET_CERTIFICATE_ERASE BIT(7)
 
 static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
 
@@ -498,6 +499,49 @@ static StepResult read_vendor(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
     return STEP_NEXT;
 }
 
+static bool build_get_csr(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, r->args.attributes);
+    bw_u16(w, (uint16_t)r->message_len);
+    bw_u16(w, 0);
+    bw_bytes(w, r->message, r->message_len);
+    return true;
+}
+
+static StepResult read_csr(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    r->vendor_len = br_u16(rsp);
+    br_skip(rsp, 2);
+    r->vendor_offset = (uint32_t)spdm_parsed_len(rsp);
+    br_skip(rsp, r->vendor_len);
+    return spdm_message_ends(rsp) ? STEP_NEXT : step_fail(r, "CSR has a wrong length");
+}
+
+static bool build_set_certificate(SpdmRequester *r, ByteWriter *w)
+{
+    const SpdmHash *hash = spdm_hash(r->selected.hash);
+    SpdmSpan        root = { r->message, spdm_first_certificate_len(r->message, r->message_len) };
+    uint8_t        *root_hash;
+
+    params(w, (uint8_t)(r->args.slot | (r->message_len == 0 ? SET_CERTIFICATE_ERASE : 0)), 0);
+    if (r->message_len == 0) {
+        return r->version >= SPDM_VERSION_13 || fail(r, "slots can be emptied since SPDM 1.3");
+    }
+    bw_u32(w, (uint32_t)(CHAIN_HEADER_LEN + hash->len + r->message_len));
+    root_hash = bw_take(w, hash->len);
+    bw_bytes(w, r->message, r->message_len);
+    return root_hash != NULL && root.len != 0 && spdm_hash_spans(hash, &root, 1, root_hash)
+               ? true
+               : fail(r, "what is to go into the slot does not begin with a certificate");
+}
+
+static StepResult read_set_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    return spdm_message_ends(rsp) && (param1 & 0xf) == r->args.slot
+               ? STEP_NEXT
+               : step_fail(r, "SET_CERTIFICATE_RSP has a wrong length or slot");
+}
+
 /* RequesterContext of 1.3 is the requester's own, to tell answers apart; the nonce is new in each request. */
 static const uint8_t *request_context(const SpdmRequester *r) { return r->nonce; }
 
@@ -601,6 +645,8 @@ static const Step steps[] = {
     { SPDM_OP_SESSION,       SPDM_FINISH,                build_finish,               read_finish       },
     { SPDM_OP_VENDOR,        SPDM_VENDOR_DEFINED,        build_vendor,               read_vendor       },
     { SPDM_OP_MEASUREMENTS,  SPDM_GET_MEASUREMENTS,      build_get_measurements,     read_measurements },
+    { SPDM_OP_GET_CSR,       SPDM_GET_CSR,               build_get_csr,              read_csr          },
+    { SPDM_OP_SET_CERTIFICATE, SPDM_SET_CERTIFICATE,     build_set_certificate,      read_set_certificate },
     { SPDM_OP_END_SESSION,   SPDM_END_SESSION,           build_end_session,          read_end_session  },
 };
 
@@ -663,9 +709,14 @@ static size_t vendor_room(const SpdmRequester *r)
     return (max < SPDM_MSG_MAX ? max : SPDM_MSG_MAX) - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD;
 }
 
+static bool takes_args(SpdmOp op)
+{
+    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_END_SESSION;
+}
+
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
 {
-    bool in_session = op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_END_SESSION;
+    bool in_session = op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION;
 
     if (r->op != SPDM_OP_NONE) {
         return "another operation is under way";
@@ -682,10 +733,10 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
     if (in_session && r->session.state != SPDM_SESSION_ESTABLISHED) {
         return "there is no session";
     }
-    if ((op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) && args == NULL) {
+    if (takes_args(op) && args == NULL) {
         return "the operation needs arguments";
     }
-    if (op == SPDM_OP_VENDOR && args->len > vendor_room(r)) {
+    if (takes_args(op) && args->len > vendor_room(r)) {
         return "the message is longer than the device takes";
     }
     return NULL;
@@ -709,12 +760,13 @@ static void forget_connection(SpdmRequester *r)
 static void take_args(SpdmRequester *r, const SpdmOpArgs *args)
 {
     r->args = *args;
-    if (r->op == SPDM_OP_VENDOR) {
+    r->message_len = (uint32_t)args->len;
+    if (args->len != 0) {
         memcpy(r->message, args->message, args->len);
-        r->message_len = (uint32_t)args->len;
-    } else if (args->nonce != NULL) {
+    }
+    if (r->op == SPDM_OP_MEASUREMENTS && args->nonce != NULL) {
         memcpy(r->nonce, args->nonce, sizeof(r->nonce));
-    } else {
+    } else if (r->op == SPDM_OP_MEASUREMENTS) {
         entropy_bytes(r->entropy, r->nonce, sizeof(r->nonce));
     }
     r->args.message = NULL;
@@ -734,7 +786,7 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
             r->step = (uint8_t)i;
             r->error[0] = '\0';
             r->vendor_len = 0;
-            if (op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS) {
+            if (takes_args(op)) {
                 take_args(r, args);
             }
             return NULL;

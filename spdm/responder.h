@@ -146,6 +146,11 @@ bool spdm_put_off(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x,
 /* The extended data of ERROR ResponseNotReady, for the request that waits. */
 void spdm_append_not_ready(const SpdmResponder *s, ByteWriter *rsp);
 
+/* ---- rsp_provision.c ---- */
+
+/* Slots whose new content takes effect with the next reset, by bits. */
+uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s);
+
 /* ---- others ---- */
 
 /* HeartbeatPeriod of the connection's sessions; 0: they need no sign of life. */

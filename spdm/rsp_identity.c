@@ -10,7 +10,7 @@ static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
 {
     const SpdmAsym *asym = spdm_asym(s->selected.asym);
 
-    return asym != NULL && id->key.kind == asym->kind;
+    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0;
 }
 
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
@@ -25,7 +25,17 @@ const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot
 
 /* DSP0274 1.2 "Certificates and certificate chains": the certificates of all slots are for the same key. 1.3 allows for
  * others with MULTI_KEY_CAP, which is not advertised. */
-const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s) { return &spdm_responder_identity(s, 0)->key; }
+const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s)
+{
+    const SpdmAsym *asym = spdm_asym(s->selected.asym);
+
+    for (size_t i = 0; asym != NULL && i < s->config.n_identities; i++) {
+        if (s->config.identities[i].key.kind == asym->kind && s->config.identities[i].key.len != 0) {
+            return &s->config.identities[i].key;
+        }
+    }
+    return NULL;
+}
 
 uint8_t spdm_provisioned_slots(const SpdmResponder *s)
 {
@@ -40,7 +50,7 @@ uint8_t spdm_provisioned_slots(const SpdmResponder *s)
 /* SupportedSlotMask of 1.3: those that can hold a chain, whatever the algorithm. */
 static uint8_t supported_slots(const SpdmResponder *s)
 {
-    unsigned mask = 0;
+    unsigned mask = spdm_capabilities(s) & SPDM_CAP_SET_CERT ? 0xff : 0;
 
     for (size_t i = 0; i < s->config.n_identities; i++) {
         mask |= 1u << s->config.identities[i].slot;
@@ -86,6 +96,17 @@ static void append_chain(const SpdmChain *chain, size_t offset, size_t len, Byte
     }
 }
 
+/* What a slot has room for: 1.3, SlotSizeRequested. One that is not to be written has its chain's size. */
+static uint16_t slot_size(const SpdmResponder *s, uint8_t slot)
+{
+    SpdmChain chain;
+
+    if (spdm_capabilities(s) & SPDM_CAP_SET_CERT) {
+        return (uint16_t)(4 + spdm_hash(s->selected.hash)->len + SPDM_CERTS_MAX);
+    }
+    return spdm_slot_chain(s, slot, &chain) ? (uint16_t)chain.len : 0;
+}
+
 /* Certificates and digests, up to the next GET_DIGESTS, are part B of M1 and M2. */
 SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
@@ -94,6 +115,12 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
 
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
+    }
+    if (spdm_slots_awaiting_reset(s) != 0) {
+        return SPDM_RESET_REQUIRED;
+    }
+    if (provisioned == 0) {
+        return SPDM_UNSPECIFIED; /* all have been erased */
     }
     if (x->session == NULL) {
         spdm_transcript_reset(&s->b);
@@ -116,15 +143,20 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     bool      asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
     SpdmChain chain;
 
-    if (!spdm_message_ends(req) || !spdm_slot_chain(s, slot, &chain) ||
-        (!asks_size && (offset >= chain.len || len == 0))) {
+    if (!spdm_message_ends(req) || slot >= SPDM_SLOTS) {
         return SPDM_INVALID_REQUEST;
     }
-    if (asks_size) {
+    if (spdm_slots_awaiting_reset(s) >> slot & 1) {
+        return SPDM_RESET_REQUIRED;
+    }
+    if (asks_size && (supported_slots(s) >> slot & 1)) {
         spdm_reply(s, x, rsp, slot, 0);
         bw_u16(rsp, 0);
-        bw_u16(rsp, (uint16_t)chain.len);
+        bw_u16(rsp, slot_size(s, slot));
         return SPDM_OK;
+    }
+    if (!spdm_slot_chain(s, slot, &chain) || offset >= chain.len || len == 0) {
+        return SPDM_INVALID_REQUEST;
     }
     left = chain.len - offset;
     len = len < left ? len : left;

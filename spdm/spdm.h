@@ -54,6 +54,23 @@ typedef enum SpdmVendorResult {
     SPDM_VENDOR_INVALID,     /* ERROR InvalidRequest */
 } SpdmVendorResult;
 
+/* A signing request that waits for a reset, or has seen it. */
+typedef struct SpdmCsr {
+    bool     used, ready;
+    uint16_t len;
+    uint8_t  body[SPDM_MSG_MAX]; /* of GET_CSR: RequesterInfo and opaque data */
+} SpdmCsr;
+
+#define SPDM_CSR_TAGS 8 /* CSRTrackingTag; 0 stands for the one request that 1.2 has */
+
+/* What SET_CERTIFICATE and GET_CSR leave in a device, through resets. */
+typedef struct SpdmProvisions {
+    SpdmIdentity *identities;          /* those of the config, with room for SPDM_IDENTITIES_MAX */
+    uint8_t       staged_slots;        /* by bits: what takes effect with the next reset is in */
+    SpdmIdentity  staged[SPDM_SLOTS];  /* without certificates: the slot is emptied */
+    SpdmCsr       csrs[SPDM_CSR_TAGS];
+} SpdmProvisions;
+
 typedef struct SpdmResponderConfig {
     uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _13; both 0: 1.2 alone */
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
@@ -67,6 +84,7 @@ typedef struct SpdmResponderConfig {
      * other slots hold, at most one chain for each kind of key in each. */
     const SpdmIdentity *identities;
     size_t         n_identities;
+    SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
     SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
     void          *opaque;        /* first argument of the calls below; each may be NULL */
 
@@ -88,7 +106,7 @@ typedef struct SpdmResponderConfig {
 } SpdmResponderConfig;
 
 /* What a device has unless asked for more or less; SPDM_CAP_HBEAT comes beside a period. SPDM_CAP_CHUNK is implemented
- * too. */
+ * too, and those of certificates' provision. */
 #define SPDM_RESPONDER_CAPS                                                                                  \
     (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
      SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_KEY_UPD)
@@ -165,8 +183,11 @@ typedef struct SpdmResponder {
  */
 void spdm_responder_init(SpdmResponder *r, const SpdmResponderConfig *config);
 
-/* Conventional reset or FLR: connection and sessions are gone; session_changed is told. */
+/* FLR: connection and sessions are gone; session_changed is told. */
 void spdm_responder_reset(SpdmResponder *r);
+
+/* Conventional reset: the same, and what waited for it (ERROR ResetRequired) takes effect. */
+void spdm_responder_conventional_reset(SpdmResponder *r);
 
 /**
  * spdm_responder_expire - end the sessions whose heartbeat has been missed.
@@ -193,6 +214,8 @@ typedef enum SpdmOp {
     SPDM_OP_SESSION,      /* KEY_EXCHANGE and FINISH; needs the public key */
     SPDM_OP_VENDOR,       /* one PCI-SIG exchange inside the session */
     SPDM_OP_MEASUREMENTS, /* GET_MEASUREMENTS inside the session, all indices or one */
+    SPDM_OP_GET_CSR,      /* a signing request for the device's key, in the session */
+    SPDM_OP_SET_CERTIFICATE, /* certificates into a slot, or nothing (1.3), in the session */
     SPDM_OP_END_SESSION,
 } SpdmOp;
 
@@ -216,10 +239,13 @@ typedef struct SpdmCache {
 typedef enum SpdmKeyResult { SPDM_KEY_OK, SPDM_KEY_UNSUPPORTED, SPDM_KEY_INVALID } SpdmKeyResult;
 
 typedef struct SpdmOpArgs {
-    /* SPDM_OP_VENDOR */
+    /* SPDM_OP_VENDOR: the PCI message; SPDM_OP_GET_CSR: RequesterInfo; SPDM_OP_SET_CERTIFICATE: DER certificates, root
+     * first, or nothing to erase */
     uint8_t        protocol;
     const uint8_t *message; /* copied */
     size_t         len;
+    uint8_t        slot;       /* SPDM_OP_SET_CERTIFICATE */
+    uint8_t        attributes; /* SPDM_OP_GET_CSR: Param2 of 1.3 */
     /* SPDM_OP_MEASUREMENTS */
     uint8_t        index;  /* 0xFF: all; 0: the count alone */
     bool           sign, raw;
@@ -331,7 +357,7 @@ SpdmCache spdm_requester_cache(const SpdmRequester *r);
 SpdmSpan spdm_requester_request(const SpdmRequester *r);
 SpdmSpan spdm_requester_reply(const SpdmRequester *r);
 
-/* The PCI message of the last SPDM_OP_VENDOR that ended with SPDM_DONE. */
+/* The PCI message, or the signing request, of the last SPDM_OP_VENDOR or SPDM_OP_GET_CSR that ended with SPDM_DONE. */
 SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
 
 /* VCA bytes, and the certificate chain with its header, after CONNECT. */

@@ -673,7 +673,8 @@ static bool load_identities(Dsm *dsm, GError **error)
     if (dsm->key == NULL) {
         load_test_identities(dsm, tamper_pki(&dsm->faults));
     }
-    dsm->spdm.identities = dsm->identities;
+    dsm->spdm.identities = dsm->provisions.identities = dsm->identities;
+    dsm->spdm.provisions = &dsm->provisions;
     if (!load_slots(dsm, error)) {
         return false;
     }
@@ -831,7 +832,12 @@ void dsm_reset(Dsm *dsm, PciResetKind kind)
     for (unsigned i = 0; i < dsm->n_functions; i++) {
         dsm_violation(&dsm->functions[i], "the function was reset");
     }
-    spdm_responder_reset(&dsm->responder); /* its sessions end, and with them keys and streams */
+    /* Its sessions end, and with them keys and streams. */
+    if (kind == PCI_RESET_FLR) {
+        spdm_responder_reset(&dsm->responder);
+    } else {
+        spdm_responder_conventional_reset(&dsm->responder);
+    }
     for (unsigned i = 0; kind == PCI_RESET_POWER && i < dsm->n_functions; i++) {
         tdisp_tdi_init(&dsm->tdis[i], pci_bdf(dsm->functions[i].pd));
     }

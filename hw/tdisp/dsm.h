@@ -77,6 +77,7 @@ struct Dsm {
     Doe                 doe;
     IdeCap              ide;
     SpdmIdentity        identities[SPDM_IDENTITIES_MAX]; /* as many as spdm.n_identities says */
+    SpdmProvisions      provisions;
     SpdmResponder       responder;
     SpdmResponderConfig spdm; /* what the properties set of it */
     Brain              *brain; /* who answers in its place; NULL: nobody */

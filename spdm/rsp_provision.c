@@ -1,0 +1,207 @@
+/*
+ * SET_CERTIFICATE and GET_CSR. DMTF DSP0274 1.2 and 1.3, message sections of those names. What they leave behind is the
+ * device's, not the connection's: it stays through resets, and with CERT_INSTALL_RESET_CAP takes effect by one.
+ *
+ * The device has one key of each kind and the device certificate model: MULTI_KEY_CAP and ALIAS_CERT_CAP are not
+ * advertised, so key pair IDs and models of 1.3 are 0. A chain must begin with its root.
+ */
+#include <string.h>
+
+#include "spdm/responder.h"
+
+#define SLOT_ID    0xf
+#define CERT_MODEL 0x70   /* SetCertModel, 1.3 */
+#define ERASE      BIT(7) /* 1.3 */
+#define CSR_MODEL  7      /* CSRCertModel, 1.3 */
+#define OVERWRITE  BIT(7) /* 1.3 */
+
+static bool needs_reset(const SpdmResponder *s) { return spdm_capabilities(s) & SPDM_CAP_CERT_INSTALL_RESET; }
+
+uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s)
+{
+    return s->config.provisions != NULL ? s->config.provisions->staged_slots : 0;
+}
+
+/* The place of a slot's chain for keys of that kind: the one it has, or a new one. */
+static SpdmIdentity *place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind)
+{
+    SpdmProvisions *p = s->config.provisions;
+    SpdmIdentity   *id = p->identities;
+
+    for (; id < p->identities + s->config.n_identities; id++) {
+        if (id->slot == slot && id->key.kind == kind) {
+            return id;
+        }
+    }
+    s->config.n_identities++; /* there is room for every slot and kind */
+    *id = (SpdmIdentity){ .slot = slot, .key.kind = kind };
+    return id;
+}
+
+static void install(SpdmResponder *s, const SpdmIdentity *from)
+{
+    SpdmIdentity *to = place_for(s, from->slot, from->key.kind);
+
+    to->root_len = from->root_len;
+    to->certs_len = from->certs_len;
+    memcpy(to->certs, from->certs, from->certs_len);
+}
+
+void spdm_responder_conventional_reset(SpdmResponder *s)
+{
+    SpdmProvisions *p = s->config.provisions;
+
+    spdm_responder_reset(s);
+    if (p == NULL) {
+        return;
+    }
+    for (unsigned slot = 0; slot < SPDM_SLOTS; slot++) {
+        if (p->staged_slots >> slot & 1) {
+            install(s, &p->staged[slot]);
+        }
+    }
+    p->staged_slots = 0;
+    for (unsigned tag = 0; tag < SPDM_CSR_TAGS; tag++) {
+        p->csrs[tag].ready = p->csrs[tag].used;
+    }
+}
+
+/* Puts a chain, or nothing in its place, into its slot now or with the next reset. */
+static SpdmError put(SpdmResponder *s, const SpdmIdentity *id)
+{
+    SpdmProvisions *p = s->config.provisions;
+
+    if (!needs_reset(s)) {
+        install(s, id);
+        return SPDM_OK;
+    }
+    p->staged[id->slot] = *id;
+    p->staged_slots |= (uint8_t)(1u << id->slot);
+    return SPDM_RESET_REQUIRED;
+}
+
+/* The chain with its header, as GET_CERTIFICATE would give it back. SPDM_INVALID_REQUEST: its form is wrong;
+ * SPDM_UNSPECIFIED: it does not hold, or not for this device. */
+static SpdmError read_chain(SpdmResponder *s, ByteReader *req, SpdmIdentity *id)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash);
+    size_t          len = br_u16(req), header = 4 + hash->len;
+    const uint8_t  *root_hash, *certs;
+    uint8_t         want[SPDM_HASH_MAX];
+    SpdmKeyKind     kind;
+
+    br_skip(req, 2);
+    root_hash = br_take(req, hash->len);
+    certs = len > header ? br_take(req, len - header) : NULL;
+    if (certs == NULL || !spdm_message_ends(req) || len - header > sizeof(id->certs)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    id->certs_len = (uint32_t)(len - header);
+    memcpy(id->certs, certs, id->certs_len);
+    id->root_len = (uint32_t)spdm_first_certificate_len(certs, id->certs_len);
+    if (id->root_len == 0 || !spdm_hash_spans(hash, &(SpdmSpan){ certs, id->root_len }, 1, want) ||
+        memcmp(want, root_hash, hash->len) != 0 ||
+        spdm_slot_check(id, s->config.identities, s->config.n_identities, s->config.entropy, &kind) != NULL ||
+        kind != id->key.kind) {
+        return SPDM_UNSPECIFIED;
+    }
+    return SPDM_OK;
+}
+
+SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CERT, .where = SPDM_ANYWHERE)
+{
+    bool         is_13 = s->version >= SPDM_VERSION_13, erases = is_13 && (x->param1 & ERASE);
+    SpdmIdentity id = { .slot = x->param1 & SLOT_ID, .key.kind = spdm_asym(s->selected.asym)->kind };
+    SpdmError    e = SPDM_OK;
+
+    if (id.slot >= SPDM_SLOTS || (is_13 && (x->param2 != 0 || (x->param1 & CERT_MODEL) != 0))) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (id.slot != 0 && x->session == NULL) {
+        return SPDM_UNEXPECTED_REQUEST; /* outside a trusted environment, only slot 0 is open to everybody */
+    }
+    if (!erases) {
+        e = read_chain(s, req, &id);
+    } else if (!spdm_message_ends(req)) {
+        e = SPDM_INVALID_REQUEST;
+    }
+    if (e == SPDM_OK) {
+        e = put(s, &id);
+    }
+    if (e == SPDM_OK) {
+        spdm_reply(s, x, rsp, id.slot, 0);
+    }
+    return e;
+}
+
+/* DSP0274 1.3 "CSR tracking": a request that waits for a reset, by its tag; 0 is the one that 1.2 has. */
+static SpdmError track(SpdmResponder *s, SpdmExchange *x, const uint8_t *body, size_t len)
+{
+    bool     is_13 = s->version >= SPDM_VERSION_13;
+    uint8_t  tag = is_13 ? x->param2 >> 3 & 7 : 0;
+    SpdmCsr *csrs = s->config.provisions->csrs, *csr = &csrs[tag];
+    bool     same = csr->len == len && memcmp(csr->body, body, len) == 0;
+
+    if (csr->used && csr->ready && same && (tag != 0 || !is_13)) {
+        csr->used = false;
+        return SPDM_OK;
+    }
+    if (tag != 0) {
+        x->error_data = csr->used && !csr->ready ? tag : 0;
+        return !csr->used ? SPDM_UNEXPECTED_REQUEST : !csr->ready ? SPDM_RESET_REQUIRED : SPDM_INVALID_REQUEST;
+    }
+    if (is_13) {
+        for (tag = 1; tag < SPDM_CSR_TAGS; tag++) {
+            csrs[tag].used = csrs[tag].used && !(x->param2 & OVERWRITE);
+        }
+        for (tag = 1; tag < SPDM_CSR_TAGS && csrs[tag].used; tag++) {
+        }
+    }
+    if (tag == SPDM_CSR_TAGS) {
+        return SPDM_BUSY;
+    }
+    csr = &csrs[tag];
+    csr->used = true;
+    csr->ready = false;
+    csr->len = (uint16_t)len;
+    memcpy(csr->body, body, len);
+    x->error_data = tag;
+    return SPDM_RESET_REQUIRED;
+}
+
+/* What 1.3 has in the parameters; both are reserved before. */
+static bool attributes_are_valid(const SpdmResponder *s, const SpdmExchange *x)
+{
+    bool has_tag = (x->param2 >> 3 & 7) != 0, tag_is_valid = !has_tag || (needs_reset(s) && !(x->param2 & OVERWRITE));
+
+    return s->version < SPDM_VERSION_13 || (x->param1 == 0 && (x->param2 & CSR_MODEL) == 0 && tag_is_valid);
+}
+
+SPDM_REQUEST(GET_CSR, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CSR, .where = SPDM_ANYWHERE)
+{
+    const SpdmIdentity *id = spdm_responder_identity(s, 0);
+    SpdmSpan            certs = id != NULL ? (SpdmSpan){ id->certs, id->certs_len } : (SpdmSpan){ "", 0 };
+    size_t              info_len = br_u16(req), opaque_len = br_u16(req), start = req->pos, len;
+    SpdmSpan            info = { br_take(req, info_len), info_len };
+    uint8_t             csr[SPDM_MSG_MAX - 8];
+    SpdmError           e;
+
+    br_skip(req, opaque_len); /* of vendors' elements, none is known here */
+    if (!spdm_message_ends(req) || opaque_len > SPDM_OPAQUE_MAX || !attributes_are_valid(s, x) ||
+        (opaque_len != 0 && s->selected.other_params != SPDM_OPAQUE_FMT1)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    len = spdm_csr_make(spdm_responder_key(s), spdm_hash(s->selected.hash), s->config.entropy, certs, info, csr,
+                        sizeof(csr));
+    if (len == 0) {
+        return SPDM_INVALID_REQUEST; /* RequesterInfo is no CertificationRequestInfo */
+    }
+    e = needs_reset(s) ? track(s, x, req->data + start, req->pos - start) : SPDM_OK;
+    if (e == SPDM_OK) {
+        spdm_reply(s, x, rsp, 0, 0);
+        bw_u16(rsp, (uint16_t)len);
+        bw_u16(rsp, 0);
+        bw_bytes(rsp, csr, len);
+    }
+    return e;
+}
