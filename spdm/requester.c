@@ -17,7 +17,7 @@
 #include "spdm/sign.h"
 
 #define CT_EXPONENT 20
-#define CERT_PORTION_MAX 1024 /* what a peer of any size can serve; longer chains come in more pieces */
+#define CERT_PORTION_MAX 1024 /* of a chain or log: what a peer of any size can serve; the rest comes in more pieces */
 #define INDEX_ALL        0xff
 #define CHAIN_HEADER_LEN 4
 #define SET_CERTIFICATE_ERASE BIT(7)
@@ -175,7 +175,8 @@ static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
     bw_u8(w, opaque_format(r));
     bw_u32(w, ours.asym);
     bw_u32(w, ours.hash);
-    bw_zero(w, 12 + 4);
+    bw_zero(w, 12 + 3);
+    bw_u8(w, r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0);
     for (unsigned i = 0; i < ARRAY_LEN(table_types); i++) {
         bw_u8(w, table_types[i]);
         bw_u8(w, 0x20);
@@ -218,7 +219,8 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     sel->measure_hash = br_u32(rsp);
     sel->asym = br_u32(rsp);
     sel->hash = br_u32(rsp);
-    br_skip(rsp, 12);
+    br_skip(rsp, 11);
+    sel->mel_spec = br_u8(rsp);
     ext_algs = br_u8(rsp);
     ext_algs += br_u8(rsp);
     br_skip(rsp, 2 + 4 * (size_t)ext_algs);
@@ -227,7 +229,8 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
     if (!selection_is_ours(sel, &r->offer.algorithms) || ext_algs != 0 || sel->other_params != opaque_format(r) ||
-        sel->measure_spec != SPDM_MEAS_SPEC_DMTF || sel->measure_hash == 0) {
+        sel->measure_spec != SPDM_MEAS_SPEC_DMTF || sel->measure_hash == 0 ||
+        sel->mel_spec > (r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0)) {
         return step_fail(r, "the device selected algorithms that were not offered");
     }
     return keep_vca(r, rsp);
@@ -499,6 +502,30 @@ static StepResult read_vendor(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
     return STEP_NEXT;
 }
 
+static bool build_get_log(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    bw_u32(w, r->message_len); /* that far it is here already */
+    bw_u32(w, CERT_PORTION_MAX);
+    return true;
+}
+
+static StepResult read_log(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    size_t         len = br_u32(rsp), left = br_u32(rsp);
+    const uint8_t *data = br_take(rsp, len);
+
+    if (!spdm_message_ends(rsp) || len == 0 || len > CERT_PORTION_MAX) {
+        return step_fail(r, "MEASUREMENT_EXTENSION_LOG has a wrong length");
+    }
+    if (r->message_len + len + left > sizeof(r->message)) {
+        return step_fail(r, "the measurement extension log is longer than 4 KiB");
+    }
+    memcpy(r->message + r->message_len, data, len);
+    r->message_len += (uint32_t)len;
+    return left != 0 ? STEP_AGAIN : STEP_NEXT;
+}
+
 static bool build_get_csr(SpdmRequester *r, ByteWriter *w)
 {
     params(w, 0, r->args.attributes);
@@ -645,6 +672,7 @@ static const Step steps[] = {
     { SPDM_OP_SESSION,       SPDM_FINISH,                build_finish,               read_finish       },
     { SPDM_OP_VENDOR,        SPDM_VENDOR_DEFINED,        build_vendor,               read_vendor       },
     { SPDM_OP_MEASUREMENTS,  SPDM_GET_MEASUREMENTS,      build_get_measurements,     read_measurements },
+    { SPDM_OP_LOG,           SPDM_GET_MEASUREMENT_EXTENSION_LOG, build_get_log,      read_log          },
     { SPDM_OP_GET_CSR,       SPDM_GET_CSR,               build_get_csr,              read_csr          },
     { SPDM_OP_SET_CERTIFICATE, SPDM_SET_CERTIFICATE,     build_set_certificate,      read_set_certificate },
     { SPDM_OP_END_SESSION,   SPDM_END_SESSION,           build_end_session,          read_end_session  },
@@ -711,7 +739,7 @@ static size_t vendor_room(const SpdmRequester *r)
 
 static bool takes_args(SpdmOp op)
 {
-    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_END_SESSION;
+    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_END_SESSION && op != SPDM_OP_LOG;
 }
 
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
@@ -785,7 +813,7 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
             r->op = op;
             r->step = (uint8_t)i;
             r->error[0] = '\0';
-            r->vendor_len = 0;
+            r->vendor_len = r->message_len = 0;
             if (takes_args(op)) {
                 take_args(r, args);
             }
@@ -984,6 +1012,8 @@ SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r)
 {
     return (SpdmSpan){ r->reply + r->vendor_offset, r->vendor_len };
 }
+
+SpdmSpan spdm_requester_log(const SpdmRequester *r) { return (SpdmSpan){ r->message, r->message_len }; }
 
 SpdmSpan spdm_requester_vca(const SpdmRequester *r) { return spdm_transcript_span(&r->a); }
 

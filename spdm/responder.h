@@ -151,6 +151,11 @@ void spdm_append_not_ready(const SpdmResponder *s, ByteWriter *rsp);
 /* Slots whose new content takes effect with the next reset, by bits. */
 uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s);
 
+/* ---- rsp_log.c ---- */
+
+/* The device's measurement extension log; false: it is longer than @log. */
+bool spdm_device_log(SpdmResponder *s, ByteWriter *log);
+
 /* ---- others ---- */
 
 /* HeartbeatPeriod of the connection's sessions; 0: they need no sign of life. */

@@ -74,8 +74,9 @@ static bool may_ask_algorithms(const SpdmExchange *x, uint32_t flags)
 }
 
 /* DSP0274 1.3 "Supported Algorithms block": what NEGOTIATE_ALGORITHMS could choose from. */
-static void append_supported_algorithms(ByteWriter *rsp, SpdmAlgMasks ours)
+static void append_supported_algorithms(const SpdmResponder *s, ByteWriter *rsp)
 {
+    SpdmAlgMasks ours = s->config.algorithms;
     const struct {
         uint8_t  type;
         uint16_t supported;
@@ -89,7 +90,8 @@ static void append_supported_algorithms(ByteWriter *rsp, SpdmAlgMasks ours)
     bw_u8(rsp, SPDM_OPAQUE_FMT1);
     bw_u32(rsp, ours.asym);
     bw_u32(rsp, ours.hash);
-    bw_zero(rsp, 12 + 2 + 2); /* reserved, no external algorithms */
+    bw_zero(rsp, 12 + 2 + 1); /* reserved, no external algorithms */
+    bw_u8(rsp, spdm_capabilities(s) & SPDM_CAP_MEL ? SPDM_MEL_SPEC_DMTF : 0);
     for (unsigned i = 0; i < ARRAY_LEN(tables); i++) {
         bw_u8(rsp, tables[i].type);
         bw_u8(rsp, 0x20);
@@ -132,14 +134,14 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
         bw_u32(rsp, spdm_capabilities(s) & SPDM_CAP_CHUNK ? SPDM_MSG_MAX : s->config.transfer_size);
     }
     if (shows_algorithms) {
-        append_supported_algorithms(rsp, s->config.algorithms);
+        append_supported_algorithms(s, rsp);
     }
     return SPDM_OK;
 }
 
 /* What a requester offers, as read. */
 typedef struct Offer {
-    uint8_t  measure_spec, other_params, n_tables;
+    uint8_t  measure_spec, other_params, mel_spec, n_tables;
     uint32_t asym, hash;
     uint8_t  type[ALG_TABLES_MAX];
     uint16_t supported[ALG_TABLES_MAX];
@@ -174,7 +176,8 @@ static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
     br_skip(req, 12); /* 1.4: PqcAsymAlgo */
     ext_asym = br_u8(req);
     ext_hash = br_u8(req);
-    br_skip(req, 2); /* 1.3: MELspecification in the second */
+    br_skip(req, 1);
+    o->mel_spec = br_u8(req); /* 1.3 */
     br_skip(req, 4 * (size_t)(ext_asym + ext_hash));
     ext_algs = ext_asym + ext_hash;
     if (!br_ok(req) || n_tables > ALG_TABLES_MAX) {
@@ -244,6 +247,7 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
         sel.measure_spec = SPDM_MEAS_SPEC_DMTF;
         sel.measure_hash = select_measure_hash(&ours, sel.hash);
     }
+    sel.mel_spec = spdm_capabilities(s) & SPDM_CAP_MEL && measures ? o->mel_spec & SPDM_MEL_SPEC_DMTF : 0;
     sel.other_params = s->version >= SPDM_VERSION_12 ? o->other_params & SPDM_OPAQUE_FMT1 : 0;
     for (unsigned n = 0; n < o->n_tables; n++) {
         uint16_t selected = select_in_table(&ours, o->type[n], o->supported[n]);
@@ -286,7 +290,9 @@ SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_N
     bw_u32(rsp, sel.measure_hash);
     bw_u32(rsp, sel.asym);
     bw_u32(rsp, sel.hash);
-    bw_zero(rsp, 12 + 2 + 2); /* reserved, no external algorithms */
+    bw_zero(rsp, 11);
+    bw_u8(rsp, sel.mel_spec);
+    bw_zero(rsp, 2 + 2); /* no external algorithms */
     for (unsigned n = 0; n < o.n_tables; n++) {
         bw_u8(rsp, o.type[n]);
         bw_u8(rsp, 0x20);

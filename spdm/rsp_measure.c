@@ -18,24 +18,44 @@ static bool source_has(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
     return s->config.measurement != NULL && s->config.measurement(s->config.opaque, n, m);
 }
 
-/* The @n-th measurement that the connection's version has a type for: device mode and versions came with 1.2. */
+/* Whether the connection has that type of measurement: device mode and versions came with 1.2, others with 1.3; a
+ * hash-extend measurement takes a log and something to hash with. */
+static bool has_kind(const SpdmResponder *s, uint8_t kind)
+{
+    unsigned last = s->version >= SPDM_VERSION_13   ? SPDM_MEAS_STRUCTURED_MANIFEST
+                    : s->version >= SPDM_VERSION_12 ? SPDM_MEAS_SECURITY_VERSION
+                                                    : SPDM_MEAS_MANIFEST;
+    bool     has_log = spdm_capabilities(s) & SPDM_CAP_MEL && spdm_measure_hash(s->selected.measure_hash) != NULL;
+
+    return kind <= last && (kind != SPDM_MEAS_HASH_EXTEND || has_log);
+}
+
+/* The @n-th measurement that the connection has. */
 static bool next_measurement(SpdmResponder *s, unsigned n, SpdmMeasurement *m)
 {
-    unsigned last = s->version >= SPDM_VERSION_12 ? SPDM_MEAS_SECURITY_VERSION : SPDM_MEAS_MANIFEST;
-
     for (unsigned i = 0; source_has(s, i, m); i++) {
-        if (m->kind <= last && n-- == 0) {
+        if (has_kind(s, m->kind) && n-- == 0) {
             return true;
         }
     }
     return false;
 }
 
+/* What the log makes of a hash-extend measurement. */
+static bool extend(SpdmResponder *s, const SpdmMeasurement *m, const SpdmHash *hash, uint8_t *out)
+{
+    uint8_t    bytes[SPDM_LOG_MAX];
+    ByteWriter log = bw_init(bytes, sizeof(bytes));
+
+    return spdm_device_log(s, &log) && spdm_log_extend((SpdmSpan){ bytes, log.pos }, m->index, hash, out) == NULL;
+}
+
 static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, ByteWriter *w)
 {
     const SpdmHash *hash = spdm_measure_hash(s->selected.measure_hash); /* NULL: SPDM_MEASURE_RAW */
     SpdmSpan        value = { m->value, m->len };
-    bool            as_is = raw || m->raw_only || hash == NULL;
+    bool            extends = m->kind == SPDM_MEAS_HASH_EXTEND; /* a digest, whatever was asked for */
+    bool            as_is = !extends && (raw || m->raw_only || hash == NULL);
     size_t          len = as_is ? m->len : hash->len;
     uint8_t        *out;
 
@@ -47,7 +67,7 @@ static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, B
     if (as_is) {
         bw_bytes(w, m->value, len);
     } else if ((out = bw_take(w, len)) != NULL) {
-        w->failed |= !spdm_hash_spans(hash, &value, 1, out);
+        w->failed |= extends ? !extend(s, m, hash, out) : !spdm_hash_spans(hash, &value, 1, out);
     }
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "entropy.h"
+#include "spdm/log.h"
 #include "spdm/pki.h"
 #include "spdm/schedule.h"
 #include "spdm/wire.h"
@@ -36,6 +37,9 @@ typedef enum SpdmMeasurementKind {
     SPDM_MEAS_DEVICE_MODE = 5,
     SPDM_MEAS_FIRMWARE_VERSION = 6,
     SPDM_MEAS_SECURITY_VERSION = 7,
+    SPDM_MEAS_HASH_EXTEND = 8, /* since 1.3, as are those below */
+    SPDM_MEAS_INFORMATIONAL = 9,
+    SPDM_MEAS_STRUCTURED_MANIFEST = 10,
 } SpdmMeasurementKind;
 
 typedef struct SpdmMeasurement {
@@ -43,7 +47,9 @@ typedef struct SpdmMeasurement {
     uint8_t        kind;  /* SpdmMeasurementKind */
     bool           raw_only; /* never hashed: versions, device mode */
     bool           tcb;      /* part of the TCB measurement summary */
-    const uint8_t *value;    /* the raw value; valid until the next call of the source */
+    /* The raw value; valid until the next call of the source. Hash-extend measurements have none: theirs comes from
+     * the log, without which they are not there. */
+    const uint8_t *value;
     uint16_t       len;
 } SpdmMeasurement;
 
@@ -91,6 +97,9 @@ typedef struct SpdmResponderConfig {
     /* The @n-th measurement in ascending index order; false past the last. */
     bool (*measurement)(void *opaque, unsigned n, SpdmMeasurement *m);
 
+    /* The @n-th entry of the measurement extension log; false past the last. Needed with SPDM_CAP_MEL. */
+    bool (*log_entry)(void *opaque, unsigned n, SpdmLogEntry *entry);
+
     /* One PCI-SIG message that came inside session @session_id (never 0). */
     SpdmVendorResult (*vendor)(void *opaque, uint32_t session_id, uint8_t protocol, const uint8_t *req,
                                size_t len, ByteWriter *rsp);
@@ -106,7 +115,7 @@ typedef struct SpdmResponderConfig {
 } SpdmResponderConfig;
 
 /* What a device has unless asked for more or less; SPDM_CAP_HBEAT comes beside a period. SPDM_CAP_CHUNK is implemented
- * too, and those of certificates' provision. */
+ * too, those of certificates' provision, and MEL. */
 #define SPDM_RESPONDER_CAPS                                                                                  \
     (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
      SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_KEY_UPD)
@@ -214,6 +223,7 @@ typedef enum SpdmOp {
     SPDM_OP_SESSION,      /* KEY_EXCHANGE and FINISH; needs the public key */
     SPDM_OP_VENDOR,       /* one PCI-SIG exchange inside the session */
     SPDM_OP_MEASUREMENTS, /* GET_MEASUREMENTS inside the session, all indices or one */
+    SPDM_OP_LOG,          /* the measurement extension log, in the session */
     SPDM_OP_GET_CSR,      /* a signing request for the device's key, in the session */
     SPDM_OP_SET_CERTIFICATE, /* certificates into a slot, or nothing (1.3), in the session */
     SPDM_OP_END_SESSION,
@@ -359,6 +369,9 @@ SpdmSpan spdm_requester_reply(const SpdmRequester *r);
 
 /* The PCI message, or the signing request, of the last SPDM_OP_VENDOR or SPDM_OP_GET_CSR that ended with SPDM_DONE. */
 SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
+
+/* The log after SPDM_OP_LOG: spdm_log_extend() tells what it makes of a measurement. */
+SpdmSpan spdm_requester_log(const SpdmRequester *r);
 
 /* VCA bytes, and the certificate chain with its header, after CONNECT. */
 SpdmSpan spdm_requester_vca(const SpdmRequester *r);

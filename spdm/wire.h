@@ -41,6 +41,7 @@ enum SpdmCode {
     SPDM_END_SESSION = 0xec,
     SPDM_GET_CSR = 0xed,
     SPDM_SET_CERTIFICATE = 0xee,
+    SPDM_GET_MEASUREMENT_EXTENSION_LOG = 0xef,
     SPDM_VENDOR_DEFINED = 0xfe,
     SPDM_RESPOND_IF_READY = 0xff,
     SPDM_ERROR = 0x7f,
@@ -91,6 +92,7 @@ enum SpdmCap {
     SPDM_CAP_CERT_INSTALL_RESET = BIT(21),
     SPDM_CAP_EP_INFO_SIG = 2u << 22,
     SPDM_CAP_EP_INFO = 3u << 22, /* the field */
+    SPDM_CAP_MEL = BIT(24),
     SPDM_CAP_EVENT = BIT(25),
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
 };
@@ -102,6 +104,8 @@ static inline uint32_t spdm_capability_mask(uint8_t version)
 }
 
 #define SPDM_MEAS_SPEC_DMTF 1    /* MeasurementSpecification bit 0 */
+#define SPDM_MEL_SPEC_DMTF  1    /* MELspecification bit 0, 1.3 */
+#define SPDM_LOG_MAX        4096 /* bytes of a measurement extension log */
 #define SPDM_OPAQUE_FMT1    BIT(1) /* OtherParamsSupport */
 #define SPDM_KEY_SCHEDULE   1    /* "SPDM Key Schedule" */
 #define SPDM_SUMMARY_NONE   0
@@ -113,7 +117,7 @@ enum { SPDM_ALG_DHE = 2, SPDM_ALG_AEAD = 3, SPDM_ALG_REQ_ASYM = 4, SPDM_ALG_KEY_
 
 /* The algorithms of a connection, as selected bits (0: none). */
 typedef struct SpdmSelection {
-    uint8_t  measure_spec, other_params;
+    uint8_t  measure_spec, other_params, mel_spec;
     uint32_t measure_hash, asym, hash;
     uint16_t dhe, aead, req_asym, key_schedule;
 } SpdmSelection;

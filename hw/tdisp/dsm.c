@@ -710,6 +710,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         .entropy = &pd->dev.entropy,
         .opaque = dsm,
         .measurement = measure_get,
+        .log_entry = log_get,
         .vendor = vendor,
         .now_ns = device_time,
         .session_changed = session_changed,

@@ -50,6 +50,8 @@ bool ide_fault_spoils(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir)
 
 /* ---- measure.c ---- */
 
+/* What SpdmResponderConfig's measurement and log_entry are. */
 bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m);
+bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry);
 
 #endif

@@ -14,6 +14,7 @@
 enum {
     FIRMWARE_SVN = 1,
     MODE_NORMAL = 1 << 2, /* "Device mode": normal operation, in capabilities and state */
+    INDEX_BOOT = 6,
     INDEX_DEVICE_MODE = 0xfe,
 };
 
@@ -81,6 +82,12 @@ static size_t device_mode(Dsm *dsm)
     return 16;
 }
 
+/* The log has what it is made of: log_get(). */
+static size_t boot(Dsm *dsm)
+{
+    return 0;
+}
+
 static const struct Measured {
     uint8_t index, kind;
     bool    raw_only, tcb;
@@ -92,6 +99,7 @@ static const struct Measured {
     { 3,                  SPDM_MEAS_HARDWARE_CONFIG,  false, true,  hardware },
     { 4,                  SPDM_MEAS_FIRMWARE_VERSION, true,  false, firmware_version },
     { 5,                  SPDM_MEAS_SECURITY_VERSION, true,  false, security_version },
+    { INDEX_BOOT,         SPDM_MEAS_HASH_EXTEND,      false, false, boot },
     { INDEX_DEVICE_MODE,  SPDM_MEAS_DEVICE_MODE,      true,  false, device_mode },
 };
 
@@ -108,5 +116,26 @@ bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m)
         .index = x->index, .kind = x->kind, .raw_only = x->raw_only, .tcb = x->tcb, .value = dsm->measured,
         .len = (uint16_t)x->value(dsm),
     };
+    return true;
+}
+
+/* What ran, in order: ROM, then firmware and its version. */
+bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry)
+{
+    static const struct {
+        uint8_t kind;
+        size_t (*value)(Dsm *dsm);
+    } ran[] = {
+        { SPDM_MEAS_IMMUTABLE_ROM, rom },
+        { SPDM_MEAS_MUTABLE_FIRMWARE, firmware },
+        { SPDM_MEAS_FIRMWARE_VERSION, firmware_version },
+    };
+    Dsm *dsm = opaque;
+
+    if (n >= ARRAY_LEN(ran)) {
+        return false;
+    }
+    *entry = (SpdmLogEntry){ .index = INDEX_BOOT, .kind = ran[n].kind, .value = dsm->measured,
+                             .len = (uint16_t)ran[n].value(dsm) };
     return true;
 }

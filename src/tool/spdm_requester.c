@@ -33,6 +33,8 @@ typedef struct Client {
     uint8_t      *root; /* DER */
     int           root_len;
     unsigned      step;
+    uint8_t       log[SPDM_LOG_MAX];
+    size_t        log_len;
     guint         wait; /* the source that makes the next request; 0: none waits */
     bool          failed;
 } Client;
@@ -42,6 +44,7 @@ typedef struct Step {
     const char *name;
     SpdmOp      op;
     bool      (*after)(Client *c);
+    uint32_t    needs; /* capabilities of the device without which there is no such step */
 } Step;
 
 static void report(Client *c, bool ok, const char *name, const char *text)
@@ -95,6 +98,33 @@ static bool check_chain(Client *c)
     return why == NULL;
 }
 
+static bool keep_log(Client *c)
+{
+    SpdmSpan log = spdm_requester_log(&c->requester);
+
+    memcpy(c->log, log.data, log.len);
+    c->log_len = log.len;
+    return true;
+}
+
+/* A hash-extend measurement must be what the log says was extended into it. */
+static void check_extended(Client *c, uint8_t index, const uint8_t *value, size_t len)
+{
+    const SpdmHash *hash = spdm_measure_hash(c->requester.selected.measure_hash);
+    uint8_t         want[SPDM_HASH_MAX];
+    const char     *why = NULL;
+
+    if (c->log_len == 0 || hash == NULL || len != hash->len) {
+        why = "there is no log it could come from";
+    } else {
+        why = spdm_log_extend((SpdmSpan){ c->log, c->log_len }, index, hash, want);
+    }
+    if (why == NULL && memcmp(want, value, len) != 0) {
+        why = "a hash-extend measurement is not what the log makes of it";
+    }
+    report(c, why == NULL, "extended measurement", why != NULL ? why : "it follows from the log");
+}
+
 /* The requester has checked the form and the signature; this shows what is there. */
 static bool show_measurements(Client *c)
 {
@@ -110,6 +140,9 @@ static bool show_measurements(Client *c)
             printf("%02x", b[BLOCK_HEADER + i]);
         }
         printf("\n");
+        if ((b[BLOCK_HEADER] & 0x7f) == SPDM_MEAS_HASH_EXTEND) {
+            check_extended(c, b[0], b + BLOCK_HEADER + VALUE_HEADER, size - VALUE_HEADER);
+        }
         left -= BLOCK_HEADER + size;
         b += BLOCK_HEADER + size;
     }
@@ -117,10 +150,11 @@ static bool show_measurements(Client *c)
 }
 
 static const Step steps[] = {
-    { "connection", SPDM_OP_CONNECT, check_chain },
-    { "session", SPDM_OP_SESSION, NULL },
-    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements },
-    { "end of session", SPDM_OP_END_SESSION, NULL },
+    { "connection", SPDM_OP_CONNECT, check_chain, 0 },
+    { "session", SPDM_OP_SESSION, NULL, 0 },
+    { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL },
+    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, 0 },
+    { "end of session", SPDM_OP_END_SESSION, NULL, 0 },
 };
 
 static void finish(Client *c)
@@ -150,6 +184,10 @@ static void start_step(Client *c)
     static const SpdmOpArgs all_signed = { .index = 0xff, .sign = true };
     const char             *why;
 
+    while (c->step < G_N_ELEMENTS(steps) &&
+           (c->requester.peer_capabilities & steps[c->step].needs) != steps[c->step].needs) {
+        c->step++;
+    }
     if (c->step == G_N_ELEMENTS(steps)) {
         finish(c);
         return;
