@@ -22,30 +22,74 @@ static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, 
     }
 }
 
+/* What certificates go into, beside the pair: slot 0 as it was, and nothing that waits. */
+static void put_back(SpdmPair *pair)
+{
+    static SpdmIdentity   ids[SPDM_IDENTITIES_MAX];
+    static SpdmProvisions provisions;
+
+    ids[0] = *pair_identity(SPDM_TEST_DEVICE);
+    provisions.identities = ids;
+    provisions.staged_slots = 0;
+    for (unsigned tag = 0; tag < SPDM_CSR_TAGS; tag++) {
+        provisions.csrs[tag].used = false;
+    }
+    pair->responder.config.identities = ids;
+    pair->responder.config.provisions = &provisions;
+}
+
+/* A log of one entry, and the measurement that it makes. */
+static bool log_entry(void *opaque, unsigned n, SpdmLogEntry *e)
+{
+    *e = (SpdmLogEntry){ 3, SPDM_MEAS_IMMUTABLE_ROM, (const uint8_t *)"rom", 3 };
+    return n == 0;
+}
+
+static bool measurement(void *opaque, unsigned n, SpdmMeasurement *m)
+{
+    *m = (SpdmMeasurement){ .index = 3, .kind = SPDM_MEAS_HASH_EXTEND, .tcb = true };
+    return n == 0;
+}
+
+/* A connection up to one of four stages: nothing, connected, session, locked. @small: buffers, so that there are
+ * chunks; and answers need two more requests. @whole: 1.3 with everything that can be had. */
+static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
+{
+    static const unsigned stages[] = { 0, 1, 2, 7 };
+    const uint32_t        provision = SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET | SPDM_CAP_MEL;
+
+    pair_init(pair, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u) | (whole ? provision : 0u));
+    pair->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
+    pair->requester.options.transfer_size = small ? 64 : 0;
+    pair->responder.config.not_ready = small ? 2 : 0;
+    if (whole) {
+        pair->responder.config.version_max = SPDM_VERSION_13;
+        pair->responder.config.log_entry = log_entry;
+        pair->responder.config.measurement = measurement;
+        put_back(pair);
+    }
+    (void)pair_run(pair, stages[stage]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[8];
+    static SpdmPair pair, starts[16];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
     bool            secured;
 
     if (!ready) {
-        static const unsigned stages[] = { 0, 1, 2, 7 }; /* nothing, connected, session, locked */
-
-        for (unsigned i = 0; i < 8; i++) {
-            bool small = i >= 4; /* buffers, so that there are chunks; and answers need two more requests */
-
-            pair_init(&pair, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u));
-            pair.responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
-            pair.requester.options.transfer_size = small ? 64 : 0;
-            pair.responder.config.not_ready = small ? 2 : 0;
-            (void)pair_run(&pair, stages[i % 4]);
+        for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
+            start(&pair, i % 4, i & 4, i & 8);
             starts[i] = pair;
         }
         ready = true;
     }
-    pair = starts[br_u8(&r) & 7];
+    pair = starts[br_u8(&r) % ARRAY_LEN(starts)];
+    if (pair.responder.config.provisions != NULL) {
+        put_back(&pair);
+    }
     for (unsigned i = 0; i < 16 && br_left(&r) != 0; i++) {
         uint8_t        kind = br_u8(&r);
         size_t         len = br_u16(&r);
@@ -57,7 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (msg == NULL) {
             break;
         }
-        if (kind & 0x80) {
+        if (kind == 0x7f) {
+            spdm_responder_conventional_reset(&pair.responder);
+        } else if (kind & 0x80) {
             hear_packet(&pair, (SpdmTransport)(kind % SPDM_N_TRANSPORTS), msg, len);
             continue;
         }
