@@ -414,6 +414,25 @@ static void test_csr_info(void **state)
     X509_REQ_free(csr);
 }
 
+/* Opaque data has the agreed format and length, and says nothing to this device. */
+static void test_csr_opaque(void **state)
+{
+    init(SPDM_VERSION_12, CAPS, false);
+    get_csr(0x12, 0, info, sizeof(info));
+    le16_put(msg + 6, 4);
+    memset(msg + msg_len, 0, 1028); /* no elements */
+    msg_len += 4;
+    assert_true(ask(false) > 8);
+    assert_int_equal(reply[1], 0x6d);
+    le16_put(msg + 6, 1025);
+    msg_len += 1021;
+    expect_error("1025 bytes", ask(false), SPDM_INVALID_REQUEST, 0);
+    le16_put(msg + 6, 4);
+    msg_len -= 1021;
+    pair.responder.selected.other_params = 0;
+    expect_error("no format was agreed", ask(false), SPDM_INVALID_REQUEST, 0);
+}
+
 /* A request waits for a reset under its tag. */
 static void test_csr_tracking(void **state)
 {
@@ -505,11 +524,11 @@ static int load_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set),           cmocka_unit_test(test_erase),
+        cmocka_unit_test(test_set),            cmocka_unit_test(test_erase),
         cmocka_unit_test(test_reset_required), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_csr_kinds),     cmocka_unit_test(test_csr_info),
-        cmocka_unit_test(test_csr_tracking),  cmocka_unit_test(test_csr_reset),
-        cmocka_unit_test(test_requester),
+        cmocka_unit_test(test_csr_kinds),      cmocka_unit_test(test_csr_info),
+        cmocka_unit_test(test_csr_opaque),     cmocka_unit_test(test_csr_tracking),
+        cmocka_unit_test(test_csr_reset),      cmocka_unit_test(test_requester),
     };
 
     return cmocka_run_group_tests(tests, load_all, NULL);

@@ -1,0 +1,95 @@
+/* Capabilities as users write them: names, signs, and which need which. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "spdm/caps.h"
+#include "spdm/spdm.h"
+
+#define DEVICE SPDM_RESPONDER_CAPS
+#define LOST   0xffffffffu /* the text is refused */
+
+static const struct {
+    const char *text;
+    uint32_t    before, after;
+    const char *why;
+} rows[] = {
+    { "", DEVICE, DEVICE, NULL },
+    { "+chunk", DEVICE, DEVICE | SPDM_CAP_CHUNK, NULL },
+    { "+chunk-chunk", DEVICE, DEVICE, NULL },
+    { "-chal+chunk", DEVICE, (DEVICE & ~(uint32_t)SPDM_CAP_CHAL) | SPDM_CAP_CHUNK, NULL },
+    { "-meas_sig", DEVICE, DEVICE & ~(uint32_t)SPDM_CAP_MEAS_SIG, NULL },
+    { "-handshake_in_the_clear", DEVICE, DEVICE & ~(uint32_t)SPDM_CAP_HANDSHAKE_IN_THE_CLEAR, NULL },
+    { "-key_ex-encrypt-mac-key_upd-handshake_in_the_clear", DEVICE,
+      SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG, NULL },
+    { "+set_cert+csr", DEVICE, DEVICE | SPDM_CAP_SET_CERT | SPDM_CAP_CSR, NULL },
+    { "+csr+cert_install_reset", DEVICE, DEVICE | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET, NULL },
+    { "+mel", DEVICE, DEVICE | SPDM_CAP_MEL, NULL },
+    { "chunk", DEVICE, LOST, "each name has + or -" },
+    { "+", DEVICE, LOST, "each name has + or -" },
+    { "+chunk+", DEVICE, LOST, "each name has + or -" },
+    { "+chun", DEVICE, LOST, "each name has + or -" },
+    { "+chunks", DEVICE, LOST, "each name has + or -" },
+    { "+CHUNK", DEVICE, LOST, "each name has + or -" },
+    { "+chunk,-chal", DEVICE, LOST, "each name has + or -" },
+    { "-cert", DEVICE, LOST, "chal needs cert" },
+    { "-cert-chal", DEVICE, LOST, "meas_sig needs cert" },
+    { "-cert-chal-meas_sig", DEVICE, LOST, "key_ex needs cert" },
+    { "-chal-key_ex-encrypt-mac-key_upd-handshake_in_the_clear", DEVICE, LOST, "cert needs chal or key_ex" },
+    { "-mac", DEVICE, LOST, "encrypt needs mac" },
+    { "-encrypt", DEVICE, LOST, "mac needs encrypt" },
+    { "-key_ex", DEVICE, LOST, "encrypt and mac need key_ex" },
+    { "-encrypt-mac", DEVICE, LOST, "key_ex needs encrypt and mac" },
+    { "-key_ex-encrypt-mac", DEVICE, LOST, "key_upd needs key_ex" },
+    { "-key_ex-encrypt-mac-key_upd", DEVICE, LOST, "handshake_in_the_clear needs key_ex" },
+    { "+cert_install_reset", DEVICE, LOST, "needs set_cert or csr" },
+    { "+set_cert", 0, LOST, "set_cert needs cert" },
+    { "+csr", 0, LOST, "csr needs cert" },
+    { "+mel-meas_sig", DEVICE, LOST, "mel needs meas_sig" },
+};
+
+static void test_change(void **state)
+{
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint32_t    caps = rows[i].before, want = rows[i].after == LOST ? rows[i].before : rows[i].after;
+        const char *why = spdm_caps_change(rows[i].text, &caps);
+
+        if (caps != want || (why == NULL) != (rows[i].why == NULL) || (why != NULL && !strstr(why, rows[i].why))) {
+            fail_msg("%s: 0x%x, %s", rows[i].text, caps, why != NULL ? why : "taken");
+        }
+    }
+}
+
+/* Each name in the list is one that is known. */
+static void test_names(void **state)
+{
+    char     text[64];
+    unsigned n = 0;
+
+    for (const char *p = spdm_caps_names(); *p != '\0'; n++) {
+        size_t      len = strcspn(p, " ");
+        uint32_t    caps = 0;
+        const char *why;
+
+        assert_true(len > 0 && len < sizeof(text) - 1);
+        text[0] = '-';
+        memcpy(text + 1, p, len);
+        text[len + 1] = '\0';
+        why = spdm_caps_change(text, &caps);
+        if (why != NULL) {
+            fail_msg("%s: %s", text, why);
+        }
+        p += len + 1;
+    }
+    assert_true(n >= 13);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_change), cmocka_unit_test(test_names) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

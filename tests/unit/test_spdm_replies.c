@@ -1,0 +1,165 @@
+/*
+ * A device that answers out of form: responses made by hand, sealed with the session's keys, and what the requester
+ * says of each. The operation fails, and the session stays.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "spdm/record.h"
+#include "spdm_pair.h"
+
+#define CAPS (SPDM_RESPONDER_CAPS | SPDM_CAP_MEL | SPDM_CAP_SET_CERT | SPDM_CAP_CSR)
+
+static SpdmPair pair, saved;
+static uint8_t  large[SPDM_MSG_MAX + 1];
+
+/* @len 0: as many bytes as are given, else zeros up to there. */
+static const struct {
+    const char *name;
+    SpdmOp      op;
+    uint8_t     index, n; /* of a measurement; bytes given */
+    uint16_t    len;
+    uint8_t     bytes[64];
+    const char *says;
+} rows[] = {
+    { "END_SESSION_ACK too long", SPDM_OP_END_SESSION, 0, 4, 8, { 0x13, 0x6c }, "END_SESSION_ACK has a wrong length" },
+    { "vendor: another protocol", SPDM_OP_VENDOR, 0, 15, 0,
+      { 0x13, 0x7e, 0, 0, 3, 0, 2, 1, 0, 4, 0, 0, 0, 0, 0 }, "no PCI-SIG message of the protocol" },
+    { "vendor: another standard", SPDM_OP_VENDOR, 0, 15, 0,
+      { 0x13, 0x7e, 0, 0, 1, 0, 2, 1, 0, 4, 0, 1, 0, 0, 0 }, "no PCI-SIG message of the protocol" },
+    { "log: short", SPDM_OP_LOG, 0, 11, 0, { 0x13, 0x6f }, "LOG has a wrong length" },
+    { "log: empty portion", SPDM_OP_LOG, 0, 12, 0, { 0x13, 0x6f, [8] = 9 }, "LOG has a wrong length" },
+    { "log: portion beyond message", SPDM_OP_LOG, 0, 12, 20, { 0x13, 0x6f, [4] = 12 }, "LOG has a wrong length" },
+    { "log: more than was asked for", SPDM_OP_LOG, 0, 12, 12 + 0x401, { 0x13, 0x6f, [4] = 1, 4 }, "LOG has a wrong" },
+    { "log: longer than 4 KiB", SPDM_OP_LOG, 0, 12, 16, { 0x13, 0x6f, [4] = 4, [9] = 0x10 }, "longer than 4 KiB" },
+    { "log: 4 GiB", SPDM_OP_LOG, 0, 12, 16, { 0x13, 0x6f, [4] = 4, [8] = 0xff, 0xff, 0xff, 0xff }, "than 4 KiB" },
+    { "CSR: beyond message", SPDM_OP_GET_CSR, 0, 8, 12, { 0x13, 0x6d, [4] = 8 }, "CSR has a wrong length" },
+    { "CSR: short", SPDM_OP_GET_CSR, 0, 6, 0, { 0x13, 0x6d }, "CSR has a wrong length" },
+    { "SET_CERTIFICATE_RSP: another slot", SPDM_OP_SET_CERTIFICATE, 0, 4, 0, { 0x13, 0x6e, 4 }, "length or slot" },
+    { "SET_CERTIFICATE_RSP: too long", SPDM_OP_SET_CERTIFICATE, 0, 4, 8, { 0x13, 0x6e, 3 }, "length or slot" },
+    { "measurements: short", SPDM_OP_MEASUREMENTS, 0, 8, 49, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
+    { "measurements: another context", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
+    { "measurements: record beyond message", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60, [5] = 9 }, "malformed" },
+    { "measurements: opaque beyond message", SPDM_OP_MEASUREMENTS, 0, 42, 50, { 0x13, 0x60, [40] = 9 }, "malformed" },
+    { "measurements: a block of another index", SPDM_OP_MEASUREMENTS, 1, 16, 58,
+      { 0x13, 0x60, 0, 0, 1, 8, 0, 0, 2, 1, 4, 0, 1, 1, 0, 7 }, "malformed" },
+    { "measurements: of another specification", SPDM_OP_MEASUREMENTS, 0xff, 16, 58,
+      { 0x13, 0x60, 0, 0, 1, 8, 0, 0, 1, 2, 4, 0, 1, 1, 0, 7 }, "malformed" },
+    { "measurements: sizes apart", SPDM_OP_MEASUREMENTS, 0xff, 16, 58,
+      { 0x13, 0x60, 0, 0, 1, 8, 0, 0, 1, 1, 5, 0, 1, 1, 0, 7 }, "malformed" },
+    { "measurements: fewer blocks than bytes", SPDM_OP_MEASUREMENTS, 0xff, 16, 58,
+      { 0x13, 0x60, 0, 0, 0, 8, 0, 0, 1, 1, 4, 0, 1, 1, 0, 7 }, "malformed" },
+    { "measurements: twice the same", SPDM_OP_MEASUREMENTS, 0xff, 24, 66,
+      { 0x13, 0x60, 0, 0, 2, 16, 0, 0, 1, 1, 4, 0, 1, 1, 0, 7, 1, 1, 4, 0, 1, 1, 0, 7 }, "malformed" },
+    { "another version", SPDM_OP_END_SESSION, 0, 4, 0, { 0x12, 0x6c }, "does not answer" },
+    { "another code", SPDM_OP_END_SESSION, 0, 4, 0, { 0x13, 0x6d }, "does not answer" },
+    { "shorter than a header", SPDM_OP_END_SESSION, 0, 3, 0, { 0x13, 0x6c }, "shorter than a header" },
+    { "an error", SPDM_OP_LOG, 0, 4, 0, { 0x13, 0x7f, 0x0c, 5 }, "ERROR 0x0c (data 0x05) to request 0xef" },
+};
+
+static void open_session(void)
+{
+    pair_init(&pair, CAPS);
+    pair.responder.config.version_max = SPDM_VERSION_13;
+    assert_true(pair_run(&pair, pair_stage("session") + 1));
+}
+
+/* Begins an operation whose request is on its way. */
+static void begin(SpdmOp op, uint8_t index)
+{
+    static const uint8_t version[] = { 0x10, 0x81 };
+    SpdmOpArgs           args = { .index = index, .protocol = SPDM_PCI_PROTOCOL_TDISP, .slot = 3 };
+    uint8_t              out[SPDM_MSG_MAX];
+    bool                 secured;
+
+    if (op == SPDM_OP_VENDOR) {
+        args.message = version;
+        args.len = sizeof(version);
+    }
+    assert_null(spdm_requester_start(&pair.requester, op, &args));
+    assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+}
+
+static SpdmResult answer(const uint8_t *msg, size_t len)
+{
+    uint8_t record[SPDM_MSG_MAX];
+
+    len = spdm_record_seal(spdm_aead(pair.requester.selected.aead), &pair.responder.sessions[0].keys.response_data,
+                           pair.requester.session.id, msg, len, record, sizeof(record));
+    return spdm_requester_response(&pair.requester, record, len, true);
+}
+
+static void expect_failure(const char *name, SpdmResult result, const char *says)
+{
+    if (result != SPDM_FAILED || strstr(spdm_requester_error(&pair.requester), says) == NULL) {
+        fail_msg("%s: %d, %s", name, (int)result, spdm_requester_error(&pair.requester));
+    }
+}
+
+static void test_rows(void **state)
+{
+    open_session();
+    saved = pair;
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t len = rows[i].len != 0 ? rows[i].len : rows[i].n;
+
+        pair = saved;
+        begin(rows[i].op, rows[i].index);
+        memset(large, 0, sizeof(large));
+        memcpy(large, rows[i].bytes, rows[i].n);
+        expect_failure(rows[i].name, answer(large, len), rows[i].says);
+        assert_true(spdm_requester_has_session(&pair.requester));
+    }
+}
+
+/* An answer outside the session to a question inside, or what is not sealed with its keys, ends it. */
+static void test_unprotected(void **state)
+{
+    static const uint8_t ack[4] = { 0x13, 0x6c };
+
+    open_session();
+    begin(SPDM_OP_END_SESSION, 0);
+    expect_failure("plain", spdm_requester_response(&pair.requester, ack, sizeof(ack), false), "wrong type");
+    assert_false(spdm_requester_has_session(&pair.requester));
+    open_session();
+    begin(SPDM_OP_END_SESSION, 0);
+    expect_failure("no record", spdm_requester_response(&pair.requester, ack, sizeof(ack), true), "decrypted");
+    assert_false(spdm_requester_has_session(&pair.requester));
+}
+
+/* Before there is a session. */
+static void test_connection(void **state)
+{
+    uint8_t certificate[8 + 0x400] = { 0x12, 0x02, 0, 0, 0, 4, 0xff, 0xff }, out[SPDM_MSG_MAX];
+    bool    secured;
+
+    pair_init(&pair, CAPS);
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_CONNECT, NULL));
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+    }
+    assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+    expect_failure("chain of 64 KiB",
+                   spdm_requester_response(&pair.requester, certificate, sizeof(certificate), false), "8 KiB");
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_CONNECT, NULL));
+    assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+    expect_failure("longer than was offered", spdm_requester_response(&pair.requester, large, sizeof(large), false),
+                   "longer than was offered");
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_CONNECT, NULL));
+    assert_int_equal(spdm_requester_next(&pair.requester, out, 3, &secured), 0);
+    assert_string_equal(spdm_requester_error(&pair.requester), "the request does not fit its buffer");
+    assert_int_equal(spdm_requester_response(&pair.requester, large, 4, false), SPDM_FAILED); /* nothing was asked */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_unprotected), cmocka_unit_test(test_connection),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
