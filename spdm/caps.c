@@ -13,7 +13,7 @@
     X(mac, SPDM_CAP_MAC) X(key_ex, SPDM_CAP_KEY_EX) X(key_upd, SPDM_CAP_KEY_UPD)                              \
     X(handshake_in_the_clear, SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) X(chunk, SPDM_CAP_CHUNK)                       \
     X(set_cert, SPDM_CAP_SET_CERT) X(csr, SPDM_CAP_CSR) X(cert_install_reset, SPDM_CAP_CERT_INSTALL_RESET)    \
-    X(mel, SPDM_CAP_MEL)
+    X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)
 
 static const struct CapName {
     const char *name;
@@ -43,6 +43,7 @@ static const struct CapNeed {
     { SPDM_CAP_SET_CERT, SPDM_CAP_CERT, "set_cert needs cert" },
     { SPDM_CAP_CSR, SPDM_CAP_CERT, "csr needs cert" },
     { SPDM_CAP_CERT_INSTALL_RESET, SPDM_CAP_SET_CERT | SPDM_CAP_CSR, "cert_install_reset needs set_cert or csr" },
+    { SPDM_CAP_GET_KEY_PAIR_INFO, SPDM_CAP_CERT, "get_key_pair_info needs cert" },
     { SPDM_CAP_MEL, SPDM_CAP_MEAS, "mel needs meas_sig" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
     { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },

@@ -76,6 +76,30 @@ static bool load_certificates(const char *chain_pem, SpdmIdentity *id, const cha
     return true;
 }
 
+size_t spdm_key_algorithm(const SpdmPrivateKey *key, Entropy *entropy, uint8_t *out, size_t cap)
+{
+    Entropy       *before = entropy_use(entropy);
+    const uint8_t *p = key->der;
+    EVP_PKEY      *opened = d2i_AutoPrivateKey(NULL, &p, key->len);
+    X509_PUBKEY   *public = NULL;
+    X509_ALGOR    *algorithm = NULL;
+    uint8_t       *der = NULL;
+    int            len = 0;
+    bool           ok = opened != NULL && X509_PUBKEY_set(&public, opened) == 1 &&
+              X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, public) == 1 &&
+              (len = i2d_X509_ALGOR(algorithm, &der)) > 0 && (size_t)len <= cap;
+
+    if (ok) {
+        memcpy(out, der, (size_t)len);
+    }
+    OPENSSL_free(der);
+    X509_PUBKEY_free(public);
+    EVP_PKEY_free(opened);
+    ERR_clear_error();
+    entropy_use(before);
+    return ok ? (size_t)len : 0;
+}
+
 bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, const char **error)
 {
     if (!load_certificates(pem->chain_pem, id, error)) {

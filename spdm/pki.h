@@ -85,6 +85,9 @@ const char *spdm_test_substitute_key_pem(void);
 size_t spdm_csr_make(const SpdmPrivateKey *key, const SpdmHash *hash, Entropy *entropy, SpdmSpan certs, SpdmSpan info,
                      uint8_t *out, size_t cap);
 
+/* The DER AlgorithmIdentifier (RFC 5280) of a key; returns its length, 0 when it is longer than @cap. */
+size_t spdm_key_algorithm(const SpdmPrivateKey *key, Entropy *entropy, uint8_t *out, size_t cap);
+
 /* A PEM private key; false for text that is none, or one of another kind than those of SpdmKeyKind. */
 bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 

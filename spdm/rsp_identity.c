@@ -1,6 +1,7 @@
 /*
- * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2, message sections of
- * those names. Slot 0 always has a chain, others may; there is no provisioned raw public key (slot FF).
+ * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE, GET_KEY_PAIR_INFO. DMTF DSP0274 1.2 and 1.3,
+ * message sections of those names. Slot 0 has a chain unless it was erased, others may; there is no provisioned raw
+ * public key (slot FF).
  */
 #include "spdm/responder.h"
 
@@ -204,4 +205,70 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
         s->authenticated = true;
     }
     return e;
+}
+
+/* Key pairs are numbered from 1, by the entries of slot 0. NULL: there is none of that number. */
+static const SpdmIdentity *key_pair(const SpdmResponder *s, uint8_t id, uint8_t *total)
+{
+    const SpdmIdentity *found = NULL;
+
+    *total = 0;
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        if (s->config.identities[i].key.len != 0 && ++*total == id) {
+            found = &s->config.identities[i];
+        }
+    }
+    return found;
+}
+
+/* DSP0274 1.3 "KEY_PAIR_INFO response message": key usages, and the bit of a key's kind. */
+enum { USE_KEY_EX = BIT(0), USE_CHALLENGE = BIT(1), USE_MEASUREMENT = BIT(2) };
+
+static uint32_t asym_capability(SpdmKeyKind kind)
+{
+    static const uint32_t bits[SPDM_N_KEY_KINDS] = {
+        [SPDM_KEY_RSA_2048] = BIT(0), [SPDM_KEY_RSA_3072] = BIT(1), [SPDM_KEY_RSA_4096] = BIT(2),
+        [SPDM_KEY_P256] = BIT(3),     [SPDM_KEY_P384] = BIT(4),     [SPDM_KEY_P521] = BIT(5),
+        [SPDM_KEY_ED25519] = BIT(7),
+    };
+
+    return bits[kind];
+}
+
+/* Nothing of a key pair can be changed: Capabilities are 0, as without SET_KEY_PAIR_INFO_CAP. */
+SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
+{
+    uint32_t            caps = spdm_capabilities(s);
+    uint16_t            usage = 0;
+    uint8_t             id = br_u8(req), total, slots = 0, algorithm[64];
+    const SpdmIdentity *pair = key_pair(s, id, &total);
+    size_t              len;
+
+    if (!spdm_message_ends(req) || pair == NULL) {
+        return SPDM_INVALID_REQUEST;
+    }
+    usage |= caps & SPDM_CAP_KEY_EX ? USE_KEY_EX : 0;
+    usage |= caps & SPDM_CAP_CHAL ? USE_CHALLENGE : 0;
+    usage |= (caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? USE_MEASUREMENT : 0;
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        const SpdmIdentity *other = &s->config.identities[i];
+
+        slots |= (uint8_t)(other->key.kind == pair->key.kind && other->certs_len != 0 ? 1u << other->slot : 0);
+    }
+    len = spdm_key_algorithm(&pair->key, s->config.entropy, algorithm, sizeof(algorithm));
+    if (len == 0) {
+        return SPDM_UNSPECIFIED;
+    }
+    spdm_reply(s, x, rsp, 0, 0);
+    bw_u8(rsp, total);
+    bw_u8(rsp, id);
+    bw_u16(rsp, 0);
+    bw_u16(rsp, usage); /* KeyUsageCapabilities, CurrentKeyUsage */
+    bw_u16(rsp, usage);
+    bw_u32(rsp, asym_capability(pair->key.kind)); /* AsymAlgoCapabilities, CurrentAsymAlgo */
+    bw_u32(rsp, asym_capability(pair->key.kind));
+    bw_u16(rsp, (uint16_t)len);
+    bw_u8(rsp, slots);
+    bw_bytes(rsp, algorithm, len);
+    return SPDM_OK;
 }

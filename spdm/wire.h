@@ -42,6 +42,7 @@ enum SpdmCode {
     SPDM_GET_CSR = 0xed,
     SPDM_SET_CERTIFICATE = 0xee,
     SPDM_GET_MEASUREMENT_EXTENSION_LOG = 0xef,
+    SPDM_GET_KEY_PAIR_INFO = 0xfc,
     SPDM_VENDOR_DEFINED = 0xfe,
     SPDM_RESPOND_IF_READY = 0xff,
     SPDM_ERROR = 0x7f,
@@ -95,6 +96,7 @@ enum SpdmCap {
     SPDM_CAP_MEL = BIT(24),
     SPDM_CAP_EVENT = BIT(25),
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
+    SPDM_CAP_GET_KEY_PAIR_INFO = BIT(28),
 };
 
 /* The capability bits that a version knows. */

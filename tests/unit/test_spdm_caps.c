@@ -28,6 +28,8 @@ static const struct {
     { "+set_cert+csr", DEVICE, DEVICE | SPDM_CAP_SET_CERT | SPDM_CAP_CSR, NULL },
     { "+csr+cert_install_reset", DEVICE, DEVICE | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET, NULL },
     { "+mel", DEVICE, DEVICE | SPDM_CAP_MEL, NULL },
+    { "+get_key_pair_info", DEVICE, DEVICE | SPDM_CAP_GET_KEY_PAIR_INFO, NULL },
+    { "+get_key_pair_info", 0, LOST, "get_key_pair_info needs cert" },
     { "chunk", DEVICE, LOST, "each name has + or -" },
     { "+", DEVICE, LOST, "each name has + or -" },
     { "+chunk+", DEVICE, LOST, "each name has + or -" },

@@ -167,6 +167,54 @@ static void test_requester(void **state)
     }
 }
 
+/* The device's key pairs, each with the slots that certify it; numbers that are none. */
+static void test_key_pairs(void **state)
+{
+    static const uint8_t p384[] = {
+        0x30, 0x10, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 0x22,
+    };
+    static const uint8_t ed25519[] = { 0x30, 5, 6, 3, 0x2b, 0x65, 0x70 };
+    static const struct {
+        const char *name;
+        uint8_t     msg[12];
+        size_t      len, reply_len;
+        uint8_t     reply[23]; /* up to the algorithm */
+        const uint8_t *algorithm;
+    } rows[] = {
+        { "the first", { 0x13, 0xfc, 0, 0, 1 }, 5, 23 + sizeof(p384),
+          { 0x13, 0x7c, 0, 0, 2, 1, 0, 0, 7, 0, 7, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0, sizeof(p384), 0, 0x13 }, p384 },
+        { "the second, DW padding", { 0x13, 0xfc, 0, 0, 2 }, 8, 23 + sizeof(ed25519),
+          { 0x13, 0x7c, 0, 0, 2, 2, 0, 0, 7, 0, 7, 0, 0x80, 0, 0, 0, 0x80, 0, 0, 0, sizeof(ed25519), 0, 1 }, ed25519 },
+        { "number 0", { 0x13, 0xfc, 0, 0, 0 }, 5, 4, { 0x13, 0x7f, 1 }, NULL },
+        { "number 3", { 0x13, 0xfc, 0, 0, 3 }, 5, 4, { 0x13, 0x7f, 1 }, NULL },
+        { "number 255", { 0x13, 0xfc, 0, 0, 0xff }, 5, 4, { 0x13, 0x7f, 1 }, NULL },
+        { "short", { 0x13, 0xfc, 0, 0 }, 4, 4, { 0x13, 0x7f, 1 }, NULL },
+        { "too long", { 0x13, 0xfc, 0, 0, 1 }, 9, 4, { 0x13, 0x7f, 1 }, NULL },
+        { "version", { 0x12, 0xfc, 0, 0, 1 }, 5, 4, { 0x13, 0x7f, 0x41 }, NULL },
+    };
+    const char *why;
+
+    init(SPDM_VERSION_13);
+    pair.responder.config.capabilities |= SPDM_CAP_GET_KEY_PAIR_INFO;
+    assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_ED25519), &pair.device_entropy, &ids[3],
+                                   &why));
+    ids[2].key.len = 0; /* as what spdm_slot_load() makes */
+    pair.responder.config.n_identities = 4;
+    assert_int_equal(pair_connect(&pair), SPDM_DONE);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t len = ask(rows[i].msg, rows[i].len), head = rows[i].algorithm != NULL ? 23 : 4;
+
+        if (len != rows[i].reply_len || memcmp(reply, rows[i].reply, head) != 0 ||
+            (rows[i].algorithm != NULL && memcmp(reply + 23, rows[i].algorithm, len - 23) != 0)) {
+            fail_msg("%s: %zu bytes, %02x %02x", rows[i].name, len, reply[1], reply[2]);
+        }
+    }
+    pair.responder.config.capabilities &= ~(uint32_t)SPDM_CAP_GET_KEY_PAIR_INFO;
+    assert_int_equal(ask(rows[0].msg, 5), 4);
+    assert_int_equal(reply[2], SPDM_UNSUPPORTED_REQUEST);
+    assert_int_equal(reply[3], 0xfc);
+}
+
 /* Chains that cannot stand in a slot. */
 static void test_refused_chains(void **state)
 {
@@ -187,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_digests),      cmocka_unit_test(test_other_algorithm),
         cmocka_unit_test(test_slot_numbers), cmocka_unit_test(test_challenge),
         cmocka_unit_test(test_requester),    cmocka_unit_test(test_refused_chains),
+        cmocka_unit_test(test_key_pairs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
