@@ -125,9 +125,9 @@ static void emit_store_pair(A64Trans *t, const A64Fields *f, IrRef lo, IrRef hi)
     IrRef differs = ir_op2(t->ir, IR_or, IR_I64, differs_from_monitor(t, addr, 16, old_lo), differs_hi);
     IrRef zero = ir_const(t->ir, IR_I64, 0);
     IrRef passes = ir_op2(t->ir, IR_cmpeq, IR_I64, differs, zero);
-    IrRef new_lo = ir_select(t->ir, IR_I64, passes, lo, old_lo), new_hi = ir_select(t->ir, IR_I64, passes, hi, old_hi);
+    IrRef new = ir_op2(t->ir, IR_pair, IR_I128, lo, hi);
 
-    ir_store(t->ir, IR_I128, mem, addr, ir_op2(t->ir, IR_pair, IR_I128, new_lo, new_hi));
+    ir_store(t->ir, IR_I128, mem, addr, ir_select(t->ir, IR_I128, passes, new, old));
     ir_put(t->ir, A64_R_EXCL_SIZE, ir_const(t->ir, IR_I32, 0));
     a64_set_x(t, IR_I32, f->Rs, ir_op2(t->ir, IR_cmpne, IR_I64, differs, zero));
 }
@@ -307,13 +307,13 @@ static void casp_doublewords(A64Trans *t, const A64Fields *f, IrRef addr, IrMem 
 {
     IrRef old = ir_load(t->ir, IR_I128, mem, addr);
     IrRef lo = ir_op1(t->ir, IR_lo64, IR_I64, old), hi = ir_op1(t->ir, IR_hi64, IR_I64, old);
-    IrRef same_lo = ir_op2(t->ir, IR_cmpeq, IR_I64, lo, a64_x(t, IR_I64, f->Rs));
-    IrRef same_hi = ir_op2(t->ir, IR_cmpeq, IR_I64, hi, a64_x(t, IR_I64, f->Rs + 1));
-    IrRef equal = ir_op2(t->ir, IR_and, IR_I32, same_lo, same_hi);
-    IrRef new_lo = ir_select(t->ir, IR_I64, equal, a64_x(t, IR_I64, f->Rt), lo);
-    IrRef new_hi = ir_select(t->ir, IR_I64, equal, a64_x(t, IR_I64, f->Rt + 1), hi);
+    IrRef differs_lo = ir_op2(t->ir, IR_xor, IR_I64, lo, a64_x(t, IR_I64, f->Rs));
+    IrRef differs_hi = ir_op2(t->ir, IR_xor, IR_I64, hi, a64_x(t, IR_I64, f->Rs + 1));
+    IrRef differs = ir_op2(t->ir, IR_or, IR_I64, differs_lo, differs_hi);
+    IrRef equal = ir_op2(t->ir, IR_cmpeq, IR_I64, differs, ir_const(t->ir, IR_I64, 0));
+    IrRef new = ir_op2(t->ir, IR_pair, IR_I128, a64_x(t, IR_I64, f->Rt), a64_x(t, IR_I64, f->Rt + 1));
 
-    ir_store(t->ir, IR_I128, mem, addr, ir_op2(t->ir, IR_pair, IR_I128, new_lo, new_hi));
+    ir_store(t->ir, IR_I128, mem, addr, ir_select(t->ir, IR_I128, equal, new, old));
     a64_set_x(t, IR_I64, f->Rs, lo);
     a64_set_x(t, IR_I64, f->Rs + 1, hi);
 }
