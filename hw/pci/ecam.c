@@ -108,6 +108,15 @@ static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
     return NULL;
 }
 
+/* A port sends requests for device 0 down its link, and for the others when they are but the upper bits of a function
+ * number ("ARI Forwarding Enable"). */
+static unsigned last_device(const PciBus *bus)
+{
+    const PciDevice *port = bus->bridge;
+
+    return port == NULL || (pci_get(port, port->exp_cap + PCI_EXP_DEVCTL2, 2) & PCI_EXP_DEVCTL2_ARI) != 0 ? 31 : 0;
+}
+
 PciDevice *pci_host_find(PciHost *host, uint16_t bdf)
 {
     uint8_t number = (uint8_t)(bdf >> 8);
@@ -117,7 +126,7 @@ PciDevice *pci_host_find(PciHost *host, uint16_t bdf)
     }
     PciBus *bus = route(&host->root, number, 0);
 
-    return bus != NULL ? bus->functions[bdf & 0xff] : NULL;
+    return bus != NULL && (bdf & 0xf8) <= last_device(bus) << 3 ? bus->functions[bdf & 0xff] : NULL;
 }
 
 static bool request_ok(unsigned off, unsigned size)

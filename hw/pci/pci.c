@@ -12,6 +12,7 @@
 
 #include "bytes.h"
 #include "hw/pci/pci_int.h"
+#include "hw/pci/sriov.h"
 #include "log.h"
 
 enum {
@@ -48,9 +49,12 @@ uint16_t pci_bdf(const PciDevice *pd)
     return (uint16_t)(pd->bus->number << 8 | pd->devfn);
 }
 
+/* A virtual function is never in a higher power state than its physical one ("VF Device Power Management States"). */
 unsigned pci_power_state(const PciDevice *pd)
 {
-    return pd->pm_cap != 0 ? pd->config[pd->pm_cap + PM_CSR] & PM_STATE_MASK : 0;
+    unsigned own = pd->pm_cap != 0 ? pd->config[pd->pm_cap + PM_CSR] & PM_STATE_MASK : 0;
+
+    return pd->pf != NULL ? MAX(own, pci_power_state(pd->pf)) : own;
 }
 
 static bool command(const PciDevice *pd, uint16_t bit)
@@ -304,6 +308,9 @@ static DmaResult translate(void *opaque, const DmaRequest *req, DmaTarget *out)
 static void update_master(PciDevice *pd)
 {
     pd->dma.enabled = command(pd, PCI_COMMAND_MASTER) && pci_power_state(pd) == 0;
+    for (unsigned i = 0; pd->sriov != NULL && i < pd->sriov->n_there; i++) {
+        update_master(pd->sriov->vfs[i]); /* by their own Bus Master Enable, but their power state is no better */
+    }
 }
 
 /* ---- BARs ---- */
@@ -340,19 +347,28 @@ static bool bridge_forwards(const PciDevice *b, uint64_t base, uint64_t size)
            (inside(&mem, base, size) || inside(&pref, base, size));
 }
 
-static uint64_t bar_address(const PciDevice *pd, const PciBar *bar)
+uint64_t pci_bar_address(const PciDevice *pd, unsigned n)
 {
-    unsigned reg = PCI_BAR0 + 4 * bar->n;
-    uint64_t addr = pci_get(pd, reg, 4) & (bar->flags & PCI_BAR_IO ? ~0x3u : ~0xfu);
+    const PciBar *bar = &pd->bars[n];
+    unsigned      reg = PCI_BAR0 + 4 * n;
+    uint64_t      addr = pci_get(pd, reg, 4) & (bar->flags & PCI_BAR_IO ? ~0x3u : ~0xfu);
 
+    if (pd->pf != NULL) {
+        return sriov_bar_address(pd, n);
+    }
     return bar->flags & PCI_BAR_MEM64 ? addr | (uint64_t)pci_get(pd, reg + 4, 4) << 32 : addr;
+}
+
+static bool memory_enabled(const PciDevice *pd)
+{
+    return pd->pf != NULL ? sriov_memory_enabled(pd) : command(pd, PCI_COMMAND_MEMORY);
 }
 
 /* Where the BAR answers now, as a CPU address; false: nowhere. */
 static bool bar_place(const PciDevice *pd, const PciBar *bar, uint64_t *base)
 {
     const PciHostConfig *cfg = &pd->bus->host->cfg;
-    uint64_t             addr = bar_address(pd, bar);
+    uint64_t             addr = pci_bar_address(pd, bar->n);
 
     if (pci_power_state(pd) != 0) {
         return false;
@@ -362,7 +378,7 @@ static bool bar_place(const PciDevice *pd, const PciBar *bar, uint64_t *base)
         return command(pd, PCI_COMMAND_IO) && pd->bus->bridge == NULL && inside(&cfg->io, *base, bar->size);
     }
     *base = addr;
-    if (!command(pd, PCI_COMMAND_MEMORY) ||
+    if (!memory_enabled(pd) ||
         !(inside(&cfg->mem32, addr, bar->size) || inside(&cfg->mem64, addr, bar->size))) {
         return false;
     }
@@ -400,6 +416,9 @@ void pci_update_bars(PciDevice *pd)
         if (pd->secondary->functions[f] != NULL) {
             pci_update_bars(pd->secondary->functions[f]);
         }
+    }
+    for (unsigned i = 0; pd->sriov != NULL && i < pd->sriov->n_total; i++) {
+        pci_update_bars(pd->sriov->vfs[i]);
     }
 }
 
@@ -717,14 +736,17 @@ static bool choose_slot(const PciBus *bus, const Device *dev, int *devfn, GError
                     "bus %s has no room for device %s; use another bus=", bus_name(bus), dev->id);
         return false;
     }
-    if (bus->functions[*devfn] != NULL || (bus->bridge != NULL && *devfn >= 8)) {
+    const char *why = bus->functions[*devfn] != NULL                 ? "another device is there"
+                      : bus->bridge != NULL && *devfn >= 8           ? "a port has only device 0"
+                      : sriov_reserves(bus, (unsigned)*devfn)        ? "it is kept for a virtual function"
+                                                                     : NULL;
+
+    if (why != NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
                     "cannot put device %s at %02x.%x of bus %s: %s; choose another addr=", dev->id,
-                    *devfn >> 3, *devfn & 7, bus_name(bus),
-                    bus->functions[*devfn] != NULL ? "another device is there" : "a port has only device 0");
-        return false;
+                    *devfn >> 3, *devfn & 7, bus_name(bus), why);
     }
-    return true;
+    return why == NULL;
 }
 
 /* Function 0 of a device with several functions says so in its header type. */
@@ -740,13 +762,41 @@ static void mark_multifunction(PciBus *bus, uint8_t devfn)
     }
 }
 
-static void unplug(PciDevice *pd)
+void pci_detach(PciDevice *pd)
 {
     remove_regions(pd);
-    pd->bus->functions[pd->devfn] = NULL;
     pci_msix_free(pd);
     g_free(pd->initial);
     pd->initial = NULL;
+}
+
+bool pci_attach(PciBus *bus, PciDevice *pd, uint8_t devfn, GError **error)
+{
+    pd->bus = bus;
+    pd->devfn = devfn;
+    pd->dma = (DmaPort){
+        .memory = bus->host->cfg.up.dma_memory,
+        .translate = translate,
+        .opaque = pd,
+        .requester = pci_bdf(pd),
+    };
+    pd->dev.dma = &pd->dma;
+    if (!device_realize(&pd->dev, error)) {
+        pci_detach(pd);
+        return false;
+    }
+    if (pd->pf != NULL) {
+        sriov_make_vf(pd);
+    }
+    pd->initial = g_memdup2(pd->config, PCI_CONFIG_SIZE);
+    add_regions(pd);
+    return true;
+}
+
+static void unplug(PciDevice *pd)
+{
+    pci_detach(pd);
+    pd->bus->functions[pd->devfn] = NULL;
 }
 
 bool pci_plug(PciBus *bus, Device *dev, int devfn, GError **error)
@@ -757,23 +807,12 @@ bool pci_plug(PciBus *bus, Device *dev, int devfn, GError **error)
         device_free(dev);
         return false;
     }
-    pd->bus = bus;
-    pd->devfn = (uint8_t)devfn;
     bus->functions[devfn] = pd;
-    pd->dma = (DmaPort){
-        .memory = bus->host->cfg.up.dma_memory,
-        .translate = translate,
-        .opaque = pd,
-        .requester = pci_bdf(pd),
-    };
-    dev->dma = &pd->dma;
-    if (!device_realize(dev, error)) {
-        unplug(pd);
+    if (!pci_attach(bus, pd, (uint8_t)devfn, error)) {
+        bus->functions[devfn] = NULL;
         device_free(dev);
         return false;
     }
-    pd->initial = g_memdup2(pd->config, PCI_CONFIG_SIZE);
-    add_regions(pd);
     mark_multifunction(bus, pd->devfn);
     return true;
 }

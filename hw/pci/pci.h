@@ -13,6 +13,7 @@
 typedef struct PciDevice PciDevice;
 typedef struct PciBus PciBus;
 typedef struct PciHost PciHost;
+typedef struct Sriov Sriov;
 
 enum {
     PCI_CONFIG_SIZE = 4096,
@@ -77,6 +78,8 @@ enum {
     PCI_EXT_CAP_AER = 0x0001,
     PCI_EXT_CAP_SERIAL = 0x0003,
     PCI_EXT_CAP_ACS = 0x000d,
+    PCI_EXT_CAP_ARI = 0x000e,
+    PCI_EXT_CAP_SRIOV = 0x0010,
     PCI_EXT_CAP_DVSEC = 0x0023,
     PCI_EXT_CAP_DOE = 0x002e,
     PCI_EXT_CAP_IDE = 0x0030,
@@ -103,6 +106,7 @@ enum {
     PCI_EXP_DEVCAP_FLR = 1 << 28,
     PCI_EXP_DEVCAP_TEE_IO = 1 << 30,
     PCI_EXP_DEVCTL_FLR = 1 << 15,
+    PCI_EXP_DEVCTL2_ARI = 1 << 5, /* ARI Forwarding Enable, of ports */
     PCI_EXP_LNKCTL_DISABLE = 1 << 4,
     PCI_EXP_LNKSTA_ACTIVE = 1 << 13,
 };
@@ -223,6 +227,9 @@ struct PciDevice {
     bool     intx_out;  /* what it adds to the root's line below */
     uint8_t  intx_line;
     PciBus  *secondary; /* bridges */
+    Sriov   *sriov;     /* physical functions (sriov.h) */
+    PciDevice *pf;      /* virtual functions: whose, and which of them */
+    uint8_t  vf_index;
 };
 
 static inline PciDevice *pci_device(Device *dev)
@@ -376,6 +383,10 @@ void pci_set_intx(PciDevice *pd, bool level);
 
 /* pci_reset_function - what Initiate FLR, bus reset and machine reset do. */
 void pci_reset_function(PciDevice *pd, PciResetKind kind);
+
+/* pci_bar_address - what the registers of a memory or I/O BAR say, whether it answers or not; of a virtual function,
+ * its share of the physical function's VF BAR. */
+uint64_t pci_bar_address(const PciDevice *pd, unsigned bar);
 
 /* pci_update_bars - after something that decides about a function's mappings changed. */
 void pci_update_bars(PciDevice *pd);

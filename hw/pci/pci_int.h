@@ -28,6 +28,22 @@ void pci_msix_control_written(PciDevice *pd);
 void pci_msix_reset(PciDevice *pd);
 void pci_msix_free(PciDevice *pd);
 
+/* Puts a function at a place of a bus that the caller answers for, and realizes it; pci_detach() undoes that. */
+bool pci_attach(PciBus *bus, PciDevice *pd, uint8_t devfn, GError **error);
+void pci_detach(PciDevice *pd);
+
+/* ---- sriov.c: what pci.c asks about virtual functions ---- */
+
+/* Takes away from a realized function's registers what a virtual function does not have. */
+void sriov_make_vf(PciDevice *pd);
+
+/* Where a virtual function's share of a VF BAR is; whether it is there and VF MSE is set. */
+uint64_t sriov_bar_address(const PciDevice *vf, unsigned bar);
+bool     sriov_memory_enabled(const PciDevice *vf);
+
+/* The virtual function that @devfn is kept for, there or not, of a physical function on the bus. */
+bool sriov_reserves(const PciBus *bus, unsigned devfn);
+
 /* Drives root line @line of the host by one function more or less. */
 void pci_host_intx(PciHost *host, unsigned line, bool level);
 

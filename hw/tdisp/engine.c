@@ -9,7 +9,7 @@
 
 enum { PAGE = 0x1000 };
 
-static EngineStatus status_of(const TdispNic *nic, DmaResult r)
+static EngineStatus status_of(const NicFunction *nic, DmaResult r)
 {
     switch (r) {
     case DMA_OK:
@@ -23,7 +23,7 @@ static EngineStatus status_of(const TdispNic *nic, DmaResult r)
     }
 }
 
-static DmaResult transfer(TdispNic *nic, uint64_t command)
+static DmaResult transfer(NicFunction *nic, uint64_t command)
 {
     DmaEngine *e = &nic->engine;
     DmaPort   *port = &nic_pci(nic)->dma;
@@ -46,8 +46,8 @@ static DmaResult transfer(TdispNic *nic, uint64_t command)
 
 static void run_command(Device *dev, const Reg *reg, unsigned index, uint64_t command)
 {
-    TdispNic  *nic = (TdispNic *)dev;
-    DmaEngine *e = &nic->engine;
+    NicFunction *nic = nic_function(dev);
+    DmaEngine   *e = &nic->engine;
 
     e->count++;
     if ((command != ENGINE_WRITE && command != ENGINE_READ) || e->len < 1 || e->len > PAGE) {
@@ -60,7 +60,7 @@ static void run_command(Device *dev, const Reg *reg, unsigned index, uint64_t co
         (unsigned long long)e->status);
 }
 
-#define ENGINE(member) FIELD(TdispNic, engine.member)
+#define ENGINE(member) FIELD(NicFunction, engine.member)
 
 const Reg engine_regs[ENGINE_N_REGS] = {
     /* offset          name              state            reset         writable  on read  on write */

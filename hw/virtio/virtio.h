@@ -34,6 +34,7 @@ enum {
 #define VIRTIO_F_EVENT_IDX       BIT(29)
 #define VIRTIO_F_VERSION_1       BIT(32)
 #define VIRTIO_F_ACCESS_PLATFORM BIT(33)
+#define VIRTIO_F_SR_IOV          BIT(37)
 
 /* One buffer of a chain, checked: addr + len does not wrap. */
 typedef struct VirtSeg {

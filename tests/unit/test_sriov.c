@@ -1,0 +1,506 @@
+/*
+ * Virtual functions of a tdisp-nic: the SR-IOV capability, functions that come and go with VF Enable, what their
+ * configuration space has, where their BARs are, interrupts, resets.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "nic_rig.h"
+
+#include "hw/pci/sriov.h"
+#include "hw/virtio/virtio.h"
+
+enum {
+    N_VFS = 8,
+    CONTROL_ON = SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_VF_MSE | SRIOV_CONTROL_ARI,
+    BAR_SHARE = 0x4000,
+    MSIX_SHARE = 0x1000,
+};
+
+#define VF_BAR0 (RIG_BAR0 + 0x20000)
+#define VF_BAR2 (RIG_BAR2 + 0x10000)
+#define VF_BAR4 (RIG_BAR0 + 0x40000)
+
+static uint16_t vf_rid(unsigned i)
+{
+    return (uint16_t)(RIG_NIC + 1 + i);
+}
+
+static uint32_t vf_read(NicRig *r, unsigned i, unsigned off, unsigned size)
+{
+    return pci_host_config_read(r->host, vf_rid(i), off, size);
+}
+
+static void vf_write(NicRig *r, unsigned i, unsigned off, unsigned size, uint32_t value)
+{
+    pci_host_config_write(r->host, vf_rid(i), off, size, value);
+}
+
+/* A VF that is there. */
+static PciDevice *vf(NicRig *r, unsigned i)
+{
+    PciDevice *pd = pci_host_find(r->host, vf_rid(i));
+
+    assert_non_null(pd);
+    return pd;
+}
+
+static unsigned sriov(NicRig *r)
+{
+    unsigned off = pci_find_ext_cap(r->nic, PCI_EXT_CAP_SRIOV);
+
+    assert_int_not_equal(off, 0);
+    return off;
+}
+
+static uint32_t reg(NicRig *r, unsigned off, unsigned size)
+{
+    return rig_read(r, sriov(r) + off, size);
+}
+
+static void set_reg(NicRig *r, unsigned off, unsigned size, uint32_t value)
+{
+    rig_write(r, sriov(r) + off, size, value);
+}
+
+static void forward_ari(NicRig *r, bool on)
+{
+    unsigned exp = pci_find_cap(r->port, PCI_CAP_EXP);
+
+    pci_host_config_write(r->host, RIG_PORT, exp + PCI_EXP_DEVCTL2, 2, on ? PCI_EXP_DEVCTL2_ARI : 0);
+}
+
+static void place_vf_bars(NicRig *r)
+{
+    set_reg(r, SRIOV_VF_BAR0, 4, (uint32_t)VF_BAR0);
+    set_reg(r, SRIOV_VF_BAR0 + 4, 4, (uint32_t)(VF_BAR0 >> 32));
+    set_reg(r, SRIOV_VF_BAR0 + 8, 4, (uint32_t)VF_BAR2);
+    set_reg(r, SRIOV_VF_BAR0 + 16, 4, (uint32_t)VF_BAR4);
+    set_reg(r, SRIOV_VF_BAR0 + 20, 4, (uint32_t)(VF_BAR4 >> 32));
+}
+
+/* As a host turns @n of them on. */
+static NicRig *rig_with_vfs(unsigned n)
+{
+    NicRig *r = rig_new("vfs=8");
+
+    forward_ari(r, true);
+    place_vf_bars(r);
+    set_reg(r, SRIOV_NUM_VFS, 2, n);
+    set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON);
+    for (unsigned i = 0; i < n; i++) {
+        vf_write(r, i, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    }
+    return r;
+}
+
+static unsigned n_there(NicRig *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < 255; i++) {
+        n += pci_host_find(r->host, (uint16_t)(RIG_NIC + 1 + i)) != NULL;
+    }
+    return n;
+}
+
+/* Accesses of a Non-secure CPU to the functions' memory; nothing there reads as all ones. */
+static uint64_t mmio_read(NicRig *r, uint64_t pa, unsigned size)
+{
+    MemRegion *m = memory_find(r->memory, pa);
+    uint64_t   value = ~0ull;
+
+    if (m != NULL) {
+        assert_int_equal(memory_mmio_read(r->memory, m, pa, size, (MemAttrs){ .pas = PAS_NONSECURE }, &value), MEM_OK);
+    }
+    return value & mask64(8 * size);
+}
+
+static void mmio_write(NicRig *r, uint64_t pa, unsigned size, uint64_t value)
+{
+    MemRegion *m = memory_find(r->memory, pa);
+
+    if (m != NULL) {
+        assert_int_equal(memory_mmio_write(r->memory, m, pa, size, (MemAttrs){ .pas = PAS_NONSECURE }, value), MEM_OK);
+    }
+}
+
+/* ---- the capability ---- */
+
+static bool offers_sriov(NicRig *r, uint64_t common)
+{
+    mmio_write(r, common, 4, 1); /* device_feature_select */
+    return (mmio_read(r, common + 4, 4) & VIRTIO_F_SR_IOV >> 32) != 0;
+}
+
+/* Without vfs= the card has none of it. */
+static void test_none(void **state)
+{
+    NicRig *r = rig_new(NULL);
+
+    assert_int_equal(pci_find_ext_cap(r->nic, PCI_EXT_CAP_SRIOV), 0);
+    assert_int_equal(pci_find_ext_cap(r->nic, PCI_EXT_CAP_ARI), 0);
+    assert_false(offers_sriov(r, RIG_BAR0));
+    rig_free(r);
+}
+
+/* VIRTIO_F_SR_IOV is the card's, and no VF's. */
+static void test_feature(void **state)
+{
+    NicRig *r = rig_with_vfs(1);
+
+    assert_true(offers_sriov(r, RIG_BAR0));
+    assert_false(offers_sriov(r, VF_BAR0));
+    rig_free(r);
+}
+
+static void test_registers(void **state)
+{
+    static const struct { const char *name; unsigned off, size; uint32_t reset, ones; } rows[] = {
+        { "SR-IOV Capabilities", SRIOV_CAP, 4, 0, 0 },
+        { "InitialVFs", SRIOV_INITIAL_VFS, 2, N_VFS, N_VFS },
+        { "TotalVFs", SRIOV_TOTAL_VFS, 2, N_VFS, N_VFS },
+        { "NumVFs takes no more than TotalVFs", SRIOV_NUM_VFS, 2, 0, 0 },
+        { "Function Dependency Link", 0x12, 1, 0, 0 },
+        { "First VF Offset", SRIOV_FIRST_VF_OFFSET, 2, 1, 1 },
+        { "VF Stride", SRIOV_VF_STRIDE, 2, 1, 1 },
+        { "VF Device ID", SRIOV_VF_DEVICE_ID, 2, 0x1041, 0x1041 },
+        { "Supported Page Sizes", SRIOV_SUPPORTED_PAGES, 4, 0x553, 0x553 },
+        { "System Page Size takes one", SRIOV_SYSTEM_PAGE, 4, 1, 1 },
+        { "VF BAR 0, prefetchable 64 bits", SRIOV_VF_BAR0, 4, 0xc, 0xffffc00c },
+        { "its upper half", SRIOV_VF_BAR0 + 4, 4, 0, 0xffffffff },
+        { "VF BAR 2, 32 bits", SRIOV_VF_BAR0 + 8, 4, 0, 0xfffff000 },
+        { "no VF BAR 3", SRIOV_VF_BAR0 + 12, 4, 0, 0 },
+        { "VF BAR 4", SRIOV_VF_BAR0 + 16, 4, 0xc, 0xffffc00c },
+        { "VF Migration State Array Offset", 0x3c, 4, 0, 0 },
+        { "SR-IOV Status", 0x0a, 2, 0, 0 },
+        { "SR-IOV Control: VF Enable, VF MSE, ARI", SRIOV_CONTROL, 2, 0, CONTROL_ON },
+    };
+
+    NicRig *r = rig_new("vfs=8");
+
+    assert_int_equal(reg(r, 0, 2), PCI_EXT_CAP_SRIOV);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(reg(r, rows[i].off, rows[i].size), rows[i].reset);
+        set_reg(r, rows[i].off, rows[i].size, ~0u);
+        assert_int_equal(reg(r, rows[i].off, rows[i].size), rows[i].ones);
+    }
+    pci_reset_function(r->nic, PCI_RESET_FLR);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(reg(r, rows[i].off, rows[i].size), rows[i].reset);
+    }
+    rig_free(r);
+}
+
+/* A share of a VF BAR is a System Page at least, which its sizing shows. */
+static void test_page_size(void **state)
+{
+    static const struct { const char *name; uint32_t page, now, mask0, mask2; } rows[] = {
+        { "4 KiB", 1, 1, 0xffffc00c, 0xfffff000 },
+        { "8 KiB", 2, 2, 0xffffc00c, 0xffffe000 },
+        { "64 KiB", 0x10, 0x10, 0xffff000c, 0xffff0000 },
+        { "4 MiB", 0x400, 0x400, 0xffc0000c, 0xffc00000 },
+        { "none", 0, 1, 0xffffc00c, 0xfffff000 },
+        { "two", 3, 1, 0xffffc00c, 0xfffff000 },
+        { "not supported", 4, 1, 0xffffc00c, 0xfffff000 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new("vfs=8");
+
+        print_message("%s\n", rows[i].name);
+        set_reg(r, SRIOV_SYSTEM_PAGE, 4, rows[i].page);
+        assert_int_equal(reg(r, SRIOV_SYSTEM_PAGE, 4), rows[i].now);
+        set_reg(r, SRIOV_VF_BAR0, 4, ~0u);
+        set_reg(r, SRIOV_VF_BAR0 + 8, 4, ~0u);
+        assert_int_equal(reg(r, SRIOV_VF_BAR0, 4), rows[i].mask0);
+        assert_int_equal(reg(r, SRIOV_VF_BAR0 + 8, 4), rows[i].mask2);
+        rig_free(r);
+    }
+}
+
+/* While VF Enable is set, these are as they are. */
+static void test_enabled_registers(void **state)
+{
+    static const struct { const char *name; unsigned off, size; uint32_t value; } rows[] = {
+        { "NumVFs", SRIOV_NUM_VFS, 2, 3 },
+        { "System Page Size", SRIOV_SYSTEM_PAGE, 4, 2 },
+        { "ARI Capable Hierarchy", SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_VF_MSE },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig  *r = rig_with_vfs(5);
+        uint32_t before = reg(r, rows[i].off, rows[i].size);
+
+        print_message("%s\n", rows[i].name);
+        set_reg(r, rows[i].off, rows[i].size, rows[i].value);
+        assert_int_equal(reg(r, rows[i].off, rows[i].size), before);
+        assert_int_equal(n_there(r), 5);
+        rig_free(r);
+    }
+}
+
+/* ---- coming and going ---- */
+
+static void test_number(void **state)
+{
+    static const struct { const char *name; uint32_t num, control; bool ari; unsigned there; } rows[] = {
+        { "not enabled", 8, SRIOV_CONTROL_VF_MSE, true, 0 },
+        { "none", 0, CONTROL_ON, true, 0 },
+        { "one", 1, CONTROL_ON, true, 1 },
+        { "all", 8, CONTROL_ON, true, 8 },
+        { "more than there can be", 9, CONTROL_ON, true, 0 },
+        { "all, but the port forwards to device 0 only", 8, CONTROL_ON, false, 7 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new("vfs=8");
+
+        print_message("%s\n", rows[i].name);
+        forward_ari(r, rows[i].ari);
+        set_reg(r, SRIOV_NUM_VFS, 2, rows[i].num);
+        set_reg(r, SRIOV_CONTROL, 2, rows[i].control);
+        assert_int_equal(n_there(r), rows[i].there);
+        set_reg(r, SRIOV_CONTROL, 2, 0);
+        assert_int_equal(n_there(r), 0);
+        assert_int_equal(vf_read(r, 0, PCI_COMMAND, 4), ~0u);
+        rig_free(r);
+    }
+}
+
+static void disable(NicRig *r) { set_reg(r, SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_MSE); }
+static void pf_flr(NicRig *r)
+{
+    rig_write(r, pci_find_cap(r->nic, PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+}
+static void bus_reset(NicRig *r) { pci_host_config_write(r->host, RIG_PORT, PCI_BRIDGE_CONTROL, 2, 0x40); }
+static void machine_reset(NicRig *r) { pci_host_reset(r->host); }
+
+/* What ends the VFs, and that the next ones start anew. */
+static void test_end(void **state)
+{
+    static const struct { const char *name; void (*act)(NicRig *r); } rows[] = {
+        { "VF Enable cleared", disable },
+        { "FLR of the physical function", pf_flr },
+        { "secondary bus reset", bus_reset },
+        { "machine reset", machine_reset },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig    *r = rig_with_vfs(N_VFS);
+        PciDevice *first = vf(r, 0);
+
+        print_message("%s\n", rows[i].name);
+        assert_true(first->dma.enabled);
+        pci_msix_notify(first, 0);
+        rows[i].act(r);
+        assert_int_equal(n_there(r), 0);
+        assert_false(first->dma.enabled);
+        assert_int_equal(mmio_read(r, VF_BAR0 + 0x12, 2), 0xffff);
+        pci_host_config_write(r->host, RIG_PORT, PCI_BRIDGE_CONTROL, 2, 0);
+        pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00010100);
+        forward_ari(r, true);
+        set_reg(r, SRIOV_NUM_VFS, 2, 2);
+        set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON);
+        assert_int_equal(n_there(r), 2);
+        assert_int_equal(vf_read(r, 0, PCI_COMMAND, 2), 0);
+        rig_free(r);
+    }
+}
+
+/* ---- a VF's configuration space ---- */
+
+static void test_vf_registers(void **state)
+{
+    NicRig  *r = rig_with_vfs(N_VFS);
+    unsigned exp = pci_find_cap(vf(r, 7), PCI_CAP_EXP), msix = pci_find_cap(vf(r, 7), PCI_CAP_MSIX);
+
+    const struct { const char *name; unsigned off, size; uint32_t reset, ones; } rows[] = {
+        { "Vendor ID and Device ID", PCI_VENDOR_ID, 4, ~0u, ~0u },
+        { "Command: Bus Master Enable alone", PCI_COMMAND, 2, PCI_COMMAND_MASTER, PCI_COMMAND_MASTER },
+        { "class as the card's", PCI_CLASS_DEVICE, 2, 0x0200, 0x0200 },
+        { "Cache Line Size", PCI_CACHE_LINE_SIZE, 1, 0, 0 },
+        { "Header Type", PCI_HEADER_TYPE, 1, 0, 0 },
+        { "BAR 0", PCI_BAR0, 4, 0, 0 },
+        { "BAR 1", PCI_BAR0 + 4, 4, 0, 0 },
+        { "BAR 2", PCI_BAR0 + 8, 4, 0, 0 },
+        { "BAR 4", PCI_BAR0 + 16, 4, 0, 0 },
+        { "Subsystem Vendor ID", PCI_SUBSYSTEM_VENDOR_ID, 2, 0x1af4, 0x1af4 },
+        { "Interrupt Line and Pin", PCI_INTERRUPT_LINE, 2, 0, 0 },
+        { "Device Control, but for FLR", exp + PCI_EXP_DEVCTL, 2, 0, 0 },
+        { "Link Control", exp + PCI_EXP_LNKCTL, 2, 0, 0 },
+        { "Device Control 2", exp + PCI_EXP_DEVCTL2, 2, 0, 0 },
+        { "MSI-X Message Control", msix + 2, 2, 2, 0xc002 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(vf_read(r, 7, rows[i].off, rows[i].size), rows[i].reset);
+        vf_write(r, 7, rows[i].off, rows[i].size, rows[i].off == exp + PCI_EXP_DEVCTL ? 0x7fff : ~0u);
+        assert_int_equal(vf_read(r, 7, rows[i].off, rows[i].size), rows[i].ones);
+    }
+    assert_true(vf_read(r, 7, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
+    assert_true(vf_read(r, 7, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_TEE_IO);
+    assert_int_equal(pci_find_ext_cap(vf(r, 7), PCI_EXT_CAP_SRIOV), 0);
+    assert_int_equal(pci_find_ext_cap(vf(r, 7), PCI_EXT_CAP_DOE), 0);
+    assert_int_not_equal(pci_find_ext_cap(vf(r, 7), PCI_EXT_CAP_ARI), 0);
+    assert_false(rig_read(r, PCI_HEADER_TYPE, 1) & 0x80); /* of the card: VFs are not what makes a device so */
+    rig_free(r);
+}
+
+/* ---- BARs ---- */
+
+/* Each VF's registers are its own, at its share of the VF BARs. */
+static void test_bars(void **state)
+{
+    NicRig *r = rig_with_vfs(N_VFS);
+
+    for (unsigned i = 0; i < N_VFS; i++) {
+        assert_int_equal(mmio_read(r, VF_BAR4 + i * BAR_SHARE + ENGINE_ID, 8), ENGINE_MAGIC);
+        mmio_write(r, VF_BAR4 + i * BAR_SHARE + ENGINE_FLAGS, 8, i + 1);
+        mmio_write(r, VF_BAR2 + i * MSIX_SHARE + 8, 4, 0x100 + i);
+    }
+    for (unsigned i = 0; i < N_VFS; i++) {
+        assert_int_equal(mmio_read(r, VF_BAR4 + i * BAR_SHARE + ENGINE_FLAGS, 8), i + 1);
+        assert_int_equal(mmio_read(r, VF_BAR2 + i * MSIX_SHARE + 8, 4), 0x100 + i);
+        assert_int_equal(vf(r, i)->msix.vectors[0].data, 0x100 + i);
+    }
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_FLAGS, 8, PAS_NONSECURE), 0);
+    rig_free(r);
+}
+
+static void vf_mse_off(NicRig *r) { set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON & ~SRIOV_CONTROL_VF_MSE); }
+static void pf_memory_off(NicRig *r) { rig_write(r, PCI_COMMAND, 2, 0); }
+static void moved(NicRig *r) { set_reg(r, SRIOV_VF_BAR0 + 16, 4, (uint32_t)VF_BAR4 + 0x20000); }
+static void port_memory_off(NicRig *r) { pci_host_config_write(r->host, RIG_PORT, PCI_COMMAND, 2, PCI_COMMAND_MASTER); }
+static void pf_sleeps(NicRig *r) { rig_write(r, pci_find_cap(r->nic, PCI_CAP_PM) + 4, 2, 3); }
+static void vf_sleeps(NicRig *r) { vf_write(r, 3, pci_find_cap(vf(r, 3), PCI_CAP_PM) + 4, 2, 3); }
+static void vf_flr(NicRig *r)
+{
+    vf_write(r, 3, pci_find_cap(vf(r, 3), PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+}
+static void vf_master_off(NicRig *r) { vf_write(r, 3, PCI_COMMAND, 2, 0); }
+static void pf_master_off(NicRig *r) { rig_write(r, PCI_COMMAND, 2, PCI_COMMAND_MEMORY); }
+
+/* What decides whether VF 3 answers and may send. Its FLR leaves its BAR in place, which is the card's. */
+static void test_decoding(void **state)
+{
+    static const struct { const char *name; void (*act)(NicRig *r); bool answers, sends, others; } rows[] = {
+        { "VF MSE cleared", vf_mse_off, false, true, true },
+        { "Memory Space Enable of the card cleared", pf_memory_off, true, true, true },
+        { "Bus Master Enable of the card cleared", pf_master_off, true, true, true },
+        { "Bus Master Enable cleared", vf_master_off, true, false, true },
+        { "VF BAR moved", moved, false, true, true },
+        { "the port's Memory Space Enable cleared", port_memory_off, false, true, true },
+        { "the card in D3hot", pf_sleeps, false, false, false },
+        { "D3hot", vf_sleeps, false, false, true },
+        { "FLR", vf_flr, true, false, true },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_with_vfs(N_VFS);
+
+        print_message("%s\n", rows[i].name);
+        mmio_write(r, VF_BAR4 + 3 * BAR_SHARE + ENGINE_FLAGS, 8, 5);
+        rows[i].act(r);
+        assert_int_equal(mmio_read(r, VF_BAR4 + 3 * BAR_SHARE + ENGINE_ID, 8) == ENGINE_MAGIC, rows[i].answers);
+        assert_int_equal(vf(r, 3)->dma.enabled, rows[i].sends);
+        assert_int_equal(vf(r, 4)->dma.enabled, rows[i].others);
+        if (rows[i].act == vf_flr) {
+            assert_int_equal(mmio_read(r, VF_BAR4 + 3 * BAR_SHARE + ENGINE_FLAGS, 8), 0);
+        }
+        rig_free(r);
+    }
+}
+
+/* ---- requests ---- */
+
+/* DMA and interrupts carry the VF's requester ID. */
+static void test_requester(void **state)
+{
+    NicRig *r = rig_with_vfs(N_VFS);
+
+    for (unsigned i = 0; i < N_VFS; i++) {
+        uint64_t  engine = VF_BAR4 + i * BAR_SHARE, msix = VF_BAR2 + i * MSIX_SHARE;
+        PciDevice *pd = vf(r, i);
+
+        mmio_write(r, engine + ENGINE_ADDR, 8, RIG_SHARED);
+        mmio_write(r, engine + ENGINE_LEN, 8, 8);
+        mmio_write(r, engine + ENGINE_CMD, 8, ENGINE_WRITE);
+        assert_int_equal(mmio_read(r, engine + ENGINE_STATUS, 8), ENGINE_OK);
+        assert_int_equal(r->last.requester, vf_rid(i));
+        vf_write(r, i, pci_find_cap(pd, PCI_CAP_MSIX) + 2, 2, 0x8000);
+        mmio_write(r, msix, 8, RIG_SHARED + 0x100);
+        mmio_write(r, msix + 12, 4, 0);
+        r->last = (DmaRequest){ 0 };
+        pci_msix_notify(pd, 0);
+        assert_int_equal(r->last.requester, vf_rid(i));
+        assert_true(r->last.is_msi);
+    }
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00020200); /* another bus number */
+    assert_non_null(pci_host_find(r->host, 0x0208));
+    assert_int_equal(pci_host_find(r->host, 0x0208)->dma.requester, 0x0208);
+    rig_free(r);
+}
+
+/* ---- options ---- */
+
+static void test_properties(void **state)
+{
+    static const struct { const char *option, *error; } rows[] = {
+        { "vfs=9", "at most 8" },
+        { "vfs=18446744073709551615", "at most 8" },
+        { "vfs=1,vf-netdevs=a:b", "more netdevs than the 1" },
+        { "vf-netdevs=a", "more netdevs than the 0" },
+        { "vfs=2,vf-netdevs=:none", "cannot connect device nic0.vf1 to netdev=none" },
+        { "vfs=1,addr=00.1", "only function 0" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        char *error = rig_refusal(rows[i].option, "rp0");
+
+        print_message("%s: %s\n", rows[i].option, error);
+        assert_non_null(strstr(error, rows[i].error));
+        g_free(error);
+    }
+}
+
+/* The places of VFs are taken, also while there are none. */
+static void test_places(void **state)
+{
+    NicRig *r = rig_new("vfs=3");
+    GError *error = NULL;
+    Device *dev = device_new(device_class_find("virtio-rng-pci"), "rng", r->clock, 1);
+
+    assert_false(pci_plug(pci_host_find_bus(r->host, "rp0"), dev, 3, &error));
+    assert_non_null(strstr(error->message, "kept for a virtual function"));
+    g_clear_error(&error);
+    dev = device_new(device_class_find("virtio-rng-pci"), "rng", r->clock, 1);
+    assert_true(pci_plug(pci_host_find_bus(r->host, "rp0"), dev, 4, &error));
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_feature),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_page_size),
+        cmocka_unit_test(test_enabled_registers),
+        cmocka_unit_test(test_number),
+        cmocka_unit_test(test_end),
+        cmocka_unit_test(test_vf_registers),
+        cmocka_unit_test(test_bars),
+        cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_requester),
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_places),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
