@@ -50,6 +50,17 @@ void dsm_violation(TdiFunction *f, const char *why)
     }
 }
 
+void dsm_violation_all(TdiFunction *f, const char *why)
+{
+    for (unsigned i = 0; i < f->dsm->n_functions; i++) {
+        TdiFunction *g = &f->dsm->functions[i];
+
+        if (g == f || g->pd->pf == f->pd) {
+            dsm_violation(g, why);
+        }
+    }
+}
+
 void dsm_check_requester(TdiFunction *f)
 {
     uint16_t rid = pci_bdf(f->pd);
@@ -192,30 +203,32 @@ static const IdeOps ide_ops = { stream_changed, stream_reconfigured, ide_fault_s
 
 /* ---- TDISP ---- */
 
-/* Where a BAR is by its registers, enabled or not. */
-static uint64_t bar_address(const PciDevice *pd, unsigned bar)
+/* Whether some BAR of one function and another BAR of the same or the other function share addresses. */
+static bool bars_overlap(const PciDevice *a, const PciDevice *b)
 {
-    unsigned reg = PCI_BAR0 + 4 * bar;
-    uint64_t low = pci_get(pd, reg, 4) & ~0xfu;
-
-    return pd->bars[bar].flags & PCI_BAR_MEM64 ? low | (uint64_t)pci_get(pd, reg + 4, 4) << 32 : low;
-}
-
-static bool bars_overlap(const PciDevice *pd)
-{
-    const PciBar *bars = pd->bars;
-
     for (unsigned i = 0; i < PCI_N_BARS; i++) {
-        for (unsigned j = i + 1; j < PCI_N_BARS; j++) {
-            uint64_t differ = bar_address(pd, i) ^ bar_address(pd, j);
+        for (unsigned j = a == b ? i + 1 : 0; j < PCI_N_BARS; j++) {
+            uint64_t at = pci_bar_address(a, i), other = pci_bar_address(b, j);
+            uint64_t size = a->bars[i].size, other_size = b->bars[j].size;
 
-            /* BARs are aligned to their size: one lies in the other or they are apart. */
-            if (bars[i].size != 0 && bars[j].size != 0 && differ < MAX(bars[i].size, bars[j].size)) {
+            /* A BAR is aligned to its size, so neither wraps. */
+            if (size != 0 && other_size != 0 && at <= other + (other_size - 1) && other <= at + (size - 1)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+/* With any function of the device that is there: BARs and VF BARs. */
+static bool overlaps(const Dsm *dsm, const PciDevice *pd)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < dsm->tdisp.n_tdis; i++) {
+        found |= bars_overlap(pd, dsm->functions[i].pd);
+    }
+    return found;
 }
 
 /* TDISP "LOCK_INTERFACE_REQUEST", INVALID_DEVICE_CONFIGURATION. */
@@ -233,7 +246,7 @@ static TdispError may_lock(void *opaque, const Tdi *tdi)
         why = "two IDE streams are marked as default";
     } else if (find_sel(dsm, tdi->stream_id, &sel) && ide_traffic_class(&dsm->ide, sel) != 0) {
         why = "the default IDE stream is not of traffic class 0";
-    } else if (bars_overlap(pd)) {
+    } else if (overlaps(dsm, pd)) {
         why = "BARs overlap";
     }
     if (why != NULL) {
@@ -264,7 +277,7 @@ static bool stream_is_keyed(void *opaque, const Tdi *tdi, uint8_t stream_id, uin
 /* A part of a BAR as the report shows it. The reporting offset may be negative: it wraps. */
 static TdispRange reported(const TdiFunction *f, const TdiRange *range)
 {
-    uint64_t base = bar_address(f->pd, range->bar) + range->first + f->tdi->mmio_offset;
+    uint64_t base = pci_bar_address(f->pd, range->bar) + range->first + f->tdi->mmio_offset;
     uint64_t end = range->end != 0 ? range->end : f->pd->bars[range->bar].size;
 
     return (TdispRange){ base >> 12, (uint32_t)((end - range->first) >> 12), range->attributes, range->bar };
@@ -774,7 +787,6 @@ static void add_function(Dsm *dsm, PciDevice *pd, const TdiModel *model, unsigne
     g_assert(dsm->n_functions < DSM_MAX_FUNCTIONS && pd->msix.table_bar == pd->msix.pba_bar);
     *f = (TdiFunction){ .pd = pd, .dsm = dsm, .model = model, .tdi = &dsm->tdis[dsm->n_functions++],
                         .non_tee = first_non_tee(model), .window_cap = window_cap };
-    dsm->tdisp.n_tdis = dsm->n_functions;
     tdisp_tdi_init(f->tdi, pci_bdf(pd));
     guard_attach(f);
 }
@@ -801,6 +813,19 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
     ide_km_init(&dsm->km, &key_sink, dsm);
     spdm_responder_init(&dsm->responder, &dsm->spdm);
     add_function(dsm, pd, model, window_cap);
+    dsm_vfs_changed(dsm, 0);
+}
+
+void dsm_add_vf(Dsm *dsm, PciDevice *vf, const TdiModel *model, unsigned window_cap)
+{
+    add_function(dsm, vf, model, window_cap);
+}
+
+void dsm_vfs_changed(void *opaque, unsigned n_there)
+{
+    Dsm *dsm = opaque;
+
+    dsm->tdisp.n_tdis = 1 + n_there; /* a message about another one is answered INVALID_INTERFACE */
 }
 
 void dsm_unrealize(Dsm *dsm)
@@ -828,10 +853,13 @@ const Tdi *dsm_tdi(const PciDevice *pd)
 
 /* A locked interface remembers a reset as ERROR until its owner or the host stops it; power off forgets
  * everything. */
-void dsm_reset(Dsm *dsm, PciResetKind kind)
+void dsm_reset(TdiFunction *f, PciResetKind kind)
 {
-    for (unsigned i = 0; i < dsm->n_functions; i++) {
-        dsm_violation(&dsm->functions[i], "the function was reset");
+    Dsm *dsm = f->dsm;
+
+    dsm_violation_all(f, "the function was reset");
+    if (f->pd != dsm->pd) {
+        return;
     }
     /* Its sessions end, and with them keys and streams. */
     if (kind == PCI_RESET_FLR) {

@@ -1,8 +1,8 @@
 /*
  * The device security manager as a part that any PCI device model can carry: DOE mailbox, SPDM responder, IDE_KM,
- * IDE capability, and one TDISP interface for each function. A model embeds a Dsm, puts DSM_PROPS into its properties,
- * says in a TdiModel what of its BARs a trusted guest is to rely on, and calls dsm_realize(). Source: PCI Express Base
- * Specification 6.0, "CMA-SPDM", "IDE_KM", "TDISP".
+ * IDE capability, and one TDISP interface for each function, virtual ones too. A model embeds a Dsm, puts DSM_PROPS
+ * into its properties, says in a TdiModel what of its BARs a trusted guest is to rely on, and calls dsm_realize().
+ * Source: PCI Express Base Specification 6.0, "CMA-SPDM", "IDE_KM", "TDISP".
  */
 #ifndef BAILEY_HW_TDISP_DSM_H
 #define BAILEY_HW_TDISP_DSM_H
@@ -155,7 +155,17 @@ void dsm_unconfigure(Dsm *dsm);
  */
 void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap);
 
-/* dsm_unrealize - from unrealize(), before the PCI function goes. */
+/**
+ * dsm_add_vf - guard the next virtual function of function 0, with an interface of its own; after dsm_realize().
+ * @model, @window_cap: as there
+ */
+void dsm_add_vf(Dsm *dsm, PciDevice *vf, const TdiModel *model, unsigned window_cap);
+
+/* dsm_vfs_changed - for sriov_init(): the interfaces of the first @n_there virtual functions are there. One that goes
+ * and comes again is in the state that it was left in. */
+void dsm_vfs_changed(void *dsm, unsigned n_there);
+
+/* dsm_unrealize - from unrealize(), before the PCI functions go. */
 void dsm_unrealize(Dsm *dsm);
 
 /**

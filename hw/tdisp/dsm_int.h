@@ -19,10 +19,14 @@ static inline bool tdi_msix_is_locked(const TdiFunction *f)
 
 /* ---- dsm.c ---- */
 
-void dsm_reset(Dsm *dsm, PciResetKind kind);
+/* A function was reset. Function 0 takes the others and the SPDM connection along. */
+void dsm_reset(TdiFunction *f, PciResetKind kind);
 
 /* A rule of CONFIG_LOCKED or RUN was broken: ERROR; nothing in other states. @why goes to the trace. */
 void dsm_violation(TdiFunction *f, const char *why);
+
+/* The same for the function and, when it is not a virtual one, for its virtual functions. */
+void dsm_violation_all(TdiFunction *f, const char *why);
 
 /* The function's requester ID may have changed. */
 void dsm_check_requester(TdiFunction *f);

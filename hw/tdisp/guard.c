@@ -1,9 +1,10 @@
 /*
  * What the state of the interface lets through: accesses to TEE memory, DMA, and which configuration writes
  * the host may still make. Not there, so not guarded: expansion ROM, phantom functions, resizable BARs,
- * SR-IOV, PASID, ATS, PRI. Source: PCI Express Base Specification 6.0, TDISP, "TLP Rules", "TDI Error
+ * PASID, ATS, PRI. Source: PCI Express Base Specification 6.0, TDISP, "TLP Rules", "TDI Error
  * Conditions" and the table of registers that are tracked for modification.
  */
+#include "hw/pci/sriov.h"
 #include "hw/tdisp/dsm_int.h"
 #include "log.h"
 
@@ -79,8 +80,9 @@ static DmaResult listen(void *opaque, const DmaRequest *req, DmaTarget *out)
 
 /* ---- configuration space ---- */
 
-typedef enum RuleBase { AT_HEADER, AT_EXP, AT_MSIX, AT_VIRTIO_WINDOW } RuleBase;
+typedef enum RuleBase { AT_HEADER, AT_EXP, AT_MSIX, AT_VIRTIO_WINDOW, AT_SRIOV } RuleBase;
 typedef enum RuleEdge { CHANGED, CLEARED } RuleEdge;
+typedef enum RuleReach { OWN, WITH_VFS } RuleReach;
 
 /* A register whose modification breaks the lock. Rewriting the value it has is no modification. */
 typedef struct ConfigRule {
@@ -89,7 +91,8 @@ typedef struct ConfigRule {
     uint8_t     off, len;
     uint32_t    bits; /* of a register of up to 4 bytes; longer ones count whole */
     RuleEdge    edge;
-    bool        msix; /* only while the MSI-X table is locked */
+    RuleReach   reach; /* a register that the virtual functions of a physical one go by, too, breaks their locks */
+    bool        msix;  /* only while the MSI-X table is locked */
 } ConfigRule;
 
 #define DEVCTL_EXT_TAG  BIT(8)
@@ -97,20 +100,21 @@ typedef struct ConfigRule {
 #define DEVCTL_NO_SNOOP BIT(11)
 
 static const ConfigRule rules[] = {
-    {"Memory Space Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, CLEARED, false},
-    {"Bus Master Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MASTER, CLEARED, false},
-    {"a BAR was moved", AT_HEADER, PCI_BAR0, 4 * PCI_N_BARS, ~0u, CHANGED, false},
+    {"Memory Space Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, CLEARED, OWN, false},
+    {"Bus Master Enable was cleared", AT_HEADER, PCI_COMMAND, 2, PCI_COMMAND_MASTER, CLEARED, OWN, false},
+    {"a BAR was moved", AT_HEADER, PCI_BAR0, 4 * PCI_N_BARS, ~0u, CHANGED, OWN, false},
     {"Device Control was changed", AT_EXP, PCI_EXP_DEVCTL, 2,
-     (uint32_t)(DEVCTL_EXT_TAG | DEVCTL_PHANTOM | DEVCTL_NO_SNOOP), CHANGED, false},
-    {"MSI-X Message Control was changed", AT_MSIX, 2, 2, ~0u, CHANGED, true},
+     (uint32_t)(DEVCTL_EXT_TAG | DEVCTL_PHANTOM | DEVCTL_NO_SNOOP), CHANGED, WITH_VFS, false},
+    {"MSI-X Message Control was changed", AT_MSIX, 2, 2, ~0u, CHANGED, OWN, true},
     /* Vendor-specific capabilities are the device's to decide about. This is a second way into the BARs. */
-    {"the virtio configuration window was moved", AT_VIRTIO_WINDOW, 4, 12, ~0u, CHANGED, false},
+    {"the virtio configuration window was moved", AT_VIRTIO_WINDOW, 4, 12, ~0u, CHANGED, OWN, false},
+    {"the SR-IOV capability was changed", AT_SRIOV, 4, SRIOV_SIZE - 4, ~0u, CHANGED, WITH_VFS, false},
 };
 
 /* Whether the function has the structure that the rule is about. */
 static bool has_base(const TdiFunction *f, RuleBase base)
 {
-    return base != AT_VIRTIO_WINDOW || f->window_cap != 0;
+    return (base != AT_VIRTIO_WINDOW || f->window_cap != 0) && (base != AT_SRIOV || f->pd->sriov != NULL);
 }
 
 static unsigned rule_offset(const TdiFunction *f, const ConfigRule *r)
@@ -120,6 +124,7 @@ static unsigned rule_offset(const TdiFunction *f, const ConfigRule *r)
         [AT_EXP] = f->pd->exp_cap,
         [AT_MSIX] = f->pd->msix.cap,
         [AT_VIRTIO_WINDOW] = f->window_cap,
+        [AT_SRIOV] = f->pd->sriov != NULL ? f->pd->sriov->off : 0,
     };
 
     return base[r->base] + r->off;
@@ -151,10 +156,16 @@ static void config_written(PciDevice *pd, const PciConfigWrite *w)
     TdiFunction *f = guard_function(pd);
 
     dsm_check_requester(f); /* a configuration write is how a function learns its bus number */
-    for (unsigned i = 0; tdi_is_held(f) && i < ARRAY_LEN(rules); i++) {
-        if ((!rules[i].msix || tdi_msix_is_locked(f)) && has_base(f, rules[i].base) &&
-            breaks(f, &rules[i], w)) {
-            dsm_violation(f, rules[i].why);
+    for (unsigned i = 0; i < ARRAY_LEN(rules); i++) {
+        const ConfigRule *r = &rules[i];
+
+        if ((r->msix && !tdi_msix_is_locked(f)) || !has_base(f, r->base) || !breaks(f, r, w)) {
+            continue;
+        }
+        if (r->reach == WITH_VFS) {
+            dsm_violation_all(f, r->why);
+        } else {
+            dsm_violation(f, r->why);
         }
     }
 }
@@ -163,14 +174,15 @@ static void config_written(PciDevice *pd, const PciConfigWrite *w)
 
 static void reset(PciDevice *pd, PciResetKind kind)
 {
-    dsm_reset(guard_function(pd)->dsm, kind);
+    dsm_reset(guard_function(pd), kind);
 }
 
-/* Registers survive D3hot here, but the function stops answering: for the owner that is a loss. */
+/* Registers survive D3hot here, but the function stops answering, and its virtual functions with it: for the owner that
+ * is a loss. */
 static void power(PciDevice *pd, unsigned state)
 {
     if (state != 0) {
-        dsm_violation(guard_function(pd), "the function left D0");
+        dsm_violation_all(guard_function(pd), "the function left D0");
     }
 }
 

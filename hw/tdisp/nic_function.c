@@ -98,7 +98,11 @@ static bool add_vf(TdispNic *nic, const char *netdev, GError **error)
         device_free(dev);
         return false;
     }
-    return sriov_add_vf(&nic->sriov, dev, error);
+    if (!sriov_add_vf(&nic->sriov, dev, error)) {
+        return false;
+    }
+    dsm_add_vf(&nic->dsm, nic_pci(nic_function(dev)), &nic_vf_model, nic_function(dev)->net.v.pci_cfg_cap);
+    return true;
 }
 
 static bool add_all(TdispNic *nic, char *const *netdevs, GError **error)
@@ -132,8 +136,8 @@ bool nic_add_vfs(TdispNic *nic, GError **error)
     } else if (nic->n_vfs != 0) {
         /* A driver may use them once it has agreed on the feature. */
         nic->fn.net.v.host_features |= VIRTIO_F_SR_IOV;
-        ok = sriov_init(&nic->sriov, pf, (unsigned)nic->n_vfs, (uint16_t)pci_get(pf, PCI_DEVICE_ID, 2), NULL, NULL,
-                        error);
+        ok = sriov_init(&nic->sriov, pf, (unsigned)nic->n_vfs, (uint16_t)pci_get(pf, PCI_DEVICE_ID, 2),
+                        dsm_vfs_changed, &nic->dsm, error);
     }
     ok = ok && add_all(nic, netdevs, error);
     g_strfreev(netdevs);

@@ -299,7 +299,7 @@ uint32_t rig_tdisp_raw(NicRig *r, uint8_t code, const void *payload, size_t len)
 {
     uint8_t msg[64] = { 0x10, code };
 
-    le32_put(msg + 4, RIG_NIC);
+    le32_put(msg + 4, r->tdi.function_id);
     memcpy(msg + 16, payload, len);
     assert_int_equal(send_pci(r, SPDM_PCI_PROTOCOL_TDISP, msg, 16 + len), SPDM_DONE);
     SpdmSpan reply = spdm_requester_vendor_reply(&r->requester);

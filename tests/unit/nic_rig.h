@@ -68,7 +68,7 @@ SpdmResult rig_ide_op(NicRig *r, IdeKmOp op, uint8_t key_set);
 SpdmResult rig_ide_stream(NicRig *r, IdeKmOp op, uint8_t stream_id, uint8_t key_set);
 SpdmResult rig_tdisp(NicRig *r, TdispOp op);
 
-/* Any TDISP request about the card; its TDISP error, 0 when there is none. */
+/* Any TDISP request about the function that r->tdi is of; its TDISP error, 0 when there is none. */
 uint32_t rig_tdisp_raw(NicRig *r, uint8_t code, const void *payload, size_t len);
 
 /* Connection, session. */

@@ -1,6 +1,7 @@
 /*
  * Virtual functions of a tdisp-nic: the SR-IOV capability, functions that come and go with VF Enable, what their
- * configuration space has, where their BARs are, interrupts, resets.
+ * configuration space has, where their BARs are, interrupts, resets. And their TDISP interfaces: each with a state and
+ * a report of its own, which what happens to the card breaks, or does not.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "nic_rig.h"
 
+#include "hw/pci/root_port.h"
 #include "hw/pci/sriov.h"
 #include "hw/virtio/virtio.h"
 
@@ -447,6 +449,382 @@ static void test_requester(void **state)
     rig_free(r);
 }
 
+/* ---- interfaces ---- */
+
+enum { RUNNING = 2, LOCKED = 5, FREE = 6 }; /* the VFs that tests look at */
+
+/* From here on, the module is about that VF. */
+static void use_vf(NicRig *r, unsigned i)
+{
+    tdisp_client_init(&r->tdi, vf_rid(i));
+    r->tdi.stream_id = RIG_STREAM;
+    assert_int_equal(rig_tdisp(r, TDISP_OP_PROBE), SPDM_DONE);
+}
+
+static void use_card(NicRig *r)
+{
+    tdisp_client_init(&r->tdi, RIG_NIC);
+    r->tdi.stream_id = RIG_STREAM;
+    assert_int_equal(rig_tdisp(r, TDISP_OP_PROBE), SPDM_DONE);
+}
+
+static void lock(NicRig *r)
+{
+    if (rig_tdisp(r, TDISP_OP_LOCK) != SPDM_DONE) {
+        fail_msg("lock: %s", r->tdi.error);
+    }
+}
+
+/* Of a VF, there or not. */
+static TdiState vf_state(NicRig *r, unsigned i)
+{
+    return dsm_tdi(r->nic->sriov->vfs[i])->state;
+}
+
+/* The stream is Secure. VF 2 runs, VF 5 is locked, and so is the card or not; all others are unlocked. */
+static NicRig *rig_with_interfaces(TdiState card)
+{
+    NicRig *r = rig_with_vfs(N_VFS);
+
+    rig_connect(r);
+    rig_key_stream(r);
+    use_card(r);
+    if (card != TDI_CONFIG_UNLOCKED) {
+        lock(r);
+        assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+    }
+    use_vf(r, LOCKED);
+    lock(r);
+    use_vf(r, RUNNING);
+    lock(r);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+    return r;
+}
+
+/* What the module is told, for every function. */
+static void test_states(void **state)
+{
+    NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+    use_vf(r, 7);
+    lock(r);
+    vf_write(r, 7, PCI_COMMAND, 2, 0);
+    for (unsigned i = 0; i < N_VFS; i++) {
+        TdiState expected = i == RUNNING  ? TDI_RUN
+                            : i == LOCKED ? TDI_CONFIG_LOCKED
+                            : i == 7      ? TDI_ERROR
+                                          : TDI_CONFIG_UNLOCKED;
+
+        tdisp_client_init(&r->tdi, vf_rid(i));
+        assert_int_equal(rig_tdisp(r, TDISP_OP_STATE), SPDM_DONE);
+        assert_int_equal(r->tdi.state, expected);
+        assert_int_equal(vf_state(r, i), expected);
+        assert_int_equal(vf(r, i)->dma.trusted, expected == TDI_RUN);
+    }
+    assert_int_equal(rig_state(r), TDI_CONFIG_UNLOCKED);
+    tdisp_client_init(&r->tdi, vf_rid(RUNNING));
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+    assert_int_equal(vf_state(r, RUNNING), TDI_CONFIG_UNLOCKED);
+    assert_int_equal(vf_state(r, LOCKED), TDI_CONFIG_LOCKED);
+    rig_free(r);
+}
+
+/* Its ranges are its shares of the VF BARs. */
+static void test_report(void **state)
+{
+    static const struct { const char *name; uint16_t flags; unsigned n_ranges; } rows[] = {
+        { "plain", 0, 3 },
+        { "MSI-X locked", TDISP_LOCK_MSIX, 4 },
+    };
+    const uint64_t bar0 = (VF_BAR0 + FREE * BAR_SHARE) >> 12, bar4 = (VF_BAR4 + FREE * BAR_SHARE) >> 12;
+    const uint16_t non_tee = TDISP_RANGE_NON_TEE | TDISP_RANGE_UPDATABLE;
+
+    for (unsigned row = 0; row < ARRAY_LEN(rows); row++) {
+        NicRig     *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+        TdispReport report;
+        unsigned    last = rows[row].n_ranges - 1;
+
+        print_message("%s\n", rows[row].name);
+        use_vf(r, FREE);
+        r->tdi.lock_flags = rows[row].flags;
+        lock(r);
+        assert_int_equal(rig_tdisp(r, TDISP_OP_REPORT), SPDM_DONE);
+        assert_true(tdisp_report_decode(r->tdi.report, r->tdi.report_len, &report));
+        assert_int_equal(report.n_ranges, rows[row].n_ranges);
+        assert_memory_equal(&report.ranges[0], (&(TdispRange){ bar0, 4, 0, 0 }), sizeof(TdispRange));
+        assert_memory_equal(&report.ranges[last - 1], (&(TdispRange){ bar4, 1, 0, 4 }), sizeof(TdispRange));
+        assert_memory_equal(&report.ranges[last], (&(TdispRange){ bar4 + 1, 3, non_tee, 4 }), sizeof(TdispRange));
+        if (rows[row].flags & TDISP_LOCK_MSIX) {
+            assert_int_equal(report.ranges[1].first_page, (VF_BAR2 + FREE * MSIX_SHARE) >> 12);
+            assert_int_equal(report.ranges[1].id, 2);
+        }
+        rig_free(r);
+    }
+}
+
+static void no_act(NicRig *r) { }
+static void same_vf_bars(NicRig *r) { place_vf_bars(r); }
+static void num_vfs_in_use(NicRig *r) { set_reg(r, SRIOV_NUM_VFS, 2, 3); }
+static void same_control(NicRig *r) { set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON); }
+static void vf_bar_moved(NicRig *r) { set_reg(r, SRIOV_VF_BAR0, 4, (uint32_t)VF_BAR0 + 0x40000); }
+static void pf_bar_moved(NicRig *r) { rig_write(r, PCI_BAR0, 4, (uint32_t)RIG_BAR0 + 0x80000); }
+static void pf_devctl(NicRig *r)
+{
+    unsigned at = pci_find_cap(r->nic, PCI_CAP_EXP) + PCI_EXP_DEVCTL;
+
+    rig_write(r, at, 2, rig_read(r, at, 2) ^ 1u << 8); /* extended tags */
+}
+static void pf_register(NicRig *r) { rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_FLAGS, 8, PAS_NONSECURE, 1); }
+static void on_running(NicRig *r, unsigned off, unsigned size, uint32_t value)
+{
+    vf_write(r, RUNNING, off, size, value);
+}
+static void bme_off(NicRig *r) { on_running(r, PCI_COMMAND, 2, 0); }
+static void other_command(NicRig *r) { on_running(r, PCI_COMMAND, 2, 0xffff); }
+static void vf_bar_write(NicRig *r) { on_running(r, PCI_BAR0, 4, ~0u); }
+static void flr(NicRig *r)
+{
+    on_running(r, pci_find_cap(vf(r, RUNNING), PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+}
+static void d3hot(NicRig *r) { on_running(r, pci_find_cap(vf(r, RUNNING), PCI_CAP_PM) + 4, 2, 3); }
+static void window(NicRig *r)
+{
+    on_running(r, ((VirtioPci *)vf(r, RUNNING))->pci_cfg_cap + 8u, 4, 0x1000);
+}
+static void msix_control(NicRig *r) { on_running(r, pci_find_cap(vf(r, RUNNING), PCI_CAP_MSIX) + 2, 2, 0x8000); }
+static void free_vf_flr(NicRig *r)
+{
+    vf_write(r, FREE, pci_find_cap(vf(r, FREE), PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+}
+static void free_vf_register(NicRig *r) { mmio_write(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_FLAGS, 8, 1); }
+static void end_session(NicRig *r) { assert_int_equal(rig_op(r, SPDM_OP_END_SESSION, NULL), SPDM_DONE); }
+static void mac_failure(NicRig *r) { ide_fail(&dsm_of(r->nic)->ide, 0, false); }
+static void stream_off(NicRig *r) { rig_write(r, rig_ide(r, 0) + 4, 4, 1u << 22); }
+static void renumber(NicRig *r)
+{
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00020200);
+    for (unsigned i = 0; i <= N_VFS; i++) { /* a function learns its bus by a configuration write */
+        pci_host_config_write(r->host, (uint16_t)(0x200 + i), PCI_STATUS, 2, 0);
+    }
+}
+static void stop_card(NicRig *r)
+{
+    tdisp_client_init(&r->tdi, RIG_NIC);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+}
+
+/* Which interfaces something breaks: of the card in RUN, of VF 2 in RUN, of VF 5, locked. */
+static void test_violations(void **state)
+{
+    enum { CARD = 1, ACTED = 2, OTHER = 4, VFS = ACTED | OTHER, ALL = CARD | VFS, STOPPED = 8 };
+    static const struct { const char *name; void (*act)(NicRig *r); unsigned broken; } rows[] = {
+        { "nothing", no_act, 0 },
+        { "VF Enable cleared", disable, ALL },
+        { "VF MSE cleared", vf_mse_off, ALL },
+        { "VF BAR moved", vf_bar_moved, ALL },
+        { "VF BARs as they are", same_vf_bars, 0 },
+        { "SR-IOV Control as it is", same_control, 0 },
+        { "NumVFs, which is read-only now", num_vfs_in_use, 0 },
+        { "FLR of the card", pf_flr, ALL },
+        { "secondary bus reset", bus_reset, ALL },
+        { "Device Control of the card", pf_devctl, ALL },
+        { "the card in D3hot", pf_sleeps, ALL },
+        { "Memory Space Enable and Bus Master Enable of the card", pf_memory_off, CARD },
+        { "Bus Master Enable of the card", pf_master_off, CARD },
+        { "BAR of the card moved", pf_bar_moved, CARD },
+        { "register of the card, refused", pf_register, 0 },
+        { "card stopped", stop_card, CARD | STOPPED },
+        { "Bus Master Enable", bme_off, ACTED },
+        { "Command, read-only bits", other_command, 0 },
+        { "BAR, read-only", vf_bar_write, 0 },
+        { "FLR", flr, ACTED },
+        { "D3hot", d3hot, ACTED },
+        { "virtio configuration window", window, ACTED },
+        { "MSI-X Message Control, not locked", msix_control, 0 },
+        { "FLR of an unlocked VF", free_vf_flr, 0 },
+        { "register of an unlocked VF", free_vf_register, 0 },
+        { "end of the session", end_session, ALL },
+        { "failed MAC", mac_failure, ALL },
+        { "stream disabled", stream_off, ALL },
+        { "bus renumbered", renumber, ALL },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig  *r = rig_with_interfaces(TDI_RUN);
+        unsigned broken = rows[i].broken;
+
+        print_message("%s\n", rows[i].name);
+        rows[i].act(r);
+        assert_int_equal(vf_state(r, RUNNING), broken & ACTED ? TDI_ERROR : TDI_RUN);
+        assert_int_equal(vf_state(r, LOCKED), broken & OTHER ? TDI_ERROR : TDI_CONFIG_LOCKED);
+        assert_int_equal(vf_state(r, FREE), TDI_CONFIG_UNLOCKED);
+        assert_int_equal(rig_state(r), broken & STOPPED ? TDI_CONFIG_UNLOCKED : broken & CARD ? TDI_ERROR : TDI_RUN);
+        rig_free(r);
+    }
+}
+
+/* With the card unlocked, VF BARs and VF Enable still are what VFs rely on. */
+static void test_violations_card_unlocked(void **state)
+{
+    static void (*const acts[])(NicRig *r) = { disable, vf_mse_off, vf_bar_moved, pf_devctl };
+
+    for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {
+        NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+        acts[i](r);
+        assert_int_equal(vf_state(r, RUNNING), TDI_ERROR);
+        assert_int_equal(rig_state(r), TDI_CONFIG_UNLOCKED);
+        rig_free(r);
+    }
+}
+
+/* The interface of a VF that is not there is none. When it comes back, it is as it was, until it is stopped. */
+static void test_gone(void **state)
+{
+    NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+    disable(r);
+    tdisp_client_init(&r->tdi, vf_rid(RUNNING));
+    assert_int_equal(rig_tdisp_raw(r, TDISP_GET_INTERFACE_STATE, "", 0), TDISP_INVALID_INTERFACE);
+    assert_int_equal(rig_tdisp_raw(r, TDISP_STOP_INTERFACE, "", 0), TDISP_INVALID_INTERFACE);
+    set_reg(r, SRIOV_NUM_VFS, 2, RUNNING + 1);
+    set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON);
+    tdisp_client_init(&r->tdi, vf_rid(LOCKED));
+    assert_int_equal(rig_tdisp_raw(r, TDISP_GET_INTERFACE_STATE, "", 0), TDISP_INVALID_INTERFACE);
+    use_vf(r, 0);
+    lock(r);
+    tdisp_client_init(&r->tdi, vf_rid(RUNNING));
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STATE), SPDM_DONE);
+    assert_int_equal(r->tdi.state, TDI_ERROR);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+    use_vf(r, RUNNING);
+    lock(r);
+    rig_free(r);
+}
+
+static void over_card(NicRig *r) { rig_write(r, PCI_BAR0, 4, (uint32_t)VF_BAR0 + FREE * BAR_SHARE); }
+static void over_vf(NicRig *r) { set_reg(r, SRIOV_VF_BAR0 + 16, 4, (uint32_t)VF_BAR0 + 0x4000); }
+static void two_pages(NicRig *r)
+{
+    set_reg(r, SRIOV_CONTROL, 2, SRIOV_CONTROL_ARI);
+    set_reg(r, SRIOV_SYSTEM_PAGE, 4, 0x10); /* VF BARs of 512 KiB now */
+    set_reg(r, SRIOV_VF_BAR0 + 16, 4, (uint32_t)VF_BAR0 + 0x60000);
+    set_reg(r, SRIOV_CONTROL, 2, CONTROL_ON);
+}
+static void away(NicRig *r) { set_reg(r, SRIOV_VF_BAR0 + 16, 4, (uint32_t)RIG_BAR0 + 0x80000); }
+
+static void test_overlaps(void **state)
+{
+    static const struct { const char *name; void (*act)(NicRig *r); uint32_t error; } rows[] = {
+        { "as they were placed", no_act, 0 },
+        { "elsewhere", away, 0 },
+        { "the card's BAR", over_card, TDISP_INVALID_DEVICE_CONFIGURATION },
+        { "another VF's BAR", over_vf, TDISP_INVALID_DEVICE_CONFIGURATION },
+        { "another VF's BAR, at larger pages", two_pages, TDISP_INVALID_DEVICE_CONFIGURATION },
+    };
+    static const uint8_t payload[20] = { 0 }; /* no flags, stream 0 */
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_with_vfs(N_VFS);
+
+        print_message("%s\n", rows[i].name);
+        rig_connect(r);
+        rig_key_stream(r);
+        rows[i].act(r);
+        tdisp_client_init(&r->tdi, vf_rid(FREE));
+        assert_int_equal(rig_tdisp_raw(r, TDISP_LOCK_INTERFACE, payload, sizeof(payload)), rows[i].error);
+        rig_free(r);
+    }
+}
+
+/* ---- what passes ---- */
+
+static uint64_t realm_read(NicRig *r, unsigned i, uint64_t off)
+{
+    uint64_t value;
+
+    (void)pci_bar_read(vf(r, i), TDISP_NIC_BAR_ENGINE, off, 8, (MemAttrs){ .pas = PAS_REALM }, &value);
+    return value;
+}
+
+static void realm_write(NicRig *r, unsigned i, uint64_t off, uint64_t value)
+{
+    (void)pci_bar_write(vf(r, i), TDISP_NIC_BAR_ENGINE, off, 8, (MemAttrs){ .pas = PAS_REALM }, value);
+}
+
+/* TEE memory answers the VF's owner while it runs, and the host while it is unlocked. */
+static void test_mmio(void **state)
+{
+    static const struct { const char *name; unsigned vf; bool realm, host; } rows[] = {
+        { "RUN", RUNNING, true, false }, { "LOCKED", LOCKED, false, false }, { "UNLOCKED", FREE, false, true },
+    };
+    NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t at = VF_BAR4 + rows[i].vf * BAR_SHARE + ENGINE_ID;
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(realm_read(r, rows[i].vf, ENGINE_ID) == ENGINE_MAGIC, rows[i].realm);
+        assert_int_equal(mmio_read(r, at, 8) == ENGINE_MAGIC, rows[i].host);
+    }
+    rig_free(r);
+}
+
+/* The range of requester IDs that the port takes on the stream. */
+static void associate(NicRig *r, unsigned first, unsigned last)
+{
+    unsigned block = pci_find_ext_cap(r->port, PCI_EXT_CAP_IDE) + 0x0c;
+
+    root_port_set_tdisp(r->port, true, 0); /* while it is not locked */
+    pci_host_config_write(r->host, RIG_PORT, block + 0x0c, 4, last << 8);
+    pci_host_config_write(r->host, RIG_PORT, block + 0x10, 4, first << 8 | 1);
+    root_port_set_tdisp(r->port, true, 1);
+}
+
+/* The card's stream carries the VFs' requests, as far as the port associates their requester IDs with it. */
+static void test_dma(void **state)
+{
+    static const struct { const char *name; unsigned first, last; bool passes; } rows[] = {
+        { "all", 0, 0xffff, true },
+        { "the card and its VFs", RIG_NIC, RIG_NIC + N_VFS, true },
+        { "that VF alone", RIG_NIC + 1 + RUNNING, RIG_NIC + 1 + RUNNING, true },
+        { "the card alone", RIG_NIC, RIG_NIC, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+        print_message("%s\n", rows[i].name);
+        associate(r, rows[i].first, rows[i].last);
+        r->last = (DmaRequest){ 0 };
+        realm_write(r, RUNNING, ENGINE_ADDR, RIG_PRIVATE);
+        realm_write(r, RUNNING, ENGINE_LEN, 8);
+        realm_write(r, RUNNING, ENGINE_CMD, ENGINE_WRITE);
+        assert_int_equal(realm_read(r, RUNNING, ENGINE_STATUS), rows[i].passes ? ENGINE_OK : ENGINE_REFUSED);
+        assert_int_equal(r->last.trusted, rows[i].passes);
+        assert_int_equal(r->last.requester, rows[i].passes ? vf_rid(RUNNING) : 0);
+        mmio_write(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_ADDR, 8, RIG_SHARED);
+        mmio_write(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_LEN, 8, 8);
+        mmio_write(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_CMD, 8, ENGINE_WRITE);
+        assert_int_equal(r->last.requester, vf_rid(FREE));
+        assert_false(r->last.trusted);
+        rig_free(r);
+    }
+}
+
+/* Stopping one leaves nothing of it, and all of another. */
+static void test_scrub(void **state)
+{
+    NicRig *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+
+    realm_write(r, RUNNING, ENGINE_FLAGS, 7);
+    mmio_write(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_FLAGS, 8, 9);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+    assert_int_equal(mmio_read(r, VF_BAR4 + RUNNING * BAR_SHARE + ENGINE_FLAGS, 8), 0);
+    assert_int_equal(mmio_read(r, VF_BAR4 + FREE * BAR_SHARE + ENGINE_FLAGS, 8), 9);
+    rig_free(r);
+}
+
 /* ---- options ---- */
 
 static void test_properties(void **state)
@@ -498,6 +876,15 @@ int main(void)
         cmocka_unit_test(test_bars),
         cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_requester),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_violations),
+        cmocka_unit_test(test_violations_card_unlocked),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_mmio),
+        cmocka_unit_test(test_dma),
+        cmocka_unit_test(test_scrub),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_places),
     };
