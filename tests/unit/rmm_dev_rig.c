@@ -243,8 +243,10 @@ static unsigned relay(DevRig *d, uint64_t *resp_len)
     uint8_t rsp[SPDM_MSG_MAX] = { 0 };
 
     assert_true(len != 0 && len <= DEV_KEEP_OFFSET);
-    len = spdm_responder_handle(&d->pair->responder, secured, rig_bytes(d->rig, PAGE(D_REQ)), len, rsp,
-                                sizeof(rsp), &secured_out);
+    len = d->answer != NULL
+              ? d->answer(d->answer_opaque, secured, rig_bytes(d->rig, PAGE(D_REQ)), len, rsp, sizeof(rsp))
+              : spdm_responder_handle(&d->pair->responder, secured, rig_bytes(d->rig, PAGE(D_REQ)), len, rsp,
+                                      sizeof(rsp), &secured_out);
     if (d->spoil != NULL) {
         len = d->spoil(d, rsp, len);
     }
@@ -403,11 +405,16 @@ void dev_reach(DevRig *d, DevStage stage)
     }
 }
 
-void dev_go_to(DevRig *d, DevStage stage)
+void dev_go_on(DevRig *d, DevStage from, DevStage stage)
 {
-    for (DevStage s = STAGE_NONE; s <= stage; s++) {
+    for (DevStage s = from + 1; s <= stage; s++) {
         dev_reach(d, s);
     }
+}
+
+void dev_go_to(DevRig *d, DevStage stage)
+{
+    dev_go_on(d, STAGE_NONE, stage);
 }
 
 DmaResult dev_dma(DevRig *d, bool trusted, uint64_t iova, uint64_t *pa)

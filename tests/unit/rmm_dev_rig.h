@@ -59,6 +59,10 @@ typedef struct DevRig {
     RootKeys *root;      /* of its root port */
     uint64_t  pdev, vdev, rd, rec; /* granules */
 
+    /* Who answers in the place of the pair's device; NULL: nobody. */
+    size_t  (*answer)(void *opaque, bool secured, const uint8_t *req, size_t len, uint8_t *rsp, size_t cap);
+    void     *answer_opaque;
+
     unsigned  exchange;  /* relayed so far */
     /* One spoilt exchange: returns the response's new length, 0 for none. NULL: nothing is spoilt. */
     size_t  (*spoil)(struct DevRig *d, uint8_t *rsp, size_t len);
@@ -89,8 +93,9 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more);
 /* The whole conversation; returns x0 of the last call. */
 uint64_t dev_converse(DevRig *d, bool vdev);
 
-/* From nothing to a stage, through the RMM's commands; and from the stage before it. */
+/* From nothing to a stage, through the RMM's commands; from one that was reached to a later one; from the one before. */
 void dev_go_to(DevRig *d, DevStage stage);
+void dev_go_on(DevRig *d, DevStage from, DevStage stage);
 void dev_reach(DevRig *d, DevStage stage);
 
 /* dev_check - what must hold whatever host and Realm did: a stream is valid only for a VDEV that is STARTED with keys
