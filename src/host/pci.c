@@ -2,13 +2,14 @@
  * Enumeration of a PCI hierarchy by configuration requests, as a kernel does it: bus numbers depth first,
  * BARs sized and placed, bridge windows opened around what is below, memory decoding on. And the filter
  * between the Realm and the configuration space of a function that was placed this way: placement is ours, so
- * BARs, windows and bus numbers are shadowed (sizing works, moving does not); DOE and IDE are ours too, so
- * they are hidden; so is function reset, which would take placement and security state away. Source: PCI
- * Express Base Specification 6.0, "Configuration Space".
+ * BARs, windows and bus numbers are shadowed (sizing works, moving does not); DOE, IDE and virtual functions
+ * (which stay off) are ours too, so they are hidden; so is function reset, which would take placement and security
+ * state away. Source: PCI Express Base Specification 6.0, "Configuration Space".
  */
 #include "host/assign.h"
 
 #include "bits.h"
+#include "hw/pci/sriov.h"
 
 enum {
     PAGE = 4096,
@@ -19,6 +20,7 @@ enum {
     TYPE0_ROM = 0x30,
     TYPE1_ROM = 0x38,
     DOE_SIZE = 0x18,
+    ARI_SIZE = 8,
     IDE_LINK_BLOCKS = 0x0c,
     IDE_LINK_BLOCK = 8,
     IDE_SEL_BLOCK = 20,
@@ -78,6 +80,10 @@ static bool hide_ext_cap(HostFunction *f, unsigned off, uint16_t id)
     if (id == PCI_EXT_CAP_IDE) {
         f->ide_cap = (uint16_t)off;
         add_hidden(f, off, ide_size(f, off));
+        return true;
+    }
+    if (id == PCI_EXT_CAP_SRIOV || id == PCI_EXT_CAP_ARI) {
+        add_hidden(f, off, id == PCI_EXT_CAP_ARI ? ARI_SIZE : SRIOV_SIZE);
         return true;
     }
     return false;

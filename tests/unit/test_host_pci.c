@@ -11,6 +11,7 @@
 
 #include "bits.h"
 #include "host/assign.h"
+#include "hw/pci/sriov.h"
 #include "pci_rig.h"
 #include "pci_toy.h"
 
@@ -222,6 +223,43 @@ static void test_hidden(void **state)
     assert_int_equal(b->toy1->n_reconfigured, 0);
 }
 
+/* A card's virtual functions are not for the Realm to turn on. */
+static void test_no_virtual_functions(void **state)
+{
+    static const struct { const char *name; unsigned off, size; uint32_t value; } rows[] = {
+        { "NumVFs", SRIOV_NUM_VFS, 2, 8 },
+        { "VF Enable", SRIOV_CONTROL, 2, 9 },
+        { "VF BAR", SRIOV_VF_BAR0, 4, ~0u },
+    };
+    Box          *b = *state;
+    PciDevice    *card;
+    HostFunction *f;
+    unsigned      cap, n = 0, off = 0x100;
+
+    rig_add(b->rig, "pcie-root-port,id=p3,addr=4");
+    card = rig_add(b->rig, "tdisp-nic,id=n1,bus=p3,vfs=8");
+    cap = card->sriov->off;
+    scan(b);
+    f = host_pci_find(&b->scan, pci_bdf(card));
+    while (off != 0 && ++n < 20) {
+        uint32_t header = host_pci_filter_read(f, off, 4);
+
+        assert_int_not_equal(header & 0xffff, PCI_EXT_CAP_SRIOV);
+        assert_int_not_equal(header & 0xffff, PCI_EXT_CAP_ARI);
+        off = header >> 20;
+    }
+    assert_int_equal(off, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        uint32_t before = pci_get(card, cap + rows[i].off, rows[i].size);
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(host_pci_filter_read(f, cap + rows[i].off, rows[i].size), 0);
+        host_pci_filter_write(f, cap + rows[i].off, rows[i].size, rows[i].value);
+        assert_int_equal(pci_get(card, cap + rows[i].off, rows[i].size), before);
+    }
+    assert_int_equal(card->sriov->n_there, 0);
+}
+
 /* ---- mailbox ---- */
 
 static HostRelayState exchange(Box *b, HostRelay *r, uint8_t type, size_t len)
@@ -311,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_function_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_virtual_functions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_takes_time, setup, teardown),

@@ -11,6 +11,7 @@
 
 #include "nic_rig.h"
 
+#include "bytes.h"
 #include "hw/pci/root_port.h"
 #include "hw/pci/sriov.h"
 #include "hw/virtio/virtio.h"
@@ -825,6 +826,101 @@ static void test_scrub(void **state)
     rig_free(r);
 }
 
+/* ---- a hostile host ---- */
+
+/* What holds whatever is written: VFs are on the bus by VF Enable and NumVFs alone; what is not there holds nothing of
+ * the machine; private requests are those of an interface in RUN. */
+static void check_invariants(NicRig *r)
+{
+    const Sriov *s = r->nic->sriov;
+    bool         on = (pci_get(r->nic, s->off + SRIOV_CONTROL, 2) & SRIOV_CONTROL_VF_ENABLE) != 0;
+
+    assert_int_equal(s->n_there, on ? pci_get(r->nic, s->off + SRIOV_NUM_VFS, 2) : 0);
+    for (unsigned i = 0; i < N_VFS; i++) {
+        PciDevice *pd = s->vfs[i];
+        bool       there = i < s->n_there;
+
+        assert_ptr_equal(r->nic->bus->functions[1 + i], there ? pd : NULL);
+        assert_true(there || (!pd->dma.enabled && !pd->bars[0].mapped));
+        assert_int_equal(pd->dma.trusted, dsm_tdi(pd)->state == TDI_RUN);
+        assert_int_equal(pci_get(pd, PCI_VENDOR_ID, 4), ~0u);
+        assert_true(there || dsm_tdi(pd)->state == TDI_CONFIG_UNLOCKED || dsm_tdi(pd)->state == TDI_ERROR);
+    }
+}
+
+static unsigned n_running(NicRig *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < N_VFS; i++) {
+        n += vf_state(r, i) == TDI_RUN;
+    }
+    return n;
+}
+
+static uint32_t draw(NicRig *r)
+{
+    uint8_t bytes[4];
+
+    entropy_bytes(&r->entropy, bytes, sizeof(bytes));
+    return le32_get(bytes);
+}
+
+/* Configuration writes all over VFs, and in the card where they matter, and accesses to their memory; now and then an
+ * interface is started, which must succeed now and then. */
+static void test_storm(void **state)
+{
+    NicRig  *r = rig_with_interfaces(TDI_CONFIG_UNLOCKED);
+    unsigned n_started = 0, n_lost = 0, n_came = 0;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        static const uint16_t near[] = { SRIOV_CONTROL, SRIOV_CONTROL, SRIOV_NUM_VFS, SRIOV_SYSTEM_PAGE };
+        uint32_t              what = draw(r), value = draw(r);
+        unsigned              size = 1u << what % 3, off = what >> 8 & 0xffc;
+
+        bool     came = r->nic->sriov->n_there == 0;
+        unsigned held = n_running(r);
+
+        switch (what >> 28) {
+        case 0 ... 3:
+            off = sriov(r) + near[value >> 8 & 3] + (value >> 16 & 3 & ~(size - 1));
+            rig_write(r, off, size, value & 0x1f);
+            break;
+        case 4:
+            set_reg(r, SRIOV_VF_BAR0 + (what >> 4 & 0x1c), 4, value);
+            break;
+        case 5:
+            rig_write(r, off & 0x3c, size, value); /* the header; resets of the card would end the session */
+            break;
+        case 6 ... 9:
+            vf_write(r, what >> 20 & 7, off & 0x1fc, size, value);
+            break;
+        case 10:
+            mmio_write(r, VF_BAR0 + (what & 0x3fff8), 8, value);
+            (void)mmio_read(r, VF_BAR4 + (value & 0x1fff8), 8);
+            break;
+        case 11:
+            rig_write(r, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+            rig_write(r, pci_find_cap(r->nic, PCI_CAP_PM) + 4, 2, 0);
+            break;
+        default:
+            if (value % 16 == 0) { /* fails where there is none, or BARs are on one another */
+                tdisp_client_init(&r->tdi, vf_rid(what & 7));
+                r->tdi.stream_id = RIG_STREAM;
+                n_started += rig_tdisp(r, TDISP_OP_STOP) == SPDM_DONE && rig_tdisp(r, TDISP_OP_PROBE) == SPDM_DONE &&
+                             rig_tdisp(r, TDISP_OP_LOCK) == SPDM_DONE && rig_tdisp(r, TDISP_OP_START) == SPDM_DONE;
+            }
+            break;
+        }
+        check_invariants(r);
+        n_came += came && r->nic->sriov->n_there != 0;
+        n_lost += n_running(r) < held;
+    }
+    print_message("VFs came %u times; %u interfaces started, %u times some were lost\n", n_came, n_started, n_lost);
+    assert_true(n_came > 100 && n_started > 10 && n_lost > 10);
+    rig_free(r);
+}
+
 /* ---- options ---- */
 
 static void test_properties(void **state)
@@ -885,6 +981,7 @@ int main(void)
         cmocka_unit_test(test_mmio),
         cmocka_unit_test(test_dma),
         cmocka_unit_test(test_scrub),
+        cmocka_unit_test(test_storm),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_places),
     };
