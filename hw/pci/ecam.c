@@ -7,6 +7,7 @@
 
 #include "bits.h"
 #include "hw/pci/pci_int.h"
+#include "hw/pci/sriov.h"
 #include "log.h"
 
 const PciHostConfig *pci_host_config(const PciHost *host)
@@ -35,7 +36,9 @@ static PciDevice *walk(PciBus *bus, Visit *visit, void *opaque)
         if (visit(pd, opaque)) {
             return pd;
         }
-        found = pd->secondary != NULL ? walk(pd->secondary, visit, opaque) : NULL;
+        found = pd->secondary != NULL ? walk(pd->secondary, visit, opaque)
+                : pd->sriov != NULL   ? walk(&pd->sriov->beyond, visit, opaque)
+                                      : NULL;
         if (found != NULL) {
             return found;
         }
@@ -103,6 +106,9 @@ static PciBus *route(PciBus *bus, uint8_t number, unsigned depth)
         if (b != NULL && b->secondary != NULL && b->config[PCI_SECONDARY_BUS] != 0 &&
             number >= b->config[PCI_SECONDARY_BUS] && number <= b->config[PCI_SUBORDINATE_BUS]) {
             return pci_link_is_down(b) ? NULL : route(b->secondary, number, depth + 1);
+        }
+        if (b != NULL && b->sriov != NULL && b->sriov->beyond.number == number) {
+            return &b->sriov->beyond; /* a request for another bus, which the device takes as its own */
         }
     }
     return NULL;

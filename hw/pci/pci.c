@@ -274,6 +274,11 @@ void pci_set_intx(PciDevice *pd, bool level)
 
 /* ---- DMA ---- */
 
+static bool bridge_has_bus(const PciDevice *b, uint8_t number)
+{
+    return number >= b->config[PCI_SECONDARY_BUS] && number <= b->config[PCI_SUBORDINATE_BUS];
+}
+
 DmaResult pci_dma_gate(PciDevice *pd, const DmaRequest *req)
 {
     DmaResult r =
@@ -282,6 +287,8 @@ DmaResult pci_dma_gate(PciDevice *pd, const DmaRequest *req)
     for (PciDevice *b = pd->bus->bridge; r == DMA_OK && b != NULL; b = b->bus->bridge) {
         if (!b->dma.enabled) { /* a bridge without Bus Master Enable forwards nothing upstream */
             r = DMA_ABORT;
+        } else if (pd->bus != b->secondary && !bridge_has_bus(b, pd->bus->number)) {
+            r = DMA_ABORT; /* a virtual function's bus number that the port was given no range for */
         } else if (b->hooks != NULL && b->hooks->forward_dma != NULL) {
             r = b->hooks->forward_dma(b, pd, req);
         }
@@ -525,6 +532,9 @@ static void update_requesters(PciBus *bus)
 
         if (pd != NULL) {
             pd->dma.requester = pci_bdf(pd);
+        }
+        if (pd != NULL && pd->sriov != NULL) {
+            sriov_bus_changed(pd->sriov);
         }
     }
 }

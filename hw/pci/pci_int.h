@@ -41,6 +41,9 @@ void sriov_make_vf(PciDevice *pd);
 uint64_t sriov_bar_address(const PciDevice *vf, unsigned bar);
 bool     sriov_memory_enabled(const PciDevice *vf);
 
+/* The bus of the physical function has another number. */
+void sriov_bus_changed(Sriov *s);
+
 /* The virtual function that @devfn is kept for, there or not, of a physical function on the bus. */
 bool sriov_reserves(const PciBus *bus, unsigned devfn);
 

@@ -10,6 +10,7 @@
 
 enum {
     FIRST_OFFSET = 1,
+    FIRST_OFFSET_NO_ARI = 256,
     STRIDE = 1,
     PAGES = 0x553, /* 4 KiB, 8 KiB, 64 KiB, 256 KiB, 1 MiB, 4 MiB: those that must be there */
     ARI_SIZE = 8,
@@ -23,6 +24,11 @@ static uint32_t get(const Sriov *s, unsigned reg, unsigned size)
 static bool enabled(const Sriov *s)
 {
     return (get(s, SRIOV_CONTROL, 2) & SRIOV_CONTROL_VF_ENABLE) != 0;
+}
+
+static bool has_ari(const Sriov *s)
+{
+    return (get(s, SRIOV_CONTROL, 2) & SRIOV_CONTROL_ARI) != 0;
 }
 
 /* ---- where VF BARs are ---- */
@@ -82,15 +88,31 @@ static void set_masks(Sriov *s)
 
 /* ---- coming and going ---- */
 
+/* "First VF Offset", "VF Stride": the routing ID of VF @i counts from the PF's, which is function 0. */
+static PciBus *place(Sriov *s, unsigned i, uint8_t *devfn)
+{
+    *devfn = (uint8_t)((has_ari(s) ? FIRST_OFFSET : FIRST_OFFSET_NO_ARI) + i * STRIDE);
+    return has_ari(s) ? s->pf->bus : &s->beyond;
+}
+
+void sriov_bus_changed(Sriov *s)
+{
+    s->beyond.number = (uint8_t)(s->pf->bus->number + 1); /* after 255 no request finds a way */
+    for (unsigned i = 0; i < s->n_there; i++) {
+        s->vfs[i]->dma.requester = pci_bdf(s->vfs[i]);
+    }
+}
+
 static void come(Sriov *s, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         PciDevice *vf = s->vfs[i];
 
+        vf->bus = place(s, i, &vf->devfn);
         vf->bus->functions[vf->devfn] = vf;
-        vf->dma.requester = pci_bdf(vf);
     }
     s->n_there = n;
+    sriov_bus_changed(s);
 }
 
 /* All that a VF held is gone with it, and it sends nothing any more. */
@@ -112,6 +134,7 @@ static void follow(Sriov *s)
     unsigned n = enabled(s) ? get(s, SRIOV_NUM_VFS, 2) : 0, before = s->n_there;
 
     set_masks(s);
+    pci_set(s->pf, s->off + SRIOV_FIRST_VF_OFFSET, 2, has_ari(s) ? FIRST_OFFSET : FIRST_OFFSET_NO_ARI);
     if (n != 0 && before == 0) {
         come(s, n);
     } else if (n == 0 && before != 0) {
@@ -171,12 +194,12 @@ bool sriov_reserves(const PciBus *bus, unsigned devfn)
 static bool check_place(const PciDevice *pf, unsigned n_vfs, GError **error)
 {
     const char *why = pf->bus->bridge == NULL ? "they need a link: put it below a pcie-root-port"
-                      : pf->devfn != 0        ? "only function 0 can have them"
+                      : pf->devfn != 0        ? "only function 0 can have them: leave addr= out"
                                               : NULL;
 
     for (unsigned i = 0; why == NULL && i < n_vfs; i++) {
         if (pf->bus->functions[FIRST_OFFSET + i * STRIDE] != NULL) {
-            why = "another device is in one of their places";
+            why = "another device is in one of their places: give one of the two another bus=";
         }
     }
     if (why != NULL) {
@@ -194,11 +217,12 @@ bool sriov_init(Sriov *s, PciDevice *pf, unsigned n_vfs, uint16_t vf_device, voi
     }
     add_ari(pf);
     *s = (Sriov){ .pf = pf, .changed = changed, .opaque = opaque,
+                  .beyond = { .name = pf->bus->name, .host = pf->bus->host, .bridge = pf->bus->bridge },
                   .off = (uint16_t)pci_add_ext_cap(pf, PCI_EXT_CAP_SRIOV, 1, SRIOV_SIZE) };
     pf->sriov = s;
     pci_set(pf, s->off + SRIOV_INITIAL_VFS, 2, n_vfs);
     pci_set(pf, s->off + SRIOV_TOTAL_VFS, 2, n_vfs);
-    pci_set(pf, s->off + SRIOV_FIRST_VF_OFFSET, 2, FIRST_OFFSET);
+    pci_set(pf, s->off + SRIOV_FIRST_VF_OFFSET, 2, FIRST_OFFSET_NO_ARI);
     pci_set(pf, s->off + SRIOV_VF_STRIDE, 2, STRIDE);
     pci_set(pf, s->off + SRIOV_VF_DEVICE_ID, 2, vf_device);
     pci_set(pf, s->off + SRIOV_SUPPORTED_PAGES, 4, PAGES);
@@ -235,11 +259,13 @@ void sriov_make_vf(PciDevice *pd)
 bool sriov_add_vf(Sriov *s, Device *dev, GError **error)
 {
     PciDevice *vf = pci_device(dev);
+    uint8_t    devfn;
+    PciBus    *bus = place(s, s->n_total, &devfn);
 
     g_assert(s->n_total < get(s, SRIOV_TOTAL_VFS, 2)); /* our own functions */
     vf->pf = s->pf;
     vf->vf_index = (uint8_t)s->n_total;
-    if (!pci_attach(s->pf->bus, vf, (uint8_t)(s->pf->devfn + FIRST_OFFSET + s->n_total * STRIDE), error)) {
+    if (!pci_attach(bus, vf, devfn, error)) {
         device_free(dev);
         return false;
     }

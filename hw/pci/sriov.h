@@ -1,8 +1,9 @@
 /*
  * Single Root I/O Virtualization: the capability of a physical function (PF), and its virtual functions (VFs) as
- * functions of the same bus, which are there while VF Enable is set. Routing IDs follow the PF's one by one, so those
- * beyond function 7 need ARI, as every function says that it has. Source: PCI Express Base Specification 6.0, "Single
- * Root I/O Virtualization and Sharing". Not modelled: VF migration, VF Resizable BARs, function dependencies.
+ * functions of its own, which are there while VF Enable is set. With ARI Capable Hierarchy their routing IDs follow the
+ * PF's one by one, beyond function 7 too; without, they are device 0 of the next bus number. Source: PCI Express Base
+ * Specification 6.0, "Single Root I/O Virtualization and Sharing". Not modelled: VF migration, VF Resizable BARs,
+ * function dependencies.
  */
 #ifndef BAILEY_HW_PCI_SRIOV_H
 #define BAILEY_HW_PCI_SRIOV_H
@@ -36,7 +37,8 @@ struct Sriov {
     PciDevice *pf;
     uint16_t   off;     /* of the capability */
     unsigned   n_total; /* made */
-    unsigned   n_there; /* on the bus now */
+    unsigned   n_there; /* on a bus now */
+    PciBus     beyond;  /* where they are without ARI: the bus number after the PF's, on the same link */
     PciDevice *vfs[SRIOV_MAX_VFS];
     void     (*changed)(void *opaque, unsigned n_there);
     void      *opaque;

@@ -112,7 +112,7 @@ static bool add_all(TdispNic *nic, char *const *netdevs, GError **error)
 
     if (n_netdevs > nic->n_vfs) {
         g_set_error(error, BAILEY_ERROR, 0, "vf-netdevs=%s of device %s names more netdevs than the %u virtual "
-                    "functions of vfs=", nic->vf_netdevs, pf->dev.id, (unsigned)nic->n_vfs);
+                    "functions of vfs=; raise that or name fewer", nic->vf_netdevs, pf->dev.id, (unsigned)nic->n_vfs);
         return false;
     }
     for (unsigned i = 0; i < nic->n_vfs; i++) {
@@ -130,8 +130,8 @@ bool nic_add_vfs(TdispNic *nic, GError **error)
     bool       ok = true;
 
     if (nic->n_vfs > SRIOV_MAX_VFS) {
-        g_set_error(error, BAILEY_ERROR, 0, "vfs=%llu of device %s: a card has at most %d virtual functions",
-                    (unsigned long long)nic->n_vfs, pf->dev.id, SRIOV_MAX_VFS);
+        g_set_error(error, BAILEY_ERROR, 0, "vfs=%llu of device %s: a card has at most %d virtual functions; give a "
+                    "smaller number", (unsigned long long)nic->n_vfs, pf->dev.id, SRIOV_MAX_VFS);
         ok = false;
     } else if (nic->n_vfs != 0) {
         /* A driver may use them once it has agreed on the feature. */

@@ -168,7 +168,7 @@ static void test_registers(void **state)
         { "TotalVFs", SRIOV_TOTAL_VFS, 2, N_VFS, N_VFS },
         { "NumVFs takes no more than TotalVFs", SRIOV_NUM_VFS, 2, 0, 0 },
         { "Function Dependency Link", 0x12, 1, 0, 0 },
-        { "First VF Offset", SRIOV_FIRST_VF_OFFSET, 2, 1, 1 },
+        { "First VF Offset", SRIOV_FIRST_VF_OFFSET, 2, 256, 256 },
         { "VF Stride", SRIOV_VF_STRIDE, 2, 1, 1 },
         { "VF Device ID", SRIOV_VF_DEVICE_ID, 2, 0x1041, 0x1041 },
         { "Supported Page Sizes", SRIOV_SUPPORTED_PAGES, 4, 0x553, 0x553 },
@@ -273,6 +273,68 @@ static void test_number(void **state)
         assert_int_equal(vf_read(r, 0, PCI_COMMAND, 4), ~0u);
         rig_free(r);
     }
+}
+
+static void restart(NicRig *r, uint32_t control)
+{
+    set_reg(r, SRIOV_CONTROL, 2, 0);
+    set_reg(r, SRIOV_CONTROL, 2, control & SRIOV_CONTROL_ARI);
+    set_reg(r, SRIOV_NUM_VFS, 2, N_VFS);
+    set_reg(r, SRIOV_CONTROL, 2, control);
+    for (unsigned i = 0; i < N_VFS; i++) {
+        PciDevice *pd = r->nic->sriov->vfs[i];
+
+        pci_host_config_write(r->host, pci_bdf(pd), PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    }
+}
+
+static bool sends(NicRig *r, unsigned i)
+{
+    mmio_write(r, VF_BAR4 + i * BAR_SHARE + ENGINE_ADDR, 8, RIG_SHARED);
+    mmio_write(r, VF_BAR4 + i * BAR_SHARE + ENGINE_LEN, 8, 8);
+    mmio_write(r, VF_BAR4 + i * BAR_SHARE + ENGINE_CMD, 8, ENGINE_WRITE);
+    return mmio_read(r, VF_BAR4 + i * BAR_SHARE + ENGINE_STATUS, 8) == ENGINE_OK;
+}
+
+/* Where the VFs are: by ARI Capable Hierarchy, and by the bus numbers that the port passes on. */
+static void test_routing_ids(void **state)
+{
+    static const struct { const char *name; uint32_t control, buses, offset; uint16_t first; bool reached; } rows[] = {
+        { "with ARI", CONTROL_ON, 0x00010100, 1, 0x101, true },
+        { "without", CONTROL_ON & ~SRIOV_CONTROL_ARI, 0x00020100, 256, 0x200, true },
+        { "without, of another bus number", CONTROL_ON & ~SRIOV_CONTROL_ARI, 0x00030200, 256, 0x300, true },
+        { "without, and no second bus", CONTROL_ON & ~SRIOV_CONTROL_ARI, 0x00010100, 256, 0x200, false },
+        { "with ARI again", CONTROL_ON, 0x00010100, 1, 0x101, true },
+    };
+    NicRig *r = rig_with_vfs(N_VFS);
+
+    for (unsigned row = 0; row < ARRAY_LEN(rows); row++) {
+        uint16_t pf;
+
+        print_message("%s\n", rows[row].name);
+        pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00020100);
+        restart(r, rows[row].control);
+        assert_int_equal(reg(r, SRIOV_FIRST_VF_OFFSET, 2), rows[row].offset);
+        pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, rows[row].buses);
+        pf = pci_bdf(r->nic);
+        for (unsigned i = 0; i < N_VFS; i++) {
+            uint16_t rid = (uint16_t)(pf + rows[row].offset + i);
+
+            assert_int_equal(rid, rows[row].first + i);
+            assert_ptr_equal(pci_host_find(r->host, rid), rows[row].reached ? r->nic->sriov->vfs[i] : NULL);
+            pci_host_config_write(r->host, rid, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+            assert_int_equal(sends(r, i), rows[row].reached);
+            assert_true(!rows[row].reached || r->last.requester == rid);
+        }
+        assert_ptr_equal(pci_host_find_id(r->host, "nic0.vf7"), r->nic->sriov->vfs[7]);
+    }
+    /* The last bus number has none behind it. */
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00020100);
+    restart(r, CONTROL_ON & ~SRIOV_CONTROL_ARI);
+    assert_true(sends(r, 0));
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00ffff00);
+    assert_false(sends(r, 0));
+    rig_free(r);
 }
 
 static void disable(NicRig *r) { set_reg(r, SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_MSE); }
@@ -840,7 +902,7 @@ static void check_invariants(NicRig *r)
         PciDevice *pd = s->vfs[i];
         bool       there = i < s->n_there;
 
-        assert_ptr_equal(r->nic->bus->functions[1 + i], there ? pd : NULL);
+        assert_ptr_equal(pd->bus->functions[pd->devfn], there ? pd : NULL);
         assert_true(there || (!pd->dma.enabled && !pd->bars[0].mapped));
         assert_int_equal(pd->dma.trusted, dsm_tdi(pd)->state == TDI_RUN);
         assert_int_equal(pci_get(pd, PCI_VENDOR_ID, 4), ~0u);
@@ -967,6 +1029,7 @@ int main(void)
         cmocka_unit_test(test_page_size),
         cmocka_unit_test(test_enabled_registers),
         cmocka_unit_test(test_number),
+        cmocka_unit_test(test_routing_ids),
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_vf_registers),
         cmocka_unit_test(test_bars),
