@@ -93,7 +93,7 @@ uint64_t dev_communicate(DevRig *d, bool vdev, unsigned *status, bool *more);
 /* The whole conversation; returns x0 of the last call. */
 uint64_t dev_converse(DevRig *d, bool vdev);
 
-/* From nothing to a stage, through the RMM's commands; from one that was reached to a later one; from the one before. */
+/* From nothing to a stage, through the RMM's commands; from one that was reached to a later one; to the next one. */
 void dev_go_to(DevRig *d, DevStage stage);
 void dev_go_on(DevRig *d, DevStage from, DevStage stage);
 void dev_reach(DevRig *d, DevStage stage);

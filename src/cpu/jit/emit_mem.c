@@ -420,8 +420,8 @@ bool emit_fuses_select(const Gen *g, unsigned i)
     IrRef         r = gen_node(g, (IrRef)i)->b;
     const IrNode *n = gen_node(g, r);
 
-    return n->op == IR_select && (n->type == IR_I64 || n->type == IR_I128) && g->uses[r] == 1 && g->mode[r] == MODE_NORMAL &&
-           gen_node(g, n->c)->op == IR_load && store_after(g, n->c) == i;
+    return n->op == IR_select && (n->type == IR_I64 || n->type == IR_I128) && g->uses[r] == 1 &&
+           g->mode[r] == MODE_NORMAL && gen_node(g, n->c)->op == IR_load && store_after(g, n->c) == i;
 }
 
 /* The host's address of a load's bytes stays for the store. */
