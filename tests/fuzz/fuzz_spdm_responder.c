@@ -56,7 +56,8 @@ static bool measurement(void *opaque, unsigned n, SpdmMeasurement *m)
 static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
 {
     static const unsigned stages[] = { 0, 1, 2, 7 };
-    const uint32_t        provision = SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET | SPDM_CAP_MEL;
+    const uint32_t        provision = SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET | SPDM_CAP_MEL |
+                                      SPDM_CAP_GET_KEY_PAIR_INFO;
 
     pair_init(pair, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u) | (whole ? provision : 0u));
     pair->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
