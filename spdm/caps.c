@@ -13,7 +13,8 @@
     X(mac, SPDM_CAP_MAC) X(key_ex, SPDM_CAP_KEY_EX) X(key_upd, SPDM_CAP_KEY_UPD)                              \
     X(handshake_in_the_clear, SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) X(chunk, SPDM_CAP_CHUNK)                       \
     X(set_cert, SPDM_CAP_SET_CERT) X(csr, SPDM_CAP_CSR) X(cert_install_reset, SPDM_CAP_CERT_INSTALL_RESET)    \
-    X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)
+    X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)                                     \
+    X(psk, SPDM_CAP_PSK_PLAIN) X(psk_with_context, SPDM_CAP_PSK_WITH_CONTEXT)
 
 static const struct CapName {
     const char *name;
@@ -47,9 +48,10 @@ static const struct CapNeed {
     { SPDM_CAP_MEL, SPDM_CAP_MEAS, "mel needs meas_sig" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
     { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },
-    { SPDM_CAP_ENCRYPT, SPDM_CAP_KEY_EX, "encrypt and mac need key_ex" },
+    { SPDM_CAP_ENCRYPT, SPDM_CAP_SESSION, "encrypt and mac need key_ex or psk" },
+    { SPDM_CAP_PSK, SPDM_CAP_ENCRYPT, "psk needs encrypt and mac" },
     { SPDM_CAP_KEY_EX, SPDM_CAP_ENCRYPT, "key_ex needs encrypt and mac" },
-    { SPDM_CAP_KEY_UPD, SPDM_CAP_KEY_EX, "key_upd needs key_ex" },
+    { SPDM_CAP_KEY_UPD, SPDM_CAP_SESSION, "key_upd needs key_ex or psk" },
     { SPDM_CAP_HANDSHAKE_IN_THE_CLEAR, SPDM_CAP_KEY_EX, "handshake_in_the_clear needs key_ex" },
 };
 
@@ -82,6 +84,9 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
         if ((changed & needed[i].cap) && !(changed & needed[i].needs)) {
             return needed[i].why;
         }
+    }
+    if ((changed & SPDM_CAP_PSK) == SPDM_CAP_PSK) {
+        return "psk and psk_with_context are two values of one field: only one can be";
     }
     *caps = changed;
     return NULL;

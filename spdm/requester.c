@@ -6,7 +6,7 @@
  * Nothing is believed before it is covered: DIGESTS must match the chain, KEY_EXCHANGE_RSP must carry the
  * signature of the public key that was given, over a transcript that holds everything said so far.
  */
-#include "spdm/spdm.h"
+#include "spdm/requester.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,22 +14,12 @@
 
 #include "spdm/carry.h"
 #include "spdm/record.h"
-#include "spdm/sign.h"
 
 #define CT_EXPONENT 20
 #define CERT_PORTION_MAX 1024 /* of a chain or log: what a peer of any size can serve; the rest comes in more pieces */
 #define INDEX_ALL        0xff
 #define CHAIN_HEADER_LEN 4
 #define SET_CERTIFICATE_ERASE BIT(7)
-
-static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
-
-/* What a step made of its response. */
-typedef enum StepResult {
-    STEP_NEXT,   /* go on with the next row, or end when this was the operation's last */
-    STEP_AGAIN,  /* same row once more (the next portion) */
-    STEP_FAILED, /* the reason is in r->error */
-} StepResult;
 
 typedef struct Step {
     SpdmOp  op;
@@ -39,10 +29,7 @@ typedef struct Step {
     StepResult (*read)(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
 } Step;
 
-/* Records why the operation fails. Always false, and so also the result of a build function. */
-static bool fail(SpdmRequester *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool fail(SpdmRequester *r, const char *format, ...)
+bool spdm_requester_fail(SpdmRequester *r, const char *format, ...)
 {
     va_list args;
 
@@ -50,33 +37,6 @@ static bool fail(SpdmRequester *r, const char *format, ...)
     vsnprintf(r->error, sizeof(r->error), format, args);
     va_end(args);
     return false;
-}
-
-static StepResult step_fail(SpdmRequester *r, const char *reason)
-{
-    fail(r, "%s", reason);
-    return STEP_FAILED;
-}
-
-static SpdmSuite suite_of(const SpdmRequester *r)
-{
-    return (SpdmSuite){ r->version, spdm_hash(r->selected.hash), spdm_aead(r->selected.aead), r->options.transport };
-}
-
-static SpdmSigner signer_of(const SpdmRequester *r)
-{
-    return (SpdmSigner){ r->version, spdm_hash(r->selected.hash), spdm_asym(r->selected.asym) };
-}
-
-static SpdmSpan request_span(const SpdmRequester *r) { return (SpdmSpan){ r->request, r->request_len }; }
-
-/* The reply up to what has been read of it. */
-static SpdmSpan reply_span(const ByteReader *rsp) { return (SpdmSpan){ rsp->data, spdm_parsed_len(rsp) }; }
-
-static void params(ByteWriter *w, uint8_t param1, uint8_t param2)
-{
-    bw_u8(w, param1);
-    bw_u8(w, param2);
 }
 
 /* Part A of all transcripts, and the VCA object of the RMM. */
@@ -114,8 +74,8 @@ static StepResult read_version(SpdmRequester *r, ByteReader *rsp, uint8_t param1
         return step_fail(r, "VERSION has a wrong length");
     }
     if (r->version == 0) {
-        fail(r, "the device offers no SPDM version from %u.%u to %u.%u", first >> 4, first & 0xf, last >> 4,
-             last & 0xf);
+        spdm_requester_fail(r, "the device offers no SPDM version from %u.%u to %u.%u", first >> 4, first & 0xf,
+                            last >> 4, last & 0xf);
         return STEP_FAILED;
     }
     return keep_vca(r, rsp);
@@ -137,7 +97,7 @@ static bool build_get_capabilities(SpdmRequester *r, ByteWriter *w)
 
 static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
-    const uint32_t required = SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX;
+    const uint32_t sealed = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC, certified = sealed | SPDM_CAP_CERT | SPDM_CAP_KEY_EX;
 
     br_skip(rsp, 4);
     r->peer_capabilities = br_u32(rsp);
@@ -150,7 +110,11 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
         r->peer_max_size < r->peer_transfer_size) {
         return step_fail(r, "CAPABILITIES has a wrong length or transfer size");
     }
-    if ((r->peer_capabilities & required) != required || (r->peer_capabilities & SPDM_CAP_MEAS) == 0) {
+    if (r->options.psk.key_len != 0) {
+        if ((r->peer_capabilities & sealed) != sealed || (r->peer_capabilities & SPDM_CAP_PSK) == 0) {
+            return step_fail(r, "the device has no sessions from a pre-shared key");
+        }
+    } else if ((r->peer_capabilities & certified) != certified || (r->peer_capabilities & SPDM_CAP_MEAS) == 0) {
         return step_fail(r, "the device lacks certificates, measurements or protected sessions");
     }
     return keep_vca(r, rsp);
@@ -166,7 +130,7 @@ static uint8_t opaque_format(const SpdmRequester *r) { return r->version >= SPDM
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmAlgMasks ours = r->offer.algorithms;
-    /* Types must not be offered empty; what is offered for the requester's own key cannot be selected. */
+    /* Types must not be offered empty; what is selected for the requester's own key has no use without MUT_AUTH. */
     const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)ours.asym, SPDM_KEY_SCHEDULE };
 
     params(w, ARRAY_LEN(table_types), 0);
@@ -199,13 +163,22 @@ static void read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
     }
 }
 
-/* Exactly one bit of those offered, and one that is known here. */
-static bool selection_is_ours(const SpdmSelection *sel, const SpdmAlgMasks *ours)
+/* Exactly one bit of those offered, and one that is known here; there may be none of what the device does not need.
+ * (The public emulators select something then, as they do for a requester's key without MUT_AUTH.) */
+static bool selection_is_ours(const SpdmRequester *r)
 {
-    return (sel->asym & ours->asym) != 0 && spdm_asym(sel->asym) != NULL && (sel->hash & ours->hash) != 0 &&
-           spdm_hash(sel->hash) != NULL && (sel->dhe & ours->dhe) != 0 && spdm_dhe(sel->dhe) != NULL &&
+    const SpdmSelection *sel = &r->selected;
+    const SpdmAlgMasks  *ours = &r->offer.algorithms;
+    uint32_t             caps = r->peer_capabilities;
+    bool                 measures = sel->measure_spec == SPDM_MEAS_SPEC_DMTF && sel->measure_hash != 0;
+    bool                 asym = (sel->asym & ours->asym) != 0 && spdm_asym(sel->asym) != NULL;
+    bool                 req_asym = (sel->req_asym & ours->asym) != 0 && spdm_asym(sel->req_asym) != NULL;
+    bool                 dhe = (sel->dhe & ours->dhe) != 0 && spdm_dhe(sel->dhe) != NULL;
+
+    return (asym || (sel->asym == 0 && !(caps & SPDM_CAP_CERT))) && (sel->hash & ours->hash) != 0 &&
+           spdm_hash(sel->hash) != NULL && (dhe || (sel->dhe == 0 && !(caps & SPDM_CAP_KEY_EX))) &&
            (sel->aead & ours->aead) != 0 && spdm_aead(sel->aead) != NULL && sel->key_schedule == SPDM_KEY_SCHEDULE &&
-           sel->req_asym == 0;
+           (req_asym || sel->req_asym == 0) && (measures || !(caps & SPDM_CAP_MEAS));
 }
 
 static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
@@ -228,12 +201,13 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
-    if (!selection_is_ours(sel, &r->offer.algorithms) || ext_algs != 0 || sel->other_params != opaque_format(r) ||
-        sel->measure_spec != SPDM_MEAS_SPEC_DMTF || sel->measure_hash == 0 ||
+    if (!selection_is_ours(r) || ext_algs != 0 || sel->other_params != opaque_format(r) ||
         sel->mel_spec > (r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0)) {
         return step_fail(r, "the device selected algorithms that were not offered");
     }
-    return keep_vca(r, rsp);
+    (void)keep_vca(r, rsp);
+    r->connected = !(r->peer_capabilities & SPDM_CAP_CERT);
+    return r->connected ? STEP_LAST : STEP_NEXT;
 }
 
 static bool build_get_digests(SpdmRequester *r, ByteWriter *w)
@@ -255,7 +229,7 @@ static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1
         }
     }
     if (!(param2 >> r->options.slot & 1) || !spdm_message_ends(rsp)) {
-        fail(r, "DIGESTS has a wrong length or no certificates in slot %u", r->options.slot);
+        spdm_requester_fail(r, "DIGESTS has a wrong length or no certificates in slot %u", r->options.slot);
         return STEP_FAILED;
     }
     return STEP_NEXT;
@@ -318,7 +292,7 @@ static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
     uint8_t        random[32], share[SPDM_DHE_MAX];
 
     if (!spdm_dhe_generate(dhe, r->entropy, r->dhe_private, share)) {
-        return fail(r, "no key pair for the key exchange could be made");
+        return spdm_requester_fail(r, "no key pair for the key exchange could be made");
     }
     entropy_bytes(r->entropy, random, sizeof(random));
     r->session = (SpdmSession){ .id = r->next_session_id };
@@ -327,23 +301,24 @@ static bool build_key_exchange(SpdmRequester *r, ByteWriter *w)
     bw_u16(w, 0); /* SessionPolicy 0: a runtime update ends the session; reserved */
     bw_bytes(w, random, sizeof(random));
     bw_bytes(w, share, dhe->len);
-    spdm_opaque_write_supported(w, r->version, secured_versions, ARRAY_LEN(secured_versions));
+    bw_u16(w, spdm_opaque_supported_len(r->version, SPDM_N_SECURED_VERSIONS));
+    spdm_opaque_write_supported(w, r->version, spdm_secured_versions, SPDM_N_SECURED_VERSIONS);
     return true;
 }
 
-static bool hash_th(SpdmRequester *r, uint8_t *out)
+bool spdm_requester_hash_th(SpdmRequester *r, uint8_t *out)
 {
     SpdmSpan th = spdm_transcript_span(&r->session.th);
 
     return !r->session.th.overflowed && spdm_hash_spans(spdm_hash(r->selected.hash), &th, 1, out);
 }
 
-static bool verify_data(SpdmRequester *r, const uint8_t *finished, uint8_t *out)
+bool spdm_requester_verify_data(SpdmRequester *r, const uint8_t *finished, uint8_t *out)
 {
     const SpdmHash *hash = spdm_hash(r->selected.hash);
     uint8_t         th[SPDM_HASH_MAX];
 
-    return hash_th(r, th) && spdm_hmac(hash, finished, hash->len, th, hash->len, out);
+    return spdm_requester_hash_th(r, th) && spdm_hmac(hash, finished, hash->len, th, hash->len, out);
 }
 
 /* VCA, hash of the chain, KEY_EXCHANGE, and the response without its signature. */
@@ -367,15 +342,15 @@ static StepResult enter_handshake(SpdmRequester *r, const uint8_t *peer_share, c
     uint8_t        secret[SPDM_DHE_MAX], th1[SPDM_HASH_MAX], want[SPDM_HASH_MAX];
     bool           ok;
 
-    ok = spdm_dhe_secret(dhe, r->entropy, r->dhe_private, peer_share, secret) && hash_th(r, th1) &&
-         spdm_derive_handshake(&suite, secret, dhe->secret_len, th1, &r->session.keys);
+    ok = spdm_dhe_secret(dhe, r->entropy, r->dhe_private, peer_share, secret) && spdm_requester_hash_th(r, th1) &&
+         spdm_derive_handshake(&suite, false, secret, dhe->secret_len, th1, &r->session.keys);
     spdm_wipe(secret, sizeof(secret));
     spdm_wipe(r->dhe_private, sizeof(r->dhe_private));
     if (!ok) {
         return step_fail(r, "the device's exchange data is no member of the group");
     }
     if (peer_mac != NULL) {
-        if (!verify_data(r, r->session.keys.response_finished, want) ||
+        if (!spdm_requester_verify_data(r, r->session.keys.response_finished, want) ||
             !spdm_equal(want, peer_mac, suite.hash->len)) {
             return step_fail(r, "KEY_EXCHANGE_RSP has a wrong MAC");
         }
@@ -391,20 +366,21 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     SpdmSigner     signer = signer_of(r);
     bool           clear = r->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR;
     const uint8_t *share, *sig, *mac;
-    uint16_t       rsp_id = br_u16(rsp);
+    uint16_t       rsp_id = br_u16(rsp), opaque_len;
     uint8_t        mut_auth = br_u8(rsp);
     SpdmSpan       th, unsigned_part;
 
     br_skip(rsp, 1 + 32); /* requester slot; random */
     share = br_take(rsp, dhe->len);
-    r->session.secured_version = spdm_opaque_read_selected(rsp, r->version);
+    opaque_len = br_u16(rsp);
+    r->session.secured_version = spdm_opaque_read_selected(rsp, opaque_len, r->version);
     unsigned_part = reply_span(rsp);
     sig = br_take(rsp, signer.asym->sig_len);
     mac = clear ? NULL : br_take(rsp, signer.hash->len);
     if (!spdm_message_ends(rsp)) {
         return step_fail(r, "KEY_EXCHANGE_RSP has a wrong length");
     }
-    if (r->session.secured_version != 0x1100 && r->session.secured_version != 0x1200) {
+    if (!spdm_secured_version_is_ours(r->session.secured_version)) {
         return step_fail(r, "the device selected no secured message version that was offered");
     }
     if (mut_auth != 0) {
@@ -422,6 +398,21 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     return enter_handshake(r, share, mac);
 }
 
+StepResult spdm_requester_establish(SpdmRequester *r)
+{
+    SpdmSuite suite = suite_of(r);
+    uint8_t   th2[SPDM_HASH_MAX];
+
+    if (!spdm_requester_hash_th(r, th2) || !spdm_derive_data(&suite, th2, &r->session.keys)) {
+        return step_fail(r, "the session's keys could not be derived");
+    }
+    spdm_wipe(r->session.keys.handshake_secret, sizeof(r->session.keys.handshake_secret));
+    spdm_transcript_reset(&r->session.th);
+    r->session.state = SPDM_SESSION_ESTABLISHED;
+    r->next_session_id++;
+    return STEP_NEXT;
+}
+
 static bool build_finish(SpdmRequester *r, ByteWriter *w)
 {
     size_t  h = spdm_hash(r->selected.hash)->len;
@@ -429,8 +420,8 @@ static bool build_finish(SpdmRequester *r, ByteWriter *w)
 
     params(w, 0, 0);
     spdm_transcript_add(&r->session.th, w->data, w->pos);
-    if (!verify_data(r, r->session.keys.request_finished, mac)) {
-        return fail(r, "the handshake is too long to finish");
+    if (!spdm_requester_verify_data(r, r->session.keys.request_finished, mac)) {
+        return spdm_requester_fail(r, "the handshake is too long to finish");
     }
     bw_bytes(w, mac, h);
     spdm_transcript_add(&r->session.th, mac, h);
@@ -442,27 +433,20 @@ static StepResult read_finish(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
     SpdmSuite      suite = suite_of(r);
     SpdmSpan       header = reply_span(rsp);
     const uint8_t *mac = r->session.in_the_clear ? br_take(rsp, suite.hash->len) : NULL;
-    uint8_t        want[SPDM_HASH_MAX], th2[SPDM_HASH_MAX];
+    uint8_t        want[SPDM_HASH_MAX];
 
     if (!spdm_message_ends(rsp)) {
         return step_fail(r, "FINISH_RSP has a wrong length");
     }
     spdm_transcript_add(&r->session.th, header.data, header.len);
     if (mac != NULL) {
-        if (!verify_data(r, r->session.keys.response_finished, want) ||
+        if (!spdm_requester_verify_data(r, r->session.keys.response_finished, want) ||
             !spdm_equal(want, mac, suite.hash->len)) {
             return step_fail(r, "FINISH_RSP has a wrong MAC");
         }
         spdm_transcript_add(&r->session.th, mac, suite.hash->len);
     }
-    if (!hash_th(r, th2) || !spdm_derive_data(&suite, th2, &r->session.keys)) {
-        return step_fail(r, "the session's keys could not be derived");
-    }
-    spdm_wipe(r->session.keys.handshake_secret, sizeof(r->session.keys.handshake_secret));
-    spdm_transcript_reset(&r->session.th);
-    r->session.state = SPDM_SESSION_ESTABLISHED;
-    r->next_session_id++;
-    return STEP_NEXT;
+    return spdm_requester_establish(r);
 }
 
 static bool build_end_session(SpdmRequester *r, ByteWriter *w)
@@ -552,14 +536,15 @@ static bool build_set_certificate(SpdmRequester *r, ByteWriter *w)
 
     params(w, (uint8_t)(r->args.slot | (r->message_len == 0 ? SET_CERTIFICATE_ERASE : 0)), 0);
     if (r->message_len == 0) {
-        return r->version >= SPDM_VERSION_13 || fail(r, "slots can be emptied since SPDM 1.3");
+        return r->version >= SPDM_VERSION_13 ||
+               spdm_requester_fail(r, "slots can be emptied since SPDM 1.3");
     }
     bw_u32(w, (uint32_t)(CHAIN_HEADER_LEN + hash->len + r->message_len));
     root_hash = bw_take(w, hash->len);
     bw_bytes(w, r->message, r->message_len);
     return root_hash != NULL && root.len != 0 && spdm_hash_spans(hash, &root, 1, root_hash)
                ? true
-               : fail(r, "what is to go into the slot does not begin with a certificate");
+               : spdm_requester_fail(r, "what is to go into the slot does not begin with a certificate");
 }
 
 static StepResult read_set_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
@@ -676,6 +661,8 @@ static const Step steps[] = {
     { SPDM_OP_GET_CSR,       SPDM_GET_CSR,               build_get_csr,              read_csr          },
     { SPDM_OP_SET_CERTIFICATE, SPDM_SET_CERTIFICATE,     build_set_certificate,      read_set_certificate },
     { SPDM_OP_END_SESSION,   SPDM_END_SESSION,           build_end_session,          read_end_session  },
+    { SPDM_OP_PSK_SESSION,   SPDM_PSK_EXCHANGE,          spdm_build_psk_exchange,    spdm_read_psk_exchange },
+    { SPDM_OP_PSK_SESSION,   SPDM_PSK_FINISH,            spdm_build_psk_finish,      spdm_read_psk_finish },
 };
 
 /* Whether the current step's messages are records. */
@@ -690,7 +677,7 @@ static bool step_is_secured(const SpdmRequester *r)
  * it. */
 static SpdmResult give_up(SpdmRequester *r, bool session_too)
 {
-    if (session_too || r->op == SPDM_OP_SESSION || r->session.state != SPDM_SESSION_ESTABLISHED) {
+    if (session_too || r->session.state != SPDM_SESSION_ESTABLISHED) {
         spdm_wipe(&r->session, sizeof(r->session));
     }
     if (r->op == SPDM_OP_CONNECT) {
@@ -739,23 +726,30 @@ static size_t vendor_room(const SpdmRequester *r)
 
 static bool takes_args(SpdmOp op)
 {
-    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_END_SESSION && op != SPDM_OP_LOG;
+    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_PSK_SESSION && op != SPDM_OP_END_SESSION &&
+           op != SPDM_OP_LOG;
 }
 
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
 {
-    bool in_session = op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION;
+    bool opens = op == SPDM_OP_SESSION || op == SPDM_OP_PSK_SESSION, in_session = op != SPDM_OP_CONNECT && !opens;
 
     if (r->op != SPDM_OP_NONE) {
         return "another operation is under way";
     }
-    if (op == SPDM_OP_SESSION && !r->connected) {
+    if (opens && !r->connected) {
         return "there is no connection yet";
     }
-    if (op == SPDM_OP_SESSION && !r->has_key) {
+    if (op == SPDM_OP_SESSION && !(r->peer_capabilities & SPDM_CAP_KEY_EX)) {
+        return "the device exchanges no keys";
+    }
+    if ((op == SPDM_OP_SESSION || (op == SPDM_OP_MEASUREMENTS && args != NULL && args->sign)) && !r->has_key) {
         return "the device's public key has not been set";
     }
-    if (op == SPDM_OP_SESSION && r->session.state != SPDM_SESSION_FREE) {
+    if (op == SPDM_OP_PSK_SESSION && (r->options.psk.key_len == 0 || !(r->peer_capabilities & SPDM_CAP_PSK))) {
+        return "there is no pre-shared key, or the device takes none";
+    }
+    if (opens && r->session.state != SPDM_SESSION_FREE) {
         return "there is a session already";
     }
     if (in_session && r->session.state != SPDM_SESSION_ESTABLISHED) {
@@ -841,7 +835,7 @@ static bool build_request(SpdmRequester *r)
     }
     r->request_len = (uint32_t)w.pos;
     why = bw_ok(&w) ? spdm_carry_start(r) : "the request does not fit its buffer";
-    return why == NULL || fail(r, "%s", why);
+    return why == NULL || spdm_requester_fail(r, "%s", why);
 }
 
 size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *secured)
@@ -872,7 +866,7 @@ size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *sec
         len = 0;
     }
     if (!bw_ok(&w) || len == 0) {
-        fail(r, "the request does not fit its buffer");
+        spdm_requester_fail(r, "the request does not fit its buffer");
         give_up(r, true);
         return 0;
     }
@@ -888,7 +882,7 @@ static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool sec
     uint32_t id;
 
     if (!secured && len > sizeof(r->reply)) {
-        return fail(r, "the response is longer than was offered");
+        return spdm_requester_fail(r, "the response is longer than was offered");
     }
     if (!secured) {
         memcpy(r->reply, in, len);
@@ -897,7 +891,7 @@ static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool sec
                                  handshake ? &r->session.keys.response_handshake
                                            : &r->session.keys.response_data,
                                  in, len, r->reply, sizeof(r->reply), &plain_len)) {
-        return fail(r, "the response could not be decrypted");
+        return spdm_requester_fail(r, "the response could not be decrypted");
     }
     r->reply_len = (uint32_t)plain_len;
     return true;
@@ -910,11 +904,11 @@ static bool check_header(SpdmRequester *r, const Step *step, uint8_t version, ui
     uint8_t expected = step->code == SPDM_GET_VERSION ? SPDM_VERSION_10 : r->version;
 
     if (code == SPDM_ERROR) {
-        return fail(r, "the device answered ERROR 0x%02x (data 0x%02x) to request 0x%02x", param1, param2,
-                    step->code);
+        return spdm_requester_fail(r, "the device answered ERROR 0x%02x (data 0x%02x) to request 0x%02x", param1,
+                                   param2, step->code);
     }
     if (version != expected || code != SPDM_RESPONSE_OF(step->code)) {
-        return fail(r, "the response 0x%02x does not answer request 0x%02x", code, step->code);
+        return spdm_requester_fail(r, "the response 0x%02x does not answer request 0x%02x", code, step->code);
     }
     return true;
 }
@@ -922,9 +916,9 @@ static bool check_header(SpdmRequester *r, const Step *step, uint8_t version, ui
 static SpdmResult advance(SpdmRequester *r, StepResult result)
 {
     r->in_flight = false;
-    if (result == STEP_NEXT) {
+    if (result == STEP_NEXT || result == STEP_LAST) {
         r->step++;
-        if (r->step >= ARRAY_LEN(steps) || steps[r->step].op != r->op) {
+        if (result == STEP_LAST || r->step >= ARRAY_LEN(steps) || steps[r->step].op != r->op) {
             r->op = SPDM_OP_NONE;
             r->step = 0;
             return SPDM_DONE;
@@ -945,7 +939,7 @@ SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t l
     }
     r->cache = (SpdmCache){ SPDM_OBJECT_NONE };
     if (secured != step_is_secured(r)) {
-        fail(r, "the response came in a wrong type of data object");
+        spdm_requester_fail(r, "the response came in a wrong type of data object");
         return give_up(r, true);
     }
     if (!take_reply(r, in, len, secured)) {
@@ -966,7 +960,7 @@ SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t l
     param1 = br_u8(&rsp);
     param2 = br_u8(&rsp);
     if (!br_ok(&rsp)) {
-        fail(r, "the response is shorter than a header");
+        spdm_requester_fail(r, "the response is shorter than a header");
         return give_up(r, false);
     }
     if (!check_header(r, step, version, code, param1, param2)) {
@@ -980,7 +974,7 @@ SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t l
 void spdm_requester_abort(SpdmRequester *r)
 {
     if (r->op != SPDM_OP_NONE) {
-        fail(r, "the operation was given up");
+        spdm_requester_fail(r, "the operation was given up");
         give_up(r, r->in_flight);
     }
 }

@@ -210,10 +210,15 @@ static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
 
 static bool capable(const SpdmResponder *s, uint32_t needs)
 {
-    bool meas = (needs & SPDM_CAP_MEAS) == 0 || (s->config.capabilities & SPDM_CAP_MEAS) != 0;
-    uint32_t rest = needs & ~(uint32_t)SPDM_CAP_MEAS;
+    static const uint32_t fields[] = { SPDM_CAP_MEAS, SPDM_CAP_SESSION };
 
-    return meas && (spdm_capabilities(s) & rest) == rest;
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+        if ((needs & fields[i]) != 0 && (s->config.capabilities & needs & fields[i]) == 0) {
+            return false;
+        }
+        needs &= ~fields[i];
+    }
+    return (spdm_capabilities(s) & needs) == needs;
 }
 
 /* The one session that a plain FINISH can mean: KEY_EXCHANGE leaves at most one in a clear handshake. */
@@ -239,7 +244,12 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
             (!plain && x->session->in_the_clear && x->session->state == SPDM_SESSION_HANDSHAKE)) {
             return SPDM_SESSION_REQUIRED;
         }
-        return x->session->state == SPDM_SESSION_HANDSHAKE ? SPDM_OK : SPDM_UNEXPECTED_REQUEST;
+        return x->session->state == SPDM_SESSION_HANDSHAKE && !x->session->psk ? SPDM_OK : SPDM_UNEXPECTED_REQUEST;
+    }
+    if (q->where == SPDM_IN_PSK_HANDSHAKE) {
+        return x->session == NULL ? SPDM_SESSION_REQUIRED
+               : x->session->state == SPDM_SESSION_HANDSHAKE && x->session->psk ? SPDM_OK
+                                                                                 : SPDM_UNEXPECTED_REQUEST;
     }
     if (q->where == SPDM_WHEREVER) {
         return SPDM_OK;

@@ -14,7 +14,8 @@ typedef enum SpdmWhere {
     SPDM_ANYWHERE,    /* plain, or in an established session */
     SPDM_IN_SESSION,  /* in an established session only */
     SPDM_WHEREVER,    /* plain, or in any phase of a session */
-    SPDM_IN_HANDSHAKE /* FINISH: in the handshake phase; a plain object when the handshake is in the clear */
+    SPDM_IN_HANDSHAKE, /* FINISH: in the handshake phase; a plain object when the handshake is in the clear */
+    SPDM_IN_PSK_HANDSHAKE /* PSK_FINISH: in that of a session from PSK_EXCHANGE */
 } SpdmWhere;
 
 /* Which transcript the dispatcher appends request and response to, once the response is complete.
@@ -47,7 +48,8 @@ typedef struct SpdmRequest {
     uint8_t        code;
     SpdmConnection from, to;     /* needed state; state after success (NOT_STARTED: unchanged) */
     bool           exactly;      /* not in a later state than @from either */
-    uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field */
+    uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field; of those that
+                                  * open sessions, any */
     uint32_t       peer_needs;   /* capabilities the requester must have announced */
     SpdmWhere      where;
     SpdmKept       kept;
@@ -123,6 +125,19 @@ void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rs
 /* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
  * types. */
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
+
+/* ---- rsp_session.c ---- */
+
+/* A session for @req_id; its response half is the slot's place, so that no two live sessions share an ID. NULL: there
+ * are as many as there can be. @psk: from PSK_EXCHANGE. */
+SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, bool psk);
+
+/* Hash(TH so far). */
+bool spdm_session_hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t *out);
+
+/* VerifyData = HMAC(finished key, Hash(TH so far)). */
+bool spdm_session_verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
+                              uint8_t *out);
 
 /* ---- chunk.c ---- */
 

@@ -233,12 +233,27 @@ static uint32_t select_measure_hash(const SpdmAlgMasks *ours, uint32_t hash)
     return (mask & ~SPDM_MEASURE_RAW) != 0 ? spdm_prefer_measure_hash(mask) : SPDM_MEASURE_RAW;
 }
 
+static bool exchanges_keys(const SpdmResponder *s)
+{
+    return (s->config.capabilities & s->peer_capabilities & SPDM_CAP_KEY_EX) != 0;
+}
+
+static bool opens_sessions(const SpdmResponder *s)
+{
+    return exchanges_keys(s) || ((s->config.capabilities & SPDM_CAP_PSK) && (s->peer_capabilities & SPDM_CAP_PSK));
+}
+
+/* Whether what both sides can do needs an algorithm of that kind. */
+static bool table_is_used(const SpdmResponder *s, uint8_t type)
+{
+    return type == SPDM_ALG_DHE ? exchanges_keys(s) : opens_sessions(s);
+}
+
 static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
 {
     SpdmAlgMasks  ours = s->config.algorithms;
     uint32_t      caps = s->config.capabilities;
     bool          measures = caps & SPDM_CAP_MEAS;
-    bool          sessions = caps & SPDM_CAP_KEY_EX && s->peer_capabilities & SPDM_CAP_KEY_EX;
     SpdmSelection sel = { 0 };
 
     sel.hash = spdm_prefer_hash(o->hash & ours.hash);
@@ -252,7 +267,7 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
     for (unsigned n = 0; n < o->n_tables; n++) {
         uint16_t selected = select_in_table(&ours, o->type[n], o->supported[n]);
 
-        *table_selection(&sel, o->type[n]) = sessions ? selected : 0;
+        *table_selection(&sel, o->type[n]) = table_is_used(s, o->type[n]) ? selected : 0;
     }
     return sel;
 }
@@ -260,13 +275,12 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
 /* Whether the selection lets both sides use what they announced. */
 static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
 {
-    bool sessions = s->config.capabilities & SPDM_CAP_KEY_EX && s->peer_capabilities & SPDM_CAP_KEY_EX;
-
-    if (sel->hash == 0 || sel->asym == 0) {
+    if (sel->hash == 0 || (sel->asym == 0 && (s->config.capabilities & SPDM_CAP_CERT))) {
         return false; /* certificates and signatures need them */
     }
-    return !sessions || (sel->dhe != 0 && sel->aead != 0 && sel->key_schedule != 0 &&
-                         (s->version < SPDM_VERSION_12 || sel->other_params == SPDM_OPAQUE_FMT1));
+    return (!exchanges_keys(s) || sel->dhe != 0) &&
+           (!opens_sessions(s) || (sel->aead != 0 && sel->key_schedule != 0 &&
+                                   (s->version < SPDM_VERSION_12 || sel->other_params == SPDM_OPAQUE_FMT1)));
 }
 
 SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,

@@ -12,13 +12,11 @@
 
 enum { UPDATE_KEY = 1, UPDATE_ALL_KEYS = 2, VERIFY_NEW_KEY = 3 }; /* KEY_UPDATE, Param1 */
 
-static const uint16_t secured_versions[] = { 0x1100, 0x1200 };
-
-static SpdmSession *free_session(SpdmResponder *s)
+static SpdmSession *free_session(SpdmResponder *s, bool in_the_clear)
 {
     /* A clear handshake is finished by a plain FINISH, which names no session: only the newest can be
      * meant, so an older unfinished one can go. */
-    for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
+    for (unsigned i = 0; in_the_clear && i < SPDM_SESSIONS; i++) {
         if (s->sessions[i].state == SPDM_SESSION_HANDSHAKE && s->sessions[i].in_the_clear) {
             spdm_session_end(s, &s->sessions[i]);
         }
@@ -31,20 +29,19 @@ static SpdmSession *free_session(SpdmResponder *s)
     return NULL;
 }
 
-static bool hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t *out)
+bool spdm_session_hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t *out)
 {
     SpdmSpan th = spdm_transcript_span(&session->th);
 
     return !session->th.overflowed && spdm_hash_spans(suite->hash, &th, 1, out);
 }
 
-/* VerifyData = HMAC(finished key, Hash(TH so far)). */
-static bool verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
-                        uint8_t *out)
+bool spdm_session_verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
+                              uint8_t *out)
 {
     uint8_t th[SPDM_HASH_MAX];
 
-    return hash_th(suite, session, th) &&
+    return spdm_session_hash_th(suite, session, th) &&
            spdm_hmac(suite->hash, finished, suite->hash->len, th, suite->hash->len, out);
 }
 
@@ -83,12 +80,12 @@ static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, c
         return e;
     }
     spdm_transcript_add(&session->th, rsp->data + sig_at, rsp->pos - sig_at);
-    if (!hash_th(&suite, session, th1) ||
-        !spdm_derive_handshake(&suite, secret, spdm_dhe(s->selected.dhe)->secret_len, th1, &session->keys)) {
+    if (!spdm_session_hash_th(&suite, session, th1) ||
+        !spdm_derive_handshake(&suite, false, secret, spdm_dhe(s->selected.dhe)->secret_len, th1, &session->keys)) {
         return SPDM_UNSPECIFIED;
     }
     if (!session->in_the_clear) {
-        if (!verify_data(&suite, session, session->keys.response_finished, mac)) {
+        if (!spdm_session_verify_data(&suite, session, session->keys.response_finished, mac)) {
             return SPDM_UNSPECIFIED;
         }
         bw_bytes(rsp, mac, suite.hash->len);
@@ -97,10 +94,10 @@ static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, c
     return SPDM_OK;
 }
 
-/* A session for @req_id; its response half is the slot's place, so that no two live sessions share an ID. */
-static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t secured_version)
+SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, bool psk)
 {
-    SpdmSession *session = free_session(s);
+    bool         clear = !psk && (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) != 0;
+    SpdmSession *session = free_session(s, clear);
 
     if (session != NULL) {
         uint16_t rsp_id = (uint16_t)(0xffff - (session - s->sessions));
@@ -109,8 +106,8 @@ static SpdmSession *open_session(SpdmResponder *s, uint16_t req_id, uint16_t sec
         session->state = SPDM_SESSION_HANDSHAKE;
         session->id = (uint32_t)rsp_id << 16 | req_id;
         session->secured_version = secured_version;
-        session->in_the_clear =
-            (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) != 0;
+        session->psk = psk;
+        session->in_the_clear = clear;
     }
     return session;
 }
@@ -119,7 +116,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
              .is_signed = true, .drops_b = true)
 {
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
-    uint16_t       req_id, version;
+    uint16_t       req_id, version, opaque_len;
     const uint8_t *peer_share;
     uint8_t        random[32], private_half[SPDM_DHE_MAX], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
     SpdmChain      chain;
@@ -131,7 +128,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     req_id = br_u16(req);
     br_skip(req, 2 + 32); /* SessionPolicy: no runtime update here; random counts through the transcript */
     peer_share = br_take(req, dhe->len);
-    version = spdm_opaque_read_supported(req, s->version, secured_versions, ARRAY_LEN(secured_versions));
+    opaque_len = br_u16(req);
+    version = spdm_opaque_read_supported(req, opaque_len, s->version, spdm_secured_versions, SPDM_N_SECURED_VERSIONS);
     if (!spdm_message_ends(req) || version == 0 || !spdm_slot_chain(s, x->param2, &chain)) {
         return SPDM_INVALID_REQUEST;
     }
@@ -139,7 +137,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
         !spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret)) {
         return SPDM_UNSPECIFIED; /* no member of the group */
     }
-    x->opened = open_session(s, req_id, version);
+    x->opened = spdm_session_open(s, req_id, version, false);
     if (x->opened == NULL) {
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }
@@ -150,13 +148,14 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     bw_bytes(rsp, random, sizeof(random));
     bw_bytes(rsp, share, dhe->len);
     e = spdm_append_summary(s, x->param1, rsp);
+    bw_u16(rsp, spdm_opaque_selected_len(s->version));
     spdm_opaque_write_selected(rsp, s->version, version);
     if (e == SPDM_OK) {
         start_th(s, x->opened, x->param2, req);
         e = conclude_key_exchange(s, x->opened, secret, rsp);
     }
     if (e == SPDM_OK && s->config.session_secret != NULL) {
-        s->config.session_secret(s->config.opaque, x->opened->id, secret, dhe->secret_len);
+        s->config.session_secret(s->config.opaque, x->opened->id, false, secret, dhe->secret_len);
     }
     spdm_wipe(private_half, sizeof(private_half));
     spdm_wipe(secret, sizeof(secret));
@@ -179,7 +178,7 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
     }
     whole = spdm_whole_request(req);
     spdm_transcript_add(&session->th, whole.data, whole.len - suite.hash->len);
-    if (!verify_data(&suite, session, session->keys.request_finished, want) ||
+    if (!spdm_session_verify_data(&suite, session, session->keys.request_finished, want) ||
         !spdm_equal(want, mac, suite.hash->len)) {
         x->after = SPDM_AFTER_END; /* the transcript is spoilt, so that no second attempt could succeed */
         return SPDM_DECRYPT_ERROR;
@@ -188,20 +187,20 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
     spdm_reply(s, x, rsp, 0, 0);
     spdm_transcript_add(&session->th, rsp->data, rsp->pos);
     if (session->in_the_clear) {
-        if (!verify_data(&suite, session, session->keys.response_finished, want)) {
+        if (!spdm_session_verify_data(&suite, session, session->keys.response_finished, want)) {
             return SPDM_UNSPECIFIED;
         }
         bw_bytes(rsp, want, suite.hash->len);
         spdm_transcript_add(&session->th, want, suite.hash->len);
     }
-    if (!hash_th(&suite, session, th2) || !spdm_derive_data(&suite, th2, &session->keys)) {
+    if (!spdm_session_hash_th(&suite, session, th2) || !spdm_derive_data(&suite, th2, &session->keys)) {
         return SPDM_UNSPECIFIED;
     }
     x->after = SPDM_AFTER_ESTABLISH;
     return SPDM_OK;
 }
 
-SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_SESSION)
+SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SESSION, .where = SPDM_IN_SESSION)
 {
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;

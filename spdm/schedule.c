@@ -1,12 +1,13 @@
 /*
- * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: PSK sessions and the export
- * master secret, which have no request here.
+ * DSP0274 "Key schedule": HKDF (RFC 5869) with the negotiated hash. Left out: the export master secret, which
+ * has no use here.
  */
 #include "spdm/schedule.h"
 
 #include <string.h>
 
 #include "bytes.h"
+#include "spdm/wire.h"
 
 #define INFO_MAX 128
 
@@ -52,15 +53,16 @@ static bool derive_channel(const SpdmSuite *suite, const uint8_t *secret, SpdmCh
            spdm_expand(suite, secret, "iv", NULL, c->iv, sizeof(c->iv));
 }
 
-bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len,
+bool spdm_derive_handshake(const SpdmSuite *suite, bool psk, const uint8_t *secret, size_t secret_len,
                            const uint8_t *th1, SpdmKeys *keys)
 {
-    static const uint8_t zero_salt[SPDM_HASH_MAX];
+    uint8_t              salt[SPDM_HASH_MAX];
     size_t               h = suite->hash->len;
     uint8_t              request[SPDM_HASH_MAX], response[SPDM_HASH_MAX];
     bool                 ok;
 
-    ok = spdm_hmac(suite->hash, zero_salt, h, dhe_secret, dhe_len, keys->handshake_secret) &&
+    memset(salt, psk && suite->version >= SPDM_VERSION_13 ? 0xff : 0, sizeof(salt)); /* Salt_0 */
+    ok = spdm_hmac(suite->hash, salt, h, secret, secret_len, keys->handshake_secret) &&
          spdm_expand(suite, keys->handshake_secret, "req hs data", th1, request, h) &&
          spdm_expand(suite, keys->handshake_secret, "rsp hs data", th1, response, h) &&
          spdm_expand(suite, request, "finished", NULL, keys->request_finished, h) &&

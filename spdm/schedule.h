@@ -39,8 +39,12 @@ typedef struct SpdmSuite {
 bool spdm_expand(const SpdmSuite *suite, const uint8_t *secret, const char *label, const uint8_t *context,
                  uint8_t *out, size_t out_len);
 
-/* From the DHE secret and Hash(TH1): handshake secret, finished keys and handshake channels. */
-bool spdm_derive_handshake(const SpdmSuite *suite, const uint8_t *dhe_secret, size_t dhe_len,
+/**
+ * spdm_derive_handshake - handshake secret, finished keys and handshake channels.
+ * @psk:    @secret is a pre-shared key, not that of a key exchange
+ * @th1:    Hash(TH1)
+ */
+bool spdm_derive_handshake(const SpdmSuite *suite, bool psk, const uint8_t *secret, size_t secret_len,
                            const uint8_t *th1, SpdmKeys *keys);
 
 /* spdm_update_channel - the next epoch of one direction's data keys: its secret, keys and sequence number. */

@@ -7,8 +7,8 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; PSK sessions, mutual authentication.
- * None is advertised.
+ * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; mutual authentication. None is
+ * advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -20,6 +20,7 @@
 #include "entropy.h"
 #include "spdm/log.h"
 #include "spdm/pki.h"
+#include "spdm/psk.h"
 #include "spdm/schedule.h"
 #include "spdm/wire.h"
 
@@ -91,6 +92,7 @@ typedef struct SpdmResponderConfig {
     const SpdmIdentity *identities;
     size_t         n_identities;
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
+    SpdmPsk        psk;           /* for SPDM_CAP_PSK */
     SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
     void          *opaque;        /* first argument of the calls below; each may be NULL */
 
@@ -110,12 +112,14 @@ typedef struct SpdmResponderConfig {
     /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
     void (*session_changed)(void *opaque, uint32_t session_id, bool established);
 
-    /* The DHE secret of a session that KEY_EXCHANGE opens; for those who decrypt a capture. */
-    void (*session_secret)(void *opaque, uint32_t session_id, const uint8_t *secret, size_t len);
+    /* The DHE secret of a session that KEY_EXCHANGE opens, or the key of one from PSK_EXCHANGE; for those who decrypt a
+     * capture. */
+    void (*session_secret)(void *opaque, uint32_t session_id, bool psk, const uint8_t *secret, size_t len);
 } SpdmResponderConfig;
 
-/* What a device has unless asked for more or less; SPDM_CAP_HBEAT comes beside a period. SPDM_CAP_CHUNK is implemented
- * too, those of certificates' provision, and MEL. */
+/* What a device has unless asked for more or less; SPDM_CAP_HBEAT comes beside a period. Implemented are also
+ * SPDM_CAP_CHUNK, those of certificates' provision, MEL, and a value of SPDM_CAP_PSK: assigned devices have
+ * certificates, not keys that their module was given before. */
 #define SPDM_RESPONDER_CAPS                                                                                  \
     (SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | \
      SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_KEY_UPD)
@@ -138,6 +142,7 @@ typedef struct SpdmSession {
     SpdmSessionState state;
     uint32_t         id;              /* RspSessionID << 16 | ReqSessionID */
     uint16_t         secured_version; /* selected secured message version, such as 0x1100 */
+    bool             psk;             /* from PSK_EXCHANGE */
     bool             in_the_clear;    /* FINISH travels as a plain object */
     SpdmKeys         keys;
     /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
@@ -227,6 +232,7 @@ typedef enum SpdmOp {
     SPDM_OP_GET_CSR,      /* a signing request for the device's key, in the session */
     SPDM_OP_SET_CERTIFICATE, /* certificates into a slot, or nothing (1.3), in the session */
     SPDM_OP_END_SESSION,
+    SPDM_OP_PSK_SESSION,  /* PSK_EXCHANGE and, if the device has a context, PSK_FINISH; needs options.psk */
 } SpdmOp;
 
 typedef enum SpdmResult { SPDM_CONTINUE, SPDM_DONE, SPDM_FAILED } SpdmResult;
@@ -267,6 +273,7 @@ typedef struct SpdmRequesterOptions {
     SpdmTransport transport;
     uint32_t      transfer_size; /* DataTransferSize, with CHUNK; 0: SPDM_MSG_MAX without CHUNK */
     uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
+    SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
 } SpdmRequesterOptions;
 
 /* What a requester agrees to. */

@@ -14,6 +14,13 @@
 #define OPAQUE_SPEC_ID       0x444d5446 /* DSP0277 "general opaque data": "DMTF" */
 #define OPAQUE_VERSION       1
 
+const uint16_t spdm_secured_versions[SPDM_N_SECURED_VERSIONS] = { 0x1100, 0x1200 };
+
+bool spdm_secured_version_is_ours(uint16_t version)
+{
+    return version == spdm_secured_versions[0] || version == spdm_secured_versions[1];
+}
+
 void spdm_transcript_reset(SpdmTranscript *t)
 {
     t->len = 0;
@@ -34,12 +41,24 @@ void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len)
  * OpaqueVersion, and with two reserved bytes. */
 static size_t opaque_header_len(uint8_t spdm_version) { return spdm_version >= SPDM_VERSION_12 ? 4 : 8; }
 
-/* That header with one DMTF element of @data_len bytes; the caller writes them, then pads. */
+/* Length of that header with one DMTF element of @data_len bytes. */
+static uint16_t opaque_len(uint8_t spdm_version, size_t data_len)
+{
+    return (uint16_t)(opaque_header_len(spdm_version) + align_up(4 + data_len, 4));
+}
+
+static size_t supported_len(size_t n) { return 3 + 2 * n; }
+
+uint16_t spdm_opaque_supported_len(uint8_t spdm_version, size_t n)
+{
+    return opaque_len(spdm_version, supported_len(n));
+}
+
+uint16_t spdm_opaque_selected_len(uint8_t spdm_version) { return opaque_len(spdm_version, 4); }
+
+/* The header with one element of @data_len bytes; the caller writes them, then pads. */
 static void opaque_begin(ByteWriter *w, uint8_t spdm_version, size_t data_len)
 {
-    size_t element = 4 + data_len;
-
-    bw_u16(w, (uint16_t)(opaque_header_len(spdm_version) + align_up(element, 4)));
     if (spdm_version < SPDM_VERSION_12) {
         bw_u32(w, OPAQUE_SPEC_ID);
         bw_u8(w, OPAQUE_VERSION);
@@ -56,7 +75,7 @@ static void opaque_begin(ByteWriter *w, uint8_t spdm_version, size_t data_len)
 
 void spdm_opaque_write_supported(ByteWriter *w, uint8_t spdm_version, const uint16_t *versions, size_t n)
 {
-    size_t data_len = 3 + 2 * n;
+    size_t data_len = supported_len(n);
 
     opaque_begin(w, spdm_version, data_len);
     bw_u8(w, SM_DATA_VERSION);
@@ -78,9 +97,8 @@ void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t ve
 
 /* The next element of the secured-message kind @id as a reader of its body; other DMTF elements are
  * skipped. */
-static bool opaque_find(ByteReader *r, uint8_t spdm_version, uint8_t id, ByteReader *body)
+static bool opaque_find(ByteReader *r, size_t len, uint8_t spdm_version, uint8_t id, ByteReader *body)
 {
-    size_t         len = br_u16(r);
     const uint8_t *data = len <= SPDM_OPAQUE_MAX ? br_take(r, len) : NULL;
     ByteReader     opaque = br_init(data, data != NULL ? len : 0);
     unsigned       elements;
@@ -109,12 +127,12 @@ static bool opaque_find(ByteReader *r, uint8_t spdm_version, uint8_t id, ByteRea
     return false;
 }
 
-uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const uint16_t *ours, size_t n)
+uint16_t spdm_opaque_read_supported(ByteReader *r, size_t len, uint8_t spdm_version, const uint16_t *ours, size_t n)
 {
     ByteReader body;
     uint16_t   best = 0;
 
-    if (!opaque_find(r, spdm_version, SM_ID_SUPPORTED, &body)) {
+    if (!opaque_find(r, len, spdm_version, SM_ID_SUPPORTED, &body)) {
         return 0;
     }
     for (unsigned count = br_u8(&body); count != 0; count--) {
@@ -127,12 +145,12 @@ uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const u
     return br_ok(&body) ? best : 0;
 }
 
-uint16_t spdm_opaque_read_selected(ByteReader *r, uint8_t spdm_version)
+uint16_t spdm_opaque_read_selected(ByteReader *r, size_t len, uint8_t spdm_version)
 {
     ByteReader body;
     uint16_t   version;
 
-    if (!opaque_find(r, spdm_version, SM_ID_SELECTED, &body)) {
+    if (!opaque_find(r, len, spdm_version, SM_ID_SELECTED, &body)) {
         return 0;
     }
     version = (uint16_t)(br_u16(&body) & 0xfff0);

@@ -36,6 +36,8 @@ enum SpdmCode {
     SPDM_NEGOTIATE_ALGORITHMS = 0xe3,
     SPDM_KEY_EXCHANGE = 0xe4,
     SPDM_FINISH = 0xe5,
+    SPDM_PSK_EXCHANGE = 0xe6,
+    SPDM_PSK_FINISH = 0xe7,
     SPDM_HEARTBEAT = 0xe8,
     SPDM_KEY_UPDATE = 0xe9,
     SPDM_END_SESSION = 0xec,
@@ -81,7 +83,10 @@ enum SpdmCap {
     SPDM_CAP_MAC = BIT(7),
     SPDM_CAP_MUT_AUTH = BIT(8),
     SPDM_CAP_KEY_EX = BIT(9),
+    SPDM_CAP_PSK_PLAIN = 1u << 10,
+    SPDM_CAP_PSK_WITH_CONTEXT = 2u << 10,
     SPDM_CAP_PSK = 3u << 10, /* the field */
+    SPDM_CAP_SESSION = SPDM_CAP_KEY_EX | SPDM_CAP_PSK, /* ways to open one */
     SPDM_CAP_ENCAP = BIT(12),
     SPDM_CAP_HBEAT = BIT(13),
     SPDM_CAP_KEY_UPD = BIT(14),
@@ -152,21 +157,30 @@ static inline bool spdm_message_ends(const ByteReader *r) { return br_ok(r) && b
 /* The length of the message without that padding, once it has been parsed. */
 static inline size_t spdm_parsed_len(const ByteReader *r) { return r->pos; }
 
+/* The versions of secured messages that are spoken here, DSP0277; ascending. */
+enum { SPDM_N_SECURED_VERSIONS = 2 };
+extern const uint16_t spdm_secured_versions[SPDM_N_SECURED_VERSIONS];
+
+bool spdm_secured_version_is_ours(uint16_t version);
+
 /* Secured message versions in opaque data: DSP0277 "Secured Message opaque element", data IDs 1 and 0.
- * Each writer also writes the u16 OpaqueLength in front; each reader expects it. The data's own header is
- * OpaqueDataFmt1 since SPDM 1.2; with 1.1 it is DSP0277's "general opaque data". */
+ * OpaqueLength is the message's: the lengths are what the writers write. The data's own header is OpaqueDataFmt1 since
+ * SPDM 1.2; with 1.1 it is DSP0277's "general opaque data". */
+uint16_t spdm_opaque_supported_len(uint8_t spdm_version, size_t n);
+uint16_t spdm_opaque_selected_len(uint8_t spdm_version);
 void spdm_opaque_write_supported(ByteWriter *w, uint8_t spdm_version, const uint16_t *versions, size_t n);
 void spdm_opaque_write_selected(ByteWriter *w, uint8_t spdm_version, uint16_t version);
 
 /**
  * spdm_opaque_read_supported - parse a requester's opaque data.
+ * @len:  OpaqueLength
  * @ours: versions known here, in ascending order
  * Returns the highest version in common, 0 when the data is malformed or there is none.
  */
-uint16_t spdm_opaque_read_supported(ByteReader *r, uint8_t spdm_version, const uint16_t *ours, size_t n);
+uint16_t spdm_opaque_read_supported(ByteReader *r, size_t len, uint8_t spdm_version, const uint16_t *ours, size_t n);
 
 /* The version a responder selected, 0 when malformed. */
-uint16_t spdm_opaque_read_selected(ByteReader *r, uint8_t spdm_version);
+uint16_t spdm_opaque_read_selected(ByteReader *r, size_t len, uint8_t spdm_version);
 
 /* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6
  * "CMA-SPDM". */

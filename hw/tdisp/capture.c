@@ -99,7 +99,7 @@ void capture_object(Capture *c, int64_t now_ns, const uint8_t *object, size_t le
     g_byte_array_unref(whole);
 }
 
-void capture_secret(Capture *c, uint32_t session_id, const uint8_t *secret, size_t len)
+void capture_secret(Capture *c, uint32_t session_id, const char *kind, const uint8_t *secret, size_t len)
 {
     GString *line;
 
@@ -107,7 +107,7 @@ void capture_secret(Capture *c, uint32_t session_id, const uint8_t *secret, size
         return;
     }
     line = g_string_new(NULL);
-    g_string_printf(line, "DHE_SECRET %08" PRIx32 " ", session_id);
+    g_string_printf(line, "%s %08" PRIx32 " ", kind, session_id);
     for (size_t i = 0; i < len; i++) {
         g_string_append_printf(line, "%02x", secret[i]);
     }

@@ -36,7 +36,8 @@ void capture_close(Capture *c);
 /* capture_object - one whole data object, header included, as it was written or can be read at @now_ns. */
 void capture_object(Capture *c, int64_t now_ns, const uint8_t *object, size_t len);
 
-/* capture_secret - one line of the key log: the DHE secret that session @session_id is derived from. */
-void capture_secret(Capture *c, uint32_t session_id, const uint8_t *secret, size_t len);
+/* capture_secret - one line of the key log: the secret that session @session_id is derived from.
+ * @kind: "DHE_SECRET" or "PSK" */
+void capture_secret(Capture *c, uint32_t session_id, const char *kind, const uint8_t *secret, size_t len);
 
 #endif

@@ -429,11 +429,11 @@ static void session_changed(void *opaque, uint32_t session_id, bool established)
     }
 }
 
-static void session_secret(void *opaque, uint32_t session_id, const uint8_t *secret, size_t len)
+static void session_secret(void *opaque, uint32_t session_id, bool psk, const uint8_t *secret, size_t len)
 {
     Dsm *dsm = opaque;
 
-    capture_secret(&dsm->capture, session_id, secret, len);
+    capture_secret(&dsm->capture, session_id, psk ? "PSK" : "DHE_SECRET", secret, len);
 }
 
 static int64_t device_time(void *opaque)
@@ -572,7 +572,7 @@ static bool parse_caps(Dsm *dsm, GError **error)
 
 /* ---- identity ---- */
 
-static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **text, GError **error)
+static bool read_file(const Dsm *dsm, const char *prop, const char *path, char **text, GError **error)
 {
     GError *e = NULL;
 
@@ -582,6 +582,34 @@ static bool read_pem(const Dsm *dsm, const char *prop, const char *path, char **
     g_set_error(error, BAILEY_ERROR, 0, "cannot read %s=%s of device %s: %s", prop, path, class_name(dsm), e->message);
     g_error_free(e);
     return false;
+}
+
+/* spdm-psk=; without it, the TEST key. */
+static bool load_psk(Dsm *dsm, GError **error)
+{
+    char       *text = NULL;
+    const char *why;
+
+    if (dsm->spdm_psk == NULL) {
+        why = spdm_psk_read(spdm_psk_test(), &dsm->spdm.psk);
+        g_assert(why == NULL);
+        return true;
+    }
+    if (!(dsm->spdm.capabilities & SPDM_CAP_PSK)) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s has spdm-psk= and no use for it: add spdm-caps=+psk or "
+                    "+psk_with_context", class_name(dsm));
+        return false;
+    }
+    if (!read_file(dsm, "spdm-psk", dsm->spdm_psk, &text, error)) {
+        return false;
+    }
+    why = spdm_psk_read(text, &dsm->spdm.psk);
+    g_free(text);
+    if (why != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot use spdm-psk=%s of device %s: %s", dsm->spdm_psk, class_name(dsm),
+                    why);
+    }
+    return why == NULL;
 }
 
 static bool check_properties(Dsm *dsm, GError **error)
@@ -611,8 +639,8 @@ static bool load_files(Dsm *dsm, GError **error)
     Entropy      *entropy = &dsm->pd->dev.entropy;
     char         *chain = NULL, *key = NULL;
     const char   *why = NULL;
-    bool          ok = read_pem(dsm, "cert-chain", dsm->cert_chain, &chain, error) &&
-              read_pem(dsm, "key", dsm->key, &key, error);
+    bool          ok = read_file(dsm, "cert-chain", dsm->cert_chain, &chain, error) &&
+              read_file(dsm, "key", dsm->key, &key, error);
 
     if (ok && spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
         why = spdm_identity_check(id, entropy);
@@ -660,7 +688,7 @@ static bool load_slots(Dsm *dsm, GError **error)
             continue;
         }
         prop[sizeof(prop) - 2] = (char)('0' + slot);
-        if (!read_pem(dsm, prop, path, &text, error)) {
+        if (!read_file(dsm, prop, path, &text, error)) {
             return false;
         }
         why = spdm_slot_load(text, slot, dsm->identities, config->n_identities, &dsm->pd->dev.entropy,
@@ -738,7 +766,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
     }
     if (parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
         parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) &&
-        parse_caps(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
+        parse_caps(dsm, error) && load_psk(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
         capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return true;
     }
@@ -772,6 +800,7 @@ void dsm_unconfigure(Dsm *dsm)
     dsm->brain = NULL;
     capture_close(&dsm->capture);
     spdm_wipe(dsm->identities, sizeof(dsm->identities));
+    spdm_wipe(&dsm->spdm.psk, sizeof(dsm->spdm.psk));
 }
 
 /* "Component Measurement and Authentication (CMA-SPDM)": the two data objects. */

@@ -95,7 +95,7 @@ struct Dsm {
     /* Properties. */
     char    *slot_chain[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
-        *spdm_caps, *spdm_where;
+        *spdm_caps, *spdm_psk, *spdm_where;
     uint64_t heartbeat_s, transfer_size;
     bool     p2p;
 };
@@ -127,6 +127,8 @@ struct Dsm {
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \
       "capabilities to add or take away, as in +chunk-chal" },                                                     \
+    { "spdm-psk", PROP_STRING, (at) + offsetof(Dsm, spdm_psk), NULL,                                               \
+      "file of its pre-shared key, a line HINT:HEX, for spdm-caps=+psk (default: the TEST key)" },                 \
     { "spdm-transfer-size", PROP_UINT, (at) + offsetof(Dsm, transfer_size), "4096",                                \
       "bytes of the SPDM buffer, 42 to 4096; longer messages come in chunks with spdm-caps=+chunk" },              \
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \

@@ -44,7 +44,7 @@ typedef struct Step {
     const char *name;
     SpdmOp      op;
     bool      (*after)(Client *c);
-    uint32_t    needs; /* capabilities of the device without which there is no such step */
+    uint32_t    needs; /* capabilities of the device: with none of them there is no such step; 0: always */
 } Step;
 
 static void report(Client *c, bool ok, const char *name, const char *text)
@@ -70,8 +70,11 @@ static void show_selection(const Client *c)
 {
     const SpdmRequester *r = &c->requester;
 
-    printf("     SPDM %u.%u, %s, %s, %s, %s\n", r->version >> 4, r->version & 0xf, spdm_asym(r->selected.asym)->name,
-           spdm_hash(r->selected.hash)->name, spdm_dhe(r->selected.dhe)->name, spdm_aead(r->selected.aead)->name);
+    printf("     SPDM %u.%u, %s, %s, %s, %s\n", r->version >> 4, r->version & 0xf,
+           r->selected.asym != 0 ? spdm_asym(r->selected.asym)->name : "no signatures",
+           spdm_hash(r->selected.hash)->name,
+           r->selected.dhe != 0 ? spdm_dhe(r->selected.dhe)->name : "no key exchange",
+           spdm_aead(r->selected.aead)->name);
 }
 
 /* DSP0274 "Certificate chain format": length and root hash come before the certificates. */
@@ -84,6 +87,9 @@ static bool check_chain(Client *c)
     const char    *why;
 
     show_selection(c);
+    if (chain.len == 0) {
+        return true; /* the device has no certificates: what it has is the key that we share */
+    }
     if (c->root == NULL) {
         SpdmKeyKind kind = spdm_asym(c->requester.selected.asym)->kind; /* each kind of TEST key has its root */
 
@@ -153,7 +159,7 @@ static const Step steps[] = {
     { "connection", SPDM_OP_CONNECT, check_chain, 0 },
     { "session", SPDM_OP_SESSION, NULL, 0 },
     { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL },
-    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, 0 },
+    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS },
     { "end of session", SPDM_OP_END_SESSION, NULL, 0 },
 };
 
@@ -179,21 +185,30 @@ static void send_request(Client *c)
     spdm_link_send(c->link, SPDM_LINK_NORMAL, packet, w.pos);
 }
 
+/* Whether the device has what the step needs, or any of it. */
+static bool step_is_possible(const Client *c)
+{
+    uint32_t needs = steps[c->step].needs;
+
+    return needs == 0 || (c->requester.peer_capabilities & needs) != 0;
+}
+
 static void start_step(Client *c)
 {
-    static const SpdmOpArgs all_signed = { .index = 0xff, .sign = true };
-    const char             *why;
+    SpdmOpArgs  all = { .index = 0xff, .sign = c->requester.has_key };
+    SpdmOp      op;
+    const char *why;
 
-    while (c->step < G_N_ELEMENTS(steps) &&
-           (c->requester.peer_capabilities & steps[c->step].needs) != steps[c->step].needs) {
+    while (c->step < G_N_ELEMENTS(steps) && !step_is_possible(c)) {
         c->step++;
     }
     if (c->step == G_N_ELEMENTS(steps)) {
         finish(c);
         return;
     }
-    why = spdm_requester_start(&c->requester, steps[c->step].op,
-                               steps[c->step].op == SPDM_OP_MEASUREMENTS ? &all_signed : NULL);
+    op = steps[c->step].op;
+    op = op == SPDM_OP_SESSION && c->requester.options.psk.key_len != 0 ? SPDM_OP_PSK_SESSION : op;
+    why = spdm_requester_start(&c->requester, op, op == SPDM_OP_MEASUREMENTS ? &all : NULL);
     if (why != NULL) {
         report(c, false, steps[c->step].name, why);
         finish(c);
@@ -278,7 +293,8 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text;
+    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text;
+    SpdmPsk       psk;
     SpdmTransport transport;
     uint64_t      size, seed, slot;
     SpdmOffer     offer;
@@ -330,6 +346,29 @@ static bool check_slot(uint64_t slot, GError **error)
     return true;
 }
 
+/* -psk test, or the file of one's own. */
+static bool read_psk(const char *path, SpdmPsk *psk, GError **error)
+{
+    char       *text = NULL;
+    GError     *e = NULL;
+    const char *why = NULL;
+
+    if (path == NULL) {
+        return true;
+    }
+    if (strcmp(path, "test") != 0 && !g_file_get_contents(path, &text, NULL, &e)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -psk %s: %s", path, e->message);
+        g_error_free(e);
+        return false;
+    }
+    why = spdm_psk_read(text != NULL ? text : spdm_psk_test(), psk);
+    g_free(text);
+    if (why != NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot use -psk %s: %s", path, why);
+    }
+    return why == NULL;
+}
+
 static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
 {
     if (o->connect == NULL) {
@@ -347,7 +386,8 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
     }
     return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
            (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
-           read_version(o->version, &o->offer, error) && read_algorithms(o->algs, &o->offer, error);
+           read_psk(o->psk_text, &o->psk, error) && read_version(o->version, &o->offer, error) &&
+           read_algorithms(o->algs, &o->offer, error);
 }
 
 static bool read_root(const char *path, Client *c, GError **error)
@@ -388,7 +428,7 @@ static int request(const RequesterOptions *o, GError **error)
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
-                                                    .slot = (uint8_t)o->slot };
+                                                   .slot = (uint8_t)o->slot, .psk = o->psk };
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
@@ -421,6 +461,8 @@ static int run_requester(const Command *cmd, int argc, char **argv)
         { "slot", "N", "the certificate slot to check, 0 (default) to 7", &o.slot_text },
         { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
           &o.root },
+        { "psk", "FILE|test", "open the session from this pre-shared key, a line HINT:HEX (test: the TEST key)",
+          &o.psk_text },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },

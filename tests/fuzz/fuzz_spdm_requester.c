@@ -7,6 +7,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* The text form of a key. */
+static void parse_psk(const uint8_t *msg, size_t len)
+{
+    char    text[SPDM_MSG_MAX + 1];
+    SpdmPsk psk;
+
+    memcpy(text, msg, len);
+    text[len] = '\0';
+    (void)spdm_psk_read(text, &psk);
+}
+
 static void parse_pci(const uint8_t *msg, size_t len)
 {
     static TdispClient client;
@@ -23,9 +34,10 @@ static void parse_pci(const uint8_t *msg, size_t len)
     (void)ide_km_sequence_response(&q, msg, len);
     (void)ide_km_parse_query(msg, len, &query);
     (void)tdisp_report_decode(msg, len, &report);
+    parse_psk(msg, len);
 }
 
-enum { N_OPS = SPDM_OP_END_SESSION - SPDM_OP_CONNECT + 1 };
+enum { N_OPS = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT + 1, PSK = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT };
 
 /* A pair whose requester awaits a response: of the @skip-th exchange of an operation; @small: messages go in chunks.
  * Built once: key pairs are slow. */
@@ -44,10 +56,12 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
         p->requester.options.transfer_size = small ? 64 : 0;
         p->responder.config.version_max = which > 3 ? SPDM_VERSION_13 : SPDM_VERSION_12; /* where those are whole */
+        p->responder.config.capabilities |= which == PSK ? (uint32_t)SPDM_CAP_PSK_WITH_CONTEXT : 0;
+        p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
         args.len = which == SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT ? 0 : args.len;
-        (void)pair_run(p, which < 2 ? which : 2);
+        (void)pair_run(p, which == PSK ? 1 : which < 2 ? which : 2);
         (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
-        for (unsigned i = 0; which < 2 && i < skip && (which == 0 || i < 1); i++) {
+        for (unsigned i = 0; (which < 2 || which == PSK) && i < skip && (which == 0 || i < 1); i++) {
             (void)pair_step(p);
         }
         (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);

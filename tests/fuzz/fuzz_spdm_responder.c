@@ -72,17 +72,33 @@ static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
     (void)pair_run(pair, stages[stage]);
 }
 
+/* Nothing, connected, between PSK_EXCHANGE and PSK_FINISH, in a session that the two opened. */
+static void start_psk(SpdmPair *pair, unsigned state)
+{
+    pair->responder.config.capabilities |= SPDM_CAP_PSK_WITH_CONTEXT;
+    pair->requester.options.psk = pair_psk();
+    if (state != 0) {
+        (void)pair_connect(pair);
+        (void)spdm_requester_start(&pair->requester, SPDM_OP_PSK_SESSION, NULL);
+    }
+    for (; state > 1; state--) {
+        (void)pair_step(pair);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[16];
+    static SpdmPair pair, starts[20];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
     bool            secured;
 
     if (!ready) {
-        for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
-            start(&pair, i % 4, i & 4, i & 8);
+            start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
+            if (i >= 16) {
+                start_psk(&pair, i % 4);
+            }
             starts[i] = pair;
         }
         ready = true;

@@ -22,6 +22,16 @@ const SpdmIdentity *pair_identity(SpdmTestPki which)
     return &ids[which];
 }
 
+SpdmPsk pair_psk(void)
+{
+    SpdmPsk psk;
+
+    if (spdm_psk_read(spdm_psk_test(), &psk) != NULL) {
+        abort();
+    }
+    return psk;
+}
+
 static bool measurement(void *opaque, unsigned n, SpdmMeasurement *m)
 {
     static const uint8_t rom[] = "rom of the test device", firmware[] = "firmware, version 7",
@@ -153,6 +163,7 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
                                            .entropy = &p->device_entropy,
                                            .identities = id,
                                            .n_identities = 1,
+                                           .psk = pair_psk(),
                                            .opaque = p,
                                            .measurement = measurement,
                                            .vendor = vendor,

@@ -50,6 +50,9 @@ typedef struct SpdmPair {
 
 const SpdmIdentity *pair_identity(SpdmTestPki which);
 
+/* The TEST key, which the device of every pair has; the module once it is put into requester.options. */
+SpdmPsk pair_psk(void);
+
 /* @responder_caps: SPDM_RESPONDER_CAPS, or less */
 void pair_init(SpdmPair *p, uint32_t responder_caps);
 

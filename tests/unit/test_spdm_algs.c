@@ -237,8 +237,8 @@ static void test_wrong_selection(void **state)
         { "hash: not offered", 16, 2 },          { "hash: two", 16, 3 },               { "hash: none", 16, 0 },
         { "DHE: not offered", 36, 0x00102002 },  { "DHE: none", 36, 0x00002002 },      { "DHE: two", 36, 0x00182002 },
         { "AEAD: not offered", 40, 0x00022003 }, { "AEAD: none", 40, 0x00002003 },     { "AEAD: two", 40, 0x00032003 },
-        { "measurement hash: none", 8, 0 },      { "requester's key", 44, 0x00102004 },
-        { "key schedule", 48, 0x00002005 },
+        { "measurement hash: none", 8, 0 },      { "requester's key: two", 44, 0x00902004 },
+        { "requester's key: not offered", 44, 0x00802004 }, { "key schedule", 48, 0x00002005 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

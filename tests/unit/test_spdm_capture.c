@@ -186,7 +186,7 @@ static void derive(NicRig *r, const Captured *c, const SpdmSuite *suite, uint32_
     assert_true(spdm_hash_spans(suite->hash, &chain, 1, ct));
     assert_true(spdm_hash_spans(suite->hash, th, 4, th1));
     assert_true(spdm_hash_spans(suite->hash, th, 6, th2));
-    assert_true(spdm_derive_handshake(suite, secret, sizeof(secret), th1, keys));
+    assert_true(spdm_derive_handshake(suite, false, secret, sizeof(secret), th1, keys));
     assert_true(spdm_derive_data(suite, th2, keys));
 }
 

@@ -53,7 +53,7 @@ static void test_key_schedule(void **state)
     unhex(dhe_hex, dhe, 48);
     unhex(th1_hex, th1, 48);
     unhex(th2_hex, th2, 48);
-    assert_true(spdm_derive_handshake(&suite, dhe, 48, th1, &k));
+    assert_true(spdm_derive_handshake(&suite, false, dhe, 48, th1, &k));
     assert_hex(
         "handshake secret", k.handshake_secret,
         "01654c361b3bc3796ad3b3bfae319b1642e2d87896c21ddbb0a56cd67b02dceef28e0968fe8930e193e561c99119d471");
