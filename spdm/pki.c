@@ -268,3 +268,21 @@ const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root
     ERR_clear_error();
     return why;
 }
+
+size_t spdm_certificate_load(const char *pem, uint8_t *der, size_t cap)
+{
+    BIO     *bio = BIO_new_mem_buf(pem, -1);
+    X509    *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    uint8_t *text = NULL;
+    int      len = cert != NULL ? i2d_X509(cert, &text) : 0;
+    size_t   n = len > 0 && (size_t)len <= cap ? (size_t)len : 0;
+
+    if (n != 0) {
+        memcpy(der, text, n);
+    }
+    OPENSSL_free(text);
+    X509_free(cert);
+    BIO_free(bio);
+    ERR_clear_error();
+    return n;
+}

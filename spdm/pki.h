@@ -102,6 +102,9 @@ bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
                              int64_t time_s, SpdmPublicKey *key);
 
+/* spdm_certificate_load - the first certificate of PEM text as DER; its length, 0: there is none, or it is too long. */
+size_t spdm_certificate_load(const char *pem, uint8_t *der, size_t cap);
+
 /* The first certificate of a concatenation: its DER length, 0 when malformed. */
 size_t spdm_first_certificate_len(const uint8_t *der, size_t len);
 

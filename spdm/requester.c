@@ -27,6 +27,7 @@ typedef struct Step {
     /* Writes what follows the code byte; false: reason in r->error. */
     bool (*build)(SpdmRequester *r, ByteWriter *w);
     StepResult (*read)(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+    bool (*when)(const SpdmRequester *r); /* whether the step is made; NULL: always */
 } Step;
 
 bool spdm_requester_fail(SpdmRequester *r, const char *format, ...)
@@ -131,7 +132,8 @@ static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmAlgMasks ours = r->offer.algorithms;
     /* Types must not be offered empty; what is selected for the requester's own key has no use without MUT_AUTH. */
-    const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)ours.asym, SPDM_KEY_SCHEDULE };
+    const uint32_t own = r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) : ours.asym;
+    const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)own, SPDM_KEY_SCHEDULE };
 
     params(w, ARRAY_LEN(table_types), 0);
     bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
@@ -367,10 +369,12 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     bool           clear = r->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR;
     const uint8_t *share, *sig, *mac;
     uint16_t       rsp_id = br_u16(rsp), opaque_len;
-    uint8_t        mut_auth = br_u8(rsp);
+    uint8_t        mut_auth = br_u8(rsp), slot;
+    const char    *why;
     SpdmSpan       th, unsigned_part;
 
-    br_skip(rsp, 1 + 32); /* requester slot; random */
+    slot = br_u8(rsp);
+    br_skip(rsp, 32); /* random */
     share = br_take(rsp, dhe->len);
     opaque_len = br_u16(rsp);
     r->session.secured_version = spdm_opaque_read_selected(rsp, opaque_len, r->version);
@@ -383,8 +387,9 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     if (!spdm_secured_version_is_ours(r->session.secured_version)) {
         return step_fail(r, "the device selected no secured message version that was offered");
     }
-    if (mut_auth != 0) {
-        return step_fail(r, "the device demands mutual authentication, which was not offered");
+    why = spdm_mutual_accept(r, mut_auth, slot);
+    if (why != NULL) {
+        return step_fail(r, why);
     }
     start_th(r, unsigned_part);
     th = spdm_transcript_span(&r->session.th);
@@ -418,8 +423,12 @@ static bool build_finish(SpdmRequester *r, ByteWriter *w)
     size_t  h = spdm_hash(r->selected.hash)->len;
     uint8_t mac[SPDM_HASH_MAX];
 
-    params(w, 0, 0);
-    spdm_transcript_add(&r->session.th, w->data, w->pos);
+    params(w, r->session.mut_auth != 0, 0); /* a signature; slot 0 */
+    if (r->session.mut_auth == 0) {
+        spdm_transcript_add(&r->session.th, w->data, w->pos);
+    } else if (!spdm_mutual_sign(r, w)) {
+        return spdm_requester_fail(r, "FINISH could not be signed");
+    }
     if (!spdm_requester_verify_data(r, r->session.keys.request_finished, mac)) {
         return spdm_requester_fail(r, "the handshake is too long to finish");
     }
@@ -654,6 +663,10 @@ static const Step steps[] = {
     { SPDM_OP_CONNECT,       SPDM_GET_DIGESTS,           build_get_digests,          read_digests      },
     { SPDM_OP_CONNECT,       SPDM_GET_CERTIFICATE,       build_get_certificate,      read_certificate  },
     { SPDM_OP_SESSION,       SPDM_KEY_EXCHANGE,          build_key_exchange,         read_key_exchange },
+    { SPDM_OP_SESSION,       SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated,
+      spdm_asks_for_request },
+    { SPDM_OP_SESSION,       SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack,
+      spdm_encapsulates },
     { SPDM_OP_SESSION,       SPDM_FINISH,                build_finish,               read_finish       },
     { SPDM_OP_VENDOR,        SPDM_VENDOR_DEFINED,        build_vendor,               read_vendor       },
     { SPDM_OP_MEASUREMENTS,  SPDM_GET_MEASUREMENTS,      build_get_measurements,     read_measurements },
@@ -768,12 +781,14 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
 static void forget_connection(SpdmRequester *r)
 {
     Entropy             *entropy = r->entropy;
+    const SpdmIdentity  *identity = r->identity;
     SpdmRequesterOptions options = r->options;
     SpdmOffer            offer = r->offer;
     uint16_t             next = r->next_session_id;
 
     spdm_wipe(r, sizeof(*r));
     r->entropy = entropy;
+    r->identity = identity;
     r->options = options;
     r->offer = offer;
     r->next_session_id = next;
@@ -917,7 +932,9 @@ static SpdmResult advance(SpdmRequester *r, StepResult result)
 {
     r->in_flight = false;
     if (result == STEP_NEXT || result == STEP_LAST) {
-        r->step++;
+        do {
+            r->step++;
+        } while (r->step < ARRAY_LEN(steps) && steps[r->step].when != NULL && !steps[r->step].when(r));
         if (result == STEP_LAST || r->step >= ARRAY_LEN(steps) || steps[r->step].op != r->op) {
             r->op = SPDM_OP_NONE;
             r->step = 0;

@@ -55,6 +55,23 @@ bool spdm_requester_verify_data(SpdmRequester *r, const uint8_t *finished, uint8
 /* The handshake is over: data keys out of TH, and the session is established. */
 StepResult spdm_requester_establish(SpdmRequester *r);
 
+/* ---- req_mutual.c ---- */
+
+/* Whether the device asks for the requester's certificates, and whether it has still to say so. */
+bool spdm_encapsulates(const SpdmRequester *r);
+bool spdm_asks_for_request(const SpdmRequester *r);
+
+/* MutAuthRequested and the slot of KEY_EXCHANGE_RSP; NULL, or why that cannot be. */
+const char *spdm_mutual_accept(SpdmRequester *r, uint8_t mut_auth, uint8_t slot);
+
+/* Appends to FINISH's header the signature over TH and the header, which all go into TH. */
+bool spdm_mutual_sign(SpdmRequester *r, ByteWriter *w);
+
+bool       spdm_build_get_encapsulated(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_encapsulated(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+bool       spdm_build_deliver(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_ack(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
 /* ---- req_psk.c ---- */
 
 bool       spdm_build_psk_exchange(SpdmRequester *r, ByteWriter *w);

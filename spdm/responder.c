@@ -79,6 +79,7 @@ void spdm_session_end(SpdmResponder *s, SpdmSession *session)
 
     spdm_wipe(session, sizeof(*session));
     spdm_transfers_end(s, id);
+    spdm_mutual_end(s, id);
     if (was_established && s->config.session_changed != NULL) {
         s->config.session_changed(s->config.opaque, id, false);
     }
@@ -127,6 +128,7 @@ void spdm_forget_old_key(SpdmSession *session)
 static void establish(SpdmResponder *s, SpdmSession *session)
 {
     session->state = SPDM_SESSION_ESTABLISHED;
+    spdm_mutual_end(s, session->id);
     note_traffic(s, session);
     spdm_transcript_reset(&session->th);
     spdm_wipe(session->keys.handshake_secret, sizeof(session->keys.handshake_secret));
@@ -222,7 +224,7 @@ static bool capable(const SpdmResponder *s, uint32_t needs)
 }
 
 /* The one session that a plain FINISH can mean: KEY_EXCHANGE leaves at most one in a clear handshake. */
-static SpdmSession *clear_handshake(SpdmResponder *s)
+SpdmSession *spdm_clear_handshake(SpdmResponder *s)
 {
     for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
         if (s->sessions[i].state == SPDM_SESSION_HANDSHAKE && s->sessions[i].in_the_clear) {
@@ -238,7 +240,7 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
         bool plain = x->session == NULL;
 
         if (plain) {
-            x->session = clear_handshake(s);
+            x->session = spdm_clear_handshake(s);
         }
         if (x->session == NULL ||
             (!plain && x->session->in_the_clear && x->session->state == SPDM_SESSION_HANDSHAKE)) {
@@ -277,7 +279,7 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
     if (spdm_breaks_transfer(s, x) || s->connection < q->from || (q->exactly && s->connection != q->from)) {
         return SPDM_UNEXPECTED_REQUEST;
     }
-    return check_where(s, q, x);
+    return spdm_breaks_flow(s, q, x) ? SPDM_REQUEST_IN_FLIGHT : check_where(s, q, x);
 }
 
 /* Transcripts that a request ends by being another one: DSP0274 "L1 and L2", "M1 and M2 message

@@ -5,6 +5,7 @@
 #ifndef BAILEY_SPDM_RESPONDER_H
 #define BAILEY_SPDM_RESPONDER_H
 
+#include "spdm/chain.h"
 #include "spdm/sign.h"
 #include "spdm/spdm.h"
 
@@ -109,13 +110,6 @@ const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s);
 /* The slots that hold a chain for the negotiated signature algorithm, by bits. */
 uint8_t spdm_provisioned_slots(const SpdmResponder *s);
 
-/* A slot's chain as DSP0274 "Certificate chain format" has it: length and root hash, then the certificates. */
-typedef struct SpdmChain {
-    uint8_t  header[4 + SPDM_HASH_MAX];
-    SpdmSpan spans[2]; /* the header, the certificates */
-    size_t   len;
-} SpdmChain;
-
 /* Whether a certificate slot can be used, and its chain. */
 bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain);
 
@@ -138,6 +132,26 @@ bool spdm_session_hash_th(const SpdmSuite *suite, const SpdmSession *session, ui
 /* VerifyData = HMAC(finished key, Hash(TH so far)). */
 bool spdm_session_verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
                               uint8_t *out);
+
+/* The one session that a plain message of a handshake can mean; NULL: there is none. */
+SpdmSession *spdm_clear_handshake(SpdmResponder *s);
+
+/* ---- rsp_mutual.c ---- */
+
+/* Both sides can do it. */
+bool spdm_mutual_agreed(const SpdmResponder *s);
+
+/* Starts the flow of a session that KEY_EXCHANGE opens, if it can be; returns MutAuthRequested. */
+uint8_t spdm_mutual_begin(SpdmResponder *s, SpdmSession *session);
+
+/* The flow of that session is not needed any more. */
+void spdm_mutual_end(SpdmResponder *s, uint32_t session_id);
+
+/* Whether the request breaks into a flow that is under way. */
+bool spdm_breaks_flow(const SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x);
+
+/* The requester's signature in FINISH, over TH and @header, which both go into TH with it. */
+SpdmError spdm_mutual_verify(SpdmResponder *s, SpdmSession *session, SpdmSpan header, const uint8_t *sig);
 
 /* ---- chunk.c ---- */
 

@@ -215,7 +215,7 @@ static uint16_t select_in_table(const SpdmAlgMasks *ours, uint8_t type, uint16_t
     case SPDM_ALG_AEAD:
         return spdm_prefer_aead(ours->aead & offered);
     case SPDM_ALG_REQ_ASYM:
-        return 0; /* no mutual authentication */
+        return (uint16_t)spdm_prefer_asym(ours->asym & offered);
     default:
         return SPDM_KEY_SCHEDULE & offered;
     }
@@ -246,7 +246,9 @@ static bool opens_sessions(const SpdmResponder *s)
 /* Whether what both sides can do needs an algorithm of that kind. */
 static bool table_is_used(const SpdmResponder *s, uint8_t type)
 {
-    return type == SPDM_ALG_DHE ? exchanges_keys(s) : opens_sessions(s);
+    return type == SPDM_ALG_DHE        ? exchanges_keys(s)
+           : type == SPDM_ALG_REQ_ASYM ? exchanges_keys(s) && spdm_mutual_agreed(s)
+                                       : opens_sessions(s);
 }
 
 static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)

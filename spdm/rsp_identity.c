@@ -67,11 +67,7 @@ bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain)
     if (id == NULL) {
         return false;
     }
-    chain->spans[0] = (SpdmSpan){ chain->header, 4 + hash->len };
-    chain->spans[1] = (SpdmSpan){ id->certs, id->certs_len };
-    chain->len = chain->spans[0].len + chain->spans[1].len;
-    le32_put(chain->header, (uint32_t)chain->len);
-    return spdm_hash_spans(hash, &(SpdmSpan){ id->certs, id->root_len }, 1, chain->header + 4);
+    return spdm_chain_of(id, hash, chain);
 }
 
 void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rsp)
@@ -81,20 +77,6 @@ void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rs
     SpdmChain       chain;
 
     rsp->failed |= out != NULL && (!spdm_slot_chain(s, slot, &chain) || !spdm_hash_spans(hash, chain.spans, 2, out));
-}
-
-/* Bytes @offset to @offset + @len of header and certificates, which are there. */
-static void append_chain(const SpdmChain *chain, size_t offset, size_t len, ByteWriter *rsp)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        const uint8_t *bytes = chain->spans[i].data;
-        size_t         all = chain->spans[i].len, n = offset < all ? all - offset : 0;
-
-        n = n < len ? n : len;
-        bw_bytes(rsp, bytes + (n != 0 ? offset : 0), n);
-        len -= n;
-        offset = offset < all ? 0 : offset - all;
-    }
 }
 
 /* What a slot has room for: 1.3, SlotSizeRequested. One that is not to be written has its chain's size. */
@@ -165,7 +147,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     spdm_reply(s, x, rsp, slot, 0);
     bw_u16(rsp, (uint16_t)len);
     bw_u16(rsp, (uint16_t)(left - len));
-    append_chain(&chain, offset, len, rsp);
+    spdm_chain_append(&chain, offset, len, rsp);
     return SPDM_OK;
 }
 

@@ -144,7 +144,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     entropy_bytes(s->config.entropy, random, sizeof(random));
     spdm_reply(s, x, rsp, spdm_heartbeat_s(s), 0);
     bw_u16(rsp, (uint16_t)(x->opened->id >> 16));
-    bw_u16(rsp, 0); /* MutAuthRequested, slot */
+    bw_u8(rsp, spdm_mutual_begin(s, x->opened)); /* MutAuthRequested */
+    bw_u8(rsp, 0);                               /* slot of the requester's: it is read first */
     bw_bytes(rsp, random, sizeof(random));
     bw_bytes(rsp, share, dhe->len);
     e = spdm_append_summary(s, x->param1, rsp);
@@ -162,22 +163,32 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     return e;
 }
 
-/* FINISH without mutual authentication: RequesterVerifyData alone. */
+/* With mutual authentication, the requester's signature comes before RequesterVerifyData. */
 SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_HANDSHAKE,
              .drops_b = true)
 {
     SpdmSession   *session = x->session;
     SpdmSuite      suite = spdm_responder_suite(s);
-    SpdmSpan       whole;
+    SpdmSpan       header = spdm_whole_request(req);
+    bool           mutual = session->mut_auth != 0;
+    const uint8_t *sig = mutual ? br_take(req, spdm_asym(s->selected.req_asym)->sig_len) : NULL;
     const uint8_t *mac = br_take(req, suite.hash->len);
     uint8_t        want[SPDM_HASH_MAX], th2[SPDM_HASH_MAX];
 
-    if (!spdm_message_ends(req) || x->param1 & FINISH_HAS_SIGNATURE ||
+    if (!spdm_message_ends(req) || ((x->param1 & FINISH_HAS_SIGNATURE) != 0) != mutual || (mutual && x->param2 != 0) ||
         (x->param2 >= SPDM_SLOTS && x->param2 != SLOT_PUBLIC_KEY)) {
         return SPDM_INVALID_REQUEST;
     }
-    whole = spdm_whole_request(req);
-    spdm_transcript_add(&session->th, whole.data, whole.len - suite.hash->len);
+    if (mutual) {
+        SpdmError e = spdm_mutual_verify(s, session, header, sig);
+
+        if (e != SPDM_OK) {
+            x->after = SPDM_AFTER_END;
+            return e;
+        }
+    } else {
+        spdm_transcript_add(&session->th, header.data, header.len);
+    }
     if (!spdm_session_verify_data(&suite, session, session->keys.request_finished, want) ||
         !spdm_equal(want, mac, suite.hash->len)) {
         x->after = SPDM_AFTER_END; /* the transcript is spoilt, so that no second attempt could succeed */

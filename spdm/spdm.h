@@ -7,8 +7,8 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; mutual authentication. None is
- * advertised.
+ * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; the basic flow of mutual
+ * authentication. Neither is advertised.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -93,6 +93,7 @@ typedef struct SpdmResponderConfig {
     size_t         n_identities;
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
     SpdmPsk        psk;           /* for SPDM_CAP_PSK */
+    bool           mutual_digests; /* GET_DIGESTS is implied when the requester's certificates are asked for */
     SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
     void          *opaque;        /* first argument of the calls below; each may be NULL */
 
@@ -111,6 +112,9 @@ typedef struct SpdmResponderConfig {
 
     /* A session was established (FINISH answered) or an established one ended, for whatever reason. */
     void (*session_changed)(void *opaque, uint32_t session_id, bool established);
+
+    /* Whether a requester's certificates, DER and root first, are trusted; its key. Needed for SPDM_CAP_MUT_AUTH. */
+    bool (*requester_key)(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key);
 
     /* The DHE secret of a session that KEY_EXCHANGE opens, or the key of one from PSK_EXCHANGE; for those who decrypt a
      * capture. */
@@ -143,6 +147,7 @@ typedef struct SpdmSession {
     uint32_t         id;              /* RspSessionID << 16 | ReqSessionID */
     uint16_t         secured_version; /* selected secured message version, such as 0x1100 */
     bool             psk;             /* from PSK_EXCHANGE */
+    uint8_t          mut_auth;        /* SPDM_MUT_AUTH_*: how the requester shows who it is; 0: not */
     bool             in_the_clear;    /* FINISH travels as a plain object */
     SpdmKeys         keys;
     /* A || Ct || KEY_EXCHANGE ... of DSP0274 "Transcript hash"; empty once established */
@@ -174,6 +179,19 @@ typedef struct SpdmDeferred {
     uint8_t  message[SPDM_MSG_MAX];
 } SpdmDeferred;
 
+/* What is known of the requester's certificates between KEY_EXCHANGE and FINISH: DSP0274 "Encapsulated request
+ * flow". */
+typedef struct SpdmMutual {
+    bool          active;     /* the requester owes answers */
+    bool          trusted;    /* the chain is whole and good; the key is its leaf's */
+    uint8_t       request_id; /* of the request that was made last */
+    uint8_t       wanted;     /* its code; 0: none was made yet, or all are answered */
+    uint32_t      session_id; /* of the handshake; 0: none */
+    uint32_t      chain_len;  /* so far */
+    uint8_t       chain_hash[SPDM_HASH_MAX], chain[SPDM_CHAIN_MAX];
+    SpdmPublicKey key;
+} SpdmMutual;
+
 typedef struct SpdmResponder {
     SpdmResponderConfig config; /* not saved */
 
@@ -188,6 +206,7 @@ typedef struct SpdmResponder {
     SpdmTranscript a, b, l1l2;
     SpdmTransfer   large_request, large_response;
     SpdmDeferred   deferred;
+    SpdmMutual     mutual;
     SpdmSession    sessions[SPDM_SESSIONS];
 } SpdmResponder;
 
@@ -296,7 +315,8 @@ typedef struct SpdmCarrier {
 } SpdmCarrier;
 
 typedef struct SpdmRequester {
-    Entropy *entropy; /* not saved */
+    Entropy            *entropy;  /* not saved */
+    const SpdmIdentity *identity; /* of the requester itself, for mutual authentication; NULL: none. Not saved */
 
     /* Saved from here on. */
     SpdmRequesterOptions options;
@@ -315,6 +335,8 @@ typedef struct SpdmRequester {
     uint8_t        chain[SPDM_CHAIN_MAX];
     bool           has_key;
     SpdmPublicKey  public_key;
+    uint8_t        encapsulated[64], encapsulated_id; /* request of the device's that is to be answered */
+    uint32_t       encapsulated_len;
     uint8_t        dhe_private[SPDM_DHE_MAX]; /* between KEY_EXCHANGE and its response */
     uint16_t       next_session_id;             /* ReqSessionID of the next session */
     SpdmTranscript a;

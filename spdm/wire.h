@@ -40,6 +40,8 @@ enum SpdmCode {
     SPDM_PSK_FINISH = 0xe7,
     SPDM_HEARTBEAT = 0xe8,
     SPDM_KEY_UPDATE = 0xe9,
+    SPDM_GET_ENCAPSULATED_REQUEST = 0xea,
+    SPDM_DELIVER_ENCAPSULATED_RESPONSE = 0xeb,
     SPDM_END_SESSION = 0xec,
     SPDM_GET_CSR = 0xed,
     SPDM_SET_CERTIFICATE = 0xee,
@@ -61,6 +63,8 @@ typedef enum SpdmError {
     SPDM_UNSPECIFIED = 0x05,
     SPDM_DECRYPT_ERROR = 0x06,
     SPDM_UNSUPPORTED_REQUEST = 0x07,
+    SPDM_REQUEST_IN_FLIGHT = 0x08,
+    SPDM_INVALID_RESPONSE_CODE = 0x09,
     SPDM_SESSION_LIMIT_EXCEEDED = 0x0a,
     SPDM_SESSION_REQUIRED = 0x0b,
     SPDM_RESET_REQUIRED = 0x0c,
@@ -69,6 +73,7 @@ typedef enum SpdmError {
     SPDM_LARGE_RESPONSE = 0x0f,
     SPDM_VERSION_MISMATCH = 0x41,
     SPDM_RESPONSE_NOT_READY = 0x42,
+    SPDM_NO_PENDING_REQUESTS = 0x45, /* 1.3 */
     SPDM_SILENT = 0x100, /* no answer at all */
 } SpdmError;
 
@@ -118,6 +123,10 @@ static inline uint32_t spdm_capability_mask(uint8_t version)
 #define SPDM_SUMMARY_NONE   0
 #define SPDM_SUMMARY_TCB    1
 #define SPDM_SUMMARY_ALL    0xff
+
+/* KEY_EXCHANGE_RSP, MutAuthRequested: with the certificates of a slot that are known already; with those that
+ * encapsulated requests ask for; the same, and the first of these requests, GET_DIGESTS, is implied. */
+enum { SPDM_MUT_AUTH_PLAIN = 1, SPDM_MUT_AUTH_ENCAPSULATED = 2, SPDM_MUT_AUTH_DIGESTS = 4 };
 
 /* NEGOTIATE_ALGORITHMS table types. */
 enum { SPDM_ALG_DHE = 2, SPDM_ALG_AEAD = 3, SPDM_ALG_REQ_ASYM = 4, SPDM_ALG_KEY_SCHEDULE = 5 };

@@ -612,6 +612,50 @@ static bool load_psk(Dsm *dsm, GError **error)
     return why == NULL;
 }
 
+/* SpdmResponderConfig.requester_key. The device has no clock that could say whether a certificate is out of date. */
+static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
+{
+    Dsm *dsm = opaque;
+
+    if (dsm->requester_root_len != 0) {
+        return spdm_chain_check(certs, len, dsm->requester_root, dsm->requester_root_len, -1, key) == NULL;
+    }
+    for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
+        const SpdmIdentity *id = &dsm->identities[i];
+
+        if (spdm_chain_check(certs, len, id->certs, id->root_len, -1, key) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* spdm-mut-auth= and spdm-requester-root=. */
+static bool load_mutual(Dsm *dsm, GError **error)
+{
+    char *text = NULL;
+
+    dsm->spdm.mutual_digests = strcmp(dsm->spdm_mut_auth, "digests") == 0;
+    if (!dsm->spdm.mutual_digests && strcmp(dsm->spdm_mut_auth, "encap") != 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-mut-auth=%s of device %s is not known; use encap or digests",
+                    dsm->spdm_mut_auth, class_name(dsm));
+        return false;
+    }
+    if (dsm->requester_root_file == NULL) {
+        return true;
+    }
+    if (!read_file(dsm, "spdm-requester-root", dsm->requester_root_file, &text, error)) {
+        return false;
+    }
+    dsm->requester_root_len = spdm_certificate_load(text, dsm->requester_root, sizeof(dsm->requester_root));
+    g_free(text);
+    if (dsm->requester_root_len == 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "spdm-requester-root=%s of device %s holds no certificate in PEM",
+                    dsm->requester_root_file, class_name(dsm));
+    }
+    return dsm->requester_root_len != 0;
+}
+
 static bool check_properties(Dsm *dsm, GError **error)
 {
     if (!tamper_parse(&dsm->faults, class_name(dsm), dsm->tamper, error)) {
@@ -756,6 +800,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         .now_ns = device_time,
         .session_changed = session_changed,
         .session_secret = session_secret,
+        .requester_key = requester_key,
     };
     if (root_port_of(pd) == NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -766,7 +811,8 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
     }
     if (parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
         parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) &&
-        parse_caps(dsm, error) && load_psk(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
+        parse_caps(dsm, error) && load_psk(dsm, error) &&
+        load_mutual(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
         capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return true;
     }

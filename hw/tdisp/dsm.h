@@ -87,6 +87,8 @@ struct Dsm {
     TdiFunction         functions[DSM_MAX_FUNCTIONS];
     unsigned            n_functions;
     IdeFault            ide_fault;
+    uint8_t             requester_root[SPDM_CERTS_MAX]; /* DER, whom requesters' certificates must come from; */
+    size_t              requester_root_len;             /* 0: the device's own roots */
     Capture             capture;      /* of the mailbox */
     Tamper              faults;       /* what tamper= says */
     ClockTimer          heartbeat;    /* when a session ends that nothing is heard from */
@@ -95,7 +97,7 @@ struct Dsm {
     /* Properties. */
     char    *slot_chain[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
-        *spdm_caps, *spdm_psk, *spdm_where;
+        *spdm_caps, *spdm_psk, *spdm_mut_auth, *requester_root_file, *spdm_where;
     uint64_t heartbeat_s, transfer_size;
     bool     p2p;
 };
@@ -127,6 +129,11 @@ struct Dsm {
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \
       "capabilities to add or take away, as in +chunk-chal" },                                                     \
+    { "spdm-mut-auth", PROP_STRING, (at) + offsetof(Dsm, spdm_mut_auth), "encap",                                  \
+      "how a requester's certificates are asked for with spdm-caps=+mut_auth+encap: encap, or digests: the first " \
+      "request is implied" },                                                                                      \
+    { "spdm-requester-root", PROP_STRING, (at) + offsetof(Dsm, requester_root_file), NULL,                         \
+      "file of the root certificate in PEM that a requester's must come from (default: the device's own roots)" }, \
     { "spdm-psk", PROP_STRING, (at) + offsetof(Dsm, spdm_psk), NULL,                                               \
       "file of its pre-shared key, a line HINT:HEX, for spdm-caps=+psk (default: the TEST key)" },                 \
     { "spdm-transfer-size", PROP_UINT, (at) + offsetof(Dsm, transfer_size), "4096",                                \

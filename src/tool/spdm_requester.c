@@ -28,6 +28,7 @@ enum {
 typedef struct Client {
     SpdmRequester requester;
     Entropy       entropy;
+    SpdmIdentity  identity; /* the requester's own, if it has one */
     SpdmLink     *link;
     GMainLoop    *loop;
     uint8_t      *root; /* DER */
@@ -293,7 +294,8 @@ static gboolean on_timeout(gpointer opaque)
 }
 
 typedef struct RequesterOptions {
-    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text;
+    const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text,
+        *chain, *key;
     SpdmPsk       psk;
     SpdmTransport transport;
     uint64_t      size, seed, slot;
@@ -336,6 +338,36 @@ static bool check_size(uint64_t size, GError **error)
     return true;
 }
 
+/* -cert-chain and -key, or the TEST ones. */
+static bool read_identity(const RequesterOptions *o, Client *c, GError **error)
+{
+    char       *chain = NULL, *key = NULL;
+    GError     *e = NULL;
+    const char *why = NULL;
+    bool        test = g_strcmp0(o->chain, "test") == 0;
+
+    if (o->chain == NULL) {
+        return true;
+    }
+    if (!test && (!g_file_get_contents(o->chain, &chain, NULL, &e) || !g_file_get_contents(o->key, &key, NULL, &e))) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -cert-chain or -key: %s", e->message);
+        g_error_free(e);
+        g_free(chain);
+        return false;
+    }
+    if (spdm_identity_load(test ? spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P384) : &(SpdmPem){ chain, key },
+                           &c->entropy, &c->identity, &why)) {
+        why = spdm_identity_check(&c->identity, &c->entropy);
+    }
+    g_free(chain);
+    g_free(key);
+    if (why != NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot use -cert-chain %s: %s", o->chain, why);
+    }
+    c->requester.identity = &c->identity;
+    return why == NULL;
+}
+
 static bool check_slot(uint64_t slot, GError **error)
 {
     if (slot >= SPDM_SLOTS) {
@@ -373,6 +405,10 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
 {
     if (o->connect == NULL) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: no address given; for instance -connect 127.0.0.1:2323");
+        return false;
+    }
+    if (o->chain == NULL ? o->key != NULL : (o->key == NULL) != (strcmp(o->chain, "test") == 0)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: give -cert-chain and -key, or -cert-chain test alone");
         return false;
     }
     o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
@@ -430,7 +466,7 @@ static int request(const RequesterOptions *o, GError **error)
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
                                                    .slot = (uint8_t)o->slot, .psk = o->psk };
     spdm_requester_offer(&c->requester, &o->offer);
-    if (init_entropy(o, &c->entropy, error) && read_root(o->root, c, error) &&
+    if (init_entropy(o, &c->entropy, error) && read_identity(o, c, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
         guint timeout = g_timeout_add_seconds(PATIENCE_S, on_timeout, c);
 
@@ -463,6 +499,9 @@ static int run_requester(const Command *cmd, int argc, char **argv)
           &o.root },
         { "psk", "FILE|test", "open the session from this pre-shared key, a line HINT:HEX (test: the TEST key)",
           &o.psk_text },
+        { "cert-chain", "FILE|test", "the requester's own certificates in PEM, root first, if the device asks for them",
+          &o.chain },
+        { "key", "FILE", "the key of the last of -cert-chain, in PEM", &o.key },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },

@@ -39,6 +39,11 @@ static void parse_pci(const uint8_t *msg, size_t len)
 
 enum { N_OPS = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT + 1, PSK = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT };
 
+static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
+{
+    return spdm_chain_check(certs, len, NULL, 0, -1, key) == NULL;
+}
+
 /* A pair whose requester awaits a response: of the @skip-th exchange of an operation; @small: messages go in chunks.
  * Built once: key pairs are slow. */
 static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
@@ -57,11 +62,14 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->requester.options.transfer_size = small ? 64 : 0;
         p->responder.config.version_max = which > 3 ? SPDM_VERSION_13 : SPDM_VERSION_12; /* where those are whole */
         p->responder.config.capabilities |= which == PSK ? (uint32_t)SPDM_CAP_PSK_WITH_CONTEXT : 0;
+        p->responder.config.capabilities |= small ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u;
+        p->responder.config.requester_key = requester_key;
+        p->requester.identity = small ? pair_identity(SPDM_TEST_DEVICE) : NULL;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
         args.len = which == SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT ? 0 : args.len;
         (void)pair_run(p, which == PSK ? 1 : which < 2 ? which : 2);
         (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
-        for (unsigned i = 0; (which < 2 || which == PSK) && i < skip && (which == 0 || i < 1); i++) {
+        for (unsigned i = 0; (which < 2 || which == PSK) && i < skip && (which == 0 || small || i < 1); i++) {
             (void)pair_step(p);
         }
         (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);

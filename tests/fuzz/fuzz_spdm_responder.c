@@ -72,6 +72,24 @@ static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
     (void)pair_run(pair, stages[stage]);
 }
 
+static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
+{
+    return spdm_chain_check(certs, len, NULL, 0, -1, key) == NULL;
+}
+
+/* Connected, after KEY_EXCHANGE, after GET_ENCAPSULATED_REQUEST, after the digests, with mutual authentication. */
+static void start_mutual(SpdmPair *pair, unsigned state)
+{
+    pair->responder.config.capabilities |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
+    pair->responder.config.requester_key = requester_key;
+    pair->requester.identity = pair_identity(SPDM_TEST_DEVICE);
+    (void)pair_connect(pair);
+    (void)spdm_requester_start(&pair->requester, SPDM_OP_SESSION, NULL);
+    for (; state != 0; state--) {
+        (void)pair_step(pair);
+    }
+}
+
 /* Nothing, connected, between PSK_EXCHANGE and PSK_FINISH, in a session that the two opened. */
 static void start_psk(SpdmPair *pair, unsigned state)
 {
@@ -88,7 +106,7 @@ static void start_psk(SpdmPair *pair, unsigned state)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[20];
+    static SpdmPair pair, starts[24];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
@@ -96,7 +114,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!ready) {
             start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
-            if (i >= 16) {
+            if (i >= 20) {
+                start_mutual(&pair, i % 4);
+            } else if (i >= 16) {
                 start_psk(&pair, i % 4);
             }
             starts[i] = pair;
