@@ -22,6 +22,7 @@ foreach(kind ${KINDS})
 endforeach()
 pem_as_c(expired_chain root.pem inter.pem expired-leaf.pem)
 pem_as_c(usage_chain root.pem inter.pem usage-leaf.pem)
+pem_as_c(requester_chain root.pem inter.pem requester-leaf.pem)
 pem_as_c(wrong_chain wrong-root.pem wrong-inter.pem wrong-leaf.pem)
 pem_as_c(wrong_key wrong-leaf-key.pem)
 pem_as_c(owner_chain owner-chain.pem)
@@ -41,6 +42,7 @@ const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind)
         [SPDM_TEST_WRONG_ROOT] = { wrong_chain, wrong_key },
         [SPDM_TEST_EXPIRED] = { expired_chain, p384_key },
         [SPDM_TEST_WRONG_USAGE] = { usage_chain, p384_key },
+        [SPDM_TEST_REQUESTER] = { requester_chain, p384_key },
         [SPDM_TEST_OWNER] = { owner_chain, p384_key },
     };
 

@@ -121,7 +121,7 @@ static bool same_key(const SpdmPublicKey *a, const SpdmPublicKey *b)
 const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy)
 {
     SpdmPublicKey leaf, ours;
-    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, -1, &leaf);
+    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf);
 
     if (why == NULL && (!spdm_public_key_of(&id->key, entropy, &ours) || !same_key(&leaf, &ours))) {
         why = "the private key is not the last certificate's";
@@ -133,7 +133,7 @@ const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, siz
                             SpdmKeyKind *kind)
 {
     SpdmPublicKey leaf, ours;
-    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, -1, &leaf);
+    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf);
 
     if (why != NULL) {
         return why;
@@ -201,8 +201,8 @@ static bool leaf_key(X509 *leaf, SpdmPublicKey *key)
 }
 
 /* DSP0274 "Leaf certificate": Key Usage is there and has digitalSignature. Extended Key Usage may be left out, but must
- * not name the requester's purpose alone. */
-static bool may_sign(X509 *leaf)
+ * not name the other end's purpose alone. */
+static bool may_sign(X509 *leaf, SpdmChainOf of)
 {
     EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
     bool                responder = false, requester = false;
@@ -215,7 +215,8 @@ static bool may_sign(X509 *leaf)
     }
     EXTENDED_KEY_USAGE_free(purposes);
     return (X509_get_extension_flags(leaf) & EXFLAG_KUSAGE) != 0 &&
-           (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0 && (responder || !requester);
+           (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0 &&
+           (of == SPDM_CHAIN_OF_RESPONDER ? responder || !requester : requester || !responder);
 }
 
 /* @time_s below 0: validity is not looked at. */
@@ -242,7 +243,7 @@ static bool verify_path(STACK_OF(X509) *certs, X509 *root, X509 *leaf, int64_t t
 }
 
 const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
-                             int64_t time_s, SpdmPublicKey *key)
+                             SpdmChainOf of, int64_t time_s, SpdmPublicKey *key)
 {
     STACK_OF(X509)      *certs = read_certificates(der, len);
     const unsigned char *p = root;
@@ -258,8 +259,9 @@ const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root
         why = "the chain starts from another root";
     } else if (!verify_path(certs, sk_X509_value(certs, 0), sk_X509_value(certs, n - 1), time_s)) {
         why = "the signatures do not lead from the root to the leaf, or a certificate is out of date";
-    } else if (trusted != NULL && !may_sign(sk_X509_value(certs, n - 1))) {
-        why = "the leaf's usage is not to sign for an SPDM responder";
+    } else if (trusted != NULL && !may_sign(sk_X509_value(certs, n - 1), of)) {
+        why = of == SPDM_CHAIN_OF_RESPONDER ? "the leaf's usage is not to sign for an SPDM responder"
+                                        : "the leaf's usage is not to sign for an SPDM requester";
     } else if (key != NULL && !leaf_key(sk_X509_value(certs, n - 1), key)) {
         why = "the leaf's key is of no kind that SPDM signs with here";
     }

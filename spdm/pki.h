@@ -63,6 +63,7 @@ typedef enum SpdmTestPki {
     SPDM_TEST_WRONG_ROOT,  /* same names and shape under a root nobody trusts */
     SPDM_TEST_EXPIRED,     /* the device's own, but the leaf's time was over at the end of January 2025 */
     SPDM_TEST_WRONG_USAGE, /* the device's own, but the leaf may not sign */
+    SPDM_TEST_REQUESTER,   /* for the other end, under the device's root */
     SPDM_TEST_OWNER,       /* the device's key, certified by another CA as for another slot */
     SPDM_TEST_N
 } SpdmTestPki;
@@ -91,16 +92,20 @@ size_t spdm_key_algorithm(const SpdmPrivateKey *key, Entropy *entropy, uint8_t *
 /* A PEM private key; false for text that is none, or one of another kind than those of SpdmKeyKind. */
 bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key);
 
+/* Whose certificates they are: a leaf whose Extended Key Usage names the other end's purpose alone is none of ours. */
+typedef enum SpdmChainOf { SPDM_CHAIN_OF_RESPONDER, SPDM_CHAIN_OF_REQUESTER } SpdmChainOf;
+
 /**
  * spdm_chain_check - check DER certificates as a verifier does.
  * @der, @len:  certificates root first, as the RMM's certificate object holds them (no SPDM chain header)
  * @root, @root_len: the root that is trusted, DER, and the leaf must be one to sign; NULL: the chain's own first one
+ * @of:         looked at with a trusted @root only
  * @time_s:     seconds since 1970 at which the certificates must be valid; below 0: any time
  * @key:        receives the leaf's key; NULL if not wanted
  * Returns NULL when the chain holds, else why it does not.
  */
 const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root, size_t root_len,
-                             int64_t time_s, SpdmPublicKey *key);
+                             SpdmChainOf of, int64_t time_s, SpdmPublicKey *key);
 
 /* spdm_certificate_load - the first certificate of PEM text as DER; its length, 0: there is none, or it is too long. */
 size_t spdm_certificate_load(const char *pem, uint8_t *der, size_t cap);

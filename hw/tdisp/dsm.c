@@ -618,12 +618,13 @@ static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPu
     Dsm *dsm = opaque;
 
     if (dsm->requester_root_len != 0) {
-        return spdm_chain_check(certs, len, dsm->requester_root, dsm->requester_root_len, -1, key) == NULL;
+        return spdm_chain_check(certs, len, dsm->requester_root, dsm->requester_root_len, SPDM_CHAIN_OF_REQUESTER,
+                                -1, key) == NULL;
     }
     for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
         const SpdmIdentity *id = &dsm->identities[i];
 
-        if (spdm_chain_check(certs, len, id->certs, id->root_len, -1, key) == NULL) {
+        if (spdm_chain_check(certs, len, id->certs, id->root_len, SPDM_CHAIN_OF_REQUESTER, -1, key) == NULL) {
             return true;
         }
     }

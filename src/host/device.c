@@ -346,7 +346,7 @@ static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     const GByteArray *chain = d->objects[RMI_OBJECT_CERTIFICATE];
     SpdmPublicKey     key;
-    const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, -1, &key);
+    const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &key);
 
     if (why != NULL) {
         log_warning("PCI device %04x: %s", d->f->bdf, why);

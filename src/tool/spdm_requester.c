@@ -36,6 +36,7 @@ typedef struct Client {
     unsigned      step;
     uint8_t       log[SPDM_LOG_MAX];
     size_t        log_len;
+    bool          has_log;
     guint         wait; /* the source that makes the next request; 0: none waits */
     bool          failed;
 } Client;
@@ -96,8 +97,8 @@ static bool check_chain(Client *c)
 
         (void)load_root(spdm_test_pem(SPDM_TEST_DEVICE, kind)->chain_pem, c);
     }
-    why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len, g_get_real_time() / G_USEC_PER_SEC,
-                           &key);
+    why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len, SPDM_CHAIN_OF_RESPONDER,
+                           g_get_real_time() / G_USEC_PER_SEC, &key);
     if (why == NULL && spdm_requester_set_public_key(&c->requester, &key) != SPDM_KEY_OK) {
         why = "the leaf's key does not fit the negotiated algorithm";
     }
@@ -111,6 +112,7 @@ static bool keep_log(Client *c)
 
     memcpy(c->log, log.data, log.len);
     c->log_len = log.len;
+    c->has_log = true;
     return true;
 }
 
@@ -119,10 +121,14 @@ static void check_extended(Client *c, uint8_t index, const uint8_t *value, size_
 {
     const SpdmHash *hash = spdm_measure_hash(c->requester.selected.measure_hash);
     uint8_t         want[SPDM_HASH_MAX];
-    const char     *why = NULL;
+    const char     *why;
 
-    if (c->log_len == 0 || hash == NULL || len != hash->len) {
-        why = "there is no log it could come from";
+    if (!c->has_log) { /* a device may do without: MEL_CAP is another capability */
+        printf("     no log says what it comes from\n");
+        return;
+    }
+    if (hash == NULL || len != hash->len) {
+        why = "it has not the length of the measurement hash";
     } else {
         why = spdm_log_extend((SpdmSpan){ c->log, c->log_len }, index, hash, want);
     }
@@ -355,7 +361,7 @@ static bool read_identity(const RequesterOptions *o, Client *c, GError **error)
         g_free(chain);
         return false;
     }
-    if (spdm_identity_load(test ? spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P384) : &(SpdmPem){ chain, key },
+    if (spdm_identity_load(test ? spdm_test_pem(SPDM_TEST_REQUESTER, SPDM_KEY_P384) : &(SpdmPem){ chain, key },
                            &c->entropy, &c->identity, &why)) {
         why = spdm_identity_check(&c->identity, &c->entropy);
     }

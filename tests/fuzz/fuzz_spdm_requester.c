@@ -41,7 +41,7 @@ enum { N_OPS = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT + 1, PSK = SPDM_OP_PSK_SESS
 
 static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
 {
-    return spdm_chain_check(certs, len, NULL, 0, -1, key) == NULL;
+    return spdm_chain_check(certs, len, NULL, 0, SPDM_CHAIN_OF_REQUESTER, -1, key) == NULL;
 }
 
 /* A pair whose requester awaits a response: of the @skip-th exchange of an operation; @small: messages go in chunks.

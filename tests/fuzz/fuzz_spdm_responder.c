@@ -74,7 +74,7 @@ static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
 
 static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
 {
-    return spdm_chain_check(certs, len, NULL, 0, -1, key) == NULL;
+    return spdm_chain_check(certs, len, NULL, 0, SPDM_CHAIN_OF_REQUESTER, -1, key) == NULL;
 }
 
 /* Connected, after KEY_EXCHANGE, after GET_ENCAPSULATED_REQUEST, after the digests, with mutual authentication. */

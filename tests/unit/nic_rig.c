@@ -334,7 +334,8 @@ void rig_connect(NicRig *r)
 
     assert_int_equal(rig_op(r, SPDM_OP_CONNECT, NULL), SPDM_DONE);
     chain = spdm_requester_chain(&r->requester);
-    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, &key));
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0,
+                                 SPDM_CHAIN_OF_RESPONDER, -1, &key));
     assert_int_equal(spdm_requester_set_public_key(&r->requester, &key), SPDM_KEY_OK);
     assert_int_equal(rig_op(r, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }

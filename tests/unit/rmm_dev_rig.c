@@ -204,7 +204,7 @@ void dev_key_params(DevRig *d)
     uint8_t            *p = params(d);
     SpdmPublicKey       key;
 
-    assert_null(spdm_chain_check(id->certs, id->certs_len, NULL, 0, 1767225600, &key));
+    assert_null(spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, 1767225600, &key));
     memcpy(p + RMI_KEY_KEY, key.bytes, key.len);
     le64_put(p + RMI_KEY_LEN, key.len);
     p[RMI_KEY_ALGO] = RMI_KEY_ECDSA_P384;

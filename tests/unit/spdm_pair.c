@@ -10,7 +10,7 @@
 
 const SpdmIdentity *pair_identity(SpdmTestPki which)
 {
-    static SpdmIdentity ids[2];
+    static SpdmIdentity ids[SPDM_TEST_N];
     const char         *error;
     Entropy             entropy;
 
@@ -259,7 +259,7 @@ SpdmResult pair_connect(SpdmPair *p)
     /* The host reads the key out of the chain; a chain that was spoilt on the way is not believed here,
      * where only the protocol is tested: the device's true key is named. */
     if (result == SPDM_DONE &&
-        (spdm_chain_check(id->certs, id->certs_len, NULL, 0, 1767225600, &key) != NULL ||
+        (spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, 1767225600, &key) != NULL ||
          spdm_requester_set_public_key(&p->requester, &key) != SPDM_KEY_OK)) {
         return SPDM_FAILED;
     }

@@ -96,7 +96,7 @@ static void test_certificates(void **state)
     SpdmSpan       chain = spdm_requester_chain(&b->rmm);
     const uint8_t *der = (const uint8_t *)chain.data + 4 + 48;
 
-    assert_null(spdm_chain_check(der, chain.len - 52, NULL, 0, -1, &leaf));
+    assert_null(spdm_chain_check(der, chain.len - 52, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf));
     assert_memory_not_equal(&leaf, &own, sizeof(own));
     assert_int_equal(run(b, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }
@@ -109,7 +109,8 @@ static void test_device_key(void **state)
     assert_int_equal(run(b, SPDM_OP_CONNECT, NULL), SPDM_DONE);
     SpdmSpan chain = spdm_requester_chain(&b->rmm);
 
-    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0, -1, &leaf));
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, NULL, 0,
+                                 SPDM_CHAIN_OF_RESPONDER, -1, &leaf));
     assert_int_equal(spdm_requester_set_public_key(&b->rmm, &leaf), SPDM_KEY_OK);
     assert_int_equal(run(b, SPDM_OP_SESSION, NULL), SPDM_FAILED); /* who names the right key is not fooled */
 }

@@ -61,7 +61,7 @@ static void test_connect(void **state)
     assert_int_equal(d->state, HOST_DEVICE_READY);
     assert_false(r->rmm.broken);
     assert_true(host_rig_noted(r, "pdev-ready"));
-    assert_null(spdm_chain_check(chain->data, chain->len, NULL, 0, -1, &key));
+    assert_null(spdm_chain_check(chain->data, chain->len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &key));
     assert_memory_equal(r->rmm.key, key.bytes, key.len);
     assert_int_equal(ide_state(&r->dev->ide, 0), IDE_SECURE);
     assert_true(ide_rid_matches(&r->dev->ide, 0, RIG_PORT));

@@ -55,7 +55,8 @@ static void connect(const char *name)
     }
     chain = spdm_requester_chain(&pair.requester);
     header = 4 + spdm_hash(pair.requester.selected.hash)->len;
-    assert_null(spdm_chain_check((const uint8_t *)chain.data + header, chain.len - header, NULL, 0, -1, &key));
+    assert_null(spdm_chain_check((const uint8_t *)chain.data + header, chain.len - header, NULL, 0,
+                                 SPDM_CHAIN_OF_RESPONDER, -1, &key));
     assert_int_equal(key.kind, spdm_asym(pair.requester.selected.asym)->kind);
     assert_int_equal(spdm_requester_set_public_key(&pair.requester, &key), SPDM_KEY_OK);
 }

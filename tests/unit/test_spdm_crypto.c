@@ -298,7 +298,8 @@ static void test_pki_kinds(void **state)
             fail_msg("%s: %s", spdm_key_type((SpdmKeyKind)kind)->name, error);
         }
         assert_int_equal(spdm_first_certificate_len(id.certs, id.certs_len), id.root_len);
-        assert_null(spdm_chain_check(id.certs, id.certs_len, id.certs, id.root_len, TIME_2026, &leaf));
+        assert_null(spdm_chain_check(id.certs, id.certs_len, id.certs, id.root_len,
+                                     SPDM_CHAIN_OF_RESPONDER, TIME_2026, &leaf));
         assert_true(spdm_public_key_is_valid(&leaf));
         assert_int_equal(leaf.len, spdm_key_type((SpdmKeyKind)kind)->public_len);
         leaf.len--;
@@ -322,10 +323,13 @@ static void test_pki(void **state)
     assert_true(spdm_identity_load(good, &e, &device, &error));
     assert_true(spdm_identity_load(spdm_test_pem(SPDM_TEST_WRONG_ROOT, SPDM_KEY_P384), &e, &wrong, &error));
     assert_null(spdm_identity_check(&wrong, &e));
-    assert_string_equal(spdm_chain_check(wrong.certs, wrong.certs_len, der, device.root_len, TIME_2026, NULL),
+    assert_string_equal(spdm_chain_check(wrong.certs, wrong.certs_len, der, device.root_len,
+                                         SPDM_CHAIN_OF_RESPONDER, TIME_2026, NULL),
                         "the chain starts from another root");
-    assert_non_null(spdm_chain_check(der, device.certs_len, der, device.root_len, 1704067200 /* 2024 */, NULL));
-    assert_non_null(spdm_chain_check(der, device.certs_len - 1, der, device.root_len, TIME_2026, NULL));
+    assert_non_null(spdm_chain_check(der, device.certs_len, der, device.root_len,
+                                     SPDM_CHAIN_OF_RESPONDER, 1704067200 /* 2024 */, NULL));
+    assert_non_null(spdm_chain_check(der, device.certs_len - 1, der, device.root_len,
+                                     SPDM_CHAIN_OF_RESPONDER, TIME_2026, NULL));
     assert_true(spdm_identity_load(&pem, &e, &mixed, &error));
     assert_non_null(spdm_identity_check(&mixed, &e));
     assert_null(error);
@@ -336,7 +340,8 @@ static void test_pki(void **state)
     memcpy(mixed.certs, der, device.root_len);
     size_t rest = wrong.certs_len - wrong.root_len;
     memcpy(mixed.certs + device.root_len, wrong.certs + wrong.root_len, rest);
-    assert_non_null(spdm_chain_check(mixed.certs, device.root_len + rest, der, device.root_len, TIME_2026, NULL));
+    assert_non_null(spdm_chain_check(mixed.certs, device.root_len + rest, der, device.root_len,
+                                     SPDM_CHAIN_OF_RESPONDER, TIME_2026, NULL));
 }
 
 static void test_scalar(void **state)

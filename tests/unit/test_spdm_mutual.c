@@ -17,12 +17,12 @@ enum { HASH = 48, SIG = 96, MUTUAL = SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP };
 static SpdmPair pair;
 static uint8_t  reply[SPDM_MSG_MAX];
 
-/* The pair's requester has the certificates of its device, and the device trusts whatever comes from that root. */
+/* The device trusts what comes from its own root. */
 static bool trust(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
 {
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
 
-    return spdm_chain_check(certs, len, id->certs, id->root_len, -1, key) == NULL;
+    return spdm_chain_check(certs, len, id->certs, id->root_len, SPDM_CHAIN_OF_REQUESTER, -1, key) == NULL;
 }
 
 static void begin_as(uint8_t version, uint32_t caps, bool digests, SpdmTestPki who)
@@ -37,7 +37,10 @@ static void begin_as(uint8_t version, uint32_t caps, bool digests, SpdmTestPki w
     }
 }
 
-static void begin(uint8_t version, uint32_t caps, bool digests) { begin_as(version, caps, digests, SPDM_TEST_DEVICE); }
+static void begin(uint8_t version, uint32_t caps, bool digests)
+{
+    begin_as(version, caps, digests, SPDM_TEST_REQUESTER);
+}
 
 /* Handshakes in records. */
 static const uint32_t protected_caps = SPDM_RESPONDER_CAPS & ~SPDM_CAP_HANDSHAKE_IN_THE_CLEAR;
@@ -102,6 +105,12 @@ static void test_stranger(void **state)
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
     assert_non_null(strstr(spdm_requester_error(&pair.requester), "ERROR 0x09"));
     assert_int_equal(pair.sessions_begun, 0);
+    begin_as(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false, SPDM_TEST_DEVICE); /* by its usage another end's */
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
+    assert_int_equal(pair.sessions_begun, 0);
+    const SpdmIdentity *requester = pair_identity(SPDM_TEST_REQUESTER);
+    assert_non_null(spdm_chain_check(requester->certs, requester->certs_len, requester->certs, requester->root_len,
+                                     SPDM_CHAIN_OF_RESPONDER, -1, NULL)); /* nor the other way round */
     begin(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false);
     pair.responder.config.requester_key = NULL; /* nobody is trusted */
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
@@ -203,7 +212,7 @@ static void test_elsewhere(void **state)
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
     expect("established", send(true, get, sizeof(get)), 4, 0);
     pair_init(&pair, SPDM_RESPONDER_CAPS);
-    pair.requester.identity = pair_identity(SPDM_TEST_DEVICE);
+    pair.requester.identity = pair_identity(SPDM_TEST_REQUESTER);
     assert_int_equal(pair_connect(&pair), SPDM_DONE);
     expect("not advertised", send(false, get, sizeof(get)), 7, 0xea);
     /* GET_VERSION ends a flow, as it ends everything. */

@@ -119,7 +119,7 @@ static void test_challenge(void **state)
     SpdmSigner    signer = { 0x12, spdm_hash(BIT(1)), spdm_asym(BIT(7)) };
     SpdmPublicKey key;
 
-    assert_null(spdm_chain_check(ids[0].certs, ids[0].certs_len, NULL, 0, -1, &key));
+    assert_null(spdm_chain_check(ids[0].certs, ids[0].certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &key));
     for (unsigned i = 0; i < 3; i++) {
         uint8_t  digests[4] = { 0x12, 0x81 }, msg[36] = { 0x12, 0x83, ids[i].slot, 0, 9 }, want[HASH];
         uint8_t  b[4 + 4 + 3 * HASH];

@@ -83,7 +83,7 @@ static void check_signature(uint8_t version, const char *context, const uint8_t 
     SpdmPublicKey       point;
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
 
-    assert_null(spdm_chain_check(id->certs, id->certs_len, NULL, 0, -1, &point));
+    assert_null(spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &point));
     assert_true(spdm_verify(&signer, &point, context, spans, 3, reply + len - SIG));
     reply[4] ^= 1;
     assert_false(spdm_verify(&signer, &point, context, spans, 3, reply + len - SIG));

@@ -50,7 +50,8 @@ static void test_certificates(void **state)
 
         print_message("%s\n", rows[i].option != NULL ? rows[i].option : "nothing");
         assert_int_equal(rig_op(r, SPDM_OP_CONNECT, NULL), SPDM_DONE);
-        why = spdm_chain_check(certificates(r).data, certificates(r).len, root.data, root.len, rows[i].time_s, NULL);
+        why = spdm_chain_check(certificates(r).data, certificates(r).len, root.data, root.len,
+                               SPDM_CHAIN_OF_RESPONDER, rows[i].time_s, NULL);
         if ((why == NULL) != (rows[i].why == NULL) || (why != NULL && strstr(why, rows[i].why) == NULL)) {
             fail_msg("says: %s", why != NULL ? why : "nothing");
         }
@@ -77,7 +78,8 @@ static unsigned go(NicRig *r)
     if (rig_op(r, SPDM_OP_CONNECT, NULL) != SPDM_DONE) {
         return 0;
     }
-    assert_null(spdm_chain_check(certificates(r).data, certificates(r).len, NULL, 0, -1, &leaf));
+    assert_null(spdm_chain_check(certificates(r).data, certificates(r).len, NULL, 0,
+                                 SPDM_CHAIN_OF_RESPONDER, -1, &leaf));
     assert_int_equal(spdm_requester_set_public_key(&r->requester, &leaf), SPDM_KEY_OK);
     if (rig_op(r, SPDM_OP_SESSION, NULL) != SPDM_DONE) {
         return 1;

@@ -1224,7 +1224,8 @@ static void test_root(void **state)
         rig_connect(r);
         SpdmSpan    chain = spdm_requester_chain(&r->requester);
         const char *why =
-            spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, root, len, -1, NULL);
+            spdm_chain_check((const uint8_t *)chain.data + 52, chain.len - 52, root, len,
+                             SPDM_CHAIN_OF_RESPONDER, -1, NULL);
 
         assert_int_equal(why == NULL, rows[i].trusted);
         rig_free(r);
