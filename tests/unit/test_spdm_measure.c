@@ -271,7 +271,7 @@ static void test_transcript(void **state)
 
 static size_t get_log(bool in_session, uint32_t offset, uint32_t len)
 {
-    uint8_t bytes[12] = { 0x13, 0xef };
+    uint8_t bytes[12] = { 0x13, SPDM_GET_MEASUREMENT_EXTENSION_LOG };
 
     le32_put(bytes + 4, offset);
     le32_put(bytes + 8, len);

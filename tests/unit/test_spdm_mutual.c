@@ -134,14 +134,14 @@ typedef struct Row {
 
 static const Row rows[] = {
     /* name                           after plain version len  bytes */
-    { "get: before any", 0, true, V12, 4, { 0x12, 0xea }, 4 },
+    { "get: before any", 0, true, V12, 4, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 4 },
     { "get: before any, 1.3", 0, true, V13, 4, { 0x13, 0xea }, 0x45 },
-    { "get: outside the session", 1, true, V12, 4, { 0x12, 0xea }, 4 },
-    { "get: long", 1, false, V12, 8, { 0x12, 0xea }, 1 },
-    { "get", 1, false, V12, 4, { 0x12, 0xea }, 0 },
-    { "get: twice", 2, false, V12, 4, { 0x12, 0xea }, 4 },
+    { "get: outside the session", 1, true, V12, 4, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 4 },
+    { "get: long", 1, false, V12, 8, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 1 },
+    { "get", 1, false, V12, 4, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 0 },
+    { "get: twice", 2, false, V12, 4, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 4 },
     { "get: version", 1, false, V12, 4, { 0x13, 0xea }, 0x41 },
-    { "deliver: before any", 0, true, V12, 8, { 0x12, 0xeb, 0, 0, 0x12, 1 }, 4 },
+    { "deliver: before any", 0, true, V12, 8, { 0x12, SPDM_DELIVER_ENCAPSULATED_RESPONSE, 0, 0, 0x12, 1 }, 4 },
     { "deliver: nothing was asked", 1, false, V12, 8, { 0x12, 0xeb, 0, 0, 0x12, 1 }, 4 },
     { "deliver: outside the session", 2, true, V12, 8, { 0x12, 0xeb, 1, 0, 0x12, 1 }, 4 },
     { "deliver: another ID", 2, false, V12, 8, { 0x12, 0xeb, 2, 0, 0x12, 1 }, 1 },
@@ -206,7 +206,7 @@ static void test_rows(void **state)
 
 static void test_elsewhere(void **state)
 {
-    static const uint8_t get[4] = { 0x12, 0xea };
+    static const uint8_t get[4] = { 0x12, SPDM_GET_ENCAPSULATED_REQUEST };
 
     begin(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false);
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);

@@ -37,7 +37,7 @@ static const Message challenge = { 36, { HEADER(0x83, 0, 0), 1, 2, 3 } };
 static const Message measurements = { 4, { HEADER(0xe0, 0, 0xff) } };
 static const Message signed_measurements = { 37, { HEADER(0xe0, 1, 0xff), 9 } };
 static const Message end_session = { 4, { HEADER(0xec, 0, 0) } };
-static const Message heartbeat = { 4, { HEADER(0xe8, 0, 0) } };
+static const Message heartbeat = { 4, { HEADER(SPDM_HEARTBEAT, 0, 0) } };
 static const Message vendor = { 15, { HEADER(0xfe, 0, 0), 3, 0, 2, 1, 0, 4, 0, 0, 0, 0, 0 } };
 static Message       key_exchange; /* captured from a requester */
 

@@ -69,7 +69,7 @@ static void header(uint8_t version, uint8_t code, uint8_t param1, uint8_t param2
 
 static void set_certificate(uint8_t version, uint8_t param1, const SpdmIdentity *id)
 {
-    header(version, 0xee, param1, 0);
+    header(version, SPDM_SET_CERTIFICATE, param1, 0);
     le32_put(msg + 4, 4 + HASH + id->certs_len);
     assert_true(spdm_hash_spans(spdm_hash(BIT(1)), &(SpdmSpan){ id->certs, id->root_len }, 1, msg + 8));
     memcpy(msg + 8 + HASH, id->certs, id->certs_len);
@@ -78,7 +78,7 @@ static void set_certificate(uint8_t version, uint8_t param1, const SpdmIdentity 
 
 static void get_csr(uint8_t version, uint8_t param2, const void *info, size_t len)
 {
-    header(version, 0xed, 0, param2);
+    header(version, SPDM_GET_CSR, 0, param2);
     le16_put(msg + 4, (uint16_t)len);
     le16_put(msg + 6, 0);
     memcpy(msg + 8, info, len);
@@ -141,11 +141,11 @@ static void test_erase(void **state)
     set_certificate(0x13, 2, &owner);
     assert_int_equal(ask(true), 4);
     expect_slots(0x13, 0x05);
-    header(0x13, 0xee, 0x82, 0);
+    header(0x13, SPDM_SET_CERTIFICATE, 0x82, 0);
     assert_int_equal(ask(true), 4);
     assert_int_equal(reply[1], 0x6e);
     expect_slots(0x13, 0x01);
-    header(0x13, 0xee, 0x80, 0);
+    header(0x13, SPDM_SET_CERTIFICATE, 0x80, 0);
     assert_int_equal(ask(true), 4);
     header(0x13, 0x81, 0, 0);
     expect_error("no slot is left", ask(false), SPDM_UNSPECIFIED, 0);
@@ -179,7 +179,7 @@ static void test_reset_required(void **state)
     assert_int_equal(pair_connect(&pair), SPDM_DONE);
     expect_slots(0x13, 0x09);
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
-    header(0x13, 0xee, 0x83, 0);
+    header(0x13, SPDM_SET_CERTIFICATE, 0x83, 0);
     expect_error("erase", ask(true), SPDM_RESET_REQUIRED, 0);
     spdm_responder_conventional_reset(&pair.responder);
     assert_int_equal(pair_connect(&pair), SPDM_DONE);

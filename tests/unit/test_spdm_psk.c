@@ -179,8 +179,8 @@ static const Row rows[] = {
     { "opaque beyond the message", 10, 2, { 0xff, 0xff }, 0, 1, 0 },
     { "opaque one DW longer", 10, 1, { 20 }, 0, 1, 0 },
     { "no common version", 12 + 15 + 32 + 11, 4, { 0, 0x20, 0, 0x21 }, 0, 1, 0 },
-    { "no PSK here", NOTHING, 0, { 0 }, 0, 7, 0xe6, SPDM_CAP_PSK },
-    { "no PSK there", NOTHING, 0, { 0 }, 0, 7, 0xe6, 0, SPDM_CAP_PSK },
+    { "no PSK here", NOTHING, 0, { 0 }, 0, 7, SPDM_PSK_EXCHANGE, SPDM_CAP_PSK },
+    { "no PSK there", NOTHING, 0, { 0 }, 0, 7, SPDM_PSK_EXCHANGE, 0, SPDM_CAP_PSK },
     { "no MAC there", NOTHING, 0, { 0 }, 0, 1, 0, 0, SPDM_CAP_MAC },
 };
 
@@ -286,7 +286,7 @@ static void test_session_limit(void **state)
 
 static void test_finish(void **state)
 {
-    static const uint8_t finish[4 + 2 * HASH] = { 0x12, 0xe7 }, end[] = { 0x12, 0xec, 0, 0 };
+    static const uint8_t finish[4 + 2 * HASH] = { 0x12, SPDM_PSK_FINISH }, end[] = { 0x12, SPDM_END_SESSION, 0, 0 };
     static const uint8_t other_finish[4 + HASH] = { 0x12, 0xe5 }, old[4 + HASH] = { 0x11, 0xe7 };
     uint8_t              reply[SPDM_MSG_MAX], out[SPDM_MSG_MAX];
     size_t               len;
@@ -324,7 +324,7 @@ static void test_finish(void **state)
     expect("established", SEND(true, finish, 4 + HASH), 4, 0);
     begin(SPDM_VERSION_12, SPDM_RESPONDER_CAPS | SPDM_CAP_PSK_PLAIN);
     assert_int_equal(pair_op(&pair, SPDM_OP_PSK_SESSION, NULL), SPDM_DONE);
-    expect("no context", SEND(true, finish, 4 + HASH), 7, 0xe7);
+    expect("no context", SEND(true, finish, 4 + HASH), 7, SPDM_PSK_FINISH);
 
     begin(SPDM_VERSION_12, (SPDM_RESPONDER_CAPS & ~SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) | SPDM_CAP_PSK_WITH_CONTEXT);
     assert_null(spdm_requester_start(&pair.requester, SPDM_OP_SESSION, NULL)); /* a session of the other kind */

@@ -181,7 +181,7 @@ static void test_key_pairs(void **state)
         uint8_t     reply[23]; /* up to the algorithm */
         const uint8_t *algorithm;
     } rows[] = {
-        { "the first", { 0x13, 0xfc, 0, 0, 1 }, 5, 23 + sizeof(p384),
+        { "the first", { 0x13, SPDM_GET_KEY_PAIR_INFO, 0, 0, 1 }, 5, 23 + sizeof(p384),
           { 0x13, 0x7c, 0, 0, 2, 1, 0, 0, 7, 0, 7, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0, sizeof(p384), 0, 0x13 }, p384 },
         { "the second, DW padding", { 0x13, 0xfc, 0, 0, 2 }, 8, 23 + sizeof(ed25519),
           { 0x13, 0x7c, 0, 0, 2, 2, 0, 0, 7, 0, 7, 0, 0x80, 0, 0, 0, 0x80, 0, 0, 0, sizeof(ed25519), 0, 1 }, ed25519 },

@@ -264,10 +264,10 @@ static void test_key_update(void **state)
     size_t        len, plain;
 
     open_session(0);
-    expect_ack(send(0xe9, 1, 0x11), 1, 0x11);
+    expect_ack(send(SPDM_KEY_UPDATE, 1, 0x11), 1, 0x11);
     update_request();
-    expect_ack(send(0xe9, 3, 0x12), 3, 0x12);
-    expect_error(send(0xe9, 3, 0x12), 0x12, SPDM_INVALID_REQUEST); /* nothing to verify */
+    expect_ack(send(SPDM_KEY_UPDATE, 3, 0x12), 3, 0x12);
+    expect_error(send(SPDM_KEY_UPDATE, 3, 0x12), 0x12, SPDM_INVALID_REQUEST); /* nothing to verify */
     assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
 
     SpdmSession *s = &pair.requester.session;
@@ -277,10 +277,10 @@ static void test_key_update(void **state)
     update_response();
     assert_true(spdm_record_open(spdm_aead(BIT(1)), &s->keys.response_data, out, len, reply, sizeof(reply), &plain));
     expect_ack(plain, 2, 0x22);
-    expect_error(send(0xe9, 1, 0), 0x12, SPDM_INVALID_REQUEST); /* the last one is not verified yet */
-    expect_ack(send(0xe9, 3, 0x23), 3, 0x23);
-    expect_error(send(0xe9, 0, 0), 0x12, SPDM_INVALID_REQUEST);
-    expect_error(send(0xe9, 4, 0), 0x12, SPDM_INVALID_REQUEST);
+    expect_error(send(SPDM_KEY_UPDATE, 1, 0), 0x12, SPDM_INVALID_REQUEST); /* the last one is not verified yet */
+    expect_ack(send(SPDM_KEY_UPDATE, 3, 0x23), 3, 0x23);
+    expect_error(send(SPDM_KEY_UPDATE, 0, 0), 0x12, SPDM_INVALID_REQUEST);
+    expect_error(send(SPDM_KEY_UPDATE, 4, 0), 0x12, SPDM_INVALID_REQUEST);
     assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
     assert_int_equal(pair.sessions_ended, 0);
 }
@@ -289,14 +289,14 @@ static void test_key_update(void **state)
 static void test_key_update_missed(void **state)
 {
     open_session(0);
-    expect_ack(send(0xe9, 1, 1), 1, 1);
+    expect_ack(send(SPDM_KEY_UPDATE, 1, 1), 1, 1);
     assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
-    expect_error(send(0xe9, 3, 1), 0x12, SPDM_INVALID_REQUEST); /* it was taken back */
-    expect_ack(send(0xe9, 1, 2), 1, 2);
+    expect_error(send(SPDM_KEY_UPDATE, 3, 1), 0x12, SPDM_INVALID_REQUEST); /* it was taken back */
+    expect_ack(send(SPDM_KEY_UPDATE, 1, 2), 1, 2);
     update_request();
-    expect_ack(send(0xe9, 3, 3), 3, 3);
+    expect_ack(send(SPDM_KEY_UPDATE, 3, 3), 3, 3);
     pair.requester.session.keys.request_data.key[0] ^= 1;
-    expect_error(send(0xe9, 1, 4), 0x12, SPDM_DECRYPT_ERROR);
+    expect_error(send(SPDM_KEY_UPDATE, 1, 4), 0x12, SPDM_DECRYPT_ERROR);
     assert_int_equal(pair.sessions_ended, 1);
 }
 
@@ -305,10 +305,10 @@ static void test_not_agreed(void **state)
 {
     open_session(3);
     pair.responder.peer_capabilities &= ~(uint32_t)(SPDM_CAP_KEY_UPD | SPDM_CAP_HBEAT);
-    expect_error(send(0xe9, 1, 1), 0x12, SPDM_UNSUPPORTED_REQUEST);
+    expect_error(send(SPDM_KEY_UPDATE, 1, 1), 0x12, SPDM_UNSUPPORTED_REQUEST);
     assert_int_equal(reply[3], 0xe9);
-    expect_error(send(0xe8, 0, 0), 0x12, SPDM_UNSUPPORTED_REQUEST);
-    assert_int_equal(reply[3], 0xe8);
+    expect_error(send(SPDM_HEARTBEAT, 0, 0), 0x12, SPDM_UNSUPPORTED_REQUEST);
+    assert_int_equal(reply[3], SPDM_HEARTBEAT);
     assert_int_equal(spdm_responder_expire(&pair.responder, INT64_MAX), INT64_MAX);
     assert_int_equal(pair.sessions_ended, 0);
 }
@@ -330,7 +330,7 @@ static void test_heartbeat(void **state)
     assert_int_equal(spdm_responder_expire(&pair.responder, 116 * s), INT64_MAX);
     assert_int_equal(pair.sessions_ended, 1);
     open_session(0);
-    expect_error(send(0xe8, 0, 0), 0x12, SPDM_UNSUPPORTED_REQUEST); /* HBEAT_CAP goes with a period */
+    expect_error(send(SPDM_HEARTBEAT, 0, 0), 0x12, SPDM_UNSUPPORTED_REQUEST); /* HBEAT_CAP goes with a period */
 }
 
 int main(void)
