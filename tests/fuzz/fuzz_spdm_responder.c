@@ -82,7 +82,7 @@ static void start_mutual(SpdmPair *pair, unsigned state)
 {
     pair->responder.config.capabilities |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
     pair->responder.config.requester_key = requester_key;
-    pair->requester.identity = pair_identity(SPDM_TEST_DEVICE);
+    pair->requester.identity = pair_identity(SPDM_TEST_REQUESTER);
     (void)pair_connect(pair);
     (void)spdm_requester_start(&pair->requester, SPDM_OP_SESSION, NULL);
     for (; state != 0; state--) {
@@ -113,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool            secured;
 
     if (!ready) {
+        for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
             start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
             if (i >= 20) {
                 start_mutual(&pair, i % 4);
