@@ -51,7 +51,7 @@ static void command(PciRig *p, ByteReader *r, uint8_t op)
     unsigned q = op & 3, slot = op >> 2 & 15;
     uint64_t at = RIG_RAM + QUEUES + (uint64_t)QUEUE_STEP * q + 64u * slot;
 
-    rig_write(p, at, 8, br_u8(r) & 0xf | (uint64_t)(br_u8(r) & 3) << 32 | slot << 16);
+    rig_write(p, at, 8, (br_u8(r) & 0xf) | (uint64_t)(br_u8(r) & 3) << 32 | slot << 16);
     rig_write(p, at + 24, 8, address(r));
     rig_write(p, at + 32, 8, address(r));
     rig_write(p, at + 40, 8, (uint64_t)br_u16(r) | (uint64_t)br_u8(r) << 16 | (uint64_t)br_u32(r) << 32);

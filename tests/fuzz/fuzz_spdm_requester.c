@@ -64,7 +64,7 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->responder.config.capabilities |= which == PSK ? (uint32_t)SPDM_CAP_PSK_WITH_CONTEXT : 0;
         p->responder.config.capabilities |= small ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u;
         p->responder.config.requester_key = requester_key;
-        p->requester.identity = small ? pair_identity(SPDM_TEST_DEVICE) : NULL;
+        p->requester.identity = small ? pair_identity(SPDM_TEST_REQUESTER) : NULL;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
         args.len = which == SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT ? 0 : args.len;
         (void)pair_run(p, which == PSK ? 1 : which < 2 ? which : 2);
