@@ -121,7 +121,6 @@ function print_programs(    i, part, ns, peer, native) {
     add("native " part[1], ns, native)
     add("peer all", peer, native)
     add("peer " part[1], peer, native)
-    if (part[1] ~ /^(integer|sorting|hashing)$/) add("native integers", ns, native)
     if (peer > 0 && ns / peer > worst) {
       worst = ns / peer
       worst_name = part[2]
@@ -147,7 +146,7 @@ function print_bars() {
   bar("the worst program (" worst_name "), Bailey / QEMU", worst, 1)
   bar("scalar FP programs, geometric mean, Bailey / QEMU", geo("fp"), 0.12)
   bar("NEON programs, geometric mean, Bailey / QEMU", geo("neon"), 0.12)
-  bar("integer, sorting and hashing programs, geometric mean, Bailey / native", geo("native integers"), 2.2)
+  bar("integer programs, geometric mean, Bailey / native", geo("native integer"), 2.2)
   bar("start to first instruction, boot=host, empty program", took["start-host"] / 1e6, 20, " ms")
   bar("start to the kernel's first instruction in a Realm", took["start-realm"] / 1e6, 250, " ms")
   bar("RMI_GRANULE_DELEGATE", rmm["delegate"], 300, " ns")
