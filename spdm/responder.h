@@ -133,6 +133,12 @@ bool spdm_session_hash_th(const SpdmSuite *suite, const SpdmSession *session, ui
 bool spdm_session_verify_data(const SpdmSuite *suite, const SpdmSession *session, const uint8_t *finished,
                               uint8_t *out);
 
+/* Whether @mac, the requester's VerifyData, is right; then the transcript has it. */
+bool spdm_session_proven(const SpdmSuite *suite, SpdmSession *session, const uint8_t *mac);
+
+/* The handshake is over: the keys of the data phase, from TH2, hold once the answer is sent. */
+SpdmError spdm_session_establish(const SpdmSuite *suite, SpdmSession *session, SpdmExchange *x);
+
 /* The one session that a plain message of a handshake can mean; NULL: there is none. */
 SpdmSession *spdm_clear_handshake(SpdmResponder *s);
 

@@ -55,23 +55,10 @@ static SpdmError conclude(SpdmResponder *s, SpdmSession *session, SpdmSpan reque
     return SPDM_OK;
 }
 
-/* The session's data keys; it is established when the answer has left. */
-static SpdmError finish(SpdmResponder *s, SpdmExchange *x, SpdmSession *session)
-{
-    SpdmSuite suite = spdm_responder_suite(s);
-    uint8_t   th2[SPDM_HASH_MAX];
-
-    if (!spdm_session_hash_th(&suite, session, th2) || !spdm_derive_data(&suite, th2, &session->keys)) {
-        return SPDM_UNSPECIFIED;
-    }
-    x->session = session;
-    x->after = SPDM_AFTER_ESTABLISH;
-    return SPDM_OK;
-}
-
 SPDM_REQUEST(PSK_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK, .peer_needs = SPDM_CAP_PSK_PLAIN,
              .where = SPDM_OUTSIDE, .drops_b = true)
 {
+    SpdmSuite   suite = spdm_responder_suite(s);
     bool        has_context = (s->config.capabilities & SPDM_CAP_PSK) == SPDM_CAP_PSK_WITH_CONTEXT;
     size_t      context_len = has_context ? spdm_hash(s->selected.hash)->len : 0;
     uint8_t     context[SPDM_HASH_MAX];
@@ -101,7 +88,7 @@ SPDM_REQUEST(PSK_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK, .peer
     if (e == SPDM_OK && s->config.session_secret != NULL) {
         s->config.session_secret(s->config.opaque, x->opened->id, true, s->config.psk.key, s->config.psk.key_len);
     }
-    return e == SPDM_OK && !has_context ? finish(s, x, x->opened) : e;
+    return e == SPDM_OK && !has_context ? spdm_session_establish(&suite, x->opened, x) : e;
 }
 
 SPDM_REQUEST(PSK_FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK_WITH_CONTEXT, .peer_needs = SPDM_CAP_PSK_PLAIN,
@@ -111,20 +98,17 @@ SPDM_REQUEST(PSK_FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK_WITH_CON
     SpdmSuite      suite = spdm_responder_suite(s);
     SpdmSpan       whole;
     const uint8_t *mac = br_take(req, suite.hash->len);
-    uint8_t        want[SPDM_HASH_MAX];
 
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
     }
     whole = spdm_whole_request(req);
     spdm_transcript_add(&session->th, whole.data, whole.len - suite.hash->len);
-    if (!spdm_session_verify_data(&suite, session, session->keys.request_finished, want) ||
-        !spdm_equal(want, mac, suite.hash->len)) {
+    if (!spdm_session_proven(&suite, session, mac)) {
         x->after = SPDM_AFTER_END; /* the transcript is spoilt, so that no second attempt could succeed */
         return SPDM_DECRYPT_ERROR;
     }
-    spdm_transcript_add(&session->th, mac, suite.hash->len);
     spdm_reply(s, x, rsp, 0, 0);
     spdm_transcript_add(&session->th, rsp->data, rsp->pos);
-    return finish(s, x, session);
+    return spdm_session_establish(&suite, session, x);
 }

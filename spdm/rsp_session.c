@@ -45,6 +45,30 @@ bool spdm_session_verify_data(const SpdmSuite *suite, const SpdmSession *session
            spdm_hmac(suite->hash, finished, suite->hash->len, th, suite->hash->len, out);
 }
 
+bool spdm_session_proven(const SpdmSuite *suite, SpdmSession *session, const uint8_t *mac)
+{
+    uint8_t want[SPDM_HASH_MAX];
+    bool    proven = spdm_session_verify_data(suite, session, session->keys.request_finished, want) &&
+                  spdm_equal(want, mac, suite->hash->len);
+
+    if (proven) {
+        spdm_transcript_add(&session->th, mac, suite->hash->len);
+    }
+    return proven;
+}
+
+SpdmError spdm_session_establish(const SpdmSuite *suite, SpdmSession *session, SpdmExchange *x)
+{
+    uint8_t th2[SPDM_HASH_MAX];
+
+    if (!spdm_session_hash_th(suite, session, th2) || !spdm_derive_data(suite, th2, &session->keys)) {
+        return SPDM_UNSPECIFIED;
+    }
+    x->session = session;
+    x->after = SPDM_AFTER_ESTABLISH;
+    return SPDM_OK;
+}
+
 /* TH up to the request: VCA, hash of the chain, KEY_EXCHANGE. */
 static void start_th(SpdmResponder *s, SpdmSession *session, uint8_t slot, const ByteReader *req)
 {
@@ -173,7 +197,7 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
     bool           mutual = session->mut_auth != 0;
     const uint8_t *sig = mutual ? br_take(req, spdm_asym(s->selected.req_asym)->sig_len) : NULL;
     const uint8_t *mac = br_take(req, suite.hash->len);
-    uint8_t        want[SPDM_HASH_MAX], th2[SPDM_HASH_MAX];
+    uint8_t        want[SPDM_HASH_MAX];
 
     if (!spdm_message_ends(req) || ((x->param1 & FINISH_HAS_SIGNATURE) != 0) != mutual || (mutual && x->param2 != 0) ||
         (x->param2 >= SPDM_SLOTS && x->param2 != SLOT_PUBLIC_KEY)) {
@@ -189,12 +213,10 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
     } else {
         spdm_transcript_add(&session->th, header.data, header.len);
     }
-    if (!spdm_session_verify_data(&suite, session, session->keys.request_finished, want) ||
-        !spdm_equal(want, mac, suite.hash->len)) {
+    if (!spdm_session_proven(&suite, session, mac)) {
         x->after = SPDM_AFTER_END; /* the transcript is spoilt, so that no second attempt could succeed */
         return SPDM_DECRYPT_ERROR;
     }
-    spdm_transcript_add(&session->th, mac, suite.hash->len);
     spdm_reply(s, x, rsp, 0, 0);
     spdm_transcript_add(&session->th, rsp->data, rsp->pos);
     if (session->in_the_clear) {
@@ -204,11 +226,7 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
         bw_bytes(rsp, want, suite.hash->len);
         spdm_transcript_add(&session->th, want, suite.hash->len);
     }
-    if (!spdm_session_hash_th(&suite, session, th2) || !spdm_derive_data(&suite, th2, &session->keys)) {
-        return SPDM_UNSPECIFIED;
-    }
-    x->after = SPDM_AFTER_ESTABLISH;
-    return SPDM_OK;
+    return spdm_session_establish(&suite, session, x);
 }
 
 SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SESSION, .where = SPDM_IN_SESSION)

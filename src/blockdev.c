@@ -180,18 +180,6 @@ bool blockdev_flush(Blockdev *b)
 
 /* ---- opening ---- */
 
-static bool option_bool(const OptionList *l, const char *key, bool *value, GError **error)
-{
-    const char *v = option_list_get(l, key);
-
-    if (v != NULL && strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "%s=%s of -drive takes on or off", key, v);
-        return false;
-    }
-    *value = v != NULL && strcmp(v, "on") == 0;
-    return true;
-}
-
 static bool check_words(const OptionList *l, GError **error)
 {
     static const char *const known[] = { "file",     "id",       "format", "if", "unit",
@@ -271,9 +259,10 @@ static bool check_image(Blockdev *b, GError **error)
 
 static bool open_image(Blockdev *b, const OptionList *l, GError **error)
 {
-    bool snapshot;
+    bool snapshot = false;
 
-    if (!option_bool(l, "snapshot", &snapshot, error) || !option_bool(l, "readonly", &b->readonly, error)) {
+    if (!option_list_bool(l, "-drive", "snapshot", &snapshot, error) ||
+        !option_list_bool(l, "-drive", "readonly", &b->readonly, error)) {
         return false;
     }
     if (snapshot) {

@@ -534,13 +534,6 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
     return true;
 }
 
-static bool option_on(const OptionList *l, const char *key, bool def)
-{
-    const char *v = option_list_get(l, key);
-
-    return v == NULL ? def : strcmp(v, "on") == 0 || strcmp(v, "yes") == 0;
-}
-
 static bool keys_known(const OptionList *l, GError **error)
 {
     static const char *const known[] = { "id",     "path", "host", "port",  "server", "wait",
@@ -589,10 +582,17 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
          .path = option_list_get(l, "path"),
          .host = option_list_get(l, "host"),
          .port = option_list_get(l, "port"),
-         .server = option_on(l, "server", false),
-         .wait = option_on(l, "wait", !option_on(l, "nowait", false)),
     };
+    bool nowait = false;
 
+    if (!option_list_bool(l, "-chardev", "server", &s.server, error) ||
+        !option_list_bool(l, "-chardev", "nowait", &nowait, error)) {
+        return false;
+    }
+    s.wait = !nowait;
+    if (!option_list_bool(l, "-chardev", "wait", &s.wait, error)) {
+        return false;
+    }
     if (strcmp(d, "null") == 0 || strcmp(d, "none") == 0) {
         return true;
     }

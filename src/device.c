@@ -61,20 +61,6 @@ static const char *const prop_takes[] = {
     [PROP_MAC] = "six hexadecimal bytes such as 52:54:00:12:34:56",
 };
 
-static bool parse_bool(const char *text, bool *value)
-{
-    static const char *const yes[] = { "on", "yes", "true", "1" };
-    static const char *const no[] = { "off", "no", "false", "0" };
-
-    for (unsigned i = 0; i < ARRAY_LEN(yes); i++) {
-        if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
-            *value = strcmp(text, yes[i]) == 0;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool parse_uint(const char *text, uint64_t *value)
 {
     char *end;
@@ -105,7 +91,7 @@ static bool prop_parse(Device *dev, const Prop *p, const char *text)
 
     switch (p->type) {
     case PROP_BOOL:
-        return parse_bool(text, member);
+        return option_parse_bool(text, member);
     case PROP_UINT:
         return parse_uint(text, member);
     case PROP_SIZE:

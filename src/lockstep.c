@@ -84,11 +84,11 @@ bool lockstep_allowed(const Options *o, GError **error)
         what = strcmp(((OptionList *)o->chardevs->pdata[i])->driver, "socket") == 0 ? "a -chardev socket" : what;
     }
     for (guint i = 0; i < o->drives->len; i++) {
-        const char *snapshot = option_list_get(o->drives->pdata[i], "snapshot");
-        const char *readonly = option_list_get(o->drives->pdata[i], "readonly");
+        bool snapshot = false, readonly = false; /* what is neither on nor off, the drive itself refuses */
 
-        what = g_strcmp0(snapshot, "on") != 0 && g_strcmp0(readonly, "on") != 0
-                   ? "a -drive that is written (give it snapshot=on)" : what;
+        option_list_bool(o->drives->pdata[i], "-drive", "snapshot", &snapshot, NULL);
+        option_list_bool(o->drives->pdata[i], "-drive", "readonly", &readonly, NULL);
+        what = !snapshot && !readonly ? "a -drive that is written (give it snapshot=on)" : what;
     }
     if (what != NULL) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,

@@ -173,7 +173,9 @@ static void give(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
         return;
     }
     if ((needs & ~takes) != 0) {
-        net_offload_finish(frame, len, o, enqueue_whole, n);
+        if (!net_offload_finish(frame, len, o, enqueue_whole, n)) {
+            guest_error("netdev: a frame of %zu bytes is not what its header says; it is dropped", len);
+        }
     } else if (!o->valid || takes != all_tcp || n->last.len == 0 ||
                (!n->last.offload.valid && n->last.offload.gso == NET_GSO_NONE) ||
                !net_offload_join(n->last_frame, &n->last.len, &n->last.offload, frame, len)) {
@@ -515,25 +517,20 @@ static bool option_addr(const OptionList *l, const char *key, struct in_addr *ad
     return ok;
 }
 
-static bool option_flag(const OptionList *l, const char *key)
-{
-    const char *v = option_list_get(l, key);
-
-    return v != NULL && (strcmp(v, "on") == 0 || strcmp(v, "yes") == 0 || strcmp(v, "y") == 0);
-}
-
 static bool slirp_open(Netdev *n, const OptionList *l, GError **error)
 {
-    SlirpConfig cfg = { .version = 3 };
+    /* IPv6 is off unless asked for: slirp spaces its router advertisements by the host's random numbers. */
+    SlirpConfig cfg = { .version = 3, .in_enabled = true };
+    bool        restricted = false;
 
-    cfg.restricted = option_flag(l, "restrict");
-    cfg.in_enabled = true;
-    /* Off unless asked for: slirp spaces its router advertisements by the host's random numbers. */
-    cfg.in6_enabled = option_flag(l, "ipv6");
     inet_aton("10.0.2.0", &cfg.vnetwork);
-    if (!option_addr(l, "net", &cfg.vnetwork, error)) {
+    if (!option_list_bool(l, "-netdev", "restrict", &restricted, error) ||
+        !option_list_bool(l, "-netdev", "ipv4", &cfg.in_enabled, error) ||
+        !option_list_bool(l, "-netdev", "ipv6", &cfg.in6_enabled, error) ||
+        !option_addr(l, "net", &cfg.vnetwork, error)) {
         return false;
     }
+    cfg.restricted = restricted;
     uint32_t net = ntohl(cfg.vnetwork.s_addr) & 0xffffff00;
 
     cfg.vnetwork.s_addr = htonl(net);

@@ -230,8 +230,8 @@ void net_stream_send(NetStream *s, uint8_t *frame, size_t len, const NetOffload 
     }
     if (s->vnet_hdr) {
         append(s, frame, len, o);
-    } else {
-        net_offload_finish(frame, len, o, append_whole, s);
+    } else if (!net_offload_finish(frame, len, o, append_whole, s)) {
+        guest_error("netdev: a frame of %zu bytes is not what its header says; it is dropped", len);
     }
     if (s->pending->len != 0) {
         flush(s);
@@ -239,11 +239,6 @@ void net_stream_send(NetStream *s, uint8_t *frame, size_t len, const NetOffload 
 }
 
 /* ---- opening ---- */
-
-static bool is_on(const OptionList *l, const char *key)
-{
-    return g_strcmp0(option_list_get(l, key), "on") == 0;
-}
 
 /* addr.type=unix,addr.path=PATH or addr.type=inet,addr.host=ADDRESS,addr.port=PORT. */
 static GSocketAddress *address_of(const OptionList *l, GError **error)
@@ -270,9 +265,8 @@ static GSocketAddress *address_of(const OptionList *l, GError **error)
     return a;
 }
 
-static bool open_socket(NetStream *s, const OptionList *l, GSocketAddress *address, GError **error)
+static bool open_socket(NetStream *s, const OptionList *l, bool server, GSocketAddress *address, GError **error)
 {
-    bool     server = is_on(l, "server");
     GError  *why = NULL;
     GSocket *socket = g_socket_new(g_socket_address_get_family(address), G_SOCKET_TYPE_STREAM,
                                    G_SOCKET_PROTOCOL_DEFAULT, &why);
@@ -303,14 +297,16 @@ NetStream *net_stream_new(const OptionList *l, const NetStreamClient *client, vo
 {
     GSocketAddress *address = address_of(l, error);
     NetStream      *s = g_new0(NetStream, 1);
+    bool            server = false;
 
     s->client = client;
     s->opaque = opaque;
     s->name = g_strdup(l->text);
-    s->vnet_hdr = is_on(l, "vnet-hdr");
     s->input = g_malloc(INPUT);
     s->pending = g_byte_array_new();
-    if (address == NULL || !open_socket(s, l, address, error)) {
+    if (address == NULL || !option_list_bool(l, "-netdev", "server", &server, error) ||
+        !option_list_bool(l, "-netdev", "vnet-hdr", &s->vnet_hdr, error) ||
+        !open_socket(s, l, server, address, error)) {
         net_stream_free(s);
         s = NULL;
     } else {

@@ -119,6 +119,30 @@ const char *option_list_get(const OptionList *l, const char *key)
     return NULL;
 }
 
+bool option_parse_bool(const char *text, bool *value)
+{
+    static const char *const words[][2] = {
+        { "on", "off" }, { "yes", "no" }, { "true", "false" }, { "y", "n" }, { "1", "0" } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
+        bool yes = strcmp(text, words[i][0]) == 0;
+
+        if (yes || strcmp(text, words[i][1]) == 0) {
+            *value = yes;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool option_list_bool(const OptionList *l, const char *option, const char *key, bool *value, GError **error)
+{
+    const char *text = option_list_get(l, key);
+
+    return text == NULL || option_parse_bool(text, value) ||
+           fail(error, "%s=%s in %s %s is neither on nor off; for example %s=on", key, text, option, l->text, key);
+}
+
 bool option_parse_size(const char *text, unsigned unit_shift, uint64_t *bytes)
 {
     static const char units[] = "bkmgt";
@@ -440,8 +464,7 @@ static bool set_accel_key(Options *o, const char *key, const char *value, GError
     uint64_t size;
 
     if (strcmp(key, "perf-map") == 0) {
-        o->cpu.perf_map = strcmp(value, "on") == 0;
-        return o->cpu.perf_map || strcmp(value, "off") == 0 ||
+        return option_parse_bool(value, &o->cpu.perf_map) ||
                fail(error, "-accel: perf-map=%s is neither on nor off; for example perf-map=on", value);
     }
     if (strcmp(key, "cache-size") != 0) {

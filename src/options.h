@@ -78,6 +78,15 @@ void        option_list_free(OptionList *l);
 /* The value of @key, or NULL. */
 const char *option_list_get(const OptionList *l, const char *key);
 
+/* option_parse_bool - "on", "yes", "true", "y", "1" or their opposites; false, with @value as it was, for others. */
+bool option_parse_bool(const char *text, bool *value);
+
+/**
+ * option_list_bool - @value of the key as on or off; as it was when the key is absent.
+ * Returns false with a sentence that names @option ("-netdev"), the key and its text when that is neither.
+ */
+bool option_list_bool(const OptionList *l, const char *option, const char *key, bool *value, GError **error);
+
 /* options_man - the man page from the table, to stdout. */
 void options_man(void);
 

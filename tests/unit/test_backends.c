@@ -144,6 +144,9 @@ static const ErrorCase chardev_errors[] = {
     { "teapot", "names no character device" },
     { "file:/nonexistent/x", "cannot write to" },
     { "null,id=a,colour=red", "'colour'" },
+    { "socket,port=1,server=maybe", "server=maybe in -chardev socket,port=1,server=maybe is neither on nor off" },
+    { "socket,port=1,nowait=2", "neither on nor off" },
+    { "socket,port=1,wait=", "neither on nor off" },
     { "chardev:nobody", "no -chardev with id=nobody" },
     { "tcp:localhost", "has no port" },
     { "unix:/nonexistent/x", "cannot connect to socket" },
@@ -445,6 +448,10 @@ static const ErrorCase netdev_errors[] = {
     { "user,id=x,hostfwd=tcp::0-:80", "is not tcp|udp" },
     { "user,id=x,hostfwd=tcp::99999-:80", "is not tcp|udp" },
     { "user,id=x,net=300.1.1.1", "is not an IPv4 address" },
+    { "user,id=x,restrict=maybe", "restrict=maybe in -netdev user,id=x,restrict=maybe is neither on nor off" },
+    { "user,id=x,ipv4=", "neither on nor off" },
+    { "stream,id=x,server=2,addr.type=inet,addr.port=1", "neither on nor off" },
+    { "stream,id=x,vnet-hdr=ON,addr.type=inet,addr.port=1", "neither on nor off" },
 };
 
 static void test_netdev_errors(void **state)
@@ -491,7 +498,7 @@ static const BlockCase block_cases[] = {
     { "other bus", 1024, ",if=ide", "if=ide is not supported" },
     { "flash", 1024, ",if=pflash,unit=1", NULL },
     { "bad unit", 1024, ",if=pflash,unit=-1", "unit=-1 is not a number from 0 to 9" },
-    { "bad flag", 1024, ",snapshot=maybe", "takes on or off" },
+    { "bad flag", 1024, ",snapshot=maybe", "neither on nor off" },
     { "unknown word", 1024, ",colour=red", "no 'colour'" },
 };
 

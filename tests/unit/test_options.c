@@ -219,7 +219,7 @@ static const BadRow bad_rows[] = {
       "-accel: cache-size=1023K is not a size from 1M to 1G; for example cache-size=64M" },
     { { K, "-accel", "interp,perf-map=on" },
       "-accel: perf-map=on names machine code, and interp makes none; use -accel jit,perf-map=on" },
-    { { K, "-accel", "jit,perf-map=yes" }, "-accel: perf-map=yes is neither on nor off; for example perf-map=on" },
+    { { K, "-accel", "jit,perf-map=maybe" }, "-accel: perf-map=maybe is neither on nor off; for example perf-map=on" },
     { { K, "-accel", "jit,cache-size" },
       "-accel: cache-size=on is not a size from 1M to 1G; for example cache-size=64M" },
     { { K, "-clock", "rt" }, "-clock: 'rt' is not a clock; use virtual (counted time, runs repeat) or host" },
