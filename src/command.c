@@ -48,9 +48,9 @@ void command_usage(const Command *cmd, const CommandOption *options, size_t n)
 {
     printf("Usage: bailey %s %s\n\nbailey %s: %s.\n\nOptions:\n", cmd->name, cmd->args, cmd->name, cmd->help);
     for (size_t i = 0; i < n; i++) {
-        char *head = g_strdup_printf("-%s %s", options[i].name, options[i].arg);
+        char *head = g_strjoin(" ", options[i].name, options[i].arg, NULL);
 
-        printf("  %-24s  %s\n", head, options[i].help);
+        printf("  -%-23s  %s\n", head, options[i].help);
         g_free(head);
     }
     printf("  %-24s  print this\n", "-help");
@@ -85,7 +85,9 @@ bool command_parse(const Command *cmd, const CommandOption *options, size_t n, i
             *help = true;
             return true;
         }
-        if (o != NULL && i + 1 < argc) {
+        if (o != NULL && o->arg == NULL) {
+            *o->value = o->name;
+        } else if (o != NULL && i + 1 < argc) {
             *o->value = argv[++i];
         } else if (o != NULL) {
             g_set_error(error, BAILEY_ERROR, 1, "%s: -%s needs an argument: -%s %s", cmd->name, o->name, o->name,

@@ -19,7 +19,7 @@ struct Command {
     int       (*run)(const Command *cmd, int argc, char **argv); /* argv[0]: the name; returns the exit status */
 };
 
-/* One option of a command: takes one argument, which goes to *@value. */
+/* One option of a command. Its argument goes to *@value; with @arg NULL it takes none, and its name goes there. */
 typedef struct CommandOption {
     const char  *name, *arg, *help;
     const char **value;

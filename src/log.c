@@ -60,6 +60,8 @@ bool log_parse(const char *list, const char **bad)
     return true;
 }
 
+const char *log_name(LogCategory c) { return categories[c].name; }
+
 void log_help(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(categories); i++) {

@@ -51,6 +51,9 @@ static inline bool log_on(LogCategory c) { return (log_mask >> c & 1) != 0; }
  */
 bool log_parse(const char *list, const char **bad);
 
+/* log_name - of a category, as -d takes it. */
+const char *log_name(LogCategory c);
+
 /* log_help - the categories, one per line, to stdout. */
 void log_help(void);
 

@@ -588,6 +588,13 @@ static bool set_man(Options *o, const char *value, GError **error)
     return true;
 }
 
+static bool set_completion(Options *o, const char *value, GError **error)
+{
+    options_completion();
+    o->help_only = true;
+    return true;
+}
+
 static const Option option_table[] = {
     { "M", "NAME[,key=value]", "the machine; -M help lists machines and keys (default cca)", set_machine },
     { "machine", "NAME[,key=value]", "the same as -M", set_machine },
@@ -628,6 +635,7 @@ static const Option option_table[] = {
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
+    { "completion", NULL, "print a completion script for bash: . <(bailey -completion)", set_completion },
     { "help", NULL, "print this", set_help },
     { "h", NULL, "print this", set_help },
 };
@@ -726,6 +734,69 @@ void options_man(void)
     printf(".SH EXAMPLES\n.nf\n");
     man_text(example_text);
     printf(".fi\n");
+}
+
+static void complete_command(const Command *cmd, void *opaque) { printf(" %s", cmd->name); }
+
+static void complete_device(const DeviceClass *cls, void *opaque)
+{
+    if (strcmp(cls->bus, opaque) == 0) {
+        printf(" %s", cls->name);
+    }
+}
+
+/* What may follow an option by its argument's text: files, one of "a|b|c", a device, a category; else no help. */
+static void complete_argument(const Option *opt)
+{
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz|-";
+    size_t            words = strspn(opt->arg, lower);
+
+    if (g_str_has_prefix(opt->arg, "FILE")) {
+        printf("    -%s) files=1 ;;\n", opt->name);
+    } else if (strcmp(opt->name, "device") == 0) {
+        printf("    -device) words='");
+        device_class_foreach(complete_device, "pci");
+        device_class_foreach(complete_device, "loader");
+        printf("' ;;\n");
+    } else if (strcmp(opt->name, "d") == 0) {
+        printf("    -d) words='");
+        for (unsigned c = 0; c < LOG_N_CATEGORIES; c++) {
+            printf(" %s", log_name(c));
+        }
+        printf("' ;;\n");
+    } else if (memchr(opt->arg, '|', words) != NULL && strchr("[,", opt->arg[words]) != NULL) {
+        g_autofree char *list = g_strndup(opt->arg, words);
+
+        printf("    -%s) words='%s' ;;\n", opt->name, g_strdelimit(list, "|", ' '));
+    } else {
+        printf("    -%s) return ;;\n", opt->name);
+    }
+}
+
+void options_completion(void)
+{
+    printf("# Completion of bailey's command line for bash; written by bailey -completion.\n"
+           "_bailey() {\n"
+           "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= files=\n"
+           "  COMPREPLY=()\n"
+           "  case $prev in\n");
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+        if (option_table[i].arg != NULL) {
+            complete_argument(&option_table[i]);
+        }
+    }
+    printf("    *)\n      if [ \"$COMP_CWORD\" = 1 ] && [[ $cur != -* ]]; then words='");
+    command_foreach(complete_command, NULL);
+    printf("'\n      elif [[ ${COMP_WORDS[1]} != -* ]]; then files=1\n      else words='");
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
+        printf(" -%s", option_table[i].name);
+    }
+    printf("'; fi ;;\n"
+           "  esac\n"
+           "  if [ -n \"$files\" ]; then mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+           "  else mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\"); fi\n"
+           "}\n"
+           "complete -o filenames -F _bailey bailey\n");
 }
 
 static const Option *find_option(const char *word)

@@ -90,6 +90,9 @@ bool option_list_bool(const OptionList *l, const char *option, const char *key, 
 /* options_man - the man page from the table, to stdout. */
 void options_man(void);
 
+/* options_completion - completion for bash from the table, to stdout. */
+void options_completion(void);
+
 /* option_parse_size - "1G", "512M", "4096"; false when it is not a size. @unit_shift: unit of a bare number. */
 bool option_parse_size(const char *text, unsigned unit_shift, uint64_t *bytes);
 
