@@ -1,27 +1,24 @@
 /*
- * Raw disk images. With snapshot=on writes stay in memory, in clusters made when first written; the file is
- * then opened read-only.
+ * Drives. With snapshot=on writes stay in memory, in clusters made when first written; the image is then opened
+ * read-only.
  */
 #include "blockdev.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "disk_image.h"
 #include "options.h"
 
 enum { CLUSTER = 64 * 1024 };
 
 struct Blockdev {
-    char       *id, *path, *interface;
-    int         fd, unit;
-    uint64_t    size;
+    char       *id, *interface;
+    int         unit;
+    DiskImage  *image;
     bool        readonly;
-    GHashTable *overlay; /* cluster number -> its bytes; looked up, never listed. NULL: the file is written */
+    GHashTable *overlay; /* cluster number -> its bytes; looked up, never listed. NULL: the image is written */
 };
 
 static GPtrArray *all;
@@ -53,50 +50,19 @@ Blockdev *blockdev_of_device(const char *id, const char *device, GError **error)
 const char *blockdev_id(const Blockdev *b) { return b->id; }
 const char *blockdev_interface(const Blockdev *b) { return b->interface; }
 int blockdev_unit(const Blockdev *b) { return b->unit; }
-uint64_t blockdev_size(const Blockdev *b) { return b->size; }
+uint64_t blockdev_size(const Blockdev *b) { return b->image->size; }
 bool blockdev_readonly(const Blockdev *b) { return b->readonly; }
 
 /* ---- data ---- */
 
 static bool in_range(const Blockdev *b, uint64_t off, size_t len)
 {
-    return off <= b->size && len <= b->size - off;
+    return off <= b->image->size && len <= b->image->size - off;
 }
 
-static bool file_read(Blockdev *b, uint64_t off, uint8_t *p, size_t len)
+static bool image_read(Blockdev *b, uint64_t off, uint8_t *p, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = pread(b->fd, p, len, (off_t)off);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) { /* the file shrank below us, or the disk failed */
-            return false;
-        }
-        p += n;
-        off += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool file_write(Blockdev *b, uint64_t off, const uint8_t *p, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = pwrite(b->fd, p, len, (off_t)off);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        p += n;
-        off += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return true;
+    return b->image->format->read(b->image, off, p, len);
 }
 
 static uint8_t *overlay_find(Blockdev *b, uint64_t cluster)
@@ -104,7 +70,7 @@ static uint8_t *overlay_find(Blockdev *b, uint64_t cluster)
     return b->overlay == NULL ? NULL : g_hash_table_lookup(b->overlay, &cluster);
 }
 
-/* The in-memory copy of a cluster, filled from the file when new. NULL: the file could not be read. */
+/* The in-memory copy of a cluster, filled from the image when new. NULL: the image could not be read. */
 static uint8_t *overlay_make(Blockdev *b, uint64_t cluster)
 {
     uint8_t *data = overlay_find(b, cluster);
@@ -113,7 +79,7 @@ static uint8_t *overlay_make(Blockdev *b, uint64_t cluster)
         uint64_t off = cluster * CLUSTER;
 
         data = g_malloc0(CLUSTER);
-        if (!file_read(b, off, data, MIN((uint64_t)CLUSTER, b->size - off))) {
+        if (!image_read(b, off, data, MIN((uint64_t)CLUSTER, b->image->size - off))) {
             g_free(data);
             return NULL;
         }
@@ -130,7 +96,7 @@ bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len)
         return false;
     }
     if (b->overlay == NULL) {
-        return file_read(b, off, p, len);
+        return image_read(b, off, p, len);
     }
     while (len > 0) {
         size_t   in = off % CLUSTER, n = MIN(len, CLUSTER - in);
@@ -138,7 +104,7 @@ bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len)
 
         if (data != NULL) {
             memcpy(p, data + in, n);
-        } else if (!file_read(b, off, p, n)) {
+        } else if (!image_read(b, off, p, n)) {
             return false;
         }
         p += n;
@@ -156,7 +122,7 @@ bool blockdev_write(Blockdev *b, uint64_t off, const void *src, size_t len)
         return false;
     }
     if (b->overlay == NULL) {
-        return file_write(b, off, p, len);
+        return b->image->format->write(b->image, off, p, len);
     }
     while (len > 0) {
         size_t   in = off % CLUSTER, n = MIN(len, CLUSTER - in);
@@ -175,7 +141,7 @@ bool blockdev_write(Blockdev *b, uint64_t off, const void *src, size_t len)
 
 bool blockdev_flush(Blockdev *b)
 {
-    return b->readonly || b->overlay != NULL || fdatasync(b->fd) == 0;
+    return b->readonly || b->overlay != NULL || fdatasync(b->image->fd) == 0;
 }
 
 /* ---- opening ---- */
@@ -183,8 +149,7 @@ bool blockdev_flush(Blockdev *b)
 static bool check_words(const OptionList *l, GError **error)
 {
     static const char *const known[] = { "file",     "id",       "format", "if", "unit",
-                                        "snapshot", "readonly", "media",  "cache" };
-    const char              *format = option_list_get(l, "format");
+                                        "snapshot", "readonly", "media",  "cache", "backing" };
     const char              *iface = option_list_get(l, "if"), *unit = option_list_get(l, "unit");
 
     for (guint i = 0; i < l->keys->len; i++) {
@@ -195,15 +160,10 @@ static bool check_words(const OptionList *l, GError **error)
         }
         if (!ok) {
             g_set_error(error, BAILEY_ERROR, 0,
-                        "-drive has no '%s'; it has: file, id, format, if, unit, snapshot, readonly",
+                        "-drive has no '%s'; it has: file, id, format, backing, if, unit, snapshot, readonly",
                         (char *)l->keys->pdata[i]);
             return false;
         }
-    }
-    if (format != NULL && strcmp(format, "raw") != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "-drive format=%s is not supported; convert the image to raw",
-                    format);
-        return false;
     }
     if (iface != NULL && strcmp(iface, "none") != 0 && strcmp(iface, "virtio") != 0 && strcmp(iface, "pflash") != 0) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -222,41 +182,6 @@ static bool check_words(const OptionList *l, GError **error)
     return true;
 }
 
-static bool image_error(const Blockdev *b, const char *why, GError **error)
-{
-    g_set_error(error, BAILEY_ERROR, 0, "cannot use disk image '%s' (from -drive): %s", b->path, why);
-    return false;
-}
-
-/* Size, kind and lock of the opened file. */
-static bool check_image(Blockdev *b, GError **error)
-{
-    struct stat st;
-    off_t       end = lseek(b->fd, 0, SEEK_END); /* right for block devices too */
-
-    if (fstat(b->fd, &st) != 0 || S_ISDIR(st.st_mode)) {
-        return image_error(b, "it is a folder; name a file", error);
-    }
-    if (end < 0) {
-        return image_error(b, "it has no size; name a regular file or a block device", error);
-    }
-    if (end == 0 || end % BLOCKDEV_SECTOR != 0) {
-        char *why = g_strdup_printf(
-            "it is %lld bytes, not a multiple of the %d-byte sector; pad it (truncate -s %%%d)",
-            (long long)end, BLOCKDEV_SECTOR, BLOCKDEV_SECTOR);
-
-        image_error(b, end == 0 ? "it is empty; make it larger" : why, error);
-        g_free(why);
-        return false;
-    }
-    b->size = (uint64_t)end;
-    if (flock(b->fd, (b->readonly || b->overlay != NULL ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 &&
-        errno == EWOULDBLOCK) {
-        return image_error(b, "another process writes to it; stop that, or add snapshot=on to both", error);
-    }
-    return true;
-}
-
 static bool open_image(Blockdev *b, const OptionList *l, GError **error)
 {
     bool snapshot = false;
@@ -268,18 +193,9 @@ static bool open_image(Blockdev *b, const OptionList *l, GError **error)
     if (snapshot) {
         b->overlay = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     }
-    b->fd = open(b->path, (b->readonly || snapshot ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    if (b->fd < 0) {
-        int   e = errno;
-        char *why = g_strdup_printf("%s%s", g_strerror(e),
-                                    e == EACCES || e == EROFS ? "; add readonly=on or snapshot=on"
-                                                              : "; check the path");
-
-        image_error(b, why, error);
-        g_free(why);
-        return false;
-    }
-    return check_image(b, error);
+    b->image = disk_image_open(option_list_get(l, "file"), option_list_get(l, "format"), b->readonly || snapshot,
+                               option_list_get(l, "backing"), error);
+    return b->image != NULL;
 }
 
 Blockdev *blockdev_new(const char *option, GError **error)
@@ -296,9 +212,7 @@ Blockdev *blockdev_new(const char *option, GError **error)
         goto done;
     }
     b = g_new0(Blockdev, 1);
-    b->fd = -1;
     b->id = id != NULL ? g_strdup(id) : g_strdup_printf("drive%u", unnamed++);
-    b->path = g_strdup(option_list_get(l, "file"));
     b->unit = unit != NULL ? *unit - '0' : -1;
     b->interface = g_strdup(iface != NULL ? iface : "none");
     if (all == NULL) {
@@ -320,14 +234,11 @@ void blockdev_free(Blockdev *b)
         return;
     }
     g_ptr_array_remove(all, b);
-    if (b->fd >= 0) {
-        close(b->fd);
-    }
+    disk_image_close(b->image);
     if (b->overlay != NULL) {
         g_hash_table_destroy(b->overlay);
     }
     g_free(b->id);
-    g_free(b->path);
     g_free(b->interface);
     g_free(b);
 }

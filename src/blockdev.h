@@ -1,6 +1,6 @@
 /*
- * Disk images (-drive): raw files. Reads and writes finish before they return, so a guest sees the same order
- * in every run. snapshot=on keeps writes in memory.
+ * Drives (-drive) on disk images (disk_image.h). Reads and writes finish before they return, so a guest sees the same
+ * order in every run. snapshot=on keeps writes in memory.
  */
 #ifndef BAILEY_BLOCKDEV_H
 #define BAILEY_BLOCKDEV_H
@@ -16,8 +16,9 @@ enum { BLOCKDEV_SECTOR = 512 };
 
 /**
  * blockdev_new - open an image from the text of -drive.
- * @option: file=PATH[,id=ID][,format=raw][,if=none|virtio|pflash][,unit=N][,snapshot=on][,readonly=on]
- * Returns NULL with a sentence in @error: not found, not a multiple of the sector, in use, an unknown word.
+ * @option: file=PATH[,id=ID][,format=raw|qcow2][,backing=PATH][,if=none|virtio|pflash][,unit=N][,snapshot=on]
+ *     [,readonly=on]
+ * Returns NULL with a sentence in @error: not found, not a multiple of the sector, in use, damaged, an unknown word.
  */
 Blockdev *blockdev_new(const char *option, GError **error);
 

@@ -494,7 +494,7 @@ static const BlockCase block_cases[] = {
     { "read-only", 1024, ",readonly=on", NULL },
     { "odd size", 1000, "", "it is 1000 bytes, not a multiple of the 512-byte sector; pad it" },
     { "empty", 0, "", "it is empty" },
-    { "other format", 1024, ",format=qcow2", "convert the image to raw" },
+    { "other format", 1024, ",format=vmdk", "its format is vmdk, which is not supported; convert it" },
     { "other bus", 1024, ",if=ide", "if=ide is not supported" },
     { "flash", 1024, ",if=pflash,unit=1", NULL },
     { "bad unit", 1024, ",if=pflash,unit=-1", "unit=-1 is not a number from 0 to 9" },
