@@ -80,8 +80,14 @@ bool rec_timers_changed(A64Cpu *cpu)
 
 /* The library copies and clears register files in half the time of the string instructions that compilers put in its
  * place when they know the length. */
-static __attribute__((noipa)) void copy(void *dst, const void *src, size_t len) { memcpy(dst, src, len); }
-static __attribute__((noipa)) void clear(void *dst, size_t len) { memset(dst, 0, len); }
+static size_t unknown(size_t len)
+{
+    __asm__("" : "+r"(len));
+    return len;
+}
+
+static void copy(void *dst, const void *src, size_t len) { memcpy(dst, src, unknown(len)); }
+static void clear(void *dst, size_t len) { memset(dst, 0, unknown(len)); }
 
 /* What an instruction names, from x[0] to fpsr: in one piece. */
 #define PLACE(type, field) (offsetof(type, field) - offsetof(type, x))
