@@ -481,9 +481,11 @@ static const Calls calls[] = {
      "compliance suite and its document of scenarios (1.1-alp17, whose text is not), public firmware and kernels\n"
      "(1.1-alp12), or a decision of this project. Each has a row in a test that breaks it: making this page fails for\n"
      "one that has not. Judges that are not ours: suites.md; a KVM host that creates and runs Realms (1.0):\n"
-     "real-hosts.md. Of device assignment no such host could be had: a bare host at NS-EL2 of others and its Realm\n"
-     "(TF-A-tests, suites.md) and the built-in host with a Debian kernel drive the same order of calls,\n"
-     "in both dialects.",
+     "real-hosts.md. Of device assignment no such host could be had: neither a kernel with the host series of\n"
+     "1.1-alp12 or 1.1-alp17 nor its VMM (real-hosts.md says what was looked for). The same RMI and RHI order,\n"
+     "connect, bind, lock, accept, use, unlock, disconnect, is driven in both dialects by a scripted payload at\n"
+     "NS-EL2 and its Realms (guest/assign), by one of others (TF-A-tests, suites.md), and by the built-in host with\n"
+     "a Debian kernel (images/demo).",
      "RMI_FID_",
      {"RMI_FID_%s", "(%s,", "RMI_%s"}, /* the second: rows made by macros */
      true,
