@@ -155,9 +155,17 @@ static DmaResult refuse(Smmu *s, SmmuBank *b, const DmaRequest *req, const SmmuF
     return DMA_FAULT;
 }
 
+/* A page where no memory is may stay in the TLB unnoted: when memory comes there, drop_pages() hears of it. */
+bool smmu_may_reach(const Smmu *s, uint64_t pa, Pas pas)
+{
+    Owners *owners = memory_owners(s->cfg.memory);
+
+    return memory_find(s->cfg.memory, pa) != NULL ? owners_fill(owners, pa, pas) : owners_allow(owners, pa, pas);
+}
+
 static DmaResult bypass(Smmu *s, SmmuBank *b, Pas pas, const DmaRequest *req, DmaTarget *out)
 {
-    if (!owners_fill(memory_owners(s->cfg.memory), req->iova, pas)) {
+    if (!smmu_may_reach(s, req->iova, pas)) {
         return refuse(s, b, req, &(SmmuFault){ .gpf = true, .pas = pas, .ipa = req->iova });
     }
     *out = (DmaTarget){ .pa = req->iova, .len = 4096 - (req->iova & 4095), .pas = pas };

@@ -181,6 +181,8 @@ bool smmu_stage2(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t ipa, bool 
 /* events.c */
 void smmu_event(Smmu *s, SmmuBank *b, uint32_t sid, const DmaRequest *req, const SmmuFault *f);
 void smmu_gerror(Smmu *s, SmmuBank *b, uint32_t bits);
+/* Whether the last check lets a translation to the page pass; when it is kept, we hear of changes. */
+bool smmu_may_reach(const Smmu *s, uint64_t pa, Pas pas);
 void smmu_gpf(Smmu *s, Pas pas, uint64_t pa, SmmuGpf who);
 
 /*

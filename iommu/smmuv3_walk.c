@@ -210,7 +210,7 @@ bool smmu_walk(Smmu *s, SmmuBank *b, const SmmuStream *st, uint64_t iova, bool w
         *out = s2;
     }
     /* The last check: who owns the page. The cache that now holds it is told when that changes. */
-    if (!owners_fill(memory_owners(s->cfg.memory), out->pa, out->pas)) {
+    if (!smmu_may_reach(s, out->pa, out->pas)) {
         *f = (SmmuFault){ .gpf = true, .pas = out->pas, .ipa = out->pa };
         return false;
     }

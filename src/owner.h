@@ -45,7 +45,8 @@ Owner owners_get(const Owners *o, uint64_t pa);
 /* owners_allow - whether an access in space @pas may reach the page of @pa. */
 bool owners_allow(const Owners *o, uint64_t pa, Pas pas);
 
-/* owners_fill - as owners_allow, and when true notes that a cache now holds the page's translation. */
+/* owners_fill - as owners_allow, and when true notes that a cache now holds the page's translation. Not for pages
+ * where no memory is: notes take memory of ours, and a guest may roam. Such pages are not kept. */
 bool owners_fill(Owners *o, uint64_t pa, Pas pas);
 
 /**
@@ -56,7 +57,7 @@ bool owners_fill(Owners *o, uint64_t pa, Pas pas);
 void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner);
 
 /* owners_drop - the owner stays, but no cache keeps a translation to the pages: access was taken away by a
- * translation table. Free of charge for pages never filled. @pa, @len: multiples of 4 KiB */
+ * translation table. Free of charge for pages not filled since the last time. @pa, @len: multiples of 4 KiB */
 void owners_drop(Owners *o, uint64_t pa, uint64_t len);
 
 const char *pas_name(Pas pas);

@@ -412,6 +412,10 @@ static bool fetch(Cpu *cpu, uint64_t pc, uint64_t key, Source *s)
         if (!cpu->guest->fill(cpu, pc, 1, CPU_FETCH, 0, &fill)) {
             return false;
         }
+        if (memory_find(cpu->memory, fill.pa) == NULL) { /* not kept, see owners_fill() */
+            cpu->guest->bus_error(cpu, pc, fill.pa, CPU_FETCH, MEM_DECODE);
+            return false;
+        }
         f = tlb_fill_fetch(cpu->engine, cpu->tlb[0], pc, &fill);
     }
     *s = source_of(cpu, pc, key, f);

@@ -371,7 +371,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     uint8_t *host = f->device ? NULL : memory_host_page(cpu->memory, f->pa, &ram);
     bool     fast_write = host != NULL && f->writable && ram && !memory_has_code(cpu->memory, f->pa);
 
-    if (f->slow || watch_in_page(cpu->engine, va)) {
+    if (f->slow || watch_in_page(cpu->engine, va) || memory_find(cpu->memory, f->pa) == NULL) {
         return;
     }
     if (f->page_size > PAGE_SIZE) {

@@ -687,7 +687,8 @@ void a64_walk(A64Cpu *cpu, const A64Request *req, uint64_t va, A64Walk *out)
     if (req->tables_only && stage2_on(cpu, req)) {
         return; /* an intermediate address has no owner */
     }
-    if (!(req->update ? owners_fill(owners, out->pa, out->pas) : owners_allow(owners, out->pa, out->pas))) {
+    bool keep = req->update && memory_find(cpu->cpu.memory, out->pa) != NULL; /* the engine keeps no other pages */
+    if (!(keep ? owners_fill(owners, out->pa, out->pas) : owners_allow(owners, out->pa, out->pas))) {
         fail(out, A64_FAULT_GPF, out->level, false);
     }
 }
