@@ -22,7 +22,8 @@ enum {
 #define MID_SPAN  (1ull << (PAGE_BITS + 2 * LEVEL_BITS)) /* 64 GiB */
 
 typedef struct Leaf {
-    uint8_t page[FANOUT];
+    unsigned n_cached; /* pages with CACHED */
+    uint8_t  page[FANOUT];
 } Leaf;
 
 typedef struct Mid {
@@ -142,6 +143,7 @@ static Leaf *leaf_make(Owners *o, uint64_t pa)
 
     if (*l == NULL) {
         *l = g_new(Leaf, 1);
+        (*l)->n_cached = 0;
         memset((*l)->page, m->uniform[mid_index(pa)], sizeof((*l)->page));
     }
     return *l;
@@ -152,7 +154,11 @@ bool owners_fill(Owners *o, uint64_t pa, Pas pas)
     if (!owners_allow(o, pa, pas)) {
         return false;
     }
-    leaf_make(o, pa)->page[leaf_index(pa)] |= CACHED;
+    Leaf    *l = leaf_make(o, pa);
+    uint8_t *page = &l->page[leaf_index(pa)];
+
+    l->n_cached += (*page & CACHED) == 0;
+    *page |= CACHED;
     return true;
 }
 
@@ -169,13 +175,15 @@ static void flush_caches(const Owners *o, uint64_t pa, uint64_t len)
  * them. */
 static void set_in_leaf(Owners *o, uint64_t pa, uint64_t len, Owner owner)
 {
-    uint8_t *page = leaf_make(o, pa)->page + leaf_index(pa);
+    Leaf    *l = leaf_make(o, pa);
+    uint8_t *page = l->page + leaf_index(pa);
     size_t   n = len >> PAGE_BITS;
     size_t   run = 0; /* pages to flush that end before page i */
 
     for (size_t i = 0; i <= n; i++) {
         if (i < n && (page[i] & CACHED) != 0 && (page[i] & OWNER_MASK) != owner) {
             page[i] = (uint8_t)owner;
+            l->n_cached--;
             run++;
             continue;
         }
@@ -225,13 +233,15 @@ void owners_set(Owners *o, uint64_t pa, uint64_t len, Owner owner)
 }
 
 /* Inside one leaf's span: one flush from the first cached page to the last. */
-static void drop_in_leaf(Owners *o, uint8_t *page, uint64_t pa, size_t n)
+static void drop_in_leaf(Owners *o, Leaf *l, uint64_t pa, size_t n)
 {
-    size_t first = n, last = 0;
+    uint8_t *page = l->page + leaf_index(pa);
+    size_t   first = n, last = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && l->n_cached != 0; i++) {
         if (page[i] & CACHED) {
             page[i] &= OWNER_MASK;
+            l->n_cached--;
             first = MIN(first, i);
             last = i;
         }
@@ -249,7 +259,7 @@ void owners_drop(Owners *o, uint64_t pa, uint64_t len)
         Leaf    *l = m == NULL ? NULL : m->leaf[mid_index(pa)];
 
         if (l != NULL) {
-            drop_in_leaf(o, l->page + leaf_index(pa), pa, span >> PAGE_BITS);
+            drop_in_leaf(o, l, pa, span >> PAGE_BITS);
         }
         pa += span;
         len -= span;

@@ -357,6 +357,35 @@ static void test_owner_flush(void **state)
     assert_int_equal(f->n_flushes, 1); /* dropped, and not filled since */
 }
 
+/* Access was taken away: one flush from the first to the last page that a cache may hold, and none the next time. */
+static void test_owner_drop(void **state)
+{
+    Fixture *f = *state;
+
+    owners_add_cache(f->o, flushed, f);
+    owners_drop(f->o, 0x100000, 16 * PAGE);
+    assert_int_equal(f->n_flushes, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(owners_fill(f->o, 0x103000, PAS_NONSECURE));
+        assert_true(owners_fill(f->o, 0x103000, PAS_NONSECURE)); /* again is not once more */
+        assert_true(owners_fill(f->o, 0x107000, PAS_NONSECURE));
+        assert_true(owners_fill(f->o, 0x110000, PAS_NONSECURE));
+    }
+    owners_drop(f->o, 0x100000, 16 * PAGE);
+    assert_int_equal(f->n_flushes, 1);
+    assert_int_equal(f->flush_pa, 0x103000);
+    assert_int_equal(f->flush_len, 5 * PAGE);
+    owners_drop(f->o, 0x100000, 16 * PAGE);
+    assert_int_equal(f->n_flushes, 1);
+    owners_set(f->o, 0x110000, PAGE, OWNER_REALM); /* beyond what was dropped */
+    assert_int_equal(f->n_flushes, 2);
+    assert_true(owners_fill(f->o, 0x103000, PAS_NONSECURE));
+    owners_drop(f->o, 0, 1ull << 30); /* through spans that have nothing of their own */
+    assert_int_equal(f->n_flushes, 3);
+    assert_int_equal(f->flush_pa, 0x103000);
+    assert_int_equal(f->flush_len, PAGE);
+}
+
 /* RAM goes from one map to the next with what is in it. */
 static void test_take_and_give(void **state)
 {
@@ -385,6 +414,7 @@ int main(void)
         TEST(test_ram),          TEST(test_two_rams),     TEST(test_owner_of_whole_span), TEST(test_nothing_there),
         TEST(test_device_pieces), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
         TEST(test_code_pages),   TEST(test_owner_values), TEST(test_owner_spans),         TEST(test_owner_flush),
+        TEST(test_owner_drop),
         TEST(test_hash),
     };
 
