@@ -898,6 +898,10 @@ static bool check_firmware(Options *o, GError **error)
         return fail(error, "-M: pmu= is about the built-in host's Realm, and this run has none; the machine's own CPUs "
                            "always have performance monitors, leave pmu= out");
     }
+    if (o->host_fault != NULL && strcmp(o->host_fault, "help") != 0 && o->boot != BOOT_REALM) {
+        return fail(error, "-M: host-fault= is what the built-in host does wrong, and in this run another host has its "
+                           "place; leave out host-fault=, or boot= and entry=");
+    }
     return true;
 }
 

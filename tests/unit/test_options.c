@@ -167,6 +167,9 @@ static const BadRow bad_rows[] = {
     { { K, "-M", "cca,pmu=4,boot=host" },
       "-M: pmu= is about the built-in host's Realm, and this run has none; the machine's own CPUs always have "
       "performance monitors, leave pmu= out" },
+    { { K, "-M", "cca,host-fault=busy,boot=host" },
+      "-M: host-fault= is what the built-in host does wrong, and in this run another host has its place; leave out "
+      "host-fault=, or boot= and entry=" },
     { { K, "-frob" }, "there is no option '-frob'; --help lists them" },
     { { K, "Image" }, "there is no option 'Image'; --help lists them" },
     { { K, "-" }, "there is no option '-'; --help lists them" },
