@@ -208,6 +208,7 @@ static void machine_help(void)
            "                     fvp: that of Arm's FVP Base RevC with RME\n"
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
+           "  vfs=N[:N...]       the Realm gets these virtual functions of each card that has some, 1 to 8\n"
            "  pmu=N              the Realm has performance monitors with N event counters, 1 to 8 (default: none)\n"
            "  host-fault=NAME[=PARAMETER][+NAME...]\n"
            "                     the built-in host misbehaves; host-fault=help lists the ways\n");
@@ -225,6 +226,22 @@ static bool set_entry(Options *o, const char *value, GError **error)
         }
     }
     return fail(error, "-M: there is no entry=%s; use entry=ns-el2, entry=ns-el1 or entry=realm", value);
+}
+
+/* Numbers with ':' between them, as the card's vf-netdevs= has its. */
+static bool set_vfs(Options *o, const char *value, GError **error)
+{
+    g_auto(GStrv) each = g_strsplit(value, ":", -1);
+    bool          ok = each[0] != NULL;
+    uint64_t      n;
+
+    o->realm_vfs = 0;
+    for (unsigned i = 0; ok && each[i] != NULL; i++) {
+        ok = parse_number(each[i], 1, 8, &n);
+        o->realm_vfs |= ok ? 1u << (n - 1) : 0;
+    }
+    return ok || fail(error, "-M: vfs=%s does not name virtual functions by numbers from 1 to 8; for example vfs=1 or "
+                             "vfs=1:3", value);
 }
 
 static bool set_machine(Options *o, const char *value, GError **error)
@@ -280,6 +297,10 @@ static bool set_machine(Options *o, const char *value, GError **error)
                                    "without performance monitors leave it out", v, OPTIONS_PMU_MAX);
             }
             o->realm_pmu = (unsigned)n;
+        } else if (strcmp(key, "vfs") == 0) {
+            if (!set_vfs(o, v, error)) {
+                return false;
+            }
         } else if (strcmp(key, "type") != 0) {
             return fail(error, "-M: the cca machine has no key '%s'; '-M help' lists them", key);
         }
@@ -901,6 +922,10 @@ static bool check_firmware(Options *o, GError **error)
     if (o->host_fault != NULL && strcmp(o->host_fault, "help") != 0 && o->boot != BOOT_REALM) {
         return fail(error, "-M: host-fault= is what the built-in host does wrong, and in this run another host has its "
                            "place; leave out host-fault=, or boot= and entry=");
+    }
+    if (o->realm_vfs != 0 && o->boot != BOOT_REALM) {
+        return fail(error, "-M: vfs= is about what the built-in host gives its Realm, and this run has none; a kernel "
+                           "as host turns virtual functions on by itself, leave vfs= out");
     }
     return true;
 }

@@ -18,12 +18,13 @@ typedef struct Host Host;
 typedef struct HostCpu HostCpu;
 
 enum {
-    HOST_MAX_FUNCTIONS = 32,
-    HOST_MAX_DEVICES = 16,   /* functions with TEE-IO */
+    HOST_MAX_FUNCTIONS = 64,
+    HOST_MAX_DEVICES = 32,   /* functions with TEE-IO, virtual ones too */
     HOST_MAX_SHADOW = 24,
     HOST_MAX_HIDDEN = 4,
     HOST_MAX_VECTORS = 512,  /* of one function: its ITT is one page */
     HOST_MAX_OBJECT = 64 << 10, /* bytes kept of one object of a device */
+    HOST_N_OBJECTS = 4,      /* kinds of them */
 };
 
 /* ---- functions (pci.c) ---- */
@@ -59,28 +60,36 @@ typedef struct HostMsix {
     HostVector *vectors;
 } HostMsix;
 
-typedef struct HostFunction {
+typedef struct HostFunction HostFunction;
+
+struct HostFunction {
     Host       *host;
     PciHost    *pci;
     uint16_t    bdf;
     bool        bridge;
     int         parent;   /* index of the bridge above, -1: on the root bus */
+    HostFunction *pf;     /* a virtual function's physical one; NULL: it is one itself */
+    unsigned    n_vfs;    /* turned on, whether the Realm gets them or not */
+    uint16_t    last_vf;  /* routing ID of the last of them */
+    HostBar     vf_bars[PCI_N_BARS]; /* of all that are on: base and size of the whole */
+    bool        decodes;  /* VFs have no Memory Space Enable: as the Realm wrote it */
     HostBar     bars[PCI_N_BARS];
     HostBar     window[2]; /* bridges: what they forward, non-prefetchable and prefetchable; size 0: closed */
-    uint16_t    exp_cap, doe_cap, ide_cap; /* 0: none */
+    uint16_t    exp_cap, doe_cap, ide_cap, ari_cap, sriov_cap; /* 0: none */
     uint32_t    devcap;
     HostMsix    msix;
     HostShadow  shadow[HOST_MAX_SHADOW];
     unsigned    n_shadow;
     HostSpan    hidden[HOST_MAX_HIDDEN];
     unsigned    n_hidden;
-} HostFunction;
+};
 
 /* One enumeration: where the next bus number and the next BAR come from, and what was found. */
 typedef struct HostScan {
     PciHost     *pci;
     uint64_t     next32, end32, next64, end64;
     unsigned     next_bus; /* the first unused bus number */
+    uint8_t      vfs;      /* which virtual functions of each card the Realm gets, bit 0: the first; given */
     HostFunction fns[HOST_MAX_FUNCTIONS];
     unsigned     n_fns;
     const char  *error;    /* why it stopped early, a sentence's end; NULL: it did not */
@@ -88,14 +97,20 @@ typedef struct HostScan {
 
 /**
  * host_pci_scan - enumerate and place everything below a root complex, by configuration requests alone.
- * @s: pci and the cursors are given; the rest is filled
+ * @s: pci, vfs and the cursors are given; the rest is filled
  * Returns false with s->error when something does not fit. BARs smaller than a page get a page.
  */
 bool host_pci_scan(HostScan *s);
 
 HostFunction *host_pci_find(HostScan *s, uint16_t bdf);
 
-void host_pci_restore(const HostFunction *f); /* its BARs where they were placed; after a reset, or when moved */
+/* Its BARs where they were placed, and its virtual functions on; after a reset, or when moved. */
+void host_pci_restore(const HostFunction *f);
+
+/* The register that says where a BAR is; of a virtual function it is its physical function's. */
+unsigned host_pci_bar_register(const HostFunction *f, unsigned bar, const HostFunction **of);
+
+bool host_pci_answers(const HostFunction *f, unsigned bar); /* decoding is on, and the BAR at its place */
 
 /* What the Realm reads of, and may write to, the configuration space of a physical function. */
 uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size);
@@ -199,22 +214,31 @@ typedef struct HostJob {
 
 typedef struct HostImpostor HostImpostor;
 
-typedef struct HostDevice {
-    HostFunction   *f, *port;
-    HostDeviceState state;
+typedef struct HostDevice HostDevice;
+
+/* An interface. Virtual functions have a VDEV each and use their physical function's PDEV. */
+struct HostDevice {
+    HostFunction   *f;
+    HostDevice     *pf;            /* whose PDEV, stream, mailbox and certificates it uses; itself: its own */
     uint64_t        vdev_id;
-    uint8_t         stream_id;
-    uint16_t        ide_block[2];  /* selective blocks of port and endpoint */
-    uint64_t        pdev, vdev;    /* granules; vdev 0: not created */
-    uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], vdev_aux[RMI_PDEV_AUX_MAX];
-    uint64_t        n_pdev_aux, n_vdev_aux;
+    uint64_t        vdev;          /* granule; 0: not created */
+    uint64_t        vdev_aux[RMI_PDEV_AUX_MAX], n_vdev_aux;
     uint64_t        comm, request, response, params; /* Non-secure pages shared with the RMM */
-    GByteArray     *objects[4];    /* by RmiCommObject */
+    GByteArray     *objects[HOST_N_OBJECTS]; /* by RmiCommObject */
     HostJob         job;
     ClockTimer      alarm;         /* when the job's exchange wakes up */
+
+    /* Physical functions only. */
+    HostFunction   *port;
+    HostDeviceState state;
+    uint8_t         stream_id;
+    uint16_t        ide_block[2];  /* selective blocks of port and endpoint */
+    uint64_t        pdev;          /* granule; 0: not created */
+    uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], n_pdev_aux;
     HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */
+
     bool            disturbed;     /* a fault wrote to configuration space; command: as it was before */
     uint16_t        command;
-} HostDevice;
+};
 
 #endif

@@ -78,13 +78,13 @@ static void append_object(Host *h, HostDevice *d, unsigned object, uint64_t page
 {
     uint8_t bytes[PAGE_SIZE];
 
-    if (object >= ARRAY_LEN(d->objects) || offset > PAGE_SIZE || len > PAGE_SIZE - offset ||
-        d->objects[object]->len + len > HOST_MAX_OBJECT) {
+    if (object >= HOST_N_OBJECTS || offset > PAGE_SIZE || len > PAGE_SIZE - offset ||
+        host_device_object(d, object)->len + len > HOST_MAX_OBJECT) {
         LOG(HOST, "%04x: object %u of the device is too long", d->f->bdf, object);
         return;
     }
     memory_read(h->cfg.memory, page + offset, host_attrs, bytes, len);
-    g_byte_array_append(d->objects[object], bytes, (guint)len);
+    g_byte_array_append(host_device_object(d, object), bytes, (guint)len);
 }
 
 /* What the RMM marked for keeping: first of the request, then of the response. */
@@ -117,10 +117,10 @@ static void start_relay(Host *h, HostDevice *d)
     uint8_t  message[RMI_COMM_BUFFER_MAX];
 
     memory_read(h->cfg.memory, d->request, host_attrs, message, len);
-    relay_start(&d->job.relay, d->f, secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM, message, len);
+    relay_start(&d->job.relay, d->pf->f, secured ? DOE_TYPE_SECURED_SPDM : DOE_TYPE_SPDM, message, len);
     d->job.relay.wake_ns = host_now(h) + request_delay_ns(h, d);
-    if (d->impostor != NULL) {
-        impostor_answer(d->impostor, &d->job.relay);
+    if (d->pf->impostor != NULL) {
+        impostor_answer(d->pf->impostor, &d->job.relay);
     }
     d->job.relaying = true;
 }
@@ -155,9 +155,9 @@ static uint64_t call_communicate(Host *h, A64Cpu *cpu, HostDevice *d)
     host_put64(h, d->comm + RMI_COMM_RESP_LEN, d->job.resp_len);
     d->job.status = RMI_COMM_NONE;
     d->job.resp_len = 0;
-    return !d->job.vdev        ? host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pdev, d->comm, 0, 0, 0)
-           : h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, d->pdev, d->vdev, d->comm, 0, 0)
-                              : host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pdev, d->vdev, d->comm, 0);
+    return !d->job.vdev        ? host_rmi(h, cpu, RMI_FID_PDEV_COMMUNICATE, d->pf->pdev, d->comm, 0, 0, 0)
+           : h->dialect->rdev ? host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, d->pf->pdev, d->vdev, d->comm, 0, 0)
+                              : host_rmi(h, cpu, RMI_FID_VDEV_COMMUNICATE, h->rd, d->pf->pdev, d->vdev, d->comm, 0);
 }
 
 /* Nothing to send: the operation is over when the state says so. @target: that state, -1: it does not change.
@@ -166,7 +166,7 @@ static StepResult check_arrival(Host *h, A64Cpu *cpu, HostDevice *d, int target)
 {
     bool     vdev = d->job.vdev;
     uint64_t x0 = vdev ? host_rmi(h, cpu, RMI_FID_VDEV_GET_STATE, d->vdev, 0, 0, 0, 0)
-                       : host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pdev, 0, 0, 0, 0);
+                       : host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pf->pdev, 0, 0, 0, 0);
     uint64_t state = cpu->x[1], error = vdev ? (uint64_t)RMI_VDEV_ERROR : (uint64_t)RMI_PDEV_ERROR;
 
     if (!must(h, x0, "ask for the state of a device") || state == error ||
@@ -220,7 +220,7 @@ static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     uint8_t  request[4] = { (uint8_t)j->index, 0, 0, 0 };
 
     if (!j->relaying) {
-        relay_start(&j->relay, d->f, DOE_TYPE_DISCOVERY, request, sizeof(request));
+        relay_start(&j->relay, d->pf->f, DOE_TYPE_DISCOVERY, request, sizeof(request));
         j->relaying = true;
         return STEP_AGAIN;
     }
@@ -268,12 +268,13 @@ static bool give_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], uint6
     return true;
 }
 
+/* The function's BARs, then those of its virtual functions. Returns how many ranges that is. */
 static unsigned put_ranges(Host *h, const HostFunction *f, uint64_t at)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < PCI_N_BARS; i++) {
-        const HostBar *b = &f->bars[i];
+    for (unsigned i = 0; i < 2 * PCI_N_BARS; i++) {
+        const HostBar *b = i < PCI_N_BARS ? &f->bars[i] : &f->vf_bars[i - PCI_N_BARS];
 
         if (b->size != 0) {
             host_put64(h, at + 16 * n, b->base);
@@ -283,6 +284,9 @@ static unsigned put_ranges(Host *h, const HostFunction *f, uint64_t at)
     }
     return n;
 }
+
+/* The routing IDs of a function and its virtual ones are consecutive. */
+static uint16_t last_rid(const HostFunction *f) { return f->n_vfs != 0 ? f->last_vf : f->bdf; }
 
 static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
@@ -294,21 +298,21 @@ static StepResult create_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
         return STEP_FAIL;
     }
     wanted = cpu->x[1];
-    d->pdev = host_alloc_delegated(h, cpu);
-    if (d->pdev == 0 || !give_aux(h, cpu, d->pdev_aux, wanted, &d->n_pdev_aux, p + RMI_PDEV_AUX)) {
+    d->pf->pdev = host_alloc_delegated(h, cpu);
+    if (d->pf->pdev == 0 || !give_aux(h, cpu, d->pf->pdev_aux, wanted, &d->pf->n_pdev_aux, p + RMI_PDEV_AUX)) {
         return STEP_FAIL;
     }
     host_put64(h, p + RMI_PDEV_FLAGS, flags);
-    host_put64(h, p + RMI_PDEV_ID, d->f->bdf);
+    host_put64(h, p + RMI_PDEV_ID, d->pf->f->bdf);
     host_put64(h, p + RMI_PDEV_ECAM, h->cfg.board->ecam.base);
-    host_put64(h, p + RMI_PDEV_ROOT_ID, d->port->bdf);
-    host_put64(h, p + RMI_PDEV_RID_BASE, d->f->bdf);
-    host_put64(h, p + RMI_PDEV_RID_TOP, d->f->bdf + 1u);
+    host_put64(h, p + RMI_PDEV_ROOT_ID, d->pf->port->bdf);
+    host_put64(h, p + RMI_PDEV_RID_BASE, d->pf->f->bdf);
+    host_put64(h, p + RMI_PDEV_RID_TOP, last_rid(d->pf->f) + 1u);
     host_put64(h, p + RMI_PDEV_HASH_ALGO, RMI_HASH_SHA_256);
-    host_put64(h, p + RMI_PDEV_NUM_AUX, d->n_pdev_aux);
-    host_put64(h, p + RMI_PDEV_IDE_SID, d->stream_id);
-    host_put64(h, p + RMI_PDEV_NCOH_NUM_ADDR, put_ranges(h, d->f, p + RMI_PDEV_NCOH_ADDR));
-    return result_of(must(h, host_rmi(h, cpu, RMI_FID_PDEV_CREATE, d->pdev, p, 0, 0, 0), "create a PDEV"));
+    host_put64(h, p + RMI_PDEV_NUM_AUX, d->pf->n_pdev_aux);
+    host_put64(h, p + RMI_PDEV_IDE_SID, d->pf->stream_id);
+    host_put64(h, p + RMI_PDEV_NCOH_NUM_ADDR, put_ranges(h, d->pf->f, p + RMI_PDEV_NCOH_ADDR));
+    return result_of(must(h, host_rmi(h, cpu, RMI_FID_PDEV_CREATE, d->pf->pdev, p, 0, 0, 0), "create a PDEV"));
 }
 
 /* RmiPublicKeyParams; false for a kind of key that the RMM has no name for. */
@@ -344,7 +348,7 @@ static bool put_key(Host *h, uint64_t p, const SpdmPublicKey *key)
 /* The leaf certificate's key; whether its root is to be trusted is the Realm's question, not ours. */
 static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    const GByteArray *chain = d->objects[RMI_OBJECT_CERTIFICATE];
+    const GByteArray *chain = d->pf->objects[RMI_OBJECT_CERTIFICATE];
     SpdmPublicKey     key;
     const char       *why = spdm_chain_check(chain->data, chain->len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &key);
 
@@ -352,8 +356,8 @@ static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
         log_warning("PCI device %04x: %s", d->f->bdf, why);
         return STEP_FAIL;
     }
-    if (d->impostor != NULL) {
-        key = impostor_key(d->impostor);
+    if (d->pf->impostor != NULL) {
+        key = impostor_key(d->pf->impostor);
     }
     if (!put_key(h, d->params, &key)) {
         log_warning("PCI device %04x: the RMM has no name for a key of kind %s", d->f->bdf,
@@ -361,24 +365,24 @@ static StepResult set_key(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
         return STEP_FAIL;
     }
     return result_of(
-        may(d, host_rmi(h, cpu, RMI_FID_PDEV_SET_PUBKEY, d->pdev, d->params, 0, 0, 0), "PDEV_SET_PUBKEY"));
+        may(d, host_rmi(h, cpu, RMI_FID_PDEV_SET_PUBKEY, d->pf->pdev, d->params, 0, 0, 0), "PDEV_SET_PUBKEY"));
 }
 
 /* ---- the IDE stream ---- */
 
 static const HostFunction *ide_end(const HostDevice *d, unsigned end)
 {
-    return end == IDE_PORT ? d->port : d->f;
+    return end == IDE_PORT ? d->pf->port : d->pf->f;
 }
 
 static uint32_t sel_read(const HostDevice *d, unsigned end, unsigned reg)
 {
-    return host_config_read(ide_end(d, end), d->ide_block[end] + reg, 4);
+    return host_config_read(ide_end(d, end), d->pf->ide_block[end] + reg, 4);
 }
 
 static void sel_write(const HostDevice *d, unsigned end, unsigned reg, uint32_t v)
 {
-    host_config_write(ide_end(d, end), d->ide_block[end] + reg, 4, v);
+    host_config_write(ide_end(d, end), d->pf->ide_block[end] + reg, 4, v);
 }
 
 /* The first selective block nobody uses; false when there is none. */
@@ -393,7 +397,7 @@ static bool find_block(HostDevice *d, unsigned end)
     }
     at += cap & IDE_CAP_LINK ? ((cap >> 13 & 7) + 1) * IDE_LINK_BLOCK : 0;
     for (unsigned s = 0; s <= (cap >> 16 & 0xff) && at + SEL_ADDR <= PCI_CONFIG_SIZE; s++) {
-        d->ide_block[end] = (uint16_t)at;
+        d->pf->ide_block[end] = (uint16_t)at;
         if (!(sel_read(d, end, SEL_CONTROL) & SEL_ENABLE) && !(sel_read(d, end, SEL_RID2) & 1)) {
             return true;
         }
@@ -421,20 +425,20 @@ static uint32_t stream_control(const HostDevice *d, unsigned end)
     uint32_t            bit = end == IDE_PORT ? (cap & IDE_CAP_CFG ? SEL_CFG : 0)
                                               : (cap & IDE_CAP_TEE_LIMITED ? SEL_TEE_LIMITED : 0);
 
-    return (uint32_t)d->stream_id << 24 | (uint32_t)SEL_DEFAULT | bit;
+    return (uint32_t)d->pf->stream_id << 24 | (uint32_t)SEL_DEFAULT | bit;
 }
 
 /* One end: requester IDs of the other end, addresses behind it, then control without the enable bit. */
 static void program_end(const HostDevice *d, unsigned end)
 {
     static const HostBar none;
-    uint16_t             peer = ide_end(d, end ^ 1)->bdf;
+    const HostFunction  *peer = ide_end(d, end ^ 1);
     unsigned             n = sel_read(d, end, 0) & 0xf;
 
-    sel_write(d, end, SEL_RID1, (uint32_t)peer << 8);
-    sel_write(d, end, SEL_RID2, (uint32_t)peer << 8 | 1);
+    sel_write(d, end, SEL_RID1, (uint32_t)last_rid(peer) << 8);
+    sel_write(d, end, SEL_RID2, (uint32_t)peer->bdf << 8 | 1);
     for (unsigned i = 0; i < n; i++) {
-        put_association(d, end, i, end == IDE_PORT && i < 2 ? &d->port->window[i] : &none);
+        put_association(d, end, i, end == IDE_PORT && i < 2 ? &d->pf->port->window[i] : &none);
     }
     sel_write(d, end, SEL_CONTROL, stream_control(d, end));
 }
@@ -458,8 +462,8 @@ static bool stream_is_secure(const HostDevice *d)
 
 bool host_device_is_lost(const HostDevice *d)
 {
-    return d->state == HOST_DEVICE_LOST ||
-           (d->state == HOST_DEVICE_READY && d->impostor == NULL && !stream_is_secure(d));
+    return d->pf->state == HOST_DEVICE_LOST ||
+           (d->pf->state == HOST_DEVICE_READY && d->pf->impostor == NULL && !stream_is_secure(d));
 }
 
 /* Keys are in use at both ends: each must be Secure as soon as it is enabled. An impostor keyed only the
@@ -469,7 +473,7 @@ static StepResult enable_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
         sel_write(d, end, SEL_CONTROL, stream_control(d, end) | SEL_ENABLE);
     }
-    if (!stream_is_secure(d) && d->impostor == NULL) {
+    if (!stream_is_secure(d) && d->pf->impostor == NULL) {
         log_warning("the IDE stream of PCI device %04x is not secure", d->f->bdf);
         return STEP_FAIL;
     }
@@ -485,7 +489,7 @@ static void reached(Host *h, A64Cpu *cpu, HostDevice *d, HostFaultState state)
 
 static StepResult be_ready(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    d->state = HOST_DEVICE_READY;
+    d->pf->state = HOST_DEVICE_READY;
     machine_note_step(h->cfg.machine, "pdev-ready");
     reached(h, cpu, d, FAULT_STATE_UNLOCKED);
     return STEP_NEXT;
@@ -496,10 +500,10 @@ static StepResult take_its_place(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     HostDeed deed = { .d = d };
 
-    if (d->impostor == NULL && !host_fault_at(h, FAULT_AT_CONNECT, &deed)) {
+    if (d->pf->impostor == NULL && !host_fault_at(h, FAULT_AT_CONNECT, &deed)) {
         return STEP_NEXT;
     }
-    switch (impostor_learn(d->impostor, &d->job.relay, host_now(h))) {
+    switch (impostor_learn(d->pf->impostor, &d->job.relay, host_now(h))) {
     case IMPOSTOR_LEARNING: return STEP_AGAIN;
     case IMPOSTOR_READY: return STEP_NEXT;
     default: return STEP_FAIL;
@@ -517,26 +521,26 @@ static void take_back_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], 
 
 static StepResult stop_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pdev, 0, 0, 0, 0), "PDEV_STOP"));
+    return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pf->pdev, 0, 0, 0, 0), "PDEV_STOP"));
 }
 
 /* Whatever it is at. */
 static StepResult give_up_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    host_rmi(h, cpu, RMI_FID_PDEV_ABORT, d->pdev, 0, 0, 0, 0);
+    host_rmi(h, cpu, RMI_FID_PDEV_ABORT, d->pf->pdev, 0, 0, 0, 0);
     return stop_pdev(h, cpu, d, arg);
 }
 
 static StepResult destroy_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    if (!may(d, host_rmi(h, cpu, RMI_FID_PDEV_DESTROY, d->pdev, 0, 0, 0, 0), "PDEV_DESTROY")) {
+    if (!may(d, host_rmi(h, cpu, RMI_FID_PDEV_DESTROY, d->pf->pdev, 0, 0, 0, 0), "PDEV_DESTROY")) {
         return STEP_FAIL;
     }
-    host_take_back(h, cpu, d->pdev);
-    d->pdev = 0;
-    take_back_aux(h, cpu, d->pdev_aux, &d->n_pdev_aux);
-    g_byte_array_set_size(d->objects[RMI_OBJECT_VCA], 0);
-    g_byte_array_set_size(d->objects[RMI_OBJECT_CERTIFICATE], 0);
+    host_take_back(h, cpu, d->pf->pdev);
+    d->pf->pdev = 0;
+    take_back_aux(h, cpu, d->pf->pdev_aux, &d->pf->n_pdev_aux);
+    g_byte_array_set_size(d->pf->objects[RMI_OBJECT_VCA], 0);
+    g_byte_array_set_size(d->pf->objects[RMI_OBJECT_CERTIFICATE], 0);
     return STEP_NEXT;
 }
 
@@ -555,8 +559,8 @@ static StepResult close_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 static StepResult refresh(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     uint64_t x0 = h->dialect->rdev
-                      ? host_rmi(h, cpu, RMI_FID_PDEV_NOTIFY, d->pdev, RMI_PDEV_EVENT_IDE_KEY_REFRESH, 0, 0, 0)
-                      : host_rmi(h, cpu, RMI_FID_PDEV_IDE_KEY_REFRESH, d->pdev, 0, 0, 0, 0);
+                      ? host_rmi(h, cpu, RMI_FID_PDEV_NOTIFY, d->pf->pdev, RMI_PDEV_EVENT_IDE_KEY_REFRESH, 0, 0, 0)
+                      : host_rmi(h, cpu, RMI_FID_PDEV_IDE_KEY_REFRESH, d->pf->pdev, 0, 0, 0, 0);
 
     return result_of(may(d, x0, "new keys for the stream"));
 }
@@ -580,7 +584,7 @@ static StepResult create_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     host_put64(h, p + RMI_VDEV_ID, d->vdev_id);
     host_put64(h, p + RMI_VDEV_TDI_ID, d->f->bdf);
     host_put64(h, p + RMI_VDEV_NUM_AUX, d->n_vdev_aux);
-    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_CREATE, h->rd, d->pdev, vdev, p, 0), "VDEV_CREATE")) {
+    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_CREATE, h->rd, d->pf->pdev, vdev, p, 0), "VDEV_CREATE")) {
         host_take_back(h, cpu, vdev);
         return STEP_FAIL;
     }
@@ -599,7 +603,7 @@ static StepResult queue(Host *h, A64Cpu *cpu, HostDevice *d, int fid)
         g_byte_array_set_size(d->objects[measure ? RMI_OBJECT_MEASUREMENTS : RMI_OBJECT_INTERFACE_REPORT], 0);
     }
     return result_of(may(d,
-                         host_rmi(h, cpu, (uint32_t)fid, h->rd, d->pdev, d->vdev, measure ? d->params : 0, 0),
+                         host_rmi(h, cpu, (uint32_t)fid, h->rd, d->pf->pdev, d->vdev, measure ? d->params : 0, 0),
                          "request to a VDEV"));
 }
 
@@ -684,7 +688,7 @@ static StepResult take_back_mmio(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 
 static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_DESTROY, h->rd, d->pdev, d->vdev, 0, 0), "VDEV_DESTROY")) {
+    if (!may(d, host_rmi(h, cpu, RMI_FID_VDEV_DESTROY, h->rd, d->pf->pdev, d->vdev, 0, 0), "VDEV_DESTROY")) {
         return STEP_FAIL;
     }
     host_take_back(h, cpu, d->vdev);
@@ -800,6 +804,16 @@ static const JobStep *script_of(const Host *h, HostJobKind kind)
     return scripts[h->dialect->rdev][kind];
 }
 
+bool host_device_is_busy(const Host *h, const HostDevice *d)
+{
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        if (h->devices[i].pf == d->pf && h->devices[i].job.kind != HOST_JOB_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void host_device_begin(Host *h, HostDevice *d, HostJobKind kind)
 {
     memset(&d->job, 0, sizeof(d->job));
@@ -817,12 +831,12 @@ void host_device_wait(HostCpu *hc, HostDevice *d)
 /* What failed may have cost the connection: it is made anew before the next lock. */
 static void look_after_pdev(Host *h, A64Cpu *cpu, HostDevice *d)
 {
-    bool gone = d->pdev == 0 || host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pdev, 0, 0, 0, 0) != RMI_SUCCESS ||
+    bool gone = d->pf->pdev == 0 || host_rmi(h, cpu, RMI_FID_PDEV_GET_STATE, d->pf->pdev, 0, 0, 0, 0) != RMI_SUCCESS ||
                 cpu->x[1] != RMI_PDEV_READY;
 
-    if (d->state == HOST_DEVICE_READY && gone) {
-        d->state = HOST_DEVICE_LOST;
-        LOG(HOST, "%04x: lost its connection", d->f->bdf);
+    if (d->pf->state == HOST_DEVICE_READY && gone) {
+        d->pf->state = HOST_DEVICE_LOST;
+        LOG(HOST, "%04x: lost its connection", d->pf->f->bdf);
     }
 }
 
@@ -833,7 +847,7 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
     HostJobKind kind = d->job.kind;
 
     if (kind == HOST_JOB_CONNECT) {
-        d->state = HOST_DEVICE_FAILED;
+        d->pf->state = HOST_DEVICE_FAILED;
         log_warning("PCI device %04x could not be connected: the Realm cannot lock it", d->f->bdf);
         return;
     }
@@ -906,9 +920,21 @@ bool host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status)
 
 /* ---- at start ---- */
 
+static HostDevice *device_of(Host *h, const HostFunction *f)
+{
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        if (h->devices[i].f == f) {
+            return &h->devices[i];
+        }
+    }
+    return NULL;
+}
+
+/* A virtual function has no mailbox and no stream of its own. */
 static bool is_tee_device(Host *h, const HostFunction *f)
 {
-    return (f->devcap & PCI_EXP_DEVCAP_TEE_IO) && f->doe_cap != 0 && f->ide_cap != 0 && f->parent >= 0;
+    return (f->devcap & PCI_EXP_DEVCAP_TEE_IO) && f->parent >= 0 &&
+           (f->pf != NULL ? device_of(h, f->pf) != NULL : f->doe_cap != 0 && f->ide_cap != 0);
 }
 
 static bool add_device(Host *h, HostFunction *f)
@@ -925,6 +951,7 @@ static bool add_device(Host *h, HostFunction *f)
         return true;
     }
     *d = (HostDevice){.f = f,
+                      .pf = f->pf != NULL ? device_of(h, f->pf) : d,
                       .port = &h->bus.fns[f->parent],
                       .stream_id = (uint8_t)h->n_devices,
                       .vdev_id = RHI_VDEV_ID(0, f->bdf)};
@@ -966,10 +993,10 @@ bool host_assign_step(Host *h, A64Cpu *cpu)
     }
     HostDevice *d = &h->devices[h->progress - 1];
 
-    if (d->job.kind == HOST_JOB_NONE) {
+    if (d->pf == d && d->job.kind == HOST_JOB_NONE) {
         host_device_begin(h, d, HOST_JOB_CONNECT);
     }
-    if (host_device_step(h, cpu, d, &status)) {
+    if (d->pf != d || host_device_step(h, cpu, d, &status)) {
         h->progress++;
     }
     return h->phase == HOST_DEVICES && h->progress > h->n_devices;
@@ -1034,7 +1061,7 @@ static bool give_page(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t ipa)
 
 uint64_t host_device_validate(Host *h, HostCpu *hc, const HostDevice *d, uint64_t base, uint64_t top)
 {
-    const uint64_t x[6] = { h->rd, hc->rec, d->pdev, d->vdev, base, top };
+    const uint64_t x[6] = { h->rd, hc->rec, d->pf->pdev, d->vdev, base, top };
 
     return h->dialect->rdev ? host_rmi(h, hc->cpu, RMI_FID_RTT_DEV_MEM_VALIDATE, h->rd, hc->rec, base, top, 0)
                             : host_rmi6(h, hc->cpu, RMI_FID_VDEV_VALIDATE_MAPPING, x);
@@ -1072,8 +1099,8 @@ void host_device_comm(Host *h, HostCpu *hc)
 
     HostDeed    deed = { .d = d, .hc = hc };
 
-    if (d == NULL || d->vdev == 0 || d->job.kind != HOST_JOB_NONE || host_fault_at(h, FAULT_AT_TURN, &deed)) {
-        return; /* another REC's, or we are slow: this one asks again */
+    if (d == NULL || d->vdev == 0 || host_device_is_busy(h, d) || host_fault_at(h, FAULT_AT_TURN, &deed)) {
+        return; /* another REC's or function's turn, or we are slow: this one asks again */
     }
     if (action < ARRAY_LEN(objects)) {
         g_byte_array_set_size(d->objects[objects[action]], 0);

@@ -136,7 +136,7 @@ static bool name_none(Host *h, HostDeed *deed, uint64_t arg)
 /* Another device's VDEV; when there is none, a granule that is no VDEV. */
 static bool name_other(Host *h, HostDeed *deed, uint64_t arg)
 {
-    uint64_t other = deed->d->pdev;
+    uint64_t other = deed->d->pf->pdev;
 
     for (unsigned i = 0; i < h->n_devices; i++) {
         if (&h->devices[i] != deed->d && h->devices[i].vdev != 0) {
@@ -220,31 +220,37 @@ static bool abort_conversation(Host *h, HostDeed *deed, uint64_t arg)
 
 static unsigned command_of(const HostDevice *d) { return host_config_read(d->f, PCI_COMMAND, 2); }
 
-static void disturb(HostDevice *d)
+/* What happens to a physical function or to its link concerns the virtual ones, so all are put right again. */
+static void disturb(Host *h, const HostDevice *with)
 {
-    if (!d->disturbed) {
-        d->disturbed = true;
-        d->command = (uint16_t)command_of(d);
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        HostDevice *d = &h->devices[i];
+
+        if (d->pf == with->pf && !d->disturbed) {
+            d->disturbed = true;
+            d->command = (uint16_t)command_of(d);
+        }
     }
 }
 
 /* The BAR of the MSI-X table: what the Realm maps stays where it is, so it sees the ERROR state and no abort. */
 static bool write_bar(Host *h, HostDeed *deed, uint64_t arg)
 {
-    HostFunction *f = deed->d->f;
-    unsigned      bar = f->msix.vectors != NULL ? f->msix.bar : 0;
+    HostFunction       *f = deed->d->f;
+    const HostFunction *of;
+    unsigned            bar = f->msix.vectors != NULL ? f->msix.bar : 0, reg = host_pci_bar_register(f, bar, &of);
 
     if (f->bars[bar].size == 0) {
         return false;
     }
-    disturb(deed->d);
-    host_config_write(f, PCI_BAR0 + 4 * bar, 4, (uint32_t)f->bars[bar].base ^ MOVED_BIT);
+    disturb(h, deed->d);
+    host_config_write(of, reg, 4, host_config_read(of, reg, 4) ^ MOVED_BIT);
     return true;
 }
 
 static bool write_command(Host *h, HostDeed *deed, uint64_t arg)
 {
-    disturb(deed->d);
+    disturb(h, deed->d);
     host_config_write(deed->d->f, PCI_COMMAND, 2, command_of(deed->d) & ~(unsigned)PCI_COMMAND_MASTER);
     return true;
 }
@@ -257,7 +263,7 @@ static bool reset_function(Host *h, HostDeed *deed, uint64_t arg)
     if (f->exp_cap == 0) {
         return false;
     }
-    disturb(deed->d);
+    disturb(h, deed->d);
     host_config_write(f, at, 2, host_config_read(f, at, 2) | PCI_EXP_DEVCTL_FLR);
     return true;
 }
@@ -265,28 +271,38 @@ static bool reset_function(Host *h, HostDeed *deed, uint64_t arg)
 /* The port holds its bus in reset: nothing behind it answers any more. */
 static bool unplug(Host *h, HostDeed *deed, uint64_t arg)
 {
-    const HostFunction *port = deed->d->port;
+    const HostFunction *port = deed->d->pf->port;
 
-    disturb(deed->d);
+    disturb(h, deed->d);
     host_config_write(port, PCI_BRIDGE_CONTROL, 2,
                       host_config_read(port, PCI_BRIDGE_CONTROL, 2) | PCI_BRIDGE_CTL_BUS_RESET);
     return true;
 }
 
-void host_fault_restore(Host *h, HostDevice *d)
+static void restore_function(Host *h, HostDevice *d)
 {
-    const HostFunction *port = d->port;
-
-    if (!d->disturbed) {
-        return;
-    }
     d->disturbed = false;
-    host_config_write(port, PCI_BRIDGE_CONTROL, 2,
-                      host_config_read(port, PCI_BRIDGE_CONTROL, 2) & ~(unsigned)PCI_BRIDGE_CTL_BUS_RESET);
     host_pci_restore(d->f);
     host_config_write(d->f, PCI_COMMAND, 2, d->command);
     if (d->f->msix.vectors != NULL) {
         host_msix_restore(h, d->f);
+    }
+}
+
+/* The physical function comes before its virtual ones, also in the table. */
+void host_fault_restore(Host *h, HostDevice *with)
+{
+    const HostFunction *port = with->pf->port;
+
+    if (!with->disturbed) {
+        return;
+    }
+    host_config_write(port, PCI_BRIDGE_CONTROL, 2,
+                      host_config_read(port, PCI_BRIDGE_CONTROL, 2) & ~(unsigned)PCI_BRIDGE_CTL_BUS_RESET);
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        if (h->devices[i].pf == with->pf) {
+            restore_function(h, &h->devices[i]);
+        }
     }
 }
 
@@ -325,7 +341,7 @@ static bool take_memory(Host *h, HostDeed *deed, uint64_t arg)
 
 static bool begin(Host *h, HostDeed *deed, HostJobKind kind)
 {
-    if (deed->d == NULL || deed->d->job.kind != HOST_JOB_NONE) {
+    if (deed->d == NULL || host_device_is_busy(h, deed->d)) {
         deed->answer = deed->d == NULL ? RHI_INVALID_VDEV : RHI_BUSY;
     } else {
         host_device_begin(h, deed->d, kind);
@@ -339,7 +355,7 @@ static bool reconnect(Host *h, HostDeed *deed, uint64_t arg) { return begin(h, d
 
 static bool become_device(Host *h, HostDeed *deed, uint64_t arg)
 {
-    deed->d->impostor = impostor_new(deed->d->f, h->cfg.options->seed);
+    deed->d->pf->impostor = impostor_new(deed->d->pf->f, h->cfg.options->seed);
     return true;
 }
 

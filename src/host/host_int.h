@@ -232,6 +232,14 @@ HostBar *host_pass_bar(HostFunction *f, uint64_t pa);
 
 /* ---- device.c ---- */
 
+/* What is kept of a kind of object, RmiCommObject: certificates and what was negotiated are the physical function's. */
+static inline GByteArray *host_device_object(const HostDevice *d, unsigned object)
+{
+    bool shared = object == RMI_OBJECT_CERTIFICATE || object == RMI_OBJECT_VCA;
+
+    return shared ? d->pf->objects[object] : d->objects[object];
+}
+
 bool        host_assign_step(Host *h, A64Cpu *cpu);          /* HOST_DEVICES; true: all done */
 HostDevice *host_device_find(Host *h, uint64_t vdev_id);
 void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
@@ -239,6 +247,8 @@ void        host_device_begin(Host *h, HostDevice *d, HostJobKind kind);
 void        host_device_wait(HostCpu *hc, HostDevice *d);
 /* One step of the job. True: it is over, with the RHI status of the call that asked for it. */
 bool        host_device_step(Host *h, A64Cpu *cpu, HostDevice *d, uint64_t *status);
+/* A job is under way with it or with another function of the same mailbox: one at a time. */
+bool        host_device_is_busy(const Host *h, const HostDevice *d);
 bool        host_device_is_lost(const HostDevice *d); /* has to be connected anew before it can be locked */
 bool        host_device_sleeps(const Host *h, const HostDevice *d); /* its job waits for it, until its alarm */
 void        host_device_request(Host *h, HostCpu *hc);       /* REC exit VDEV_REQUEST */

@@ -69,14 +69,7 @@ static uint64_t physical_entry(const HostFunction *f, unsigned v)
     return f->bars[f->msix.bar].base + f->msix.table_off + MSIX_ENTRY * v;
 }
 
-/* Whether the physical table answers now: decoding on, and the BAR at its place. */
-static bool table_answers(const HostFunction *f)
-{
-    uint32_t bar = host_config_read(f, PCI_BAR0 + 4 * f->msix.bar, 4) & ~0xfu;
-
-    return (host_config_read(f, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) &&
-           bar == (uint32_t)f->bars[f->msix.bar].base;
-}
+static bool table_answers(const HostFunction *f) { return host_pci_answers(f, f->msix.bar); }
 
 void host_msix_restore(Host *h, HostFunction *f)
 {
@@ -284,7 +277,8 @@ bool host_pass_init(Host *h)
                     .next32 = h->cfg.board->pci_mmio.base,
                     .end32 = h->cfg.board->pci_mmio.base + h->cfg.board->pci_mmio.size,
                     .next64 = h->cfg.board->pci_high.base,
-                    .end64 = h->cfg.board->pci_high.base + h->cfg.board->pci_high.size};
+                    .end64 = h->cfg.board->pci_high.base + h->cfg.board->pci_high.size,
+                    .vfs = (uint8_t)h->cfg.options->realm_vfs};
     if (!host_pci_scan(s)) {
         log_error("the built-in host cannot place the PCI devices: %s", s->error);
         return false;

@@ -2,14 +2,18 @@
  * Enumeration of a PCI hierarchy by configuration requests, as a kernel does it: bus numbers depth first,
  * BARs sized and placed, bridge windows opened around what is below, memory decoding on. And the filter
  * between the Realm and the configuration space of a function that was placed this way: placement is ours, so
- * BARs, windows and bus numbers are shadowed (sizing works, moving does not); DOE, IDE and virtual functions
- * (which stay off) are ours too, so they are hidden; so is function reset, which would take placement and security
- * state away. Source: PCI Express Base Specification 6.0, "Configuration Space".
+ * BARs, windows and bus numbers are shadowed (sizing works, moving does not); DOE, IDE and SR-IOV are ours too, so
+ * they are hidden; so is function reset, which would take placement and security state away. A virtual function that
+ * the Realm gets looks like any function of an ARI device. Source: PCI Express Base Specification 6.0,
+ * "Configuration Space", "Single Root I/O Virtualization and Sharing".
  */
 #include "host/assign.h"
 
+#include <string.h>
+
 #include "bits.h"
 #include "hw/pci/sriov.h"
+#include "log.h"
 
 enum {
     PAGE = 4096,
@@ -21,6 +25,9 @@ enum {
     TYPE1_ROM = 0x38,
     DOE_SIZE = 0x18,
     ARI_SIZE = 8,
+    ARI_CAP = 4,            /* register of the ARI capability: Next Function Number is its upper byte */
+    PAGE_4K = 1,            /* of System Page Size */
+    VF_CONTROL_ON = SRIOV_CONTROL_ARI | SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_VF_MSE,
     IDE_LINK_BLOCKS = 0x0c,
     IDE_LINK_BLOCK = 8,
     IDE_SEL_BLOCK = 20,
@@ -40,6 +47,21 @@ static unsigned find_cap(const HostFunction *f, uint8_t id)
             return off;
         }
         off = host_config_read(f, off + 1, 1) & ~3u;
+    }
+    return 0;
+}
+
+static unsigned find_ext_cap(const HostFunction *f, uint16_t id)
+{
+    unsigned off = EXT_CAPS;
+
+    for (unsigned n = 0; off >= EXT_CAPS && n < MAX_CAPS; n++) {
+        uint32_t header = host_config_read(f, off, 4);
+
+        if ((uint16_t)header == id) {
+            return off;
+        }
+        off = header == ~0u ? 0 : header >> 20 & ~3u;
     }
     return 0;
 }
@@ -82,8 +104,12 @@ static bool hide_ext_cap(HostFunction *f, unsigned off, uint16_t id)
         add_hidden(f, off, ide_size(f, off));
         return true;
     }
-    if (id == PCI_EXT_CAP_SRIOV || id == PCI_EXT_CAP_ARI) {
-        add_hidden(f, off, id == PCI_EXT_CAP_ARI ? ARI_SIZE : SRIOV_SIZE);
+    if (id == PCI_EXT_CAP_SRIOV) {
+        add_hidden(f, off, SRIOV_SIZE);
+        return true;
+    }
+    if (id == PCI_EXT_CAP_ARI && f->ari_cap == 0) {
+        add_hidden(f, off, ARI_SIZE);
         return true;
     }
     return false;
@@ -132,6 +158,13 @@ static void read_msix(HostFunction *f)
         f->msix = (HostMsix){ .cap = (uint16_t)cap, .bar = table & 7, .table_off = table & ~7u };
         f->msix.n = (uint16_t)((host_config_read(f, cap + 2, 2) & 0x7ff) + 1);
     }
+}
+
+/* The SR-IOV capability of a function whose VFs the Realm is to get; ARI then leads from one function to the next. */
+static void find_vfs(const HostScan *s, HostFunction *f)
+{
+    f->sriov_cap = s->vfs != 0 && !f->bridge ? (uint16_t)find_ext_cap(f, PCI_EXT_CAP_SRIOV) : 0;
+    f->ari_cap = f->sriov_cap != 0 ? (uint16_t)find_ext_cap(f, PCI_EXT_CAP_ARI) : 0;
 }
 
 static void read_caps(HostFunction *f)
@@ -193,27 +226,37 @@ static void capture_placement(HostFunction *f)
 
 /* ---- placing ---- */
 
-/* The size comes from the writable bits that shadow_placement() found. */
-static void size_bars(HostFunction *f)
+/* @masks: the writable bits of @n registers whose content is @flags. */
+static void size_bars(HostBar *bars, unsigned n, const uint32_t *flags, const uint32_t *masks)
 {
-    for (unsigned i = 0; i < n_bars(f); i++) {
-        unsigned off = PCI_BAR0 + 4 * i;
-        uint32_t flags = host_config_read(f, off, 4);
-        uint64_t mask = find_shadow(f, off)->mask & ~0xfull;
-        HostBar *b = &f->bars[i];
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t mask = masks[i] & ~0xfull;
+        HostBar *b = &bars[i];
 
-        b->mem64 = (flags & 6) == PCI_BAR_MEM64 && i + 1 < n_bars(f);
-        b->prefetch = (flags & PCI_BAR_PREFETCH) != 0;
+        b->mem64 = (flags[i] & 6) == PCI_BAR_MEM64 && i + 1 < n;
+        b->prefetch = (flags[i] & PCI_BAR_PREFETCH) != 0;
         if (b->mem64) {
-            mask |= (uint64_t)find_shadow(f, off + 4)->mask << 32;
+            mask |= (uint64_t)masks[i + 1] << 32;
         } else if (mask != 0) {
             mask |= 0xffffffffull << 32;
         }
-        if (mask != 0 && !(flags & PCI_BAR_IO)) {
+        if (mask != 0 && !(flags[i] & PCI_BAR_IO)) {
             b->size = ~mask + 1;
         }
         i += b->mem64;
     }
+}
+
+/* By the writable bits that shadow_placement() found. */
+static void size_own_bars(HostFunction *f)
+{
+    uint32_t flags[PCI_N_BARS], masks[PCI_N_BARS];
+
+    for (unsigned i = 0; i < n_bars(f); i++) {
+        flags[i] = host_config_read(f, PCI_BAR0 + 4 * i, 4);
+        masks[i] = find_shadow(f, PCI_BAR0 + 4 * i)->mask;
+    }
+    size_bars(f->bars, n_bars(f), flags, masks);
 }
 
 /* Takes @size bytes from a window's cursor; UINT64_MAX when there is no room. */
@@ -228,28 +271,179 @@ static uint64_t take(uint64_t *next, uint64_t end, uint64_t size, uint64_t align
     return base;
 }
 
-/* A prefetchable 64-bit BAR goes to the high window, any other below 4 GiB: a bridge forwards memory that is
- * not prefetchable only there. */
-static bool place_bars(HostScan *s, HostFunction *f)
+/* The registers at @reg say where @bars are. */
+static void write_bars(const HostFunction *f, unsigned reg, const HostBar *bars)
 {
     for (unsigned i = 0; i < n_bars(f); i++) {
-        HostBar *b = &f->bars[i];
+        const HostBar *b = &bars[i];
+
+        if (b->size != 0) {
+            host_config_write(f, reg + 4 * i, 4, (uint32_t)b->base);
+        }
+        if (b->size != 0 && b->mem64) {
+            host_config_write(f, reg + 4 * (i + 1), 4, (uint32_t)(b->base >> 32));
+        }
+    }
+}
+
+/* A prefetchable 64-bit BAR goes to the high window, any other below 4 GiB: a bridge forwards memory that is
+ * not prefetchable only there. Each takes @n times its size. */
+static bool place_bars(HostScan *s, const HostFunction *f, unsigned reg, HostBar *bars, unsigned n)
+{
+    for (unsigned i = 0; i < n_bars(f); i++) {
+        HostBar *b = &bars[i];
         bool     high = b->mem64 && b->prefetch;
         uint64_t size = MAX(b->size, (uint64_t)PAGE);
 
         if (b->size == 0) {
             continue;
         }
-        b->base = take(high ? &s->next64 : &s->next32, high ? s->end64 : s->end32, size, size);
+        b->base = take(high ? &s->next64 : &s->next32, high ? s->end64 : s->end32, n * size, size);
         if (b->base == UINT64_MAX) {
             s->error = "a BAR does not fit into the board's PCI memory windows";
             return false;
         }
-        host_config_write(f, PCI_BAR0 + 4 * i, 4, (uint32_t)b->base);
+    }
+    write_bars(f, reg, bars);
+    return true;
+}
+
+/* ---- virtual functions ---- */
+
+/* What the Realm reads in a BAR register of a VF and what it can write: as if it were any function's. */
+static void shadow_vf_bars(HostFunction *vf, const HostBar *shares, unsigned nth)
+{
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        const HostBar *of = &shares[i];
+        HostBar       *b = &vf->bars[i];
+        unsigned       off = PCI_BAR0 + 4 * i;
+
+        if (of->size == 0) {
+            add_shadow(vf, off, 0, 0);
+            continue;
+        }
+        *b = *of;
+        b->base += nth * b->size;
+        add_shadow(vf, off, (uint32_t)b->base | (b->mem64 ? PCI_BAR_MEM64 : 0) | (b->prefetch ? PCI_BAR_PREFETCH : 0),
+                   (uint32_t)~(b->size - 1) & ~0xfu);
         if (b->mem64) {
-            host_config_write(f, PCI_BAR0 + 4 * i + 4, 4, (uint32_t)(b->base >> 32));
+            add_shadow(vf, off + 4, (uint32_t)(b->base >> 32), (uint32_t)(~(b->size - 1) >> 32));
+            i++;
         }
     }
+    add_shadow(vf, TYPE0_ROM, 0, 0);
+}
+
+static void point_to(HostFunction *f, uint8_t next)
+{
+    uint32_t cap = host_config_read(f, f->ari_cap + ARI_CAP, 4) & ~0xff00u;
+
+    add_shadow(f, f->ari_cap + ARI_CAP, cap | (uint32_t)next << 8, 0);
+}
+
+/* VF @nth as a function of the Realm's. "Vendor ID", "Device ID": its own registers hold all ones. */
+static HostFunction *add_vf(HostScan *s, HostFunction *pf, const HostBar *shares, unsigned nth, uint16_t bdf)
+{
+    HostFunction *f = &s->fns[s->n_fns];
+    uint32_t      device = host_config_read(pf, pf->sriov_cap + SRIOV_VF_DEVICE_ID, 2);
+
+    if (s->n_fns == HOST_MAX_FUNCTIONS) {
+        s->error = "there are more PCI functions than it can keep track of";
+        return NULL;
+    }
+    s->n_fns++;
+    *f = (HostFunction){ .pci = s->pci, .bdf = bdf, .parent = pf->parent, .pf = pf };
+    f->ari_cap = (uint16_t)find_ext_cap(f, PCI_EXT_CAP_ARI);
+    add_shadow(f, PCI_VENDOR_ID, host_config_read(pf, PCI_VENDOR_ID, 2) | device << 16, 0);
+    shadow_vf_bars(f, shares, nth);
+    read_caps(f);
+    return f;
+}
+
+/* Page size and NumVFs can be changed only while they are off. */
+static void enable_vfs(const HostFunction *f)
+{
+    unsigned at = f->sriov_cap, on = host_config_read(f, at + SRIOV_CONTROL, 2);
+
+    write_bars(f, at + SRIOV_VF_BAR0, f->vf_bars);
+    if (!(on & SRIOV_CONTROL_VF_ENABLE)) {
+        host_config_write(f, at + SRIOV_SYSTEM_PAGE, 4, PAGE_4K);
+        host_config_write(f, at + SRIOV_CONTROL, 2, SRIOV_CONTROL_ARI);
+        host_config_write(f, at + SRIOV_NUM_VFS, 2, f->n_vfs);
+    }
+    host_config_write(f, at + SRIOV_CONTROL, 2, VF_CONTROL_ON);
+}
+
+/* The port passes requests for functions beyond the eighth. False: it cannot, or the card has no ARI. */
+static bool forward_ari(const HostScan *s, const HostFunction *f)
+{
+    const HostFunction *port = f->parent >= 0 ? &s->fns[f->parent] : NULL;
+
+    if (port == NULL || port->exp_cap == 0 || f->ari_cap == 0) {
+        return false;
+    }
+    unsigned reg = port->exp_cap + PCI_EXP_DEVCTL2;
+
+    host_config_write(port, reg, 2, host_config_read(port, reg, 2) | PCI_EXP_DEVCTL2_ARI);
+    return (host_config_read(port, reg, 2) & PCI_EXP_DEVCTL2_ARI) != 0;
+}
+
+/* Sizes of one VF's share of each VF BAR; then each is as long as those of all that are on. */
+static bool place_vf_bars(HostScan *s, HostFunction *f, HostBar shares[PCI_N_BARS])
+{
+    uint32_t flags[PCI_N_BARS], masks[PCI_N_BARS];
+
+    memset(shares, 0, PCI_N_BARS * sizeof(*shares));
+    host_config_write(f, f->sriov_cap + SRIOV_SYSTEM_PAGE, 4, PAGE_4K);
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        flags[i] = host_config_read(f, f->sriov_cap + SRIOV_VF_BAR0 + 4 * i, 4);
+        masks[i] = probe_mask(f, f->sriov_cap + SRIOV_VF_BAR0 + 4 * i);
+    }
+    size_bars(shares, PCI_N_BARS, flags, masks);
+    if (!place_bars(s, f, f->sriov_cap + SRIOV_VF_BAR0, shares, f->n_vfs)) {
+        return false;
+    }
+    memcpy(f->vf_bars, shares, sizeof(f->vf_bars));
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        f->vf_bars[i].size *= f->n_vfs;
+    }
+    return true;
+}
+
+/* The VFs up to the last one that is wanted; those in between nobody sees. */
+static bool scan_vfs(HostScan *s, HostFunction *pf)
+{
+    unsigned      total = host_config_read(pf, pf->sriov_cap + SRIOV_TOTAL_VFS, 2);
+    uint8_t       wanted = s->vfs & (uint8_t)mask64(MIN(total, 8));
+    HostBar       shares[PCI_N_BARS];
+    HostFunction *last = pf;
+
+    if (wanted == 0 || !forward_ari(s, pf)) {
+        log_warning("PCI device %04x: the Realm gets none of the virtual functions that vfs= of -M names: there are %u "
+                    "and the port has to forward ARI", pf->bdf, total);
+        return true;
+    }
+    pf->n_vfs = 32 - (unsigned)__builtin_clz(wanted);
+    if (!place_vf_bars(s, pf, shares)) {
+        return false;
+    }
+    enable_vfs(pf);
+    unsigned first = pf->bdf + host_config_read(pf, pf->sriov_cap + SRIOV_FIRST_VF_OFFSET, 2),
+             stride = host_config_read(pf, pf->sriov_cap + SRIOV_VF_STRIDE, 2);
+
+    pf->last_vf = (uint16_t)(first + (pf->n_vfs - 1) * stride);
+    for (unsigned i = 0; i < pf->n_vfs; i++) {
+        HostFunction *vf = wanted >> i & 1 ? add_vf(s, pf, shares, i, (uint16_t)(first + i * stride)) : NULL;
+
+        if (s->error != NULL) {
+            return false;
+        }
+        if (vf != NULL) {
+            point_to(last, (uint8_t)vf->bdf);
+            last = vf;
+        }
+    }
+    point_to(last, 0);
     return true;
 }
 
@@ -313,9 +507,11 @@ static bool scan_function(HostScan *s, uint16_t bdf, int parent, unsigned header
     *f = (HostFunction){ .pci = s->pci, .bdf = bdf, .parent = parent, .bridge = (header_type & 0x7f) == 1 };
     host_config_write(f, PCI_COMMAND, 2, 0);
     shadow_placement(f);
-    size_bars(f);
+    size_own_bars(f);
+    find_vfs(s, f);
     read_caps(f);
-    if (!place_bars(s, f) || (f->bridge && !scan_bridge(s, index))) {
+    if (!place_bars(s, f, PCI_BAR0, f->bars, 1) || (f->sriov_cap != 0 && !scan_vfs(s, f)) ||
+        (f->bridge && !scan_bridge(s, index))) {
         return false;
     }
     capture_placement(f);
@@ -364,16 +560,29 @@ HostFunction *host_pci_find(HostScan *s, uint16_t bdf)
 
 void host_pci_restore(const HostFunction *f)
 {
-    for (unsigned i = 0; i < PCI_N_BARS; i++) {
-        const HostBar *b = &f->bars[i];
-
-        if (b->size != 0) {
-            host_config_write(f, PCI_BAR0 + 4 * i, 4, (uint32_t)b->base);
-        }
-        if (b->size != 0 && b->mem64) {
-            host_config_write(f, PCI_BAR0 + 4 * (i + 1), 4, (uint32_t)(b->base >> 32));
-        }
+    if (f->pf == NULL) {
+        write_bars(f, PCI_BAR0, f->bars);
     }
+    if (f->n_vfs != 0) {
+        enable_vfs(f);
+    }
+}
+
+unsigned host_pci_bar_register(const HostFunction *f, unsigned bar, const HostFunction **of)
+{
+    *of = f->pf != NULL ? f->pf : f;
+    return (f->pf != NULL ? f->pf->sriov_cap + (unsigned)SRIOV_VF_BAR0 : (unsigned)PCI_BAR0) + 4 * bar;
+}
+
+bool host_pci_answers(const HostFunction *f, unsigned bar)
+{
+    const HostFunction *of;
+    unsigned            reg = host_pci_bar_register(f, bar, &of);
+    uint64_t            base = f->pf != NULL ? f->pf->vf_bars[bar].base : f->bars[bar].base;
+    bool on = f->pf != NULL ? host_config_read(of, of->sriov_cap + SRIOV_CONTROL, 2) == VF_CONTROL_ON
+                            : (host_config_read(of, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) != 0;
+
+    return on && (host_config_read(of, reg, 4) & ~0xfu) == (uint32_t)base;
 }
 
 /* ---- the Realm's view ---- */
@@ -395,7 +604,9 @@ uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size)
     if (s != NULL) {
         return (uint32_t)extract64(s->value, (off & 3) * 8, size * 8);
     }
-    return is_hidden(f, off) ? 0 : host_config_read(f, off, size);
+    uint32_t v = is_hidden(f, off) ? 0 : host_config_read(f, off, size);
+
+    return off == PCI_COMMAND && f->decodes ? v | PCI_COMMAND_MEMORY : v;
 }
 
 /* Bits that would reset the function or what is below it, in the value of an access at @off. */
@@ -422,6 +633,7 @@ void host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_
 
         s->value = (s->value & ~s->mask) | (whole & s->mask);
     } else if (!is_hidden(f, off)) {
+        f->decodes = off == PCI_COMMAND && f->pf != NULL ? (value & PCI_COMMAND_MEMORY) != 0 : f->decodes;
         host_config_write(f, off, size, value & ~reset_bits(f, off, size));
     }
 }

@@ -37,15 +37,29 @@ static bool somebody_runs(const Host *h)
 
 /* ---- devices ---- */
 
-/* One step towards a device that is nobody's. Returns whether it is. */
-static bool end_device(Host *h, A64Cpu *cpu, HostDevice *d)
+/* What to work on: a job that is under way, since there is one at a time for all functions of a mailbox; then from the
+ * last, because the physical function's PDEV has to be without VDEVs. NULL: all are nobody's. */
+static HostDevice *next_to_end(Host *h)
+{
+    HostDevice *left = NULL;
+
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        HostDevice *d = &h->devices[i];
+
+        if (d->job.kind != HOST_JOB_NONE) {
+            return d;
+        }
+        left = d->vdev != 0 || d->pdev != 0 ? d : left;
+    }
+    return left;
+}
+
+/* One step towards a device that is nobody's. */
+static void end_device(Host *h, A64Cpu *cpu, HostDevice *d)
 {
     uint64_t status;
 
     if (d->job.kind == HOST_JOB_NONE) {
-        if (d->vdev == 0 && d->pdev == 0) {
-            return true;
-        }
         if (d->vdev != 0) { /* what the Realm was waiting for is over; refused when there was nothing */
             host_rmi(h, cpu, RMI_FID_VDEV_ABORT, d->vdev, 0, 0, 0, 0);
         }
@@ -59,7 +73,6 @@ static bool end_device(Host *h, A64Cpu *cpu, HostDevice *d)
     if (over && ((kind == HOST_JOB_UNLOCK && d->vdev != 0) || (kind == HOST_JOB_DISCONNECT && d->pdev != 0))) {
         host_fail(h, "give up a device of a Realm that has ended", RMI_ERROR_DEVICE);
     }
-    return false;
 }
 
 /* ---- memory ---- */
@@ -142,14 +155,15 @@ static bool destroy_realm(Host *h, A64Cpu *cpu)
 
 static void step(Host *h, A64Cpu *cpu)
 {
-    uint64_t ram_end = h->ram_base + h->ram_size;
+    uint64_t    ram_end = h->ram_base + h->ram_size;
+    HostDevice *d = next_to_end(h);
 
     switch (h->phase) {
     case HOST_END_DEVICES:
-        if (h->progress == h->n_devices) {
+        if (d == NULL) {
             host_next_phase(h, HOST_END_MEMORY, h->ram_base);
-        } else if (end_device(h, cpu, &h->devices[h->progress])) {
-            h->progress++;
+        } else {
+            end_device(h, cpu, d);
         }
         break;
     case HOST_END_MEMORY:
@@ -185,8 +199,10 @@ bool host_end_step(Host *h, HostCpu *hc)
         return false;
     }
     step(h, hc->cpu);
-    if (h->phase == HOST_END_DEVICES && h->progress < h->n_devices) {
-        return !host_device_sleeps(h, &h->devices[h->progress]);
+    if (h->phase == HOST_END_DEVICES) {
+        const HostDevice *d = next_to_end(h);
+
+        return d == NULL || !host_device_sleeps(h, d);
     }
     return h->phase != HOST_FAILED && h->phase != HOST_ENDED;
 }

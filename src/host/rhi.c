@@ -40,7 +40,7 @@ static const GByteArray *find_object(const Call *c, uint64_t *size, uint64_t *st
         *status = RHI_INVALID_OBJECT;
         return NULL;
     }
-    const GByteArray *o = d->objects[objects[id]];
+    const GByteArray *o = host_device_object(d, objects[id]);
     HostDeed          deed = { .d = d, .object = (unsigned)id, .reads = size == NULL, .bytes = o, .size = o->len };
 
     *status = o->len != 0 ? RHI_SUCCESS : RHI_DATA_NOT_AVAILABLE;
@@ -97,11 +97,11 @@ static HostDevice *idle_device(const Call *c, bool vdev, uint64_t *status)
     HostDevice *d = host_device_find(c->h, c->gprs[1]);
     HostDeed    deed = { .d = d, .hc = c->hc, .locks = !vdev };
 
-    *status = d == NULL                                                           ? RHI_INVALID_VDEV
-              : d->job.kind != HOST_JOB_NONE                                      ? RHI_BUSY
-              : d->state != HOST_DEVICE_READY && d->state != HOST_DEVICE_LOST     ? RHI_DEVICE
-              : (d->vdev != 0) != vdev                                            ? RHI_INPUT
-                                                                                  : RHI_SUCCESS;
+    *status = d == NULL                                                                 ? RHI_INVALID_VDEV
+              : host_device_is_busy(c->h, d)                                            ? RHI_BUSY
+              : d->pf->state != HOST_DEVICE_READY && d->pf->state != HOST_DEVICE_LOST ? RHI_DEVICE
+              : (d->vdev != 0) != vdev                                                  ? RHI_INPUT
+                                                                                        : RHI_SUCCESS;
     if (*status != RHI_SUCCESS) {
         return NULL;
     }

@@ -223,7 +223,7 @@ static void test_hidden(void **state)
     assert_int_equal(b->toy1->n_reconfigured, 0);
 }
 
-/* A card's virtual functions are not for the Realm to turn on. */
+/* Unless -M says otherwise a card's virtual functions stay off, and are not for the Realm to turn on. */
 static void test_no_virtual_functions(void **state)
 {
     static const struct { const char *name; unsigned off, size; uint32_t value; } rows[] = {
@@ -258,6 +258,125 @@ static void test_no_virtual_functions(void **state)
         assert_int_equal(pci_get(card, cap + rows[i].off, rows[i].size), before);
     }
     assert_int_equal(card->sriov->n_there, 0);
+}
+
+/* ---- virtual functions for the Realm ---- */
+
+static PciDevice *scan_with_vfs(Box *b, uint8_t vfs)
+{
+    PciDevice *card;
+
+    rig_add(b->rig, "pcie-root-port,id=p3,addr=4");
+    card = rig_add(b->rig, "tdisp-nic,id=n1,bus=p3,vfs=8");
+    b->scan.vfs = vfs;
+    scan(b);
+    return card;
+}
+
+/* What follows @bdf by Next Function Number of the ARI capability that the Realm finds; 0: none. */
+static uint16_t next_function(Box *b, uint16_t bdf)
+{
+    HostFunction *f = host_pci_find(&b->scan, bdf);
+    unsigned      n = 0, off = 0x100;
+
+    while (off != 0 && ++n < 20) {
+        uint32_t header = host_pci_filter_read(f, off, 4);
+
+        if ((header & 0xffff) == PCI_EXT_CAP_ARI) {
+            unsigned next = host_pci_filter_read(f, off + 5, 1);
+
+            return next != 0 ? (uint16_t)((bdf & 0xff00) | next) : 0;
+        }
+        assert_int_not_equal(header & 0xffff, PCI_EXT_CAP_SRIOV);
+        off = header >> 20;
+    }
+    fail_msg("%04x has no ARI capability", bdf);
+    return 0;
+}
+
+/* Only the named ones are functions of the Realm's; those below the last are on, and nobody's. */
+static void test_virtual_functions(void **state)
+{
+    static const uint8_t sets[] = { 0x01, 0x80, 0x82, 0xff };
+    PciDevice           *card;
+
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        Box *b;
+
+        assert_int_equal(setup((void **)&b), 0);
+        card = scan_with_vfs(b, sets[i]);
+        HostFunction *pf = host_pci_find(&b->scan, pci_bdf(card));
+        uint16_t      at = pf->bdf;
+
+        for (unsigned n = 0; n < 8; n++) {
+            HostFunction *vf = host_pci_find(&b->scan, (uint16_t)(pf->bdf + 1 + n));
+
+            assert_int_equal(vf != NULL, sets[i] >> n & 1);
+            if (vf == NULL) {
+                continue;
+            }
+            at = next_function(b, at);
+            assert_int_equal(at, vf->bdf);
+            assert_ptr_equal(vf->pf, pf);
+            assert_int_equal(vf->parent, pf->parent);
+        }
+        assert_int_equal(next_function(b, at), 0);
+        assert_int_equal(card->sriov->n_there, 32 - __builtin_clz(sets[i]));
+        assert_int_equal(pf->last_vf, pf->bdf + card->sriov->n_there);
+        teardown((void **)&b);
+    }
+}
+
+/* To the Realm a VF is a function like others: its IDs, its BARs, its decoding. */
+static void test_vf_registers(void **state)
+{
+    Box          *b = *state;
+    PciDevice    *card = scan_with_vfs(b, 0x82);
+    HostFunction *vf = host_pci_find(&b->scan, (uint16_t)(pci_bdf(card) + 8)), *port;
+
+    assert_int_equal(host_pci_filter_read(vf, PCI_VENDOR_ID, 4), 0x10411af4);
+    for (unsigned i = 0; i < PCI_N_BARS; i++) {
+        HostBar *bar = &vf->bars[i];
+
+        if (bar->size == 0) {
+            continue;
+        }
+        port = &b->scan.fns[vf->parent];
+        const HostBar *w = &port->window[bar->mem64 && bar->prefetch];
+
+        assert_int_equal(bar->base, pci_bar_address(card->sriov->vfs[7], i));
+        assert_true(bar->base >= w->base && bar->base + bar->size <= w->base + w->size);
+        assert_true(host_pci_answers(vf, i));
+        assert_int_equal(host_pci_filter_read(vf, PCI_BAR0 + 4 * i, 4) & ~0xfu, (uint32_t)bar->base);
+        host_pci_filter_write(vf, PCI_BAR0 + 4 * i, 4, ~0u);
+        assert_int_equal(host_pci_filter_read(vf, PCI_BAR0 + 4 * i, 4) & ~0xfu, (uint32_t)-bar->size);
+        assert_int_equal(pci_bar_address(card->sriov->vfs[7], i), bar->base);
+    }
+    assert_false(host_pci_filter_read(vf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+    host_pci_filter_write(vf, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    assert_int_equal(host_pci_filter_read(vf, PCI_COMMAND, 2) & 6, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    host_pci_filter_write(vf, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    assert_int_equal(host_pci_filter_read(vf, PCI_COMMAND, 2) & 6, PCI_COMMAND_MASTER);
+}
+
+/* After a reset of the card, or when their BARs were moved, they are where they were. */
+static void test_vfs_restored(void **state)
+{
+    Box          *b = *state;
+    PciDevice    *card = scan_with_vfs(b, 0x80);
+    HostFunction *pf = host_pci_find(&b->scan, pci_bdf(card)), *vf = &pf[1];
+
+    host_config_write(pf, pf->exp_cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+    assert_int_equal(card->sriov->n_there, 0);
+    assert_false(host_pci_answers(vf, 0));
+    host_pci_restore(pf);
+    assert_int_equal(card->sriov->n_there, 8);
+    assert_true(host_pci_answers(vf, 0));
+    host_config_write(pf, pf->sriov_cap + SRIOV_VF_BAR0, 4, 0x80000000);
+    assert_false(host_pci_answers(vf, 0));
+    host_pci_restore(pf);
+    assert_true(host_pci_answers(vf, 0));
+    assert_int_equal(pci_bar_address(card->sriov->vfs[7], 0), vf->bars[0].base);
 }
 
 /* ---- mailbox ---- */
@@ -350,6 +469,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_function_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_virtual_functions, setup, teardown),
+        cmocka_unit_test(test_virtual_functions),
+        cmocka_unit_test_setup_teardown(test_vf_registers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vfs_restored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_takes_time, setup, teardown),

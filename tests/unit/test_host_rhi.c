@@ -453,6 +453,31 @@ static void test_abort(void **state)
     assert_int_equal(r->rmm.vdev, -1);
 }
 
+/* Functions of one mailbox take turns: while a job of one is under way, another is told to come again. What they have
+ * in common is the physical function's. */
+static void test_siblings(void **state)
+{
+    HostRig    *r = *state;
+    HostDevice *d = host_device_find(r->h, RIG_VDEV), *vf = &r->h->devices[r->h->n_devices++];
+
+    *vf = (HostDevice){ .f = d->f, .pf = d, .vdev_id = RIG_VDEV + 1, .vdev = RIG_RAM };
+    for (unsigned i = 0; i < HOST_N_OBJECTS; i++) {
+        vf->objects[i] = g_byte_array_new();
+    }
+    timer_init(&vf->alarm, r->clock, NULL, NULL);
+    assert_int_equal(host_rig_rhi(r, RHI_FID_DA_OBJECT_SIZE, RIG_VDEV + 1, RHI_CERTIFICATE), RHI_SUCCESS);
+    assert_int_equal(host_rig_rhi(r, RHI_FID_DA_OBJECT_SIZE, RIG_VDEV + 1, RHI_INTERFACE_REPORT),
+                     RHI_DATA_NOT_AVAILABLE);
+    host_device_begin(r->h, d, HOST_JOB_LOCK);
+    assert_int_equal(host_rig_rhi(r, RHI_FID_DA_VDEV_SET_TDI_STATE, RIG_VDEV + 1, RHI_TDI_RUN), RHI_BUSY);
+    d->job.kind = HOST_JOB_NONE;
+    host_device_begin(r->h, vf, HOST_JOB_LOCK);
+    assert_int_equal(host_rig_rhi(r, RHI_FID_DA_VDEV_SET_TDI_STATE, RIG_VDEV, RHI_TDI_LOCKED), RHI_BUSY);
+    vf->job.kind = HOST_JOB_NONE;
+    d->state = HOST_DEVICE_FAILED;
+    assert_int_equal(host_rig_rhi(r, RHI_FID_DA_VDEV_SET_TDI_STATE, RIG_VDEV + 1, RHI_TDI_RUN), RHI_DEVICE);
+}
+
 /* ---- device memory ---- */
 
 typedef struct MapCase {
@@ -1049,6 +1074,7 @@ int main(void)
         cmocka_unit_test(test_conformance),
         cmocka_unit_test_setup_teardown(test_device_fails, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup_connected, teardown),
+        cmocka_unit_test_setup_teardown(test_siblings, setup_connected, teardown),
         cmocka_unit_test(test_map),
         cmocka_unit_test_setup_teardown(test_map_refused, setup_connected, teardown),
         cmocka_unit_test_setup_teardown(test_dma, setup_connected, teardown),

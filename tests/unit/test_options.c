@@ -69,6 +69,8 @@ static const GoodRow good_rows[] = {
     { { K, "-M", "cca,rmm=1.1-alp12" }, M_TEXT(rmm), 0, "1.1-alp12" },
     { { K, "-M", "cca,pmu=8" }, M_UINT(realm_pmu), 8, NULL },
     { { K, "-M", "cca" }, M_UINT(realm_pmu), 0, NULL },
+    { { K, "-M", "cca,vfs=1:3:8" }, M_UINT(realm_vfs), 0x85, NULL },
+    { { K, "-M", "cca" }, M_UINT(realm_vfs), 0, NULL },
     { { K, "-smp", "8" }, M_UINT(smp), 8, NULL },
     { { K, "-smp", "cpus=4" }, M_UINT(smp), 4, NULL },
     { { K, "-m", "512" }, M_U64(ram_size), 512 << 20, NULL },
@@ -164,6 +166,13 @@ static const BadRow bad_rows[] = {
     { { K, "-M", "cca,pmu=on" },
       "-M: pmu=on is not a number of event counters from 1 to 8; for a Realm without performance monitors leave it "
       "out" },
+    { { K, "-M", "cca,vfs=9" },
+      "-M: vfs=9 does not name virtual functions by numbers from 1 to 8; for example vfs=1 or vfs=1:3" },
+    { { K, "-M", "cca,vfs=1:" },
+      "-M: vfs=1: does not name virtual functions by numbers from 1 to 8; for example vfs=1 or vfs=1:3" },
+    { { K, "-M", "cca,vfs=1,boot=host" },
+      "-M: vfs= is about what the built-in host gives its Realm, and this run has none; a kernel as host turns virtual "
+      "functions on by itself, leave vfs= out" },
     { { K, "-M", "cca,pmu=4,boot=host" },
       "-M: pmu= is about the built-in host's Realm, and this run has none; the machine's own CPUs always have "
       "performance monitors, leave pmu= out" },
