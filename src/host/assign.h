@@ -72,7 +72,7 @@ struct HostFunction {
     unsigned    n_vfs;    /* turned on, whether the Realm gets them or not */
     uint16_t    last_vf;  /* routing ID of the last of them */
     HostBar     vf_bars[PCI_N_BARS]; /* of all that are on: base and size of the whole */
-    bool        decodes;  /* VFs have no Memory Space Enable: as the Realm wrote it */
+    uint16_t    command;  /* as the Realm wrote it, also what a VF's own register does not keep */
     HostBar     bars[PCI_N_BARS];
     HostBar     window[2]; /* bridges: what they forward, non-prefetchable and prefetchable; size 0: closed */
     uint16_t    exp_cap, doe_cap, ide_cap, ari_cap, sriov_cap; /* 0: none */
@@ -104,7 +104,8 @@ bool host_pci_scan(HostScan *s);
 
 HostFunction *host_pci_find(HostScan *s, uint16_t bdf);
 
-/* Its BARs where they were placed, and its virtual functions on; after a reset, or when moved. */
+/* Its BARs where they were placed, its virtual functions on, Command as the Realm wrote it: after a reset, or when
+ * changed. */
 void host_pci_restore(const HostFunction *f);
 
 /* The register that says where a BAR is; of a virtual function it is its physical function's. */
@@ -236,9 +237,6 @@ struct HostDevice {
     uint64_t        pdev;          /* granule; 0: not created */
     uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], n_pdev_aux;
     HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */
-
-    bool            disturbed;     /* a fault wrote to configuration space; command: as it was before */
-    uint16_t        command;
 };
 
 #endif

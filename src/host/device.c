@@ -697,9 +697,24 @@ static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return STEP_NEXT;
 }
 
-static StepResult restore_bars(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+/* A reset, a link that was down or a fault of ours may have taken the functions of the card from their places. What is
+ * right already does not change by this. The physical function comes before its virtual ones, also in the table. */
+static StepResult restore(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    host_fault_restore(h, d);
+    const HostFunction *port = d->pf->port;
+
+    host_config_write(port, PCI_BRIDGE_CONTROL, 2,
+                      host_config_read(port, PCI_BRIDGE_CONTROL, 2) & ~(unsigned)PCI_BRIDGE_CTL_BUS_RESET);
+    for (unsigned i = 0; i < h->n_devices; i++) {
+        HostFunction *f = h->devices[i].f;
+
+        if (h->devices[i].pf == d->pf) {
+            host_pci_restore(f);
+        }
+        if (h->devices[i].pf == d->pf && f->msix.vectors != NULL) {
+            host_msix_restore(h, f);
+        }
+    }
     return STEP_NEXT;
 }
 
@@ -716,14 +731,14 @@ static const JobStep connect_steps[] = {
     { NULL },
 };
 static const JobStep reconnect_steps[] = {
-    { restore_bars },
+    { restore },
     { stop_pdev },
     DISCONNECT,
     CONNECT,
     { NULL },
 };
 static const JobStep disconnect_steps[] = {
-    { restore_bars },
+    { restore },
     { give_up_pdev },
     DISCONNECT,
     { NULL },
@@ -760,7 +775,7 @@ static const JobStep start_steps[] = {
     { NULL },
 };
 static const JobStep unlock_steps[] = {
-    { restore_bars },
+    { restore },
     { take_back_mmio },
     { queue, RMI_FID_VDEV_UNLOCK },
     { talk_vdev, RMI_VDEV_UNLOCKED },
@@ -780,7 +795,7 @@ static const JobStep talk_steps[] = {
     { NULL },
 };
 static const JobStep unbind_steps[] = {
-    { restore_bars },
+    { restore },
     { take_back_mmio },
     { stop_vdev },
     { talk_vdev, RMI_VDEV12_STOPPED },

@@ -220,19 +220,6 @@ static bool abort_conversation(Host *h, HostDeed *deed, uint64_t arg)
 
 static unsigned command_of(const HostDevice *d) { return host_config_read(d->f, PCI_COMMAND, 2); }
 
-/* What happens to a physical function or to its link concerns the virtual ones, so all are put right again. */
-static void disturb(Host *h, const HostDevice *with)
-{
-    for (unsigned i = 0; i < h->n_devices; i++) {
-        HostDevice *d = &h->devices[i];
-
-        if (d->pf == with->pf && !d->disturbed) {
-            d->disturbed = true;
-            d->command = (uint16_t)command_of(d);
-        }
-    }
-}
-
 /* The BAR of the MSI-X table: what the Realm maps stays where it is, so it sees the ERROR state and no abort. */
 static bool write_bar(Host *h, HostDeed *deed, uint64_t arg)
 {
@@ -243,14 +230,12 @@ static bool write_bar(Host *h, HostDeed *deed, uint64_t arg)
     if (f->bars[bar].size == 0) {
         return false;
     }
-    disturb(h, deed->d);
     host_config_write(of, reg, 4, host_config_read(of, reg, 4) ^ MOVED_BIT);
     return true;
 }
 
 static bool write_command(Host *h, HostDeed *deed, uint64_t arg)
 {
-    disturb(h, deed->d);
     host_config_write(deed->d->f, PCI_COMMAND, 2, command_of(deed->d) & ~(unsigned)PCI_COMMAND_MASTER);
     return true;
 }
@@ -263,7 +248,6 @@ static bool reset_function(Host *h, HostDeed *deed, uint64_t arg)
     if (f->exp_cap == 0) {
         return false;
     }
-    disturb(h, deed->d);
     host_config_write(f, at, 2, host_config_read(f, at, 2) | PCI_EXP_DEVCTL_FLR);
     return true;
 }
@@ -273,37 +257,9 @@ static bool unplug(Host *h, HostDeed *deed, uint64_t arg)
 {
     const HostFunction *port = deed->d->pf->port;
 
-    disturb(h, deed->d);
     host_config_write(port, PCI_BRIDGE_CONTROL, 2,
                       host_config_read(port, PCI_BRIDGE_CONTROL, 2) | PCI_BRIDGE_CTL_BUS_RESET);
     return true;
-}
-
-static void restore_function(Host *h, HostDevice *d)
-{
-    d->disturbed = false;
-    host_pci_restore(d->f);
-    host_config_write(d->f, PCI_COMMAND, 2, d->command);
-    if (d->f->msix.vectors != NULL) {
-        host_msix_restore(h, d->f);
-    }
-}
-
-/* The physical function comes before its virtual ones, also in the table. */
-void host_fault_restore(Host *h, HostDevice *with)
-{
-    const HostFunction *port = with->pf->port;
-
-    if (!with->disturbed) {
-        return;
-    }
-    host_config_write(port, PCI_BRIDGE_CONTROL, 2,
-                      host_config_read(port, PCI_BRIDGE_CONTROL, 2) & ~(unsigned)PCI_BRIDGE_CTL_BUS_RESET);
-    for (unsigned i = 0; i < h->n_devices; i++) {
-        if (h->devices[i].pf == with->pf) {
-            restore_function(h, &h->devices[i]);
-        }
-    }
 }
 
 static bool take_registers(Host *h, HostDeed *deed, uint64_t arg)

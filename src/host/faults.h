@@ -54,7 +54,6 @@ bool host_fault_at(Host *h, HostFaultPlace place, HostDeed *deed);
 uint64_t host_fault_call(Host *h, HostCpu *hc, const uint64_t gprs[31]);
 #define HOST_FAULT_IMM 0xb417
 
-void host_fault_restore(Host *h, HostDevice *d); /* configuration space as it was before faults wrote there */
 void host_faults_drop(Host *h);
 
 #endif

@@ -515,7 +515,8 @@ static bool scan_function(HostScan *s, uint16_t bdf, int parent, unsigned header
         return false;
     }
     capture_placement(f);
-    host_config_write(f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | (f->bridge ? PCI_COMMAND_MASTER : 0));
+    f->command = PCI_COMMAND_MEMORY | (f->bridge ? PCI_COMMAND_MASTER : 0);
+    host_config_write(f, PCI_COMMAND, 2, f->command);
     return true;
 }
 
@@ -566,6 +567,7 @@ void host_pci_restore(const HostFunction *f)
     if (f->n_vfs != 0) {
         enable_vfs(f);
     }
+    host_config_write(f, PCI_COMMAND, 2, f->command);
 }
 
 unsigned host_pci_bar_register(const HostFunction *f, unsigned bar, const HostFunction **of)
@@ -606,7 +608,7 @@ uint32_t host_pci_filter_read(HostFunction *f, unsigned off, unsigned size)
     }
     uint32_t v = is_hidden(f, off) ? 0 : host_config_read(f, off, size);
 
-    return off == PCI_COMMAND && f->decodes ? v | PCI_COMMAND_MEMORY : v;
+    return off == PCI_COMMAND && f->pf != NULL ? v | (f->command & PCI_COMMAND_MEMORY) : v;
 }
 
 /* Bits that would reset the function or what is below it, in the value of an access at @off. */
@@ -633,7 +635,9 @@ void host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_
 
         s->value = (s->value & ~s->mask) | (whole & s->mask);
     } else if (!is_hidden(f, off)) {
-        f->decodes = off == PCI_COMMAND && f->pf != NULL ? (value & PCI_COMMAND_MEMORY) != 0 : f->decodes;
+        if (off == PCI_COMMAND || off == PCI_COMMAND + 1) {
+            f->command = (uint16_t)deposit64(f->command, (off & 3) * 8, size * 8, value);
+        }
         host_config_write(f, off, size, value & ~reset_bits(f, off, size));
     }
 }

@@ -9,10 +9,13 @@
 /* Exception classes and syndrome fields of a data abort. DDI 0487, "ISS encoding for an exception from a Data
  * Abort". */
 enum { EC_WFX = 0x01, EC_SYSREG = 0x18, EC_INSN_ABORT = 0x20, EC_DATA_ABORT = 0x24 };
+enum { FSC_EXTERNAL = 0x10, SET_RECOVERABLE = 0 };
 #define ESR_EC(esr)     ((unsigned)((esr) >> 26 & 0x3f))
 #define ESR_ISV         (1ull << 24)
 #define ESR_SAS(esr)    ((unsigned)((esr) >> 22 & 3))
 #define ESR_WNR         (1ull << 6)
+#define ESR_SET(esr)    ((unsigned)((esr) >> 11 & 3))
+#define ESR_FSC(esr)    ((unsigned)(esr) & 0x3f)
 #define ESR_SYSREG_READ (1ull << 0)
 #define ESR_SYSREG_RT(esr) ((unsigned)((esr) >> 5 & 31))
 #define ESR_SYSREG_ID   0x3ffc1eull /* op0, op2, op1, CRn, CRm */
@@ -170,7 +173,11 @@ static void exit_abort(Host *h, HostCpu *hc, uint64_t esr)
     uint64_t hpfar = host_get64(h, hc->run + RMI_EXIT_HPFAR);
     uint64_t ipa = (hpfar >> 4 & 0xfffffffffffull) << 12 | (host_get64(h, hc->run + RMI_EXIT_FAR) & 0xfff);
 
-    if (ESR_EC(esr) == EC_DATA_ABORT && (ipa & SHARED_BIT)) {
+    if (ESR_EC(esr) == EC_DATA_ABORT && ESR_FSC(esr) == FSC_EXTERNAL && ESR_SET(esr) == SET_RECOVERABLE) {
+        /* Nothing answered, a device that has gone for example. The RMM has given the abort to the Realm already, and
+         * tells us no address: we only go on. */
+        LOG(HOST, "the Realm takes an external abort");
+    } else if (ESR_EC(esr) == EC_DATA_ABORT && (ipa & SHARED_BIT)) {
         exit_mmio(h, hc, esr, ipa);
     } else if (!(ipa & SHARED_BIT) && host_is_ram(h, ipa) && *host_page(h, ipa) == HOST_PAGE_NONE) {
         host_map_private(h, hc->cpu, ipa);

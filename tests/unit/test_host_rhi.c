@@ -995,7 +995,7 @@ static void test_fault_at_state(void **state)
         setup_connected(state);
         HostRig *r = *state;
 
-        host_config_write(function(r), PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+        host_pci_filter_write(function(r), PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
         uint32_t before = host_config_read(function(r), off, len);
 
         arm(r, fault);
