@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "cpu/a64/a64.h"
@@ -35,10 +36,13 @@ typedef struct Slot {
     bool (*is_off)(const Cpu *cpu);
 } Slot;
 
+#define MAX_STEPS 4096 /* a guest that locks its device for ever does not fill our memory */
+
 typedef struct Step {
     char    *name;
     int64_t  ns;
     uint64_t insns;
+    int64_t  host_us;
 } Step;
 
 struct Machine {
@@ -176,21 +180,33 @@ void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaq
     m->on_break_opaque = opaque;
 }
 
-void machine_note_step(Machine *m, const char *name)
+int64_t host_cpu_us(void)
 {
-    Step s = { g_strdup(name), clock_now(m->clock), machine_insns(m) };
+    struct rusage usage;
 
-    g_array_append_val(m->steps, s);
-    LOG(HOST, "step %s", name);
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_usec;
 }
 
-void machine_foreach_step(const Machine *m, void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns),
+void machine_note_step(Machine *m, const char *name)
+{
+    LOG(HOST, "step %s", name);
+    if (m->steps->len < MAX_STEPS) {
+        Step s = { g_strdup(name), clock_now(m->clock), machine_insns(m), host_cpu_us() };
+
+        g_array_append_val(m->steps, s);
+    }
+}
+
+void machine_foreach_step(const Machine *m,
+                          void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns, int64_t host_us),
                           void *opaque)
 {
     for (guint i = 0; i < m->steps->len; i++) {
         const Step *s = &g_array_index(m->steps, Step, i);
 
-        fn(opaque, s->name, s->ns, s->insns);
+        fn(opaque, s->name, s->ns, s->insns, s->host_us);
     }
 }
 

@@ -79,9 +79,12 @@ uint64_t machine_memory_hash(const Machine *m);
 const char *machine_stop_reason(const Machine *m);
 uint64_t    machine_insns(const Machine *m); /* of all CPUs */
 
-/* Steps of the main job for -result: name, guest time, instruction count. */
+/* Steps of the main job for -result: name, guest time, instruction count, host CPU time; the first some thousand. */
 void machine_note_step(Machine *m, const char *name);
-void machine_foreach_step(const Machine *m, void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns),
+void machine_foreach_step(const Machine *m,
+                          void (*fn)(void *opaque, const char *name, int64_t ns, uint64_t insns, int64_t host_us),
                           void *opaque);
+
+int64_t host_cpu_us(void); /* CPU time of this process, microseconds; for reports alone */
 
 #endif

@@ -55,13 +55,14 @@ static void put_hash(GString *json, const char *name, const char *path)
     g_bytes_unref(file);
 }
 
-static void put_step(void *opaque, const char *name, int64_t ns, uint64_t insns)
+static void put_step(void *opaque, const char *name, int64_t ns, uint64_t insns, int64_t host_us)
 {
     GString *json = opaque;
 
     g_string_append(json, json->str[json->len - 1] == '[' ? "\n    { \"name\": " : ",\n    { \"name\": ");
     json_string(json, name);
-    g_string_append_printf(json, ", \"guest_ns\": %" PRId64 ", \"instructions\": %" PRIu64 " }", ns, insns);
+    g_string_append_printf(json, ", \"guest_ns\": %" PRId64 ", \"instructions\": %" PRIu64
+                                 ", \"host_cpu_us\": %" PRId64 " }", ns, insns, host_us);
 }
 
 bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GError **error)
@@ -75,9 +76,8 @@ bool result_write(const char *path, Machine *m, Cca *board, const Options *o, GE
     g_string_append_printf(json, ",\n  \"guest_ns\": %" PRId64 ",\n  \"instructions\": %" PRIu64,
                            clock_now(machine_clock(m)), machine_insns(m));
     getrusage(RUSAGE_SELF, &usage);
-    g_string_append_printf(json, ",\n  \"host_peak_kib\": %ld,\n  \"host_cpu_us\": %lld", usage.ru_maxrss,
-                           (long long)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-                               usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    g_string_append_printf(json, ",\n  \"host_peak_kib\": %ld,\n  \"host_cpu_us\": %" PRId64, usage.ru_maxrss,
+                           host_cpu_us());
     cpu_engine_stats(machine_engine(m), &stats);
     g_string_append_printf(json,
                            ",\n  \"accel\": \"%s\",\n  \"engine\": { \"blocks\": %" PRIu64

@@ -1009,6 +1009,7 @@ bool host_assign_step(Host *h, A64Cpu *cpu)
     HostDevice *d = &h->devices[h->progress - 1];
 
     if (d->pf == d && d->job.kind == HOST_JOB_NONE) {
+        machine_note_step(h->cfg.machine, "pdev-asked");
         host_device_begin(h, d, HOST_JOB_CONNECT);
     }
     if (d->pf != d || host_device_step(h, cpu, d, &status)) {

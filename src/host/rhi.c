@@ -129,6 +129,9 @@ static uint64_t begin(const Call *c, HostDevice *d, HostJobKind kind)
 {
     bool lost = kind == HOST_JOB_LOCK && host_device_is_lost(d);
 
+    if (kind == HOST_JOB_LOCK) {
+        machine_note_step(c->h->cfg.machine, "vdev-asked");
+    }
     host_device_begin(c->h, d, lost ? HOST_JOB_RECONNECT : kind);
     d->job.next = lost ? kind : HOST_JOB_NONE;
     return work_on(c, d);

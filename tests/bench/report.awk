@@ -1,7 +1,7 @@
 # Tables from the samples of tests/bench/run: one line each, PLATFORM CLASS NAME NANOSECONDS. Medians, ratios, geometric
 # means and the bars of the engine. Platforms: native; qemu-max, qemu-n1 (the faster counts, row by row); bailey.
 # Classes: those of the programs; boot and start, whose rows are whole runs; rmm, calls of the firmware model;
-# net, a GiB over TCP. -v only=NAME: not all programs were run.
+# device, host CPU time for a device's evidence; net, a GiB over TCP. -v only=NAME: not all programs were run.
 
 function median(key,    n, v, i, j, t) {
   n = split(samples[key], v, " ")
@@ -14,7 +14,7 @@ function median(key,    n, v, i, j, t) {
 }
 
 function is_run(class) { return class == "boot" || class == "start" }
-function is_program(class) { return !is_run(class) && class != "rmm" && class != "net" }
+function is_program(class) { return !is_run(class) && class != "rmm" && class != "net" && class != "device" }
 function has(platform, row) { return (platform, row) in samples }
 
 # The faster QEMU for a row, in ns; 0 without one. Its short name goes to `which_cpu`.
@@ -54,6 +54,7 @@ function bar(what, value, limit, unit) {
     n_runs += is_run($2)
     n_rmm += $2 == "rmm"
     n_net += $2 == "net"
+    n_device += $2 == "device"
     if (is_program($2) && !($2 in class_seen)) {
       class_seen[$2] = 1
       classes[++n_classes] = $2
@@ -82,6 +83,15 @@ function print_rmm(    i, part) {
   for (i = 1; i <= n_rows; i++) {
     split(rows[i], part, SUBSEP)
     if (part[1] == "rmm") printf "| %s | %.0f |\n", part[2], rmm[part[2]] = median("bailey" SUBSEP rows[i])
+  }
+  print ""
+}
+
+function print_device(    i, part) {
+  print "| a device, host CPU time | ms |\n|---|--:|"
+  for (i = 1; i <= n_rows; i++) {
+    split(rows[i], part, SUBSEP)
+    if (part[1] == "device") printf "| %s | %s |\n", part[2], ms_text(device[part[2]] = median("bailey" SUBSEP rows[i]))
   }
   print ""
 }
@@ -152,6 +162,7 @@ function print_bars() {
   bar("RMI_GRANULE_DELEGATE", rmm["delegate"], 300, " ns")
   bar("REC entry and exit", rmm["rec-enter"] / 1e3, 1, " us")
   bar("Realm of 1 GiB, created, populated and destroyed", rmm["realm-1g"] / 1e9, 2, " s")
+  bar("secure session and evidence of a device, host time", device["evidence"] / 1e6, 60, " ms")
   if (took["boot-host"] > 0) {
     bar("boot with -clock virtual / with -clock host", took["boot-host-virtual"] / took["boot-host"], 1.05)
     bar("boot with -smp 4 / with -smp 1", took["boot-host-smp4"] / took["boot-host"], 1.3)
@@ -164,6 +175,7 @@ function print_bars() {
 
 END {
   if (n_rmm > 0) print_rmm()
+  if (n_device > 0) print_device()
   if (n_net > 0) print_net()
   if (n_runs > 0) print_runs()
   if (n_classes > 0) print_programs()
