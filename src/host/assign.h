@@ -176,13 +176,13 @@ typedef enum HostDeviceState {
     HOST_DEVICE_NEW,
     HOST_DEVICE_READY,  /* the PDEV is: keys exchanged, stream secure */
     HOST_DEVICE_LOST,   /* was ready; its PDEV is in ERROR and is connected anew before the next lock */
-    HOST_DEVICE_FAILED, /* could not be connected: an ordinary device for the Realm */
+    HOST_DEVICE_FAILED, /* could not be connected: an ordinary device, until a try before a lock succeeds */
 } HostDeviceState;
 
 typedef enum HostJobKind {
     HOST_JOB_NONE,
     HOST_JOB_CONNECT,
-    HOST_JOB_RECONNECT, /* the PDEV stopped and destroyed first */
+    HOST_JOB_RECONNECT, /* the PDEV, if there is one, stopped and destroyed first */
     HOST_JOB_DISCONNECT, /* the Realm has ended, and nobody needs the PDEV */
     HOST_JOB_REFRESH,   /* new keys for the stream */
     HOST_JOB_LOCK,
@@ -234,6 +234,7 @@ struct HostDevice {
     HostDeviceState state;
     uint8_t         stream_id;
     uint16_t        ide_block[2];  /* selective blocks of port and endpoint */
+    bool            tried_again;   /* after the first connection had failed */
     uint64_t        pdev;          /* granule; 0: not created */
     uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], n_pdev_aux;
     HostImpostor   *impostor;      /* host-fault=substitute-key: answers in the device's place */

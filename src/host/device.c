@@ -462,7 +462,7 @@ static bool stream_is_secure(const HostDevice *d)
 
 bool host_device_is_lost(const HostDevice *d)
 {
-    return d->pf->state == HOST_DEVICE_LOST ||
+    return d->pf->state == HOST_DEVICE_LOST || d->pf->state == HOST_DEVICE_FAILED ||
            (d->pf->state == HOST_DEVICE_READY && d->pf->impostor == NULL && !stream_is_secure(d));
 }
 
@@ -519,20 +519,28 @@ static void take_back_aux(Host *h, A64Cpu *cpu, uint64_t aux[RMI_PDEV_AUX_MAX], 
 
 /* ---- disconnecting ---- */
 
-static StepResult stop_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
-{
-    return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pf->pdev, 0, 0, 0, 0), "PDEV_STOP"));
-}
+/* Each of these is done already when a connection failed before it came to a PDEV. */
 
 /* Whatever it is at. */
 static StepResult give_up_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
+    if (d->pf->pdev == 0) {
+        return STEP_NEXT;
+    }
     host_rmi(h, cpu, RMI_FID_PDEV_ABORT, d->pf->pdev, 0, 0, 0, 0);
-    return stop_pdev(h, cpu, d, arg);
+    return result_of(may(d, host_rmi(h, cpu, RMI_FID_PDEV_STOP, d->pf->pdev, 0, 0, 0, 0), "PDEV_STOP"));
+}
+
+static StepResult stop_talking(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    return d->pf->pdev == 0 ? STEP_NEXT : talk_pdev(h, cpu, d, RMI_PDEV_STOPPED);
 }
 
 static StepResult destroy_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
+    if (d->pf->pdev == 0) {
+        return STEP_NEXT;
+    }
     if (!may(d, host_rmi(h, cpu, RMI_FID_PDEV_DESTROY, d->pf->pdev, 0, 0, 0, 0), "PDEV_DESTROY")) {
         return STEP_FAIL;
     }
@@ -547,7 +555,7 @@ static StepResult destroy_pdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 /* Both selective blocks are free again. */
 static StepResult close_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
-    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT && d->pf->ide_block[end] != 0; end++) {
         sel_write(d, end, SEL_CONTROL, stream_control(d, end));
         sel_write(d, end, SEL_RID2, 0);
     }
@@ -724,7 +732,7 @@ static StepResult restore(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     { discover }, { program_stream }, { take_its_place }, { create_pdev }, { talk_pdev, RMI_PDEV_NEEDS_KEY }, \
     { set_key }, { talk_pdev, RMI_PDEV_READY }, { enable_stream }, { be_ready }
 
-#define DISCONNECT { talk_pdev, RMI_PDEV_STOPPED }, { destroy_pdev }, { close_stream }
+#define DISCONNECT { give_up_pdev }, { stop_talking }, { destroy_pdev }, { close_stream }
 
 static const JobStep connect_steps[] = {
     CONNECT,
@@ -732,14 +740,12 @@ static const JobStep connect_steps[] = {
 };
 static const JobStep reconnect_steps[] = {
     { restore },
-    { stop_pdev },
     DISCONNECT,
     CONNECT,
     { NULL },
 };
 static const JobStep disconnect_steps[] = {
     { restore },
-    { give_up_pdev },
     DISCONNECT,
     { NULL },
 };
@@ -862,8 +868,7 @@ static void clean_up(Host *h, A64Cpu *cpu, HostDevice *d)
     HostJobKind kind = d->job.kind;
 
     if (kind == HOST_JOB_CONNECT) {
-        d->pf->state = HOST_DEVICE_FAILED;
-        log_warning("PCI device %04x could not be connected: the Realm cannot lock it", d->f->bdf);
+        d->state = HOST_DEVICE_FAILED;
         return;
     }
     if ((kind == HOST_JOB_LOCK || kind == HOST_JOB_UNLOCK) && d->vdev != 0 && h->phase != HOST_FAILED &&
@@ -995,6 +1000,24 @@ static bool start_devices(Host *h, A64Cpu *cpu)
     return ok;
 }
 
+/* A connection that failed is tried once more at once, as a message may have been lost; then before each lock. */
+static bool try_again(Host *h, HostDevice *d)
+{
+    bool failed = d->state == HOST_DEVICE_FAILED && h->phase == HOST_DEVICES;
+
+    if (failed && !d->tried_again) {
+        LOG(HOST, "%04x: the connection failed, and is tried again", d->f->bdf);
+        d->tried_again = true;
+        host_device_begin(h, d, HOST_JOB_RECONNECT);
+        return true;
+    }
+    if (failed) {
+        log_warning("PCI device %04x could not be connected (-d host,doe,spdm says why): an ordinary device for the "
+                    "Realm; each lock tries again", d->f->bdf);
+    }
+    return false;
+}
+
 bool host_assign_step(Host *h, A64Cpu *cpu)
 {
     uint64_t status;
@@ -1012,7 +1035,7 @@ bool host_assign_step(Host *h, A64Cpu *cpu)
         machine_note_step(h->cfg.machine, "pdev-asked");
         host_device_begin(h, d, HOST_JOB_CONNECT);
     }
-    if (d->pf != d || host_device_step(h, cpu, d, &status)) {
+    if (d->pf != d || (host_device_step(h, cpu, d, &status) && !try_again(h, d))) {
         h->progress++;
     }
     return h->phase == HOST_DEVICES && h->progress > h->n_devices;

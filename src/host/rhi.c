@@ -97,11 +97,10 @@ static HostDevice *idle_device(const Call *c, bool vdev, uint64_t *status)
     HostDevice *d = host_device_find(c->h, c->gprs[1]);
     HostDeed    deed = { .d = d, .hc = c->hc, .locks = !vdev };
 
-    *status = d == NULL                                                                 ? RHI_INVALID_VDEV
-              : host_device_is_busy(c->h, d)                                            ? RHI_BUSY
-              : d->pf->state != HOST_DEVICE_READY && d->pf->state != HOST_DEVICE_LOST ? RHI_DEVICE
-              : (d->vdev != 0) != vdev                                                  ? RHI_INPUT
-                                                                                        : RHI_SUCCESS;
+    *status = d == NULL                    ? RHI_INVALID_VDEV
+              : host_device_is_busy(c->h, d) ? RHI_BUSY
+              : (d->vdev != 0) != vdev     ? RHI_INPUT
+                                           : RHI_SUCCESS;
     if (*status != RHI_SUCCESS) {
         return NULL;
     }

@@ -282,6 +282,7 @@ static uint64_t answer(HostRig *r, uint32_t fid, uint64_t *x)
     case RMI_FID_PDEV_COMMUNICATE: return communicate(r, &f->pdev, RMI_PDEV_ERROR, x[2]);
     case RMI_FID_PDEV_GET_STATE: x[1] = (uint64_t)f->pdev; return RMI_SUCCESS;
     case RMI_FID_PDEV_SET_PUBKEY: return set_pubkey(r, x[2]);
+    case RMI_FID_PDEV_ABORT: return f->in_flight ? converse(f, f->next_state, f->object, f->secured) : RMI_ERROR_DEVICE;
     case RMI_FID_PDEV_STOP: return stop_pdev(r);
     case RMI_FID_PDEV_DESTROY: return f->pdev == RMI_PDEV_STOPPED ? RMI_SUCCESS : RMI_ERROR_DEVICE;
     case RMI_FID_PDEV_IDE_KEY_REFRESH: return refresh(f);
