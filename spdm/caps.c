@@ -15,7 +15,7 @@
     X(set_cert, SPDM_CAP_SET_CERT) X(csr, SPDM_CAP_CSR) X(cert_install_reset, SPDM_CAP_CERT_INSTALL_RESET)    \
     X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)                                     \
     X(psk, SPDM_CAP_PSK_PLAIN) X(psk_with_context, SPDM_CAP_PSK_WITH_CONTEXT)                                 \
-    X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP)
+    X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)
 
 static const struct CapName {
     const char *name;
@@ -50,8 +50,10 @@ static const struct CapNeed {
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
     { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_SESSION, "encrypt and mac need key_ex or psk" },
-    { SPDM_CAP_MUT_AUTH, SPDM_CAP_KEY_EX, "mut_auth needs key_ex" },
+    { SPDM_CAP_MUT_AUTH, SPDM_CAP_KEY_EX | SPDM_CAP_CHAL, "mut_auth needs key_ex or chal" },
     { SPDM_CAP_MUT_AUTH, SPDM_CAP_ENCAP, "mut_auth needs encap" },
+    { SPDM_CAP_EVENT, SPDM_CAP_ENCAP, "event needs encap: that is how events are told" },
+    { SPDM_CAP_EVENT, SPDM_CAP_SESSION, "event needs key_ex or psk" },
     { SPDM_CAP_PSK, SPDM_CAP_ENCRYPT, "psk needs encrypt and mac" },
     { SPDM_CAP_KEY_EX, SPDM_CAP_ENCRYPT, "key_ex needs encrypt and mac" },
     { SPDM_CAP_KEY_UPD, SPDM_CAP_SESSION, "key_upd needs key_ex or psk" },

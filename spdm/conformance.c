@@ -69,6 +69,17 @@ static bool spdm_message(size_t n, const char **name, uint8_t *code)
     return true;
 }
 
+/* The device's own, in encapsulated requests. */
+static bool own_message(size_t n, const char **name, uint8_t *code)
+{
+    if (n >= spdm_n_own_requests) {
+        return false;
+    }
+    *name = spdm_own_requests[n].name;
+    *code = spdm_own_requests[n].code;
+    return true;
+}
+
 typedef bool (*MessageList)(size_t n, const char **name, uint8_t *code);
 
 static bool is_listed(MessageList list, const struct Item *item)
@@ -95,6 +106,7 @@ bool spdm_conformance(size_t n, SpdmConformance *out)
     item = &items[n];
     list = item->protocol[0] == 'S' ? spdm_message : tdisp_message;
     list = item->protocol[0] == 'I' ? ide_km_message : list;
-    *out = (SpdmConformance){ item->protocol, item->name, item->code, item->since, is_listed(list, item) };
+    *out = (SpdmConformance){ item->protocol, item->name, item->code, item->since,
+                              is_listed(list, item) || (list == spdm_message && is_listed(own_message, item)) };
     return true;
 }

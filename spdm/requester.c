@@ -234,6 +234,7 @@ static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1
         spdm_requester_fail(r, "DIGESTS has a wrong length or no certificates in slot %u", r->options.slot);
         return STEP_FAILED;
     }
+    spdm_keep_b(r, rsp);
     return STEP_NEXT;
 }
 
@@ -281,6 +282,7 @@ static StepResult read_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t pa
         r->cache =
             (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)(8 + hidden), (uint32_t)(len - hidden) };
     }
+    spdm_keep_b(r, rsp);
     memcpy(r->chain + r->chain_len, data, len);
     r->chain_len += (uint32_t)len;
     return left != 0 ? STEP_AGAIN : check_chain(r);
@@ -676,6 +678,17 @@ static const Step steps[] = {
     { SPDM_OP_END_SESSION,   SPDM_END_SESSION,           build_end_session,          read_end_session  },
     { SPDM_OP_PSK_SESSION,   SPDM_PSK_EXCHANGE,          spdm_build_psk_exchange,    spdm_read_psk_exchange },
     { SPDM_OP_PSK_SESSION,   SPDM_PSK_FINISH,            spdm_build_psk_finish,      spdm_read_psk_finish },
+    { SPDM_OP_CHALLENGE,     SPDM_CHALLENGE,             spdm_build_challenge,       spdm_read_challenge },
+    { SPDM_OP_CHALLENGE,     SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated,
+      spdm_asks_for_request },
+    { SPDM_OP_CHALLENGE,     SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack,
+      spdm_encapsulates },
+    { SPDM_OP_KEY_UPDATE,    SPDM_KEY_UPDATE,            spdm_build_key_update,      spdm_read_key_update },
+    { SPDM_OP_KEY_UPDATE,    SPDM_KEY_UPDATE,            spdm_build_verify_key,      spdm_read_verify_key },
+    { SPDM_OP_SUBSCRIBE,     SPDM_GET_SUPPORTED_EVENT_TYPES, spdm_build_get_event_types, spdm_read_event_types },
+    { SPDM_OP_SUBSCRIBE,     SPDM_SUBSCRIBE_EVENT_TYPES, spdm_build_subscribe,       spdm_read_subscribe },
+    { SPDM_OP_ENCAPSULATED,  SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated },
+    { SPDM_OP_ENCAPSULATED,  SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack },
 };
 
 /* Whether the current step's messages are records. */
@@ -739,30 +752,58 @@ static size_t vendor_room(const SpdmRequester *r)
 
 static bool takes_args(SpdmOp op)
 {
-    return op != SPDM_OP_CONNECT && op != SPDM_OP_SESSION && op != SPDM_OP_PSK_SESSION && op != SPDM_OP_END_SESSION &&
-           op != SPDM_OP_LOG;
+    return op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_GET_CSR || op == SPDM_OP_SET_CERTIFICATE;
+}
+
+static bool opens_session(SpdmOp op) { return op == SPDM_OP_SESSION || op == SPDM_OP_PSK_SESSION; }
+
+/* Whether the device's signature is looked at. */
+static bool needs_key(SpdmOp op, const SpdmOpArgs *args)
+{
+    return op == SPDM_OP_SESSION || op == SPDM_OP_CHALLENGE ||
+           (op == SPDM_OP_MEASUREMENTS && args != NULL && args->sign);
+}
+
+/* Of the operations that both ends must be able to do. */
+static const char *check_abilities(const SpdmRequester *r, SpdmOp op)
+{
+    uint32_t both = spdm_requester_capabilities(r) & r->peer_capabilities;
+
+    if (op == SPDM_OP_CHALLENGE && (r->challenge == NULL || !(r->peer_capabilities & SPDM_CAP_CHAL))) {
+        return "there is no room for what a CHALLENGE covers, or the device takes none";
+    }
+    if ((op == SPDM_OP_KEY_UPDATE && !(both & SPDM_CAP_KEY_UPD)) ||
+        (op == SPDM_OP_ENCAPSULATED && !(both & SPDM_CAP_ENCAP))) {
+        return "the device does not do that, or it was not offered";
+    }
+    if (op == SPDM_OP_SUBSCRIBE && (r->version < SPDM_VERSION_13 || !(both & SPDM_CAP_ENCAP) ||
+                                    !(r->peer_capabilities & SPDM_CAP_EVENT))) {
+        return "the device has no events, or could not tell them";
+    }
+    return NULL;
 }
 
 static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpArgs *args)
 {
-    bool opens = op == SPDM_OP_SESSION || op == SPDM_OP_PSK_SESSION, in_session = op != SPDM_OP_CONNECT && !opens;
+    bool opens = opens_session(op), outside = opens || op == SPDM_OP_CHALLENGE;
+    bool in_session = op != SPDM_OP_CONNECT && !outside;
 
     if (r->op != SPDM_OP_NONE) {
         return "another operation is under way";
     }
-    if (opens && !r->connected) {
+    if (outside && !r->connected) {
         return "there is no connection yet";
     }
     if (op == SPDM_OP_SESSION && !(r->peer_capabilities & SPDM_CAP_KEY_EX)) {
         return "the device exchanges no keys";
     }
-    if ((op == SPDM_OP_SESSION || (op == SPDM_OP_MEASUREMENTS && args != NULL && args->sign)) && !r->has_key) {
+    if (needs_key(op, args) && !r->has_key) {
         return "the device's public key has not been set";
     }
     if (op == SPDM_OP_PSK_SESSION && (r->options.psk.key_len == 0 || !(r->peer_capabilities & SPDM_CAP_PSK))) {
         return "there is no pre-shared key, or the device takes none";
     }
-    if (opens && r->session.state != SPDM_SESSION_FREE) {
+    if (outside && r->session.state != SPDM_SESSION_FREE) {
         return "there is a session already";
     }
     if (in_session && r->session.state != SPDM_SESSION_ESTABLISHED) {
@@ -774,7 +815,7 @@ static const char *check_start(const SpdmRequester *r, SpdmOp op, const SpdmOpAr
     if (takes_args(op) && args->len > vendor_room(r)) {
         return "the message is longer than the device takes";
     }
-    return NULL;
+    return check_abilities(r, op);
 }
 
 /* A new connection forgets the old one at both ends: GET_VERSION ends the responder's sessions. */
@@ -782,6 +823,7 @@ static void forget_connection(SpdmRequester *r)
 {
     Entropy             *entropy = r->entropy;
     const SpdmIdentity  *identity = r->identity;
+    SpdmChallenge       *challenge = r->challenge;
     SpdmRequesterOptions options = r->options;
     SpdmOffer            offer = r->offer;
     uint16_t             next = r->next_session_id;
@@ -789,6 +831,10 @@ static void forget_connection(SpdmRequester *r)
     spdm_wipe(r, sizeof(*r));
     r->entropy = entropy;
     r->identity = identity;
+    r->challenge = challenge;
+    if (challenge != NULL) {
+        spdm_wipe(challenge, sizeof(*challenge));
+    }
     r->options = options;
     r->offer = offer;
     r->next_session_id = next;
@@ -818,6 +864,8 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
         if (steps[i].op == op) {
             if (op == SPDM_OP_CONNECT) {
                 forget_connection(r);
+            } else if (opens_session(op) && r->challenge != NULL) {
+                spdm_transcript_reset(&r->challenge->b); /* the device forgets it too: DSP0274 "M1 and M2" */
             }
             r->op = op;
             r->step = (uint8_t)i;
@@ -889,23 +937,29 @@ size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *sec
     return len;
 }
 
-/* The plain reply, out of its record if it has one. */
+/* The plain reply out of its record; it may have the device's key of before an update that it has not made. */
+static bool open_reply(SpdmRequester *r, const uint8_t *in, size_t len, size_t *plain_len)
+{
+    const SpdmAead *aead = spdm_aead(r->selected.aead);
+    bool            handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
+    SpdmChannel    *from = handshake ? &r->session.keys.response_handshake : &r->session.keys.response_data;
+    uint32_t        id;
+
+    return spdm_record_session(in, len, &id) && id == r->session.id &&
+           (spdm_record_open(aead, from, in, len, r->reply, sizeof(r->reply), plain_len) ||
+            (spdm_take_key_back(r) && spdm_record_open(aead, from, in, len, r->reply, sizeof(r->reply), plain_len)));
+}
+
 static bool take_reply(SpdmRequester *r, const uint8_t *in, size_t len, bool secured)
 {
-    bool     handshake = r->session.state == SPDM_SESSION_HANDSHAKE;
-    size_t   plain_len = len;
-    uint32_t id;
+    size_t plain_len = len;
 
     if (!secured && len > sizeof(r->reply)) {
         return spdm_requester_fail(r, "the response is longer than was offered");
     }
     if (!secured) {
         memcpy(r->reply, in, len);
-    } else if (!spdm_record_session(in, len, &id) || id != r->session.id ||
-               !spdm_record_open(spdm_aead(r->selected.aead),
-                                 handshake ? &r->session.keys.response_handshake
-                                           : &r->session.keys.response_data,
-                                 in, len, r->reply, sizeof(r->reply), &plain_len)) {
+    } else if (!open_reply(r, in, len, &plain_len)) {
         return spdm_requester_fail(r, "the response could not be decrypted");
     }
     r->reply_len = (uint32_t)plain_len;
@@ -979,6 +1033,9 @@ SpdmResult spdm_requester_response(SpdmRequester *r, const uint8_t *in, size_t l
     if (!br_ok(&rsp)) {
         spdm_requester_fail(r, "the response is shorter than a header");
         return give_up(r, false);
+    }
+    if (code == SPDM_ERROR && spdm_nothing_is_asked(r, param1)) {
+        return advance(r, STEP_LAST);
     }
     if (!check_header(r, step, version, code, param1, param2)) {
         return give_up(r, code == SPDM_ERROR && param1 == SPDM_DECRYPT_ERROR);

@@ -46,6 +46,12 @@ static inline void params(ByteWriter *w, uint8_t param1, uint8_t param2)
     bw_u8(w, param2);
 }
 
+/* The requester's own signatures. */
+static inline SpdmSigner own_signer(const SpdmRequester *r)
+{
+    return (SpdmSigner){ r->version, spdm_hash(r->selected.hash), spdm_asym(r->selected.req_asym) };
+}
+
 /* Hash(TH so far). */
 bool spdm_requester_hash_th(SpdmRequester *r, uint8_t *out);
 
@@ -55,11 +61,27 @@ bool spdm_requester_verify_data(SpdmRequester *r, const uint8_t *finished, uint8
 /* The handshake is over: data keys out of TH, and the session is established. */
 StepResult spdm_requester_establish(SpdmRequester *r);
 
-/* ---- req_mutual.c ---- */
+/* ---- req_encap.c ---- */
 
-/* Whether the device asks for the requester's certificates, and whether it has still to say so. */
+/* Whether the device has something to ask in this operation, and whether it has still to say what. */
 bool spdm_encapsulates(const SpdmRequester *r);
 bool spdm_asks_for_request(const SpdmRequester *r);
+
+/* Whether an ERROR says that there is nothing that the device would ask. */
+bool spdm_nothing_is_asked(const SpdmRequester *r, uint8_t error);
+
+bool       spdm_build_get_encapsulated(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_encapsulated(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+bool       spdm_build_deliver(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_ack(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+/* A request of the device's; its answer is a whole message, or an ERROR of that code. */
+typedef struct SpdmAsked {
+    ByteReader *req;
+    uint8_t     param1, param2;
+} SpdmAsked;
+
+/* ---- req_mutual.c ---- */
 
 /* MutAuthRequested and the slot of KEY_EXCHANGE_RSP; NULL, or why that cannot be. */
 const char *spdm_mutual_accept(SpdmRequester *r, uint8_t mut_auth, uint8_t slot);
@@ -67,10 +89,38 @@ const char *spdm_mutual_accept(SpdmRequester *r, uint8_t mut_auth, uint8_t slot)
 /* Appends to FINISH's header the signature over TH and the header, which all go into TH. */
 bool spdm_mutual_sign(SpdmRequester *r, ByteWriter *w);
 
-bool       spdm_build_get_encapsulated(SpdmRequester *r, ByteWriter *w);
-StepResult spdm_read_encapsulated(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
-bool       spdm_build_deliver(SpdmRequester *r, ByteWriter *w);
-StepResult spdm_read_ack(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+SpdmError spdm_answer_digests(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w);
+SpdmError spdm_answer_certificate(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w);
+SpdmError spdm_answer_challenge(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w);
+
+/* ---- req_challenge.c ---- */
+
+bool       spdm_build_challenge(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_challenge(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+/* The exchange that just ended counts for the next CHALLENGE, as part B. */
+void spdm_keep_b(SpdmRequester *r, const ByteReader *rsp);
+
+/* ---- req_update.c ---- */
+
+bool       spdm_build_key_update(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_key_update(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+bool       spdm_build_verify_key(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_verify_key(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+SpdmError spdm_answer_key_update(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w);
+
+/* The device has not updated its key after all: it goes on with the one before. False: there is none. */
+bool spdm_take_key_back(SpdmRequester *r);
+
+/* ---- req_event.c ---- */
+
+bool       spdm_build_get_event_types(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_event_types(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+bool       spdm_build_subscribe(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_subscribe(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+SpdmError spdm_answer_events(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w);
 
 /* ---- req_psk.c ---- */
 

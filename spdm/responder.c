@@ -79,6 +79,7 @@ void spdm_session_end(SpdmResponder *s, SpdmSession *session)
 
     spdm_wipe(session, sizeof(*session));
     spdm_transfers_end(s, id);
+    spdm_flow_end(s, id);
     spdm_mutual_end(s, id);
     if (was_established && s->config.session_changed != NULL) {
         s->config.session_changed(s->config.opaque, id, false);
@@ -121,13 +122,14 @@ int64_t spdm_responder_expire(SpdmResponder *s, int64_t now_ns)
 void spdm_forget_old_key(SpdmSession *session)
 {
     session->update_pending = false;
-    spdm_wipe(&session->old_request, sizeof(session->old_request));
-    spdm_wipe(session->old_request_secret, sizeof(session->old_request_secret));
+    spdm_wipe(&session->old_channel, sizeof(session->old_channel));
+    spdm_wipe(session->old_secret, sizeof(session->old_secret));
 }
 
 static void establish(SpdmResponder *s, SpdmSession *session)
 {
     session->state = SPDM_SESSION_ESTABLISHED;
+    spdm_flow_end(s, session->id);
     spdm_mutual_end(s, session->id);
     note_traffic(s, session);
     spdm_transcript_reset(&session->th);
@@ -152,6 +154,8 @@ void spdm_responder_reset(SpdmResponder *s)
     spdm_transcript_reset(&s->b);
     spdm_transcript_reset(&s->l1l2);
     spdm_transfers_end(s, 0);
+    spdm_flow_end(s, 0);
+    spdm_mutual_end(s, 0);
     s->deferred.left = 0;
 }
 
@@ -412,6 +416,8 @@ static void finish_exchange(SpdmResponder *s, const SpdmExchange *x)
         establish(s, x->session);
     } else if (x->after == SPDM_AFTER_END) {
         spdm_session_end(s, x->session);
+    } else if (x->after == SPDM_AFTER_CHALLENGE_BACK) {
+        spdm_challenge_back(s);
     }
 }
 
@@ -427,7 +433,7 @@ static size_t handle_plain(SpdmResponder *s, const uint8_t *in, size_t in_len, u
     return rsp.pos;
 }
 
-static SpdmSession *find_session(SpdmResponder *s, uint32_t id)
+SpdmSession *spdm_session_find(SpdmResponder *s, uint32_t id)
 {
     for (unsigned i = 0; i < SPDM_SESSIONS; i++) {
         if (s->sessions[i].state != SPDM_SESSION_FREE && s->sessions[i].id == id) {
@@ -441,11 +447,11 @@ static SpdmSession *find_session(SpdmResponder *s, uint32_t id)
 static bool open_with_old_key(const SpdmAead *aead, SpdmSession *session, const uint8_t *in, size_t in_len,
                               uint8_t *msg, size_t cap, size_t *len)
 {
-    if (!session->update_pending || !spdm_record_open(aead, &session->old_request, in, in_len, msg, cap, len)) {
+    if (!session->update_pending || !spdm_record_open(aead, &session->old_channel, in, in_len, msg, cap, len)) {
         return false;
     }
-    session->keys.request_data = session->old_request;
-    memcpy(session->keys.request_secret, session->old_request_secret, sizeof(session->keys.request_secret));
+    session->keys.request_data = session->old_channel;
+    memcpy(session->keys.request_secret, session->old_secret, sizeof(session->keys.request_secret));
     spdm_forget_old_key(session);
     return true;
 }
@@ -462,7 +468,7 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
     bool            handshake;
 
     /* A record of no session of ours cannot be answered: there is no key to answer with. */
-    if (!spdm_record_session(in, in_len, &id) || (x.session = find_session(s, id)) == NULL) {
+    if (!spdm_record_session(in, in_len, &id) || (x.session = spdm_session_find(s, id)) == NULL) {
         return 0;
     }
     x.record_session = id;

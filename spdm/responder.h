@@ -24,7 +24,12 @@ typedef enum SpdmWhere {
 typedef enum SpdmKept { SPDM_KEPT_NOWHERE, SPDM_KEPT_A, SPDM_KEPT_B } SpdmKept;
 
 /* What the dispatcher does after the response has left with the keys that were current. */
-typedef enum SpdmAfter { SPDM_AFTER_NOTHING, SPDM_AFTER_ESTABLISH, SPDM_AFTER_END } SpdmAfter;
+typedef enum SpdmAfter {
+    SPDM_AFTER_NOTHING,
+    SPDM_AFTER_ESTABLISH,
+    SPDM_AFTER_END,
+    SPDM_AFTER_CHALLENGE_BACK, /* the requester is asked who it is */
+} SpdmAfter;
 
 /* One request on its way through its handler. */
 typedef struct SpdmExchange {
@@ -123,8 +128,11 @@ SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp);
 /* ---- rsp_session.c ---- */
 
 /* A session for @req_id; its response half is the slot's place, so that no two live sessions share an ID. NULL: there
- * are as many as there can be. @psk: from PSK_EXCHANGE. */
-SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, bool psk);
+ * are as many as there can be. @policy: SessionPolicy; @psk: from PSK_EXCHANGE. */
+SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, uint8_t policy, bool psk);
+
+/* Whether a SessionPolicy can be held to. */
+bool spdm_policy_is_possible(const SpdmResponder *s, uint8_t policy);
 
 /* Hash(TH so far). */
 bool spdm_session_hash_th(const SpdmSuite *suite, const SpdmSession *session, uint8_t *out);
@@ -142,6 +150,33 @@ SpdmError spdm_session_establish(const SpdmSuite *suite, SpdmSession *session, S
 /* The one session that a plain message of a handshake can mean; NULL: there is none. */
 SpdmSession *spdm_clear_handshake(SpdmResponder *s);
 
+/* ---- rsp_encap.c ---- */
+
+/* A request of the responder's own. */
+typedef struct SpdmOwnRequest {
+    const char *name;
+    uint8_t     code;
+    void (*ask)(SpdmResponder *s, ByteWriter *rsp);
+    /* The answer, behind its header; false: it will not do. Sets the code of the next request, 0: there is none. */
+    bool (*take)(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t param2);
+} SpdmOwnRequest;
+
+extern const SpdmOwnRequest spdm_own_requests[];
+extern const unsigned       spdm_n_own_requests;
+
+/* Starts a flow: in session @session_id, outside any when 0. @implied: the request that the requester answers without
+ * asking; 0: none. */
+void spdm_flow_begin(SpdmResponder *s, uint32_t session_id, uint8_t implied);
+
+/* Flows in that session, 0: outside any, end unfinished. */
+void spdm_flow_end(SpdmResponder *s, uint32_t session_id);
+
+/* Whether the request breaks into a flow that is under way. */
+bool spdm_breaks_flow(const SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x);
+
+/* What of the answer has been read, as it was encapsulated. */
+SpdmSpan spdm_encapsulated_span(const ByteReader *r);
+
 /* ---- rsp_mutual.c ---- */
 
 /* Both sides can do it. */
@@ -150,14 +185,41 @@ bool spdm_mutual_agreed(const SpdmResponder *s);
 /* Starts the flow of a session that KEY_EXCHANGE opens, if it can be; returns MutAuthRequested. */
 uint8_t spdm_mutual_begin(SpdmResponder *s, SpdmSession *session);
 
-/* The flow of that session is not needed any more. */
-void spdm_mutual_end(SpdmResponder *s, uint32_t session_id);
+/* Whether who sends a CHALLENGE gets one back; starts the flow for it. */
+bool spdm_challenges_back(const SpdmResponder *s);
+void spdm_challenge_back(SpdmResponder *s);
 
-/* Whether the request breaks into a flow that is under way. */
-bool spdm_breaks_flow(const SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x);
+/* What is known of the requester from that session, 0: outside any, is not needed any more. */
+void spdm_mutual_end(SpdmResponder *s, uint32_t session_id);
 
 /* The requester's signature in FINISH, over TH and @header, which both go into TH with it. */
 SpdmError spdm_mutual_verify(SpdmResponder *s, SpdmSession *session, SpdmSpan header, const uint8_t *sig);
+
+void spdm_ask_digests(SpdmResponder *s, ByteWriter *rsp);
+void spdm_ask_certificate(SpdmResponder *s, ByteWriter *rsp);
+void spdm_ask_challenge(SpdmResponder *s, ByteWriter *rsp);
+bool spdm_take_digests(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t slots);
+bool spdm_take_certificate(SpdmResponder *s, ByteReader *r, uint8_t slot, uint8_t param2);
+bool spdm_take_challenge(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t slots);
+
+/* ---- rsp_update.c ---- */
+
+/* Whether the responder would have new keys of its own. */
+bool spdm_wants_key_update(const SpdmResponder *s, const SpdmSession *session);
+
+void spdm_ask_key_update(SpdmResponder *s, ByteWriter *rsp);
+bool spdm_take_key_update(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t param2);
+
+/* ---- rsp_event.c ---- */
+
+/* The certificates of a slot are others now. */
+void spdm_certificate_changed(SpdmResponder *s, uint8_t slot);
+
+/* Whether there is something to tell. */
+bool spdm_has_events(const SpdmSession *session);
+
+void spdm_ask_events(SpdmResponder *s, ByteWriter *rsp);
+bool spdm_take_events(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t param2);
 
 /* ---- chunk.c ---- */
 
@@ -195,6 +257,9 @@ bool spdm_device_log(SpdmResponder *s, ByteWriter *log);
 
 /* HeartbeatPeriod of the connection's sessions; 0: they need no sign of life. */
 uint8_t spdm_heartbeat_s(const SpdmResponder *s);
+
+/* The live session of that ID; NULL: there is none. */
+SpdmSession *spdm_session_find(SpdmResponder *s, uint32_t id);
 
 /* The old request key of a key update is not needed any more. */
 void spdm_forget_old_key(SpdmSession *session);

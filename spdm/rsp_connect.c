@@ -247,7 +247,7 @@ static bool opens_sessions(const SpdmResponder *s)
 static bool table_is_used(const SpdmResponder *s, uint8_t type)
 {
     return type == SPDM_ALG_DHE        ? exchanges_keys(s)
-           : type == SPDM_ALG_REQ_ASYM ? exchanges_keys(s) && spdm_mutual_agreed(s)
+           : type == SPDM_ALG_REQ_ASYM ? spdm_mutual_agreed(s)
                                        : opens_sessions(s);
 }
 

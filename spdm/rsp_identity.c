@@ -153,6 +153,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
 
 SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where = SPDM_OUTSIDE, .is_signed = true)
 {
+    bool      back = spdm_challenges_back(s);
     uint8_t   nonce[SPDM_NONCE_LEN], context[SPDM_CONTEXT_LEN];
     SpdmSpan  m1m2[4];
     SpdmChain chain;
@@ -164,7 +165,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
         return SPDM_INVALID_REQUEST;
     }
     entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
-    spdm_reply(s, x, rsp, x->param1, spdm_provisioned_slots(s));
+    spdm_reply(s, x, rsp, x->param1 | (back ? SPDM_CHALLENGE_BACK : 0), spdm_provisioned_slots(s));
     spdm_append_chain_hash(s, x->param1, rsp);
     bw_bytes(rsp, nonce, sizeof(nonce));
     e = spdm_append_summary(s, x->param2, rsp);
@@ -185,6 +186,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
     if (e == SPDM_OK) {
         spdm_transcript_reset(&s->b);
         s->authenticated = true;
+        x->after = back ? SPDM_AFTER_CHALLENGE_BACK : SPDM_AFTER_NOTHING;
     }
     return e;
 }

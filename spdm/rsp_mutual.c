@@ -1,33 +1,42 @@
 /*
- * Mutual authentication: the device asks for the requester's certificates between KEY_EXCHANGE and FINISH, in requests
- * that its answers carry. DMTF DSP0274, "Mutual authentication in KEY_EXCHANGE", "Encapsulated request flow",
- * "Optimized encapsulated request flow". One flow at a time; slot 0 of the requester's is asked for. Left out: the
- * basic flow of CHALLENGE (deprecated), requesters known by their public key alone (slot FF).
+ * Who the requester is: the device asks for its certificates between KEY_EXCHANGE and FINISH, or after a CHALLENGE and
+ * then challenges it back. DMTF DSP0274, "Mutual authentication in KEY_EXCHANGE", "Optimized encapsulated request
+ * flow", "Basic mutual authentication" (deprecated since 1.2). Slot 0 of the requester's is asked for. Left out:
+ * requesters known by their public key alone (slot FF).
  */
 #include "spdm/responder.h"
 
-#define PORTION_MAX  1024
-#define OVERHEAD     16 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
-#define MORE_FOLLOWS 1  /* ENCAPSULATED_RESPONSE_ACK, Param2 */
+#define PORTION_MAX 1024
+#define OVERHEAD    16 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
 
-static bool agreed(const SpdmResponder *s)
+bool spdm_mutual_agreed(const SpdmResponder *s)
 {
     const uint32_t both = SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
 
     return (spdm_capabilities(s) & s->peer_capabilities & both) == both && (s->peer_capabilities & SPDM_CAP_CERT);
 }
 
-bool spdm_mutual_agreed(const SpdmResponder *s) { return agreed(s); }
-
 uint8_t spdm_mutual_begin(SpdmResponder *s, SpdmSession *session)
 {
-    if (!agreed(s) || s->selected.req_asym == 0) {
+    if (!spdm_mutual_agreed(s) || s->selected.req_asym == 0) {
         return 0; /* IMPLEMENTATION DEFINED: who cannot is not refused */
     }
     session->mut_auth = s->config.mutual_digests ? SPDM_MUT_AUTH_DIGESTS : SPDM_MUT_AUTH_ENCAPSULATED;
-    s->mutual = (SpdmMutual){ .active = true, .session_id = session->id,
-                              .wanted = s->config.mutual_digests ? SPDM_GET_DIGESTS : 0 };
+    s->mutual = (SpdmMutual){ .session_id = session->id };
+    spdm_flow_begin(s, session->id, s->config.mutual_digests ? SPDM_GET_DIGESTS : 0);
     return session->mut_auth;
+}
+
+bool spdm_challenges_back(const SpdmResponder *s)
+{
+    return s->config.mutual_basic && spdm_mutual_agreed(s) && s->selected.req_asym != 0 &&
+           (s->peer_capabilities & SPDM_CAP_CHAL);
+}
+
+void spdm_challenge_back(SpdmResponder *s)
+{
+    spdm_mutual_end(s, 0);
+    spdm_flow_begin(s, 0, 0);
 }
 
 void spdm_mutual_end(SpdmResponder *s, uint32_t session_id)
@@ -37,54 +46,24 @@ void spdm_mutual_end(SpdmResponder *s, uint32_t session_id)
     }
 }
 
-bool spdm_breaks_flow(const SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x)
+/* Part B of what the requester signs, after a CHALLENGE alone. */
+static void keep(SpdmResponder *s, SpdmSpan message)
 {
-    return s->mutual.active && !q->carries && x->code != SPDM_GET_VERSION && x->code != SPDM_GET_ENCAPSULATED_REQUEST &&
-           x->code != SPDM_DELIVER_ENCAPSULATED_RESPONSE &&
-           (x->session == NULL || x->session->id == s->mutual.session_id);
-}
-
-/* Whether the message came where the flow is: in the handshake, in a record unless that is in the clear. */
-static bool in_flow(SpdmResponder *s, const SpdmExchange *x)
-{
-    const SpdmSession *session = x->session != NULL ? x->session : spdm_clear_handshake(s);
-
-    return s->mutual.active && session != NULL && session->id == s->mutual.session_id &&
-           session->in_the_clear == (x->session == NULL);
-}
-
-/* The next request to the requester. */
-static void append_request(const SpdmResponder *s, ByteWriter *rsp)
-{
-    size_t room = s->config.transfer_size - OVERHEAD;
-
-    spdm_begin(rsp, s->version, s->mutual.wanted, 0, 0);
-    if (s->mutual.wanted == SPDM_GET_CERTIFICATE) {
-        bw_u16(rsp, (uint16_t)s->mutual.chain_len);
-        bw_u16(rsp, (uint16_t)(room < PORTION_MAX ? room : PORTION_MAX));
+    if (s->flow.session_id == 0) {
+        spdm_transcript_add(&s->mutual.b, message.data, message.len);
     }
 }
 
-SPDM_REQUEST(GET_ENCAPSULATED_REQUEST, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_ENCAP, .peer_needs = SPDM_CAP_ENCAP,
-             .where = SPDM_WHEREVER, .drops_b = true)
+void spdm_ask_digests(SpdmResponder *s, ByteWriter *rsp)
 {
-    SpdmMutual *m = &s->mutual;
+    size_t at = rsp->pos;
 
-    if (!spdm_message_ends(req)) {
-        return SPDM_INVALID_REQUEST;
-    }
-    if (!in_flow(s, x) || m->wanted != 0) {
-        return s->version >= SPDM_VERSION_13 && !m->active ? SPDM_NO_PENDING_REQUESTS : SPDM_UNEXPECTED_REQUEST;
-    }
-    m->wanted = SPDM_GET_DIGESTS;
-    m->request_id++;
-    spdm_reply(s, x, rsp, m->request_id, 0);
-    append_request(s, rsp);
-    return SPDM_OK;
+    spdm_begin(rsp, s->version, SPDM_GET_DIGESTS, 0, 0);
+    keep(s, (SpdmSpan){ rsp->data + at, rsp->pos - at });
 }
 
 /* DIGESTS: that of slot 0 comes first. */
-static bool take_digests(SpdmResponder *s, ByteReader *r, uint8_t slots)
+bool spdm_take_digests(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t slots)
 {
     size_t h = spdm_hash(s->selected.hash)->len;
 
@@ -92,8 +71,19 @@ static bool take_digests(SpdmResponder *s, ByteReader *r, uint8_t slots)
     for (unsigned slot = 1; slot < SPDM_SLOTS; slot++) {
         br_skip(r, slots >> slot & 1 ? h : 0);
     }
-    s->mutual.wanted = SPDM_GET_CERTIFICATE;
+    keep(s, spdm_encapsulated_span(r));
+    s->flow.wanted = SPDM_GET_CERTIFICATE;
     return (slots & 1) && spdm_message_ends(r);
+}
+
+void spdm_ask_certificate(SpdmResponder *s, ByteWriter *rsp)
+{
+    size_t at = rsp->pos, room = s->config.transfer_size - OVERHEAD;
+
+    spdm_begin(rsp, s->version, SPDM_GET_CERTIFICATE, 0, 0);
+    bw_u16(rsp, (uint16_t)s->mutual.chain_len);
+    bw_u16(rsp, (uint16_t)(room < PORTION_MAX ? room : PORTION_MAX));
+    keep(s, (SpdmSpan){ rsp->data + at, rsp->pos - at });
 }
 
 /* The chain is whole: it says so, is the one of the digest, and leads to a key that we trust and can use. */
@@ -111,7 +101,7 @@ static bool chain_is_good(SpdmResponder *s)
            m->key.kind == spdm_asym(s->selected.req_asym)->kind;
 }
 
-static bool take_certificate(SpdmResponder *s, ByteReader *r, uint8_t slot)
+bool spdm_take_certificate(SpdmResponder *s, ByteReader *r, uint8_t slot, uint8_t param2)
 {
     SpdmMutual    *m = &s->mutual;
     size_t         len = br_u16(r), left = br_u16(r);
@@ -121,51 +111,74 @@ static bool take_certificate(SpdmResponder *s, ByteReader *r, uint8_t slot)
         m->chain_len + len + left > sizeof(m->chain)) {
         return false;
     }
+    keep(s, spdm_encapsulated_span(r));
     memcpy(m->chain + m->chain_len, data, len);
     m->chain_len += (uint32_t)len;
     if (left == 0) {
         m->trusted = chain_is_good(s);
-        m->wanted = 0;
+        s->flow.wanted = s->flow.session_id == 0 ? SPDM_CHALLENGE : 0;
     }
     return left != 0 || m->trusted;
 }
 
-SPDM_REQUEST(DELIVER_ENCAPSULATED_RESPONSE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_ENCAP,
-             .peer_needs = SPDM_CAP_ENCAP, .where = SPDM_WHEREVER, .drops_b = true)
+/* The requester's key that its certificates name. */
+static SpdmSigner peer_signer(const SpdmResponder *s)
 {
-    SpdmMutual *m = &s->mutual;
-    uint8_t     version = br_u8(req), code = br_u8(req), param1 = br_u8(req), param2 = br_u8(req);
-    bool        good;
+    return (SpdmSigner){ s->version, spdm_hash(s->selected.hash), spdm_asym(s->selected.req_asym) };
+}
 
-    if (!in_flow(s, x) || m->wanted == 0) {
-        return SPDM_UNEXPECTED_REQUEST;
+void spdm_ask_challenge(SpdmResponder *s, ByteWriter *rsp)
+{
+    size_t  at = rsp->pos;
+    uint8_t nonce[SPDM_NONCE_LEN];
+
+    entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
+    entropy_bytes(s->config.entropy, s->mutual.context, sizeof(s->mutual.context));
+    spdm_begin(rsp, s->version, SPDM_CHALLENGE, 0, SPDM_SUMMARY_NONE);
+    bw_bytes(rsp, nonce, sizeof(nonce));
+    spdm_append_context(s, s->mutual.context, rsp);
+    keep(s, (SpdmSpan){ rsp->data + at, rsp->pos - at });
+}
+
+/* DSP0274 "M1 and M2 message transcript": as for a responder's, but VCA counts since 1.2 alone. */
+bool spdm_take_challenge(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t slots)
+{
+    SpdmMutual    *m = &s->mutual;
+    SpdmSigner     signer = peer_signer(s);
+    bool           has_vca = s->version >= SPDM_VERSION_12;
+    uint8_t        context[SPDM_CONTEXT_LEN] = { 0 };
+    const uint8_t *hash = br_take(r, signer.hash->len), *sig;
+    size_t         opaque_len;
+    SpdmSpan       m1m2[2];
+
+    br_skip(r, SPDM_NONCE_LEN);
+    opaque_len = br_u16(r);
+    br_skip(r, opaque_len);
+    spdm_read_context(s, r, context);
+    keep(s, spdm_encapsulated_span(r));
+    sig = br_take(r, signer.asym->sig_len);
+    if (!spdm_message_ends(r) || param1 != 0 || !(slots & 1) || opaque_len > SPDM_OPAQUE_MAX ||
+        !spdm_equal(hash, m->chain_hash, signer.hash->len) ||
+        (s->version >= SPDM_VERSION_13 && !spdm_equal(context, m->context, sizeof(context)))) {
+        return false;
     }
-    if (!br_ok(req) || x->param1 != m->request_id) {
-        return SPDM_INVALID_REQUEST;
+    m1m2[0] = spdm_transcript_span(&s->a);
+    m1m2[1] = spdm_transcript_span(&m->b);
+    if (s->a.overflowed || m->b.overflowed ||
+        !spdm_verify(&signer, &m->key, SPDM_SIGN_CHALLENGE_BACK, m1m2 + !has_vca, ARRAY_LEN(m1m2) - !has_vca, sig)) {
+        return false;
     }
-    good = version == s->version && code == SPDM_RESPONSE_OF(m->wanted) &&
-           (m->wanted == SPDM_GET_DIGESTS ? take_digests(s, req, param2) : take_certificate(s, req, param1));
-    if (!good) {
-        m->active = false; /* the flow is over, and FINISH will not do */
-        return SPDM_INVALID_RESPONSE_CODE;
+    s->flow.wanted = 0;
+    if (s->config.requester_authenticated != NULL) {
+        s->config.requester_authenticated(s->config.opaque);
     }
-    m->active = m->wanted != 0;
-    m->request_id++;
-    spdm_reply(s, x, rsp, m->active ? m->request_id : 0, m->active ? MORE_FOLLOWS : 0);
-    if (s->version >= SPDM_VERSION_12) {
-        bw_u8(rsp, x->param1); /* AckRequestID */
-        bw_u24(rsp, 0);
-    }
-    if (m->active) {
-        append_request(s, rsp);
-    }
-    return SPDM_OK;
+    return true;
 }
 
 SpdmError spdm_mutual_verify(SpdmResponder *s, SpdmSession *session, SpdmSpan header, const uint8_t *sig)
 {
     const SpdmMutual *m = &s->mutual;
-    SpdmSigner        signer = { s->version, spdm_hash(s->selected.hash), spdm_asym(s->selected.req_asym) };
+    SpdmSigner        signer = peer_signer(s);
     SpdmSpan          th;
 
     if (m->session_id != session->id || !m->trusted) {

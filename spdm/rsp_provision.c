@@ -45,6 +45,7 @@ static void install(SpdmResponder *s, const SpdmIdentity *from)
     to->root_len = from->root_len;
     to->certs_len = from->certs_len;
     memcpy(to->certs, from->certs, from->certs_len);
+    spdm_certificate_changed(s, from->slot);
 }
 
 void spdm_responder_conventional_reset(SpdmResponder *s)

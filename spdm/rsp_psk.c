@@ -65,11 +65,11 @@ SPDM_REQUEST(PSK_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK, .peer
     PskExchange p;
     SpdmError   e;
 
-    /* SessionPolicy in Param2, since 1.2: no runtime update here. */
-    if (!(s->peer_capabilities & SPDM_CAP_MAC) || !read_exchange(s, req, &p)) {
+    if (!(s->peer_capabilities & SPDM_CAP_MAC) || !spdm_policy_is_possible(s, x->param2) ||
+        !read_exchange(s, req, &p)) {
         return SPDM_INVALID_REQUEST;
     }
-    x->opened = spdm_session_open(s, p.req_id, p.secured_version, true);
+    x->opened = spdm_session_open(s, p.req_id, p.secured_version, x->param2, true);
     if (x->opened == NULL) {
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }

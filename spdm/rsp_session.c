@@ -1,5 +1,5 @@
 /*
- * Sessions: KEY_EXCHANGE, FINISH, HEARTBEAT, KEY_UPDATE, END_SESSION, and the PCI-SIG messages inside them. DMTF
+ * Sessions: KEY_EXCHANGE, FINISH, HEARTBEAT, END_SESSION, and the PCI-SIG messages inside them. DMTF
  * DSP0274 1.2, message sections of those names and "Transcript and transcript hash calculation rules"; DSP0277 for
  * the opaque data.
  */
@@ -9,8 +9,6 @@
 
 #define FINISH_HAS_SIGNATURE BIT(0)
 #define SLOT_PUBLIC_KEY      0xff
-
-enum { UPDATE_KEY = 1, UPDATE_ALL_KEYS = 2, VERIFY_NEW_KEY = 3 }; /* KEY_UPDATE, Param1 */
 
 static SpdmSession *free_session(SpdmResponder *s, bool in_the_clear)
 {
@@ -118,7 +116,14 @@ static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, c
     return SPDM_OK;
 }
 
-SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, bool psk)
+/* Of the policies, no update at run time is done here. */
+bool spdm_policy_is_possible(const SpdmResponder *s, uint8_t policy)
+{
+    return s->version < SPDM_VERSION_13 || !(policy & SPDM_POLICY_ALL_EVENTS) ||
+           (spdm_capabilities(s) & SPDM_CAP_EVENT) != 0;
+}
+
+SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secured_version, uint8_t policy, bool psk)
 {
     bool         clear = !psk && (s->config.capabilities & s->peer_capabilities & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) != 0;
     SpdmSession *session = free_session(s, clear);
@@ -132,6 +137,8 @@ SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secur
         session->secured_version = secured_version;
         session->psk = psk;
         session->in_the_clear = clear;
+        session->events.subscribed =
+            s->version >= SPDM_VERSION_13 && (policy & SPDM_POLICY_ALL_EVENTS) ? SPDM_EVENTS_KNOWN : 0;
     }
     return session;
 }
@@ -141,6 +148,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
 {
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version, opaque_len;
+    uint8_t        policy;
     const uint8_t *peer_share;
     uint8_t        random[32], private_half[SPDM_DHE_MAX], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
     SpdmChain      chain;
@@ -150,18 +158,20 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
         return SPDM_INVALID_REQUEST; /* the requester announced no KEY_EX, or sessions without integrity */
     }
     req_id = br_u16(req);
-    br_skip(req, 2 + 32); /* SessionPolicy: no runtime update here; random counts through the transcript */
+    policy = br_u8(req);
+    br_skip(req, 1 + 32); /* random counts through the transcript */
     peer_share = br_take(req, dhe->len);
     opaque_len = br_u16(req);
     version = spdm_opaque_read_supported(req, opaque_len, s->version, spdm_secured_versions, SPDM_N_SECURED_VERSIONS);
-    if (!spdm_message_ends(req) || version == 0 || !spdm_slot_chain(s, x->param2, &chain)) {
+    if (!spdm_message_ends(req) || version == 0 || !spdm_policy_is_possible(s, policy) ||
+        !spdm_slot_chain(s, x->param2, &chain)) {
         return SPDM_INVALID_REQUEST;
     }
     if (!spdm_dhe_generate(dhe, s->config.entropy, private_half, share) ||
         !spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret)) {
         return SPDM_UNSPECIFIED; /* no member of the group */
     }
-    x->opened = spdm_session_open(s, req_id, version, false);
+    x->opened = spdm_session_open(s, req_id, version, policy, false);
     if (x->opened == NULL) {
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }
@@ -251,51 +261,6 @@ SPDM_REQUEST(HEARTBEAT, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_HBEAT, .peer_
     }
     spdm_reply(s, x, rsp, 0, 0);
     return SPDM_OK;
-}
-
-/* DSP0277 "Key update": the answer to UpdateAllKeys already has the new response key. The old request key stays until
- * the requester has shown that it has the new one. */
-static SpdmError update_keys(SpdmResponder *s, SpdmSession *session, bool all)
-{
-    SpdmSuite suite = spdm_responder_suite(s);
-
-    if (session->update_pending) {
-        return SPDM_INVALID_REQUEST;
-    }
-    session->old_request = session->keys.request_data;
-    memcpy(session->old_request_secret, session->keys.request_secret, sizeof(session->old_request_secret));
-    session->update_pending = true;
-    if (!spdm_update_channel(&suite, session->keys.request_secret, &session->keys.request_data) ||
-        (all && !spdm_update_channel(&suite, session->keys.response_secret, &session->keys.response_data))) {
-        return SPDM_UNSPECIFIED;
-    }
-    return SPDM_OK;
-}
-
-SPDM_REQUEST(KEY_UPDATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_UPD, .peer_needs = SPDM_CAP_KEY_UPD,
-             .where = SPDM_IN_SESSION)
-{
-    SpdmError e = SPDM_INVALID_REQUEST;
-
-    if (!spdm_message_ends(req)) {
-        return e;
-    }
-    switch (x->param1) {
-    case UPDATE_KEY:
-    case UPDATE_ALL_KEYS:
-        e = update_keys(s, x->session, x->param1 == UPDATE_ALL_KEYS);
-        break;
-    case VERIFY_NEW_KEY:
-        e = x->session->update_pending ? SPDM_OK : SPDM_INVALID_REQUEST;
-        spdm_forget_old_key(x->session);
-        break;
-    default:
-        break;
-    }
-    if (e == SPDM_OK) {
-        spdm_reply(s, x, rsp, x->param1, x->param2); /* the tag comes back */
-    }
-    return e;
 }
 
 /* PCI-SIG messages. IDE_KM and TDISP exist only inside sessions; a plain one gets no answer at all, as

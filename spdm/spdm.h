@@ -7,8 +7,7 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out: 1.0, 1.4; the basic flow of mutual
- * authentication. Neither is advertised.
+ * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out, and not advertised: 1.0, 1.4.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -18,6 +17,7 @@
 #include <stdint.h>
 
 #include "entropy.h"
+#include "spdm/event.h"
 #include "spdm/log.h"
 #include "spdm/pki.h"
 #include "spdm/psk.h"
@@ -94,6 +94,8 @@ typedef struct SpdmResponderConfig {
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
     SpdmPsk        psk;           /* for SPDM_CAP_PSK */
     bool           mutual_digests; /* GET_DIGESTS is implied when the requester's certificates are asked for */
+    bool           mutual_basic;   /* who sends a CHALLENGE gets one back */
+    uint64_t       key_update_records; /* the device asks for new keys of its own after so many records; 0: never */
     SpdmAlgMasks   algorithms;    /* that may be selected; a mask of 0: all that are known of its kind */
     void          *opaque;        /* first argument of the calls below; each may be NULL */
 
@@ -115,6 +117,9 @@ typedef struct SpdmResponderConfig {
 
     /* Whether a requester's certificates, DER and root first, are trusted; its key. Needed for SPDM_CAP_MUT_AUTH. */
     bool (*requester_key)(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key);
+
+    /* A requester has answered the CHALLENGE that it got back, with such a key. */
+    void (*requester_authenticated)(void *opaque);
 
     /* The DHE secret of a session that KEY_EXCHANGE opens, or the key of one from PSK_EXCHANGE; for those who decrypt a
      * capture. */
@@ -154,10 +159,12 @@ typedef struct SpdmSession {
     SpdmTranscript   th;
     SpdmTranscript   l1l2;   /* measurements since the last reset, in this session */
     int64_t          last_ns; /* when the last record came, or it was established */
-    /* Between KEY_UPDATE and its VerifyNewKey: the request keys before */
+    /* Between KEY_UPDATE and its VerifyNewKey: the keys before of the end that asked for it */
     bool             update_pending;
-    SpdmChannel      old_request;
-    uint8_t          old_request_secret[SPDM_HASH_MAX];
+    SpdmChannel      old_channel;
+    uint8_t          old_secret[SPDM_HASH_MAX];
+    bool             wants_update; /* the responder would update its own keys */
+    SpdmEvents       events;
 } SpdmSession;
 
 /* A large message on its way in chunks: DSP0274 "Large SPDM message transfer mechanism". */
@@ -179,17 +186,25 @@ typedef struct SpdmDeferred {
     uint8_t  message[SPDM_MSG_MAX];
 } SpdmDeferred;
 
-/* What is known of the requester's certificates between KEY_EXCHANGE and FINISH: DSP0274 "Encapsulated request
- * flow". */
+/* DSP0274 "Encapsulated request flow": requests of the responder's, that its answers carry. There is one flow at a
+ * time. */
+typedef struct SpdmFlow {
+    bool     active;         /* the requester owes answers */
+    uint8_t  request_id;     /* of the request that was made last */
+    uint8_t  wanted;         /* its code; 0: none was made yet, or all are answered */
+    uint8_t  param1, param2; /* of a KEY_UPDATE */
+    uint32_t session_id;     /* that it is in; 0: none */
+} SpdmFlow;
+
+/* What is known of the requester's certificates between KEY_EXCHANGE and FINISH, or after a CHALLENGE. */
 typedef struct SpdmMutual {
-    bool          active;     /* the requester owes answers */
-    bool          trusted;    /* the chain is whole and good; the key is its leaf's */
-    uint8_t       request_id; /* of the request that was made last */
-    uint8_t       wanted;     /* its code; 0: none was made yet, or all are answered */
-    uint32_t      session_id; /* of the handshake; 0: none */
-    uint32_t      chain_len;  /* so far */
-    uint8_t       chain_hash[SPDM_HASH_MAX], chain[SPDM_CHAIN_MAX];
-    SpdmPublicKey key;
+    bool           trusted;    /* the chain is whole and good; the key is its leaf's */
+    uint32_t       session_id; /* of the handshake; 0: none */
+    uint32_t       chain_len;  /* so far */
+    uint8_t        chain_hash[SPDM_HASH_MAX], chain[SPDM_CHAIN_MAX];
+    SpdmPublicKey  key;
+    uint8_t        context[SPDM_CONTEXT_LEN]; /* of the CHALLENGE */
+    SpdmTranscript b;          /* the flow after a CHALLENGE so far */
 } SpdmMutual;
 
 typedef struct SpdmResponder {
@@ -206,6 +221,7 @@ typedef struct SpdmResponder {
     SpdmTranscript a, b, l1l2;
     SpdmTransfer   large_request, large_response;
     SpdmDeferred   deferred;
+    SpdmFlow       flow;
     SpdmMutual     mutual;
     SpdmSession    sessions[SPDM_SESSIONS];
 } SpdmResponder;
@@ -221,6 +237,15 @@ void spdm_responder_reset(SpdmResponder *r);
 
 /* Conventional reset: the same, and what waited for it (ERROR ResetRequired) takes effect. */
 void spdm_responder_conventional_reset(SpdmResponder *r);
+
+/**
+ * spdm_responder_want_key_update - the responder would have new keys of its own in a session: it asks for them when it
+ * is next asked what it wants (GET_ENCAPSULATED_REQUEST). No effect on sessions that cannot, or are not there.
+ */
+void spdm_responder_want_key_update(SpdmResponder *r, uint32_t session_id);
+
+/* spdm_responder_measurement_changed - tell those who have subscribed to it that the value of an index is another. */
+void spdm_responder_measurement_changed(SpdmResponder *r, uint8_t index);
 
 /**
  * spdm_responder_expire - end the sessions whose heartbeat has been missed.
@@ -252,6 +277,10 @@ typedef enum SpdmOp {
     SPDM_OP_SET_CERTIFICATE, /* certificates into a slot, or nothing (1.3), in the session */
     SPDM_OP_END_SESSION,
     SPDM_OP_PSK_SESSION,  /* PSK_EXCHANGE and, if the device has a context, PSK_FINISH; needs options.psk */
+    SPDM_OP_CHALLENGE,    /* outside a session, and what the device asks then; needs the public key, and challenge */
+    SPDM_OP_KEY_UPDATE,   /* of all keys of the session */
+    SPDM_OP_SUBSCRIBE,    /* to all types of events that the device has, in the session (1.3) */
+    SPDM_OP_ENCAPSULATED, /* ask the device what it wants in the session, and answer until that is nothing */
 } SpdmOp;
 
 typedef enum SpdmResult { SPDM_CONTINUE, SPDM_DONE, SPDM_FAILED } SpdmResult;
@@ -293,6 +322,7 @@ typedef struct SpdmRequesterOptions {
     uint32_t      transfer_size; /* DataTransferSize, with CHUNK; 0: SPDM_MSG_MAX without CHUNK */
     uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
     SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
+    bool          encapsulated;  /* ENCAP and KEY_UPD are announced: what a device asks in a session is answered */
 } SpdmRequesterOptions;
 
 /* What a requester agrees to. */
@@ -314,8 +344,15 @@ typedef struct SpdmCarrier {
     uint8_t   message[SPDM_MSG_MAX]; /* a large response so far */
 } SpdmCarrier;
 
+/* What a CHALLENGE covers beside VCA; both are empty once it is answered. */
+typedef struct SpdmChallenge {
+    SpdmTranscript b;      /* digests and certificates of the device */
+    SpdmTranscript mutual; /* what the device asked then, and the answers */
+} SpdmChallenge;
+
 typedef struct SpdmRequester {
     Entropy            *entropy;  /* not saved */
+    SpdmChallenge      *challenge; /* for SPDM_OP_CHALLENGE; NULL: there is none. Not saved */
     const SpdmIdentity *identity; /* of the requester itself, for mutual authentication; NULL: none. Not saved */
 
     /* Saved from here on. */
@@ -335,8 +372,9 @@ typedef struct SpdmRequester {
     uint8_t        chain[SPDM_CHAIN_MAX];
     bool           has_key;
     SpdmPublicKey  public_key;
-    uint8_t        encapsulated[64], encapsulated_id; /* request of the device's that is to be answered */
+    uint8_t        encapsulated[256], encapsulated_id; /* request of the device's that is to be answered */
     uint32_t       encapsulated_len;
+    bool           challenged_back; /* CHALLENGE_AUTH said so */
     uint8_t        dhe_private[SPDM_DHE_MAX]; /* between KEY_EXCHANGE and its response */
     uint16_t       next_session_id;             /* ReqSessionID of the next session */
     SpdmTranscript a;
@@ -398,6 +436,9 @@ SpdmSpan spdm_requester_reply(const SpdmRequester *r);
 
 /* The PCI message, or the signing request, of the last SPDM_OP_VENDOR or SPDM_OP_GET_CSR that ended with SPDM_DONE. */
 SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
+
+/* Events after SPDM_OP_ENCAPSULATED, one behind the other: spdm_event_read() takes them apart. */
+SpdmSpan spdm_requester_events(const SpdmRequester *r);
 
 /* The log after SPDM_OP_LOG: spdm_log_extend() tells what it makes of a measurement. */
 SpdmSpan spdm_requester_log(const SpdmRequester *r);

@@ -33,6 +33,7 @@ enum SpdmCode {
     SPDM_CHUNK_GET = 0x86,
     SPDM_GET_MEASUREMENTS = 0xe0,
     SPDM_GET_CAPABILITIES = 0xe1,
+    SPDM_GET_SUPPORTED_EVENT_TYPES = 0xe2,
     SPDM_NEGOTIATE_ALGORITHMS = 0xe3,
     SPDM_KEY_EXCHANGE = 0xe4,
     SPDM_FINISH = 0xe5,
@@ -46,6 +47,8 @@ enum SpdmCode {
     SPDM_GET_CSR = 0xed,
     SPDM_SET_CERTIFICATE = 0xee,
     SPDM_GET_MEASUREMENT_EXTENSION_LOG = 0xef,
+    SPDM_SUBSCRIBE_EVENT_TYPES = 0xf0,
+    SPDM_SEND_EVENT = 0xf1,
     SPDM_GET_KEY_PAIR_INFO = 0xfc,
     SPDM_VENDOR_DEFINED = 0xfe,
     SPDM_RESPOND_IF_READY = 0xff,
@@ -127,6 +130,15 @@ static inline uint32_t spdm_capability_mask(uint8_t version)
 /* KEY_EXCHANGE_RSP, MutAuthRequested: with the certificates of a slot that are known already; with those that
  * encapsulated requests ask for; the same, and the first of these requests, GET_DIGESTS, is implied. */
 enum { SPDM_MUT_AUTH_PLAIN = 1, SPDM_MUT_AUTH_ENCAPSULATED = 2, SPDM_MUT_AUTH_DIGESTS = 4 };
+
+/* CHALLENGE_AUTH, Param1: the requester is challenged back, "basic mutual authentication". */
+#define SPDM_CHALLENGE_BACK BIT(7)
+
+/* KEY_UPDATE, Param1. */
+enum { SPDM_UPDATE_KEY = 1, SPDM_UPDATE_ALL_KEYS = 2, SPDM_VERIFY_NEW_KEY = 3 };
+
+/* SessionPolicy of KEY_EXCHANGE and PSK_EXCHANGE, 1.3: subscribed to all events from the start. */
+#define SPDM_POLICY_ALL_EVENTS BIT(1)
 
 /* NEGOTIATE_ALGORITHMS table types. */
 enum { SPDM_ALG_DHE = 2, SPDM_ALG_AEAD = 3, SPDM_ALG_REQ_ASYM = 4, SPDM_ALG_KEY_SCHEDULE = 5 };

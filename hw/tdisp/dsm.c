@@ -429,6 +429,13 @@ static void session_changed(void *opaque, uint32_t session_id, bool established)
     }
 }
 
+static void requester_authenticated(void *opaque)
+{
+    Dsm *dsm = opaque;
+
+    LOG(SPDM, "%s: the requester has answered the CHALLENGE that it got back", name(dsm));
+}
+
 static void session_secret(void *opaque, uint32_t session_id, bool psk, const uint8_t *secret, size_t len)
 {
     Dsm *dsm = opaque;
@@ -464,6 +471,9 @@ size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_
     dsm->responder.config.transport = transport;
     n = spdm_responder_handle(&dsm->responder, secured, req, req_len, rsp, rsp_cap, &secured_out);
     n = tamper_answer(&dsm->faults, name(dsm), secured_out, rsp, n);
+    if (tamper_measures_otherwise(&dsm->faults)) {
+        measure_firmware_changed(dsm);
+    }
     watch_heartbeat(dsm);
     LOG(SPDM, "%s: %s of %zu bytes, code 0x%02x, answered with %zu", name(dsm),
         secured ? "record" : "message", req_len, !secured && req_len > 1 ? req[1] : 0, n);
@@ -631,11 +641,13 @@ static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPu
     return false;
 }
 
-/* spdm-mut-auth= and spdm-requester-root=. */
+/* spdm-mut-auth=, spdm-basic-mut-auth= and spdm-requester-root=. */
 static bool load_mutual(Dsm *dsm, GError **error)
 {
     char *text = NULL;
 
+    dsm->spdm.mutual_basic = dsm->basic_mut_auth;
+    dsm->spdm.key_update_records = dsm->key_update_records;
     dsm->spdm.mutual_digests = strcmp(dsm->spdm_mut_auth, "digests") == 0;
     if (!dsm->spdm.mutual_digests && strcmp(dsm->spdm_mut_auth, "encap") != 0) {
         g_set_error(error, BAILEY_ERROR, 0, "spdm-mut-auth=%s of device %s is not known; use encap or digests",
@@ -802,6 +814,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         .session_changed = session_changed,
         .session_secret = session_secret,
         .requester_key = requester_key,
+        .requester_authenticated = requester_authenticated,
     };
     if (root_port_of(pd) == NULL) {
         g_set_error(error, BAILEY_ERROR, 0,

@@ -98,8 +98,8 @@ struct Dsm {
     char    *slot_chain[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
         *spdm_caps, *spdm_psk, *spdm_mut_auth, *requester_root_file, *spdm_where;
-    uint64_t heartbeat_s, transfer_size;
-    bool     p2p;
+    uint64_t heartbeat_s, transfer_size, key_update_records;
+    bool     p2p, basic_mut_auth;
 };
 
 /* Properties of a device with a security manager; @at: where the Dsm is in the class's state, as offsetof(TdispNic,
@@ -132,6 +132,10 @@ struct Dsm {
     { "spdm-mut-auth", PROP_STRING, (at) + offsetof(Dsm, spdm_mut_auth), "encap",                                  \
       "how a requester's certificates are asked for with spdm-caps=+mut_auth+encap: encap, or digests: the first " \
       "request is implied" },                                                                                      \
+    { "spdm-basic-mut-auth", PROP_BOOL, (at) + offsetof(Dsm, basic_mut_auth), "off",                               \
+      "challenge requesters back that send a CHALLENGE, with spdm-caps=+mut_auth+encap" },                         \
+    { "spdm-key-update", PROP_UINT, (at) + offsetof(Dsm, key_update_records), "0",                                 \
+      "records after which it asks for a new key of its own, with spdm-caps=+encap; 0: never" },                   \
     { "spdm-requester-root", PROP_STRING, (at) + offsetof(Dsm, requester_root_file), NULL,                         \
       "file of the root certificate in PEM that a requester's must come from (default: the device's own roots)" }, \
     { "spdm-psk", PROP_STRING, (at) + offsetof(Dsm, spdm_psk), NULL,                                               \

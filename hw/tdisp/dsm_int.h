@@ -58,4 +58,7 @@ bool ide_fault_spoils(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir)
 bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m);
 bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry);
 
+/* tamper=wrong-measurement has just begun: whoever wants to know is told. */
+void measure_firmware_changed(Dsm *dsm);
+
 #endif

@@ -10,10 +10,12 @@
 
 #include "bytes.h"
 #include "hw/tdisp/dsm_int.h"
+#include "log.h"
 
 enum {
     FIRMWARE_SVN = 1,
     MODE_NORMAL = 1 << 2, /* "Device mode": normal operation, in capabilities and state */
+    INDEX_FIRMWARE = 2,
     INDEX_BOOT = 6,
     INDEX_DEVICE_MODE = 0xfe,
 };
@@ -40,7 +42,7 @@ static size_t rom(Dsm *dsm)
 static size_t firmware(Dsm *dsm)
 {
     return put_text(dsm, "bailey %s firmware 1.0%s", dsm->pd->dev.cls->name,
-                    dsm->faults.on[TAMPER_WRONG_MEASUREMENT] ? ", tampered with" : "");
+                    tamper_measures_wrongly(&dsm->faults) ? ", tampered with" : "");
 }
 
 /* Identity: vendor, device, subsystem vendor, subsystem (2 bytes each), revision and class (4). Then each
@@ -95,7 +97,7 @@ static const struct Measured {
 } measured[] = {
     /* index               kind                        raw    TCB    value */
     { 1,                  SPDM_MEAS_IMMUTABLE_ROM,    false, true,  rom },
-    { 2,                  SPDM_MEAS_MUTABLE_FIRMWARE, false, true,  firmware },
+    { INDEX_FIRMWARE,     SPDM_MEAS_MUTABLE_FIRMWARE, false, true,  firmware },
     { 3,                  SPDM_MEAS_HARDWARE_CONFIG,  false, true,  hardware },
     { 4,                  SPDM_MEAS_FIRMWARE_VERSION, true,  false, firmware_version },
     { 5,                  SPDM_MEAS_SECURITY_VERSION, true,  false, security_version },
@@ -138,4 +140,13 @@ bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry)
     *entry = (SpdmLogEntry){ .index = INDEX_BOOT, .kind = ran[n].kind, .value = dsm->measured,
                              .len = (uint16_t)ran[n].value(dsm) };
     return true;
+}
+
+void measure_firmware_changed(Dsm *dsm)
+{
+    LOG(SPDM, "%s: tamper: the firmware measures as another one", dsm->pd->dev.id);
+    spdm_responder_measurement_changed(&dsm->responder, INDEX_FIRMWARE);
+    if (dsm->spdm.capabilities & SPDM_CAP_MEL) {
+        spdm_responder_measurement_changed(&dsm->responder, INDEX_BOOT);
+    }
 }

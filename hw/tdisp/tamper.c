@@ -23,7 +23,7 @@ static const TamperName names[N_TAMPER] = {
     [TAMPER_EXPIRED] = { "expired", false, 0, 0, 0 },
     [TAMPER_WRONG_USAGE] = { "wrong-usage", false, 0, 0, 0 },
     [TAMPER_WRONG_SIGNATURE] = { "wrong-signature", false, 0, 0, 0 },
-    [TAMPER_WRONG_MEASUREMENT] = { "wrong-measurement", false, 0, 0, 0 },
+    [TAMPER_WRONG_MEASUREMENT] = { "wrong-measurement", true, 0, 0, UINT32_MAX }, /* messages that it answers before */
     [TAMPER_SILENT] = { "silent", true, 0, 0, UINT32_MAX },      /* messages that it still answers */
     [TAMPER_DROP] = { "drop", true, 1, 1, UINT32_MAX },          /* the message that it does not answer */
     [TAMPER_BAD_MAC] = { "bad-mac", true, 1, 1, UINT32_MAX },    /* the record, of those that it sends */
@@ -103,6 +103,16 @@ size_t tamper_answer(Tamper *t, const char *id, bool secured, uint8_t *answer, s
         answer[len - 1] ^= 1; /* a record ends with its tag */
     }
     return len;
+}
+
+bool tamper_measures_wrongly(const Tamper *t)
+{
+    return t->on[TAMPER_WRONG_MEASUREMENT] && t->messages >= t->n[TAMPER_WRONG_MEASUREMENT];
+}
+
+bool tamper_measures_otherwise(const Tamper *t)
+{
+    return tamper_measures_wrongly(t) && t->messages == t->n[TAMPER_WRONG_MEASUREMENT];
 }
 
 int64_t tamper_delay_ns(const Tamper *t) { return (int64_t)t->n[TAMPER_SLOW] * NS_PER_MS; }

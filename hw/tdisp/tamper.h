@@ -14,8 +14,8 @@
 
 /* For the property's help and messages; a test compares it with the table. */
 #define TAMPER_NAMES                                                                                            \
-    "wrong-root, expired, wrong-usage, wrong-signature, wrong-measurement, silent[=MESSAGES], drop[=NTH], "     \
-    "bad-mac[=NTH], slow[=MS], not-ready[=TIMES]"
+    "wrong-root, expired, wrong-usage, wrong-signature, wrong-measurement[=AFTER], silent[=MESSAGES], "         \
+    "drop[=NTH], bad-mac[=NTH], slow[=MS], not-ready[=TIMES]"
 
 typedef enum TamperKind {
     TAMPER_WRONG_ROOT,
@@ -57,6 +57,10 @@ SpdmTestPki tamper_pki(const Tamper *t);
  * Returns the answer's new length, 0 for none.
  */
 size_t tamper_answer(Tamper *t, const char *id, bool secured, uint8_t *answer, size_t len);
+
+/* tamper_measures_wrongly - the firmware measures as another one; tamper_measures_otherwise - since the last answer. */
+bool tamper_measures_wrongly(const Tamper *t);
+bool tamper_measures_otherwise(const Tamper *t);
 
 /* tamper_delay_ns - how long the mailbox is busy with each object; 0: answered there and then. */
 int64_t tamper_delay_ns(const Tamper *t);

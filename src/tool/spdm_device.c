@@ -200,3 +200,8 @@ void spdm_device_exchange(SpdmDevice *d, SpdmTransport transport, const uint8_t 
         exchange_packet(d, transport, packet, len, reply);
     }
 }
+
+void spdm_device_want_key_update(SpdmDevice *d, uint32_t session_id)
+{
+    spdm_responder_want_key_update(&dsm_of(pci_host_find(d->host, CARD))->responder, session_id);
+}

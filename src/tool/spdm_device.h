@@ -33,4 +33,7 @@ void spdm_device_free(SpdmDevice *d); /* accepts NULL */
 void spdm_device_exchange(SpdmDevice *d, SpdmTransport transport, const uint8_t *packet, size_t len,
                           GByteArray *reply);
 
+/* spdm_device_want_key_update - as spdm_responder_want_key_update() of the device's responder. */
+void spdm_device_want_key_update(SpdmDevice *d, uint32_t session_id);
+
 #endif

@@ -16,6 +16,7 @@
 /* What a frame asks for or answers. */
 typedef enum SpdmLinkCommand {
     SPDM_LINK_NORMAL = 0x0001,   /* one packet */
+    SPDM_LINK_KEY_UPDATE = 0x8001, /* the responder shall ask for new keys of its own in the session of that ID */
     SPDM_LINK_CONTINUE = 0xfffd, /* the requester leaves, the responder goes on */
     SPDM_LINK_SHUTDOWN = 0xfffe, /* both end */
     SPDM_LINK_UNKNOWN = 0xffff,  /* the answer to any other command */

@@ -14,6 +14,7 @@
 #include "command.h"
 #include "device.h"
 #include "log.h"
+#include "options.h"
 #include "spdm/pki.h"
 #include "spdm/record.h"
 #include "spdm/spdm.h"
@@ -27,6 +28,7 @@ enum {
 
 typedef struct Client {
     SpdmRequester requester;
+    SpdmChallenge challenge; /* for it */
     Entropy       entropy;
     SpdmIdentity  identity; /* the requester's own, if it has one */
     SpdmLink     *link;
@@ -47,6 +49,7 @@ typedef struct Step {
     SpdmOp      op;
     bool      (*after)(Client *c);
     uint32_t    needs; /* capabilities of the device: with none of them there is no such step; 0: always */
+    bool        encap; /* with -encap alone */
 } Step;
 
 static void report(Client *c, bool ok, const char *name, const char *text)
@@ -162,12 +165,46 @@ static bool show_measurements(Client *c)
     return true;
 }
 
+static bool show_challenge(Client *c)
+{
+    if (c->requester.challenged_back) {
+        printf("     the device challenged back, and took the answer\n");
+    }
+    return true;
+}
+
+/* What was told since the last time. */
+static bool show_events(Client *c)
+{
+    static const char *const names[] = {
+        [SPDM_EVENT_LOST] = "events were lost", [SPDM_EVENT_MEASUREMENT_CHANGED] = "measurements changed",
+        [SPDM_EVENT_MEASUREMENT_PRE_UPDATE] = "measurements will change",
+        [SPDM_EVENT_CERTIFICATE_CHANGED] = "certificates changed",
+    };
+    SpdmSpan   events = spdm_requester_events(&c->requester);
+    ByteReader r = br_init(events.data, events.len);
+    SpdmEvent  e;
+
+    while (br_left(&r) != 0 && spdm_event_read(&r, &e)) {
+        printf("     event %" PRIu32 ", %s: ", e.id, names[e.type]);
+        for (size_t i = 0; i < e.len; i++) {
+            printf("%02x", e.details[i]);
+        }
+        printf("\n");
+    }
+    return true;
+}
+
 static const Step steps[] = {
-    { "connection", SPDM_OP_CONNECT, check_chain, 0 },
-    { "session", SPDM_OP_SESSION, NULL, 0 },
-    { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL },
-    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS },
-    { "end of session", SPDM_OP_END_SESSION, NULL, 0 },
+    { "connection", SPDM_OP_CONNECT, check_chain, 0, false },
+    { "challenge", SPDM_OP_CHALLENGE, show_challenge, SPDM_CAP_CHAL, false },
+    { "session", SPDM_OP_SESSION, NULL, 0, false },
+    { "subscription to events", SPDM_OP_SUBSCRIBE, NULL, SPDM_CAP_EVENT, true },
+    { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL, false },
+    { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS, false },
+    { "key update", SPDM_OP_KEY_UPDATE, NULL, SPDM_CAP_KEY_UPD, true },
+    { "what the device asks", SPDM_OP_ENCAPSULATED, show_events, SPDM_CAP_ENCAP, true },
+    { "end of session", SPDM_OP_END_SESSION, NULL, 0, false },
 };
 
 static void finish(Client *c)
@@ -195,9 +232,10 @@ static void send_request(Client *c)
 /* Whether the device has what the step needs, or any of it. */
 static bool step_is_possible(const Client *c)
 {
-    uint32_t needs = steps[c->step].needs;
+    const Step *step = &steps[c->step];
 
-    return needs == 0 || (c->requester.peer_capabilities & needs) != 0;
+    return (step->needs == 0 || (c->requester.peer_capabilities & step->needs) != 0) &&
+           (!step->encap || c->requester.options.encapsulated);
 }
 
 static void start_step(Client *c)
@@ -301,7 +339,8 @@ static gboolean on_timeout(gpointer opaque)
 
 typedef struct RequesterOptions {
     const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text,
-        *chain, *key;
+        *chain, *key, *encap_text;
+    bool          encap;
     SpdmPsk       psk;
     SpdmTransport transport;
     uint64_t      size, seed, slot;
@@ -426,6 +465,10 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
                                  !check_slot(o->slot, error))) {
         return false;
     }
+    if (o->encap_text != NULL && !option_parse_bool(o->encap_text, &o->encap)) {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -encap %s: say on or off", o->encap_text);
+        return false;
+    }
     return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
            (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
            read_psk(o->psk_text, &o->psk, error) && read_version(o->version, &o->offer, error) &&
@@ -470,7 +513,9 @@ static int request(const RequesterOptions *o, GError **error)
     c->loop = g_main_loop_new(NULL, FALSE);
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
-                                                   .slot = (uint8_t)o->slot, .psk = o->psk };
+                                                   .slot = (uint8_t)o->slot, .psk = o->psk,
+                                                   .encapsulated = o->encap };
+    c->requester.challenge = &c->challenge;
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_identity(o, c, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {
@@ -508,6 +553,8 @@ static int run_requester(const Command *cmd, int argc, char **argv)
         { "cert-chain", "FILE|test", "the requester's own certificates in PEM, root first, if the device asks for them",
           &o.chain },
         { "key", "FILE", "the key of the last of -cert-chain, in PEM", &o.key },
+        { "encap", "on|off", "ask the device what it wants in the session: new keys, to tell events (default: off)",
+          &o.encap_text },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "command.h"
 #include "device.h"
 #include "log.h"
@@ -33,6 +34,10 @@ static void on_frame(void *opaque, uint32_t command, const uint8_t *payload, siz
         break;
     case SPDM_LINK_TEST:
         spdm_link_send(s->link, SPDM_LINK_TEST, greeting, sizeof(greeting));
+        break;
+    case SPDM_LINK_KEY_UPDATE:
+        spdm_device_want_key_update(s->device, len == 4 ? le32_get(payload) : 0);
+        spdm_link_send(s->link, command, NULL, 0);
         break;
     case SPDM_LINK_CONTINUE:
     case SPDM_LINK_SHUTDOWN:

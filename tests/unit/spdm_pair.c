@@ -80,6 +80,8 @@ static void session_changed(void *opaque, uint32_t session_id, bool established)
     tdisp_session_ended(&p->dsm, session_id);
 }
 
+static void requester_authenticated(void *opaque) { ((SpdmPair *)opaque)->authenticated++; }
+
 static uint8_t max_port(void *opaque) { return 0; }
 static bool has_stream(void *opaque, uint8_t port, uint8_t stream_id) { return stream_id == PAIR_STREAM; }
 
@@ -168,6 +170,7 @@ void pair_init(SpdmPair *p, uint32_t responder_caps)
                                            .measurement = measurement,
                                            .vendor = vendor,
                                            .session_changed = session_changed,
+                                           .requester_authenticated = requester_authenticated,
                                        });
     spdm_requester_init(&p->requester, &p->module_entropy);
     ide_km_init(&p->ide, &sink, p);

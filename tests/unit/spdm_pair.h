@@ -34,10 +34,12 @@ typedef struct SpdmPair {
     TdispDsm      dsm;
     Tdi           tdis[2];
     TdispClient   tdi;
+    SpdmChallenge challenge; /* of the requester, once it points here */
 
     const PairTamper *tamper;
     unsigned          exchange; /* exchanges so far */
     size_t            request_len, response_len; /* of the last exchange */
+    unsigned          authenticated; /* how often the requester has answered a CHALLENGE */
     unsigned          keys_programmed, keys_gone, sessions_begun, sessions_ended;
     uint8_t           last_key[IDE_KEY_LEN];
     TdispError        may_lock;       /* what the device answers when asked */
