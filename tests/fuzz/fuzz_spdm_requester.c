@@ -37,7 +37,11 @@ static void parse_pci(const uint8_t *msg, size_t len)
     parse_psk(msg, len);
 }
 
-enum { N_OPS = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT + 1, PSK = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT };
+enum {
+    N_OPS = SPDM_OP_ENCAPSULATED - SPDM_OP_CONNECT + 1,
+    PSK = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT,
+    CHALLENGE = SPDM_OP_CHALLENGE - SPDM_OP_CONNECT,
+};
 
 static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
 {
@@ -65,11 +69,20 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->responder.config.capabilities |= small ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u;
         p->responder.config.requester_key = requester_key;
         p->requester.identity = small ? pair_identity(SPDM_TEST_REQUESTER) : NULL;
+        p->responder.config.capabilities |= which > CHALLENGE ? SPDM_CAP_ENCAP | SPDM_CAP_EVENT : 0u;
+        p->responder.config.mutual_basic = true;
+        p->requester.challenge = which == CHALLENGE ? &p->challenge : NULL;
+        p->requester.options.encapsulated = which > CHALLENGE;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
         args.len = which == SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT ? 0 : args.len;
-        (void)pair_run(p, which == PSK ? 1 : which < 2 ? which : 2);
+        (void)pair_run(p, which == PSK || which == CHALLENGE ? 1 : which < 2 ? which : 2);
+        if (which == SPDM_OP_ENCAPSULATED - SPDM_OP_CONNECT) {
+            (void)pair_op(p, SPDM_OP_SUBSCRIBE, NULL);
+            spdm_responder_want_key_update(&p->responder, skip & 1 ? p->requester.session.id : 0);
+            spdm_responder_measurement_changed(&p->responder, 1);
+        }
         (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
-        for (unsigned i = 0; (which < 2 || which == PSK) && i < skip && (which == 0 || small || i < 1); i++) {
+        for (unsigned i = 0; (which < 2 || which >= PSK) && i < skip && (which == 0 || small || i < 1); i++) {
             (void)pair_step(p);
         }
         (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);
@@ -103,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool            secured;
 
     pair = *start_of(start % N_OPS, skip, start & 0x80);
+    pair.requester.challenge = pair.requester.challenge != NULL ? &pair.challenge : NULL;
     for (unsigned i = 0; i < 8 && br_left(&r) != 0; i++) {
         uint8_t        kind = br_u8(&r);
         size_t         len = br_u16(&r);

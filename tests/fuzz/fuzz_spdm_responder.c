@@ -90,6 +90,41 @@ static void start_mutual(SpdmPair *pair, unsigned state)
     }
 }
 
+/* After CHALLENGE, after GET_ENCAPSULATED_REQUEST, after the digests, after the certificates: challenged back. */
+static void start_challenged(SpdmPair *pair, unsigned state)
+{
+    pair->responder.config.capabilities |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
+    pair->responder.config.requester_key = requester_key;
+    pair->responder.config.mutual_basic = true;
+    pair->responder.config.version_max = SPDM_VERSION_13;
+    pair->requester.identity = pair_identity(SPDM_TEST_REQUESTER);
+    pair->requester.challenge = &pair->challenge;
+    (void)pair_connect(pair);
+    (void)spdm_requester_start(&pair->requester, SPDM_OP_CHALLENGE, NULL);
+    for (unsigned i = 0; i <= state; i++) {
+        (void)pair_step(pair);
+    }
+}
+
+/* In a session that has subscribed: there is an event; it has been told; a new key is wanted; was asked for. */
+static void start_asking(SpdmPair *pair, unsigned state)
+{
+    pair->responder.config.capabilities |= SPDM_CAP_ENCAP | SPDM_CAP_EVENT;
+    pair->responder.config.version_max = SPDM_VERSION_13;
+    pair->requester.options.encapsulated = true;
+    (void)pair_run(pair, 2);
+    (void)pair_op(pair, SPDM_OP_SUBSCRIBE, NULL);
+    if (state < 2) {
+        spdm_responder_measurement_changed(&pair->responder, 1);
+    } else {
+        spdm_responder_want_key_update(&pair->responder, pair->requester.session.id);
+    }
+    (void)spdm_requester_start(&pair->requester, SPDM_OP_ENCAPSULATED, NULL);
+    if (state & 1) {
+        (void)pair_step(pair);
+    }
+}
+
 /* Nothing, connected, between PSK_EXCHANGE and PSK_FINISH, in a session that the two opened. */
 static void start_psk(SpdmPair *pair, unsigned state)
 {
@@ -106,7 +141,7 @@ static void start_psk(SpdmPair *pair, unsigned state)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[24];
+    static SpdmPair pair, starts[32];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
@@ -115,7 +150,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!ready) {
         for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
             start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
-            if (i >= 20) {
+            if (i >= 28) {
+                start_asking(&pair, i % 4);
+            } else if (i >= 24) {
+                start_challenged(&pair, i % 4);
+            } else if (i >= 20) {
                 start_mutual(&pair, i % 4);
             } else if (i >= 16) {
                 start_psk(&pair, i % 4);

@@ -251,12 +251,12 @@ static void test_back_rows(void **state)
         uint8_t     bytes[16], error;
         bool        over;
     } rows[] = {
-        { "another request", 1, V12, 4, { 0x12, 0x81 }, 8 },
+        { "another request", 1, V12, 4, { 0x12, SPDM_GET_DIGESTS }, 8 },
         { "another request, 1.3", 2, V13, 4, { 0x13, 0x81 }, 8 },
-        { "CHALLENGE again", 1, V12, 4, { 0x12, 0x83 }, 8 },
+        { "CHALLENGE again", 1, V12, 4, { 0x12, SPDM_CHALLENGE }, 8 },
         { "deliver, before anything is asked", 1, V12, 8, { 0x12, 0xeb, 0, 0, 0x12, 1, 0, 1 }, 4 },
-        { "get: twice", 2, V12, 4, { 0x12, 0xea }, 4 },
-        { "deliver: another ID", 2, V12, 8, { 0x12, 0xeb, 7, 0, 0x12, 1, 0, 1 }, 1 },
+        { "get: twice", 2, V12, 4, { 0x12, SPDM_GET_ENCAPSULATED_REQUEST }, 4 },
+        { "deliver: another ID", 2, V12, 8, { 0x12, SPDM_DELIVER_ENCAPSULATED_RESPONSE, 7, 0, 0x12, 1, 0, 1 }, 1 },
         { "deliver: no digests", 2, V12, 8, { 0x12, 0xeb, 1, 0, 0x12, 1, 0, 1 }, 9, true },
         { "deliver: not ready", 2, V12, 12, { 0x12, 0xeb, 1, 0, 0x12, 0x7f, 0x42, 0, 1, 0x81, 0, 1 }, 0, true },
     };
@@ -460,7 +460,7 @@ static void test_own_key_update_rows(void **state)
         bool        tag; /* of the request goes into byte 7 */
         uint8_t     error;
     } rows[] = {
-        { "another operation", V12, 8, { 0x12, 0xeb, 1, 0, 0x12, 0x69, 2, 0 }, true, 9 },
+        { "another operation", V12, 8, { 0x12, 0xeb, 1, 0, 0x12, SPDM_RESPONSE_OF(SPDM_KEY_UPDATE), 2, 0 }, true, 9 },
         { "another tag", V12, 8, { 0x12, 0xeb, 1, 0, 0x12, 0x69, 1, 0 }, false, 9 },
         { "long", V12, 12, { 0x12, 0xeb, 1, 0, 0x12, 0x69, 1, 0 }, true, 9 },
         { "another answer", V12, 8, { 0x12, 0xeb, 1, 0, 0x12, 0x71, 1, 0 }, true, 9 },

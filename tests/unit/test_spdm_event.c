@@ -199,10 +199,10 @@ static const struct Row {
     uint8_t     error, data, subscribed; /* then */
 } rows[] = {
     /* name                     plain  len  bytes */
-    { "types: plain", true, 4, { 0x13, 0xe2 }, 0x0b, 0, KNOWN },
+    { "types: plain", true, 4, { 0x13, SPDM_GET_SUPPORTED_EVENT_TYPES }, 0x0b, 0, KNOWN },
     { "types: long", false, 8, { 0x13, 0xe2 }, 1, 0, KNOWN },
     { "types: version", false, 4, { 0x12, 0xe2 }, 0x41, 0, KNOWN },
-    { "subscribe: plain", true, 4, { 0x13, 0xf0 }, 0x0b, 0, KNOWN },
+    { "subscribe: plain", true, 4, { 0x13, SPDM_SUBSCRIBE_EVENT_TYPES }, 0x0b, 0, KNOWN },
     { "subscribe: version", false, 4, { 0x12, 0xf0 }, 0x41, 0, KNOWN },
     { "subscribe: none", false, 4, { 0x13, 0xf0 }, 0, 0, 0 },
     { "subscribe: none, with a list", false, 8, { 0x13, 0xf0 }, 1, 0, KNOWN },
@@ -227,7 +227,7 @@ static const struct Row {
     { "subscribe: PCI-SIG's group", false, 20, { 0x13, 0xf0, 1, 0, 12, 0, 0, 0, 3, 2, 1, 0, 0, 0, 1, 0, 1 }, 1, 0,
       KNOWN },
     { "subscribe: group version 2", false, 18, { 0x13, 0xf0, 1, 0, 10, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1 }, 1, 0, KNOWN },
-    { "SEND_EVENT: the device takes none", false, 8, { 0x13, 0xf1 }, 7, 0xf1, KNOWN },
+    { "SEND_EVENT: the device takes none", false, 8, { 0x13, SPDM_SEND_EVENT }, 7, 0xf1, KNOWN },
 };
 
 static void test_rows(void **state)
