@@ -347,6 +347,8 @@ static void write_ich_lr(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
 
 enum { NEVER = 9 };
 
+/* Reading it acknowledges the interrupt. */
+#define ICC_IAR(crm)      .enc = A64_SYSREG_ENC(3, 0, 12, crm, 0), .offset = -1, .effects = SYSREG_IRQ | SYSREG_ACTS
 #define ICC(crm, op2)     .enc = A64_SYSREG_ENC(3, 0, 12, crm, op2), .offset = -1, .effects = SYSREG_IRQ
 #define ICH(crm, op2)     .enc = A64_SYSREG_ENC(3, 4, 12, crm, op2), .offset = -1, .effects = SYSREG_IRQ
 #define ICC3(op2)         .enc = A64_SYSREG_ENC(3, 6, 12, 12, op2), .offset = -1, .effects = SYSREG_IRQ
@@ -357,7 +359,7 @@ enum { NEVER = 9 };
 A64_SYSREG(icc_pmr, .name = "ICC_PMR_EL1", .enc = A64_SYSREG_ENC(3, 0, 4, 6, 0), .offset = -1,
            .effects = SYSREG_IRQ,
            RW(1, access_common, read_pmr, write_pmr));
-A64_SYSREG(icc_iar0, .name = "ICC_IAR0_EL1", ICC(8, 0), RO(1, access_group0, read_iar));
+A64_SYSREG(icc_iar0, .name = "ICC_IAR0_EL1", ICC_IAR(8), RO(1, access_group0, read_iar));
 A64_SYSREG(icc_eoir0, .name = "ICC_EOIR0_EL1", ICC(8, 1), WO(1, access_group0, write_eoir));
 A64_SYSREG(icc_hppir0, .name = "ICC_HPPIR0_EL1", ICC(8, 2), RO(1, access_group0, read_hppir));
 A64_SYSREG(icc_bpr0, .name = "ICC_BPR0_EL1", ICC(8, 3), RW(1, access_group0, read_bpr, write_bpr));
@@ -368,7 +370,7 @@ A64_SYSREG(icc_rpr, .name = "ICC_RPR_EL1", ICC(11, 3), RO(1, access_common, read
 A64_SYSREG(icc_sgi1r, .name = "ICC_SGI1R_EL1", ICC(11, 5), WO(1, access_sgi, write_sgi));
 A64_SYSREG(icc_asgi1r, .name = "ICC_ASGI1R_EL1", ICC(11, 6), WO(1, access_sgi, write_sgi));
 A64_SYSREG(icc_sgi0r, .name = "ICC_SGI0R_EL1", ICC(11, 7), WO(1, access_sgi, write_sgi));
-A64_SYSREG(icc_iar1, .name = "ICC_IAR1_EL1", ICC(12, 0), RO(1, access_group1, read_iar));
+A64_SYSREG(icc_iar1, .name = "ICC_IAR1_EL1", ICC_IAR(12), RO(1, access_group1, read_iar));
 A64_SYSREG(icc_eoir1, .name = "ICC_EOIR1_EL1", ICC(12, 1), WO(1, access_group1, write_eoir));
 A64_SYSREG(icc_hppir1, .name = "ICC_HPPIR1_EL1", ICC(12, 2), RO(1, access_group1, read_hppir));
 A64_SYSREG(icc_bpr1, .name = "ICC_BPR1_EL1", ICC(12, 3), RW(1, access_group1, read_bpr, write_bpr));

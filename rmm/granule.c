@@ -83,6 +83,13 @@ GranuleState granule_state(Rmm *rmm, uint64_t pa)
     return s == NULL ? GRANULE_OUTSIDE : (GranuleState)(*s & STATE_MASK);
 }
 
+GranuleState granule_known(const Rmm *rmm, uint64_t pa)
+{
+    uint8_t s = rmm->granule[pa >> GRANULE_CHUNK_BITS][extract64(pa, 12, GRANULE_CHUNK_BITS - 12)];
+
+    return (GranuleState)(s & STATE_MASK);
+}
+
 const MemRegion *granule_in_ram(Rmm *rmm, uint64_t pa)
 {
     rmm->ram = memory_find(rmm->memory, pa);
@@ -96,6 +103,38 @@ static void wipe(Rmm *rmm, uint64_t pa)
     memory_dirty(rmm->memory, pa, RMM_GRANULE_SIZE);
 }
 
+static const char *const state_names[GRANULE_N_STATES] = {
+    [GRANULE_OUTSIDE] = "OUTSIDE",
+    [GRANULE_NS] = "NS",
+    [GRANULE_DELEGATED] = "DELEGATED",
+    [GRANULE_RD] = "RD",
+    [GRANULE_REC] = "REC",
+    [GRANULE_REC_AUX] = "REC_AUX",
+    [GRANULE_RTT] = "RTT",
+    [GRANULE_DATA] = "DATA",
+    [GRANULE_PDEV] = "PDEV",
+    [GRANULE_PDEV_AUX] = "PDEV_AUX",
+    [GRANULE_VDEV] = "VDEV",
+    [GRANULE_VDEV_AUX] = "VDEV_AUX",
+    [GRANULE_DEV_NS] = "DEV_NS",
+    [GRANULE_DEV_DELEGATED] = "DEV_DELEGATED",
+    [GRANULE_DEV_MAPPED] = "DEV_MAPPED",
+};
+
+const char *rmm_granule_state_name(unsigned n) { return n < GRANULE_N_STATES ? state_names[n] : NULL; }
+
+const char *rmm_granule_state(Rmm *rmm, uint64_t pa) { return state_names[granule_state(rmm, pa)]; }
+
+/* For whoever waits for it. */
+static void tell_change(uint64_t pa, GranuleState from, GranuleState to)
+{
+    char text[96];
+
+    g_snprintf(text, sizeof(text), "granule 0x%" G_GINT64_MODIFIER "x: %s to %s", (guint64)pa, state_names[from],
+               state_names[to]);
+    event_tell(&(Event){ .kind = EVENT_GRANULE, .name = state_names[to], .number = pa, .text = text });
+}
+
 void granule_set(Rmm *rmm, uint64_t pa, GranuleState to)
 {
     uint8_t     *s = slot(rmm, pa);
@@ -107,6 +146,9 @@ void granule_set(Rmm *rmm, uint64_t pa, GranuleState to)
         *s = GRANULE_DELEGATED | CLEAN;
     } else {
         *s = (uint8_t)to;
+    }
+    if (event_on(EVENT_GRANULE)) {
+        tell_change(pa, from, to);
     }
 }
 
@@ -123,14 +165,6 @@ void granule_zero(Rmm *rmm, uint64_t pa)
 
 void rmm_granule_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *state, uint64_t count), void *opaque)
 {
-    static const char *const names[GRANULE_N_STATES] = {
-        [GRANULE_DELEGATED] = "DELEGATED", [GRANULE_RD] = "RD",
-        [GRANULE_REC] = "REC",             [GRANULE_REC_AUX] = "REC_AUX",
-        [GRANULE_RTT] = "RTT",             [GRANULE_DATA] = "DATA",
-        [GRANULE_PDEV] = "PDEV",           [GRANULE_PDEV_AUX] = "PDEV_AUX",
-        [GRANULE_VDEV] = "VDEV",           [GRANULE_VDEV_AUX] = "VDEV_AUX",
-        [GRANULE_DEV_DELEGATED] = "DEV_DELEGATED", [GRANULE_DEV_MAPPED] = "DEV_MAPPED",
-    };
     uint64_t n[GRANULE_N_STATES] = { 0 };
 
     for (unsigned c = 0; c < rmm->n_chunks; c++) {
@@ -139,8 +173,10 @@ void rmm_granule_counts(const Rmm *rmm, void (*fn)(void *opaque, const char *sta
         }
     }
     for (unsigned s = 0; s < GRANULE_N_STATES; s++) {
-        if (names[s] != NULL && n[s] != 0) {
-            fn(opaque, names[s], n[s]);
+        bool hosts = s == GRANULE_OUTSIDE || s == GRANULE_NS || s == GRANULE_DEV_NS;
+
+        if (!hosts && n[s] != 0) {
+            fn(opaque, state_names[s], n[s]);
         }
     }
 }

@@ -136,7 +136,8 @@ static void log_values(GString *s, const uint64_t *x, unsigned n)
     }
 }
 
-static void log_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const RmiOut *out, uint64_t x0)
+/* For traces and whoever waits for it. */
+static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const RmiOut *out, uint64_t x0)
 {
     static const char *const names[] = { "SUCCESS", "ERROR_INPUT", "ERROR_REALM", "ERROR_REC",
                                          "ERROR_RTT", "ERROR_NOT_SUPPORTED", "ERROR_DEVICE" };
@@ -160,6 +161,7 @@ static void log_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const 
         log_values(line, out->x, c->out);
     }
     LOG(RMI, "%s", line->str);
+    event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .text = line->str });
 }
 
 bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
@@ -173,8 +175,8 @@ bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
     rmm->failure = NULL;
     rmm->rmi_count[fid - RMI_FID_FIRST]++;
     *x0 = c->handler(rmm, in, out);
-    if (log_on(LOG_RMI)) {
-        log_rmi(rmm, c, in, out, *x0);
+    if (log_on(LOG_RMI) || event_on(EVENT_RMI)) {
+        tell_rmi(rmm, c, in, out, *x0);
     }
     for (unsigned i = 1; i <= c->out; i++) {
         in->cpu->cpu->x[i] = out->x[i];

@@ -104,6 +104,73 @@ void rmm_call_counts(const Rmm *r, void (*fn)(void *opaque, const char *name, ui
  * with their number. A host that takes back all it gave leaves none. */
 void rmm_granule_counts(const Rmm *r, void (*fn)(void *opaque, const char *state, uint64_t count), void *opaque);
 
+/* ---- for those who look: a debugger, a monitor ---- */
+
+/* A Realm, as its RD has it. */
+typedef struct RmmRealm {
+    uint64_t    rd;
+    const char *state;    /* "NEW", "ACTIVE", "SYSTEM_OFF" */
+    unsigned    vmid, ipa_bits, n_recs, n_vdevs;
+    uint64_t    rtt_base;
+    int         level_start;
+    uint64_t    vtcr, vttbr; /* by which CPUs walk its tables */
+    const uint8_t *rim;   /* its initial measurement, in the RD */
+    size_t      rim_len;
+} RmmRealm;
+
+/* A REC; where it is not running, its registers as the RMM keeps them. */
+typedef struct RmmRec {
+    uint64_t    pa, rd, mpidr, pc, pstate;
+    unsigned    index;
+    bool        running, runnable;
+    const char *pending;  /* what it waits for of its host: "NOTHING", "PSCI", ... */
+} RmmRec;
+
+/* rmm_realms, rmm_recs - each there is, by address. */
+void rmm_realms(Rmm *r, void (*fn)(void *opaque, const RmmRealm *realm), void *opaque);
+void rmm_recs(Rmm *r, void (*fn)(void *opaque, const RmmRec *rec), void *opaque);
+
+/* rmm_realm_at - the Realm of an RD granule; false: it is none. */
+bool rmm_realm_at(Rmm *r, uint64_t rd, RmmRealm *out);
+
+/* rmm_running - the REC that CPU @cpu runs, and its Realm; false: it runs none. */
+bool rmm_running(const Rmm *r, unsigned cpu, uint64_t *rec, uint64_t *rd);
+
+/* Registers of a world that a CPU does not run now. */
+typedef struct RmmBank {
+    const uint64_t *x;  /* [31] */
+    uint64_t pc, pstate;
+    const A64El1Regs *el1;
+    const A64El2Regs *el2; /* NULL: it has none */
+} RmmBank;
+
+/* rmm_bank - what CPU @cpu goes on with in the Normal world (PAS_NONSECURE) after the REC it runs, or in the Realm
+ * world (PAS_REALM) with the REC that left it last. False: that is what it runs now, or there is no such state. Valid until
+ * the machine runs again. */
+bool rmm_bank(Rmm *r, unsigned cpu, Pas pas, RmmBank *out);
+
+/* rmm_granules - runs of granules of one state that are not the host's, by address. */
+void rmm_granules(Rmm *r, void (*fn)(void *opaque, uint64_t pa, uint64_t n, const char *state), void *opaque);
+
+/* An entry of a Realm's translation table; runs of like ones are one. */
+typedef struct RmmRttEntry {
+    uint64_t    ipa, len, pa; /* pa: of the first byte, where it has one */
+    int         level;
+    const char *kind, *ripas; /* "ASSIGNED", ...; ripas NULL: it has none */
+    bool        has_pa;
+} RmmRttEntry;
+
+/* rmm_rtt - the tables of the Realm at @rd from @ipa to @top: everything but UNASSIGNED entries that are EMPTY, or
+ * unprotected. False: it is no Realm. */
+bool rmm_rtt(Rmm *r, uint64_t rd, uint64_t ipa, uint64_t top, void (*fn)(void *opaque, const RmmRttEntry *e),
+             void *opaque);
+
+/* rmm_granule_state - the name of the state of the granule at @pa; "OUTSIDE": it is none. */
+const char *rmm_granule_state(Rmm *r, uint64_t pa);
+
+/* rmm_granule_state_name - of the @n-th state of granules; NULL past the last. */
+const char *rmm_granule_state_name(unsigned n);
+
 /* The test root of attestation: PEM text of the certificate that signs the platform key's (static string). */
 const char *rmm_attest_root_pem(void);
 /* The certificate of the platform's attestation key. */

@@ -16,6 +16,7 @@
 #include "bytes.h"
 #include "cpu/a64/a64.h"
 #include "entropy.h"
+#include "event.h"
 #include "hw/gicv3.h"
 #include "log.h"
 #include "memory.h"
@@ -60,6 +61,10 @@ typedef enum GranuleState {
 
 /* The state of the granule at @pa; GRANULE_OUTSIDE also when @pa is not aligned. */
 GranuleState granule_state(Rmm *rmm, uint64_t pa);
+
+/* granule_known - the same without a first look at it: GRANULE_OUTSIDE until a command has touched it. @pa: below
+ * BIT(RMM_PA_BITS), of a chunk that is there. */
+GranuleState granule_known(const Rmm *rmm, uint64_t pa);
 
 /* granule_set - the one transition function: asserts that the state machine has this edge. A granule that
  * goes back to DELEGATED is wiped. */

@@ -36,16 +36,20 @@ void realm_written(Rmm *rmm, const Realm *realm, uint64_t ipa, uint64_t len)
 
 /* ---- dispatch ---- */
 
-static void log_rsi(const Rmm *rmm, const char *name, const RsiCall *call, unsigned in, uint64_t action)
+/* For traces and whoever waits for it. */
+static void tell_rsi(const Rmm *rmm, const char *name, const RsiCall *call, unsigned in, uint64_t action)
 {
     g_autoptr(GString) line = g_string_new(NULL);
 
+    g_string_append_printf(line, "RSI_%s(", name);
     for (unsigned i = 1; i <= in; i++) {
         g_string_append_printf(line, "%s0x%" PRIx64, i == 1 ? "" : ", ", call->x[i]);
     }
-    LOG(RSI, "RSI_%s(%s) = %s%" PRIu64 "%s%s", name, line->str, action == RSI_TO_HOST ? "exit " : "",
-        action == RSI_AGAIN ? 0 : action, rmm->failure != NULL ? " " : "",
-        rmm->failure != NULL ? rmm->failure->label : "");
+    g_string_append_printf(line, ") = %s%" PRIu64 "%s%s", action == RSI_TO_HOST ? "exit " : "",
+                           action == RSI_AGAIN ? 0 : action, rmm->failure != NULL ? " " : "",
+                           rmm->failure != NULL ? rmm->failure->label : "");
+    LOG(RSI, "%s", line->str);
+    event_tell(&(Event){ .kind = EVENT_RSI, .name = name, .text = line->str });
 }
 
 static const RsiCommand *rsi_find(const Rmm *rmm, uint32_t fid)
@@ -68,8 +72,8 @@ static uint64_t run_command(Rmm *rmm, const RsiCommand *c, RsiCall *call)
     bool     allowed = !c->needs_da || (call->realm->flags0 & RMI_REALM_FLAG_DA);
     uint64_t action = allowed ? c->handler(rmm, call) : rmm_fail(rmm, &rsi_no_devices, RSI_ERROR_STATE, 0);
 
-    if (log_on(LOG_RSI)) {
-        log_rsi(rmm, c->name, call, c->in, action);
+    if (log_on(LOG_RSI) || event_on(EVENT_RSI)) {
+        tell_rsi(rmm, c->name, call, c->in, action);
     }
     if (action < RSI_TO_HOST) {
         call->out[0] = action;

@@ -27,6 +27,13 @@ static const uint8_t edges[N_EVENTS][4] = {
     [EVENT_VIOLATION] = { STAY,            TDI_ERROR,           TDI_ERROR,           STAY                },
 };
 
+const char *tdi_state_name(unsigned n)
+{
+    static const char *const names[] = { "CONFIG_UNLOCKED", "CONFIG_LOCKED", "RUN", "ERROR" };
+
+    return n < ARRAY_LEN(names) ? names[n] : NULL;
+}
+
 /* The one place where a TDI's state changes. Returns whether it did. */
 static bool transition(TdispDsm *dsm, Tdi *tdi, TdiEvent event)
 {

@@ -60,6 +60,9 @@ enum {
 /* TDISP "TDI States", with the numbers of DEVICE_INTERFACE_STATE. */
 typedef enum TdiState { TDI_CONFIG_UNLOCKED, TDI_CONFIG_LOCKED, TDI_RUN, TDI_ERROR } TdiState;
 
+/* tdi_state_name - of state @n, as TDISP has it; NULL past the last. */
+const char *tdi_state_name(unsigned n);
+
 /* One interface; plain data. Only functions of this file write it. */
 typedef struct Tdi {
     uint16_t function_id; /* requester ID */

@@ -69,6 +69,9 @@ struct Machine {
     bool          slept;
     bool          hash_kept;
     uint64_t      memory_hash;
+    bool          executing; /* the running CPU is in cpu_run(): it can be asked to stop */
+    bool          breaking;  /* machine_break() was called; on_break() is not told yet */
+    Cpu          *breaking_cpu;
     void        (*on_break)(void *opaque, Cpu *cpu);
     void         *on_break_opaque;
 };
@@ -254,7 +257,7 @@ void machine_wake(Machine *m)
 void machine_pause(Machine *m, bool paused)
 {
     m->paused = paused;
-    if (paused && m->running != NULL) {
+    if (paused && m->executing) {
         cpu_request_stop(m->running);
     }
     if (!paused) {
@@ -264,6 +267,24 @@ void machine_pause(Machine *m, bool paused)
 }
 
 bool machine_is_paused(const Machine *m) { return m->paused; }
+
+void machine_break(Machine *m)
+{
+    if (!m->breaking) {
+        m->breaking = true;
+        m->breaking_cpu = m->running;
+        machine_pause(m, true);
+    }
+}
+
+/* What asked for it is over: the CPU has stopped, or the party has ended its step. */
+static void tell_break(Machine *m)
+{
+    m->breaking = false;
+    if (m->on_break != NULL) {
+        m->on_break(m->on_break_opaque, m->breaking_cpu);
+    }
+}
 
 /* A CPU's turn. */
 typedef struct Turn {
@@ -326,7 +347,9 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
             uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, &t, deadline));
+            m->executing = true;
             CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
+            m->executing = false;
             lockstep_after(m->lockstep, cpu, stop, used, t.now + (int64_t)used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             turn_used(m, &t, used);
@@ -369,7 +392,9 @@ void machine_step(Machine *m, Cpu *cpu)
     }
     m->running = cpu;
     clock_set_runner(m->clock, runner_now, runner_recut, m);
+    m->executing = true;
     CpuStop stop = cpu_step(cpu, now, &used);
+    m->executing = m->breaking = false; /* who steps knows that it stops */
     clock_set_runner(m->clock, NULL, NULL, NULL);
     m->running = NULL;
     if (stop == CPU_STOP_WAIT && used == 0 && clock_next_deadline(m->clock) != INT64_MAX) {
@@ -454,6 +479,9 @@ static gboolean source_prepare(GSource *source, gint *timeout_ms)
 {
     Machine *m = ((MachineSource *)source)->machine;
 
+    if (m->breaking) {
+        tell_break(m);
+    }
     if (m->paused || m->stopping) {
         *timeout_ms = -1;
         return FALSE;

@@ -58,11 +58,16 @@ void machine_stop(Machine *m, MachineExit status, const char *reason);
 void machine_pause(Machine *m, bool paused);
 bool machine_is_paused(const Machine *m);
 
+/* machine_break - stop for the debugger where this is called from: a model that guest code or its own step runs. That
+ * ends first, then the debugger hears of it. */
+void machine_break(Machine *m);
+
 /* machine_step - one instruction of a paused machine, and the timers it makes due. A CPU that waits goes to its next
  * deadline instead; nothing happens to one that is off or runs no guest code. */
 void machine_step(Machine *m, Cpu *cpu);
 
-/* The debugger hears of CPUs that stopped on a break. */
+/* The debugger hears of CPUs that stopped on a break, and of machine_break(): with the CPU whose turn it was, NULL when
+ * it was nobody's. */
 void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque);
 
 /* machine_set_lockstep - report the CPUs' turns (cpu/lockstep.h). */

@@ -392,6 +392,13 @@ static uint64_t page_hash(const uint8_t *page)
     return ((h[0] * 31 + h[1]) * 31 + h[2]) * 31 + h[3];
 }
 
+void memory_foreach_region(const Memory *m, void (*fn)(void *opaque, const MemRegion *r), void *opaque)
+{
+    for (guint i = 0; i < m->regions->len; i++) {
+        fn(opaque, &((const Region *)m->regions->pdata[i])->r);
+    }
+}
+
 /* Which pages the host has given memory: Linux, Documentation/admin-guide/mm/pagemap.rst. */
 #define PAGEMAP_SWAPPED BIT(62)
 #define PAGEMAP_PRESENT BIT(63)

@@ -84,6 +84,9 @@ bool memory_load(Memory *m, uint64_t pa, const void *src, size_t len);
 /* memory_move - a PCI BAR: new base, on or off; drops cached translations of the old place. */
 void memory_move(Memory *m, MemRegion *r, uint64_t base, bool enabled);
 
+/* memory_foreach_region - every region, disabled ones too, the oldest first. */
+void memory_foreach_region(const Memory *m, void (*fn)(void *opaque, const MemRegion *r), void *opaque);
+
 /* The enabled region that holds @pa, the newest first where two overlap, or NULL. */
 MemRegion *memory_find(const Memory *m, uint64_t pa);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "event.h"
 #include "hw/pci/root_port.h"
 #include "hw/tdisp/dsm_int.h"
 #include "log.h"
@@ -17,13 +18,6 @@ enum {
     /* ALL_REQUEST_REDIRECT: every request goes to the root complex as it is. The cache line size concerns LN requesters
      * only, which nothing here is. */
     LOCK_FLAGS = TDISP_LOCK_NO_FW_UPDATE | TDISP_LOCK_MSIX | TDISP_LOCK_ALL_REQUEST_REDIRECT,
-};
-
-static const char *const state_names[] = {
-    [TDI_CONFIG_UNLOCKED] = "CONFIG_UNLOCKED",
-    [TDI_CONFIG_LOCKED] = "CONFIG_LOCKED",
-    [TDI_RUN] = "RUN",
-    [TDI_ERROR] = "ERROR",
 };
 
 static const char *name(const Dsm *dsm)
@@ -369,6 +363,16 @@ static unsigned first_non_tee(const TdiModel *model)
     return bits;
 }
 
+/* For traces and whoever waits for it. */
+static void tell_state(const TdiFunction *f, TdiState from)
+{
+    const char        *id = f->pd->dev.id, *to = tdi_state_name(f->tdi->state);
+    g_autofree char   *text = g_strdup_printf("%s: %s to %s", id, tdi_state_name(from), to);
+
+    LOG(TDISP, "%s", text);
+    event_tell(&(Event){ .kind = EVENT_TDISP, .name = to, .who = id, .text = text });
+}
+
 /* The T bit follows the state. Whoever takes the function over finds no data and settings of the other. */
 static void state_changed(void *opaque, const Tdi *tdi, TdiState from)
 {
@@ -376,7 +380,9 @@ static void state_changed(void *opaque, const Tdi *tdi, TdiState from)
     TdiFunction *f = function_of(dsm, tdi);
     DmaPort     *port = &f->pd->dma;
 
-    LOG(TDISP, "%s: %s to %s", f->pd->dev.id, state_names[from], state_names[tdi->state]);
+    if (log_on(LOG_TDISP) || event_on(EVENT_TDISP)) {
+        tell_state(f, from);
+    }
     port->trusted = tdi->state == TDI_RUN;
     port->msi_trusted = port->trusted && (tdi->lock_flags & TDISP_LOCK_MSIX) != 0;
     if (tdi->state == TDI_CONFIG_LOCKED) {

@@ -82,7 +82,7 @@ static void to_assigned_destroyed(void)
     create_unknown();
 }
 
-typedef uint64_t Event(void);
+typedef uint64_t Trigger(void);
 
 static uint64_t ev_init(void) { return rmi(rig, RMI_FID_RTT_INIT_RIPAS, PAGE(W_RD), HERE, HERE + 4096); }
 static uint64_t ev_ram(void) { return set_ripas(RIPAS_RAM, false); }
@@ -103,7 +103,7 @@ static uint64_t ev_unknown(void) { return rmi(rig, RMI_FID_DATA_CREATE_UNKNOWN, 
 static const struct {
     const char *name;
     void      (*before)(void);
-    Event      *event;
+    Trigger *event;
     uint64_t    x0;
     RttEntry    kind;
     Ripas       ripas;

@@ -51,6 +51,9 @@ typedef struct A64Watchpoints {
 
 typedef enum A64ExcKind { A64_EXC_SYNC, A64_EXC_IRQ, A64_EXC_FIQ, A64_EXC_SERROR } A64ExcKind;
 
+/* a64_exc_kind_name - of the @n-th kind of exception; NULL past the last. */
+const char *a64_exc_kind_name(unsigned n);
+
 /* An exception on its way to @target; the registers of the target are not written yet. */
 typedef struct A64Exception {
     A64ExcKind kind;
@@ -299,6 +302,9 @@ typedef struct A64Walk {
 
 /* a64_debug_walk - translate @va as the current state would read it, without faults, A/D updates or caching. */
 bool a64_debug_walk(A64Cpu *cpu, uint64_t va, A64Walk *out);
+
+/* a64_regime_walk - the same as privileged code of the current regime: at EL0, its kernel's memory is there, too. */
+bool a64_regime_walk(A64Cpu *cpu, uint64_t va, A64Walk *out);
 
 /**
  * a64_stage2_walk - one stage 2 table walk by explicit registers; shared by the CPU's MMU, the RMM (its Realm's

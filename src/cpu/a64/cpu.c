@@ -60,6 +60,11 @@ void a64_bank_sp(A64Cpu *cpu)
     *sp_bank(cpu, cpu->el, cpu->sp_sel) = cpu->sp;
 }
 
+void a64_unbank_sp(A64Cpu *cpu)
+{
+    cpu->sp = *sp_bank(cpu, cpu->el, cpu->sp_sel);
+}
+
 void a64_switch_sp(A64Cpu *cpu, unsigned el, bool sp_sel)
 {
     a64_bank_sp(cpu);

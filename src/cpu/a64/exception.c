@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "cpu/a64/system.h"
+#include "event.h"
 #include "log.h"
 
 /* ---- entry ---- */
@@ -86,19 +87,32 @@ static void enter_vector(A64Cpu *cpu, const A64Exception *exc, uint64_t spsr)
     cpu->pc = (vbar & ~0x7ffull) + group + 0x80u * exc->kind;
 }
 
-static void log_exception(const A64Cpu *cpu, const A64Exception *exc)
+const char *a64_exc_kind_name(unsigned n)
 {
     static const char *const kinds[] = { "sync", "IRQ", "FIQ", "SError" };
 
-    LOG(EXC, "%s EL%u -> EL%u esr 0x%" PRIx64 " far 0x%" PRIx64 " elr 0x%" PRIx64, kinds[exc->kind], cpu->el,
-        exc->target, exc->esr, exc->far_valid ? exc->far : 0, exc->return_pc);
+    return n < ARRAY_LEN(kinds) ? kinds[n] : NULL;
+}
+
+/* For traces and whoever waits for it. */
+static void tell_exception(const A64Cpu *cpu, const A64Exception *exc)
+{
+    const char *kind = a64_exc_kind_name(exc->kind);
+    char        text[160];
+
+    if (log_on(LOG_EXC) || event_on(EVENT_EXC)) {
+        g_snprintf(text, sizeof(text), "%s EL%u -> EL%u esr 0x%" PRIx64 " far 0x%" PRIx64 " elr 0x%" PRIx64, kind,
+                   cpu->el, exc->target, exc->esr, exc->far_valid ? exc->far : 0, exc->return_pc);
+        LOG(EXC, "%s", text);
+        event_tell(&(Event){ .kind = EVENT_EXC, .name = kind, .number = exc->target, .text = text });
+    }
 }
 
 void a64_raise(A64Cpu *cpu, const A64Exception *exc)
 {
     bool stepping = a64_step_active(cpu) && !completes_step(exc);
 
-    log_exception(cpu, exc);
+    tell_exception(cpu, exc);
     if (a64_pmu_active(cpu)) { /* before a model puts the counters away */
         a64_pmu_exception(cpu, exc);
     }
@@ -132,7 +146,7 @@ void a64_inject(A64Cpu *cpu, unsigned target_el, uint64_t esr, uint64_t far, boo
         .return_pc = cpu->pc,
     };
 
-    log_exception(cpu, &exc);
+    tell_exception(cpu, &exc);
     enter_vector(cpu, &exc, a64_get_spsr(cpu));
     a64_context_changed(cpu);
 }

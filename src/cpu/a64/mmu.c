@@ -703,13 +703,22 @@ A64Request a64_request(const A64Cpu *cpu, unsigned space)
     return req;
 }
 
-bool a64_debug_walk(A64Cpu *cpu, uint64_t va, A64Walk *out)
+/* Nothing is cached or marked; PAN is for accesses of programs. */
+static bool look(A64Cpu *cpu, A64Request req, uint64_t va, A64Walk *out)
 {
-    A64Request req = a64_request(cpu, 0);
-
     req.update = req.pan = false;
     a64_walk(cpu, &req, va, out);
     return out->fault == A64_FAULT_NONE;
+}
+
+bool a64_debug_walk(A64Cpu *cpu, uint64_t va, A64Walk *out) { return look(cpu, a64_request(cpu, 0), va, out); }
+
+bool a64_regime_walk(A64Cpu *cpu, uint64_t va, A64Walk *out)
+{
+    A64Request req = a64_request(cpu, 0);
+
+    req.user = false;
+    return look(cpu, req, va, out);
 }
 
 uint64_t a64_branch_addr(const A64Cpu *cpu, uint64_t pc)

@@ -207,8 +207,8 @@ ROW(SSBS, 3, 4, 2, 6, EL(0), NOWHERE, .read = read_ssbs, .write = write_ssbs);
 ROW(FPCR, 3, 4, 4, 0, EL(0), NOWHERE, .read = read_fpcr, .write = write_fpcr);
 ROW(FPSR, 3, 4, 4, 1, EL(0), NOWHERE, .read = read_fpsr, .write = write_fpsr);
 /* SYSREG_TIME: reading writes NZCV. */
-ROW(RNDR, 3, 2, 4, 0, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME);
-ROW(RNDRRS, 3, 2, 4, 1, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME);
+ROW(RNDR, 3, 2, 4, 0, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME | SYSREG_ACTS);
+ROW(RNDRRS, 3, 2, 4, 1, EL_RO(0), NOWHERE, .read = read_rndr, .effects = SYSREG_TIME | SYSREG_ACTS);
 
 /* EL2. */
 ROW(VPIDR_EL2, 4, 0, 0, 0, EL(2), AT(el2.vpidr), .mask = 0xffffffff);

@@ -149,6 +149,32 @@ void a64_sysreg_set(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
     }
 }
 
+/* ---- a debugger's access ---- */
+
+bool a64_sysreg_shown(const A64Sysreg *r)
+{
+    return r->enc >> 14 >= 2 && r->min_el < NO_ACCESS && r->alias == 0 && !(r->effects & SYSREG_ACTS);
+}
+
+uint64_t a64_sysreg_peek(A64Cpu *cpu, const A64Sysreg *r)
+{
+    a64_bank_sp(cpu);
+    return a64_sysreg_get(cpu, r);
+}
+
+bool a64_sysreg_poke(A64Cpu *cpu, const A64Sysreg *r, uint64_t value)
+{
+    /* What is kept nowhere is PSTATE or a device's: it is written as the current level may. */
+    if (r->min_el_write >= NO_ACCESS || (r->offset < 0 && cpu->el < r->min_el_write)) {
+        return false;
+    }
+    a64_bank_sp(cpu);
+    a64_sysreg_set(cpu, r, value);
+    a64_unbank_sp(cpu);
+    a64_context_changed(cpu);
+    return true;
+}
+
 /* ---- MRS and MSR ---- */
 
 static unsigned op0_of(uint32_t enc) { return enc >> 14 & 3; }

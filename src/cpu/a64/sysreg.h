@@ -43,6 +43,7 @@ enum {
     SYSREG_IRQ = 4,       /* may change interrupt state: look at interrupts after the instruction */
     SYSREG_KEY = 8,       /* changes what the block key is made of */
     SYSREG_MEMORY = 16,   /* reads or writes guest memory */
+    SYSREG_ACTS = 64,     /* a read acts (acknowledges, draws a number): not for those who only look */
     SYSREG_TLB = 32,      /* drops translations: the next instruction is fetched anew */
 };
 
@@ -64,6 +65,14 @@ const A64Sysreg *a64_sysreg_by_name(const char *name);
 /* Raw access by a model or a debugger: no traps, no checks; side effects happen. */
 uint64_t a64_sysreg_get(A64Cpu *cpu, const A64Sysreg *r);
 void     a64_sysreg_set(A64Cpu *cpu, const A64Sysreg *r, uint64_t value);
+
+/* a64_sysreg_shown - whether a debugger shows it: it can be read, that changes nothing, and it is no second name. */
+bool a64_sysreg_shown(const A64Sysreg *r);
+
+/* a64_sysreg_peek, a64_sysreg_poke - the same for a debugger, between instructions: the stack pointer in use is in its
+ * register, too, and what is derived of registers follows. False: it cannot be written, or not at this level. */
+uint64_t a64_sysreg_peek(A64Cpu *cpu, const A64Sysreg *r);
+bool     a64_sysreg_poke(A64Cpu *cpu, const A64Sysreg *r, uint64_t value);
 
 /* MRS and MSR as the instruction does them: traps and UNDEFINED included. False: an exception was raised.
  * Rt number @rt is for the syndrome. */

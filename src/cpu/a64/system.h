@@ -195,6 +195,7 @@ void a64_select_kept(A64Cpu *cpu, const A64Derived *kept);
 /* SPSel or EL change: @el and @sp_sel become current with their stack pointer. */
 void a64_switch_sp(A64Cpu *cpu, unsigned el, bool sp_sel);
 void a64_bank_sp(A64Cpu *cpu);
+void a64_unbank_sp(A64Cpu *cpu); /* its bank was written */
 
 /* ---- debug (debug.c) ---- */
 

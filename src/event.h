@@ -1,0 +1,42 @@
+/*
+ * Events that a debugger may stop at: calls of the firmware model, exceptions, new states of interfaces and granules.
+ * Whoever models one tells of it where it happens; while nobody listens that costs the test of a bit, and nothing in
+ * translated code.
+ */
+#ifndef BAILEY_EVENT_H
+#define BAILEY_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum EventKind { EVENT_RMI, EVENT_RSI, EVENT_EXC, EVENT_TDISP, EVENT_GRANULE, EVENT_N_KINDS } EventKind;
+
+typedef struct Event {
+    EventKind   kind;
+    const char *name;   /* RMI, RSI: of the command; EXC: of the exception's kind; TDISP, GRANULE: of the new state */
+    const char *who;    /* TDISP: ID of the device; else NULL */
+    uint64_t    number; /* EXC: the exception level that takes it; GRANULE: its physical address; else 0 */
+    const char *text;   /* a line about it, as traces have it */
+} Event;
+
+/* Whoever hears of events; the owner's memory. */
+typedef struct EventListener {
+    uint32_t mask; /* bits by EventKind */
+    void   (*tell)(void *opaque, const Event *e);
+    void    *opaque;
+    struct EventListener *next;
+} EventListener;
+
+/* What somebody listens to, bits by EventKind. Read only through event_on(). */
+extern uint32_t event_mask;
+
+static inline bool event_on(EventKind kind) { return (event_mask >> kind & 1) != 0; }
+
+/* event_listen - from now on @l hears of what its mask says, also after that was changed; event_ignore() ends it. */
+void event_listen(EventListener *l);
+void event_ignore(EventListener *l);
+
+/* event_tell - it has happened: everyone who listens to its kind hears of it. */
+void event_tell(const Event *e);
+
+#endif
