@@ -1,0 +1,200 @@
+/* What the machine's parts are at now: CPUs, memory map, and the RMM's objects. */
+#include <inttypes.h>
+
+#include "bits.h"
+#include "monitor/monitor.h"
+
+static const char *what_it_does(const A64Cpu *cpu)
+{
+    return cpu->off              ? "off"
+           : cpu->cpu.party      ? "runs the built-in host"
+           : cpu->cpu.waiting    ? "waits for an interrupt"
+                                 : "runs";
+}
+
+MON_COMMAND(info_cpus, .name = "info cpus", .args = "", .help = "what each CPU is at")
+{
+    for (unsigned i = 0; i < m->on.n_cpus; i++) {
+        const A64Cpu *cpu = m->on.cpus[i];
+        uint64_t      rec, rd;
+
+        g_string_append_printf(out, "%c CPU %u: %s EL%u pc 0x%016" PRIx64 ", %s", i == m->cpu ? '*' : ' ', i,
+                               pas_name(cpu->security), cpu->el, cpu->pc, what_it_does(cpu));
+        if (rmm_running(m->on.rmm, i, &rec, &rd)) {
+            g_string_append_printf(out, ", REC 0x%" PRIx64 " of the Realm at 0x%" PRIx64, rec, rd);
+        }
+        g_string_append_c(out, '\n');
+    }
+    return true;
+}
+
+MON_COMMAND(cpu, .name = "cpu", .args = "NUMBER", .help = "choose the CPU that commands are about", .min_args = 1,
+            .max_args = 1)
+{
+    uint64_t n;
+
+    if (!mon_number(argv[0], &n, error)) {
+        return false;
+    }
+    if (n >= m->on.n_cpus) {
+        return mon_fail(error, "there is no CPU %s; they are 0 to %u", argv[0], m->on.n_cpus - 1);
+    }
+    m->cpu = (unsigned)n;
+    return true;
+}
+
+static void put_core(const uint64_t x[31], uint64_t pc, uint64_t pstate, GString *out)
+{
+    for (unsigned i = 0; i < 31; i++) {
+        g_string_append_printf(out, "x%-2u 0x%016" PRIx64 "%s", i, x[i], i % 4 == 3 ? "\n" : "  ");
+    }
+    g_string_append_printf(out, "\npc  0x%016" PRIx64 "  pstate 0x%08" PRIx64 "\n", pc, pstate);
+}
+
+MON_COMMAND(info_registers, .name = "info registers", .args = "[ns|realm]",
+            .help = "of the CPU now, or of a world that it does not run now", .max_args = 1)
+{
+    A64Cpu  *cpu = mon_a64(m);
+    RmmBank  bank;
+    Pas      pas = cpu->security;
+
+    if (argc == 1 && g_ascii_strcasecmp(argv[0], "ns") != 0 && g_ascii_strcasecmp(argv[0], "realm") != 0) {
+        return mon_fail(error, "there is no world '%s' to have registers; write ns or realm", argv[0]);
+    }
+    if (argc == 1) {
+        pas = g_ascii_strcasecmp(argv[0], "ns") == 0 ? PAS_NONSECURE : PAS_REALM;
+    }
+    if (pas == cpu->security) {
+        put_core(cpu->x, cpu->pc, a64_get_spsr(cpu), out);
+        g_string_append_printf(out, "sp  0x%016" PRIx64 "  %s EL%u\n", cpu->sp, pas_name(pas), cpu->el);
+    } else if (rmm_bank(m->on.rmm, m->cpu, pas, &bank)) {
+        put_core(bank.x, bank.pc, bank.pstate, out);
+    } else {
+        return mon_fail(error, "CPU %u has no registers of the %s world: nothing of it ran there", m->cpu,
+                        pas_name(pas));
+    }
+    return true;
+}
+
+static void put_region(void *opaque, const MemRegion *r)
+{
+    static const char *const kinds[] = { "RAM", "ROM", "device" };
+
+    g_string_append_printf(opaque, "0x%016" PRIx64 " 0x%016" PRIx64 " %-6s %s%s\n", r->base, r->base + r->size - 1,
+                           kinds[r->kind], r->name, r->enabled ? "" : " (off)");
+}
+
+MON_COMMAND(info_mtree, .name = "info mtree", .args = "", .help = "the physical address map")
+{
+    memory_foreach_region(machine_memory(m->on.machine), put_region, out);
+    return true;
+}
+
+static void put_granules(void *opaque, uint64_t pa, uint64_t n, const char *state)
+{
+    g_string_append_printf(opaque, "0x%012" PRIx64 " %8" PRIu64 " %s\n", pa, n, state);
+}
+
+MON_COMMAND(info_granules, .name = "info granules", .args = "[ADDRESS]",
+            .help = "the granules that are not the host's, or the state of one", .max_args = 1)
+{
+    if (argc == 0) {
+        g_string_append(out, "address           number state\n");
+        rmm_granules(m->on.rmm, put_granules, out);
+        return true;
+    }
+    uint64_t pa;
+    if (!mon_number(argv[0], &pa, error)) {
+        return false;
+    }
+    g_string_append_printf(out, "0x%" PRIx64 " is %s\n", pa, rmm_granule_state(m->on.rmm, pa));
+    return true;
+}
+
+static void put_realm(void *opaque, const RmmRealm *r)
+{
+    GString *out = opaque;
+
+    g_string_append_printf(out, "RD 0x%" PRIx64 ": %s, VMID %u, IPAs of %u bits, %u RECs, %u VDEVs, RTT 0x%" PRIx64
+                           " from level %d\n  RIM ", r->rd, r->state, r->vmid, r->ipa_bits, r->n_recs, r->n_vdevs,
+                           r->rtt_base, r->level_start);
+    for (size_t i = 0; i < r->rim_len; i++) {
+        g_string_append_printf(out, "%02x", r->rim[i]);
+    }
+    g_string_append_c(out, '\n');
+}
+
+MON_COMMAND(info_realms, .name = "info realms", .args = "", .help = "the Realms that there are")
+{
+    gsize before = out->len;
+
+    rmm_realms(m->on.rmm, put_realm, out);
+    if (out->len == before) {
+        g_string_append(out, "there are no Realms\n");
+    }
+    return true;
+}
+
+static void put_rec(void *opaque, const RmmRec *r)
+{
+    g_string_append_printf(opaque, "REC 0x%" PRIx64 ": %u of the Realm at 0x%" PRIx64 ", MPIDR 0x%" PRIx64 ", %s",
+                           r->pa, r->index, r->rd, r->mpidr, r->running ? "runs" : r->runnable ? "runnable" : "not runnable");
+    if (!r->running) {
+        g_string_append_printf(opaque, ", pc 0x%" PRIx64 ", waits for %s", r->pc, r->pending);
+    }
+    g_string_append_c(opaque, '\n');
+}
+
+MON_COMMAND(info_rec, .name = "info rec", .args = "", .help = "the RECs that there are")
+{
+    gsize before = out->len;
+
+    rmm_recs(m->on.rmm, put_rec, out);
+    if (out->len == before) {
+        g_string_append(out, "there are no RECs\n");
+    }
+    return true;
+}
+
+static void put_rtt(void *opaque, const RmmRttEntry *e)
+{
+    g_string_append_printf(opaque, "0x%012" PRIx64 " 0x%012" PRIx64 " level %d %s %s", e->ipa, e->ipa + e->len - 1,
+                           e->level, e->kind, e->ripas != NULL ? e->ripas : "-");
+    if (e->has_pa) {
+        g_string_append_printf(opaque, " at 0x%" PRIx64, e->pa);
+    }
+    g_string_append_c(opaque, '\n');
+}
+
+MON_COMMAND(info_rtt, .name = "info rtt", .args = "RD [IPA [LENGTH]]",
+            .help = "a Realm's translation tables: HIPAS and RIPAS", .min_args = 1, .max_args = 3)
+{
+    uint64_t rd, ipa = 0, len = ~0ull;
+
+    if (!mon_number(argv[0], &rd, error) || (argc > 1 && !mon_number(argv[1], &ipa, error)) ||
+        (argc > 2 && !mon_number(argv[2], &len, error))) {
+        return false;
+    }
+    return rmm_rtt(m->on.rmm, rd, ipa, len > ~ipa ? ~0ull : ipa + len, put_rtt, out) ||
+           mon_fail(error, "there is no Realm's RD at %s; 'info realms' lists them", argv[0]);
+}
+
+MON_COMMAND(info_clock, .name = "info clock", .args = "", .help = "guest time and instructions")
+{
+    g_string_append_printf(out, "%" PRId64 " ns, %" PRIu64 " instructions\n", clock_now(machine_clock(m->on.machine)),
+                           machine_insns(m->on.machine));
+    return true;
+}
+
+MON_COMMAND(info_jit, .name = "info jit", .args = "", .help = "counts of the engine that runs guest code")
+{
+    CpuEngine     *e = machine_engine(m->on.machine);
+    CpuEngineStats s;
+
+    cpu_engine_stats(e, &s);
+    g_string_append_printf(out, "%s: %" PRIu64 " blocks of %" PRIu64 " instructions, %" PRIu64 " regions, %" PRIu64
+                           " bytes of machine code, %" PRIu64 " lookups, %" PRIu64 " fills, %" PRIu64 " flushes\n",
+                           cpu_engine_accel(e) == CPU_ACCEL_JIT ? "jit" : "interp", s.blocks, s.translated_insns,
+                           s.regions, s.code_bytes, s.lookups, s.fills, s.flushes);
+    return true;
+}
