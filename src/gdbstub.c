@@ -1,6 +1,6 @@
 /*
- * The gdb server. "GDB Remote Serial Protocol" of the GDB manual; register sets org.gnu.gdb.aarch64.core and .fpu.
- * All-stop; one thread for each CPU (thread ID = CPU number + 1).
+ * The gdb server. "GDB Remote Serial Protocol" of the GDB manual; registers are gdb_regs.c's, `monitor` commands those
+ * of src/monitor. All CPUs stop and go on together; one thread for each (thread ID = CPU number + 1).
  */
 #include "gdbstub.h"
 
@@ -13,14 +13,13 @@
 #include <unistd.h>
 
 #include "bits.h"
-#include "bytes.h"
 #include "device.h"
-#include "log.h"
+#include "gdb_regs.h"
+#include "monitor/monitor.h"
 
 #define PACKET_MAX   4096
 #define MEMORY_MAX   ((PACKET_MAX - 8) / 2)
-#define N_CORE_REGS  34 /* x0..x30, sp, pc, cpsr */
-#define N_REGS       (N_CORE_REGS + 34)
+#define CONSOLE_MAX  ((PACKET_MAX - 8) / 2) /* characters of text in one packet */
 #define BREAKS_MAX   1024
 #define WATCHES_MAX  64
 #define SIGNAL_INT   2
@@ -28,13 +27,12 @@
 
 struct Gdbstub {
     Machine           *machine;
-    A64Cpu           **cpus;
-    unsigned           n_cpus;
+    Mon                mon;       /* .cpu is that of g, m and s commands */
+    GdbRegs           *regs;
     GSocketService    *service;
     GSocketConnection *connection;
     guint              in_source;
     char              *unix_path; /* ours to remove */
-    unsigned           current;   /* CPU of g, m and s commands */
     GArray            *breaks;    /* of uint64_t: what is inserted, to be taken out when the debugger goes */
     GArray            *watches;   /* of CpuWatch: the same */
     bool               no_ack, in_packet, escaped;
@@ -44,27 +42,6 @@ struct Gdbstub {
 };
 
 /* ---- hexadecimal ---- */
-
-static void put_hex(GString *s, const void *data, size_t len)
-{
-    const uint8_t *p = data;
-
-    for (size_t i = 0; i < len; i++) {
-        g_string_append_printf(s, "%02x", p[i]);
-    }
-}
-
-/* Bytes of hexadecimal text; returns how many, at most @cap. */
-static size_t get_hex(const char *text, uint8_t *dst, size_t cap)
-{
-    size_t n = 0;
-
-    while (n < cap && g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1])) {
-        dst[n++] = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-        text += 2;
-    }
-    return n;
-}
 
 static bool get_number(const char **p, uint64_t *v)
 {
@@ -114,109 +91,67 @@ static void send_packet(Gdbstub *g, const char *text)
     g_string_free(s, TRUE);
 }
 
+/* Text for the debugger's user: while the guest runs, or as part of the answer to qRcmd. */
+static void send_console(Gdbstub *g, const char *text)
+{
+    while (*text != '\0') {
+        g_autoptr(GString) s = g_string_new("O");
+        size_t             n = MIN(strlen(text), CONSOLE_MAX);
+
+        put_hex(s, text, n);
+        send_packet(g, s->str);
+        text += n;
+    }
+}
+
 static void send_stop(Gdbstub *g, unsigned signal)
 {
     static const char *const kinds[] = {
         [CPU_WATCH_READ] = "rwatch", [CPU_WATCH_WRITE] = "watch", [CPU_WATCH_READ | CPU_WATCH_WRITE] = "awatch",
     };
     char     text[64];
-    int      len = snprintf(text, sizeof(text), "T%02xthread:%x;", signal, g->current + 1);
+    int      len = snprintf(text, sizeof(text), "T%02xthread:%x;", signal, g->mon.cpu + 1);
     CpuWatch w;
 
-    if (signal == SIGNAL_TRAP && cpu_watch_hit(&g->cpus[g->current]->cpu, &w)) {
+    if (signal == SIGNAL_TRAP && cpu_watch_hit(&mon_a64(&g->mon)->cpu, &w)) {
         snprintf(text + len, sizeof(text) - (size_t)len, "%s:%" PRIx64 ";", kinds[w.access], w.va);
     }
     send_packet(g, text);
 }
 
+/* The guest ran and has stopped; if at events, they are told first. */
+static void report_stop(Gdbstub *g, unsigned signal)
+{
+    g_autofree char *events = mon_take_hits(&g->mon);
+
+    if (events != NULL) {
+        send_console(g, events);
+    }
+    send_stop(g, signal);
+}
+
 /* ---- registers ---- */
 
-/* Where register @n is kept and its size; cpsr is made from parts and has no place. */
-static void *register_place(A64Cpu *cpu, unsigned n, size_t *size)
+static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
 {
-    *size = 8;
-    if (n < 31) {
-        return &cpu->x[n];
-    }
-    if (n == 31) {
-        return &cpu->sp;
-    }
-    if (n == 32) {
-        return &cpu->pc;
-    }
-    if (n >= N_CORE_REGS && n < N_CORE_REGS + 32) {
-        *size = 16;
-        return cpu->v[n - N_CORE_REGS];
-    }
-    *size = 4;
-    return n == N_CORE_REGS + 32 ? &cpu->fpsr : n == N_CORE_REGS + 33 ? &cpu->fpcr : NULL;
-}
+    g_autoptr(GString) out = g_string_new(NULL);
+    uint64_t           n = 0;
+    bool               ok = all || (get_number(&p, &n) && n <= G_MAXUINT);
 
-static void read_register(Gdbstub *g, unsigned n, GString *out)
-{
-    A64Cpu  *cpu = g->cpus[g->current];
-    size_t   size;
-    void    *place = register_place(cpu, n, &size);
-    uint32_t cpsr = (uint32_t)a64_get_spsr(cpu);
-
-    put_hex(out, place != NULL ? place : &cpsr, size);
-}
-
-static bool write_register(Gdbstub *g, unsigned n, const char *hex)
-{
-    A64Cpu *cpu = g->cpus[g->current];
-    uint8_t bytes[16];
-    size_t  size;
-    void   *place = register_place(cpu, n, &size);
-
-    if (n >= N_REGS || get_hex(hex, bytes, size) != size) {
-        return false;
+    if (all && !write) {
+        for (unsigned i = 0; i < gdb_regs_general(); i++) {
+            gdb_regs_read(g->regs, &g->mon, i, out);
+        }
+    } else if (!all && write) {
+        ok = ok && *p == '=' && gdb_regs_write(g->regs, &g->mon, (unsigned)n, p + 1);
+        g_string_append(out, ok ? "OK" : "");
+    } else if (!all) {
+        ok = ok && gdb_regs_read(g->regs, &g->mon, (unsigned)n, out);
     }
-    if (place != NULL) {
-        memcpy(place, bytes, size);
-    } else {
-        cpu->nzcv = le32_get(bytes) >> 28; /* the rest of PSTATE is not the debugger's to change */
-    }
-    cpu->fpcr &= 0x07c80000; /* what "FPCR" and "FPSR" have */
-    cpu->fpsr &= 0x0800009f;
-    return true;
+    send_packet(g, ok ? out->str : "E01"); /* writing all at once is answered "": gdb then writes one by one */
 }
 
 /* ---- memory ---- */
-
-/* One page-bounded piece of @len bytes at @va as the CPU sees it now. */
-static bool access_piece(Gdbstub *g, uint64_t va, uint8_t *data, size_t len, bool write)
-{
-    A64Cpu  *cpu = g->cpus[g->current];
-    Memory  *memory = machine_memory(g->machine);
-    A64Walk  walk;
-
-    if (!a64_debug_walk(cpu, va, &walk)) {
-        return false;
-    }
-    MemRegion *r = memory_find(memory, walk.pa);
-    if (r == NULL || r->kind == MEM_MMIO) { /* looking must not change a device */
-        return false;
-    }
-    MemAttrs attrs = { .pas = walk.pas, .requester = cpu->cpu.index };
-    return (write ? memory_write(memory, walk.pa, attrs, data, len)
-                  : memory_read(memory, walk.pa, attrs, data, len)) == MEM_OK;
-}
-
-static bool access_memory(Gdbstub *g, uint64_t va, uint8_t *data, size_t len, bool write)
-{
-    while (len != 0) {
-        size_t piece = MIN(len, 4096 - (va & 4095));
-
-        if (!access_piece(g, va, data, piece, write)) {
-            return false;
-        }
-        va += piece;
-        data += piece;
-        len -= piece;
-    }
-    return true;
-}
 
 static void cmd_read_memory(Gdbstub *g, const char *p)
 {
@@ -224,7 +159,7 @@ static void cmd_read_memory(Gdbstub *g, const char *p)
     uint8_t  data[MEMORY_MAX];
     GString *out;
 
-    if (!get_range(&p, &addr, &len, '\0') || len > MEMORY_MAX || !access_memory(g, addr, data, len, false)) {
+    if (!get_range(&p, &addr, &len, '\0') || len > MEMORY_MAX || !mon_read(&g->mon, addr, data, len)) {
         send_packet(g, "E14");
         return;
     }
@@ -240,7 +175,25 @@ static void cmd_write_memory(Gdbstub *g, const char *p)
     uint8_t  data[MEMORY_MAX];
 
     bool ok = get_range(&p, &addr, &len, ':') && len <= MEMORY_MAX && get_hex(p, data, len) == len &&
-              access_memory(g, addr, data, len, true);
+              mon_write(&g->mon, addr, data, len);
+    send_packet(g, ok ? "OK" : "E14");
+}
+
+/* X: the same with the bytes as they are; '}' says that the next one is XORed with a blank. @end: of the packet. */
+static void cmd_write_binary(Gdbstub *g, const char *p, const char *end)
+{
+    uint64_t addr, len;
+    uint8_t  data[MEMORY_MAX];
+    size_t   n = 0;
+    bool     ok = get_range(&p, &addr, &len, ':') && len <= MEMORY_MAX;
+
+    while (ok && p < end && n < len) {
+        bool escaped = *p == '}' && p + 1 < end;
+
+        data[n++] = (uint8_t)(escaped ? p[1] ^ ' ' : p[0]);
+        p += escaped ? 2 : 1;
+    }
+    ok = ok && n == len && p == end && mon_write(&g->mon, addr, data, len);
     send_packet(g, ok ? "OK" : "E14");
 }
 
@@ -253,8 +206,8 @@ static void cmd_continue(Gdbstub *g)
 
 static void cmd_step(Gdbstub *g)
 {
-    machine_step(g->machine, &g->cpus[g->current]->cpu);
-    send_stop(g, SIGNAL_TRAP);
+    machine_step(g->machine, &mon_a64(&g->mon)->cpu);
+    report_stop(g, SIGNAL_TRAP);
 }
 
 static void on_break(void *opaque, Cpu *cpu)
@@ -262,9 +215,11 @@ static void on_break(void *opaque, Cpu *cpu)
     Gdbstub *g = opaque;
 
     machine_pause(g->machine, true);
-    g->current = cpu->index;
+    if (cpu != NULL) {
+        g->mon.cpu = cpu->index;
+    }
     if (g->connection != NULL) {
-        send_stop(g, SIGNAL_TRAP);
+        report_stop(g, SIGNAL_TRAP);
     }
 }
 
@@ -363,92 +318,87 @@ static void cmd_breakpoint(Gdbstub *g, const char *p, bool insert)
 
 /* ---- queries ---- */
 
-/* The views of a vector register that users know from gdb: $v0.d.f[0], $v0.s.u[3], $v0.q.u ... */
-static void put_vector_types(GString *s)
+/* A piece of @text, as "OFFSET,LENGTH" at @p asks for. */
+static void send_part(Gdbstub *g, const char *p, const char *text)
 {
-    static const struct {
-        char        view;
-        const char *type[3]; /* of the members f, u and s; NULL: none */
-        unsigned    n;
-    } views[] = {
-        { 'd', { "ieee_double", "uint64", "int64" }, 2 }, { 's', { "ieee_single", "uint32", "int32" }, 4 },
-        { 'h', { NULL, "uint16", "int16" }, 8 },          { 'b', { NULL, "uint8", "int8" }, 16 },
-        { 'q', { NULL, "uint128", "int128" }, 1 },
-    };
+    uint64_t off, len, size = strlen(text);
 
-    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
-        GString *fields = g_string_new(NULL);
-
-        for (size_t m = 0; m < 3; m++) {
-            if (views[i].type[m] != NULL) {
-                g_string_append_printf(s, "<vector id=\"v%c%c\" type=\"%s\" count=\"%u\"/>", views[i].view, "fus"[m],
-                                       views[i].type[m], views[i].n);
-                g_string_append_printf(fields, "<field name=\"%c\" type=\"v%c%c\"/>", "fus"[m], views[i].view,
-                                       "fus"[m]);
-            }
-        }
-        g_string_append_printf(s, "<union id=\"v%c\">%s</union>", views[i].view, fields->str);
-        g_string_free(fields, TRUE);
-    }
-    g_string_append(s, "<union id=\"v16\">");
-    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
-        g_string_append_printf(s, "<field name=\"%c\" type=\"v%c\"/>", views[i].view, views[i].view);
-    }
-    g_string_append(s, "</union>");
-}
-
-static char *target_xml(void)
-{
-    GString *s = g_string_new("<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
-                              "<architecture>aarch64</architecture><feature name=\"org.gnu.gdb.aarch64.core\">");
-
-    for (int i = 0; i < 31; i++) {
-        g_string_append_printf(s, "<reg name=\"x%d\" bitsize=\"64\"/>", i);
-    }
-    g_string_append(s, "<reg name=\"sp\" bitsize=\"64\" type=\"data_ptr\"/>"
-                       "<reg name=\"pc\" bitsize=\"64\" type=\"code_ptr\"/>"
-                       "<reg name=\"cpsr\" bitsize=\"32\"/></feature><feature name=\"org.gnu.gdb.aarch64.fpu\">");
-    put_vector_types(s);
-    for (int i = 0; i < 32; i++) {
-        g_string_append_printf(s, "<reg name=\"v%d\" bitsize=\"128\" type=\"v16\"/>", i);
-    }
-    g_string_append(s, "<reg name=\"fpsr\" bitsize=\"32\"/><reg name=\"fpcr\" bitsize=\"32\"/></feature></target>");
-    return g_string_free(s, FALSE);
-}
-
-static void cmd_features(Gdbstub *g, const char *p)
-{
-    uint64_t off, len;
-
-    if (!g_str_has_prefix(p, "target.xml:")) {
-        send_packet(g, "E00");
-        return;
-    }
-    p += strlen("target.xml:");
     if (!get_range(&p, &off, &len, '\0')) {
         send_packet(g, "E00");
         return;
     }
-    char  *xml = target_xml();
-    size_t size = strlen(xml);
     off = MIN(off, size);
     len = MIN(MIN(len, PACKET_MAX - 1), size - off);
-    char *part = g_strdup_printf("%c%.*s", off + len < size ? 'm' : 'l', (int)len, xml + off);
+    g_autofree char *part = g_strdup_printf("%c%.*s", off + len < size ? 'm' : 'l', (int)len, text + off);
     send_packet(g, part);
-    g_free(part);
-    g_free(xml);
+}
+
+/* Addresses are virtual, and any may be mapped at any time: gdb is to try them all. In two halves, since the length of
+ * the whole is no number of 64 bits. */
+static const char memory_map[] =
+    "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" "
+    "\"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>"
+    "<memory type=\"ram\" start=\"0x0\" length=\"0x8000000000000000\"/>"
+    "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x8000000000000000\"/></memory-map>";
+
+static void cmd_transfer(Gdbstub *g, const char *p)
+{
+    if (g_str_has_prefix(p, "features:read:target.xml:")) {
+        send_part(g, p + strlen("features:read:target.xml:"), gdb_regs_xml(g->regs));
+    } else if (g_str_has_prefix(p, "memory-map:read::")) {
+        send_part(g, p + strlen("memory-map:read::"), memory_map);
+    } else {
+        send_packet(g, g_str_has_prefix(p, "features:read:") || g_str_has_prefix(p, "memory-map:read:") ? "E00" : "");
+    }
+}
+
+/* `monitor` of the debugger. What goes wrong is text as well: an error of the protocol would say nothing. */
+static void cmd_monitor(Gdbstub *g, const char *p)
+{
+    uint8_t            line[PACKET_MAX / 2 + 1] = { 0 };
+    size_t             n = get_hex(p, line, sizeof(line) - 1);
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (p[2 * n] != '\0') {
+        send_packet(g, "E01");
+        return;
+    }
+    mon_run(&g->mon, (const char *)line, out);
+    send_console(g, out->str);
+    send_packet(g, "OK");
+}
+
+static void cmd_thread_info(Gdbstub *g, const char *p)
+{
+    uint64_t           id;
+    g_autoptr(GString) hex = g_string_new(NULL);
+
+    if (!get_number(&p, &id) || id < 1 || id > g->mon.on.n_cpus) {
+        send_packet(g, "E01");
+        return;
+    }
+    const A64Cpu    *cpu = g->mon.on.cpus[id - 1];
+    g_autofree char *text = g_strdup_printf("CPU %u, %s EL%u%s", (unsigned)id - 1, pas_name(cpu->security), cpu->el,
+                                            cpu->off ? ", off" : cpu->cpu.party ? ", built-in host" : "");
+    put_hex(hex, text, strlen(text));
+    send_packet(g, hex->str);
 }
 
 static void cmd_query(Gdbstub *g, const char *p)
 {
     if (g_str_has_prefix(p, "Supported")) {
-        send_packet(g, "PacketSize=1000;qXfer:features:read+;QStartNoAckMode+;vContSupported+");
-    } else if (g_str_has_prefix(p, "Xfer:features:read:")) {
-        cmd_features(g, p + strlen("Xfer:features:read:"));
+        send_packet(g, "PacketSize=1000;qXfer:features:read+;qXfer:memory-map:read+;QStartNoAckMode+;"
+                       "QNonStop-;vContSupported+");
+    } else if (g_str_has_prefix(p, "Xfer:")) {
+        cmd_transfer(g, p + strlen("Xfer:"));
+    } else if (g_str_has_prefix(p, "Rcmd,")) {
+        cmd_monitor(g, p + strlen("Rcmd,"));
+    } else if (g_str_has_prefix(p, "ThreadExtraInfo,")) {
+        cmd_thread_info(g, p + strlen("ThreadExtraInfo,"));
     } else if (strcmp(p, "fThreadInfo") == 0) {
         GString *s = g_string_new("m");
 
-        for (unsigned i = 0; i < g->n_cpus; i++) {
+        for (unsigned i = 0; i < g->mon.on.n_cpus; i++) {
             g_string_append_printf(s, "%s%x", i == 0 ? "" : ",", i + 1);
         }
         send_packet(g, s->str);
@@ -458,7 +408,7 @@ static void cmd_query(Gdbstub *g, const char *p)
     } else if (strcmp(p, "C") == 0) {
         char text[16];
 
-        snprintf(text, sizeof(text), "QC%x", g->current + 1);
+        snprintf(text, sizeof(text), "QC%x", g->mon.cpu + 1);
         send_packet(g, text);
     } else if (strcmp(p, "Attached") == 0) {
         send_packet(g, "1");
@@ -472,11 +422,11 @@ static bool select_thread(Gdbstub *g, const char *p)
 {
     uint64_t id = 0;
 
-    if (strncmp(p, "-1", 2) != 0 && (!get_number(&p, &id) || id > g->n_cpus)) {
+    if (strncmp(p, "-1", 2) != 0 && (!get_number(&p, &id) || id > g->mon.on.n_cpus)) {
         return false;
     }
     if (id != 0) {
-        g->current = (unsigned)id - 1;
+        g->mon.cpu = (unsigned)id - 1;
     }
     return true;
 }
@@ -491,33 +441,13 @@ static void cmd_thread_alive(Gdbstub *g, const char *p)
 {
     uint64_t id;
 
-    send_packet(g, get_number(&p, &id) && id >= 1 && id <= g->n_cpus ? "OK" : "E01");
+    send_packet(g, get_number(&p, &id) && id >= 1 && id <= g->mon.on.n_cpus ? "OK" : "E01");
 }
 
-static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
-{
-    GString *out = g_string_new(NULL);
-    uint64_t n = 0;
-
-    if (all && !write) {
-        for (unsigned i = 0; i < N_REGS; i++) {
-            read_register(g, i, out);
-        }
-    } else if (!all && get_number(&p, &n) && n < N_REGS) {
-        if (!write) {
-            read_register(g, (unsigned)n, out);
-        } else {
-            g_string_append(out, *p == '=' && write_register(g, (unsigned)n, p + 1) ? "OK" : "E01");
-        }
-    } else if (!all) {
-        g_string_append(out, "E01");
-    }
-    send_packet(g, out->str); /* writing all at once is answered "": gdb then writes one by one */
-    g_string_free(out, TRUE);
-}
-
+/* The session ends: what it has set goes, and the guest goes on. */
 static void detach(Gdbstub *g)
 {
+    mon_reset(&g->mon);
     while (g->breaks->len != 0) {
         remove_break(g, g_array_index(g->breaks, uint64_t, 0));
     }
@@ -560,8 +490,28 @@ static void handle_vcont(Gdbstub *g, const char *p)
     }
 }
 
+/* Settings. What a debugger asks for without having been offered it has an answer that says so. */
+static void cmd_set(Gdbstub *g, const char *p)
+{
+    if (strcmp(p, "StartNoAckMode") == 0) {
+        send_packet(g, "OK");
+        g->no_ack = true;
+    } else if (g_str_has_prefix(p, "NonStop:")) {
+        send_packet(g, strcmp(p, "NonStop:0") == 0 ? "OK"
+                                                   : "E.CPUs stop and go on together here; set non-stop off");
+    } else {
+        send_packet(g, "");
+    }
+}
+
+static void kill_machine(Gdbstub *g)
+{
+    machine_stop(g->machine, EXIT_GUEST_OFF, "killed by the debugger");
+    detach(g);
+}
+
 /* Returns false when the session ended. */
-static bool handle_packet(Gdbstub *g, const char *p)
+static bool handle_packet(Gdbstub *g, const char *p, size_t len)
 {
     switch (*p) {
     case '?': send_stop(g, SIGNAL_TRAP); break;
@@ -571,9 +521,17 @@ static bool handle_packet(Gdbstub *g, const char *p)
     case 'P': cmd_registers(g, p + 1, false, true); break;
     case 'm': cmd_read_memory(g, p + 1); break;
     case 'M': cmd_write_memory(g, p + 1); break;
+    case 'X': cmd_write_binary(g, p + 1, p + len); break;
     case 'c': cmd_continue(g); break;
     case 's': cmd_step(g); break;
-    case 'v': handle_vcont(g, p + 1); break;
+    case 'v':
+        if (g_str_has_prefix(p, "vKill")) {
+            send_packet(g, "OK");
+            kill_machine(g);
+            return false;
+        }
+        handle_vcont(g, p + 1);
+        break;
     case 'Z': cmd_breakpoint(g, p + 1, true); break;
     case 'z': cmd_breakpoint(g, p + 1, false); break;
     case 'q': cmd_query(g, p + 1); break;
@@ -584,16 +542,9 @@ static bool handle_packet(Gdbstub *g, const char *p)
         detach(g);
         return false;
     case 'k':
-        machine_stop(g->machine, EXIT_GUEST_OFF, "killed by the debugger");
-        detach(g);
+        kill_machine(g);
         return false;
-    case 'Q':
-        if (strcmp(p, "QStartNoAckMode") == 0) {
-            send_packet(g, "OK");
-            g->no_ack = true;
-            break;
-        }
-        /* fall through */
+    case 'Q': cmd_set(g, p + 1); break;
     default: send_packet(g, ""); break;
     }
     return true;
@@ -613,7 +564,7 @@ static bool finish_packet(Gdbstub *g)
     if (!g->no_ack) {
         send_raw(g, good ? "+" : "-", 1);
     }
-    return !good || handle_packet(g, g->packet->str);
+    return !good || handle_packet(g, g->packet->str, g->packet->len);
 }
 
 /* One byte from the debugger. Returns false when the session ended. */
@@ -624,17 +575,19 @@ static bool take_byte(Gdbstub *g, uint8_t c)
             g->in_packet = true;
             g->checksum_digits = 0;
             g_string_truncate(g->packet, 0);
-        } else if (c == 3) { /* interrupt */
+        } else if (c == 3 && !machine_is_paused(g->machine)) { /* interrupt */
             machine_pause(g->machine, true);
-            send_stop(g, SIGNAL_INT);
+            report_stop(g, SIGNAL_INT);
         }
         return true;
     }
     if (g->checksum_digits == 0) {
         if (c == '#') {
             g->checksum_digits = 1;
-        } else if (g->packet->len >= PACKET_MAX || c == '\0') {
-            g->in_packet = false; /* no debugger of ours sends this */
+        } else if (c == '$') { /* the last one broke off */
+            g_string_truncate(g->packet, 0);
+        } else if (g->packet->len >= PACKET_MAX) {
+            g->in_packet = false; /* it was told how long they may be */
         } else {
             g_string_append_c(g->packet, (char)c);
         }
@@ -713,15 +666,15 @@ static GSocketAddress *parse_address(const char *text)
     return a;
 }
 
-Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *address, GError **error)
+Gdbstub *gdbstub_new(const MonMachine *on, const char *address, GError **error)
 {
     Gdbstub        *g = g_new0(Gdbstub, 1);
     GSocketAddress *a = parse_address(address);
     GError         *cause = NULL;
 
-    g->machine = m;
-    g->cpus = cpus;
-    g->n_cpus = n_cpus;
+    g->machine = on->machine;
+    mon_init(&g->mon, on);
+    g->regs = gdb_regs_new();
     g->packet = g_string_new(NULL);
     g->breaks = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g->watches = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
@@ -742,7 +695,7 @@ Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *add
     }
     g_signal_connect(g->service, "incoming", G_CALLBACK(on_connect), g);
     g_socket_service_start(g->service);
-    machine_on_break(m, on_break, g);
+    machine_on_break(on->machine, on_break, g);
     return g;
 }
 
@@ -763,6 +716,8 @@ void gdbstub_free(Gdbstub *g)
         unlink(g->unix_path);
         g_free(g->unix_path);
     }
+    mon_deinit(&g->mon);
+    gdb_regs_free(g->regs);
     g_string_free(g->packet, TRUE);
     g_array_free(g->breaks, TRUE);
     g_array_free(g->watches, TRUE);

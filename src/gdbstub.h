@@ -1,14 +1,13 @@
 /*
- * A small gdb server: registers, memory through the CPU's translation, breakpoints, single step, one thread for each
- * CPU. GDB Remote Serial Protocol. Packets are hostile input: a bad one gets an error reply.
+ * The gdb server: registers, memory, breakpoints, watchpoints, single step, one thread for each CPU, and the commands
+ * of src/monitor. GDB Remote Serial Protocol. Packets are hostile input: a bad one gets an error reply.
  */
 #ifndef BAILEY_GDBSTUB_H
 #define BAILEY_GDBSTUB_H
 
 #include <glib.h>
 
-#include "cpu/a64/a64.h"
-#include "machine.h"
+#include "monitor/monitor.h"
 
 typedef struct Gdbstub Gdbstub;
 
@@ -17,7 +16,7 @@ typedef struct Gdbstub Gdbstub;
  * @address: "tcp:ADDR:PORT" (ADDR may be empty for loopback), "tcp::PORT" or "unix:PATH"
  * Returns NULL with a sentence when the address cannot be used.
  */
-Gdbstub *gdbstub_new(Machine *m, A64Cpu **cpus, unsigned n_cpus, const char *address, GError **error);
+Gdbstub *gdbstub_new(const MonMachine *on, const char *address, GError **error);
 
 /* gdbstub_free - end the session; accepts NULL. */
 void gdbstub_free(Gdbstub *g);

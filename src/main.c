@@ -57,9 +57,10 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     GError  *error = NULL;
     Gdbstub *gdb = NULL;
     int      status;
+    const MonMachine on = { .machine = m, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board), .rmm = cca_rmm(board) };
 
     if (o->gdb != NULL) {
-        gdb = gdbstub_new(m, cca_cpus(board), cca_n_cpus(board), o->gdb, &error);
+        gdb = gdbstub_new(&on, o->gdb, &error);
         if (gdb == NULL) {
             log_error("%s", error->message);
             g_error_free(error);

@@ -79,6 +79,7 @@ struct Cca {
 
 A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
 unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
+struct Rmm *cca_rmm(const Cca *c) { return c->rmm; }
 
 _Static_assert((int)OPTIONS_PMU_MAX == (int)A64_N_COUNTERS, "a Realm may have all counters of the CPU");
 
