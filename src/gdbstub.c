@@ -31,7 +31,9 @@ struct Gdbstub {
     GdbRegs           *regs;
     GSocketService    *service;
     GSocketConnection *connection;
-    guint              in_source;
+    guint              in_source;  /* 0: it is not listened to, until what is to be sent has gone */
+    guint              out_source; /* waits until it takes more; 0: nothing is left */
+    GString           *out;        /* left to be sent */
     char              *unix_path; /* ours to remove */
     GArray            *breaks;    /* of uint64_t: what is inserted, to be taken out when the debugger goes */
     GArray            *watches;   /* of CpuWatch: the same */
@@ -71,11 +73,52 @@ static bool get_range(const char **p, uint64_t *addr, uint64_t *len, char after)
 
 /* ---- sending ---- */
 
+static void hear(Gdbstub *g);
+static gboolean on_output(GObject *stream, gpointer opaque);
+
+/* Sends what the debugger takes now, and the rest when it takes more: a machine must not wait for one that sleeps. */
+static void flush(Gdbstub *g)
+{
+    GPollableOutputStream *out = G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(G_IO_STREAM(g->connection)));
+
+    while (g->out->len != 0) {
+        g_autoptr(GError) error = NULL;
+        gssize            n = g_pollable_output_stream_write_nonblocking(out, g->out->str, g->out->len, NULL, &error);
+
+        if (n > 0) {
+            g_string_erase(g->out, 0, n);
+        } else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
+            if (g->out_source == 0) {
+                GSource *s = g_pollable_output_stream_create_source(out, NULL);
+
+                g_source_set_callback(s, G_SOURCE_FUNC(on_output), g, NULL);
+                g->out_source = g_source_attach(s, NULL);
+                g_source_unref(s);
+            }
+            return;
+        } else {
+            g_string_truncate(g->out, 0); /* it has gone: reading will say so */
+        }
+    }
+}
+
+static gboolean on_output(GObject *stream, gpointer opaque)
+{
+    Gdbstub *g = opaque;
+
+    flush(g);
+    if (g->out->len != 0) {
+        return G_SOURCE_CONTINUE;
+    }
+    g->out_source = 0;
+    hear(g);
+    return G_SOURCE_REMOVE;
+}
+
 static void send_raw(Gdbstub *g, const char *data, size_t len)
 {
-    GOutputStream *out = g_io_stream_get_output_stream(G_IO_STREAM(g->connection));
-
-    g_output_stream_write_all(out, data, len, NULL, NULL, NULL);
+    g_string_append_len(g->out, data, (gssize)len);
+    flush(g);
 }
 
 static void send_packet(Gdbstub *g, const char *text)
@@ -456,10 +499,9 @@ static void detach(Gdbstub *g)
 
         remove_watch(g, &w);
     }
-    if (g->in_source != 0) {
-        g_source_remove(g->in_source);
-        g->in_source = 0;
-    }
+    g_clear_handle_id(&g->in_source, g_source_remove);
+    g_clear_handle_id(&g->out_source, g_source_remove);
+    g_string_truncate(g->out, 0);
     if (g->connection != NULL) {
         g_io_stream_close(G_IO_STREAM(g->connection), NULL, NULL);
         g_clear_object(&g->connection);
@@ -623,7 +665,24 @@ static gboolean on_input(GObject *stream, gpointer opaque)
             return G_SOURCE_REMOVE;
         }
     }
+    if (g->out->len != 0) {
+        g->in_source = 0;
+        return G_SOURCE_REMOVE; /* no more questions until it has taken the answers */
+    }
     return G_SOURCE_CONTINUE;
+}
+
+static void hear(Gdbstub *g)
+{
+    GInputStream *in = g_io_stream_get_input_stream(G_IO_STREAM(g->connection));
+
+    if (g->in_source == 0) {
+        GSource *s = g_pollable_input_stream_create_source(G_POLLABLE_INPUT_STREAM(in), NULL);
+
+        g_source_set_callback(s, G_SOURCE_FUNC(on_input), g, NULL);
+        g->in_source = g_source_attach(s, NULL);
+        g_source_unref(s);
+    }
 }
 
 static gboolean on_connect(GSocketService *service, GSocketConnection *connection, GObject *source, gpointer opaque)
@@ -637,12 +696,7 @@ static gboolean on_connect(GSocketService *service, GSocketConnection *connectio
     g->no_ack = g->in_packet = false;
     machine_hold_live(g->machine, 1);
     machine_pause(g->machine, true);
-
-    GInputStream *in = g_io_stream_get_input_stream(G_IO_STREAM(connection));
-    GSource      *s = g_pollable_input_stream_create_source(G_POLLABLE_INPUT_STREAM(in), NULL);
-    g_source_set_callback(s, G_SOURCE_FUNC(on_input), g, NULL);
-    g->in_source = g_source_attach(s, NULL);
-    g_source_unref(s);
+    hear(g);
     return TRUE;
 }
 
@@ -676,6 +730,7 @@ Gdbstub *gdbstub_new(const MonMachine *on, const char *address, GError **error)
     mon_init(&g->mon, on);
     g->regs = gdb_regs_new();
     g->packet = g_string_new(NULL);
+    g->out = g_string_new(NULL);
     g->breaks = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g->watches = g_array_new(FALSE, FALSE, sizeof(CpuWatch));
     g->service = g_socket_service_new();
@@ -719,6 +774,7 @@ void gdbstub_free(Gdbstub *g)
     mon_deinit(&g->mon);
     gdb_regs_free(g->regs);
     g_string_free(g->packet, TRUE);
+    g_string_free(g->out, TRUE);
     g_array_free(g->breaks, TRUE);
     g_array_free(g->watches, TRUE);
     g_free(g);

@@ -138,7 +138,8 @@ MON_COMMAND(info_realms, .name = "info realms", .args = "", .help = "the Realms 
 static void put_rec(void *opaque, const RmmRec *r)
 {
     g_string_append_printf(opaque, "REC 0x%" PRIx64 ": %u of the Realm at 0x%" PRIx64 ", MPIDR 0x%" PRIx64 ", %s",
-                           r->pa, r->index, r->rd, r->mpidr, r->running ? "runs" : r->runnable ? "runnable" : "not runnable");
+                           r->pa, r->index, r->rd, r->mpidr,
+                           r->running ? "runs" : r->runnable ? "runnable" : "not runnable");
     if (!r->running) {
         g_string_append_printf(opaque, ", pc 0x%" PRIx64 ", waits for %s", r->pc, r->pending);
     }

@@ -200,7 +200,9 @@ MON_COMMAND(translate, .name = "translate", .args = "ADDRESS", .help = "where an
         return mon_fail(error, "nothing is mapped at 0x%" PRIx64, addr);
     }
     const MemRegion *r = memory_find(machine_memory(m->on.machine), pa);
-    g_string_append_printf(out, "0x%" PRIx64 " is 0x%" PRIx64 " of the %s space%s%s\n", addr, pa, pas_name(pas),
-                           r != NULL ? ": " : "", r != NULL ? r->name : "");
+    bool reachable = owners_allow(machine_owners(m->on.machine), pa, pas);
+    g_string_append_printf(out, "0x%" PRIx64 " is 0x%" PRIx64 " of the %s space%s%s%s\n", addr, pa, pas_name(pas),
+                           r != NULL ? ": " : "", r != NULL ? r->name : "",
+                           reachable ? "" : ", a page of another world");
     return true;
 }
