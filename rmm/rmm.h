@@ -145,8 +145,8 @@ typedef struct RmmBank {
 } RmmBank;
 
 /* rmm_bank - what CPU @cpu goes on with in the Normal world (PAS_NONSECURE) after the REC it runs, or in the Realm
- * world (PAS_REALM) with the REC that left it last. False: that is what it runs now, or there is no such state. Valid until
- * the machine runs again. */
+ * world (PAS_REALM) with the REC that left it last. False: that is what it runs now, or there is no such state. Valid
+ * until the machine runs again. */
 bool rmm_bank(Rmm *r, unsigned cpu, Pas pas, RmmBank *out);
 
 /* rmm_granules - runs of granules of one state that are not the host's, by address. */

@@ -1,7 +1,8 @@
 /*
- * A hostile debugger: packets to the gdb server of a small machine, over a socket. Lines of the input are packets, which
- * get their frame and checksum; a line that begins with '!' goes out as it is. The machine has a guest that makes SMCs
- * and takes exceptions when it is stepped, so that breakpoints on events are met.
+ * A hostile debugger: packets to the gdb server of a small machine, over a socket. Lines of the input are packets,
+ * which get their frame and checksum; a line that begins with '!' goes out as it is, one with ':' is a command of the
+ * monitor. The machine has a guest that makes SMCs and takes exceptions when it is stepped, so that breakpoints on
+ * events are met.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -105,11 +106,18 @@ static bool say(int fd, const uint8_t *line, size_t len)
     if (len > 0 && line[0] == '!') {
         g_string_append_len(s, (const char *)line + 1, (gssize)len - 1);
     } else {
-        for (size_t i = 0; i < len; i++) {
-            sum = (uint8_t)(sum + line[i]);
-        }
         g_string_append_c(s, '$');
-        g_string_append_len(s, (const char *)line, (gssize)len);
+        if (len > 0 && line[0] == ':') {
+            g_string_append(s, "qRcmd,");
+            for (size_t i = 1; i < len; i++) {
+                g_string_append_printf(s, "%02x", line[i]);
+            }
+        } else {
+            g_string_append_len(s, (const char *)line, (gssize)len);
+        }
+        for (size_t i = 1; i < s->len; i++) {
+            sum = (uint8_t)(sum + (uint8_t)s->str[i]);
+        }
         g_string_append_printf(s, "#%02x", sum);
     }
     return s->len == 0 || send(fd, s->str, s->len, MSG_NOSIGNAL) == (ssize_t)s->len;
