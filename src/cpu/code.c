@@ -695,6 +695,17 @@ static void add_indirect(Cpu *cpu, Region *r, uint64_t key)
     }
 }
 
+/* With each key that the exit of @from may have. */
+static void add_by_key(Cpu *cpu, Region *r, uint64_t pc, const JitPart *from)
+{
+    uint64_t set = 0;
+
+    do {
+        add_parts(cpu, r, pc, from->exit_key | set);
+        set = (set - from->open) & from->open; /* the next subset */
+    } while (set != 0);
+}
+
 static void grow(Cpu *cpu, Region *r, unsigned part)
 {
     JitPart        p = r->part[part];
@@ -710,7 +721,7 @@ static void grow(Cpu *cpu, Region *r, unsigned part)
         add_parts(cpu, r, x->imm2, p.exit_key);
         /* fall through */
     case IR_exit_jump:
-        add_parts(cpu, r, x->imm, p.exit_key);
+        add_by_key(cpu, r, x->imm, &p);
         break;
     case IR_exit_indirect:
         if (p.exit_key != p.body_key) {

@@ -51,6 +51,13 @@ enum {
     CPU_FP_INEXACT = 16,
 };
 
+/* A bit of the block key that is set while a register (I32) has one of the bits in @mask. */
+typedef struct CpuKeyBit {
+    unsigned reg;
+    uint32_t mask;
+    uint64_t bit;
+} CpuKeyBit;
+
 /* One guest architecture. */
 typedef struct CpuGuest {
     const char  *name;
@@ -86,6 +93,10 @@ typedef struct CpuGuest {
 
     /* Of *@key, the key after a register that is part of it was set to @value. False: ask key(). May be NULL. */
     bool (*key_after)(uint64_t *key, unsigned reg, uint64_t value);
+
+    /* All that other registers decide of the key, when a block may write them with any value. */
+    const CpuKeyBit *key_bits;
+    size_t           n_key_bits;
 
     /* Floating-point exceptions (CPU_FP_*) that operations made inline raised since the last call. NULL: the front end
      * uses none. */

@@ -428,5 +428,15 @@
     orr     x9, x9, #1
     ret
 
+    snippet rounding, 2
+    mov     x9, #0x400000
+    msr     fpcr, xzr
+1:  msr     fpcr, x9
+    add     x1, x1, #1
+    msr     fpcr, xzr
+    subs    x0, x0, #1
+    b.ne    1b
+    brk     #0
+
     .balign 4
     .word   0

@@ -562,6 +562,59 @@ static void test_pins_kept(void **state)
     a64_box_free(box);
 }
 
+/* FPCR is part of the key, and the loop changes it twice a round: execution stays in generated code all the same. */
+static void test_rounding(void **state)
+{
+    enum { UP = 1 << 22, DOWN = 2 << 22, ZERO = 3 << 22, FZ = 1 << 24, DN = 1 << 25, AHP = 1 << 26 };
+    static const uint32_t fpcr[] = { 0, UP, DOWN, DN, ZERO, UP | DN, 0, AHP, DN | FZ };
+    static const uint32_t code[] = {
+        0xb9400027, /* ldr w7, [x1] */
+        0xd51b4407, /* msr fpcr, x7 */
+        0x1e611802, /* fdiv d2, d0, d1 */
+        0x1e602864, /* fadd d4, d3, d0 */
+        0xd53b440a, /* mrs x10, fpcr */
+        0xd51b441f, /* msr fpcr, xzr */
+        0x1e611805, /* fdiv d5, d0, d1 */
+        0x9e660048, /* fmov x8, d2 */
+        0x9e660089, /* fmov x9, d4 */
+        0x8b080063, /* add x3, x3, x8 */
+        0x8b090084, /* add x4, x4, x9 */
+        0x8b0a00a5, /* add x5, x5, x10 */
+        0x91004021, /* add x1, x1, #16 */
+        0x17fffff3, /* b -13 */
+    };
+    static const uint64_t nan = 0xfff8000000001234, default_nan = 0x7ff8000000000000;
+    A64Box  *box = box_with(code, ARRAY_LEN(code));
+    uint64_t thirds = 0, nans = 0, values = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint32_t v = fpcr[i % ARRAY_LEN(fpcr)];
+
+        le32_put(box->data + BOX_DATA_SIZE - 16 * (ROUNDS - i), v);
+        thirds += third + ((v & ZERO) == UP);
+        nans += v & DN ? default_nan : nan;
+        values += v;
+    }
+    for (unsigned n = 0; n < 3; n++) { /* cold first */
+        CpuEngineStats before, after;
+
+        cpu_engine_stats(box->engine, &before);
+        enter(box);
+        box->cpu->v[3][0] = nan;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), 0x24);
+        assert_int_equal(box->cpu->x[3], thirds);
+        assert_int_equal(box->cpu->x[4], nans);
+        assert_int_equal(box->cpu->x[5], values);
+        assert_int_equal(box->cpu->v[5][0], third);
+        assert_int_equal(box->cpu->fpsr, FPSR_INEXACT);
+        cpu_engine_stats(box->engine, &after);
+        assert_true(n == 0 || after.entries - before.entries < ROUNDS / 10);
+    }
+    check_regions(box);
+    a64_box_free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_chosen_flags),
         cmocka_unit_test(test_lent_pins),
         cmocka_unit_test(test_pins_kept),
+        cmocka_unit_test(test_rounding),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,6 +321,11 @@ static uint64_t key_but_btype(A64Cpu *cpu)
     return key;
 }
 
+static const CpuKeyBit key_bits[] = {
+    { A64_R_FPCR, FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_AHP, A64_KEY_FP_MODE },
+    { A64_R_FPCR, FPCR_DN, A64_KEY_FP_DN },
+};
+
 /* Asked after every block that does not know its successor: BTYPE and FPCR are what blocks change by themselves, the
  * rest is kept until a64_select_contexts(), a64_switch_sp() or a register with SYSREG_KEY says otherwise. */
 uint64_t a64_block_key(const Cpu *c)
@@ -331,9 +336,11 @@ uint64_t a64_block_key(const Cpu *c)
         cpu->derived.block_key = key_but_btype(cpu);
         cpu->derived.key_valid = true;
     }
-    uint64_t key = cpu->derived.block_key |
-                   (cpu->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_AHP) ? A64_KEY_FP_MODE : 0) |
-                   (cpu->fpcr & FPCR_DN ? A64_KEY_FP_DN : 0);
+    uint64_t key = cpu->derived.block_key;
+
+    for (size_t i = 0; i < ARRAY_LEN(key_bits); i++) {
+        key |= cpu->fpcr & key_bits[i].mask ? key_bits[i].bit : 0;
+    }
     if (cpu->btype == 0) {
         return key;
     }
@@ -559,6 +566,8 @@ const CpuGuest a64_guest = {
     .key = a64_block_key,
     .set_pc = guest_set_pc,
     .key_after = guest_key_after,
+    .key_bits = key_bits,
+    .n_key_bits = ARRAY_LEN(key_bits),
     .fp_raised = guest_fp_raised,
     .sticky_reg = A64_R_FPSR,
     .sticky_bits = FPSR_QC,

@@ -366,7 +366,7 @@ static bool msr_inline(A64Trans *t, uint32_t enc, unsigned Rt)
         if (a64_fp_check(t)) {
             IrRef v = ir_op2(t->ir, IR_and, IR_I32, a64_x(t, IR_I32, Rt), ir_const(t->ir, IR_I32, FPCR_BITS));
             ir_put(t->ir, A64_R_FPCR, v);
-            a64_leave(t); /* it may change A64_KEY_FP_MODE or A64_KEY_FP_DN */
+            a64_jump(t, t->pc + 4); /* it may change A64_KEY_FP_MODE or A64_KEY_FP_DN */
         }
     } else if (enc == ENC_FPSR) {
         if (a64_fp_check(t)) {

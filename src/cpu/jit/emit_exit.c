@@ -194,7 +194,7 @@ static void emit_outer_edge(Gen *g, uint64_t pc)
 /* To a known pc. */
 static void emit_edge(Gen *g, uint64_t pc, bool last)
 {
-    int part = gen_find_part(g, g->part, pc);
+    int part = gen_find_part(g, pc);
 
     if (part >= 0) {
         emit_inner_edge(g, (unsigned)part, last);
@@ -203,6 +203,28 @@ static void emit_edge(Gen *g, uint64_t pc, bool last)
         store_state(g);
         emit_outer_edge(g, pc);
     }
+}
+
+/* To a known pc; registers decide the bits of the key from @bit on. That it has none set is what falls through. */
+static void emit_edge_by_key(Gen *g, uint64_t pc, size_t bit, bool last)
+{
+    const CpuGuest  *guest = ((const Cpu *)g->j->engine->cpus->pdata[0])->guest;
+    const CpuKeyBit *k = &guest->key_bits[bit];
+    AsmLabel         clear = ASM_LABEL;
+
+    if (bit == guest->n_key_bits) {
+        emit_edge(g, pc, last);
+        return;
+    }
+    if (g->parts[g->part].open & k->bit) {
+        asm_test_mi(&g->as, false, gen_mem((int32_t)g->ir->regs[k->reg].offset), (int32_t)k->mask);
+        asm_jcc(&g->as, CC_E, &clear);
+        g->key |= k->bit;
+        emit_edge_by_key(g, pc, bit + 1, false);
+        g->key &= ~k->bit;
+        asm_bind(&g->as, &clear);
+    }
+    emit_edge_by_key(g, pc, bit + 1, last);
 }
 
 static void emit_state_exit(Gen *g, uint64_t pc)
@@ -265,7 +287,7 @@ static void emit_state_branch(Gen *g, const IrNode *n)
 /* The way back into a loop comes right behind the branch. */
 static void emit_branch(Gen *g, const IrNode *n)
 {
-    int      taken = gen_find_part(g, g->part, n->imm), other = gen_find_part(g, g->part, n->imm2);
+    int      taken = gen_find_part(g, n->imm), other = gen_find_part(g, n->imm2);
     bool     falls = (unsigned)other == g->part + 1; /* into the code of the next part */
     bool     taken_first = falls || (taken >= 0 && (unsigned)taken <= g->part);
     AsmLabel second = ASM_LABEL;
@@ -470,6 +492,8 @@ void emit_exit(Gen *g, const IrNode *n)
     case IR_exit_jump:
         if (g->ir->ends) {
             emit_state_exit(g, n->imm);
+        } else if (g->parts[g->part].open != 0 && !g->ask_key) {
+            emit_edge_by_key(g, n->imm, 0, true);
         } else {
             emit_edge(g, n->imm, true);
         }

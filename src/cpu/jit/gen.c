@@ -1972,17 +1972,43 @@ void gen_want_flags(Gen *g)
     g->flags_in = false;
 }
 
-/* Whether the key is known after this put; changes with a known effect change it. */
-static bool knows_key(const CpuEngine *e, const IrBlock *ir, const IrNode *n, uint64_t *key)
+/* The bits of the key that a register decides; false: there are none. */
+static bool decide_key(const CpuGuest *guest, JitPart *part, unsigned reg, const IrNode *value)
 {
-    const IrReg    *reg = &ir->regs[n->imm];
+    bool decides = false;
+
+    for (size_t i = 0; i < guest->n_key_bits; i++) {
+        const CpuKeyBit *k = &guest->key_bits[i];
+
+        if (k->reg != reg) {
+            continue;
+        }
+        decides = true;
+        part->exit_key &= ~k->bit;
+        part->open &= ~k->bit;
+        if (value->op != IR_const) {
+            part->open |= k->bit;
+        } else if (value->imm & k->mask) {
+            part->exit_key |= k->bit;
+        }
+    }
+    return decides;
+}
+
+/* Whether it is known what this put does to the key; then it is done. */
+static bool knows_key(const CpuEngine *e, JitPart *part, const IrNode *n)
+{
+    const IrReg    *reg = &part->ir->regs[n->imm];
     const CpuGuest *guest = e->cpus->len > 0 ? ((Cpu *)e->cpus->pdata[0])->guest : NULL;
+    const IrNode   *value = &part->ir->node[n->a];
 
     if (reg->type < IR_I8 || reg->type > IR_I32 || reg->not_key) {
         return true;
     }
-    return guest != NULL && guest->key_after != NULL && ir->node[n->a].op == IR_const &&
-           guest->key_after(key, (unsigned)n->imm, ir->node[n->a].imm);
+    return guest != NULL &&
+           (decide_key(guest, part, (unsigned)n->imm, value) ||
+            (guest->key_after != NULL && value->op == IR_const &&
+             guest->key_after(&part->exit_key, (unsigned)n->imm, value->imm)));
 }
 
 JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key)
@@ -1997,9 +2023,10 @@ JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t ke
         unsigned      i = ir->state[k];
         const IrNode *n = &ir->node[i];
 
-        part.asks_key |= n->op == IR_put && !knows_key(e, ir, n, &part.exit_key);
+        part.asks_key |= n->op == IR_put && !knows_key(e, &part, n);
         part.body_key = i < last ? part.exit_key : part.body_key;
     }
+    part.asks_key |= part.open != 0 && ir->node[ir->n - 1].op != IR_exit_jump;
     return part;
 }
 
@@ -2544,22 +2571,20 @@ static uint32_t successors(const Gen *g, unsigned p)
     const IrNode  *x = &from->ir->node[from->ir->n - 1];
     uint32_t       set = 0;
 
-    for (unsigned q = g->first_target; g->region && !from->asks_key && q < g->n_parts; q++) {
+    for (unsigned q = g->first_target; g->region && q < g->n_parts; q++) {
         const JitPart *to = &g->parts[q];
         bool leads = x->op == IR_exit_jump ? to->pc == x->imm : x->op == IR_exit_branch ?
                      to->pc == x->imm || to->pc == x->imm2 : x->op == IR_exit_indirect && to->by_address;
 
-        set |= leads && to->key == from->exit_key ? 1u << q : 0;
+        set |= leads && jit_may_lead(from, to->key) ? 1u << q : 0;
     }
     return set;
 }
 
-int gen_find_part(const Gen *g, unsigned from, uint64_t pc)
+int gen_find_part(const Gen *g, uint64_t pc)
 {
-    const JitPart *x = &g->parts[from];
-
-    for (unsigned p = g->first_target; g->region && !x->asks_key && p < g->n_parts; p++) {
-        if (g->parts[p].pc == pc && g->parts[p].key == x->exit_key) {
+    for (unsigned p = g->first_target; g->region && !g->ask_key && p < g->n_parts; p++) {
+        if (g->parts[p].pc == pc && g->parts[p].key == g->key) {
             return (int)p;
         }
     }

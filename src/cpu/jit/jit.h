@@ -32,8 +32,15 @@ typedef struct JitPart {
     bool           by_address; /* exits that know their address only at run time may lead here */
     bool           asks_key;   /* the key at its exit is not known; else it is: */
     uint64_t       exit_key;
+    uint64_t       open;       /* bits of exit_key, not set there, that a register decides at the exit: a jump */
     uint64_t       body_key;   /* the key before its last instruction, which may change it for its target alone */
 } JitPart;
+
+/* jit_may_lead - whether a part may go on with @key. */
+static inline bool jit_may_lead(const JitPart *p, uint64_t key)
+{
+    return !p->asks_key && (key & ~p->open) == p->exit_key;
+}
 
 /* jit_part - a part; what follows from @ir is filled in. */
 JitPart jit_part(const CpuEngine *e, const IrBlock *ir, uint64_t pc, uint64_t key);

@@ -567,8 +567,8 @@ static inline int32_t gen_price(const Gen *g, unsigned part)
 }
 /* gen_count_time - account for a part that is entered next; @out: there is no time for it. */
 void gen_count_time(Gen *g, unsigned part, AsmLabel *out);
-/* gen_find_part - the part that a part leads to when it goes on at @pc; -1: none. */
-int gen_find_part(const Gen *g, unsigned from, uint64_t pc);
+/* gen_find_part - the part that this part leads to when it goes on at @pc with Gen.key; -1: none. */
+int gen_find_part(const Gen *g, uint64_t pc);
 /* gen_out_of_time - the code for @out: come back to the part by its pc. */
 void gen_out_of_time(Gen *g, unsigned part, AsmLabel *out, uint32_t dirty);
 /* gen_call_for - call a routine that finds @id by where it would return: jit_called(). */
