@@ -131,6 +131,13 @@ typedef struct CpuSaved {
     uint8_t  xmm[16][16] __attribute__((aligned(16)));
 } CpuSaved;
 
+/* For an access across pages: the last bytes of one and the first of the next, and where the host has the two. */
+enum { CPU_ACROSS = 32 };
+typedef struct CpuAcross {
+    uint8_t  bytes[2][CPU_ACROSS] __attribute__((aligned(16)));
+    uint8_t *page[2];
+} CpuAcross;
+
 /*
  * First member of a front end's CPU structure. What generated code uses most is at its end, the guest's registers that
  * are used most should follow: CPU_NEAR bytes can be named by a displacement of one byte.
@@ -147,7 +154,10 @@ struct Cpu {
     uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
     int64_t   slice_end_ns;
     struct CpuRun *run;    /* engine's own per-CPU state */
-    CpuSaved  saved;
+    union {
+        CpuSaved  saved;
+        CpuAcross across;  /* generated code: while it does not call C */
+    };
     uint32_t  constants_version; /* of the generator's constants: those that follow are a copy */
     CpuTemp   constant[CPU_CONSTANTS]; /* what generated code reads as operands in memory */
     uint32_t  heat[CPU_HEAT]; /* generated code: runs until the blocks of a slot count as hot */

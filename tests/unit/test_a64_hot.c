@@ -615,6 +615,120 @@ static void test_rounding(void **state)
     a64_box_free(box);
 }
 
+/* What a load or store of one or two registers does: @size bytes each. */
+typedef struct AcrossRow {
+    const char *name;
+    uint32_t    insn;
+    unsigned    size, n;
+    bool        store, vector, sign, zero; /* zero: the last one is XZR */
+} AcrossRow;
+
+static const AcrossRow across_rows[] = {
+    { "ldrh w7, [x1]", 0x79400027, 2, 1 },
+    { "ldrsh x7, [x1]", 0x79800027, 2, 1, .sign = true },
+    { "ldr w7, [x1]", 0xb9400027, 4, 1 },
+    { "ldrsw x7, [x1]", 0xb9800027, 4, 1, .sign = true },
+    { "ldr x7, [x1]", 0xf9400027, 8, 1 },
+    { "ldp w7, w8, [x1]", 0x29402027, 4, 2 },
+    { "ldpsw x7, x8, [x1]", 0x69402027, 4, 2, .sign = true },
+    { "ldp x7, x8, [x1]", 0xa9402027, 8, 2 },
+    { "ldr h7, [x1]", 0x7d400027, 2, 1, .vector = true },
+    { "ldr s7, [x1]", 0xbd400027, 4, 1, .vector = true },
+    { "ldr d7, [x1]", 0xfd400027, 8, 1, .vector = true },
+    { "ldr q7, [x1]", 0x3dc00027, 16, 1, .vector = true },
+    { "ldp s7, s8, [x1]", 0x2d402027, 4, 2, .vector = true },
+    { "ldp q7, q8, [x1]", 0xad402027, 16, 2, .vector = true },
+    { "strh w7, [x1]", 0x79000027, 2, 1, .store = true },
+    { "str w7, [x1]", 0xb9000027, 4, 1, .store = true },
+    { "str x7, [x1]", 0xf9000027, 8, 1, .store = true },
+    { "stp w7, w8, [x1]", 0x29002027, 4, 2, .store = true },
+    { "stp x7, x8, [x1]", 0xa9002027, 8, 2, .store = true },
+    { "stp x7, xzr, [x1]", 0xa9007c27, 8, 2, .store = true, .zero = true },
+    { "str wzr, [x1]", 0xb900003f, 4, 1, .store = true, .zero = true },
+    { "str d7, [x1]", 0xfd000027, 8, 1, .store = true, .vector = true },
+    { "str q7, [x1]", 0x3d800027, 16, 1, .store = true, .vector = true },
+    { "stp d7, d8, [x1]", 0x6d002027, 8, 2, .store = true, .vector = true },
+    { "stp q7, q8, [x1]", 0xad002027, 16, 2, .store = true, .vector = true },
+};
+
+enum { ACROSS_FROM = 0x3000 - 40, ACROSS_ROUNDS = 60 };
+
+/* The loop below by its meaning: x3 to x6 of @sum, and what the stores leave in @data. */
+static void do_across(const AcrossRow *row, uint8_t *data, uint64_t x[2], uint64_t v[2][2], uint64_t sum[4])
+{
+    uint64_t zero = 0;
+
+    for (unsigned i = 0; i < ACROSS_ROUNDS; i++) {
+        for (unsigned k = 0; k < row->n; k++) {
+            uint8_t *at = data + ACROSS_FROM + i + k * row->size;
+            void    *reg = row->zero && k == row->n - 1 ? &zero : row->vector ? v[k] : &x[k];
+
+            if (row->store) {
+                memcpy(at, reg, row->size);
+                continue;
+            }
+            memset(reg, 0, row->vector ? 16 : 8);
+            memcpy(reg, at, row->size);
+            x[k] = row->sign ? (uint64_t)sign_extend64(x[k], row->size * 8) : x[k];
+        }
+        sum[0] += x[0] + v[0][0];
+        sum[1] += x[1] + v[0][1];
+        sum[2] += v[1][0];
+        sum[3] += v[1][1];
+    }
+}
+
+static void test_across(void **state)
+{
+    g_autofree uint8_t *data = g_malloc(BOX_DATA_SIZE);
+
+    for (size_t i = 0; i < ARRAY_LEN(across_rows); i++) {
+        const uint32_t code[] = {
+            across_rows[i].insn,
+            0x8b070063, /* add x3, x3, x7 */
+            0x8b080084, /* add x4, x4, x8 */
+            0x9e6600e9, /* fmov x9, d7 */
+            0x8b090063, /* add x3, x3, x9 */
+            0x9eae00e9, /* fmov x9, v7.d[1] */
+            0x8b090084, /* add x4, x4, x9 */
+            0x9e660109, /* fmov x9, d8 */
+            0x8b0900a5, /* add x5, x5, x9 */
+            0x9eae0109, /* fmov x9, v8.d[1] */
+            0x8b0900c6, /* add x6, x6, x9 */
+            0x91000421, /* add x1, x1, #1 */
+            0xd1000442, /* sub x2, x2, #1 */
+            0xb5fffe62, /* cbnz x2, -13 */
+            0xd4000001, /* svc #0 */
+        };
+        A64Box *box = box_with(code, ARRAY_LEN(code));
+
+        print_message("%s\n", across_rows[i].name);
+        for (unsigned k = 0; k < BOX_DATA_SIZE; k++) {
+            box->data[k] = (uint8_t)(k * 0x9e3779b1u >> 24);
+        }
+        memcpy(data, box->data, BOX_DATA_SIZE);
+        for (unsigned n = 0; n < 20; n++) { /* cold first */
+            A64Cpu  *cpu = box->cpu;
+            uint64_t x[2] = { 0x1122334455667788 + n, 0x99aabbccddeeff01 }, sum[4] = { 0 };
+            uint64_t v[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 - n }, { 0x1020304050607080, 0x90a0b0c0 } };
+
+            enter(box);
+            cpu->x[1] = BOX_DATA + ACROSS_FROM;
+            cpu->x[2] = ACROSS_ROUNDS;
+            cpu->x[6] = 0;
+            memcpy(&cpu->x[7], x, sizeof(x));
+            memcpy(cpu->v[7], v, sizeof(v));
+            do_across(&across_rows[i], data, x, v, sum);
+            assert_true(a64_box_run(box, 100000));
+            assert_int_equal(a64_box_ec(box), 0x15);
+            assert_memory_equal(&cpu->x[3], sum, sizeof(sum));
+            assert_memory_equal(box->data, data, BOX_DATA_SIZE);
+        }
+        check_regions(box);
+        a64_box_free(box);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_lent_pins),
         cmocka_unit_test(test_pins_kept),
         cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_across),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

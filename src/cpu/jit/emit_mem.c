@@ -104,6 +104,71 @@ static void check_again(Gen *g, const Reach *r, X86Reg base, int32_t disp, unsig
     asm_jcc(&g->as, CC_A, fail);
 }
 
+/* What a store writes, to @m; rdx or xmm0 are lost. */
+static void store_place(Gen *g, const JitPlace *p, unsigned size_log2, X86Mem m)
+{
+    bool vector = gen_is_vector((IrType)p->type);
+
+    if (vector) {
+        X86Xmm x = p->kind == AT_XMM ? p->reg : 0;
+
+        if (p->kind == AT_MEM) {
+            asm_load_x(&g->as, 4, x, gen_mem(p->v));
+        }
+        if (size_log2 >= 2) {
+            asm_store_x(&g->as, size_log2, m, x);
+            return;
+        }
+        asm_movq_rx(&g->as, true, RDX, x);
+    } else if (p->kind == AT_CONST && p->reg == 0) {
+        asm_store_i(&g->as, size_log2, m, p->v);
+        return;
+    } else if (p->kind == AT_CONST) {
+        asm_mov_ri(&g->as, RDX, g->j->pool[p->v]);
+    } else if (p->kind == AT_MEM) {
+        asm_load(&g->as, 3, false, true, RDX, gen_mem(p->v));
+    }
+    asm_store(&g->as, size_log2, m, !vector && p->kind == AT_GPR ? (X86Reg)p->reg : RDX);
+}
+
+/*
+ * An access that its check refused may lie across two pages that the table has: it is done on a copy of the bytes
+ * around the boundary (make_across()). A load goes on at @load, with the address as that expects it; @whole: as a Host
+ * says where it is. Behind it: where that is not so.
+ */
+static void access_across(Gen *g, Cold *c, X86Reg base, bool whole, AsmLabel *load)
+{
+    const Jit     *j = g->j;
+    const JitSite *s = &j->site[c->site];
+    const Reach   *r = &c->access;
+    AsmLabel       none = ASM_LABEL;
+
+    if (r->bytes == 1 || s->mem.align || s->mem.write_intent || r->tlb != R14) {
+        return;
+    }
+    emit_sum(g, RDX, base, r->disp);
+    asm_call_to(&g->as, r->write ? j->across_write : j->across_read);
+    asm_test_rr(&g->as, true, RDI, RDI);
+    asm_jcc(&g->as, CC_E, &none);
+    if (!r->write) {
+        if (!whole) {
+            asm_alu_rr(&g->as, ALU_SUB, true, RDI, base);
+        }
+        if (r->disp != 0) {
+            asm_alu_ri(&g->as, ALU_SUB, true, RDI, r->disp);
+        }
+        asm_jmp(&g->as, load);
+    } else {
+        store_place(g, &s->c, s->mem.size_log2, X86_AT(RDI, 0));
+        if (s->pair) {
+            store_place(g, &s->d2, s->mem.size_log2, X86_AT(RDI, 1 << s->mem.size_log2));
+        }
+        asm_call_to(&g->as, j->across_done);
+        asm_jmp(&g->as, &c->back);
+    }
+    asm_bind(&g->as, &none);
+}
+
 /* The access without its group. @whole: as a Host says where it is. Behind it: where that fails. */
 static void check_alone(Gen *g, Cold *c, X86Reg base, bool whole)
 {
@@ -117,14 +182,17 @@ static void check_alone(Gen *g, Cold *c, X86Reg base, bool whole)
     }
     asm_jmp(&g->as, &c->alone);
     asm_bind(&g->as, &slow);
+    access_across(g, c, base, whole, &c->alone);
 }
 
-/* The check for a group failed, if the access leads one. */
-static void miss_group(Gen *g, Cold *c)
+/* The check failed; for a group, if the access leads one. */
+static void miss_check(Gen *g, Cold *c)
 {
     if (c->host.group != 0) {
         hosts_set_none(g, host_bit(&c->host));
         check_alone(g, c, c->access.base, false);
+    } else {
+        access_across(g, c, c->access.base, false, &c->resume);
     }
 }
 
@@ -148,7 +216,7 @@ static void miss_table(Gen *g, Cold *c)
         asm_jmp(&g->as, &c->resume);
         asm_bind(&g->as, &fail);
     }
-    miss_group(g, c);
+    miss_check(g, c);
 }
 
 /* Leaves the host address of the base in rdi + base; rdx is lost, and rcx for another space than 0. Code that runs
@@ -257,7 +325,7 @@ static void miss_slot(Gen *g, Cold *c)
     emit_addend(g, R14, r->write);
     asm_jmp(&g->as, &c->resume);
     asm_bind(&g->as, &fail);
-    miss_group(g, c);
+    miss_check(g, c);
 }
 
 /* As emit_by_table(), without waiting for the address. */

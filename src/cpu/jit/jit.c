@@ -248,6 +248,78 @@ static const void *make_keep(Jit *j, Asm *as, int32_t table, int32_t span)
     return here;
 }
 
+/* The host's address of the page at rcx, which the table must have, into rcx; rdi is lost. */
+static void find_page(Asm *as, int32_t table, AsmLabel *fail)
+{
+    asm_mov_rr(as, false, RDI, RCX);
+    asm_shift_ri(as, SH_SHR, false, RDI, PAGE_BITS - 4);
+    asm_alu_ri(as, ALU_AND, false, RDI, (TLB_ENTRIES - 1) << 4);
+    asm_alu_rm(as, ALU_CMP, true, RCX, X86_INDEX(R14, RDI, 0, table + (int32_t)offsetof(TlbEntry, tag)));
+    asm_jcc(as, CC_NE, fail);
+    asm_alu_rm(as, ALU_ADD, true, RCX, X86_INDEX(R14, RDI, 0, table + (int32_t)offsetof(TlbEntry, addend)));
+}
+
+/* The bytes of CpuAcross from the page at rcx or rdi, or back. xmm0 is lost. */
+static void copy_across(Asm *as, unsigned page, X86Reg host, bool back)
+{
+    for (int32_t at = 0; at < CPU_ACROSS; at += 16) {
+        X86Mem here = gen_mem((int32_t)offsetof(Cpu, across.bytes) + (int32_t)page * CPU_ACROSS + at);
+        X86Mem there = X86_AT(host, (page == 0 ? PAGE_SIZE - CPU_ACROSS : 0) + at);
+
+        asm_load_x(as, 4, 0, back ? here : there);
+        asm_store_x(as, 4, back ? there : here, 0);
+    }
+}
+
+/*
+ * For an access of up to CPU_ACROSS bytes at rdx that its check refused. If the table has the page and the next one,
+ * rdi is where in Cpu.across to read or write; else, and when it is too far from the next page, 0. xmm0 is lost.
+ */
+static const void *make_across(Asm *as, int32_t table)
+{
+    const void *here = asm_here(as);
+    AsmLabel    fail = ASM_LABEL;
+
+    asm_push(as, RAX);
+    asm_push(as, RCX);
+    asm_mov_rr(as, false, RAX, RDX);
+    asm_alu_ri(as, ALU_AND, false, RAX, PAGE_SIZE - 1);
+    asm_alu_ri(as, ALU_CMP, false, RAX, PAGE_SIZE - CPU_ACROSS);
+    asm_jcc(as, CC_BE, &fail);
+    asm_alu_rr(as, ALU_SUB, true, RDX, RAX);
+    for (unsigned page = 0; page < 2; page++) {
+        asm_lea(as, true, RCX, X86_AT(RDX, (int32_t)page * PAGE_SIZE));
+        find_page(as, table, &fail);
+        asm_store(as, 3, gen_mem((int32_t)(offsetof(Cpu, across.page) + page * sizeof(uint8_t *))), RCX);
+        copy_across(as, page, RCX, false);
+    }
+    asm_lea(as, true, RDI, X86_INDEX(RBP, RAX, 0, gen_mem(offsetof(Cpu, across.bytes)).disp - PAGE_SIZE + CPU_ACROSS));
+    asm_pop(as, RCX);
+    asm_pop(as, RAX);
+    asm_ret(as);
+    asm_bind(as, &fail);
+    asm_mov_ri(as, RDI, 0);
+    asm_pop(as, RCX);
+    asm_pop(as, RAX);
+    asm_ret(as);
+    return here;
+}
+
+/* What was written to Cpu.across goes to the pages. One thread writes guest memory: the bytes beside it are as they
+ * were. */
+static const void *make_across_done(Asm *as)
+{
+    const void *here = asm_here(as);
+
+    for (unsigned page = 0; page < 2; page++) {
+        asm_load(as, 3, false, true, RDI,
+                 gen_mem((int32_t)(offsetof(Cpu, across.page) + page * sizeof(uint8_t *))));
+        copy_across(as, page, RDI, true);
+    }
+    asm_ret(as);
+    return here;
+}
+
 _Static_assert(offsetof(PageSlot, tag) == offsetof(TlbEntry, tag) &&
                    offsetof(PageSlot, addend) == offsetof(TlbEntry, addend),
                "make_keep() copies both at once");
@@ -264,6 +336,9 @@ static void make_routines(Jit *j)
     make_flags(j, &as);
     j->keep_read = make_keep(j, &as, (int32_t)offsetof(CpuTlb, read), (int32_t)offsetof(CpuTlb, read_span));
     j->keep_write = make_keep(j, &as, (int32_t)offsetof(CpuTlb, write), (int32_t)offsetof(CpuTlb, write_span));
+    j->across_read = make_across(&as, (int32_t)offsetof(CpuTlb, read));
+    j->across_write = make_across(&as, (int32_t)offsetof(CpuTlb, write));
+    j->across_done = make_across_done(&as);
     pac_make(j, &as);
     j->leave_time = make_leave_with_pc(&as, EXEC_LEFT);
     j->leave_lookup = asm_here(&as);

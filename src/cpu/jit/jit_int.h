@@ -169,6 +169,7 @@ struct Jit {
     const void *leave_wide; /* is called for a region, when it expects zeroes where there are none */
     const void *leave_gone; /* is called by the first instruction of a block */
     const void *keep_read, *keep_write;
+    const void *across_read, *across_write, *across_done;
     const void *pac_sign[2], *pac_check; /* the first: by whether IR_PAC_BY_63 */
     int (*enter)(Cpu *cpu, const void *code);
     JitSite   *site;

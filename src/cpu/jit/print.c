@@ -46,7 +46,8 @@ static const char *routine_at(const Jit *j, const uint8_t *to)
         { j->slow, "slow" },               { j->leave_time, "leave_time" },   { j->leave_find, "leave_find" },
         { j->leave_state, "leave_state" }, { j->leave_done, "leave_done" },   { j->leave_fault, "leave_fault" },
         { j->leave_lookup, "leave_lookup" }, { j->leave_link, "leave_link" }, { j->leave_wide, "leave_wide" },
-        { j->far, "far" },
+        { j->far, "far" },                 { j->across_read, "across_read" }, { j->across_write, "across_write" },
+        { j->across_done, "across_done" },
         { j->keep_read, "keep_read" },     { j->keep_write, "keep_write" }, { j->flags, "flags" },
         { j->pac_sign[false], "pac_sign" }, { j->pac_sign[true], "pac_sign_63" }, { j->pac_check, "pac_check" },
     };
