@@ -134,9 +134,9 @@ enum {
     /* integers, lane by lane */                                                                           \
     X(shadd, HADD_S) X(uhadd, HADD_U) X(srhadd, RHADD_S) X(urhadd, RHADD_U) X(shsub, HSUB_S)               \
     X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
-    X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, NONE) X(uqshl, NONE) X(sqrshl, NONE)         \
-    X(uqrshl, NONE) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, NONE)                  \
-    X(sqrdmlsh, NONE) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
+    X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, QSHL_S) X(uqshl, QSHL_U) X(sqrshl, QRSHL_S)         \
+    X(uqrshl, QRSHL_U) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)                  \
+    X(sqrdmlsh, QRMLSH) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
     X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
     X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)    \
     X(uqshl_imm, QSHLI_U)                                                                              \

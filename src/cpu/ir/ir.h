@@ -138,9 +138,12 @@ typedef enum IrInline {
     IR_INLINE_QADD_US,                    /* y + x, y and the result unsigned, x signed, SATURATING */
     IR_INLINE_QSHLI_S, IR_INLINE_QSHLI_U, IR_INLINE_QSHLI_SU, /* x << count, SATURATING; SU: signed to unsigned */
     IR_INLINE_QMULH, IR_INLINE_QRMULH,    /* upper half of 2 x y, signed, SATURATING; R: rounded */
+    IR_INLINE_QRMLAH, IR_INLINE_QRMLSH,   /* z plus or minus 2 x y, rounded: the upper half, z being one; SATURATING */
     IR_INLINE_QNEG, IR_INLINE_QABS,       /* -x, |x|, signed, SATURATING */
     IR_INLINE_SHL_S, IR_INLINE_SHL_U,     /* x << n, n being the signed low byte of y: negative to the right */
     IR_INLINE_RSHL_S, IR_INLINE_RSHL_U,   /* and rounded to the right */
+    IR_INLINE_QSHL_S, IR_INLINE_QSHL_U,   /* SHL, SATURATING */
+    IR_INLINE_QRSHL_S, IR_INLINE_QRSHL_U, /* RSHL, SATURATING */
     IR_INLINE_RSHR_S, IR_INLINE_RSHR_U,   /* (x + (1 << count >> 1)) >> count, count not 0 */
     IR_INLINE_INSERT_RIGHT,               /* x >> count, unsigned; bits shifted in are those of y */
     IR_INLINE_INSERT_LEFT,                /* x << count; likewise */

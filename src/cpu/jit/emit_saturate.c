@@ -1,6 +1,6 @@
 /*
  * Vector helpers of integers that saturate and for whose lanes the host has no such instruction: lanes of 64 bits, sums
- * of a signed and an unsigned number, shifts to the left. In the order of IrInline (ir.h).
+ * of a signed and an unsigned number, of products, shifts to the left. In the order of IrInline (ir.h).
  */
 #include "bits.h"
 #include "cpu/jit/simd.h"
@@ -157,6 +157,173 @@ static bool sum_unsigned(Gen *g, const IrNode *n)
     return true;
 }
 
+/* ---- products, rounded, with a sum ---- */
+
+/*
+ * The upper half of z plus 2 x y is z plus that of the product, which is rounded up at half for a sum, and down for a
+ * difference. Of the products that of two smallest numbers alone does not fit: it is the smallest number here, which no
+ * other one is, and T1 all ones there. AVX.
+ */
+
+/* Halfwords: the product becomes the largest number, and the one that it lacks comes behind it. */
+static void multiply_sum_words(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool subtract)
+{
+    Asm   *as = &g->as;
+    X86Xmm a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
+
+    asm_sse2(as, X86_PMULHRSW, T0, a, b);
+    if (subtract) { /* what is half is rounded up too far */
+        asm_sse2(as, X86_PMULLW, T1, a, b);
+        asm_sse2_m(as, X86_PAND, T1, T1, gen_constant_lanes(g, 1, 0x7fff));
+        asm_sse2_m(as, X86_PCMPEQW, T1, T1, gen_constant_lanes(g, 1, 0x4000));
+        asm_sse2(as, X86_PADDW, T0, T0, T1);
+    }
+    asm_sse2_m(as, X86_PCMPEQW, T1, T0, gen_constant_lanes(g, 1, vec_sign(1)));
+    asm_sse2(as, subtract ? X86_PSUBW : X86_PADDW, T2, z, T0);
+    asm_sse2(as, X86_PXOR, T0, T0, T1);
+    asm_sse2(as, subtract ? X86_PSUBSW : X86_PADDSW, T0, z, T0);
+    asm_sse2(as, subtract ? X86_PADDSW : X86_PSUBSW, T0, T0, T1);
+    asm_sse2(as, X86_PXOR, T1, T2, T0);
+    simd_note_covered(g, s, UINT64_MAX);
+}
+
+/* Words: as simd_saturate_words(), but for the product's sign. */
+static void multiply_sum_longs(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool subtract)
+{
+    Asm   *as = &g->as;
+    X86Mem smallest = gen_constant_lanes(g, 2, vec_sign(2));
+
+    simd_product_upper(g, vec_in(g, n->a, T1), vec_in(g, n->b, T2), (1u << 30) - (subtract ? 1 : 0));
+    asm_sse2_m(as, X86_PCMPEQD, T1, T0, smallest);
+    asm_sse2(as, X86_PXOR, T1, T1, T0);
+    asm_sse2(as, subtract ? X86_PSUBD : X86_PADDD, T0, z, T0);
+    asm_sse2(as, X86_PXOR, T1, T1, subtract ? z : T0);
+    asm_sse2(as, X86_PXOR, T2, z, T0);
+    asm_sse2(as, X86_PAND, T1, T1, T2);
+    simd_note_covered(g, s, vec_sign(2));
+    asm_sse_shift_i(as, X86_PSRAD_I, T2, T0, 31);
+    asm_sse2_m(as, X86_PXOR, T2, T2, smallest);
+    asm_blendv(as, X86_BLENDVPS, T0, T0, T2, T1);
+}
+
+static bool multiply_sum(Gen *g, const IrNode *n, bool subtract)
+{
+    Shape  s = shape_of(n);
+    X86Xmm spare;
+
+    if (!g->as.host.avx || !simd_begin_saturating(g) || !gen_reserve_xmm(g, &spare)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), z = vec_in(g, n->c, spare);
+    (s.size == 1 ? multiply_sum_words : multiply_sum_longs)(g, n, s, z, subtract);
+    gen_return_xmm(g, spare);
+    finish(g, d, T0, s);
+    return true;
+}
+
+/* ---- shifts by another register ---- */
+
+/* T1 = all ones in lanes of words and doublewords that shifting T0 back does not restore. */
+static void find_not_restored(Gen *g, const IrNode *n, unsigned size, X86Xmm spare, bool sign)
+{
+    Asm     *as = &g->as;
+    unsigned up = (8u << size) - 8;
+
+    asm_sse2_m(as, X86_PAND, T2, vec_in(g, n->b, T2), gen_constant_lanes(g, size, 0xff));
+    if (size == 2) {
+        asm_sse2(as, sign ? X86_VPSRAVD : X86_VPSRLVD, T1, T0, T2);
+    } else if (!sign) {
+        asm_sse2(as, X86_VPSRLVQ, T1, T0, T2);
+    } else {
+        vec_zero(g, spare);
+        asm_sse2(as, X86_PCMPGTQ, spare, spare, T0);
+        asm_sse2(as, X86_PXOR, T1, T0, spare);
+        asm_sse2(as, X86_VPSRLVQ, T1, T1, T2);
+        asm_sse2(as, X86_PXOR, T1, T1, spare);
+    }
+    asm_sse2(as, equal(size), T1, T1, vec_in(g, n->a, spare));
+    vec_shift(g, VEC_LEFT, size, T2, vec_in(g, n->b, T2), up);
+    asm_sse_shift_i(as, X86_PSRAD_I, T2, T2, 31); /* to the right all is well */
+    if (size == 3) {
+        asm_sse1_i(as, X86_PSHUFD, T2, T2, 0xf5);
+    }
+    asm_sse2(as, X86_POR, T1, T1, T2);
+    asm_sse2_m(as, X86_PXOR, T1, T1, ones(g));
+}
+
+/* Of bytes and halfwords those that are out of the range from which a shift by the count leads to numbers that fit. */
+static void find_out_of_range(Gen *g, const IrNode *n, unsigned size, X86Xmm spare, bool sign)
+{
+    Asm     *as = &g->as;
+    unsigned width = 8u << size;
+    uint8_t  table[2][16];
+    X86Mem   zero = gen_constant(g, 0, 0);
+
+    for (unsigned i = 0; i < 16; i++) { /* unsigned, the largest number; signed, its inverse: the smallest one */
+        int limit = i >= width ? 0 : sign ? -(1 << (width - 1 - i)) : (int)(mask64(width) >> i);
+
+        table[0][i] = (uint8_t)limit;
+        table[1][i] = (uint8_t)((unsigned)limit >> 8);
+    }
+    if (size == 0) {
+        asm_sse2_m(as, X86_PMAXSB, T1, vec_in(g, n->b, T1), zero);
+    } else { /* the count in both bytes */
+        asm_sse_shift_i(as, X86_PSLLW_I, T1, vec_in(g, n->b, T1), 8);
+        asm_sse_shift_i(as, X86_PSRLW_I, T2, T1, 8);
+        asm_sse2(as, X86_POR, T1, T1, T2);
+        asm_sse2_m(as, X86_PMAXSB, T1, T1, zero);
+    }
+    asm_sse2_m(as, X86_PADDUSB, T1, T1, gen_constant_lanes(g, 0, 0x70)); /* from 16 on the limit is 0 */
+    simd_load_table(g, spare, table[0]);
+    asm_sse2(as, X86_PSHUFB, spare, spare, T1);
+    if (size == 1) {
+        simd_load_table(g, T2, table[1]);
+        asm_sse2(as, X86_PSHUFB, T2, T2, T1);
+        asm_sse_shift_i(as, X86_PSRLW_I, T2, T2, 8);
+        asm_sse_shift_i(as, X86_PSLLW_I, T2, T2, 8);
+        asm_sse2_m(as, X86_PAND, spare, spare, gen_constant_lanes(g, 1, 0xff));
+        asm_sse2(as, X86_POR, spare, spare, T2);
+    }
+    X86Xmm a = vec_in(g, n->a, T2);
+    if (!sign) {
+        asm_sse2(as, size == 0 ? X86_PSUBUSB : X86_PSUBUSW, T1, a, spare);
+        asm_sse2_m(as, equal(size), T1, T1, zero);
+        asm_sse2_m(as, X86_PXOR, T1, T1, ones(g));
+    } else { /* the negative one of x and ~x; but 0 for 0, which always fits */
+        asm_sse2_m(as, X86_PXOR, T1, a, ones(g));
+        asm_sse2(as, vec_min(true, size), T1, T1, a);
+        asm_sse2_m(as, equal(size), T2, a, zero);
+        asm_sse2(as, X86_PXOR, T1, T1, T2);
+        asm_sse2(as, greater(size), T1, spare, T1);
+    }
+}
+
+static bool shift_by_register(Gen *g, const IrNode *n, bool sign, bool rounded)
+{
+    Shape  s = shape_of(n);
+    Asm   *as = &g->as;
+    X86Xmm spare;
+
+    if (!as->host.avx2 || !simd_begin_saturating(g) || !gen_reserve_xmm(g, &spare)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g);
+    simd_shift_lanes(g, n, s.size, sign, rounded);
+    (s.size >= 2 ? find_not_restored : find_out_of_range)(g, n, s.size, spare, sign);
+    simd_note_covered(g, s, UINT64_MAX);
+    if (sign) {
+        vec_zero(g, T2);
+        asm_sse2(as, greater(s.size), T2, T2, vec_in(g, n->a, spare));
+        asm_sse2_m(as, X86_PXOR, T2, T2, gen_constant_lanes(g, s.size, vec_sign(s.size) - 1));
+        asm_blendv(as, X86_PBLENDVB, T0, T0, T2, T1);
+    } else {
+        asm_sse2(as, X86_POR, T0, T0, T1);
+    }
+    gen_return_xmm(g, spare);
+    finish(g, d, T0, s);
+    return true;
+}
+
 /* ---- shifts to the left by an immediate ---- */
 
 typedef enum Left { S_TO_S, U_TO_U, S_TO_U } Left;
@@ -197,7 +364,7 @@ static void shift_limited(Gen *g, const IrNode *n, Shape s, Left how)
     finish(g, d, T2, s);
 }
 
-/* Of 64 bits: what shifting back does not restore has not fitted. */
+/* Of 64 bits: what shifting back does not restore has not fitted. Nor has what is negative, to unsigned. */
 static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
 {
     Asm   *as = &g->as;
@@ -206,10 +373,17 @@ static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
     vec_shift(g, VEC_LEFT, 3, T2, vec_in(g, n->a, T2), s.count);
     vec_shift(g, how == S_TO_S ? VEC_RIGHT_S : VEC_RIGHT, 3, T1, T2, s.count);
     asm_sse2(as, X86_PXOR, T1, T1, vec_in(g, n->a, T0));
+    if (how == S_TO_U) {
+        asm_sse_shift_i(as, X86_PSRAD_I, T0, vec_in(g, n->a, T0), 31);
+        asm_sse1_i(as, X86_PSHUFD, T0, T0, 0xf5);
+        asm_sse2(as, X86_POR, T1, T1, T0);
+    }
     simd_note_covered(g, s, UINT64_MAX);
     vec_zero(g, T0);
     asm_sse2(as, X86_PCMPEQQ, T1, T1, T0);
-    if (how == S_TO_S) { /* the number of its sign that is farthest from 0 */
+    if (how == S_TO_U) {
+        asm_sse2_m(as, X86_PCMPGTQ, T0, vec_in(g, n->a, T0), ones(g));
+    } else if (how == S_TO_S) { /* the number of its sign that is farthest from 0 */
         asm_sse_shift_i(as, X86_PSRAD_I, T0, vec_in(g, n->a, T0), 31);
         asm_sse1_i(as, X86_PSHUFD, T0, T0, 0xf5);
         asm_sse2_m(as, X86_PXOR, T0, T0, gen_constant_lanes(g, 3, vec_sign(3) - 1));
@@ -226,7 +400,7 @@ static bool shift_left(Gen *g, const IrNode *n, Left how)
 {
     Shape s = shape_of(n);
 
-    if ((s.size == 3 && how == S_TO_U) || !simd_begin_saturating(g)) {
+    if (!simd_begin_saturating(g)) {
         return false;
     }
     (s.size == 3 ? shift_restored : shift_limited)(g, n, s, how);
@@ -252,6 +426,15 @@ bool emit_saturating_helper(Gen *g, const IrNode *n)
         return sum_signed(g, n);
     case IR_INLINE_QADD_US:
         return sum_unsigned(g, n);
+    case IR_INLINE_QRMLAH:
+    case IR_INLINE_QRMLSH:
+        return multiply_sum(g, n, n->helper->inline_op == IR_INLINE_QRMLSH);
+    case IR_INLINE_QSHL_S:
+    case IR_INLINE_QSHL_U:
+        return shift_by_register(g, n, n->helper->inline_op == IR_INLINE_QSHL_S, false);
+    case IR_INLINE_QRSHL_S:
+    case IR_INLINE_QRSHL_U:
+        return shift_by_register(g, n, n->helper->inline_op == IR_INLINE_QRSHL_S, true);
     case IR_INLINE_QSHLI_S:
         return shift_left(g, n, S_TO_S);
     case IR_INLINE_QSHLI_U:

@@ -30,8 +30,7 @@ void simd_clear_above(Gen *g, X86Xmm d, X86Xmm s, unsigned bytes)
 
 /* ---- pieces of several ---- */
 
-/* A table of 16 bytes in @d. */
-static void load_table(Gen *g, X86Xmm d, const uint8_t table[16])
+void simd_load_table(Gen *g, X86Xmm d, const uint8_t table[16])
 {
     uint64_t v[2] = { 0 };
 
@@ -242,8 +241,9 @@ static void multiply_high_words(Gen *g, X86Xmm a, X86Xmm b, bool round)
     asm_sse2(as, X86_POR, T0, T0, T1);
 }
 
-/* Words: 64-bit products of the even and of the odd lanes, doubled by taking the upper half one bit lower. */
-static void multiply_high_longs(Gen *g, X86Xmm a, X86Xmm b, bool round)
+/* Words: 64-bit products of the even and of the odd lanes, doubled by taking the upper half one bit lower. What is added
+ * before that is half of what rounding adds. */
+void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half)
 {
     Asm *as = &g->as;
 
@@ -251,11 +251,11 @@ static void multiply_high_longs(Gen *g, X86Xmm a, X86Xmm b, bool round)
     asm_sse_shift_i(as, X86_PSRLQ_I, T1, a, 32);
     asm_sse_shift_i(as, X86_PSRLQ_I, T2, b, 32);
     asm_sse2(as, X86_PMULDQ, T1, T1, T2);
-    if (round) {
-        X86Mem half = gen_constant_lanes(g, 3, 1u << 30);
+    if (half != 0) {
+        X86Mem added = gen_constant_lanes(g, 3, half);
 
-        asm_sse2_m(as, X86_PADDQ, T0, T0, half);
-        asm_sse2_m(as, X86_PADDQ, T1, T1, half);
+        asm_sse2_m(as, X86_PADDQ, T0, T0, added);
+        asm_sse2_m(as, X86_PADDQ, T1, T1, added);
     }
     asm_sse_shift_i(as, X86_PSRLQ_I, T0, T0, 31);
     asm_sse_shift_i(as, X86_PSLLQ_I, T1, T1, 1);
@@ -270,7 +270,11 @@ static bool multiply_high(Gen *g, const IrNode *n, bool round)
         return false;
     }
     X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
-    (s.size == 1 ? multiply_high_words : multiply_high_longs)(g, a, b, round);
+    if (s.size == 1) {
+        multiply_high_words(g, a, b, round);
+    } else {
+        simd_product_upper(g, a, b, round ? 1u << 30 : 0);
+    }
     simd_saturate_product(g, s);
     simd_clear_above(g, d, T0, covered(s));
     gen_done_xmm(g, d);
@@ -332,9 +336,9 @@ static void shift_bytes_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounde
     asm_sse2_m(as, X86_PMAXSB, T0, vec_in(g, n->b, T0), gen_constant_lanes(g, 0, rounded ? 0xf7 : 0xf8));
     asm_sse2_m(as, X86_PADDB, T0, T0, gen_constant_lanes(g, 0, 8));
     asm_sse2_m(as, X86_PADDUSB, T0, T0, gen_constant_lanes(g, 0, 0x70));
-    load_table(g, T1, low);
+    simd_load_table(g, T1, low);
     asm_sse2(as, X86_PSHUFB, T1, T1, T0);
-    load_table(g, T2, high);
+    simd_load_table(g, T2, high);
     asm_sse2(as, X86_PSHUFB, T2, T2, T0);
     asm_sse2(as, X86_PUNPCKLBW, T0, T1, T2);
     asm_sse2(as, X86_PUNPCKHBW, T1, T1, T2);
@@ -378,8 +382,8 @@ static void shift_words_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounde
 /*
  * Words and doublewords, on AVX2: counts from the width on give 0, so both directions are made and joined. A negative
  * count's low byte is above 127 when it is taken for one to the left. Signed, one of the two is chosen; of 64 bits,
- * negative numbers are inverted before and after. Rounded, but for signed ones of 64 bits, the last bit that is shifted
- * out to the right is added: beyond the width it is that of zero, or of minus one, which becomes zero by it.
+ * negative numbers are inverted before and after. Rounded, the last bit that is shifted out to the right is added:
+ * beyond the width it is that of zero, or of minus one, which becomes zero by it.
  */
 static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool sign, bool rounded)
 {
@@ -392,11 +396,21 @@ static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool si
     vec_op_in(g, vec_sub(size), T0, T0, n->b, T2);
     asm_sse2_m(as, X86_PAND, T0, T0, low_byte);
     if (size == 3 && sign) {
+        if (rounded) { /* by one less, and by one more below */
+            asm_sse2_m(as, X86_PADDQ, T0, T0, gen_constant_lanes(g, 3, UINT64_MAX));
+        }
         vec_zero(g, T2);
         asm_sse2(as, X86_PCMPGTQ, T2, T2, a);
         asm_sse2(as, X86_PXOR, T1, a, T2);
         asm_sse2(as, X86_VPSRLVQ, T0, T1, T0);
         asm_sse2(as, X86_PXOR, T0, T0, T2);
+        if (rounded) {
+            asm_sse_shift_i(as, X86_PSRLQ_I, T1, T0, 1);
+            asm_sse2_m(as, X86_PAND, T2, T0, gen_constant_lanes(g, 3, vec_sign(3)));
+            asm_sse2_m(as, X86_PAND, T0, T0, gen_constant_lanes(g, 3, 1));
+            asm_sse2(as, X86_POR, T1, T1, T2);
+            asm_sse2(as, X86_PADDQ, T0, T0, T1);
+        }
         a = vec_in(g, n->a, T1);
     } else {
         if (rounded) {
@@ -419,21 +433,26 @@ static void shift_longs_by_lanes(Gen *g, const IrNode *n, unsigned size, bool si
     }
 }
 
+void simd_shift_lanes(Gen *g, const IrNode *n, unsigned size, bool sign, bool rounded)
+{
+    if (size == 0) {
+        shift_bytes_by_lanes(g, n, sign, rounded);
+    } else if (size == 1) {
+        shift_words_by_lanes(g, n, sign, rounded);
+    } else {
+        shift_longs_by_lanes(g, n, size, sign, rounded);
+    }
+}
+
 static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     Shape s = shape_of(n);
 
-    if ((s.size != 0 && !g->as.host.avx2) || (s.size == 3 && sign && rounded)) {
+    if (s.size != 0 && !g->as.host.avx2) {
         return false;
     }
     X86Xmm d = gen_dest_xmm(g);
-    if (s.size == 0) {
-        shift_bytes_by_lanes(g, n, sign, rounded);
-    } else if (s.size == 1) {
-        shift_words_by_lanes(g, n, sign, rounded);
-    } else {
-        shift_longs_by_lanes(g, n, s.size, sign, rounded);
-    }
+    simd_shift_lanes(g, n, s.size, sign, rounded);
     simd_clear_above(g, d, T0, covered(s));
     gen_done_xmm(g, d);
     return true;
@@ -478,9 +497,9 @@ static void by_nibbles(Gen *g, X86Xmm a, const uint8_t low[16], const uint8_t hi
     asm_sse2_m(as, X86_PAND, T0, a, mask);
     asm_sse_shift_i(as, X86_PSRLW_I, T1, a, 4);
     asm_sse2_m(as, X86_PAND, T1, T1, mask);
-    load_table(g, T2, low);
+    simd_load_table(g, T2, low);
     asm_sse2(as, X86_PSHUFB, T2, T2, T0);
-    load_table(g, T0, high);
+    simd_load_table(g, T0, high);
     asm_sse2(as, X86_PSHUFB, T0, T0, T1);
     asm_sse2(as, op, T0, T0, T2);
 }

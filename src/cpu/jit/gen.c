@@ -1569,6 +1569,18 @@ X86Reg gen_reserve_gpr(Gen *g)
 
 void gen_return_gpr(Gen *g, X86Reg r) { g->gpr[r] = REG_FREE; }
 
+bool gen_reserve_xmm(Gen *g, X86Xmm *x)
+{
+    *x = take_xmm(g, 0, 0);
+    if (*x == NO_XMM) {
+        return false;
+    }
+    g->xmm[*x] = REG_NEVER;
+    return true;
+}
+
+void gen_return_xmm(Gen *g, X86Xmm x) { g->xmm[x] = REG_FREE; }
+
 /* ---- calls of C ---- */
 
 JitPlace gen_place_gpr(X86Reg r, IrType ty) { return (JitPlace){ .kind = AT_GPR, .reg = (uint8_t)r, .type = ty }; }

@@ -505,6 +505,9 @@ void   gen_done_xmm_of(Gen *g, IrRef r, X86Xmm d);
 /* gen_reserve_gpr - a register for something that is no value, until gen_return_gpr(); X86_NO_REG: none is left. */
 X86Reg gen_reserve_gpr(Gen *g);
 void gen_return_gpr(Gen *g, X86Reg r);
+/* gen_reserve_xmm - likewise, for use within the current node: before its destination is asked for. */
+bool gen_reserve_xmm(Gen *g, X86Xmm *x);
+void gen_return_xmm(Gen *g, X86Xmm x);
 
 /* gen_free_gpr - one that nothing is in and that is not in @but, or X86_NO_REG. */
 X86Reg gen_free_gpr(const Gen *g, uint32_t but);

@@ -30,9 +30,15 @@ void simd_clear_above(Gen *g, X86Xmm d, X86Xmm s, unsigned bytes);
 X86Sse simd_widening(unsigned size, bool sign);
 void   simd_widen(Gen *g, X86Xmm d, X86Xmm s, unsigned size, bool sign, bool upper);
 
+/* simd_load_table - a table of 16 bytes in @d. */
+void simd_load_table(Gen *g, X86Xmm d, const uint8_t table[16]);
+
 /* simd_lane_control - for PSHUFB on lanes of 8 << @size bits: lane i is what from[i] says, or zero. */
 enum { SIMD_NO_BYTE = 0x80 };
 X86Mem simd_lane_control(Gen *g, unsigned size, const uint8_t from[16]);
+
+/* simd_shift_lanes - T0 = each lane of a shifted by that of b, as SHL and RSHL say; AVX2 but for bytes. */
+void simd_shift_lanes(Gen *g, const IrNode *n, unsigned size, bool sign, bool rounded);
 
 /* ---- saturation ---- */
 
@@ -49,6 +55,9 @@ void simd_note_covered(Gen *g, Shape s, uint64_t lane_bits);
  * simd_saturate_product - the smallest number in a lane of T0 stands for the one above the largest. Noted. */
 void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract);
 void simd_saturate_product(Gen *g, Shape s);
+
+/* simd_product_upper - T0 = the upper half of 2 x y plus @half of the lower one's, words: not yet saturated. */
+void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half);
 
 /* ---- emission: true when the node was handled ---- */
 bool emit_saturating_helper(Gen *g, const IrNode *n);
