@@ -333,19 +333,49 @@ static void emit_quotient(Fp *p)
     end(p);
 }
 
+/* Out of line, where nothing traps: what is a NaN, but of a number, is the default one, whose sign is not the host's. */
+static void take_default_nan(Gen *g, Cold *c)
+{
+    Fp       p = { .g = g, .size = c->shape & 3, .one = c->shape & 8, .wide = c->shape & 4, .t = c->value };
+    AsmLabel redo = ASM_LABEL;
+    X86Xmm   x = c->operand;
+    Asm     *as = &g->as;
+
+    if (p.one) {
+        asm_sse1(as, p.size == 3 ? X86_UCOMISD : X86_UCOMISS, x, x);
+        asm_jcc(as, CC_P, &redo);
+        asm_sse2_m(as, X86_XORPS, p.t, p.t, constant(&p, sign_bit(&p)));
+    } else {
+        asm_sse2_i(as, form(&p, X86_CMPPS), 1, x, x, CMP_UNORDERED);
+        asm_sse1(as, X86_PTEST, 1, 1);
+        asm_jcc(as, CC_NE, &redo);
+        asm_sse2_i(as, form(&p, X86_CMPPS), 1, p.t, p.t, CMP_UNORDERED);
+        asm_sse2_m(as, X86_ANDPS, 1, 1, constant(&p, sign_bit(&p)));
+        asm_sse2(as, X86_XORPS, p.t, p.t, 1);
+    }
+    asm_jmp(as, &c->resume);
+    asm_bind(as, &redo);
+}
+
 static void emit_root(Fp *p)
 {
     begin(p, true);
     p->nan_is_right = host_nan(p);
+    X86Xmm x = operand(p, p->n->a, 2);
     if (p->one) {
-        Src s = second(p, p->n->a, 1);
-
         clear(p, p->t);
-        put2(p, form(p, X86_SQRTPS), p->t, p->t, s);
+        asm_sse2(&p->g->as, form(p, X86_SQRTPS), p->t, p->t, x);
     } else {
-        asm_sse1(&p->g->as, form(p, X86_SQRTPS), p->t, zeroed(p, p->n->a, 1));
+        asm_sse1(&p->g->as, form(p, X86_SQRTPS), p->t, x);
     }
     check_nan(p);
+    if (!p->g->j->traps) {
+        p->cold->first = take_default_nan;
+        p->cold->value = p->t;
+        p->cold->operand = x;
+        p->cold->shape = (uint8_t)(p->size | (p->one ? 8 : 0) | (p->wide ? 4 : 0));
+        asm_bind(&p->g->as, &p->cold->resume);
+    }
     end(p);
 }
 

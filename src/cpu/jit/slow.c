@@ -2,6 +2,7 @@
  * The C side of calls from generated code: slow accesses, helpers, and operations that are not made inline. Registers
  * are in Cpu.saved; what is written there is in the registers when the code goes on.
  */
+#include <immintrin.h>
 #include <string.h>
 
 #include "cpu/ir/wide.h"
@@ -231,15 +232,46 @@ static bool store_beside_code(const Jit *j, Cpu *cpu, const JitSite *s)
 
 /* ---- helpers ---- */
 
+static void call_vector(const Jit *j, Cpu *cpu, const JitSite *s, uint64_t r[2])
+{
+    uint64_t tmp[3][2];
+
+    s->helper->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]),
+                      pointer(j, cpu, &s->c, tmp[2]), s->imm);
+}
+
+/*
+ * A helper of vectors that has no other effect than to set bits of the status register. That does not mind what the
+ * host's exception flags hold for the guest, so they stay, which is cheaper than to clear them: changing them takes the
+ * host fifty times as long as an addition. What the helper itself raises on the host is taken back.
+ */
+static void call_arithmetic(const Jit *j, Cpu *cpu, const JitSite *s, uint64_t r[2])
+{
+    bool     computes = cpu->fp_used && (s->helper->host_fp >> (s->imm & 3) & 1) != 0;
+    unsigned csr = computes ? _mm_getcsr() : 0;
+
+    if (computes && j->traps) {
+        _mm_setcsr(csr | _MM_MASK_INVALID);
+    }
+    call_vector(j, cpu, s, r);
+    if (computes && _mm_getcsr() != csr) {
+        _mm_setcsr(csr);
+    }
+}
+
 static void call_helper(const Jit *j, Cpu *cpu, const JitSite *s)
 {
     const IrHelper *h = s->helper;
-    uint64_t        tmp[3][2], r[2] = { 0 };
-    uint8_t         used = h->effects & IR_STATUS ? jit_begin_c(cpu) : 0;
+    uint64_t        r[2] = { 0 };
 
+    if (h->vector && (h->effects & ~IR_STATUS) == 0) {
+        call_arithmetic(j, cpu, s, r);
+        set_wide(cpu, &s->d, r);
+        return;
+    }
+    uint8_t used = h->effects & IR_STATUS ? jit_begin_c(cpu) : 0;
     if (h->vector) {
-        h->fn.vec(cpu, r, pointer(j, cpu, &s->a, tmp[0]), pointer(j, cpu, &s->b, tmp[1]),
-                  pointer(j, cpu, &s->c, tmp[2]), s->imm);
+        call_vector(j, cpu, s, r);
     } else {
         r[0] = h->fn.scalar(cpu, get(j, cpu, &s->a), get(j, cpu, &s->b), get(j, cpu, &s->c), s->imm);
         r[0] &= h->ret == IR_FLAGS ? 15 : mask64(MIN(ir_type_bits(h->ret), 64));
