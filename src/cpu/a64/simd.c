@@ -73,6 +73,45 @@ void simd_set_half(A64Trans *t, unsigned Rd, unsigned Q, IrRef narrow)
     }
 }
 
+/* The sign bits of the even or of the odd lanes. */
+static IrRef every_other_sign(A64Trans *t, unsigned size, bool odd)
+{
+    unsigned width = 8u << size;
+
+    if (size < 3) {
+        IrRef pair = ir_const(t->ir, IR_I64, 1ull << (odd ? 2 * width - 1 : width - 1));
+
+        return ir_opi(t->ir, IR_vdup, IR_V128, pair, 0, size + 1);
+    }
+    IrRef low = ir_op1(t->ir, IR_vzext, IR_V128, ir_const(t->ir, IR_I64, 1ull << 63));
+    IrRef zero = ir_op1(t->ir, IR_vzext, IR_V128, ir_const(t->ir, IR_I64, 0));
+    return odd ? ir_opi(t->ir, IR_vext, IR_V128, zero, low, 8) : low;
+}
+
+IrRef simd_rotate_complex(A64Trans *t, IrRef m, unsigned size, unsigned turns)
+{
+    if (turns & 1) {
+        m = simd_call(t, &simd_rev, m, 0, 0, simd_with(simd_shape(size, 1), 1));
+    }
+    if (turns == 1 || turns == 2) {
+        m = ir_op2(t->ir, IR_vxor, IR_V128, m, every_other_sign(t, size, false));
+    }
+    if (turns >= 2) {
+        m = ir_op2(t->ir, IR_vxor, IR_V128, m, every_other_sign(t, size, true));
+    }
+    return m;
+}
+
+/* Even rotations take the real part of n, odd ones the imaginary part. */
+void simd_multiply_complex(A64Trans *t, const A64Fields *f, IrRef m)
+{
+    IrRef n = a64_v(t, IR_V128, f->Rn), d = a64_v(t, IR_V128, f->Rd);
+    IrRef part = ir_opi(t->ir, f->rot & 1 ? IR_vtrn2 : IR_vtrn1, IR_V128, n, n, f->size);
+    IrRef turned = simd_rotate_complex(t, m, f->size, f->rot);
+
+    a64_set_v(t, IR_V128, f->Rd, simd_call(t, &simd_fmla, part, turned, d, simd_shape(f->size, f->Q)));
+}
+
 IrRef simd_dup_lane(A64Trans *t, unsigned Rm, unsigned size, unsigned index)
 {
     return ir_opi(t->ir, IR_vdupl, IR_V128, a64_v(t, IR_V128, Rm), 0, index << 4 | size);

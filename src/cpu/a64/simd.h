@@ -162,9 +162,9 @@ enum {
     X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, FRECPS)            \
     X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
     X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
-    X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, NONE) X(frint, FROUND) X(frint_n, NONE)     \
+    X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)     \
     X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE) \
-    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fcmla, NONE) X(fcadd, NONE) X(fmlal, NONE)          \
+    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fmlal, FMLAL)          \
     X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \
     X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)      \
     X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)      \
@@ -222,6 +222,11 @@ void simd_op1(A64Trans *t, const A64Fields *f, IrOp op, IrType ty, unsigned size
 
 /* The low half of @narrow into Vd, or with Q into its high half with the low one kept. */
 void simd_set_half(A64Trans *t, unsigned Rd, unsigned Q, IrRef narrow);
+
+/* Complex numbers are pairs of a real (even lane) and an imaginary part. Those of @m times i to the power of @turns, below
+ * 4; FCMLA by the field rot, of lanes of the field size. */
+IrRef simd_rotate_complex(A64Trans *t, IrRef m, unsigned size, unsigned turns);
+void  simd_multiply_complex(A64Trans *t, const A64Fields *f, IrRef m);
 
 /* All lanes of a V128: lane @index of Vm. */
 IrRef simd_dup_lane(A64Trans *t, unsigned Rm, unsigned size, unsigned index);

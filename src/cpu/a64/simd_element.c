@@ -168,6 +168,6 @@ A64_FEAT("FEAT_FCMA", "0 Q 1 01111 size L M x4 0 rot 1 H 0 Rn Rd", fcmla_element
     if (simd_begin_any(t, f->size, SIMD_HS)) {
         unsigned index = half ? f->H << 1 | f->L : f->H;
         IrRef    m = simd_dup_lane(t, f->M << 4 | f->x4, f->size + 1, index);
-        simd_emit_m(t, f, &simd_fcmla, simd_with(simd_shape(f->size, f->Q), f->rot), m);
+        simd_multiply_complex(t, f, m);
     }
 }

@@ -259,51 +259,6 @@ REDUCE(fminv, fp_min)
 REDUCE(fmaxnmv, fp_maxnum)
 REDUCE(fminnmv, fp_minnum)
 
-/* ---- complex numbers: pairs of real (even lane) and imaginary part; the argument is the rotation ---- */
-
-/* FCMLA (vector): odd rotations take the imaginary part of n, and swap the parts of m. */
-SIMD_FN(fcmla)
-{
-    SIMD_OPERANDS_3
-    FpEnv          env = env_of(cpu);
-    SimdVec        r = { { 0 } };
-    const unsigned size = simd_size(imm), rot = simd_arg(imm), odd = rot & 1;
-    const FpFmt    fmt = fmt_of(imm);
-
-    for (unsigned i = 0; i < simd_lanes(imm); i += 2) {
-        uint64_t n = simd_get(&va, size, i + odd);
-        uint64_t re = simd_get(&vb, size, i + odd), im = simd_get(&vb, size, i + !odd);
-        re = rot == 1 || rot == 2 ? fp_neg(fmt, re) : re;
-        im = rot >= 2 ? fp_neg(fmt, im) : im;
-        simd_set(&r, size, i, fast_muladd(&env, fmt, simd_get(&vc, size, i), n, re));
-        simd_set(&r, size, i + 1, fast_muladd(&env, fmt, simd_get(&vc, size, i + 1), n, im));
-    }
-    put_env(cpu, &env);
-    memcpy(d, &r, sizeof(r));
-}
-SIMD_HELPER(fcmla, 3, SIMD_HOST);
-
-/* FCADD: rotation 0 is by 90 degrees, 1 by 270. */
-SIMD_FN(fcadd)
-{
-    SIMD_OPERANDS_2
-    FpEnv          env = env_of(cpu);
-    SimdVec        r = { { 0 } };
-    const unsigned size = simd_size(imm);
-    const FpFmt    fmt = fmt_of(imm);
-
-    for (unsigned i = 0; i < simd_lanes(imm); i += 2) {
-        uint64_t re = simd_get(&vb, size, i + 1), im = simd_get(&vb, size, i);
-        re = simd_arg(imm) ? re : fp_neg(fmt, re);
-        im = simd_arg(imm) ? fp_neg(fmt, im) : im;
-        simd_set(&r, size, i, fast_add(&env, fmt, simd_get(&va, size, i), re));
-        simd_set(&r, size, i + 1, fast_add(&env, fmt, simd_get(&va, size, i + 1), im));
-    }
-    put_env(cpu, &env);
-    memcpy(d, &r, sizeof(r));
-}
-SIMD_HELPER(fcadd, 2, SIMD_HOST);
-
 /* ---- half precision products into single precision ---- */
 
 /* FMLAL, FMLSL. Argument: bit 0 the half of the operands that is read, bit 1 subtract. */

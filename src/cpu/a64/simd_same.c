@@ -361,13 +361,15 @@ BYTES_TO_WORDS("FEAT_I8MM", "0 1 0 01110 10 0 Rm 1 0101 1 Rn Rd", usmmla)
 A64_FEAT("FEAT_FCMA", "0 Q 1 01110 size 0 Rm 1 10 rot 1 Rn Rd", fcmla)
 {
     if (simd_begin(t, f->size, f->Q, SIMD_HS | SIMD_D)) {
-        simd_emit(t, f, &simd_fcmla, simd_with(simd_shape(f->size, f->Q), f->rot));
+        simd_multiply_complex(t, f, a64_v(t, IR_V128, f->Rm));
     }
 }
 
+/* Rotation 0 is by 90 degrees, 1 by 270. */
 A64_FEAT("FEAT_FCMA", "0 Q 1 01110 size 0 Rm 1 11 rot1 0 1 Rn Rd", fcadd)
 {
     if (simd_begin(t, f->size, f->Q, SIMD_HS | SIMD_D)) {
-        simd_emit(t, f, &simd_fcadd, simd_with(simd_shape(f->size, f->Q), f->rot1));
+        IrRef m = simd_rotate_complex(t, a64_v(t, IR_V128, f->Rm), f->size, f->rot1 ? 3 : 1);
+        simd_emit_m(t, f, &simd_fadd, simd_shape(f->size, f->Q), m);
     }
 }

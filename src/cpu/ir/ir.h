@@ -218,9 +218,13 @@ typedef enum IrInline {
     IR_INLINE_FNMUL,                      /* -(x * y) */
     IR_INLINE_FMULX,                      /* x * y; of zero and infinity 2, with the sign of the product */
     IR_INLINE_FRECPS, IR_INLINE_FRSQRTS,  /* 2 - x * y, (3 - x * y) / 2, rounded once; of zero and infinity as of 0 */
+    IR_INLINE_FRECPX,                     /* one lane: the exponent's bits inverted, the fraction 0; but 0 for infinity, and
+                                           * for zeroes and denormals the sign with the largest exponent of numbers */
     IR_INLINE_FABD,                       /* |x - y| */
     IR_INLINE_FMLA, IR_INLINE_FMLS,       /* z + x * y, z - x * y, rounded once */
     IR_INLINE_FNMLA, IR_INLINE_FNMLS,     /* -z - x * y, -z + x * y */
+    IR_INLINE_FMLAL,                      /* z + x * y, x and y half and z single precision, IR_FP_... in the argument:
+                                           * of all that bit 2 covers, or half of that */
     IR_INLINE_FMAX, IR_INLINE_FMIN,       /* of numbers: +0 is above -0 */
     IR_INLINE_FABS, IR_INLINE_FNEG,       /* the sign alone: these are PURE; and so is */
     IR_INLINE_FMOV,                       /* x */
@@ -250,6 +254,8 @@ enum {
     IR_FP_FRACTION_SHIFT = 12,    /* the integer's fraction bits: 7 bits */
     IR_FP_X64 = 1 << 20,          /* F_TO_X, X_TO_F: an integer of 64 bits, else 32 */
     IR_FP_SIGNAL_NAN = 1 << 8,    /* FCMP: invalid for any NaN */
+    IR_FP_UPPER = 1 << 8,         /* FMLAL: the upper half of x and y, else the lower, */
+    IR_FP_SUBTRACT = 1 << 9,      /* z - x * y */
     IR_FP_ELSE_SHIFT = 12,        /* FCMP: what it is when c is 0 */
     IR_INLINE_NOT = 1 << 4,
     IR_INLINE_DEFAULT_NAN = 1 << 5, /* a result that is a NaN is always the same one */

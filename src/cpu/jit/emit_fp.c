@@ -474,6 +474,22 @@ static void emit_step(Fp *p, IrInline op)
     end(p);
 }
 
+/* The exponent's inverse is that of a number unless it is all zeroes or all ones. */
+static void emit_inverse_exponent(Fp *p)
+{
+    uint64_t exponents = p->size == 1 ? 0x7c00 : (uint64_t)exponent_max(p) << fraction_bits(p);
+    uint64_t sign = sign_bit(p);
+    Asm     *as = &p->g->as;
+
+    begin(p, true);
+    X86Xmm x = gen_xmm(p->g, p->n->a, 1);
+    asm_sse1_m(as, X86_PTEST, x, constant(p, exponents));
+    asm_jcc(as, CC_BE, &p->cold->from);
+    asm_sse2_m(as, X86_PAND, p->t, x, constant(p, sign | exponents));
+    asm_sse2_m(as, X86_PXOR, p->t, p->t, constant(p, exponents));
+    end(p);
+}
+
 /* ---- selection, comparison, signs ---- */
 
 /* Of two zeroes the host gives the second: do it both ways, and take the sign from both. */
@@ -915,6 +931,18 @@ static void check_limit(const Fp *p, X86Xmm x, int limit, bool is_unsigned, Cold
     asm_jcc(&p->g->as, CC_AE, &cold->from);
 }
 
+static void from_halves(const Fp *p, X86Xmm d, IrRef r, bool upper);
+
+/* One lane: its register or @scratch; or a half as single precision in @scratch. */
+static X86Xmm single_lane(const Fp *p, IrRef r, X86Xmm scratch)
+{
+    if ((p->n->imm & 3) != 1) {
+        return gen_xmm(p->g, r, scratch);
+    }
+    from_halves(p, scratch, r, false);
+    return scratch;
+}
+
 /* To a general register: the host's answer to what does not fit is the least number. */
 static bool emit_to_x(Fp *p)
 {
@@ -936,8 +964,9 @@ static bool emit_to_x(Fp *p)
     s->a = gen_place(g, n->a);
     s->d = gen_place_gpr(d, n->type);
     Cold          *cold = p->cold = gen_cold(g, id);
-    X86Xmm         x = gen_xmm(g, n->a, 1), from = x;
     const uint8_t *code = as->p;
+    X86Xmm         x = single_lane(p, n->a, 1), from = x;
+    p->size = MAX(p->size, 2);
 
     if (is_unsigned || fraction != 0) {
         int limit = (w ? 63 : is_unsigned ? 32 : 31) - (mode == TO_ZERO && !away ? 0 : 1) - (int)fraction;
@@ -962,7 +991,7 @@ static bool emit_to_x(Fp *p)
         asm_jcc(as, CC_O, &cold->from);
     }
     if (from != x && fraction == 0) { /* it fits, so it may be inexact */
-        asm_sse2_i(as, round_one(p), 0, 0, gen_xmm(g, n->a, 1), TO_NEAREST);
+        asm_sse2_i(as, round_one(p), 0, 0, single_lane(p, n->a, 1), TO_NEAREST);
     }
     gen_trap(g, code, TRAP_TO_C, cold);
     asm_bind(as, &cold->back);
@@ -1197,6 +1226,23 @@ static void half_operation(Fp *p, X86Sse ps, X86Xmm d, bool upper)
     to_halves(p, d, 1);
 }
 
+/* Infinities and NaNs of either operand go to C: the halves' exponents that overflow into the sign. */
+static void check_finite_halves(const Fp *p)
+{
+    uint64_t low = p->one ? 0xffff : UINT64_MAX, high = p->wide ? UINT64_MAX : 0;
+    uint64_t number = 0x7fff7fff7fff7fff, sign = ~number;
+    Asm     *as = &p->g->as;
+
+    for (unsigned i = 1; i <= 2; i++) {
+        asm_sse2_m(as, X86_PAND, i, gen_xmm(p->g, i == 1 ? p->n->a : p->n->b, i),
+                   gen_constant(p->g, high & number, low & number));
+        asm_sse2_m(as, X86_PADDW, i, i, gen_constant_lanes(p->g, 1, HALF_LEAST));
+    }
+    asm_sse2(as, X86_POR, 1, 1, 2);
+    asm_sse1_m(as, X86_PTEST, 1, gen_constant(p->g, sign, sign));
+    asm_jcc(as, CC_NE, &p->cold->from);
+}
+
 static bool emit_half_arithmetic(Fp *p, IrInline op)
 {
     const struct {
@@ -1204,6 +1250,7 @@ static bool emit_half_arithmetic(Fp *p, IrInline op)
         X86Sse   ps;
         bool     tiny; /* a result may be tiny and inexact */
     } operations[] = {
+        { IR_INLINE_FMULX, X86_MULPS, true },
         { IR_INLINE_FADD, X86_ADDPS, false },   { IR_INLINE_FSUB, X86_SUBPS, false },
         { IR_INLINE_FABD, X86_SUBPS, false },   { IR_INLINE_FMUL, X86_MULPS, true },
         { IR_INLINE_FNMUL, X86_MULPS, true },   { IR_INLINE_FDIV, X86_DIVPS, true },
@@ -1221,6 +1268,9 @@ static bool emit_half_arithmetic(Fp *p, IrInline op)
     begin(p, true);
     p->t = 0;
     p->nan_is_right = host_nan(p);
+    if (op == IR_INLINE_FMULX) {
+        check_finite_halves(p);
+    }
     half_operation(p, operations[i].ps, 0, false);
     if (p->wide) {
         half_operation(p, operations[i].ps, 1, true);
@@ -1342,6 +1392,147 @@ static void emit_lengthen_halves(Fp *p, bool upper)
     end(p);
 }
 
+/* The flags of a comparison: as in single precision. */
+static void emit_half_flags(Fp *p)
+{
+    Gen          *g = p->g;
+    const IrNode *n = p->n;
+    AsmLabel      done = ASM_LABEL;
+    X86Reg        d = gen_dest_gpr(g);
+
+    if (n->c != 0) {
+        X86Reg holds = gen_gpr(g, n->c, RCX, false);
+
+        asm_mov_ri(&g->as, d, n->imm >> IR_FP_ELSE_SHIFT & 15);
+        asm_test_rr(&g->as, false, holds, holds);
+        asm_jcc(&g->as, CC_E, &done);
+    }
+    const uint8_t *from = g->as.p;
+    from_halves(p, 0, n->a, false);
+    if (n->b == 0) {
+        clear(p, 2);
+    } else {
+        from_halves(p, 2, n->b, false);
+    }
+    asm_sse1(&g->as, n->imm & IR_FP_SIGNAL_NAN ? X86_COMISS : X86_UCOMISS, 0, 2);
+    gen_trap(g, from, TRAP_UNORDERED, NULL);
+    pack(g, d);
+    asm_bind(&g->as, &done);
+    gen_done_gpr(g, d, true);
+}
+
+/*
+ * From a general register. An integer that single precision rounds, or overflows, is beyond half precision; with a
+ * fraction it need not be, and goes to C.
+ */
+static void emit_half_from_x(Fp *p)
+{
+    const IrNode *n = p->n;
+    bool          w = n->imm & IR_FP_X64, is_unsigned = n->imm & IR_FP_UNSIGNED;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    Asm          *as = &p->g->as;
+
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = true; /* there is none */
+    p->size = 2;
+    X86Reg r = gen_gpr(p->g, n->a, RAX, false);
+    if (fraction != 0) {
+        int32_t most = 1 << 24;
+
+        asm_lea(as, w, RCX, X86_AT(r, is_unsigned ? 0 : most));
+        asm_alu_ri(as, ALU_CMP, w, RCX, is_unsigned ? most : 2 * most);
+        asm_jcc(as, CC_AE, &p->cold->from);
+    }
+    if (w && is_unsigned && fraction == 0) {
+        from_unsigned(p, 1, r);
+    } else {
+        if (is_unsigned) {
+            asm_mov_rr(as, w, RAX, r);
+            r = RAX;
+        }
+        clear(p, 1);
+        asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), 1, r);
+    }
+    if (fraction != 0) {
+        asm_sse2_m(as, form(p, X86_MULPS), 1, 1, constant(p, power(p, (int)fraction)));
+    }
+    to_halves(p, 0, 1);
+    if (fraction != 0) {
+        check_half_least(p);
+    }
+    end(p);
+}
+
+/* Four lanes of halfwords, or one, to halves in @d. */
+static void half_from_words(Fp *p, X86Xmm d, bool upper)
+{
+    const IrNode *n = p->n;
+    unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    X86Xmm        x = gen_xmm(p->g, n->a, 1);
+    Asm          *as = &p->g->as;
+
+    if (p->one) {
+        asm_sse2_m(as, X86_PAND, 1, x, gen_constant(p->g, 0, 0xffff));
+        x = 1;
+    } else if (upper) {
+        asm_sse1_i(as, X86_PSHUFD, 1, x, 0xee);
+        x = 1;
+    }
+    asm_sse1(as, n->imm & IR_FP_UNSIGNED ? X86_PMOVZXWD : X86_PMOVSXWD, 1, x);
+    asm_sse1(as, X86_CVTDQ2PS, 1, 1);
+    if (fraction != 0) {
+        asm_sse2_m(as, X86_MULPS, 1, 1, gen_constant_lanes(p->g, 2, (uint64_t)(127 - fraction) << 23));
+    }
+    to_halves(p, d, 1);
+}
+
+static void emit_half_from_lanes(Fp *p)
+{
+    begin(p, true);
+    p->t = 0;
+    p->nan_is_right = true; /* there is none */
+    half_from_words(p, 0, false);
+    if (p->wide) {
+        half_from_words(p, 1, true);
+        asm_sse2(&p->g->as, X86_PUNPCKLQDQ, 0, 0, 1);
+    }
+    check_half_least(p);
+    end(p);
+}
+
+/* Two or four halves of an operand, the upper ones of its @p->bytes if asked, as single precision. */
+static void from_halves_below(const Fp *p, X86Xmm d, IrRef r, bool upper)
+{
+    X86Xmm x = gen_xmm(p->g, r, d);
+    Asm   *as = &p->g->as;
+
+    if (upper) {
+        asm_sse1_i(as, X86_PSHUFD, d, x, p->wide ? 0xee : 0x55);
+        x = d;
+    }
+    if (!p->wide) {
+        asm_sse2_i(as, X86_INSERTPS, d, x, x, 0x0e);
+        x = d;
+    }
+    asm_sse1(as, X86_VCVTPH2PS, d, x);
+}
+
+/* Products of halves are exact in single precision, and added there. */
+static void emit_half_fused(Fp *p)
+{
+    bool upper = p->n->imm & IR_FP_UPPER, subtract = p->n->imm & IR_FP_SUBTRACT;
+
+    begin(p, true);
+    p->size = 2;
+    asm_movx(&p->g->as, p->t, zeroed(p, p->n->c, p->t));
+    from_halves_below(p, 1, p->n->a, upper);
+    from_halves_below(p, 2, p->n->b, upper);
+    asm_fma(&p->g->as, fused(p, subtract ? IR_INLINE_FMLS : IR_INLINE_FMLA, false), p->t, 1, 2);
+    check_range(p);
+    end(p);
+}
+
 static bool is_half_conversion(const IrNode *n)
 {
     unsigned from = n->imm & 3, to = n->imm >> 8 & 3;
@@ -1377,6 +1568,22 @@ static bool emit_half(Fp *p, IrInline op)
         return true;
     case IR_INLINE_FCVTN:
         emit_to_half(p, true, upper);
+        return true;
+    case IR_INLINE_FMLAL:
+        if (p->g->as.host.fma) {
+            emit_half_fused(p);
+        }
+        return p->g->as.host.fma;
+    case IR_INLINE_I_TO_F:
+        emit_half_from_lanes(p);
+        return true;
+    case IR_INLINE_F_TO_X:
+        return emit_to_x(p);
+    case IR_INLINE_X_TO_F:
+        emit_half_from_x(p);
+        return true;
+    case IR_INLINE_FCMP:
+        emit_half_flags(p);
         return true;
     default:
         if (op >= IR_INLINE_FCMEQ && op <= IR_INLINE_FCMLT0) {
@@ -1444,6 +1651,10 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
         return false;
     }
     p.bytes = p.one ? 1u << p.size : p.wide ? 16 : 8;
+    if (op == IR_INLINE_FRECPX) {
+        emit_inverse_exponent(&p);
+        return true;
+    }
     if (is_half(g, n)) {
         return emit_half(&p, op);
     }
