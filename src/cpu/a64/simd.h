@@ -135,7 +135,7 @@ enum {
     X(shadd, HADD_S) X(uhadd, HADD_U) X(srhadd, RHADD_S) X(urhadd, RHADD_U) X(shsub, HSUB_S)               \
     X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
     X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, QSHL_S) X(uqshl, QSHL_U) X(sqrshl, QRSHL_S)         \
-    X(uqrshl, QRSHL_U) X(pmul, NONE) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)                  \
+    X(uqrshl, QRSHL_U) X(pmul, CLMUL8) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)                  \
     X(sqrdmlsh, QRMLSH) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
     X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
     X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)    \
@@ -154,7 +154,7 @@ enum {
     /* across lanes, dot products, matrices */                                                             \
     X(saddlv, SUML_S) X(uaddlv, SUML_U) X(smaxv, MAXV_S) X(umaxv, MAXV_U) X(sminv, MINV_S)                 \
     X(uminv, MINV_U) X(addv, SUM) X(sdot, DOT_S) X(udot, DOT_U) X(usdot, DOT_US) X(sudot, DOT_SU)          \
-    X(smmla, NONE) X(ummla, NONE) X(usmmla, NONE)                                                          \
+    X(smmla, MATRIX_S) X(ummla, MATRIX_U) X(usmmla, MATRIX_US)                                                          \
     /* tables and structures */                                                                            \
     X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl2, TABLE2) X(gather3, GATHER3) X(scatter3, SCATTER3)           \
     /* floating point */                                                                                   \
@@ -174,7 +174,7 @@ enum {
     X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \
     X(sha1su1, SHA1_SCHEDULE1) X(sha256h, SHA256_FIRST) X(sha256h2, SHA256_SECOND)                         \
     X(sha256su0, SHA256_SCHEDULE0) X(sha256su1, SHA256_SCHEDULE1) X(sha512h, NONE) X(sha512h2, NONE)       \
-    X(sha512su0, NONE) X(sha512su1, NONE)
+    X(sha512su0, NONE) X(sha512su1, SHA512_SCHEDULE1)
 
 #define X(name, form) extern const IrHelper simd_##name; enum { SIMD_INLINE_##name = IR_INLINE_##form };
 SIMD_HELPERS(X)

@@ -149,6 +149,7 @@ typedef enum IrInline {
     IR_INLINE_INSERT_LEFT,                /* x << count; likewise */
     IR_INLINE_CLZ, IR_INLINE_CLS, IR_INLINE_CNT, /* zeroes above the highest one; copies of the sign below it; ones */
     IR_INLINE_RBIT,                       /* bits reversed */
+    IR_INLINE_CLMUL8,                     /* carry-less product of bytes, its lower half */
     IR_INLINE_REV,                        /* lane i ^ ((1 << count) - 1) of a */
 
     /* lanes of twice the size from x and y; wx and z are wide */
@@ -182,6 +183,8 @@ typedef enum IrInline {
 
     /* z + the sum of four products of bytes, lanes of 32 bits; SU: x signed, y unsigned */
     IR_INLINE_DOT_S, IR_INLINE_DOT_U, IR_INLINE_DOT_US, IR_INLINE_DOT_SU,
+    /* z + the products of two rows of eight bytes of x, and two of y, row by row: lanes of 32 bits */
+    IR_INLINE_MATRIX_S, IR_INLINE_MATRIX_U, IR_INLINE_MATRIX_US,
 
     /* bytes looked up: index y in a, of 16 or more: 0 or z. TABLE2: index z in a (low) and b, of 32 or more: 0 */
     IR_INLINE_TABLE, IR_INLINE_TABLE_KEEP, IR_INLINE_TABLE2,
@@ -203,6 +206,7 @@ typedef enum IrInline {
     IR_INLINE_SHA256_FIRST, IR_INLINE_SHA256_SECOND,
     IR_INLINE_SHA256_SCHEDULE0, /* b + sigma0(b[1] b[2] b[3] a[0]) */
     IR_INLINE_SHA256_SCHEDULE1, /* c + (a[1] a[2] a[3] b[0]) + sigma1(b[2] b[3], the first two of the result) */
+    IR_INLINE_SHA512_SCHEDULE1, /* lanes of 64 bits: c + b + sigma1(a) */
 
     /* of scalars: the I32 a, a checksum of polynomial 0x04c11db7 or 0x1edc6f41 in reflected bits, not inverted,
      * continued with the low bytes of the I64 b; the immediate is their number, 1, 2, 4 or 8 */

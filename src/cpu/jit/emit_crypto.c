@@ -236,6 +236,26 @@ static void sha256_schedule1(Gen *g, const IrNode *n)
     gen_done_xmm(g, d);
 }
 
+/* sigma1(x): x rotated right by 19 and by 61, and shifted right by 6. The host has nothing for it. */
+static void sha512_schedule1(Gen *g, const IrNode *n)
+{
+    Asm   *as = &g->as;
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+
+    asm_sse_shift_i(as, X86_PSRLQ_I, T0, a, 6);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned right = i == 0 ? 19 : 61;
+
+        asm_sse_shift_i(as, X86_PSRLQ_I, T2, a, (uint8_t)right);
+        asm_sse2(as, X86_PXOR, T0, T0, T2);
+        asm_sse_shift_i(as, X86_PSLLQ_I, T2, a, (uint8_t)(64 - right));
+        asm_sse2(as, X86_PXOR, T0, T0, T2);
+    }
+    vec_op_in(g, X86_PADDQ, T0, T0, n->b, T1);
+    vec_op_in(g, X86_PADDQ, d, T0, n->c, T1);
+    gen_done_xmm(g, d);
+}
+
 static bool emit_sha(Gen *g, const IrNode *n)
 {
     switch (g->as.host.sha ? n->helper->inline_op : IR_INLINE_NONE) {
@@ -282,6 +302,9 @@ bool emit_crypto(Gen *g, const IrNode *n)
         return emit_aes(g, n);
     case IR_INLINE_CLMUL64:
         return emit_clmul(g, n);
+    case IR_INLINE_SHA512_SCHEDULE1:
+        sha512_schedule1(g, n);
+        return true;
     default:
         return emit_sha(g, n);
     }

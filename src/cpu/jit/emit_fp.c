@@ -1219,6 +1219,11 @@ static void half_operation(Fp *p, X86Sse ps, X86Xmm d, bool upper)
     from_halves(p, 1, p->n->a, upper);
     if (p->n->b == 0) {
         asm_sse1(as, ps, 1, 1);
+        if (!p->g->j->traps) { /* NaNs are default ones: no operand was one */
+            asm_sse2_i(as, X86_CMPPS, 2, 1, 1, CMP_UNORDERED);
+            asm_sse2_m(as, X86_PAND, 2, 2, gen_constant_lanes(p->g, 2, sign_bit(&single)));
+            asm_sse2(as, X86_PXOR, 1, 1, 2);
+        }
     } else {
         from_halves(p, 2, p->n->b, upper);
         asm_sse2(as, form(&single, ps), 1, 1, 2);
@@ -1226,19 +1231,22 @@ static void half_operation(Fp *p, X86Sse ps, X86Xmm d, bool upper)
     to_halves(p, d, 1);
 }
 
-/* Infinities and NaNs of either operand go to C: the halves' exponents that overflow into the sign. */
-static void check_finite_halves(const Fp *p)
+/* NaNs and perhaps infinities of the operands go to C: what overflows into the sign. */
+static void check_exponents(const Fp *p, bool infinities)
 {
     uint64_t low = p->one ? 0xffff : UINT64_MAX, high = p->wide ? UINT64_MAX : 0;
     uint64_t number = 0x7fff7fff7fff7fff, sign = ~number;
+    unsigned n_operands = p->n->b != 0 ? 2 : 1;
     Asm     *as = &p->g->as;
 
-    for (unsigned i = 1; i <= 2; i++) {
-        asm_sse2_m(as, X86_PAND, i, gen_xmm(p->g, i == 1 ? p->n->a : p->n->b, i),
+    for (unsigned i = 1; i <= n_operands; i++) {
+        asm_sse2_m(as, X86_PAND, (X86Xmm)i, gen_xmm(p->g, i == 1 ? p->n->a : p->n->b, (X86Xmm)i),
                    gen_constant(p->g, high & number, low & number));
-        asm_sse2_m(as, X86_PADDW, i, i, gen_constant_lanes(p->g, 1, HALF_LEAST));
+        asm_sse2_m(as, X86_PADDW, (X86Xmm)i, (X86Xmm)i, gen_constant_lanes(p->g, 1, HALF_LEAST - (infinities ? 0 : 1)));
     }
-    asm_sse2(as, X86_POR, 1, 1, 2);
+    if (n_operands == 2) {
+        asm_sse2(as, X86_POR, 1, 1, 2);
+    }
     asm_sse1_m(as, X86_PTEST, 1, gen_constant(p->g, sign, sign));
     asm_jcc(as, CC_NE, &p->cold->from);
 }
@@ -1265,11 +1273,13 @@ static bool emit_half_arithmetic(Fp *p, IrInline op)
     if (i == G_N_ELEMENTS(operations)) {
         return false;
     }
+    bool root = op == IR_INLINE_FSQRT && !p->g->j->traps;
+
     begin(p, true);
     p->t = 0;
-    p->nan_is_right = host_nan(p);
-    if (op == IR_INLINE_FMULX) {
-        check_finite_halves(p);
+    p->nan_is_right = host_nan(p) || root;
+    if (op == IR_INLINE_FMULX || root) {
+        check_exponents(p, op == IR_INLINE_FMULX);
     }
     half_operation(p, operations[i].ps, 0, false);
     if (p->wide) {
@@ -1421,9 +1431,35 @@ static void emit_half_flags(Fp *p)
     gen_done_gpr(g, d, true);
 }
 
+/* RAX, 64 bits, rounded to 24 digits: what is lost sets the last one, so that rounding to fewer is not misled. RCX, RDX
+ * and RDI are lost. */
+static void round_to_odd(Asm *as, bool is_unsigned)
+{
+    AsmLabel exact = ASM_LABEL;
+
+    asm_mov_rr(as, true, RCX, RAX);
+    if (!is_unsigned) {
+        asm_mov_rr(as, true, RDX, RAX);
+        asm_shift_ri(as, SH_SAR, true, RDX, 63);
+        asm_alu_rr(as, ALU_XOR, true, RCX, RDX);
+    }
+    asm_alu_ri(as, ALU_OR, true, RCX, 1 << 23);
+    asm_bsr(as, true, RCX, RCX);
+    asm_alu_ri(as, ALU_SUB, false, RCX, 23);
+    asm_mov_ri(as, RDX, 1);
+    asm_shift_cl(as, SH_SHL, true, RDX);
+    asm_lea(as, true, RDI, X86_AT(RDX, -1));
+    asm_alu_rr(as, ALU_AND, true, RDI, RAX);
+    asm_jcc(as, CC_E, &exact);
+    asm_alu_rr(as, ALU_OR, true, RAX, RDX);
+    asm_neg(as, true, RDX);
+    asm_alu_rr(as, ALU_AND, true, RAX, RDX);
+    asm_bind(as, &exact);
+}
+
 /*
  * From a general register. An integer that single precision rounds, or overflows, is beyond half precision; with a
- * fraction it need not be, and goes to C.
+ * fraction it need not be.
  */
 static void emit_half_from_x(Fp *p)
 {
@@ -1437,22 +1473,19 @@ static void emit_half_from_x(Fp *p)
     p->nan_is_right = true; /* there is none */
     p->size = 2;
     X86Reg r = gen_gpr(p->g, n->a, RAX, false);
-    if (fraction != 0) {
-        int32_t most = 1 << 24;
-
-        asm_lea(as, w, RCX, X86_AT(r, is_unsigned ? 0 : most));
-        asm_alu_ri(as, ALU_CMP, w, RCX, is_unsigned ? most : 2 * most);
-        asm_jcc(as, CC_AE, &p->cold->from);
-    }
-    if (w && is_unsigned && fraction == 0) {
-        from_unsigned(p, 1, r);
+    if (!w && !is_unsigned) {
+        asm_sext(as, 2, true, RAX, r);
     } else {
-        if (is_unsigned) {
-            asm_mov_rr(as, w, RAX, r);
-            r = RAX;
-        }
+        asm_mov_rr(as, w, RAX, r);
+    }
+    if (fraction != 0) {
+        round_to_odd(as, is_unsigned);
+    }
+    if (w && is_unsigned) {
+        from_unsigned(p, 1, RAX);
+    } else {
         clear(p, 1);
-        asm_sse_gx(as, with(X86_CVTSI2SS, p, w || is_unsigned), 1, r);
+        asm_sse_gx(as, with(X86_CVTSI2SS, p, true), 1, RAX);
     }
     if (fraction != 0) {
         asm_sse2_m(as, form(p, X86_MULPS), 1, 1, constant(p, power(p, (int)fraction)));

@@ -448,6 +448,33 @@ static void dot_product(Gen *g, const IrNode *n, bool sign_a, bool sign_b)
     gen_done_xmm(g, d);
 }
 
+/* Each row of a by each of b: four sums of two products each, and then neighbours are added twice. */
+static bool matrix_product(Gen *g, const IrNode *n, bool sign_a, bool sign_b)
+{
+    Asm   *as = &g->as;
+    X86Xmm spare;
+
+    if (!gen_reserve_xmm(g, &spare)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g);
+    simd_widen(g, T0, vec_in(g, n->a, T0), 0, sign_a, false);
+    simd_widen(g, T1, vec_in(g, n->b, T1), 0, sign_b, false);
+    simd_widen(g, spare, vec_in(g, n->b, spare), 0, sign_b, true);
+    asm_sse2(as, X86_PMADDWD, T2, T0, T1);
+    asm_sse2(as, X86_PMADDWD, T0, T0, spare);
+    asm_sse2(as, X86_PHADDD, T2, T2, T0);
+    simd_widen(g, T0, vec_in(g, n->a, T0), 0, sign_a, true);
+    asm_sse2(as, X86_PMADDWD, T1, T1, T0);
+    asm_sse2(as, X86_PMADDWD, T0, T0, spare);
+    asm_sse2(as, X86_PHADDD, T1, T1, T0);
+    asm_sse2(as, X86_PHADDD, T2, T2, T1);
+    gen_return_xmm(g, spare);
+    vec_op_in(g, X86_PADDD, d, T2, n->c, T1);
+    gen_done_xmm(g, d);
+    return true;
+}
+
 /* ---- the whole ---- */
 
 static bool emit_long(Gen *g, const IrNode *n)
@@ -572,6 +599,10 @@ static bool emit_across(Gen *g, const IrNode *n)
         dot_product(g, n, op == IR_INLINE_DOT_S || op == IR_INLINE_DOT_SU,
                     op == IR_INLINE_DOT_S || op == IR_INLINE_DOT_US);
         return true;
+    case IR_INLINE_MATRIX_S:
+    case IR_INLINE_MATRIX_U:
+    case IR_INLINE_MATRIX_US:
+        return matrix_product(g, n, op == IR_INLINE_MATRIX_S, op != IR_INLINE_MATRIX_U);
     default:
         return false;
     }

@@ -193,7 +193,8 @@ static void multiply_sum_longs(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool 
     Asm   *as = &g->as;
     X86Mem smallest = gen_constant_lanes(g, 2, vec_sign(2));
 
-    simd_product_upper(g, vec_in(g, n->a, T1), vec_in(g, n->b, T2), (1u << 30) - (subtract ? 1 : 0));
+    simd_product_upper(g, vec_in(g, n->a, T1), vec_in(g, n->b, T2), (1u << 30) - (subtract ? 1 : 0),
+                       s.one);
     asm_sse2_m(as, X86_PCMPEQD, T1, T0, smallest);
     asm_sse2(as, X86_PXOR, T1, T1, T0);
     asm_sse2(as, subtract ? X86_PSUBD : X86_PADDD, T0, z, T0);
@@ -298,12 +299,131 @@ static void find_out_of_range(Gen *g, const IrNode *n, unsigned size, X86Xmm spa
     }
 }
 
+static void load_lane(Gen *g, X86Reg d, IrRef r, unsigned size, bool sign)
+{
+    if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
+        asm_load(&g->as, size, sign, true, d, gen_mem(gen_val(g, r)->mem));
+        return;
+    }
+    asm_movq_rx(&g->as, size == 3, d, vec_in(g, r, T1));
+    if (size < 3 && sign) {
+        asm_sext(&g->as, size, true, d, d);
+    } else if (size < 2) {
+        asm_zext(&g->as, size, d, d);
+    }
+}
+
+/* d = s shifted by CL. */
+static void shift_cl(Asm *as, X86Shift op, X86Reg d, X86Reg s)
+{
+    if (as->host.bmi2) {
+        asm_shiftx(as, op, true, d, s, RCX);
+    } else {
+        asm_mov_rr(as, true, d, s);
+        asm_shift_cl(as, op, true, d);
+    }
+}
+
+/* RDX = RAX shifted left by RCX, which is not negative, as 64 bits; to @fits if nothing is lost in a lane. */
+static void shift_one_left(Gen *g, unsigned size, bool sign, AsmLabel *fits)
+{
+    Asm     *as = &g->as;
+    unsigned width = 8u << size;
+    AsmLabel far = ASM_LABEL, lost = ASM_LABEL;
+
+    if (size < 3) { /* further than the width nothing else happens */
+        asm_mov_ri(as, RDI, width);
+        asm_alu_rr(as, ALU_CMP, false, RCX, RDI);
+        asm_cmov(as, CC_G, false, RCX, RDI);
+        shift_cl(as, SH_SHL, RDX, RAX);
+        if (sign) {
+            asm_sext(as, size, true, RDI, RDX);
+        } else {
+            asm_zext(as, size, RDI, RDX);
+        }
+        asm_alu_rr(as, ALU_CMP, true, RDI, RDX);
+        asm_jcc(as, CC_E, fits);
+        return;
+    }
+    asm_alu_ri(as, ALU_CMP, false, RCX, 63);
+    asm_jcc(as, CC_A, &far);
+    shift_cl(as, SH_SHL, RDX, RAX);
+    shift_cl(as, sign ? SH_SAR : SH_SHR, RDI, RDX);
+    asm_alu_rr(as, ALU_CMP, true, RDI, RAX);
+    asm_jcc(as, CC_E, fits);
+    asm_jmp(as, &lost);
+    asm_bind(as, &far);
+    asm_mov_ri(as, RDX, 0);
+    asm_test_rr(as, true, RAX, RAX);
+    asm_jcc(as, CC_E, fits);
+    asm_bind(as, &lost);
+}
+
+/* RDX = RAX shifted right by -RCX: by one less, and by one more; no further than 64, which leaves the sign or nothing. */
+static void shift_one_right(Gen *g, unsigned size, bool sign, bool rounded)
+{
+    Asm     *as = &g->as;
+    X86Shift right = sign ? SH_SAR : SH_SHR;
+
+    asm_not(as, false, RCX);
+    if (size == 3 && !sign) {
+        asm_mov_ri(as, RDI, 0);
+        asm_alu_ri(as, ALU_CMP, false, RCX, 63);
+        asm_cmov(as, CC_A, true, RAX, RDI);
+    } else {
+        asm_mov_ri(as, RDI, 63);
+        asm_alu_rr(as, ALU_CMP, false, RCX, RDI);
+        asm_cmov(as, CC_G, false, RCX, RDI);
+    }
+    shift_cl(as, right, RDX, RAX);
+    asm_shift_ri(as, right, true, RDX, 1);
+    if (rounded) {
+        asm_alu_ri(as, ALU_ADC, true, RDX, 0);
+    }
+}
+
+void simd_shift_one(Gen *g, const IrNode *n, bool sign, bool rounded, bool saturate)
+{
+    unsigned size = shape_of(n).size, width = 8u << size;
+    Asm     *as = &g->as;
+    AsmLabel right = ASM_LABEL, done = ASM_LABEL;
+    X86Xmm   d = gen_dest_xmm(g);
+
+    load_lane(g, RAX, n->a, size, sign);
+    load_lane(g, RCX, n->b, 0, true);
+    asm_test_rr(as, false, RCX, RCX);
+    asm_jcc(as, CC_S, &right);
+    shift_one_left(g, size, sign, &done);
+    if (saturate && sign) {
+        asm_shift_ri(as, SH_SAR, true, RAX, 63);
+        asm_mov_ri(as, RDX, mask64(width - 1));
+        asm_alu_rr(as, ALU_XOR, true, RDX, RAX);
+        simd_saturated(g);
+    } else if (saturate) {
+        asm_mov_ri(as, RDX, mask64(width));
+        simd_saturated(g);
+    }
+    asm_jmp(as, &done);
+    asm_bind(as, &right);
+    shift_one_right(g, size, sign, rounded);
+    asm_bind(as, &done);
+    if (size < 2) {
+        asm_zext(as, size, RDX, RDX);
+    }
+    asm_movq_xr(as, size == 3, d, RDX);
+    gen_done_xmm(g, d);
+}
+
 static bool shift_by_register(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     Shape  s = shape_of(n);
     Asm   *as = &g->as;
     X86Xmm spare;
 
+    if (s.one && simd_begin_saturating(g)) {
+        simd_shift_one(g, n, sign, rounded, true);
+        return true;
+    }
     if (!as->host.avx2 || !simd_begin_saturating(g) || !gen_reserve_xmm(g, &spare)) {
         return false;
     }

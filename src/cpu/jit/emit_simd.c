@@ -83,11 +83,18 @@ bool simd_begin_saturating(Gen *g)
     return guest->sticky_bits != 0;
 }
 
+void simd_saturated(Gen *g)
+{
+    const CpuGuest *guest = guest_of(g);
+
+    asm_alu_mi(&g->as, ALU_OR, false, gen_mem((int32_t)g->ir->regs[guest->sticky_reg].offset),
+               (int32_t)guest->sticky_bits);
+}
+
 /* Sets them unless T1 is zero, or with @bits all of those of T1. T1 is not changed. */
 void simd_note_saturation(Gen *g, const X86Mem *bits)
 {
-    const CpuGuest *guest = guest_of(g);
-    AsmLabel        none = ASM_LABEL;
+    AsmLabel none = ASM_LABEL;
 
     if (bits != NULL) {
         asm_sse1_m(&g->as, X86_PTEST, T1, *bits);
@@ -95,8 +102,7 @@ void simd_note_saturation(Gen *g, const X86Mem *bits)
         asm_sse1(&g->as, X86_PTEST, T1, T1);
     }
     asm_jcc(&g->as, CC_E, &none);
-    asm_alu_mi(&g->as, ALU_OR, false, gen_mem((int32_t)g->ir->regs[guest->sticky_reg].offset),
-               (int32_t)guest->sticky_bits);
+    simd_saturated(g);
     asm_bind(&g->as, &none);
 }
 
@@ -243,11 +249,18 @@ static void multiply_high_words(Gen *g, X86Xmm a, X86Xmm b, bool round)
 
 /* Words: 64-bit products of the even and of the odd lanes, doubled by taking the upper half one bit lower. What is added
  * before that is half of what rounding adds. */
-void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half)
+void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half, bool one)
 {
     Asm *as = &g->as;
 
     asm_sse2(as, X86_PMULDQ, T0, a, b);
+    if (one) {
+        if (half != 0) {
+            asm_sse2_m(as, X86_PADDQ, T0, T0, gen_constant_lanes(g, 3, half));
+        }
+        asm_sse_shift_i(as, X86_PSRLQ_I, T0, T0, 31);
+        return;
+    }
     asm_sse_shift_i(as, X86_PSRLQ_I, T1, a, 32);
     asm_sse_shift_i(as, X86_PSRLQ_I, T2, b, 32);
     asm_sse2(as, X86_PMULDQ, T1, T1, T2);
@@ -273,7 +286,7 @@ static bool multiply_high(Gen *g, const IrNode *n, bool round)
     if (s.size == 1) {
         multiply_high_words(g, a, b, round);
     } else {
-        simd_product_upper(g, a, b, round ? 1u << 30 : 0);
+        simd_product_upper(g, a, b, round ? 1u << 30 : 0, s.one);
     }
     simd_saturate_product(g, s);
     simd_clear_above(g, d, T0, covered(s));
@@ -448,6 +461,10 @@ static bool shift_by_lanes(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
     Shape s = shape_of(n);
 
+    if (s.one) {
+        simd_shift_one(g, n, sign, rounded, false);
+        return true;
+    }
     if (s.size != 0 && !g->as.host.avx2) {
         return false;
     }
@@ -484,6 +501,34 @@ static void shift_insert(Gen *g, const IrNode *n, bool left)
     asm_sse2(&g->as, X86_POR, T1, T1, T2);
     simd_clear_above(g, d, T1, covered(s));
     gen_done_xmm(g, d);
+}
+
+/* ---- carry-less products of bytes ---- */
+
+/* From b's highest bit on: twice the sum, and a where the bit is set. */
+static bool multiply_carryless(Gen *g, const IrNode *n)
+{
+    Asm   *as = &g->as;
+    X86Xmm spare;
+
+    if (!gen_reserve_xmm(g, &spare)) {
+        return false;
+    }
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, spare);
+    vec_zero(g, T0);
+    asm_movx(as, T1, vec_in(g, n->b, T1));
+    for (unsigned bit = 0; bit < 8; bit++) {
+        asm_sse2(as, X86_PADDB, T0, T0, T0);
+        vec_zero(g, T2);
+        asm_sse2(as, X86_PCMPGTB, T2, T2, T1);
+        asm_sse2(as, X86_PAND, T2, T2, a);
+        asm_sse2(as, X86_PXOR, T0, T0, T2);
+        asm_sse2(as, X86_PADDB, T1, T1, T1);
+    }
+    gen_return_xmm(g, spare);
+    simd_clear_above(g, d, T0, covered(shape_of(n)));
+    gen_done_xmm(g, d);
+    return true;
 }
 
 /* ---- bits within lanes ---- */
@@ -710,6 +755,8 @@ static bool emit_same(Gen *g, const IrNode *n)
 static bool emit_bits(Gen *g, const IrNode *n)
 {
     switch (n->helper->inline_op) {
+    case IR_INLINE_CLMUL8:
+        return multiply_carryless(g, n);
     case IR_INLINE_CNT:
         count_ones(g, n);
         return true;

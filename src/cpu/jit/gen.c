@@ -1571,7 +1571,7 @@ void gen_return_gpr(Gen *g, X86Reg r) { g->gpr[r] = REG_FREE; }
 
 bool gen_reserve_xmm(Gen *g, X86Xmm *x)
 {
-    *x = take_xmm(g, 0, 0);
+    *x = take_xmm(g, 0, g->lock_xmm); /* nor that of an operand that dies here */
     if (*x == NO_XMM) {
         return false;
     }

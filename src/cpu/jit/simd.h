@@ -45,6 +45,9 @@ void simd_shift_lanes(Gen *g, const IrNode *n, unsigned size, bool sign, bool ro
 /* simd_begin_saturating - call it before anything else; false: this guest cannot have it inline. */
 bool simd_begin_saturating(Gen *g);
 
+/* simd_saturated - saturation happened. */
+void simd_saturated(Gen *g);
+
 /* simd_note_saturation - saturation happened unless T1 is zero, or with @bits those of T1 are. T1 is not changed.
  * simd_note_covered - likewise with @lane_bits of each lane that is covered. */
 void simd_note_saturation(Gen *g, const X86Mem *bits);
@@ -57,7 +60,10 @@ void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract);
 void simd_saturate_product(Gen *g, Shape s);
 
 /* simd_product_upper - T0 = the upper half of 2 x y plus @half of the lower one's, words: not yet saturated. */
-void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half);
+void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half, bool one);
+
+/* simd_shift_one - a shift by register of one lane, through general registers; saturating: simd_begin_saturating(). */
+void simd_shift_one(Gen *g, const IrNode *n, bool sign, bool rounded, bool saturate);
 
 /* ---- emission: true when the node was handled ---- */
 bool emit_saturating_helper(Gen *g, const IrNode *n);
