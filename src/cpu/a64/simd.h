@@ -137,7 +137,7 @@ enum {
     X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, QSHL_S) X(uqshl, QSHL_U) X(sqrshl, QRSHL_S)         \
     X(uqrshl, QRSHL_U) X(pmul, CLMUL8) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)                  \
     X(sqrdmlsh, QRMLSH) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
-    X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, NONE) X(ursqrte, NONE) X(srshr, RSHR_S)    \
+    X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, RECPE_U) X(ursqrte, RSQRTE_U) X(srshr, RSHR_S)    \
     X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)    \
     X(uqshl_imm, QSHLI_U)                                                                              \
     /* wider results */                                                                                    \
@@ -162,7 +162,7 @@ enum {
     X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, FRECPS)            \
     X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
     X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
-    X(fsqrt, FSQRT) X(frecpe, NONE) X(frsqrte, NONE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)     \
+    X(fsqrt, FSQRT) X(frecpe, FRECPE) X(frsqrte, FRSQRTE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)     \
     X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE) \
     X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fmlal, FMLAL)          \
     X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \

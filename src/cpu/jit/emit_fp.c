@@ -1684,6 +1684,10 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
         return false;
     }
     p.bytes = p.one ? 1u << p.size : p.wide ? 16 : 8;
+    if (op == IR_INLINE_FRECPE || op == IR_INLINE_FRSQRTE) {
+        emit_estimate(g, n);
+        return true;
+    }
     if (op == IR_INLINE_FRECPX) {
         emit_inverse_exponent(&p);
         return true;

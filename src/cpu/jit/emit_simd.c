@@ -755,6 +755,10 @@ static bool emit_same(Gen *g, const IrNode *n)
 static bool emit_bits(Gen *g, const IrNode *n)
 {
     switch (n->helper->inline_op) {
+    case IR_INLINE_RECPE_U:
+    case IR_INLINE_RSQRTE_U:
+        emit_estimate(g, n);
+        return true;
     case IR_INLINE_CLMUL8:
         return multiply_carryless(g, n);
     case IR_INLINE_CNT:

@@ -595,6 +595,7 @@ void emit_guard(Gen *g, const IrNode *n);
 bool emit_wide(Gen *g, const IrNode *n);  /* inline vector operation; false: leave it to C */
 bool emit_helper(Gen *g, const IrNode *n); /* a helper that has an inline form */
 bool emit_fp_helper(Gen *g, const IrNode *n); /* one of floating point */
+void emit_estimate(Gen *g, const IrNode *n);  /* one that estimates reciprocals */
 bool emit_pac(Gen *g, const IrNode *n);       /* one of codes in pointers */
 /* pac_make - the routines for that. */
 void pac_make(Jit *j, Asm *as);
