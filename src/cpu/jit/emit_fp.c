@@ -943,35 +943,77 @@ static X86Xmm single_lane(const Fp *p, IrRef r, X86Xmm scratch)
     return scratch;
 }
 
-/* To a general register: the host's answer to what does not fit is the least number. */
-static bool emit_to_x(Fp *p)
+/*
+ * Out of line, where nothing traps: a NaN becomes 0, and numbers that are far from fitting the nearest one that does. The
+ * host is made to note an invalid operation. RCX is the operand; what remains goes to C.
+ */
+static void saturate_integer(Gen *g, Cold *c)
 {
-    Gen          *g = p->g;
+    Fp       p = { .g = g, .size = c->shape & 3 };
+    uint64_t imm = g->j->site[c->site].imm;
+    bool     is_unsigned = imm & IR_FP_UNSIGNED;
+    int      width = c->shape >> 2, fraction = imm >> IR_FP_FRACTION_SHIFT & 0x7f;
+    int32_t  bias = (int32_t)exponent_max(&p) / 2, negative = (int32_t)exponent_max(&p) + 1;
+    AsmLabel redo = ASM_LABEL, below = ASM_LABEL, nan = ASM_LABEL, raise = ASM_LABEL;
+    Asm     *as = &g->as;
+
+    asm_movq_xr(as, p.size == 3, 2, RCX);
+    asm_sse1(as, p.size == 3 ? X86_UCOMISD : X86_UCOMISS, 2, 2);
+    asm_jcc(as, CC_P, &nan);
+    asm_shift_ri(as, SH_SHR, p.size == 3, RCX, fraction_bits(&p)); /* the sign is above the exponent */
+    asm_alu_ri(as, ALU_CMP, false, RCX, negative);
+    asm_jcc(as, CC_AE, &below);
+    asm_alu_ri(as, ALU_CMP, false, RCX, bias + (is_unsigned ? width : width - 1) - fraction);
+    asm_jcc(as, CC_B, &redo);
+    asm_mov_ri(as, c->reg, mask64((unsigned)(is_unsigned ? width : width - 1)));
+    asm_jmp(as, &raise);
+    asm_bind(as, &below); /* of signed ones the least number fits, and has the same exponent as others that do not */
+    asm_alu_ri(as, ALU_CMP, false, RCX, negative + bias + (is_unsigned ? 0 : width) - fraction);
+    asm_jcc(as, CC_B, &redo);
+    if (!is_unsigned) {
+        asm_mov_ri(as, c->reg, 1ull << (width - 1));
+        asm_jmp(as, &raise);
+    }
+    asm_bind(as, &nan);
+    asm_mov_ri(as, c->reg, 0);
+    asm_bind(as, &raise);
+    asm_load_x(as, 2, 2, gen_constant(g, 0, 0x7fc00000));
+    asm_sse_gx(as, X86_CVTTSS2SI, RAX, 2);
+    asm_jmp(as, &c->resume);
+    asm_bind(as, &redo);
+}
+
+/* Whether the host rounds so. */
+static bool may_round(const IrNode *n)
+{
+    uint8_t mode;
+
+    return rounding(n->imm, &mode) || (n->imm & IR_FP_ROUND) == IR_FP_AWAY;
+}
+
+/* To an integer of @width bits in @d, which is not RAX or RCX: the host's answer to what does not fit is the least number. */
+static void to_general(Fp *p, X86Reg d, unsigned width)
+{
     const IrNode *n = p->n;
-    bool          w = n->imm & IR_FP_X64, is_unsigned = n->imm & IR_FP_UNSIGNED;
+    bool          w = width == 64, is_unsigned = n->imm & IR_FP_UNSIGNED;
     bool          away = (n->imm & IR_FP_ROUND) == IR_FP_AWAY;
     unsigned      fraction = n->imm >> IR_FP_FRACTION_SHIFT & 0x7f;
-    Asm          *as = &g->as;
+    Asm          *as = &p->g->as;
     uint8_t       mode = TO_ZERO;
-    uint32_t      id;
 
-    if (!rounding(n->imm, &mode) && !away) {
-        return false;
-    }
-    X86Reg   d = gen_dest_gpr(g);
-    JitSite *s = gen_site(g, SITE_CALL, &id);
-    s->helper = n->helper;
-    s->a = gen_place(g, n->a);
-    s->d = gen_place_gpr(d, n->type);
-    Cold          *cold = p->cold = gen_cold(g, id);
-    const uint8_t *code = as->p;
-    X86Xmm         x = single_lane(p, n->a, 1), from = x;
+    rounding(n->imm, &mode);
+    X86Xmm x = single_lane(p, n->a, 1), from = x;
     p->size = MAX(p->size, 2);
-
+    if (!p->g->j->traps) {
+        asm_movq_rx(as, p->size == 3, RCX, x);
+        p->cold->first = saturate_integer;
+        p->cold->reg = d;
+        p->cold->shape = (uint16_t)(p->size | width << 2);
+    }
     if (is_unsigned || fraction != 0) {
-        int limit = (w ? 63 : is_unsigned ? 32 : 31) - (mode == TO_ZERO && !away ? 0 : 1) - (int)fraction;
+        int most = w ? 63 : is_unsigned ? (int)width : (int)width - 1;
 
-        check_limit(p, x, limit, is_unsigned, cold);
+        check_limit(p, x, most - (mode == TO_ZERO && !away ? 0 : 1) - (int)fraction, is_unsigned, p->cold);
     }
     if (fraction != 0) { /* which rounds to zero, always */
         from = 0;
@@ -986,16 +1028,60 @@ static bool emit_to_x(Fp *p)
     }
     w |= is_unsigned;
     asm_sse_gx(as, with(mode == TO_NEAREST ? X86_CVTSS2SI : X86_CVTTSS2SI, p, w), d, from);
-    if (!is_unsigned && fraction == 0) {
+    if (!is_unsigned && fraction == 0 && width == 16) { /* a half that does not fit is an integer, and exact */
+        asm_sext(as, 1, false, RAX, d);
+        asm_alu_rr(as, ALU_CMP, false, RAX, d);
+        asm_jcc(as, CC_NE, &p->cold->from);
+    } else if (!is_unsigned && fraction == 0) {
         asm_alu_ri(as, ALU_CMP, w, d, 1);
-        asm_jcc(as, CC_O, &cold->from);
+        asm_jcc(as, CC_O, &p->cold->from);
     }
     if (from != x && fraction == 0) { /* it fits, so it may be inexact */
         asm_sse2_i(as, round_one(p), 0, 0, single_lane(p, n->a, 1), TO_NEAREST);
     }
-    gen_trap(g, code, TRAP_TO_C, cold);
-    asm_bind(as, &cold->back);
+    asm_bind(as, &p->cold->resume);
+}
+
+/* To a general register. */
+static bool emit_to_x(Fp *p)
+{
+    Gen          *g = p->g;
+    const IrNode *n = p->n;
+    uint32_t      id;
+
+    if (!may_round(n)) {
+        return false;
+    }
+    X86Reg   d = gen_dest_gpr(g);
+    JitSite *s = gen_site(g, SITE_CALL, &id);
+    s->helper = n->helper;
+    s->a = gen_place(g, n->a);
+    s->d = gen_place_gpr(d, n->type);
+    p->cold = gen_cold(g, id);
+    const uint8_t *code = g->as.p;
+    to_general(p, d, n->imm & IR_FP_X64 ? 64 : 32);
+    gen_trap(g, code, TRAP_TO_C, p->cold);
+    asm_bind(&g->as, &p->cold->back);
     gen_done_gpr(g, d, true);
+    return true;
+}
+
+/* To an integer of the same size, one lane. */
+static bool emit_to_lane(Fp *p)
+{
+    unsigned size = p->size;
+    Asm     *as = &p->g->as;
+
+    if (!may_round(p->n)) {
+        return false;
+    }
+    begin(p, true);
+    to_general(p, RDX, 8u << size);
+    if (size == 1) {
+        asm_zext(as, 1, RDX, RDX);
+    }
+    asm_movq_xr(as, size == 3, p->t, RDX);
+    end(p);
     return true;
 }
 
@@ -1126,9 +1212,13 @@ static bool emit_to_lanes(Fp *p)
     uint8_t       mode = TO_ZERO;
     bool          nearest, rounded;
 
-    if (!rounding(n->imm, &mode) && !away) {
+    if (p->one) {
+        return emit_to_lane(p);
+    }
+    if (!may_round(n)) {
         return false;
     }
+    rounding(n->imm, &mode);
     nearest = mode == TO_NEAREST;
     rounded = away || mode == UP || mode == DOWN;
     begin(p, true);
@@ -1610,6 +1700,8 @@ static bool emit_half(Fp *p, IrInline op)
     case IR_INLINE_I_TO_F:
         emit_half_from_lanes(p);
         return true;
+    case IR_INLINE_F_TO_I:
+        return p->one && emit_to_lane(p);
     case IR_INLINE_F_TO_X:
         return emit_to_x(p);
     case IR_INLINE_X_TO_F:

@@ -297,7 +297,8 @@ typedef struct Cold {
     void   (*first)(struct Gen *g, struct Cold *c); /* emits what comes before the call; NULL: nothing */
     AsmLabel resume; /* where that may lead instead */
     X86Xmm   value, operand;
-    uint8_t  shape;
+    X86Reg   reg;
+    uint16_t shape;
     uint32_t trap;    /* 1 + index of the JitTrap that leads here; 0: none */
     uint32_t hosts;   /* Hosts that C makes stale: a bit for each register, and from bit 16 for each temporary */
     Reach    access;
