@@ -2,9 +2,9 @@
  * The qcow2 image format, versions 2 and 3 (QEMU's docs/interop/qcow2): a guest's clusters are found by two levels of
  * tables, counted by two levels of reference counts, and may lie compressed, in a backing file, or nowhere.
  *
- * Left out, and refused with a sentence: encryption, an external data file, extended L2 entries, zstd. Internal snapshots
- * are kept (what they share is copied before it is written) but not made. Discards are not passed on, and clusters are
- * only added at the file's end: an image whose counts are wrong is not damaged further.
+ * Left out, and refused with a sentence: encryption, an external data file, extended L2 entries, zstd. Internal
+ * snapshots are kept (what they share is copied before it is written) but not made. Discards are not passed on, and
+ * clusters are only added at the file's end: an image whose counts are wrong is not damaged further.
  *
  * Each write goes to the file in an order that leaves, whenever this process is killed, at worst a cluster that is
  * counted and not used: count, data, table, count of what was there before.
