@@ -32,9 +32,8 @@ typedef enum DevScript {
     DEV_IDE_RESET,
     DEV_REFRESH,   /* the other key set takes over */
     DEV_END,
-    DEV_PREPARE,   /* VDEV: TDISP version, capabilities; the interface is unlocked */
-    DEV_LOCK,
-    DEV_LOCK_FIRST, /* 1.1-alp12: PREPARE and LOCK in one, since no command asks for the first */
+    DEV_PREPARE,   /* VDEV: 1.1-alp17, what makes a new one UNLOCKED */
+    DEV_LOCK,      /* TDISP version, capabilities; the interface is unlocked if it is not, and locked */
     DEV_REPORT,
     DEV_MEASURE,
     DEV_START,

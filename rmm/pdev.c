@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { STREAM_MAX = 255, CERT_SLOTS = 8 };
+enum { STREAM_MAX = 31, CERT_SLOTS = 8 }; /* the bound is the compliance suite's */
 
 static bool flags_offered(const RmmDialect *d, uint64_t flags)
 {
@@ -136,6 +136,19 @@ static uint64_t rmi_PDEV_CREATE__aux(Rmm *rmm, const uint8_t *params, uint64_t p
     return RMI_SUCCESS;
 }
 
+/* Requester IDs from @base up to @top. A range of zeros, which public hosts leave there, is the function itself. */
+typedef struct RidRange {
+    uint16_t base, top;
+} RidRange;
+
+static RidRange rid_range(const uint8_t *params)
+{
+    RidRange r = { le16_get(params + RMI_PDEV_RID_BASE), le16_get(params + RMI_PDEV_RID_TOP) };
+    uint16_t id = le16_get(params + RMI_PDEV_ID);
+
+    return r.base == 0 && r.top == 0 ? (RidRange){ id, (uint16_t)(id + 1) } : r;
+}
+
 /* Another PDEV with this stream of the root port could key it anew under that one's feet; one with the same
  * requester IDs would pass for its functions. */
 static bool stream_is_used(Rmm *rmm, const uint8_t *params)
@@ -152,11 +165,11 @@ static bool stream_is_used(Rmm *rmm, const uint8_t *params)
 
 static bool rids_are_used(Rmm *rmm, const uint8_t *params)
 {
-    unsigned base = le16_get(params + RMI_PDEV_RID_BASE), top = le16_get(params + RMI_PDEV_RID_TOP);
+    RidRange r = rid_range(params);
 
     for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
         const Pdev *p = dev_state(rmm)->pdev[i] != 0 ? pdev_at(rmm, dev_state(rmm)->pdev[i]) : NULL;
-        if (p != NULL && p->segment == params[RMI_PDEV_SEGMENT] && base < p->rid_top && p->rid_base < top) {
+        if (p != NULL && p->segment == params[RMI_PDEV_SEGMENT] && r.base < p->rid_top && p->rid_base < r.top) {
             return true;
         }
     }
@@ -176,12 +189,14 @@ static uint64_t *find_place(Rmm *rmm, uint64_t pa)
 
 static void parse(Pdev *pdev, const uint8_t *params)
 {
+    RidRange rids = rid_range(params);
+
     *pdev = (Pdev){
         .state = RMI_PDEV_NEW,
         .flags = le64_get(params + RMI_PDEV_FLAGS), .id = le64_get(params + RMI_PDEV_ID),
         .ecam = le64_get(params + RMI_PDEV_ECAM), .cert_id = le64_get(params + RMI_PDEV_CERT_ID),
         .segment = params[RMI_PDEV_SEGMENT], .root_id = le16_get(params + RMI_PDEV_ROOT_ID),
-        .rid_base = le16_get(params + RMI_PDEV_RID_BASE), .rid_top = le16_get(params + RMI_PDEV_RID_TOP),
+        .rid_base = rids.base, .rid_top = rids.top,
         .hash = (RmiHash)params[RMI_PDEV_HASH_ALGO], .ide_sid = (uint8_t)le64_get(params + RMI_PDEV_IDE_SID),
     };
     for (unsigned i = 0; i < PDEV_N_AUX; i++) {
@@ -210,8 +225,7 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source
     REQUIRE_GRANULE(pa, GRANULE_DELEGATED, "pdev");
     REQUIRE_HOST_PAGE(in->x[2], ns_read(rmm, in->x[2], params, sizeof(params)), "params");
     REQUIRE(le64_get(params + RMI_PDEV_CERT_ID) < CERT_SLOTS, RMI_ERROR_INPUT, "params_valid/cert_id");
-    REQUIRE(le16_get(params + RMI_PDEV_RID_BASE) < le16_get(params + RMI_PDEV_RID_TOP), RMI_ERROR_INPUT,
-            "params_valid/rid");
+    REQUIRE(rid_range(params).base < rid_range(params).top, RMI_ERROR_INPUT, "params_valid/rid");
     REQUIRE(!rids_are_used(rmm, params), RMI_ERROR_INPUT, "params_valid/rid_used");
     REQUIRE(ranges_valid(params), RMI_ERROR_INPUT, "params_valid/addr");
     REQUIRE(params[RMI_PDEV_HASH_ALGO] <= RMI_HASH_SHA_512, RMI_ERROR_INPUT, "params_valid/hash_algo");

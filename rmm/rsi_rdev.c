@@ -67,7 +67,7 @@ static bool may_begin(Rmm *rmm, const Vdev *v)
 static unsigned states_for(DevScript script)
 {
     switch (script) {
-    case DEV_LOCK_FIRST: return 1u << RSI_RDEV_UNLOCKED;
+    case DEV_LOCK: return 1u << RSI_RDEV_UNLOCKED;
     case DEV_START: return 1u << RSI_RDEV_LOCKED;
     case DEV_REPORT: return 1u << RSI_RDEV_LOCKED | 1u << RSI_RDEV_STARTED;
     case DEV_MEASURE: return 1u << RSI_RDEV_UNLOCKED | 1u << RSI_RDEV_LOCKED | 1u << RSI_RDEV_STARTED;
@@ -119,8 +119,8 @@ RSI(RDEV_GET_STATE, .in = 2, .out = 1, .dialects = IN_ALP12, .needs_da = true, .
 RSI(RDEV_LOCK, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     REQUIRE_RDEV(vdev, RSI_ERROR_INPUT);
-    REQUIRE_MAY(vdev, DEV_LOCK_FIRST);
-    return ask_host(call, DEV_LOCK_FIRST, (RecDevice){ .instance = call->x[2] });
+    REQUIRE_MAY(vdev, DEV_LOCK);
+    return ask_host(call, DEV_LOCK, (RecDevice){ .instance = call->x[2] });
 }
 
 /* RSI_RDEV_START. x1: VDEV, x2: instance. */
@@ -181,7 +181,7 @@ RSI(RDEV_GET_MEASUREMENTS, .in = 3, .out = 0, .dialects = IN_ALP12, .needs_da = 
 RSI(RDEV_CONTINUE, .in = 2, .out = 0, .dialects = IN_ALP12, .needs_da = true, .source = RMM_PEERS)
 {
     static const uint8_t actions[DEV_N_SCRIPTS] = {
-        [DEV_LOCK_FIRST] = RMI_VDEV_ACTION_LOCK, [DEV_REPORT] = RMI_VDEV_ACTION_GET_INTERFACE_REPORT,
+        [DEV_LOCK] = RMI_VDEV_ACTION_LOCK, [DEV_REPORT] = RMI_VDEV_ACTION_GET_INTERFACE_REPORT,
         [DEV_MEASURE] = RMI_VDEV_ACTION_GET_MEASUREMENTS, [DEV_START] = RMI_VDEV_ACTION_START,
         [DEV_UNLOCK] = RMI_VDEV_ACTION_STOP,
     };
@@ -278,8 +278,8 @@ FINISH(RDEV_GET_INSTANCE_ID)
 
 FINISH(RDEV_LOCK)
 {
-    REQUIRE_STILL(vdev, DEV_LOCK_FIRST);
-    dev_queue(&vdev->comm, DEV_LOCK_FIRST);
+    REQUIRE_STILL(vdev, DEV_LOCK);
+    dev_queue(&vdev->comm, DEV_LOCK);
     return RSI_SUCCESS;
 }
 
@@ -344,7 +344,7 @@ static RecResume finish(Rmm *rmm, Rec *rec, uint64_t (*fn)(Rmm *rmm, Rec *rec, V
 static RecResume finish_request(Rmm *rmm, RmmCpu *cpu, Realm *realm, Rec *rec, uint64_t flags)
 {
     static uint64_t (*const fns[])(Rmm *rmm, Rec *rec, Vdev *vdev) = {
-        [DEV_LOCK_FIRST] = rsi_RDEV_LOCK__finish,       [DEV_START] = rsi_RDEV_START__finish,
+        [DEV_LOCK] = rsi_RDEV_LOCK__finish,             [DEV_START] = rsi_RDEV_START__finish,
         [DEV_UNLOCK] = rsi_RDEV_STOP__finish,           [DEV_REPORT] = rsi_RDEV_GET_INTERFACE_REPORT__finish,
         [DEV_MEASURE] = rsi_RDEV_GET_MEASUREMENTS__finish, [DEV_N_SCRIPTS] = rsi_RDEV_GET_INSTANCE_ID__finish,
     };

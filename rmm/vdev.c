@@ -76,7 +76,6 @@ void vdev_conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
         set_state(vdev, RMI_VDEV_UNLOCKED);
         break;
     case DEV_LOCK:
-    case DEV_LOCK_FIRST:
         vdev->lock_nonce = dev_nonce(rmm);
         vdev->report_nonce = 0;
         memset(vdev->report_digest, 0, sizeof(vdev->report_digest));

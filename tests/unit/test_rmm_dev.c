@@ -539,11 +539,34 @@ static void test_violation(void **state)
     assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
     assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
     rmi_ok(RIG, RMI_FID_VDEV_DESTROY, RD, PDEV, VDEV);
-    dev_vdev_params(d); /* an interface that was left locked is unlocked for its next owner */
+    dev_vdev_params(d); /* an interface that was left in another state is unlocked first for its next owner */
     d->pair->tdis[0].state = TDI_ERROR;
     rmi_ok(RIG, RMI_FID_VDEV_CREATE, RD, PDEV, VDEV, PAGE(D_PARAMS));
     assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
-    assert_int_equal(d->pair->tdis[0].state, TDI_CONFIG_UNLOCKED);
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
+    rmi_ok(RIG, RMI_FID_VDEV_LOCK, RD, PDEV, VDEV);
+    assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_LOCKED);
+    assert_int_equal(d->pair->tdis[0].state, TDI_CONFIG_LOCKED);
+}
+
+/* Hosts that leave the range of requester IDs zero mean the function itself, and no other. */
+static void test_no_requester_ids(void **state)
+{
+    uint8_t *p = rig_bytes(RIG, PAGE(D_PARAMS));
+
+    le16_put(p + RMI_PDEV_RID_BASE, 0);
+    le16_put(p + RMI_PDEV_RID_TOP, 0);
+    le64_put(p + RMI_PDEV_ID, 0xffff); /* there is no range for that one */
+    assert_int_equal(rmi(RIG, RMI_FID_PDEV_CREATE, PDEV, PAGE(D_PARAMS)), RMI_ERROR_INPUT);
+    assert_string_equal(rmm_last_failure(RIG->rmm), "params_valid/rid");
+    le64_put(p + RMI_PDEV_ID, PAIR_FUNCTION);
+    dev_go_to(d, STAGE_READY);
+    dev_vdev_params(d);
+    le64_put(p + RMI_VDEV_TDI_ID, PAIR_FUNCTION + 1);
+    assert_int_equal(rmi(RIG, RMI_FID_VDEV_CREATE, RD, PDEV, VDEV, PAGE(D_PARAMS)), RMI_ERROR_INPUT);
+    assert_string_equal(rmm_last_failure(RIG->rmm), "tdi_id_bound");
+    dev_reach(d, STAGE_VDEV);
 }
 
 static void test_abort(void **state)
@@ -568,6 +591,10 @@ static void test_abort(void **state)
     dev_vdev_params(d);
     rmi_ok(RIG, RMI_FID_VDEV_CREATE, RD, PDEV, VDEV, PAGE(D_PARAMS));
     status = RMI_COMM_NONE;
+    assert_int_equal(dev_communicate(d, true, &status, &more), RMI_SUCCESS);
+    assert_false(more); /* one call, and no word to the device */
+    assert_int_equal(dev_vdev(d)->state, RMI_VDEV_UNLOCKED);
+    rmi_ok(RIG, RMI_FID_VDEV_LOCK, RD, PDEV, VDEV);
     assert_int_equal(dev_communicate(d, true, &status, &more), RMI_SUCCESS);
     rmi_ok(RIG, RMI_FID_VDEV_ABORT, VDEV);
     assert_int_equal(dev_vdev(d)->state, RMI_VDEV_ERROR);
@@ -824,7 +851,7 @@ int main(void)
         T(test_no_root_port),    T(test_nonces),         T(test_unlock_meanwhile),
         T(test_not_completed),   T(test_info_page_lost), T(test_measurements),
         T(test_device_memory),   T(test_device_block),   T(test_map_after_unlock),
-        T(test_violation),       T(test_abort),          T(test_last_call),
+        T(test_violation),       T(test_abort), T(test_no_requester_ids),          T(test_last_call),
         T(test_spoilt_responses),
         T(test_not_ready), T(test_late_payloads),
         T(test_substituted_key), T(test_absent),

@@ -91,7 +91,7 @@ static const RmmValid valid[] = {
     {RMI_FID_VDEV_AUX_COUNT, {3, 0}, STAGE_NONE, NULL, NULL},
     {RMI_FID_VDEV_CREATE, {RD, PDEV, VDEV, PARAMS}, STAGE_READY, ready_vdev, "vdev_gran_state"},
     {RMI_FID_VDEV_GET_STATE, {VDEV}, STAGE_VDEV, NULL, NULL},
-    {RMI_FID_VDEV_COMMUNICATE, {RD, PDEV, VDEV, PAGE(D_COMM)}, STAGE_VDEV, ready_comm, "comm_active"},
+    {RMI_FID_VDEV_COMMUNICATE, {RD, PDEV, VDEV, PAGE(D_COMM)}, STAGE_VDEV, ready_comm, "comm_state"},
     {RMI_FID_VDEV_LOCK, {RD, PDEV, VDEV}, STAGE_UNLOCKED, NULL, "comm_state"},
     {RMI_FID_VDEV_START, {RD, PDEV, VDEV}, STAGE_LOCKED, NULL, "comm_state"},
     {RMI_FID_VDEV_GET_INTERFACE_REPORT, {RD, PDEV, VDEV}, STAGE_LOCKED, NULL, "comm_state"},
@@ -339,7 +339,7 @@ static const RmmRow rows[] = {
     POKE(PDEV_CREATE, "flags_supp", NSUPP, RMI_PDEV_FLAGS, 8, 3 | RMI_PDEV_FLAG_COH_IDE),
     POKE(PDEV_CREATE, "params_valid/cert_id", I, RMI_PDEV_CERT_ID, 8, 8),
     POKE(PDEV_CREATE, "cert_id_supp", NSUPP, RMI_PDEV_CERT_ID, 8, 1),
-    POKE(PDEV_CREATE, "ncoh_ide_sid_bound", I, RMI_PDEV_IDE_SID, 8, 256),
+    POKE(PDEV_CREATE, "ncoh_ide_sid_bound", I, RMI_PDEV_IDE_SID, 8, 32),
     POKE(PDEV_CREATE, "params_valid/rid", I, RMI_PDEV_RID_TOP, 2, PAIR_FUNCTION),
     POKE(PDEV_CREATE, "params_valid/addr", I, RMI_PDEV_NCOH_NUM_ADDR, 8, 17),
     POKE(PDEV_CREATE, "params_valid/addr", I, RMI_PDEV_NCOH_NUM_ADDR, 8, 2), /* the second one is empty */
