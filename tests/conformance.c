@@ -480,7 +480,7 @@ static const Calls calls[] = {
      "where one condition has several. Their source is the specification (1.0-rel0, whose text is public), Arm's\n"
      "compliance suite and its document of scenarios (1.1-alp17, whose text is not), public firmware and kernels\n"
      "(1.1-alp12), or a decision of this project. Each has a row in a test that breaks it: making this page fails for\n"
-     "one that has not. Judges that are not ours: suites.md; a KVM host that creates and runs Realms (1.0):\n"
+     "one that has not. Judges that are not ours: at the end; a KVM host that creates and runs Realms (1.0):\n"
      "real-hosts.md. Of device assignment no such host could be had: neither a kernel with the host series of\n"
      "1.1-alp12 or 1.1-alp17 nor its VMM (real-hosts.md says what was looked for). The same RMI and RHI order,\n"
      "connect, bind, lock, accept, use, unlock, disconnect, is driven in both dialects by a scripted payload at\n"
@@ -816,6 +816,33 @@ static void print_page(void)
     print_cpu();
 }
 
+/* ---- judges ---- */
+
+/* What suites of others say of the firmware model: the parts of docs/suites.md about them, as they stand there. */
+static bool print_judges(const char *tests)
+{
+    static const char *const parts[] = {"## Arm's RMM architecture compliance suite\n",
+                                        "## Realm payload tests of the Trusted Firmware project\n"};
+    g_autofree char *path = g_build_filename(tests, "..", "docs", "suites.md", NULL), *page = NULL;
+
+    printf("\n## Public suites\n\nRealms, RECs, memory and devices as suites of others judge them, by dialect; from\n"
+           "suites.md, which says how they are run.\n");
+    if (!g_file_get_contents(path, &page, NULL, NULL)) {
+        fprintf(stderr, "conformance: cannot read '%s'; name the tests folder of the tree\n", path);
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const char *start = strstr(page, parts[i]), *end = start != NULL ? strstr(start + 1, "\n## ") : NULL;
+
+        if (end == NULL) {
+            fprintf(stderr, "conformance: '%s' has no part \"%s\"\n", path, parts[i]);
+            return false;
+        }
+        printf("\n#%.*s", (int)(end - start), start);
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     sources = g_array_new(FALSE, FALSE, sizeof(Source));
@@ -831,10 +858,11 @@ int main(int argc, char **argv)
     }
     g_array_sort(sources, by_name);
     print_page();
+    bool judged = print_judges(argv[1]);
     for (guint i = 0; i < sources->len; i++) {
         g_free(g_array_index(sources, Source, i).name);
         g_free(g_array_index(sources, Source, i).text);
     }
     g_array_free(sources, TRUE);
-    return n_untested != 0;
+    return !judged || n_untested != 0;
 }
