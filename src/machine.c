@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cpu/a64/a64.h"
 #include "cpu/lockstep.h"
@@ -30,6 +32,8 @@
 #define CONVERSATION_US 1000000
 /* A sleep that only something from outside ends. */
 #define SLEEP_FOREVER INT64_MAX
+/* So short a wait is no sleep: falling asleep and waking up takes as long. Frames of a network wait such times. */
+#define SHORT_WAIT_NS 50000
 
 typedef struct Slot {
     Cpu  *cpu;
@@ -458,8 +462,11 @@ static int64_t idle_jump(Machine *m)
     if (m->host_clock || m->live > 0) {
         int64_t ahead_ns = deadline - wall_now_ns(m);
 
-        if (ahead_ns > pace_slack_ns(m)) {
+        if (ahead_ns > MAX(pace_slack_ns(m), SHORT_WAIT_NS)) {
             return (ahead_ns + 999) / 1000;
+        }
+        if (m->host_clock) {
+            return 0; /* the wall decides when: look again */
         }
     }
     clock_advance(m->clock, deadline);
@@ -472,17 +479,28 @@ static int64_t idle_jump(Machine *m)
 typedef struct MachineSource {
     GSource  base;
     Machine *machine;
+    int      alarm; /* ends a sleep to the microsecond: GLib's poll counts milliseconds */
 } MachineSource;
+
+/* The poll that follows ends after @us microseconds; 0: the alarm is off. */
+static void set_alarm(const MachineSource *s, int64_t us)
+{
+    struct itimerspec t = { .it_value = { us / 1000000, us % 1000000 * 1000 } };
+
+    timerfd_settime(s->alarm, 0, &t, NULL);
+}
 
 /* Asked before every poll. Whatever ended the last one (input, a debugger) may have given the machine work. */
 static gboolean source_prepare(GSource *source, gint *timeout_ms)
 {
-    Machine *m = ((MachineSource *)source)->machine;
+    const MachineSource *s = (MachineSource *)source;
+    Machine             *m = s->machine;
 
     if (m->breaking) {
         tell_break(m);
     }
     if (m->paused || m->stopping) {
+        set_alarm(s, 0);
         *timeout_ms = -1;
         return FALSE;
     }
@@ -492,6 +510,7 @@ static gboolean source_prepare(GSource *source, gint *timeout_ms)
     m->slept = true;
     *timeout_ms = m->delay_us > (int64_t)G_MAXINT * 1000 ? -1 : (gint)((m->delay_us + 999) / 1000);
     m->wake_us = *timeout_ms < 0 ? SLEEP_FOREVER : g_get_monotonic_time() + m->delay_us;
+    set_alarm(s, *timeout_ms < 0 ? 0 : m->delay_us);
     return FALSE;
 }
 
@@ -530,12 +549,31 @@ static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer op
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs source_funcs = { .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch };
+static void source_finalize(GSource *source)
+{
+    const MachineSource *s = (MachineSource *)source;
+
+    if (s->alarm >= 0) {
+        close(s->alarm);
+    }
+}
+
+static GSourceFuncs source_funcs = {
+    .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch, .finalize = source_finalize
+};
 
 static void source_start(Machine *m)
 {
-    m->source = g_source_new(&source_funcs, sizeof(MachineSource));
-    ((MachineSource *)m->source)->machine = m;
+    MachineSource *s = (MachineSource *)g_source_new(&source_funcs, sizeof(MachineSource));
+
+    m->source = &s->base;
+    s->machine = m;
+    s->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); /* without one, sleeps take longer */
+    if (s->alarm >= 0) {
+        g_source_add_unix_fd(m->source, s->alarm, G_IO_IN);
+        g_source_set_can_recurse(m->source, TRUE); /* else GLib takes the descriptor away while it dispatches, and
+                                                    * putting it back cuts the next sleep short */
+    }
     g_source_set_priority(m->source, G_PRIORITY_DEFAULT_IDLE); /* after everything that brings input */
     g_source_attach(m->source, NULL);
 }
