@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "bits.h"
 #include "bytes.h"
@@ -34,12 +36,22 @@ typedef struct FrameHead {
 
 typedef enum NetdevKind { NETDEV_USER, NETDEV_STREAM, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
 
-/* Slirp in the main loop: its descriptors of this round. */
+/* Slirp in the main loop. What it waits for changes with every packet, and each change of a GLib source ends the main
+ * loop's next sleep at once: so the loop looks at one descriptor, an epoll of slirp's. */
 typedef struct SlirpSource {
     GSource        source;
     struct Netdev *n;
-    GArray        *fds; /* of GPollFD */
+    int            epoll;
+    gpointer       tag;     /* of the epoll in the source */
+    GArray        *fds;     /* of GPollFD: what slirp waits for now */
+    GHashTable    *watched; /* descriptor -> Watch: what the epoll waits for */
+    unsigned       round;
 } SlirpSource;
+
+typedef struct Watch {
+    gushort  events;
+    unsigned round; /* the last one in which slirp waited for it */
+} Watch;
 
 struct Netdev {
     char               *id;
@@ -301,7 +313,12 @@ static void on_fd_open(int fd, void *opaque)
 
 static void on_fd_close(int fd, void *opaque)
 {
-    add_live(opaque, false);
+    Netdev *n = opaque;
+
+    if (n->source != NULL && g_hash_table_remove(n->source->watched, GINT_TO_POINTER(fd))) {
+        epoll_ctl(n->source->epoll, EPOLL_CTL_DEL, fd, NULL); /* its number may mean another one soon */
+    }
+    add_live(n, false);
 }
 
 static void on_slirp_notify(void *opaque)
@@ -350,23 +367,40 @@ static int fd_events(int i, void *opaque)
     return i >= 0 && (guint)i < s->fds->len ? from_glib(g_array_index(s->fds, GPollFD, i).revents) : 0;
 }
 
-static void drop_polls(SlirpSource *s)
-{
-    for (guint i = 0; i < s->fds->len; i++) {
-        g_source_remove_poll(&s->source, &g_array_index(s->fds, GPollFD, i));
-    }
-    g_array_set_size(s->fds, 0);
-}
-
 static void fill_fds(SlirpSource *s)
 {
     uint32_t timeout = UINT32_MAX; /* wall time; ours is the tick in guest time */
 
-    drop_polls(s);
-    slirp_pollfds_fill(s->n->slirp, &timeout, add_fd, s);
-    for (guint i = 0; i < s->fds->len; i++) { /* only now: appending moves the array */
-        g_source_add_poll(&s->source, &g_array_index(s->fds, GPollFD, i));
+    g_array_set_size(s->fds, 0);
+    if (s->n->n_fds > 0) {
+        slirp_pollfds_fill(s->n->slirp, &timeout, add_fd, s);
     }
+}
+
+static void watch_fd(SlirpSource *s, const GPollFD *p)
+{
+    struct epoll_event e = { .events = p->events };
+    Watch             *w = g_hash_table_lookup(s->watched, GINT_TO_POINTER(p->fd));
+
+    if (w == NULL || w->events != p->events) {
+        epoll_ctl(s->epoll, w == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, p->fd, &e);
+    }
+    if (w == NULL) {
+        w = g_new(Watch, 1);
+        g_hash_table_insert(s->watched, GINT_TO_POINTER(p->fd), w);
+    }
+    *w = (Watch){ p->events, s->round };
+}
+
+static gboolean is_old(gpointer fd, gpointer watch, gpointer opaque)
+{
+    SlirpSource *s = opaque;
+
+    if (((Watch *)watch)->round == s->round) {
+        return FALSE;
+    }
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, GPOINTER_TO_INT(fd), NULL);
+    return TRUE;
 }
 
 static gboolean source_prepare(GSource *source, gint *timeout)
@@ -374,49 +408,78 @@ static gboolean source_prepare(GSource *source, gint *timeout)
     SlirpSource *s = (SlirpSource *)source;
 
     *timeout = -1;
-    if (s->n->n_fds > 0) {
-        fill_fds(s);
-    } else {
-        drop_polls(s);
+    fill_fds(s);
+    s->round++;
+    for (guint i = 0; i < s->fds->len; i++) {
+        watch_fd(s, &g_array_index(s->fds, GPollFD, i));
+    }
+    if (g_hash_table_size(s->watched) != s->fds->len) {
+        g_hash_table_foreach_remove(s->watched, is_old, s);
     }
     return FALSE;
 }
 
 static gboolean source_check(GSource *source)
 {
-    SlirpSource *s = (SlirpSource *)source;
+    return g_source_query_unix_fd(source, ((SlirpSource *)source)->tag) != 0;
+}
 
-    for (guint i = 0; i < s->fds->len; i++) {
-        if (g_array_index(s->fds, GPollFD, i).revents != 0) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+/* Lets slirp serve whatever its sockets have ready, and its TCP timers. */
+static void serve_slirp(Netdev *n)
+{
+    SlirpSource *s = n->source;
+
+    fill_fds(s);
+    g_poll((GPollFD *)(void *)s->fds->data, s->fds->len, 0);
+    slirp_pollfds_poll(n->slirp, 0, fd_events, s);
 }
 
 static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer opaque)
 {
-    SlirpSource *s = (SlirpSource *)source;
-
-    slirp_pollfds_poll(s->n->slirp, 0, fd_events, s);
-    drop_polls(s);
+    serve_slirp(((SlirpSource *)source)->n);
     return G_SOURCE_CONTINUE;
 }
 
 static GSourceFuncs source_funcs = { source_prepare, source_check, source_dispatch, NULL, NULL, NULL };
 
-/* Runs slirp's TCP timers, with whatever its sockets have ready. */
 static void on_tick(void *opaque)
 {
     Netdev *n = opaque;
 
-    fill_fds(n->source);
-    g_poll((GPollFD *)(void *)n->source->fds->data, n->source->fds->len, 0);
-    slirp_pollfds_poll(n->slirp, 0, fd_events, n->source);
-    drop_polls(n->source);
+    serve_slirp(n);
     if (n->n_fds > 0) {
         timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
     }
+}
+
+static bool source_start(Netdev *n, GError **error)
+{
+    int          fd = epoll_create1(EPOLL_CLOEXEC);
+    SlirpSource *s;
+
+    if (fd < 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot watch the connections of -netdev user: %s; allow more open files",
+                    g_strerror(errno));
+        return false;
+    }
+    n->source = s = (SlirpSource *)g_source_new(&source_funcs, sizeof(SlirpSource));
+    s->n = n;
+    s->epoll = fd;
+    s->tag = g_source_add_unix_fd(&s->source, fd, G_IO_IN);
+    s->fds = g_array_new(FALSE, TRUE, sizeof(GPollFD));
+    s->watched = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    g_source_set_can_recurse(&s->source, TRUE); /* else each dispatch ends with a wake-up, too */
+    g_source_attach(&s->source, NULL);
+    return true;
+}
+
+static void source_stop(SlirpSource *s)
+{
+    g_source_destroy(&s->source);
+    g_array_free(s->fds, TRUE);
+    g_hash_table_destroy(s->watched);
+    close(s->epoll);
+    g_source_unref(&s->source);
 }
 
 static void on_stream_frame(void *opaque, uint8_t *frame, size_t len, const NetOffload *o)
@@ -556,10 +619,9 @@ static bool slirp_open(Netdev *n, const OptionList *l, GError **error)
                     "cannot start user networking for -netdev %s; check net=, host= and dhcpstart=", l->text);
         return false;
     }
-    n->source = (SlirpSource *)g_source_new(&source_funcs, sizeof(SlirpSource));
-    n->source->n = n;
-    n->source->fds = g_array_new(FALSE, TRUE, sizeof(GPollFD));
-    g_source_attach(&n->source->source, NULL);
+    if (!source_start(n, error)) {
+        return false;
+    }
     for (guint i = 0; i < l->keys->len; i++) {
         if (strcmp(l->keys->pdata[i], "hostfwd") == 0 && !add_hostfwd(n, l->values->pdata[i], error)) {
             return false;
@@ -650,18 +712,13 @@ void netdev_free(Netdev *n)
     if (n == NULL) {
         return;
     }
-    if (n->source != NULL) {
-        drop_polls(n->source);
-        g_source_destroy(&n->source->source);
-    }
     if (n->slirp != NULL) {
         slirp_cleanup(n->slirp);
     }
-    net_stream_free(n->stream);
     if (n->source != NULL) {
-        g_array_free(n->source->fds, TRUE);
-        g_source_unref(&n->source->source);
+        source_stop(n->source);
     }
+    net_stream_free(n->stream);
     timer_deinit(&n->deliver);
     timer_deinit(&n->tick);
     g_ptr_array_remove(all, n);

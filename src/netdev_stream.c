@@ -45,6 +45,7 @@ static void watch(NetStream *s, GSource **source, GSocket *socket, GIOCondition 
     if (*source == NULL) {
         *source = g_socket_create_source(socket, what, NULL);
         g_source_set_callback(*source, G_SOURCE_FUNC(fn), s, NULL);
+        g_source_set_can_recurse(*source, TRUE); /* it never does, but else each dispatch ends the next sleep */
         g_source_attach(*source, NULL);
     }
 }

@@ -2,6 +2,7 @@
  * Back ends: character devices, networks, disk images.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -270,6 +271,58 @@ static void test_user(void **state)
     assert_memory_equal(got[0]->data, got[1]->data, got[0]->len);
     g_byte_array_free(got[0], TRUE);
     g_byte_array_free(got[1], TRUE);
+}
+
+static gboolean set_flag(gpointer flag)
+{
+    *(bool *)flag = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* A connection through which nothing comes lets the main loop sleep, before and after something came. */
+static void test_user_idle(void **state)
+{
+    static const uint8_t head[] = {
+        0x52, 0x55, 0x0a, 0, 2,  2, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x08, 0x00, /* Ethernet */
+        0x45, 0,    0,    29, 0, 0, 0,    0,    0x40, 0x11, 0x62, 0xc0, 10, 0, 2, 15, 10, 0, 2, 2, /* IP */
+        0x12, 0x34, 0,    0,  0, 9, 0,    0, 'x', /* UDP, to the port put in */
+    };
+    Clock             *clock = clock_new();
+    Card               card = { .got = g_byte_array_new() };
+    Netdev            *n = netdev_new("user,id=u", clock, NULL);
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } }, from;
+    socklen_t          at_len = sizeof(at), from_len = sizeof(from);
+    int                fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint8_t            frame[sizeof(head)], byte;
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &at_len), 0);
+    memcpy(frame, head, sizeof(head));
+    be16_put(frame + 36, ntohs(at.sin_port));
+    assert_true(netdev_set_client(n, &card_client, &card));
+    netdev_send(n, frame, sizeof(frame), NULL);
+    assert_true(netdev_any_live());
+    for (unsigned round = 0; round < 3; round++) {
+        bool     over = false;
+        unsigned turns = 0;
+
+        if (round == 1) { /* an answer: the first frame asks who has the guest's address, which nobody tells */
+            assert_int_equal(recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &from_len), 1);
+            assert_int_equal(sendto(fd, &byte, 1, 0, (struct sockaddr *)&from, from_len), 1);
+        }
+        g_timeout_add(50, set_flag, &over);
+        while (!over) {
+            g_main_context_iteration(NULL, TRUE);
+            turns++;
+        }
+        clock_advance(clock, clock_now(clock) + 1000000);
+        assert_int_equal(card.n, round >= 1);
+        assert_in_range(turns, 1, 10);
+    }
+    close(fd);
+    g_byte_array_free(card.got, TRUE);
+    netdev_free_all();
+    clock_free(clock);
 }
 
 /* ---- frames over a socket ---- */
@@ -591,7 +644,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
-        cmocka_unit_test(test_loop),          cmocka_unit_test(test_user),
+        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),
         cmocka_unit_test(test_stream),        cmocka_unit_test(test_stream_hostile),
         cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
         cmocka_unit_test(test_block_data),
