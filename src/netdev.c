@@ -28,11 +28,15 @@ enum {
     TICK_NS = 50000000,      /* slirp's TCP timers count in tens of milliseconds */
 };
 
-/* Before a frame in the ring. */
-typedef struct FrameHead {
+/* A frame that waits for the guest. */
+typedef struct Frame {
     size_t     len;
     NetOffload offload;
-} FrameHead;
+    uint8_t    bytes[];
+} Frame;
+
+/* So much room is kept for each, since segments may join it. */
+#define FRAME_ROOM (sizeof(Frame) + NET_FRAME_MAX)
 
 typedef enum NetdevKind { NETDEV_USER, NETDEV_STREAM, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
 
@@ -60,12 +64,11 @@ struct Netdev {
     const NetdevClient *client;
     void               *opaque;
 
-    uint8_t    *ring;
-    size_t      head, used; /* first byte; bytes in use */
-    FrameHead   last;       /* of the frame that came last, which is not in the ring yet; len 0: none */
-    uint8_t     last_frame[NET_FRAME_MAX];
-    ClockTimer  deliver;
-    uint8_t     frame[NET_FRAME_MAX];
+    uint8_t   *ring;           /* frames start in its first RING bytes and are never cut: there is room behind them */
+    size_t     oldest, newest; /* where these start */
+    unsigned   n_waiting;
+    bool       grows;          /* segments may join the newest */
+    ClockTimer deliver;
 
     Slirp       *slirp;
     SlirpSource *source;
@@ -125,42 +128,54 @@ static void add_live(void *opaque, bool on)
 
 /* ---- towards the guest ---- */
 
-static void ring_put(Netdev *n, const void *p, size_t len)
+static Frame *frame_at(const Netdev *n, size_t at)
 {
-    size_t at = (n->head + n->used) % RING, first = MIN(len, RING - at);
-
-    memcpy(n->ring + at, p, first);
-    memcpy(n->ring, (const uint8_t *)p + first, len - first);
-    n->used += len;
+    return (Frame *)(void *)(n->ring + at);
 }
 
-static void ring_take(Netdev *n, void *p, size_t len)
+/* Where the frame behind that one starts. */
+static size_t place_behind(const Netdev *n, size_t at)
 {
-    size_t first = MIN(len, RING - n->head);
+    size_t next = align_up(at + sizeof(Frame) + frame_at(n, at)->len, _Alignof(Frame));
 
-    memcpy(p, n->ring + n->head, first);
-    memcpy((uint8_t *)p + first, n->ring, len - first);
-    n->head = (n->head + len) % RING;
-    n->used -= len;
+    return next < RING ? next : 0;
 }
 
-static bool is_waiting(const Netdev *n)
+/* Bytes that are in use, about. */
+static size_t ring_used(const Netdev *n)
 {
-    return n->used > 0 || n->last.len > 0;
+    size_t end = n->n_waiting == 0 ? n->oldest : place_behind(n, n->newest);
+
+    return n->n_waiting == 0 || end > n->oldest ? end - n->oldest : end + RING - n->oldest;
+}
+
+/* Room for one more frame, or NULL. */
+static Frame *ring_add(Netdev *n)
+{
+    size_t at = n->n_waiting == 0 ? 0 : place_behind(n, n->newest);
+
+    if (n->n_waiting == 0) {
+        n->oldest = 0; /* few places, which the host's caches know */
+    } else if (at <= n->oldest && at + FRAME_ROOM > n->oldest) {
+        return NULL;
+    }
+    n->newest = at;
+    n->n_waiting++;
+    return frame_at(n, at);
 }
 
 /* A frame as the guest takes it; lost when the ring is full, as on a wire. */
 static void enqueue(Netdev *n, const uint8_t *frame, size_t len, const NetOffload *o)
 {
-    if (n->last.len > 0) {
-        if (n->used + sizeof(n->last) + n->last.len > RING) {
-            return;
-        }
-        ring_put(n, &n->last, sizeof(n->last));
-        ring_put(n, n->last_frame, n->last.len);
+    Frame *f = ring_add(n);
+
+    if (f == NULL) {
+        return;
     }
-    n->last = (FrameHead){ len, *o };
-    memcpy(n->last_frame, frame, len);
+    f->len = len;
+    f->offload = *o;
+    memcpy(f->bytes, frame, len);
+    n->grows = true;
     if (n->deliver.deadline_ns == INT64_MAX) {
         timer_set(&n->deliver, clock_now(n->clock) + LATENCY_NS);
     }
@@ -173,24 +188,41 @@ static void enqueue_whole(void *opaque, const uint8_t *frame, size_t len)
     enqueue(opaque, frame, len, &whole);
 }
 
+static unsigned client_takes(const Netdev *n)
+{
+    return n->client != NULL && n->client->takes != NULL ? n->client->takes(n->opaque) : 0;
+}
+
+/* Puts a segment that goes on where the newest frame ends behind that. */
+static bool join(Netdev *n, const uint8_t *frame, size_t len, const NetOffload *o)
+{
+    const unsigned all_tcp = NETDEV_TAKES_CHECKSUM | NETDEV_TAKES_TSO4 | NETDEV_TAKES_TSO6;
+    Frame         *f = frame_at(n, n->newest);
+
+    return n->n_waiting > 0 && n->grows && o->valid && client_takes(n) == all_tcp &&
+           (f->offload.valid || f->offload.gso != NET_GSO_NONE) &&
+           net_offload_join(f->bytes, &f->len, &f->offload, frame, len);
+}
+
+static bool may_give(const Netdev *n, size_t len)
+{
+    return n->client != NULL && len > 0 && len <= NET_FRAME_MAX;
+}
+
 /* A frame for the guest: what the guest does not do itself is done; segments of a stream that wait become one. */
 static void give(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
 {
-    unsigned takes = n->client != NULL && n->client->takes != NULL ? n->client->takes(n->opaque) : 0;
     unsigned tso = o->gso == NET_GSO_TCPV4 ? NETDEV_TAKES_TSO4 : o->gso == NET_GSO_TCPV6 ? NETDEV_TAKES_TSO6 : 0;
     unsigned needs = tso | (o->needs_checksum ? NETDEV_TAKES_CHECKSUM : 0);
-    unsigned all_tcp = NETDEV_TAKES_CHECKSUM | NETDEV_TAKES_TSO4 | NETDEV_TAKES_TSO6;
 
-    if (n->client == NULL || len == 0 || len > NET_FRAME_MAX) {
+    if (!may_give(n, len)) {
         return;
     }
-    if ((needs & ~takes) != 0) {
+    if ((needs & ~client_takes(n)) != 0) {
         if (!net_offload_finish(frame, len, o, enqueue_whole, n)) {
             guest_error("netdev: a frame of %zu bytes is not what its header says; it is dropped", len);
         }
-    } else if (!o->valid || takes != all_tcp || n->last.len == 0 ||
-               (!n->last.offload.valid && n->last.offload.gso == NET_GSO_NONE) ||
-               !net_offload_join(n->last_frame, &n->last.len, &n->last.offload, frame, len)) {
+    } else if (!join(n, frame, len, o)) {
         enqueue(n, frame, len, o);
     }
 }
@@ -198,24 +230,20 @@ static void give(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
 /* For a stream's next frame, were it cut into segments. */
 static bool stream_has_room(void *opaque)
 {
-    return ((Netdev *)opaque)->used < RING / 2;
+    return ring_used(opaque) < RING / 2;
 }
 
 static void on_deliver(void *opaque)
 {
-    Netdev   *n = opaque;
-    FrameHead h;
+    Netdev *n = opaque;
 
-    while (is_waiting(n) && n->client != NULL && n->client->can_receive(n->opaque)) {
-        if (n->used > 0) {
-            ring_take(n, &h, sizeof(h));
-            ring_take(n, n->frame, h.len);
-        } else {
-            h = n->last;
-            memcpy(n->frame, n->last_frame, h.len);
-            n->last.len = 0;
-        }
-        n->client->receive(n->opaque, n->frame, h.len, &h.offload);
+    while (n->n_waiting > 0 && n->client != NULL && n->client->can_receive(n->opaque)) {
+        const Frame *f = frame_at(n, n->oldest);
+
+        n->grows = n->grows && n->oldest != n->newest;
+        n->client->receive(n->opaque, f->bytes, f->len, &f->offload);
+        n->oldest = place_behind(n, n->oldest);
+        n->n_waiting--;
     }
     if (n->stream != NULL && stream_has_room(n)) {
         net_stream_accept_input(n->stream);
@@ -224,7 +252,7 @@ static void on_deliver(void *opaque)
 
 void netdev_accept_input(Netdev *n)
 {
-    if (is_waiting(n) && n->deliver.deadline_ns == INT64_MAX) {
+    if (n->n_waiting > 0 && n->deliver.deadline_ns == INT64_MAX) {
         timer_set(&n->deliver, clock_now(n->clock) + 1);
     }
 }
@@ -236,7 +264,7 @@ bool netdev_set_client(Netdev *n, const NetdevClient *client, void *opaque)
     }
     n->client = client;
     n->opaque = opaque;
-    n->head = n->used = n->last.len = 0;
+    n->n_waiting = 0;
     return true;
 }
 
@@ -247,9 +275,8 @@ static ssize_t on_slirp_packet(const void *buf, size_t len, void *opaque)
     static const NetOffload whole = { .valid = true };
     Netdev                 *n = opaque;
 
-    if (len <= NET_FRAME_MAX) {
-        memcpy(n->frame, buf, len);
-        give(n, n->frame, len, &whole);
+    if (may_give(n, len) && !join(n, buf, len, &whole)) {
+        enqueue(n, buf, len, &whole);
     }
     return (ssize_t)len;
 }
@@ -686,7 +713,7 @@ Netdev *netdev_new(const char *option, Clock *clock, GError **error)
     n->id = g_strdup(id != NULL ? id : "none");
     n->kind = kind;
     n->clock = clock;
-    n->ring = g_malloc(RING);
+    n->ring = g_malloc(RING + FRAME_ROOM);
     timer_init(&n->deliver, clock, on_deliver, n);
     timer_init(&n->tick, clock, on_tick, n);
     timer_set(&n->deliver, INT64_MAX);

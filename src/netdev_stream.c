@@ -4,6 +4,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bits.h"
@@ -14,6 +15,8 @@
 enum {
     LEN = 4,
     INPUT = 256 << 10,     /* holds the largest frame; so much is read at a time */
+    ROOM_TO_READ = 128 << 10, /* less of it is left: what is there moves to the start */
+    SOCKET_ROOM = 1 << 20,    /* asked of the host for each way, for it gives local sockets room for three frames */
     PENDING_MAX = 4 << 20, /* frames for a peer that does not read; beyond it they are lost */
 };
 
@@ -74,6 +77,9 @@ static void hang_up(NetStream *s)
 static void take_peer(NetStream *s, GSocket *peer)
 {
     g_socket_set_blocking(peer, FALSE);
+    if (g_socket_get_family(peer) == G_SOCKET_FAMILY_UNIX) { /* TCP finds out by itself */
+        g_socket_set_option(peer, SOL_SOCKET, SO_SNDBUF, SOCKET_ROOM, NULL);
+    }
     s->peer = peer;
     stop(&s->accepting);
     watch(s, &s->reading, peer, G_IO_IN, on_readable);
@@ -122,7 +128,7 @@ static void take_frames(NetStream *s)
 {
     while (take_frame(s)) {
     }
-    if (s->in_at != 0) {
+    if (s->in_at == s->in_end || INPUT - s->in_end < ROOM_TO_READ) {
         memmove(s->input, s->input + s->in_at, s->in_end - s->in_at);
         s->in_end -= s->in_at;
         s->in_at = 0;
@@ -196,15 +202,27 @@ static gboolean on_writable(GSocket *socket, GIOCondition what, gpointer opaque)
     return s->writing != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-static void append(NetStream *s, const uint8_t *frame, size_t len, const NetOffload *o)
+enum { HEAD_MAX = LEN + NET_OFFLOAD_LEN };
+
+/* What comes before a frame; how much that is. */
+static size_t make_head(const NetStream *s, const uint8_t *frame, size_t len, const NetOffload *o,
+                        uint8_t head[HEAD_MAX])
 {
-    uint8_t head[LEN + NET_OFFLOAD_LEN];
-    size_t  n = LEN;
+    size_t n = LEN;
 
     if (s->vnet_hdr) {
         net_offload_put(o, frame, len, head + LEN);
         n += NET_OFFLOAD_LEN;
     }
+    be32_put(head, (uint32_t)(n - LEN + len));
+    return n;
+}
+
+static void append(NetStream *s, const uint8_t *frame, size_t len, const NetOffload *o)
+{
+    uint8_t head[HEAD_MAX];
+    size_t  n = make_head(s, frame, len, o, head);
+
     if (s->pending->len - s->sent + n + len > PENDING_MAX) {
         return;
     }
@@ -212,7 +230,6 @@ static void append(NetStream *s, const uint8_t *frame, size_t len, const NetOffl
         g_byte_array_remove_range(s->pending, 0, (guint)s->sent);
         s->sent = 0;
     }
-    be32_put(head, (uint32_t)(n - LEN + len));
     g_byte_array_append(s->pending, head, (guint)n);
     g_byte_array_append(s->pending, frame, (guint)len);
 }
@@ -224,17 +241,37 @@ static void append_whole(void *opaque, const uint8_t *frame, size_t len)
     append(opaque, frame, len, &whole);
 }
 
+/* Nothing is pending: the socket gets the frame from where it is. What it does not take, the next flush sees. */
+static void send_now(NetStream *s, const uint8_t *frame, size_t len, const NetOffload *o)
+{
+    uint8_t       head[HEAD_MAX];
+    size_t        n = make_head(s, frame, len, o, head);
+    GOutputVector v[2] = { { head, n }, { frame, len } };
+    gssize        sent = g_socket_send_message(s->peer, NULL, v, 2, NULL, 0, G_SOCKET_MSG_NONE, NULL, NULL);
+    size_t        done = sent > 0 ? (size_t)sent : 0;
+
+    if (done < n) {
+        g_byte_array_append(s->pending, head + done, (guint)(n - done));
+        done = n;
+    }
+    g_byte_array_append(s->pending, frame + (done - n), (guint)(n + len - done));
+}
+
 void net_stream_send(NetStream *s, uint8_t *frame, size_t len, const NetOffload *o)
 {
     if (s->peer == NULL) {
         return;
     }
     if (s->vnet_hdr) {
-        append(s, frame, len, o);
+        if (s->pending->len == 0) {
+            send_now(s, frame, len, o);
+        } else {
+            append(s, frame, len, o);
+        }
     } else if (!net_offload_finish(frame, len, o, append_whole, s)) {
         guest_error("netdev: a frame of %zu bytes is not what its header says; it is dropped", len);
     }
-    if (s->pending->len != 0) {
+    if (s->pending->len != 0 && s->writing == NULL) {
         flush(s);
     }
 }

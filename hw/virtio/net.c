@@ -111,10 +111,21 @@ static void give_back(VirtioNet *n, const Taken *t)
     }
 }
 
+/* @part bytes of header and frame, from @done on. The header is in the first buffer whole. */
+static bool put_part(VirtioPci *v, const VirtChain *c, const uint8_t *hdr, const uint8_t *frame, size_t done,
+                     size_t part)
+{
+    if (done != 0) {
+        return virtio_chain_write(v, c, 0, frame + (done - HDR), part);
+    }
+    return virtio_chain_write(v, c, 0, hdr, HDR) && virtio_chain_write(v, c, HDR, frame, part - HDR);
+}
+
 /* Writes header and frame over as many buffers as it takes; false: nothing is published. */
-static bool fill_buffers(VirtioNet *n, size_t total, Taken *t)
+static bool fill_buffers(VirtioNet *n, const uint8_t hdr[HDR], const uint8_t *frame, size_t len, Taken *t)
 {
     VirtioPci *v = &n->v;
+    size_t     total = HDR + len;
     unsigned   max = virtio_has(v, F_MRG_RXBUF) ? MAX_MERGED : 1;
     VirtSeg    first = { 0, 0 };
     size_t     done = 0;
@@ -130,7 +141,7 @@ static bool fill_buffers(VirtioNet *n, size_t total, Taken *t)
         t->written[t->n++] = (uint32_t)part;
         /* Room for the header in the first buffer, so that num_buffers can be filled in at the end. */
         if (part == 0 || (done == 0 && (c->in_len < HDR || c->seg[c->n_out].len < HDR)) ||
-            !virtio_chain_write(v, c, 0, n->frame + done, part)) {
+            !put_part(v, c, hdr, frame, done, part)) {
             return false;
         }
         first = done == 0 ? c->seg[c->n_out] : first;
@@ -180,6 +191,7 @@ static void receive(void *opaque, const uint8_t *frame, size_t len, const NetOff
 {
     VirtioNet *n = opaque;
     Taken      t = { 0 };
+    uint8_t    hdr[HDR] = { 0 };
     bool       has_csum = virtio_has(&n->v, F_GUEST_CSUM);
 
     if (!virtio_ready(&n->v, RXQ) || len > NET_FRAME_MAX || (o->needs_checksum && !has_csum) ||
@@ -188,13 +200,11 @@ static void receive(void *opaque, const uint8_t *frame, size_t len, const NetOff
         n->rx_dropped++;
         return;
     }
-    memset(n->frame, 0, HDR);
-    le16_put(n->frame + HDR_NUM_BUFFERS, 1);
     if (has_csum) {
-        net_offload_put(o, frame, len, n->frame);
+        net_offload_put(o, frame, len, hdr);
     }
-    memcpy(n->frame + HDR, frame, len);
-    if (fill_buffers(n, HDR + len, &t)) {
+    le16_put(hdr + HDR_NUM_BUFFERS, 1);
+    if (fill_buffers(n, hdr, frame, len, &t)) {
         publish(n, &t);
     } else {
         give_back(n, &t);

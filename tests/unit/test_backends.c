@@ -220,6 +220,48 @@ static void test_loop(void **state)
     clock_free(clock);
 }
 
+/* Frames of all lengths wait, more and fewer of them, and come in order and whole. */
+static void test_loop_lengths(void **state)
+{
+    static uint8_t frame[NET_FRAME_MAX], want[NET_FRAME_MAX];
+    Clock         *clock = clock_new();
+    Card           card = { .got = g_byte_array_new() };
+    Netdev        *n = netdev_new("loop,id=l", clock, NULL);
+    uint32_t       seed = 1, sent = 0;
+
+    assert_true(netdev_set_client(n, &card_client, &card));
+    for (unsigned round = 0; round < 400; round++) {
+        unsigned n_frames = 1 + round % 14, at = 0; /* below a mebibyte */
+
+        card.n = 0;
+        card.down = round % 3 != 0;
+        g_byte_array_set_size(card.got, 0);
+        uint32_t first = sent, first_seed = seed;
+        for (unsigned i = 0; i < n_frames; i++) {
+            seed = seed * 1103515245 + 12345;
+            size_t len = 1 + (seed >> 8) % (round % 2 ? 60000 : 600);
+            memset(frame, (int)sent++, len);
+            netdev_send(n, frame, len, NULL);
+            clock_advance(clock, clock_now(clock) + 1000000 * (i % 2));
+        }
+        card.down = false;
+        netdev_accept_input(n);
+        clock_advance(clock, clock_now(clock) + 1000000);
+        assert_int_equal(card.n, n_frames);
+        for (unsigned i = 0; i < n_frames; i++) {
+            first_seed = first_seed * 1103515245 + 12345;
+            size_t len = 1 + (first_seed >> 8) % (round % 2 ? 60000 : 600);
+            memset(want, (int)first++, len);
+            assert_int_equal(le32_get(card.got->data + at), len);
+            assert_memory_equal(card.got->data + at + 4, want, len);
+            at += 4 + (unsigned)len;
+        }
+    }
+    g_byte_array_free(card.got, TRUE);
+    netdev_free_all();
+    clock_free(clock);
+}
+
 /* A broadcast DHCPDISCOVER. Checksums are zero in UDP and right in IP. */
 static size_t discover(uint8_t *f)
 {
@@ -644,7 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
-        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_loop),          cmocka_unit_test(test_loop_lengths),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),
         cmocka_unit_test(test_stream),        cmocka_unit_test(test_stream_hostile),
         cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
