@@ -24,11 +24,6 @@ enum {
 
 /* ---- stored registers ---- */
 
-uint32_t pci_get(const PciDevice *pd, unsigned off, unsigned size)
-{
-    return (uint32_t)le_get(pd->config + off, size);
-}
-
 void pci_set(PciDevice *pd, unsigned off, unsigned size, uint32_t value)
 {
     le_put(pd->config + off, value, size);

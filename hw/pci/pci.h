@@ -7,6 +7,7 @@
 #ifndef BAILEY_HW_PCI_PCI_H
 #define BAILEY_HW_PCI_PCI_H
 
+#include "bytes.h"
 #include "device.h"
 #include "dma.h"
 
@@ -366,10 +367,16 @@ void pci_set_interrupt_pin(PciDevice *pd, unsigned pin);
 void pci_add_span(PciDevice *pd, unsigned off, unsigned len, const PciSpanOps *ops, void *opaque);
 
 /* Little-endian access to config, wmask and w1c by register. */
-uint32_t pci_get(const PciDevice *pd, unsigned off, unsigned size);
-void     pci_set(PciDevice *pd, unsigned off, unsigned size, uint32_t value);
-void     pci_set_wmask(PciDevice *pd, unsigned off, unsigned size, uint32_t mask);
-void     pci_set_w1c(PciDevice *pd, unsigned off, unsigned size, uint32_t mask);
+static inline uint32_t pci_get(const PciDevice *pd, unsigned off, unsigned size)
+{
+    const uint8_t *p = pd->config + off;
+
+    return size == 4 ? le32_get(p) : size == 2 ? le16_get(p) : (uint32_t)le_get(p, size); /* one load, mostly */
+}
+
+void pci_set(PciDevice *pd, unsigned off, unsigned size, uint32_t value);
+void pci_set_wmask(PciDevice *pd, unsigned off, unsigned size, uint32_t mask);
+void pci_set_w1c(PciDevice *pd, unsigned off, unsigned size, uint32_t mask);
 
 /* ---- at run time ---- */
 

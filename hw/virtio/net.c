@@ -100,8 +100,7 @@ static void transmit(VirtioNet *n)
 /* Buffers taken for the frame at hand. */
 typedef struct Taken {
     unsigned n;
-    uint16_t head[MAX_MERGED];
-    uint32_t written[MAX_MERGED];
+    VirtUsed used[MAX_MERGED];
 } Taken;
 
 static void give_back(VirtioNet *n, const Taken *t)
@@ -137,8 +136,7 @@ static bool fill_buffers(VirtioNet *n, const uint8_t hdr[HDR], const uint8_t *fr
         const VirtChain *c = &v->chain;
         size_t           part = MIN(total - done, (size_t)c->in_len);
 
-        t->head[t->n] = c->head;
-        t->written[t->n++] = (uint32_t)part;
+        t->used[t->n++] = (VirtUsed){ c->head, (uint32_t)part };
         /* Room for the header in the first buffer, so that num_buffers can be filled in at the end. */
         if (part == 0 || (done == 0 && (c->in_len < HDR || c->seg[c->n_out].len < HDR)) ||
             !put_part(v, c, hdr, frame, done, part)) {
@@ -158,12 +156,7 @@ static bool fill_buffers(VirtioNet *n, const uint8_t hdr[HDR], const uint8_t *fr
 
 static void publish(VirtioNet *n, const Taken *t)
 {
-    for (unsigned i = 0; i < t->n; i++) {
-        if (!virtq_push_n(&n->v, RXQ, t->head[i], t->written[i], i)) {
-            return;
-        }
-    }
-    if (virtq_publish(&n->v, RXQ, t->n)) {
+    if (virtq_push_all(&n->v, RXQ, t->used, t->n)) {
         n->rx_frames++;
         virtq_notify(&n->v, RXQ);
     }

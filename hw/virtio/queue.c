@@ -210,6 +210,27 @@ static bool load_chain(VirtioPci *v, const VirtQueue *vq, VirtChain *c)
     return walk(v, vq, c, indirect.addr, indirect.len / DESC_SIZE, 0, NULL);
 }
 
+/* The available entry at last_avail, the first of @n; as many as fit are read at once, and kept until they are taken. */
+static bool next_head(VirtioPci *v, VirtQueue *vq, unsigned n, uint16_t *head)
+{
+    uint16_t at = (uint16_t)(vq->last_avail - vq->ahead_at);
+
+    if (at >= vq->n_ahead) {
+        unsigned slot = vq->last_avail & (vq->size - 1u);
+
+        n = MIN(MIN(n, VIRTQ_AHEAD), vq->size - slot);
+        vq->n_ahead = 0;
+        if (!get(v, vq->avail + RING + 2 * (uint64_t)slot, vq->ahead, 2 * n)) {
+            return false;
+        }
+        vq->ahead_at = vq->last_avail;
+        vq->n_ahead = (uint16_t)n;
+        at = 0;
+    }
+    *head = le16_get(vq->ahead + 2 * at);
+    return true;
+}
+
 VirtqResult virtq_pop(VirtioPci *v, unsigned q, VirtChain *chain)
 {
     VirtQueue *vq = &v->vq[q];
@@ -222,8 +243,7 @@ VirtqResult virtq_pop(VirtioPci *v, unsigned q, VirtChain *chain)
     if (n == 0) {
         ask_notification(v, vq);
     }
-    if (n <= 0 ||
-        !get16(v, vq->avail + RING + 2 * (uint64_t)(vq->last_avail & (vq->size - 1)), &chain->head)) {
+    if (n <= 0 || !next_head(v, vq, (unsigned)n, &chain->head)) {
         return v->status & VIRTIO_STATUS_NEEDS_RESET ? VIRTQ_BROKEN : VIRTQ_EMPTY;
     }
     if (chain->head >= vq->size) {
@@ -244,28 +264,30 @@ void virtq_unpop(VirtioPci *v, unsigned q)
 
 /* ---- used ring ---- */
 
-bool virtq_push_n(VirtioPci *v, unsigned q, uint16_t head, uint32_t written, unsigned i)
+bool virtq_push_all(VirtioPci *v, unsigned q, const VirtUsed *used, unsigned n)
 {
     VirtQueue *vq = &v->vq[q];
-    uint64_t   slot = (vq->used_idx + i) & (vq->size - 1u);
-    uint8_t    elem[USED_ELEM];
+    uint8_t    elem[USED_ELEM * VIRTQ_MAX_SIZE];
 
-    le32_put(elem, head);
-    le32_put(elem + 4, written);
-    return put(v, vq->used + RING + USED_ELEM * slot, elem, sizeof(elem));
-}
+    for (unsigned i = 0, part; i < n; i += part) { /* up to the end of the ring, and on from its start */
+        unsigned slot = (vq->used_idx + i) & (vq->size - 1u);
 
-bool virtq_publish(VirtioPci *v, unsigned q, unsigned n)
-{
-    VirtQueue *vq = &v->vq[q];
-
+        part = MIN(n - i, vq->size - slot);
+        for (unsigned k = 0; k < part; k++) {
+            le32_put(elem + USED_ELEM * k, used[i + k].head);
+            le32_put(elem + USED_ELEM * k + 4, used[i + k].written);
+        }
+        if (!put(v, vq->used + RING + USED_ELEM * (uint64_t)slot, elem, (size_t)USED_ELEM * part)) {
+            return false;
+        }
+    }
     vq->used_idx = (uint16_t)(vq->used_idx + n);
     return put16(v, vq->used + 2, vq->used_idx);
 }
 
 bool virtq_push(VirtioPci *v, unsigned q, const VirtChain *chain, uint32_t written)
 {
-    return virtq_push_n(v, q, chain->head, written, 0) && virtq_publish(v, q, 1);
+    return virtq_push_all(v, q, &(VirtUsed){ chain->head, written }, 1);
 }
 
 /* "Used Buffer Notification Suppression": by event index when agreed on, else by the driver's flag. */

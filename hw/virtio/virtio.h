@@ -15,6 +15,7 @@ typedef struct VirtioPci VirtioPci;
 enum {
     VIRTIO_MAX_QUEUES = 8,
     VIRTQ_MAX_SIZE = 256,
+    VIRTQ_AHEAD = 32,
     VIRTIO_CONFIG_MAX = 64,
 
     VIRTIO_STATUS_ACKNOWLEDGE = 1,
@@ -59,6 +60,8 @@ typedef struct VirtQueue {
     uint64_t desc, avail, used;
     uint16_t avail_idx;  /* the driver's index when last read */
     uint16_t last_avail; /* next available entry to take */
+    uint16_t ahead_at, n_ahead;      /* entries that were read before they are taken: a driver takes none back */
+    uint8_t  ahead[2 * VIRTQ_AHEAD];
     uint16_t avail_event; /* what we last asked to be notified at (event index) */
     bool     avail_event_valid;
     uint16_t used_idx;   /* next used entry to write */
@@ -154,13 +157,18 @@ VirtqResult virtq_pop(VirtioPci *v, unsigned q, VirtChain *chain);
 /* virtq_unpop - give the last popped chain back (not enough room for a frame yet). */
 void virtq_unpop(VirtioPci *v, unsigned q);
 
+/* A chain that goes back to the driver. */
+typedef struct VirtUsed {
+    uint16_t head;
+    uint32_t written; /* bytes in its writable part */
+} VirtUsed;
+
 /**
  * virtq_push - return a chain with @written bytes in its writable part; false when the ring did not answer.
- * virtq_push_n - the same for chain @i of a group that virtq_publish makes visible together (merged buffers).
+ * virtq_push_all - the same for up to VIRTQ_MAX_SIZE, which the driver sees together (merged buffers).
  */
 bool virtq_push(VirtioPci *v, unsigned q, const VirtChain *chain, uint32_t written);
-bool virtq_push_n(VirtioPci *v, unsigned q, uint16_t head, uint32_t written, unsigned i);
-bool virtq_publish(VirtioPci *v, unsigned q, unsigned n);
+bool virtq_push_all(VirtioPci *v, unsigned q, const VirtUsed *used, unsigned n);
 
 /* virtq_notify - interrupt the driver unless it asked not to be. Once after a batch of pushes. */
 void virtq_notify(VirtioPci *v, unsigned q);

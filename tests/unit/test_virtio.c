@@ -300,6 +300,46 @@ static void test_net(void **state)
     vr_free(r);
 }
 
+/* Merged buffers around the ends of both rings, many offered at once and few taken. */
+static void test_net_rounds(void **state)
+{
+    PciRig    *p = rig_new();
+    VirtioRig *r;
+    uint64_t   rx = BUF + 0x10000;
+    uint16_t   offered = 0, used = 0;
+
+    assert_non_null(netdev_new("loop,id=n0", p->clock, NULL));
+    r = vr_new(p, "virtio-net-pci,id=net,netdev=n0", BIT(15)); /* mergeable buffers */
+    put_frame(r, BUF, 1000);
+    vr_desc(r, VR_QUEUE(TX), 0, BUF, 12 + 1000, 0, 0);
+    for (unsigned round = 0; round < 60; round++) {
+        while ((uint16_t)(offered - used) < VR_QUEUE_SIZE) { /* descriptors in another order than slots */
+            uint16_t d = (uint16_t)(offered * 5u % VR_QUEUE_SIZE);
+
+            vr_desc(r, VR_QUEUE(RX), d, rx + 0x1000u * d, 400, W, 0);
+            rig_write(p, rx + 0x1000u * d, 8, ~0ull);
+            vr_offer(r, RX, d, false);
+            offered++;
+        }
+        for (unsigned k = 0; k <= round % 5; k++) {
+            vr_offer(r, TX, 0, true);
+        }
+        rig_run(p, 100000);
+        assert_int_equal((uint16_t)(vr_used_idx(r, RX) - used), 3 * (round % 5 + 1));
+        for (unsigned k = 0; used != vr_used_idx(r, RX); k++, used++) {
+            uint64_t at = VR_USED(RX) + 4 + 8 * (used % VR_QUEUE_SIZE);
+            unsigned d = used * 5u % VR_QUEUE_SIZE, part = k % 3;
+
+            assert_int_equal(rig_read(p, at, 4), d);
+            assert_int_equal(rig_read(p, at + 4, 4), part == 2 ? 1012 - 800 : 400);
+            assert_int_equal(rig_read(p, rx + 0x1000u * d, 1), part == 0 ? 0 : (uint8_t)((400 * part - 12) * 3));
+        }
+    }
+    assert_int_equal(vr_status(r), 15);
+    assert_int_equal(((VirtioNet *)r->v)->rx_dropped, 0);
+    vr_free(r);
+}
+
 static void test_net_checksum(void **state)
 {
     PciRig    *p = rig_new();
@@ -541,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_intx),
         cmocka_unit_test(test_rng_repeats),
         cmocka_unit_test(test_net),
+        cmocka_unit_test(test_net_rounds),
         cmocka_unit_test(test_net_checksum),
         cmocka_unit_test(test_net_segments),
         cmocka_unit_test(test_blk),
