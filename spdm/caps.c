@@ -15,7 +15,8 @@
     X(set_cert, SPDM_CAP_SET_CERT) X(csr, SPDM_CAP_CSR) X(cert_install_reset, SPDM_CAP_CERT_INSTALL_RESET)    \
     X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)                                     \
     X(psk, SPDM_CAP_PSK_PLAIN) X(psk_with_context, SPDM_CAP_PSK_WITH_CONTEXT)                                 \
-    X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)
+    X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)                   \
+    X(alias_cert, SPDM_CAP_ALIAS_CERT)
 
 static const struct CapName {
     const char *name;
@@ -42,6 +43,7 @@ static const struct CapNeed {
     { SPDM_CAP_MEAS_SIG, SPDM_CAP_CERT, "meas_sig needs cert" },
     { SPDM_CAP_KEY_EX, SPDM_CAP_CERT, "key_ex needs cert" },
     { SPDM_CAP_CERT, SPDM_CAP_CHAL | SPDM_CAP_KEY_EX, "cert needs chal or key_ex" },
+    { SPDM_CAP_ALIAS_CERT, SPDM_CAP_CERT, "alias_cert needs cert" },
     { SPDM_CAP_SET_CERT, SPDM_CAP_CERT, "set_cert needs cert" },
     { SPDM_CAP_CSR, SPDM_CAP_CERT, "csr needs cert" },
     { SPDM_CAP_CERT_INSTALL_RESET, SPDM_CAP_SET_CERT | SPDM_CAP_CSR, "cert_install_reset needs set_cert or csr" },
@@ -92,6 +94,9 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
     }
     if ((changed & SPDM_CAP_PSK) == SPDM_CAP_PSK) {
         return "psk and psk_with_context are two values of one field: only one can be";
+    }
+    if ((changed & SPDM_CAP_ALIAS_CERT) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
+        return "set_cert and csr are for the device certificate model here, not for alias_cert";
     }
     *caps = changed;
     return NULL;

@@ -26,6 +26,7 @@ pem_as_c(requester_chain root.pem inter.pem requester-leaf.pem)
 pem_as_c(wrong_chain wrong-root.pem wrong-inter.pem wrong-leaf.pem)
 pem_as_c(wrong_key wrong-leaf-key.pem)
 pem_as_c(owner_chain owner-chain.pem)
+pem_as_c(device_ca_chain device-ca-chain.pem)
 pem_as_c(substitute_key substitute-key.pem)
 string(APPEND OUTPUT "static const SpdmPem devices[SPDM_N_KEY_KINDS] = {\n    [SPDM_KEY_P384] = { p384_chain, p384_key },\n")
 foreach(kind ${KINDS})
@@ -44,6 +45,7 @@ const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind)
         [SPDM_TEST_WRONG_USAGE] = { usage_chain, p384_key },
         [SPDM_TEST_REQUESTER] = { requester_chain, p384_key },
         [SPDM_TEST_OWNER] = { owner_chain, p384_key },
+        [SPDM_TEST_DEVICE_CA] = { device_ca_chain, p384_key },
     };
 
     if (which != SPDM_TEST_DEVICE) {

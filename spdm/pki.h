@@ -65,6 +65,7 @@ typedef enum SpdmTestPki {
     SPDM_TEST_WRONG_USAGE, /* the device's own, but the leaf may not sign */
     SPDM_TEST_REQUESTER,   /* for the other end, under the device's root */
     SPDM_TEST_OWNER,       /* the device's key, certified by another CA as for another slot */
+    SPDM_TEST_DEVICE_CA,   /* the device's key, that certifies an alias; under a root of its own */
     SPDM_TEST_N
 } SpdmTestPki;
 
@@ -73,6 +74,22 @@ const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind);
 
 /* A private key, P-384, that no certificate belongs to. */
 const char *spdm_test_substitute_key_pem(void);
+
+/**
+ * spdm_alias_key - the key that a device makes of its own and of what it runs.
+ * @runs: a measurement of its firmware
+ * Returns false for a key that is no EC key.
+ */
+bool spdm_alias_key(const SpdmPrivateKey *device, SpdmSpan runs, Entropy *entropy, SpdmPrivateKey *alias);
+
+/**
+ * spdm_alias_append - have the device certify its alias.
+ * @id:     its certificates end with the device's; the alias's comes behind it
+ * @device: the key of that certificate
+ * Returns NULL, or why that cannot be.
+ */
+const char *spdm_alias_append(SpdmIdentity *id, const SpdmPrivateKey *device, const SpdmPrivateKey *alias,
+                              Entropy *entropy);
 
 /**
  * spdm_csr_make - a PKCS #10 signing request for a device's key.

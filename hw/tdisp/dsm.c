@@ -675,6 +675,8 @@ static bool load_mutual(Dsm *dsm, GError **error)
     return dsm->requester_root_len != 0;
 }
 
+static bool has_alias(const Dsm *dsm) { return (dsm->spdm.capabilities & SPDM_CAP_ALIAS_CERT) != 0; }
+
 static bool check_properties(Dsm *dsm, GError **error)
 {
     if (!tamper_parse(&dsm->faults, class_name(dsm), dsm->tamper, error)) {
@@ -690,6 +692,11 @@ static bool check_properties(Dsm *dsm, GError **error)
     if (tamper_pki(&dsm->faults) != SPDM_TEST_DEVICE && dsm->key != NULL) {
         g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device %s brings its own certificates; leave out cert-chain= "
                     "and key=", dsm->tamper, class_name(dsm));
+        return false;
+    }
+    if (tamper_pki(&dsm->faults) != SPDM_TEST_DEVICE && has_alias(dsm)) {
+        g_set_error(error, BAILEY_ERROR, 0, "tamper=%s of device %s brings its own certificates; leave out alias_cert "
+                    "of spdm-caps=", dsm->tamper, class_name(dsm));
         return false;
     }
     return true;
@@ -767,6 +774,46 @@ static bool load_slots(Dsm *dsm, GError **error)
     return true;
 }
 
+/* The identity whose key a slot's certificates are for. */
+static SpdmIdentity *with_key(Dsm *dsm, SpdmKeyKind kind)
+{
+    for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
+        if (dsm->identities[i].key.kind == kind && dsm->identities[i].key.len != 0) {
+            return &dsm->identities[i];
+        }
+    }
+    return NULL;
+}
+
+/* With alias_cert: each slot ends with the certificate of the key that the device makes of its own and its firmware. */
+static bool make_aliases(Dsm *dsm, GError **error)
+{
+    Entropy        *entropy = &dsm->pd->dev.entropy;
+    SpdmMeasurement firmware;
+    SpdmPrivateKey  alias;
+    const char     *why = NULL;
+
+    /* Slot 0 last: its key is the device's until then. */
+    for (size_t i = dsm->spdm.n_identities; has_alias(dsm) && why == NULL && i-- != 0;) {
+        SpdmIdentity *id = &dsm->identities[i], *device = with_key(dsm, id->key.kind);
+        SpdmSpan      runs;
+
+        measure_firmware(dsm, &firmware);
+        runs = (SpdmSpan){ firmware.value, firmware.len };
+        why = device != NULL && spdm_alias_key(&device->key, runs, entropy, &alias)
+                  ? spdm_alias_append(id, &device->key, &alias, entropy)
+                  : "an alias needs an EC key: of P-256, P-384 or P-521";
+        if (why == NULL && device == id) {
+            id->key = alias;
+        }
+    }
+    spdm_wipe(&alias, sizeof(alias));
+    if (why != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s cannot have alias_cert of spdm-caps=: %s", class_name(dsm), why);
+    }
+    return why == NULL;
+}
+
 static bool load_identities(Dsm *dsm, GError **error)
 {
     uint32_t asyms = 0;
@@ -775,7 +822,7 @@ static bool load_identities(Dsm *dsm, GError **error)
         return false;
     }
     if (dsm->key == NULL) {
-        load_test_identities(dsm, tamper_pki(&dsm->faults));
+        load_test_identities(dsm, has_alias(dsm) ? SPDM_TEST_DEVICE_CA : tamper_pki(&dsm->faults));
     }
     dsm->spdm.identities = dsm->provisions.identities = dsm->identities;
     dsm->spdm.provisions = &dsm->provisions;
@@ -829,9 +876,9 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
                     pd->dev.id);
         return false;
     }
-    if (parse_algorithms(dsm, error) && load_identities(dsm, error) && parse_versions(dsm, error) &&
-        parse_heartbeat(dsm, error) && parse_transfer_size(dsm, error) &&
-        parse_caps(dsm, error) && load_psk(dsm, error) &&
+    if (parse_algorithms(dsm, error) && parse_caps(dsm, error) && load_identities(dsm, error) &&
+        make_aliases(dsm, error) && parse_versions(dsm, error) && parse_heartbeat(dsm, error) &&
+        parse_transfer_size(dsm, error) && load_psk(dsm, error) &&
         load_mutual(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
         capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return true;

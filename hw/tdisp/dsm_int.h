@@ -58,6 +58,9 @@ bool ide_fault_spoils(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir)
 bool measure_get(void *opaque, unsigned n, SpdmMeasurement *m);
 bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry);
 
+/* That of the firmware; what it points at is good until the next one. */
+void measure_firmware(Dsm *dsm, SpdmMeasurement *m);
+
 /* tamper=wrong-measurement has just begun: whoever wants to know is told. */
 void measure_firmware_changed(Dsm *dsm);
 

@@ -142,6 +142,13 @@ bool log_get(void *opaque, unsigned n, SpdmLogEntry *entry)
     return true;
 }
 
+void measure_firmware(Dsm *dsm, SpdmMeasurement *m)
+{
+    bool there = measure_get(dsm, INDEX_FIRMWARE - 1, m);
+
+    g_assert(there && m->index == INDEX_FIRMWARE);
+}
+
 void measure_firmware_changed(Dsm *dsm)
 {
     LOG(SPDM, "%s: tamper: the firmware measures as another one", dsm->pd->dev.id);
