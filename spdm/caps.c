@@ -16,7 +16,8 @@
     X(mel, SPDM_CAP_MEL) X(get_key_pair_info, SPDM_CAP_GET_KEY_PAIR_INFO)                                     \
     X(psk, SPDM_CAP_PSK_PLAIN) X(psk_with_context, SPDM_CAP_PSK_WITH_CONTEXT)                                 \
     X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)                   \
-    X(alias_cert, SPDM_CAP_ALIAS_CERT)
+    X(alias_cert, SPDM_CAP_ALIAS_CERT) X(multi_key, SPDM_CAP_MULTI_KEY_NEG)                                   \
+    X(set_key_pair_info, SPDM_CAP_SET_KEY_PAIR_INFO)
 
 static const struct CapName {
     const char *name;
@@ -48,6 +49,8 @@ static const struct CapNeed {
     { SPDM_CAP_CSR, SPDM_CAP_CERT, "csr needs cert" },
     { SPDM_CAP_CERT_INSTALL_RESET, SPDM_CAP_SET_CERT | SPDM_CAP_CSR, "cert_install_reset needs set_cert or csr" },
     { SPDM_CAP_GET_KEY_PAIR_INFO, SPDM_CAP_CERT, "get_key_pair_info needs cert" },
+    { SPDM_CAP_MULTI_KEY, SPDM_CAP_GET_KEY_PAIR_INFO, "multi_key needs get_key_pair_info" },
+    { SPDM_CAP_SET_KEY_PAIR_INFO, SPDM_CAP_GET_KEY_PAIR_INFO, "set_key_pair_info needs get_key_pair_info" },
     { SPDM_CAP_MEL, SPDM_CAP_MEAS, "mel needs meas_sig" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
     { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },
@@ -97,6 +100,9 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
     }
     if ((changed & SPDM_CAP_ALIAS_CERT) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
         return "set_cert and csr are for the device certificate model here, not for alias_cert";
+    }
+    if ((changed & SPDM_CAP_MULTI_KEY) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
+        return "set_cert and csr are for one key of each kind here, not for multi_key";
     }
     *caps = changed;
     return NULL;

@@ -14,10 +14,10 @@
 #define SPDM_SLOTS     8
 #define SPDM_CERTS_MAX 8000 /* with the header of DSP0274 "Certificate chain format", at most 8 KiB */
 
-/* What a device has: certificates and the leaf's private key. All slots have the same key of a kind. */
+/* What a device has: certificates and the leaf's private key. */
 typedef struct SpdmIdentity {
     uint8_t        slot;
-    SpdmPrivateKey key; /* in slots beside slot 0 its kind alone */
+    SpdmPrivateKey key; /* in slots beside slot 0 its kind alone, unless it is another one than slot 0's of that kind */
     uint32_t       root_len, certs_len; /* of the first certificate; of all */
     uint8_t        certs[SPDM_CERTS_MAX]; /* DER, root first, one behind the other */
 } SpdmIdentity;

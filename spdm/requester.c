@@ -128,6 +128,12 @@ static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ
 /* OtherParamsSupport came with 1.2. */
 static uint8_t opaque_format(const SpdmRequester *r) { return r->version >= SPDM_VERSION_12 ? SPDM_OPAQUE_FMT1 : 0; }
 
+/* Slots of the device may have keys of their own. */
+static bool multi_key(const SpdmRequester *r)
+{
+    return r->options.multi_key && r->version >= SPDM_VERSION_13 && (r->peer_capabilities & SPDM_CAP_MULTI_KEY);
+}
+
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmAlgMasks ours = r->offer.algorithms;
@@ -138,7 +144,7 @@ static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
     params(w, ARRAY_LEN(table_types), 0);
     bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
     bw_u8(w, SPDM_MEAS_SPEC_DMTF);
-    bw_u8(w, opaque_format(r));
+    bw_u8(w, opaque_format(r) | (multi_key(r) ? SPDM_MULTI_KEY_CONN : 0));
     bw_u32(w, ours.asym);
     bw_u32(w, ours.hash);
     bw_zero(w, 12 + 3);
@@ -220,7 +226,7 @@ static bool build_get_digests(SpdmRequester *r, ByteWriter *w)
 
 static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
-    size_t h = spdm_hash(r->selected.hash)->len;
+    size_t h = spdm_hash(r->selected.hash)->len, extra = 0;
 
     r->slot_mask = param2;
     for (unsigned slot = 0; slot < SPDM_SLOTS; slot++) {
@@ -229,12 +235,18 @@ static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1
         } else {
             br_skip(rsp, param2 >> slot & 1 ? h : 0);
         }
+        extra += param2 >> slot & 1 ? SPDM_DIGEST_EXTRA : 0;
     }
+    br_skip(rsp, multi_key(r) ? extra : 0);
     if (!(param2 >> r->options.slot & 1) || !spdm_message_ends(rsp)) {
         spdm_requester_fail(r, "DIGESTS has a wrong length or no certificates in slot %u", r->options.slot);
         return STEP_FAILED;
     }
     spdm_keep_b(r, rsp);
+    if (multi_key(r)) {
+        r->digests_len = (uint32_t)spdm_parsed_len(rsp);
+        memcpy(r->digests, rsp->data, r->digests_len);
+    }
     return STEP_NEXT;
 }
 
@@ -325,7 +337,7 @@ bool spdm_requester_verify_data(SpdmRequester *r, const uint8_t *finished, uint8
     return spdm_requester_hash_th(r, th) && spdm_hmac(hash, finished, hash->len, th, hash->len, out);
 }
 
-/* VCA, hash of the chain, KEY_EXCHANGE, and the response without its signature. */
+/* VCA, DIGESTS of a multi-key connection, hash of the chain, KEY_EXCHANGE, and the response without its signature. */
 static void start_th(SpdmRequester *r, SpdmSpan reply)
 {
     SpdmTranscript *th = &r->session.th;
@@ -333,6 +345,7 @@ static void start_th(SpdmRequester *r, SpdmSpan reply)
     spdm_transcript_reset(th);
     th->overflowed = r->a.overflowed;
     spdm_transcript_add(th, r->a.data, r->a.len);
+    spdm_transcript_add(th, r->digests, r->digests_len);
     spdm_transcript_add(th, r->chain_digest, spdm_hash(r->selected.hash)->len);
     spdm_transcript_add(th, r->request, r->request_len);
     spdm_transcript_add(th, reply.data, reply.len);

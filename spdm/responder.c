@@ -56,7 +56,7 @@ void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONT
     }
 }
 
-SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
+SpdmError spdm_append_signature(SpdmResponder *s, uint8_t slot, const char *context, const SpdmSpan *spans, size_t n,
                                 ByteWriter *rsp)
 {
     SpdmSigner signer = spdm_responder_signer(s);
@@ -65,7 +65,7 @@ SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const Spd
     if (sig == NULL) {
         return SPDM_RESPONSE_TOO_LARGE;
     }
-    if (!spdm_sign(&signer, s->config.entropy, spdm_responder_key(s), context, spans, n, sig)) {
+    if (!spdm_sign(&signer, s->config.entropy, spdm_slot_key(s, slot), context, spans, n, sig)) {
         return SPDM_UNSPECIFIED;
     }
     sig[signer.asym->sig_len - 1] ^= s->config.wrong_signature;
@@ -149,7 +149,8 @@ void spdm_responder_reset(SpdmResponder *s)
     s->peer_capabilities = 0;
     s->peer_transfer_size = s->peer_max_size = 0;
     s->selected = (SpdmSelection){ 0 };
-    s->authenticated = false;
+    s->authenticated = s->multi_key = false;
+    s->digests_len = 0;
     spdm_transcript_reset(&s->a);
     spdm_transcript_reset(&s->b);
     spdm_transcript_reset(&s->l1l2);

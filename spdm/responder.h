@@ -97,8 +97,8 @@ SpdmSpan spdm_whole_request(const ByteReader *req);
 SpdmSuite  spdm_responder_suite(const SpdmResponder *s);
 SpdmSigner spdm_responder_signer(const SpdmResponder *s);
 
-/* Appends the signature over @spans to @rsp. */
-SpdmError spdm_append_signature(SpdmResponder *s, const char *context, const SpdmSpan *spans, size_t n,
+/* Appends the signature over @spans with the key of a slot to @rsp. */
+SpdmError spdm_append_signature(SpdmResponder *s, uint8_t slot, const char *context, const SpdmSpan *spans, size_t n,
                                 ByteWriter *rsp);
 
 /* RequesterContext, which CHALLENGE and GET_MEASUREMENTS have since 1.3 and their answers repeat behind the opaque
@@ -109,8 +109,15 @@ void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONT
 /* The device's certificates in a slot, for the negotiated signature algorithm; NULL: that slot has none. */
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot);
 
-/* The device's key for the negotiated signature algorithm, whatever the slot. */
+/* The device's key for the negotiated signature algorithm, of slots without one of their own. */
 const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s);
+
+/* Key usages: DSP0274 1.3 "KEY_PAIR_INFO response message". */
+enum { SPDM_USE_KEY_EX = BIT(0), SPDM_USE_CHALLENGE = BIT(1), SPDM_USE_MEASUREMENT = BIT(2) };
+
+/* The key of a slot that has a chain; whether it is for that use, which counts in multi-key connections. */
+const SpdmPrivateKey *spdm_slot_key(const SpdmResponder *s, uint8_t slot);
+bool                  spdm_slot_is_for(const SpdmResponder *s, uint8_t slot, uint16_t use);
 
 /* The slots that hold a chain for the negotiated signature algorithm, by bits. */
 uint8_t spdm_provisioned_slots(const SpdmResponder *s);

@@ -87,7 +87,7 @@ static void append_supported_algorithms(const SpdmResponder *s, ByteWriter *rsp)
     bw_u8(rsp, 0);
     bw_u16(rsp, SUPPORTED_LEN + 4 * ARRAY_LEN(tables));
     bw_u8(rsp, SPDM_MEAS_SPEC_DMTF);
-    bw_u8(rsp, SPDM_OPAQUE_FMT1);
+    bw_u8(rsp, SPDM_OPAQUE_FMT1 | (spdm_capabilities(s) & SPDM_CAP_MULTI_KEY ? SPDM_MULTI_KEY_CONN : 0));
     bw_u32(rsp, ours.asym);
     bw_u32(rsp, ours.hash);
     bw_zero(rsp, 12 + 2 + 1); /* reserved, no external algorithms */
@@ -285,6 +285,12 @@ static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
                                    (s->version < SPDM_VERSION_12 || sel->other_params == SPDM_OPAQUE_FMT1)));
 }
 
+/* Whether the requester may have a key for each slot; of no use here. */
+static uint8_t requesters_keys(const SpdmResponder *s)
+{
+    return (s->peer_capabilities & SPDM_CAP_MULTI_KEY) == SPDM_CAP_MULTI_KEY_ONLY ? SPDM_MULTI_KEY_CONN : 0;
+}
+
 SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,
              .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
 {
@@ -299,10 +305,11 @@ SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_N
         return SPDM_INVALID_REQUEST;
     }
     s->selected = sel;
+    s->multi_key = (spdm_capabilities(s) & SPDM_CAP_MULTI_KEY) && (o.other_params & SPDM_MULTI_KEY_CONN);
     spdm_reply(s, x, rsp, o.n_tables, 0);
     bw_u16(rsp, (uint16_t)(ALGORITHMS_RSP_LEN + 4 * o.n_tables));
     bw_u8(rsp, sel.measure_spec);
-    bw_u8(rsp, sel.other_params);
+    bw_u8(rsp, sel.other_params | requesters_keys(s));
     bw_u32(rsp, sel.measure_hash);
     bw_u32(rsp, sel.asym);
     bw_u32(rsp, sel.hash);

@@ -1,9 +1,11 @@
 /*
- * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE, GET_KEY_PAIR_INFO. DMTF DSP0274 1.2 and 1.3,
- * message sections of those names. Slot 0 has a chain unless it was erased, others may; there is no provisioned raw
- * public key (slot FF).
+ * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE, GET_KEY_PAIR_INFO, SET_KEY_PAIR_INFO. DMTF
+ * DSP0274 1.2 and 1.3, message sections of those names. Slot 0 has a chain unless it was erased, others may; there is
+ * no provisioned raw public key (slot FF).
  */
 #include "spdm/responder.h"
+
+#include <string.h>
 
 #define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
 
@@ -11,7 +13,8 @@ static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
 {
     const SpdmAsym *asym = spdm_asym(s->selected.asym);
 
-    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0;
+    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0 &&
+           (s->multi_key || id->slot == 0 || id->key.len == 0);
 }
 
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
@@ -24,8 +27,8 @@ const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot
     return NULL;
 }
 
-/* DSP0274 1.2 "Certificates and certificate chains": the certificates of all slots are for the same key. 1.3 allows for
- * others with MULTI_KEY_CAP, which is not advertised. */
+/* DSP0274 1.2 "Certificates and certificate chains": the certificates of all slots are for the same key; 1.3 allows for
+ * others in multi-key connections. */
 const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s)
 {
     const SpdmAsym *asym = spdm_asym(s->selected.asym);
@@ -36,6 +39,45 @@ const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s)
         }
     }
     return NULL;
+}
+
+/* The identity that has the key of a chain; NULL: there is none. */
+static const SpdmIdentity *pair_of(const SpdmResponder *s, const SpdmIdentity *id)
+{
+    const SpdmIdentity *other = s->config.identities;
+
+    for (size_t i = 0; id->key.len == 0 && i < s->config.n_identities; i++, other++) {
+        if (other->slot == 0 && other->key.kind == id->key.kind && other->key.len != 0) {
+            return other;
+        }
+    }
+    return id->key.len != 0 ? id : NULL;
+}
+
+const SpdmPrivateKey *spdm_slot_key(const SpdmResponder *s, uint8_t slot)
+{
+    return &pair_of(s, spdm_responder_identity(s, slot))->key;
+}
+
+/* What keys are for unless it was changed. */
+static uint16_t all_uses(const SpdmResponder *s)
+{
+    uint32_t caps = spdm_capabilities(s);
+
+    return (uint16_t)((caps & SPDM_CAP_KEY_EX ? SPDM_USE_KEY_EX : 0) | (caps & SPDM_CAP_CHAL ? SPDM_USE_CHALLENGE : 0) |
+                      ((caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? SPDM_USE_MEASUREMENT : 0));
+}
+
+static uint16_t uses_of(const SpdmResponder *s, const SpdmIdentity *pair)
+{
+    const SpdmProvisions *p = s->config.provisions;
+
+    return (uint16_t)(all_uses(s) & ~(p != NULL ? p->usage_off[pair - s->config.identities] : 0u));
+}
+
+bool spdm_slot_is_for(const SpdmResponder *s, uint8_t slot, uint16_t use)
+{
+    return !s->multi_key || (uses_of(s, pair_of(s, spdm_responder_identity(s, slot))) & use) != 0;
 }
 
 uint8_t spdm_provisioned_slots(const SpdmResponder *s)
@@ -90,6 +132,47 @@ static uint16_t slot_size(const SpdmResponder *s, uint8_t slot)
     return spdm_slot_chain(s, slot, &chain) ? (uint16_t)chain.len : 0;
 }
 
+/* CertificateInfo: the model of a chain. */
+enum { MODEL_DEVICE = 1, MODEL_ALIAS = 2 };
+
+static uint8_t model(const SpdmResponder *s)
+{
+    return !s->multi_key ? 0 : spdm_capabilities(s) & SPDM_CAP_ALIAS_CERT ? MODEL_ALIAS : MODEL_DEVICE;
+}
+
+/* Key pairs are numbered from 1, by the entries that have a key. */
+static uint8_t number_of(const SpdmResponder *s, const SpdmIdentity *pair)
+{
+    uint8_t n = 0;
+
+    for (const SpdmIdentity *id = s->config.identities; id <= pair; id++) {
+        n += id->key.len != 0;
+    }
+    return n;
+}
+
+/* What a multi-key connection is told of each slot: key pair ID, model, and what the key is for. */
+static void append_key_pairs(const SpdmResponder *s, uint8_t slots, ByteWriter *rsp)
+{
+    const SpdmIdentity *pairs[SPDM_SLOTS];
+    unsigned            n = 0;
+
+    for (uint8_t slot = 0; s->multi_key && slot < SPDM_SLOTS; slot++) {
+        if (slots >> slot & 1) {
+            pairs[n++] = pair_of(s, spdm_responder_identity(s, slot));
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        bw_u8(rsp, number_of(s, pairs[i]));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        bw_u8(rsp, model(s));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        bw_u16(rsp, uses_of(s, pairs[i]));
+    }
+}
+
 /* Certificates and digests, up to the next GET_DIGESTS, are part B of M1 and M2. */
 SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
@@ -114,7 +197,11 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
             spdm_append_chain_hash(s, slot, rsp);
         }
     }
-    /* 1.3: key pair IDs and usages would follow with multi-key connections alone. */
+    append_key_pairs(s, provisioned, rsp);
+    if (s->multi_key && x->session == NULL && bw_ok(rsp)) { /* part D of TH */
+        s->digests_len = (uint32_t)rsp->pos;
+        memcpy(s->digests, rsp->data, rsp->pos);
+    }
     return SPDM_OK;
 }
 
@@ -144,7 +231,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
-    spdm_reply(s, x, rsp, slot, 0);
+    spdm_reply(s, x, rsp, slot, model(s));
     bw_u16(rsp, (uint16_t)len);
     bw_u16(rsp, (uint16_t)(left - len));
     spdm_chain_append(&chain, offset, len, rsp);
@@ -161,7 +248,8 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
 
     br_skip(req, SPDM_NONCE_LEN); /* the requester's nonce counts through the transcript */
     spdm_read_context(s, req, context);
-    if (!spdm_message_ends(req) || !spdm_slot_chain(s, x->param1, &chain)) {
+    if (!spdm_message_ends(req) || !spdm_slot_chain(s, x->param1, &chain) ||
+        !spdm_slot_is_for(s, x->param1, SPDM_USE_CHALLENGE)) {
         return SPDM_INVALID_REQUEST;
     }
     entropy_bytes(s->config.entropy, nonce, sizeof(nonce));
@@ -182,7 +270,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
     m1m2[1] = spdm_transcript_span(&s->b);
     m1m2[2] = spdm_whole_request(req);
     m1m2[3] = (SpdmSpan){ rsp->data, rsp->pos };
-    e = spdm_append_signature(s, SPDM_SIGN_CHALLENGE, m1m2, 4, rsp);
+    e = spdm_append_signature(s, x->param1, SPDM_SIGN_CHALLENGE, m1m2, 4, rsp);
     if (e == SPDM_OK) {
         spdm_transcript_reset(&s->b);
         s->authenticated = true;
@@ -191,7 +279,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
     return e;
 }
 
-/* Key pairs are numbered from 1, by the entries of slot 0. NULL: there is none of that number. */
+/* NULL: there is none of that number. */
 static const SpdmIdentity *key_pair(const SpdmResponder *s, uint8_t id, uint8_t *total)
 {
     const SpdmIdentity *found = NULL;
@@ -205,9 +293,6 @@ static const SpdmIdentity *key_pair(const SpdmResponder *s, uint8_t id, uint8_t 
     return found;
 }
 
-/* DSP0274 1.3 "KEY_PAIR_INFO response message": key usages, and the bit of a key's kind. */
-enum { USE_KEY_EX = BIT(0), USE_CHALLENGE = BIT(1), USE_MEASUREMENT = BIT(2) };
-
 static uint32_t asym_capability(SpdmKeyKind kind)
 {
     static const uint32_t bits[SPDM_N_KEY_KINDS] = {
@@ -219,11 +304,10 @@ static uint32_t asym_capability(SpdmKeyKind kind)
     return bits[kind];
 }
 
-/* Nothing of a key pair can be changed: Capabilities are 0, as without SET_KEY_PAIR_INFO_CAP. */
+enum { USAGE_CAN_CHANGE = BIT(3) }; /* KeyPairInfo's Capabilities: the only one that any has */
+
 SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
 {
-    uint32_t            caps = spdm_capabilities(s);
-    uint16_t            usage = 0;
     uint8_t             id = br_u8(req), total, slots = 0, algorithm[64];
     const SpdmIdentity *pair = key_pair(s, id, &total);
     size_t              len;
@@ -231,13 +315,10 @@ SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_K
     if (!spdm_message_ends(req) || pair == NULL) {
         return SPDM_INVALID_REQUEST;
     }
-    usage |= caps & SPDM_CAP_KEY_EX ? USE_KEY_EX : 0;
-    usage |= caps & SPDM_CAP_CHAL ? USE_CHALLENGE : 0;
-    usage |= (caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? USE_MEASUREMENT : 0;
     for (size_t i = 0; i < s->config.n_identities; i++) {
         const SpdmIdentity *other = &s->config.identities[i];
 
-        slots |= (uint8_t)(other->key.kind == pair->key.kind && other->certs_len != 0 ? 1u << other->slot : 0);
+        slots |= (uint8_t)(pair_of(s, other) == pair && other->certs_len != 0 ? 1u << other->slot : 0);
     }
     len = spdm_key_algorithm(&pair->key, s->config.entropy, algorithm, sizeof(algorithm));
     if (len == 0) {
@@ -246,13 +327,37 @@ SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_K
     spdm_reply(s, x, rsp, 0, 0);
     bw_u8(rsp, total);
     bw_u8(rsp, id);
-    bw_u16(rsp, 0);
-    bw_u16(rsp, usage); /* KeyUsageCapabilities, CurrentKeyUsage */
-    bw_u16(rsp, usage);
+    bw_u16(rsp, spdm_capabilities(s) & SPDM_CAP_SET_KEY_PAIR_INFO ? USAGE_CAN_CHANGE : 0);
+    bw_u16(rsp, all_uses(s)); /* KeyUsageCapabilities, CurrentKeyUsage */
+    bw_u16(rsp, uses_of(s, pair));
     bw_u32(rsp, asym_capability(pair->key.kind)); /* AsymAlgoCapabilities, CurrentAsymAlgo */
     bw_u32(rsp, asym_capability(pair->key.kind));
     bw_u16(rsp, (uint16_t)len);
     bw_u8(rsp, slots);
     bw_bytes(rsp, algorithm, len);
+    return SPDM_OK;
+}
+
+/* Of the operations (change, erase, generate) there is the first, and of a key pair its usage alone changes; 0 leaves
+ * it as it is. It holds until it is changed again, through resets. */
+SPDM_REQUEST(SET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
+{
+    uint8_t             total;
+    const SpdmIdentity *pair = key_pair(s, br_u8(req), &total);
+    uint16_t            usage;
+    uint32_t            others;
+
+    br_skip(req, 1);
+    usage = br_u16(req);
+    others = br_u32(req); /* DesiredAsymAlgo */
+    others |= br_u8(req); /* DesiredAssocCertSlotMask */
+    if (!spdm_message_ends(req) || pair == NULL || x->param1 != 0 || others != 0 || (usage & ~all_uses(s)) != 0 ||
+        s->config.provisions == NULL) {
+        return SPDM_INVALID_REQUEST;
+    }
+    if (usage != 0) {
+        s->config.provisions->usage_off[pair - s->config.identities] = (uint16_t)~usage;
+    }
+    spdm_reply(s, x, rsp, 0, 0);
     return SPDM_OK;
 }

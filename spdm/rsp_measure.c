@@ -136,7 +136,8 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     }
     spdm_read_context(s, req, context);
     if (!spdm_message_ends(req) || (sign && ((s->config.capabilities & SPDM_CAP_MEAS) != SPDM_CAP_MEAS_SIG ||
-                                             !spdm_slot_chain(s, slot, &chain)))) {
+                                             !spdm_slot_chain(s, slot, &chain) ||
+                                             !spdm_slot_is_for(s, slot, SPDM_USE_MEASUREMENT)))) {
         return SPDM_INVALID_REQUEST;
     }
     if (s->selected.measure_spec == 0) {
@@ -162,7 +163,7 @@ SPDM_REQUEST(GET_MEASUREMENTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_MEAS, 
     /* DSP0274 "L1 and L2": VCA (since 1.2), then every pair since the last signature, this one without its own. */
     spans[0] = spdm_transcript_span(&s->a);
     spans[1] = spdm_transcript_span(l1l2);
-    e = spdm_append_signature(s, SPDM_SIGN_MEASUREMENTS, spans + !has_vca, 1 + has_vca, rsp);
+    e = spdm_append_signature(s, slot, SPDM_SIGN_MEASUREMENTS, spans + !has_vca, 1 + has_vca, rsp);
     spdm_transcript_reset(l1l2);
     return e;
 }

@@ -13,7 +13,8 @@ bool spdm_mutual_agreed(const SpdmResponder *s)
 {
     const uint32_t both = SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
 
-    return (spdm_capabilities(s) & s->peer_capabilities & both) == both && (s->peer_capabilities & SPDM_CAP_CERT);
+    return (spdm_capabilities(s) & s->peer_capabilities & both) == both && (s->peer_capabilities & SPDM_CAP_CERT) &&
+           (s->peer_capabilities & SPDM_CAP_MULTI_KEY) != SPDM_CAP_MULTI_KEY_ONLY; /* its DIGESTS is another then */
 }
 
 uint8_t spdm_mutual_begin(SpdmResponder *s, SpdmSession *session)

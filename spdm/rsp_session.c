@@ -67,7 +67,7 @@ SpdmError spdm_session_establish(const SpdmSuite *suite, SpdmSession *session, S
     return SPDM_OK;
 }
 
-/* TH up to the request: VCA, hash of the chain, KEY_EXCHANGE. */
+/* TH up to the request: VCA, DIGESTS of a multi-key connection, hash of the chain, KEY_EXCHANGE. */
 static void start_th(SpdmResponder *s, SpdmSession *session, uint8_t slot, const ByteReader *req)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
@@ -78,12 +78,13 @@ static void start_th(SpdmResponder *s, SpdmSession *session, uint8_t slot, const
     spdm_append_chain_hash(s, slot, &w);
     session->th.overflowed = s->a.overflowed || !bw_ok(&w);
     spdm_transcript_add(&session->th, s->a.data, s->a.len);
+    spdm_transcript_add(&session->th, s->digests, s->digests_len);
     spdm_transcript_add(&session->th, ct, hash->len);
     spdm_transcript_add(&session->th, whole.data, whole.len);
 }
 
 /* Signature, handshake keys and, unless the handshake is in the clear, ResponderVerifyData. */
-static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, const uint8_t *secret,
+static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, uint8_t slot, const uint8_t *secret,
                                        ByteWriter *rsp)
 {
     SpdmSuite suite = spdm_responder_suite(s);
@@ -97,7 +98,7 @@ static SpdmError conclude_key_exchange(SpdmResponder *s, SpdmSession *session, c
         return SPDM_UNSPECIFIED;
     }
     th = spdm_transcript_span(&session->th);
-    e = spdm_append_signature(s, SPDM_SIGN_KEY_EXCHANGE, &th, 1, rsp);
+    e = spdm_append_signature(s, slot, SPDM_SIGN_KEY_EXCHANGE, &th, 1, rsp);
     if (e != SPDM_OK) {
         return e;
     }
@@ -164,7 +165,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     opaque_len = br_u16(req);
     version = spdm_opaque_read_supported(req, opaque_len, s->version, spdm_secured_versions, SPDM_N_SECURED_VERSIONS);
     if (!spdm_message_ends(req) || version == 0 || !spdm_policy_is_possible(s, policy) ||
-        !spdm_slot_chain(s, x->param2, &chain)) {
+        !spdm_slot_chain(s, x->param2, &chain) || !spdm_slot_is_for(s, x->param2, SPDM_USE_KEY_EX)) {
         return SPDM_INVALID_REQUEST;
     }
     if (!spdm_dhe_generate(dhe, s->config.entropy, private_half, share) ||
@@ -187,7 +188,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     spdm_opaque_write_selected(rsp, s->version, version);
     if (e == SPDM_OK) {
         start_th(s, x->opened, x->param2, req);
-        e = conclude_key_exchange(s, x->opened, secret, rsp);
+        e = conclude_key_exchange(s, x->opened, x->param2, secret, rsp);
     }
     if (e == SPDM_OK && s->config.session_secret != NULL) {
         s->config.session_secret(s->config.opaque, x->opened->id, false, secret, dhe->secret_len);

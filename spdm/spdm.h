@@ -73,6 +73,7 @@ typedef struct SpdmCsr {
 /* What SET_CERTIFICATE and GET_CSR leave in a device, through resets. */
 typedef struct SpdmProvisions {
     SpdmIdentity *identities;          /* those of the config, with room for SPDM_IDENTITIES_MAX */
+    uint16_t      usage_off[SPDM_IDENTITIES_MAX]; /* by key pair's place: key usages that SET_KEY_PAIR_INFO took away */
     uint8_t       staged_slots;        /* by bits: what takes effect with the next reset is in */
     SpdmIdentity  staged[SPDM_SLOTS];  /* without certificates: the slot is emptied */
     SpdmCsr       csrs[SPDM_CSR_TAGS];
@@ -88,7 +89,8 @@ typedef struct SpdmResponderConfig {
     uint8_t        heartbeat_s;   /* HeartbeatPeriod; 0 without SPDM_CAP_HBEAT */
     Entropy       *entropy;       /* the device's own generator */
     /* Slot 0, for each kind of key that the device has: which one is seen depends on the signature algorithm. Then what
-     * other slots hold, at most one chain for each kind of key in each. */
+     * other slots hold, at most one chain for each kind of key in each; with a key of its own, it is there in multi-key
+     * connections alone. */
     const SpdmIdentity *identities;
     size_t         n_identities;
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
@@ -217,6 +219,9 @@ typedef struct SpdmResponder {
     uint32_t       peer_transfer_size, peer_max_size;
     SpdmSelection  selected;
     bool           authenticated;   /* a CHALLENGE was answered since the last reset */
+    bool           multi_key;       /* slots may have keys of their own: 1.3 */
+    uint32_t       digests_len;     /* of such a connection: DIGESTS as it was said last, outside sessions */
+    uint8_t        digests[SPDM_DIGESTS_MAX];
     /* DSP0274: VCA; digests and certificates; measurements outside sessions */
     SpdmTranscript a, b, l1l2;
     SpdmTransfer   large_request, large_response;
@@ -322,6 +327,7 @@ typedef struct SpdmRequesterOptions {
     uint32_t      transfer_size; /* DataTransferSize, with CHUNK; 0: SPDM_MSG_MAX without CHUNK */
     uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
     SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
+    bool          multi_key;     /* the device may have a key for each slot, if it can */
     bool          encapsulated;  /* ENCAP and KEY_UPD are announced: what a device asks in a session is answered */
 } SpdmRequesterOptions;
 
@@ -368,6 +374,8 @@ typedef struct SpdmRequester {
     SpdmSelection  selected;
     SpdmCarrier    carrier;
     uint8_t        chain_digest[SPDM_HASH_MAX]; /* from DIGESTS; the chain below matches it */
+    uint32_t       digests_len;  /* DIGESTS of a multi-key connection */
+    uint8_t        digests[SPDM_DIGESTS_MAX];
     uint32_t       chain_len;
     uint8_t        chain[SPDM_CHAIN_MAX];
     bool           has_key;

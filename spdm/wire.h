@@ -50,6 +50,7 @@ enum SpdmCode {
     SPDM_SUBSCRIBE_EVENT_TYPES = 0xf0,
     SPDM_SEND_EVENT = 0xf1,
     SPDM_GET_KEY_PAIR_INFO = 0xfc,
+    SPDM_SET_KEY_PAIR_INFO = 0xfd,
     SPDM_VENDOR_DEFINED = 0xfe,
     SPDM_RESPOND_IF_READY = 0xff,
     SPDM_ERROR = 0x7f,
@@ -109,8 +110,11 @@ enum SpdmCap {
     SPDM_CAP_EP_INFO = 3u << 22, /* the field */
     SPDM_CAP_MEL = BIT(24),
     SPDM_CAP_EVENT = BIT(25),
+    SPDM_CAP_MULTI_KEY_ONLY = 1u << 26,
+    SPDM_CAP_MULTI_KEY_NEG = 2u << 26,
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
     SPDM_CAP_GET_KEY_PAIR_INFO = BIT(28),
+    SPDM_CAP_SET_KEY_PAIR_INFO = BIT(29),
 };
 
 /* The capability bits that a version knows. */
@@ -123,6 +127,7 @@ static inline uint32_t spdm_capability_mask(uint8_t version)
 #define SPDM_MEL_SPEC_DMTF  1    /* MELspecification bit 0, 1.3 */
 #define SPDM_LOG_MAX        4096 /* bytes of a measurement extension log */
 #define SPDM_OPAQUE_FMT1    BIT(1) /* OtherParamsSupport */
+#define SPDM_MULTI_KEY_CONN BIT(4) /* the same, of the other end's keys; 1.3 */
 #define SPDM_KEY_SCHEDULE   1    /* "SPDM Key Schedule" */
 #define SPDM_SUMMARY_NONE   0
 #define SPDM_SUMMARY_TCB    1
@@ -131,6 +136,9 @@ static inline uint32_t spdm_capability_mask(uint8_t version)
 /* KEY_EXCHANGE_RSP, MutAuthRequested: with the certificates of a slot that are known already; with those that
  * encapsulated requests ask for; the same, and the first of these requests, GET_DIGESTS, is implied. */
 enum { SPDM_MUT_AUTH_PLAIN = 1, SPDM_MUT_AUTH_ENCAPSULATED = 2, SPDM_MUT_AUTH_DIGESTS = 4 };
+
+/* What a multi-key connection adds to DIGESTS for each slot, and all of such a message. */
+enum { SPDM_DIGEST_EXTRA = 1 + 1 + 2, SPDM_DIGESTS_MAX = 4 + 8 * (SPDM_HASH_MAX + SPDM_DIGEST_EXTRA) };
 
 /* CHALLENGE_AUTH, Param1: the requester is challenged back, "basic mutual authentication". */
 #define SPDM_CHALLENGE_BACK BIT(7)

@@ -745,28 +745,64 @@ static void load_test_identities(Dsm *dsm, SpdmTestPki pki)
     dsm->spdm.n_identities = n;
 }
 
-/* cert-chain-1 to -7: the same keys' certificates in other slots. */
+/* What is in a slot, with the key of its own that it may have. */
+static const char *load_slot(Dsm *dsm, uint8_t slot, const char *chain, const char *key, SpdmIdentity *id)
+{
+    Entropy    *entropy = &dsm->pd->dev.entropy;
+    const char *why = NULL;
+
+    if (key == NULL) {
+        return spdm_slot_load(chain, slot, dsm->identities, dsm->spdm.n_identities, entropy, id);
+    }
+    if (spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
+        id->slot = slot;
+        why = spdm_identity_check(id, entropy);
+    }
+    return why;
+}
+
+static bool check_slot(const Dsm *dsm, uint8_t slot, GError **error)
+{
+    if (dsm->slot_key[slot] != NULL && dsm->slot_chain[slot] == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s has key-%u= without cert-chain-%u=; give both", class_name(dsm),
+                    slot, slot);
+        return false;
+    }
+    if (dsm->slot_key[slot] != NULL && !(dsm->spdm.capabilities & SPDM_CAP_MULTI_KEY)) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s has key-%u= and no use for it: add spdm-caps=+get_key_pair_info"
+                    "+multi_key", class_name(dsm), slot);
+        return false;
+    }
+    return true;
+}
+
+/* cert-chain-1 to -7: the same keys' certificates in other slots, or those of key-1 to -7. */
 static bool load_slots(Dsm *dsm, GError **error)
 {
     SpdmResponderConfig *config = &dsm->spdm;
 
     for (uint8_t slot = 1; slot < SPDM_SLOTS; slot++) {
-        const char *path = dsm->slot_chain[slot], *why;
-        char        prop[] = "cert-chain-N", *text = NULL;
+        const char *path = dsm->slot_chain[slot], *why = NULL;
+        char        prop[] = "cert-chain-N", key_prop[] = "key-N", *text = NULL, *key = NULL;
+        bool        ok = check_slot(dsm, slot, error);
 
-        if (path == NULL) {
+        if (!ok || path == NULL) {
+            if (!ok) {
+                return false;
+            }
             continue;
         }
-        prop[sizeof(prop) - 2] = (char)('0' + slot);
-        if (!read_file(dsm, prop, path, &text, error)) {
-            return false;
-        }
-        why = spdm_slot_load(text, slot, dsm->identities, config->n_identities, &dsm->pd->dev.entropy,
-                             &dsm->identities[config->n_identities]);
+        prop[sizeof(prop) - 2] = key_prop[sizeof(key_prop) - 2] = (char)('0' + slot);
+        ok = read_file(dsm, prop, path, &text, error) &&
+             (dsm->slot_key[slot] == NULL || read_file(dsm, key_prop, dsm->slot_key[slot], &key, error));
+        why = ok ? load_slot(dsm, slot, text, key, &dsm->identities[config->n_identities]) : NULL;
         g_free(text);
+        g_free(key);
         if (why != NULL) {
             g_set_error(error, BAILEY_ERROR, 0, "cannot use %s=%s of device %s: %s; give PEM certificates root first, "
-                        "the last one for the device's key", prop, path, class_name(dsm), why);
+                        "the last one for the device's key or that of key-%u=", prop, path, class_name(dsm), why, slot);
+        }
+        if (!ok || why != NULL) {
             return false;
         }
         config->n_identities++;
@@ -795,7 +831,7 @@ static bool make_aliases(Dsm *dsm, GError **error)
 
     /* Slot 0 last: its key is the device's until then. */
     for (size_t i = dsm->spdm.n_identities; has_alias(dsm) && why == NULL && i-- != 0;) {
-        SpdmIdentity *id = &dsm->identities[i], *device = with_key(dsm, id->key.kind);
+        SpdmIdentity *id = &dsm->identities[i], *device = id->key.len != 0 ? id : with_key(dsm, id->key.kind);
         SpdmSpan      runs;
 
         measure_firmware(dsm, &firmware);

@@ -95,7 +95,7 @@ struct Dsm {
     uint8_t             measured[64]; /* value of the measurement handed out last */
 
     /* Properties. */
-    char    *slot_chain[SPDM_SLOTS]; /* from slot 1 on */
+    char    *slot_chain[SPDM_SLOTS], *slot_key[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
         *spdm_caps, *spdm_psk, *spdm_mut_auth, *requester_root_file, *spdm_where;
     uint64_t heartbeat_s, transfer_size, key_update_records;
@@ -106,7 +106,9 @@ struct Dsm {
  * dsm). */
 #define DSM_SLOT_PROP(at, slot)                                                                                    \
     { "cert-chain-" #slot, PROP_STRING, (at) + offsetof(Dsm, slot_chain) + (slot) * sizeof(char *), NULL,          \
-      "file of PEM certificates for slot " #slot ", root first, the last one for the device's key" }
+      "file of PEM certificates for slot " #slot ", root first, the last one for the device's key" },               \
+    { "key-" #slot, PROP_STRING, (at) + offsetof(Dsm, slot_key) + (slot) * sizeof(char *), NULL,                   \
+      "file of a key of its own for slot " #slot " in PEM, with spdm-caps=+get_key_pair_info+multi_key" }
 #define DSM_PROPS(at)                                                                                              \
     { "cert-chain", PROP_STRING, (at) + offsetof(Dsm, cert_chain), NULL,                                           \
       "file of PEM certificates, root first (default: the test PKI)" },                                            \

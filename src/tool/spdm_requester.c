@@ -339,8 +339,8 @@ static gboolean on_timeout(gpointer opaque)
 
 typedef struct RequesterOptions {
     const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text,
-        *chain, *key, *encap_text;
-    bool          encap;
+        *chain, *key, *encap_text, *multi_text;
+    bool          encap, multi_key;
     SpdmPsk       psk;
     SpdmTransport transport;
     uint64_t      size, seed, slot;
@@ -446,6 +446,15 @@ static bool read_psk(const char *path, SpdmPsk *psk, GError **error)
     return why == NULL;
 }
 
+static bool read_switch(const char *option, const char *text, bool *value, GError **error)
+{
+    if (text == NULL || option_parse_bool(text, value)) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -%s %s: say on or off", option, text);
+    return false;
+}
+
 static bool parse_options(const Command *cmd, RequesterOptions *o, GError **error)
 {
     if (o->connect == NULL) {
@@ -465,11 +474,9 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
                                  !check_slot(o->slot, error))) {
         return false;
     }
-    if (o->encap_text != NULL && !option_parse_bool(o->encap_text, &o->encap)) {
-        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -encap %s: say on or off", o->encap_text);
-        return false;
-    }
-    return (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
+    return read_switch("encap", o->encap_text, &o->encap, error) &&
+           read_switch("multi-key", o->multi_text, &o->multi_key, error) &&
+           (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
            (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
            read_psk(o->psk_text, &o->psk, error) && read_version(o->version, &o->offer, error) &&
            read_algorithms(o->algs, &o->offer, error);
@@ -514,7 +521,7 @@ static int request(const RequesterOptions *o, GError **error)
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
                                                    .slot = (uint8_t)o->slot, .psk = o->psk,
-                                                   .encapsulated = o->encap };
+                                                   .multi_key = o->multi_key, .encapsulated = o->encap };
     c->requester.challenge = &c->challenge;
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_identity(o, c, error) && read_root(o->root, c, error) &&
@@ -555,6 +562,8 @@ static int run_requester(const Command *cmd, int argc, char **argv)
         { "key", "FILE", "the key of the last of -cert-chain, in PEM", &o.key },
         { "encap", "on|off", "ask the device what it wants in the session: new keys, to tell events (default: off)",
           &o.encap_text },
+        { "multi-key", "on|off", "let each slot of the device have a key of its own, in 1.3 (default: off)",
+          &o.multi_text },
         { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },

@@ -71,6 +71,8 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->requester.identity = small ? pair_identity(SPDM_TEST_REQUESTER) : NULL;
         p->responder.config.capabilities |= which > CHALLENGE ? SPDM_CAP_ENCAP | SPDM_CAP_EVENT : 0u;
         p->responder.config.mutual_basic = true;
+        p->responder.config.capabilities |= small ? SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_GET_KEY_PAIR_INFO : 0u;
+        p->requester.options.multi_key = small;
         p->requester.challenge = which == CHALLENGE ? &p->challenge : NULL;
         p->requester.options.encapsulated = which > CHALLENGE;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };

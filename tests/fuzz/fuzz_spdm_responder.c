@@ -3,6 +3,8 @@
  * plain, as raw records, out of packets of each transport, or sealed with the session's keys so that they reach the
  * handlers. Each is one length byte pair and bytes.
  */
+#include <string.h>
+
 #include "spdm/record.h"
 #include "unit/spdm_pair.h"
 
@@ -22,13 +24,18 @@ static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, 
     }
 }
 
-/* What certificates go into, beside the pair: slot 0 as it was, and nothing that waits. */
+/* What certificates go into, beside the pair: slot 0 as it was, slot 1 when it has a key, and nothing that waits. */
 static void put_back(SpdmPair *pair)
 {
     static SpdmIdentity   ids[SPDM_IDENTITIES_MAX];
     static SpdmProvisions provisions;
 
     ids[0] = *pair_identity(SPDM_TEST_DEVICE);
+    if (pair->responder.config.capabilities & SPDM_CAP_MULTI_KEY) {
+        ids[1] = *pair_identity(SPDM_TEST_WRONG_ROOT);
+        ids[1].slot = 1;
+    }
+    memset(provisions.usage_off, 0, sizeof(provisions.usage_off));
     provisions.identities = ids;
     provisions.staged_slots = 0;
     for (unsigned tag = 0; tag < SPDM_CSR_TAGS; tag++) {
@@ -57,7 +64,7 @@ static void start(SpdmPair *pair, unsigned stage, bool small, bool whole)
 {
     static const unsigned stages[] = { 0, 1, 2, 7 };
     const uint32_t        provision = SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_CERT_INSTALL_RESET | SPDM_CAP_MEL |
-                                      SPDM_CAP_GET_KEY_PAIR_INFO;
+                                      SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_INFO;
 
     pair_init(pair, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u) | (whole ? provision : 0u));
     pair->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
@@ -106,12 +113,23 @@ static void start_challenged(SpdmPair *pair, unsigned state)
     }
 }
 
+/* The same device, with a key of its own in slot 1, in a multi-key connection. */
+static void more_keys(SpdmPair *pair)
+{
+    pair->responder.config.capabilities |=
+        SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_INFO;
+    pair->responder.config.n_identities = 2;
+    pair->requester.options.multi_key = true;
+    put_back(pair);
+}
+
 /* In a session that has subscribed: there is an event; it has been told; a new key is wanted; was asked for. */
 static void start_asking(SpdmPair *pair, unsigned state)
 {
     pair->responder.config.capabilities |= SPDM_CAP_ENCAP | SPDM_CAP_EVENT;
     pair->responder.config.version_max = SPDM_VERSION_13;
     pair->requester.options.encapsulated = true;
+    more_keys(pair);
     (void)pair_run(pair, 2);
     (void)pair_op(pair, SPDM_OP_SUBSCRIBE, NULL);
     if (state < 2) {

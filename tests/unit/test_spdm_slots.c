@@ -28,6 +28,7 @@ static void init(uint8_t version)
     pair_init(&pair, SPDM_RESPONDER_CAPS);
     ids[0] = ids[2] = *pair_identity(SPDM_TEST_DEVICE);
     ids[2].slot = OTHER_SLOT;
+    ids[2].key.len = 0; /* it is slot 0's */
     assert_null(spdm_slot_load(spdm_test_pem(SPDM_TEST_OWNER, SPDM_KEY_P384)->chain_pem, OWNER_SLOT, ids, 1,
                                &pair.device_entropy, &ids[1]));
     pair.responder.config.identities = ids;
