@@ -29,6 +29,7 @@ typedef struct Step {
     uint8_t  op;                       /* SpdmOp, IdeKmOp or TdispOp */
     bool   (*run)(Talk *t);            /* STEP_LOCAL: the step itself; false: the conversation has failed */
     bool   (*skip)(const Talk *t);     /* NULL: never */
+    bool     link;                     /* STEP_IDE: of the link stream */
 } Step;
 
 /* ---- local steps ---- */
@@ -50,26 +51,27 @@ static bool keep_identity(Talk *t)
 static bool root_program(Talk *t)
 {
     const RmmPlatform *p = &t->rmm->platform;
-    const Pdev        *pdev = t->pdev;
+    IdeKmSequence     *q = &t->link->ide;
     bool               ok = true;
 
     for (unsigned sub = 0; sub < IDE_SUB_STREAMS; sub++) {
         for (unsigned ep_tx = 0; ep_tx < 2; ep_tx++) {
-            ok = ok && p->ide_key_program(p->opaque, pdev->root_id, pdev->ide_sid, pdev->next_set, !ep_tx,
-                                          sub, t->link->ide.keys[sub][ep_tx], IDE_INITIAL_IFV);
+            ok = ok && p->ide_key_program(p->opaque, t->pdev->root_id, q->stream_id, q->key_set, !ep_tx, sub,
+                                          q->keys[sub][ep_tx], IDE_INITIAL_IFV);
         }
     }
-    spdm_wipe(t->link->ide.keys, sizeof(t->link->ide.keys));
+    spdm_wipe(q->keys, sizeof(q->keys));
     return ok;
 }
 
 static bool root_go(Talk *t, bool tx)
 {
-    const RmmPlatform *p = &t->rmm->platform;
-    bool               ok = true;
+    const RmmPlatform   *p = &t->rmm->platform;
+    const IdeKmSequence *q = &t->link->ide;
+    bool                 ok = true;
 
     for (unsigned sub = 0; sub < IDE_SUB_STREAMS; sub++) {
-        ok = ok && p->ide_key_go(p->opaque, t->pdev->root_id, t->pdev->ide_sid, t->pdev->next_set, tx, sub);
+        ok = ok && p->ide_key_go(p->opaque, t->pdev->root_id, q->stream_id, q->key_set, tx, sub);
     }
     return ok;
 }
@@ -78,26 +80,29 @@ static bool root_go_rx(Talk *t) { return root_go(t, false); }
 static bool root_go_tx(Talk *t) { return root_go(t, true); }
 
 /* Senders first. A port that is not there has no keys either. */
-static void root_forget(Rmm *rmm, const Pdev *pdev, unsigned set)
+static void root_forget(Rmm *rmm, const Pdev *pdev, uint8_t stream_id, unsigned set)
 {
     const RmmPlatform *p = &rmm->platform;
 
     for (unsigned i = 0; i < 2 * IDE_SUB_STREAMS; i++) {
-        p->ide_key_stop(p->opaque, pdev->root_id, pdev->ide_sid, set, i < IDE_SUB_STREAMS,
-                        i % IDE_SUB_STREAMS);
+        p->ide_key_stop(p->opaque, pdev->root_id, stream_id, set, i < IDE_SUB_STREAMS, i % IDE_SUB_STREAMS);
     }
 }
 
 static bool root_stop(Talk *t)
 {
-    root_forget(t->rmm, t->pdev, t->pdev->key_set);
+    root_forget(t->rmm, t->pdev, t->pdev->ide_sid, t->pdev->key_set);
     return true;
 }
 
 void dev_root_release(Rmm *rmm, Pdev *pdev)
 {
-    root_forget(rmm, pdev, 0);
-    root_forget(rmm, pdev, 1);
+    for (unsigned set = 0; set < IDE_KEY_SETS; set++) {
+        root_forget(rmm, pdev, pdev->ide_sid, set);
+    }
+    if (pdev->has_link) {
+        root_forget(rmm, pdev, pdev->link_sid, 0);
+    }
     rmm->platform.tdisp_enable(rmm->platform.opaque, pdev->root_id, pdev->ide_sid, false);
     pdev->keyed = false;
 }
@@ -121,6 +126,7 @@ static bool keys_are_gone(Talk *t)
 static bool interface_is_unlocked(const Talk *t) { return t->link->tdisp.state == TDI_CONFIG_UNLOCKED; }
 static bool session_exists(const Talk *t) { return spdm_requester_has_session(&t->link->spdm); }
 static bool no_session(const Talk *t) { return !session_exists(t); }
+static bool no_link(const Talk *t) { return !t->pdev->has_link; }
 static bool nothing_to_stop(const Talk *t) { return !t->pdev->keyed || no_session(t); }
 
 /* A new VDEV is UNLOCKED after one call, which has nothing to say to the device (compliance suite, 1.1-alp17): what
@@ -149,12 +155,18 @@ static bool ask_for_lock(Talk *t)
 /* Receivers before senders at both ends. */
 #define NEW_KEYS           IDE(KEYS), LOCAL(root_program), LOCAL(root_go_rx), IDE(GO), LOCAL(root_go_tx)
 
+/* No document has a word for link streams: one that the host has enabled at the device, for traffic class 0, gets keys
+ * at both ends. They are never refreshed, and end with the connection. */
+#define LINK_IDE(op_)      { .kind = STEP_IDE, .op = IDE_KM_##op_, .link = true, .skip = no_link }
+#define LINK_LOCAL(fn)     { .kind = STEP_LOCAL, .run = fn, .skip = no_link }
+
 static const Step connect[] = { SPDM(CONNECT), LOCAL(keep_identity) };
 static const Step secure[] = {
     UNLESS(session_exists, .kind = STEP_SPDM, .op = SPDM_OP_SESSION),
     IDE(QUERY),
     NEW_KEYS,
     LOCAL(use_next_set),
+    LINK_IDE(KEYS), LINK_LOCAL(root_program), LINK_LOCAL(root_go_rx), LINK_IDE(GO), LINK_LOCAL(root_go_tx),
 };
 static const Step ide_reset[] = {
     IDE(STOP), LOCAL(root_stop), LOCAL(keys_are_gone), NEW_KEYS, LOCAL(use_next_set),
@@ -199,17 +211,19 @@ static bool start_spdm(Talk *t, SpdmOp op, const SpdmOpArgs *args)
 }
 
 /* New keys go to the set that is not in use; keys that stop are those of the set in use. */
-static bool begin_ide(Talk *t, IdeKmOp op)
+static bool begin_ide(Talk *t, IdeKmOp op, bool link)
 {
     uint8_t keys[IDE_SUB_STREAMS][2][IDE_KEY_LEN];
     uint8_t set;
 
     if (op == IDE_KM_KEYS) {
-        t->pdev->next_set = t->pdev->keyed ? t->pdev->key_set ^ 1 : 0;
         entropy_bytes(&t->rmm->entropy, keys, sizeof(keys));
     }
-    set = op == IDE_KM_STOP ? t->pdev->key_set : t->pdev->next_set;
-    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, t->pdev->ide_sid, set,
+    if (op == IDE_KM_KEYS && !link) {
+        t->pdev->next_set = t->pdev->keyed ? t->pdev->key_set ^ 1 : 0;
+    }
+    set = link ? 0 : op == IDE_KM_STOP ? t->pdev->key_set : t->pdev->next_set;
+    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, link ? t->pdev->link_sid : t->pdev->ide_sid, set,
                           op == IDE_KM_KEYS ? keys : NULL);
     spdm_wipe(keys, sizeof(keys));
     return true;
@@ -255,7 +269,7 @@ static bool begin_step(Talk *t, const Step *s)
     case STEP_SPDM:
         return start_spdm(t, (SpdmOp)s->op, NULL);
     case STEP_IDE:
-        return begin_ide(t, (IdeKmOp)s->op);
+        return begin_ide(t, (IdeKmOp)s->op, s->link);
     case STEP_TDISP:
         tdisp_client_start(&t->link->tdisp, (TdispOp)s->op);
         return true;
@@ -322,6 +336,38 @@ static size_t next_request(Talk *t, uint8_t out[SPDM_MSG_MAX])
     return len <= DEV_KEEP_OFFSET ? len : 0;
 }
 
+/* It comes from the device and names a stream of the port: never that of a PDEV, which others rely on. One link stream
+ * serves all functions behind the port, and was keyed with the first. */
+static bool link_is_free(const Talk *t, uint8_t stream_id)
+{
+    for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
+        uint64_t    pa = dev_state(t->rmm)->pdev[i];
+        const Pdev *p = pa != 0 ? pdev_at(t->rmm, pa) : NULL;
+
+        if (p != NULL && p->root_id == t->pdev->root_id && (p->ide_sid == stream_id || (p != t->pdev && p->has_link))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The device's IDE capability from its second register on: whether link stream 0 is enabled. */
+static void look_for_link(Talk *t, const uint8_t *in, size_t len)
+{
+    enum { LINK_IDE_SUPPORTED = 1, LINK_CONTROL = 8, LINK_ENABLE = 1, LINK_TC = 7 << 19 };
+    IdeKmQuery q;
+
+    t->pdev->has_link = false;
+    if (!ide_km_parse_query(in, len, &q) || q.registers_len < LINK_CONTROL + 4) {
+        return;
+    }
+    uint32_t control = le32_get(q.registers + LINK_CONTROL);
+
+    t->pdev->link_sid = (uint8_t)(control >> 24);
+    t->pdev->has_link = (le32_get(q.registers) & LINK_IDE_SUPPORTED) != 0 && (control & LINK_ENABLE) != 0 &&
+                        (control & LINK_TC) == 0 && link_is_free(t, t->pdev->link_sid);
+}
+
 static SpdmResult read_response(Talk *t, const Step *s, const uint8_t *in, size_t len)
 {
     SpdmResult r = spdm_requester_response(&t->link->spdm, in, len, t->link->secured);
@@ -329,6 +375,9 @@ static SpdmResult read_response(Talk *t, const Step *s, const uint8_t *in, size_
 
     if (r != SPDM_DONE || (s->kind != STEP_IDE && s->kind != STEP_TDISP)) {
         return r;
+    }
+    if (s->kind == STEP_IDE && s->op == IDE_KM_QUERY) {
+        look_for_link(t, payload.data, payload.len);
     }
     return s->kind == STEP_IDE ? ide_km_sequence_response(&t->link->ide, payload.data, payload.len)
                                : tdisp_client_response(&t->link->tdisp, payload.data, payload.len);

@@ -156,7 +156,8 @@ static bool stream_is_used(Rmm *rmm, const uint8_t *params)
     for (unsigned i = 0; i < DEV_MAX_PDEVS; i++) {
         const Pdev *p = dev_state(rmm)->pdev[i] != 0 ? pdev_at(rmm, dev_state(rmm)->pdev[i]) : NULL;
         if (p != NULL && p->root_id == le16_get(params + RMI_PDEV_ROOT_ID) &&
-            p->ide_sid == le64_get(params + RMI_PDEV_IDE_SID)) {
+            (p->ide_sid == le64_get(params + RMI_PDEV_IDE_SID) ||
+             (p->has_link && p->link_sid == le64_get(params + RMI_PDEV_IDE_SID)))) {
             return true;
         }
     }

@@ -209,6 +209,7 @@ static void machine_help(void)
            "  dumpdtb=FILE       write the device tree and stop\n"
            "  rmm=NAME           what the RMM speaks: 1.0 (no device assignment), 1.1-alp12, 1.1-alp17 (default)\n"
            "  vfs=N[:N...]       the Realm gets these virtual functions of each card that has some, 1 to 8\n"
+           "  link-ide=on|off    the built-in host asks for a link IDE stream beside the selective one (default: off)\n"
            "  pmu=N              the Realm has performance monitors with N event counters, 1 to 8 (default: none)\n"
            "  host-fault=NAME[=PARAMETER][+NAME...]\n"
            "                     the built-in host misbehaves; host-fault=help lists the ways\n");
@@ -297,6 +298,11 @@ static bool set_machine(Options *o, const char *value, GError **error)
                                    "without performance monitors leave it out", v, OPTIONS_PMU_MAX);
             }
             o->realm_pmu = (unsigned)n;
+        } else if (strcmp(key, "link-ide") == 0) {
+            if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
+                return fail(error, "-M: there is no link-ide=%s; use link-ide=on or link-ide=off", v);
+            }
+            o->link_ide = strcmp(v, "on") == 0;
         } else if (strcmp(key, "vfs") == 0) {
             if (!set_vfs(o, v, error)) {
                 return false;
@@ -922,6 +928,9 @@ static bool check_firmware(Options *o, GError **error)
     if (o->host_fault != NULL && strcmp(o->host_fault, "help") != 0 && o->boot != BOOT_REALM) {
         return fail(error, "-M: host-fault= is what the built-in host does wrong, and in this run another host has its "
                            "place; leave out host-fault=, or boot= and entry=");
+    }
+    if (o->link_ide && o->boot != BOOT_REALM) {
+        return fail(error, "-M: link-ide= is about what the built-in host does, and this run has none; leave it out");
     }
     if (o->realm_vfs != 0 && o->boot != BOOT_REALM) {
         return fail(error, "-M: vfs= is about what the built-in host gives its Realm, and this run has none; a kernel "

@@ -33,6 +33,7 @@ typedef struct Options {
     char       *board;          /* -M cca,board=: "virt", "fvp" */
     char       *dumpdtb;        /* -M cca,dumpdtb=FILE */
     char       *host_fault;     /* -M cca,host-fault=NAME; see host.h */
+    bool        link_ide;       /* -M cca,link-ide=on: the built-in host uses link streams, too */
     unsigned    realm_vfs;      /* -M cca,vfs=N:N: virtual functions that the Realm gets, bit 0: the first */
     unsigned    realm_pmu;      /* -M cca,pmu=N: event counters of the Realm's PMU; 0: it has none */
     char       *rmm;            /* -M cca,rmm=NAME; see rmm/dialect.h; NULL: the default */

@@ -140,16 +140,27 @@ static bool request_ok(unsigned off, unsigned size)
     return (size == 1 || size == 2 || size == 4) && off < PCI_CONFIG_SIZE && is_aligned(off, size);
 }
 
-uint32_t pci_host_config_read(PciHost *host, uint16_t bdf, unsigned off, unsigned size)
+/* The function that a configuration request reaches, or NULL. */
+static PciDevice *addressed(PciHost *host, uint16_t bdf, unsigned off, unsigned size)
 {
     PciDevice *pd = request_ok(off, size) ? pci_host_find(host, bdf) : NULL;
+    PciDevice *b = pd != NULL ? pd->bus->bridge : NULL;
+
+    return b == NULL || b->hooks == NULL || b->hooks->forward_config == NULL || b->hooks->forward_config(b, bdf)
+               ? pd
+               : NULL;
+}
+
+uint32_t pci_host_config_read(PciHost *host, uint16_t bdf, unsigned off, unsigned size)
+{
+    PciDevice *pd = addressed(host, bdf, off, size);
 
     return pd != NULL ? pci_config_read(pd, off, size) : (uint32_t)mask64(8 * size);
 }
 
 void pci_host_config_write(PciHost *host, uint16_t bdf, unsigned off, unsigned size, uint32_t value)
 {
-    PciDevice *pd = request_ok(off, size) ? pci_host_find(host, bdf) : NULL;
+    PciDevice *pd = addressed(host, bdf, off, size);
 
     if (pd != NULL) {
         pci_config_write(pd, off, size, value);

@@ -1,7 +1,7 @@
 /*
  * IDE extended capability: registers of link and selective streams, the key store, and when a stream is
- * Secure. Link streams have registers only; keys of selective streams come through ide_key_*. Source: PCI
- * Express Base Specification 6.0, "Integrity & Data Encryption (IDE)", "IDE Extended Capability".
+ * Secure. Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)", "IDE Extended
+ * Capability".
  */
 #include "hw/pci/ide.h"
 
@@ -15,6 +15,7 @@ enum {
     REG_CONTROL = 0x08,
     LINK_BLOCKS = 0x0c,
     LINK_BLOCK = 8,
+    LINK_STATUS = 4, /* Control is the first register */
     /* Registers of a selective block, from its start. */
     SEL_CAP = 0x00,
     SEL_CONTROL = 0x04,
@@ -51,31 +52,56 @@ static uint32_t get(const IdeCap *ide, unsigned sel, unsigned reg)
 
 /* ---- register fields ---- */
 
-bool ide_enabled(const IdeCap *ide, unsigned sel)
+static unsigned n_streams(const IdeCap *ide) { return ide->cfg.n_sel + ide->cfg.n_link; }
+
+bool ide_is_link(const IdeCap *ide, unsigned index) { return index >= ide->cfg.n_sel; }
+
+/* Control and Status are alike in both kinds of block, but for their places. */
+static unsigned control_reg(const IdeCap *ide, unsigned i)
 {
-    return (get(ide, sel, SEL_CONTROL) & CTL_ENABLE) != 0;
+    return ide_is_link(ide, i) ? ide->off + LINK_BLOCKS + LINK_BLOCK * (i - ide->cfg.n_sel)
+                               : sel_reg(ide, i, SEL_CONTROL);
 }
+
+static unsigned status_reg(const IdeCap *ide, unsigned i)
+{
+    return ide_is_link(ide, i) ? control_reg(ide, i) + LINK_STATUS : sel_reg(ide, i, SEL_STATUS);
+}
+
+static uint32_t control(const IdeCap *ide, unsigned i) { return pci_get(ide->pd, control_reg(ide, i), 4); }
+
+bool ide_enabled(const IdeCap *ide, unsigned i) { return (control(ide, i) & CTL_ENABLE) != 0; }
 
 bool ide_default(const IdeCap *ide, unsigned sel)
 {
     return (get(ide, sel, SEL_CONTROL) & CTL_DEFAULT) != 0;
 }
 
-uint8_t ide_stream_id(const IdeCap *ide, unsigned sel)
+bool ide_tee_limited(const IdeCap *ide, unsigned sel)
 {
-    return (uint8_t)(get(ide, sel, SEL_CONTROL) >> 24);
+    return (get(ide, sel, SEL_CONTROL) & CTL_TEE_LIMITED) != 0;
 }
 
-uint8_t ide_traffic_class(const IdeCap *ide, unsigned sel)
-{
-    return (uint8_t)extract64(get(ide, sel, SEL_CONTROL), 19, 3);
-}
+bool ide_takes_config(const IdeCap *ide, unsigned sel) { return (get(ide, sel, SEL_CONTROL) & CTL_CFG) != 0; }
+
+uint8_t ide_stream_id(const IdeCap *ide, unsigned i) { return (uint8_t)(control(ide, i) >> 24); }
+uint8_t ide_traffic_class(const IdeCap *ide, unsigned i) { return (uint8_t)extract64(control(ide, i), 19, 3); }
 
 int ide_find_stream(const IdeCap *ide, uint8_t stream_id)
 {
     for (unsigned s = 0; s < ide->cfg.n_sel; s++) {
         if (ide_stream_id(ide, s) == stream_id) {
             return (int)s;
+        }
+    }
+    return -1;
+}
+
+int ide_find_keyed(const IdeCap *ide, uint8_t stream_id)
+{
+    for (unsigned i = 0; i < n_streams(ide); i++) {
+        if (ide_stream_id(ide, i) == stream_id) {
+            return (int)i;
         }
     }
     return -1;
@@ -144,14 +170,14 @@ bool ide_overlap(const IdeCap *ide, unsigned a, unsigned b)
 
 IdeStreamState ide_state(const IdeCap *ide, unsigned sel)
 {
-    return sel < ide->cfg.n_sel ? ide->sel[sel].state : IDE_INSECURE;
+    return sel < n_streams(ide) ? ide->streams[sel].state : IDE_INSECURE;
 }
 
 /* ---- state ---- */
 
 bool ide_keys_ready(const IdeCap *ide, unsigned sel)
 {
-    const IdeStream *s = &ide->sel[sel];
+    const IdeStream *s = &ide->streams[sel];
 
     for (unsigned dir = 0; dir < 2; dir++) {
         for (unsigned sub = 0; sub < IDE_N_SUB; sub++) {
@@ -165,24 +191,31 @@ bool ide_keys_ready(const IdeCap *ide, unsigned sel)
 
 static void forget_keys(IdeCap *ide, unsigned sel)
 {
-    memset(ide->sel[sel].keys, 0, sizeof(ide->sel[sel].keys));
+    memset(ide->streams[sel].keys, 0, sizeof(ide->streams[sel].keys));
+}
+
+static bool is_in_use(const IdeStream *s)
+{
+    return s->state == IDE_SECURE && (s->tx_count != 0 || s->rx_count != 0);
 }
 
 /* The one place where a stream changes state: Secure needs the enable bit and every key. */
 static void update(IdeCap *ide, unsigned sel)
 {
-    IdeStream     *s = &ide->sel[sel];
+    IdeStream     *s = &ide->streams[sel];
     IdeStreamState state = ide_enabled(ide, sel) && ide_keys_ready(ide, sel) ? IDE_SECURE : IDE_INSECURE;
-    unsigned       reg = sel_reg(ide, sel, SEL_STATUS);
+    unsigned       reg = status_reg(ide, sel);
+    bool           link = ide_is_link(ide, sel);
 
     if (state == s->state) {
         return;
     }
+    s->broken = link && ide_enabled(ide, sel) && is_in_use(s);
     s->state = state;
     s->tx_count = s->rx_count = 0;
     pci_set(ide->pd, reg, 4, (pci_get(ide->pd, reg, 4) & ~0xfu) | state);
-    LOG(IDE, "%s: selective stream %u (ID %u) is %s", ide->pd->dev.id, sel, ide_stream_id(ide, sel),
-        state == IDE_SECURE ? "Secure" : "Insecure");
+    LOG(IDE, "%s: %s stream %u (ID %u) is %s", ide->pd->dev.id, link ? "link" : "selective",
+        link ? sel - ide->cfg.n_sel : sel, ide_stream_id(ide, sel), state == IDE_SECURE ? "Secure" : "Insecure");
     if (ide->ops != NULL && ide->ops->changed != NULL) {
         ide->ops->changed(ide->opaque, ide, sel, state);
     }
@@ -190,7 +223,7 @@ static void update(IdeCap *ide, unsigned sel)
 
 void ide_keys_clear(IdeCap *ide, unsigned sel)
 {
-    if (sel < ide->cfg.n_sel) {
+    if (sel < n_streams(ide)) {
         forget_keys(ide, sel);
         update(ide, sel);
     }
@@ -198,11 +231,11 @@ void ide_keys_clear(IdeCap *ide, unsigned sel)
 
 void ide_fail(IdeCap *ide, unsigned sel, bool message)
 {
-    unsigned reg = sel_reg(ide, sel, SEL_STATUS);
-
-    if (sel >= ide->cfg.n_sel) {
+    if (sel >= n_streams(ide)) {
         return;
     }
+    unsigned reg = status_reg(ide, sel);
+
     if (message) {
         pci_set(ide->pd, reg, 4, pci_get(ide->pd, reg, 4) | STATUS_FAIL);
     }
@@ -213,8 +246,8 @@ void ide_fail(IdeCap *ide, unsigned sel, bool message)
 
 static IdeKey *slot(IdeCap *ide, unsigned sel, unsigned key_set, unsigned dir, unsigned sub)
 {
-    return sel < ide->cfg.n_sel && key_set < 2 && dir < 2 && sub < IDE_N_SUB
-               ? &ide->sel[sel].keys[key_set][dir][sub]
+    return sel < n_streams(ide) && key_set < 2 && dir < 2 && sub < IDE_N_SUB
+               ? &ide->streams[sel].keys[key_set][dir][sub]
                : NULL;
 }
 
@@ -242,7 +275,7 @@ bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, u
     k->go = true;
     if (dir == IDE_TX) { /* one key in use; a receiver takes both until it sees the new one */
         memset(slot(ide, sel, key_set ^ 1, dir, sub), 0, sizeof(IdeKey));
-        ide->sel[sel].active_set = (uint8_t)key_set;
+        ide->streams[sel].active_set = (uint8_t)key_set;
     }
     update(ide, sel);
     return true;
@@ -265,15 +298,10 @@ static bool spoils(IdeCap *ide, unsigned sel, IdeDirection dir)
     return ide->ops != NULL && ide->ops->spoils != NULL && ide->ops->spoils(ide->opaque, ide, sel, dir);
 }
 
-bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub)
+/* Both are Secure. */
+static bool pass_secured(IdeCap *tx, unsigned t, IdeCap *rx, unsigned r, IdeSubStream sub)
 {
-    int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
-
-    if (t < 0 || r < 0 || ide_state(tx, (unsigned)t) != IDE_SECURE ||
-        ide_state(rx, (unsigned)r) != IDE_SECURE) {
-        return false;
-    }
-    IdeStream *ts = &tx->sel[t], *rs = &rx->sel[r];
+    IdeStream *ts = &tx->streams[t], *rs = &rx->streams[r];
 
     for (unsigned set = 0; set < 2; set++) { /* the K bit of the TLP names the set */
         const IdeKey *a = &ts->keys[set][IDE_TX][sub], *b = &rs->keys[set][IDE_RX][sub];
@@ -286,13 +314,51 @@ bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub
         }
         ts->tx_count++;
         rs->rx_count++;
-        if (spoils(tx, (unsigned)t, IDE_TX) || spoils(rx, (unsigned)r, IDE_RX)) {
-            ide_fail(rx, (unsigned)r, false);
-            ide_fail(tx, (unsigned)t, true);
+        if (spoils(tx, t, IDE_TX) || spoils(rx, r, IDE_RX)) {
+            ide_fail(rx, r, false);
+            ide_fail(tx, t, true);
         }
         return ts->state == IDE_SECURE && rs->state == IDE_SECURE;
     }
     return false;
+}
+
+bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub)
+{
+    int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
+
+    return t >= 0 && r >= 0 && ide_state(tx, (unsigned)t) == IDE_SECURE && ide_state(rx, (unsigned)r) == IDE_SECURE &&
+           pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub);
+}
+
+/* The enabled link stream of traffic class 0, which all TLPs here have; -1: there is none. */
+static int link_stream(const IdeCap *ide)
+{
+    for (unsigned i = ide->cfg.n_sel; i < n_streams(ide); i++) {
+        if (ide_enabled(ide, i) && ide_traffic_class(ide, i) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* When which end of a link begins and stops to take IDE TLPs alone, the specification says by its timing of K_SET_GO;
+ * here the first TLP after both ends are Secure is the first one. */
+bool ide_link_passes(IdeCap *tx, IdeCap *rx, IdeSubStream sub)
+{
+    static const IdeStream none = { 0 };
+    int                    t = link_stream(tx), r = link_stream(rx);
+    const IdeStream       *ts = t >= 0 ? &tx->streams[t] : &none, *rs = r >= 0 ? &rx->streams[r] : &none;
+
+    if (ts->state == IDE_SECURE && rs->state == IDE_SECURE) {
+        return ide_stream_id(tx, (unsigned)t) == ide_stream_id(rx, (unsigned)r) &&
+               pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub);
+    }
+    if (is_in_use(rs)) {
+        ide_fail(rx, (unsigned)r, false);
+        return false;
+    }
+    return !ts->broken && !is_in_use(ts);
 }
 
 /* ---- register writes ---- */
@@ -300,7 +366,7 @@ bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub
 /* While a stream is enabled only the enable bit counts; a write that clears it takes the other fields too. */
 static void control_written(IdeCap *ide, unsigned sel, uint32_t old)
 {
-    unsigned reg = sel_reg(ide, sel, SEL_CONTROL);
+    unsigned reg = control_reg(ide, sel);
     uint32_t now = pci_get(ide->pd, reg, 4);
 
     if ((old & CTL_ENABLE) && (now & CTL_ENABLE)) {
@@ -311,6 +377,28 @@ static void control_written(IdeCap *ide, unsigned sel, uint32_t old)
         forget_keys(ide, sel); /* keys belong to one enabled life of one stream ID */
     }
     update(ide, sel);
+    ide->streams[sel].broken &= ide_enabled(ide, sel);
+}
+
+/* A byte write is a write of the register with its other bytes unchanged. */
+static uint32_t control_before(const IdeCap *ide, unsigned i, const PciConfigWrite *w)
+{
+    return (uint32_t)deposit64(control(ide, i), (w->off & 3) * 8, w->size * 8u, w->old);
+}
+
+/* Of a link block Control alone has a meaning when written. */
+static void link_written(IdeCap *ide, const PciConfigWrite *w)
+{
+    unsigned i = ide->cfg.n_sel + (w->off - LINK_BLOCKS) / LINK_BLOCK;
+
+    if ((w->off - LINK_BLOCKS) % LINK_BLOCK < LINK_STATUS) {
+        IdeStreamState was = ide_state(ide, i);
+
+        control_written(ide, i, control_before(ide, i, w));
+        if (w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
+            ide->ops->reconfigured(ide->opaque, ide, i, was);
+        }
+    }
 }
 
 static void ide_written(void *opaque, const PciConfigWrite *w)
@@ -318,6 +406,9 @@ static void ide_written(void *opaque, const PciConfigWrite *w)
     IdeCap  *ide = opaque;
     unsigned first = LINK_BLOCKS + LINK_BLOCK * ide->cfg.n_link;
 
+    if (w->off >= LINK_BLOCKS && w->off < first) {
+        link_written(ide, w);
+    }
     if (w->off < first) {
         return;
     }
@@ -325,11 +416,8 @@ static void ide_written(void *opaque, const PciConfigWrite *w)
 
     IdeStreamState was = ide_state(ide, sel);
 
-    if (reg == SEL_CONTROL) { /* a byte write is a write of the register with its other bytes unchanged */
-        unsigned shift = (w->off & 3) * 8;
-        uint32_t now = get(ide, sel, SEL_CONTROL);
-
-        control_written(ide, sel, (uint32_t)deposit64(now, shift, w->size * 8u, w->old));
+    if (reg == SEL_CONTROL) {
+        control_written(ide, sel, control_before(ide, sel, w));
     }
     if (reg != SEL_STATUS && w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
         ide->ops->reconfigured(ide->opaque, ide, sel, was);
@@ -340,9 +428,10 @@ static void ide_reset(void *opaque, PciResetKind kind)
 {
     IdeCap *ide = opaque;
 
-    for (unsigned s = 0; s < ide->cfg.n_sel; s++) { /* the registers are at their reset values already */
+    for (unsigned s = 0; s < n_streams(ide); s++) { /* the registers are at their reset values already */
         forget_keys(ide, s);
         update(ide, s);
+        ide->streams[s].broken = false;
     }
 }
 
@@ -383,8 +472,9 @@ void ide_init(IdeCap *ide, PciDevice *pd, const IdeConfig *cfg, const IdeOps *op
     cap |= (cfg->n_link != 0 ? 1u | (cfg->n_link - 1) << 13 : 0) | (cfg->ide_km ? 1u << 6 : 0);
     cap |= (cfg->cfg_requests ? 1u << 7 : 0) | (cfg->tee_limited ? 1u << 24 : 0);
     pci_set(pd, ide->off + REG_CAP, 4, cap);
-    for (unsigned l = 0; l < cfg->n_link; l++) { /* no link keys: enable stays clear */
-        pci_set_wmask(pd, ide->off + LINK_BLOCKS + LINK_BLOCK * l, 4, (uint32_t)(CTL_TC | CTL_STREAM_ID));
+    for (unsigned l = cfg->n_sel; l < n_streams(ide); l++) {
+        pci_set_wmask(pd, control_reg(ide, l), 4, (uint32_t)(CTL_ENABLE | CTL_TC | CTL_STREAM_ID));
+        pci_set_w1c(pd, status_reg(ide, l), 4, (uint32_t)STATUS_FAIL);
     }
     for (unsigned s = 0; s < cfg->n_sel; s++) {
         add_masks(ide, s);

@@ -1,8 +1,9 @@
 /*
  * Integrity and Data Encryption extended capability with its key store, as a reusable block for root ports
  * and endpoints. TLPs are not encrypted: one passes when both ends hold the same key and IV for its
- * sub-stream and both are Secure (ide_pair_secure). Source: PCI Express Base Specification 6.0, "Integrity &
- * Data Encryption (IDE)".
+ * sub-stream and both are Secure (ide_pair_secure). What no selective stream carries is the link stream's of its
+ * traffic class, when there is one (ide_link_passes). A stream's index is that of its selective block, or the number of
+ * those and that of its link block. Source: PCI Express Base Specification 6.0, "Integrity & Data Encryption (IDE)".
  */
 #ifndef BAILEY_HW_PCI_IDE_H
 #define BAILEY_HW_PCI_IDE_H
@@ -36,12 +37,13 @@ typedef struct IdeStream {
     IdeStreamState state;
     uint8_t        active_set; /* key set in use while Secure */
     uint64_t       tx_count, rx_count; /* TLPs since the keys went live */
+    bool           broken; /* link streams: left Secure while enabled; nothing is sent until it is disabled */
 } IdeStream;
 
 typedef struct IdeCap IdeCap;
 
 typedef struct IdeOps {
-    /* A selective stream went Secure or Insecure; @sel is its block number. */
+    /* A stream went Secure or Insecure; @sel is its index. */
     void (*changed)(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state);
     /* Control, RID or address association registers of block @sel changed value (TDISP: TDI to ERROR when
      * bound); @was: its state before. */
@@ -65,7 +67,7 @@ struct IdeCap {
     IdeConfig     cfg;
     const IdeOps *ops;
     void         *opaque;
-    IdeStream     sel[IDE_MAX_STREAMS];
+    IdeStream     streams[IDE_MAX_STREAMS + IDE_MAX_LINK]; /* selective ones, then link ones */
 };
 
 /* ide_init - add the capability to a function; from its realize(). @ops may be NULL. */
@@ -74,11 +76,17 @@ void ide_init(IdeCap *ide, PciDevice *pd, const IdeConfig *cfg, const IdeOps *op
 /* ide_find_stream - selective block whose Stream ID register holds @stream_id, or -1. */
 int ide_find_stream(const IdeCap *ide, uint8_t stream_id);
 
-/* Fields of a selective block's registers. */
+/* ide_find_keyed - the same for IDE_KM, which names link streams too: their IDs are distinct from the others'. */
+int ide_find_keyed(const IdeCap *ide, uint8_t stream_id);
+bool ide_is_link(const IdeCap *ide, unsigned index);
+
+/* Fields of a block's registers; default and TEE-limited are those of selective ones. */
 bool     ide_enabled(const IdeCap *ide, unsigned sel);
 bool     ide_default(const IdeCap *ide, unsigned sel);
 uint8_t  ide_stream_id(const IdeCap *ide, unsigned sel);
 uint8_t  ide_traffic_class(const IdeCap *ide, unsigned sel);
+bool     ide_tee_limited(const IdeCap *ide, unsigned sel);
+bool     ide_takes_config(const IdeCap *ide, unsigned sel);
 
 /* ide_rid_matches, ide_addr_matches - a valid association of the block holds @rid, @addr. */
 bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);
@@ -117,5 +125,13 @@ int ide_default_stream(const IdeCap *ide);
  * Insecure: @rx by its MAC check, @tx by the IDE Fail message.
  */
 bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub);
+
+/**
+ * ide_link_passes - @tx sends @rx, across the link, a TLP of traffic class 0 that no selective stream carries.
+ * Returns whether it arrives: plain, while no link stream of that class is in use; when one is, both ends must be
+ * Secure and agree. A stream is in use from the first TLP on after both ends have become Secure, in whatever order. A
+ * plain TLP that meets one is a failed check and breaks it. One that is broken sends nothing until it is disabled.
+ */
+bool ide_link_passes(IdeCap *tx, IdeCap *rx, IdeSubStream sub);
 
 #endif

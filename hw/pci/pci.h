@@ -151,6 +151,8 @@ typedef struct PciHooks {
     /* Bridges: the same two for what passes through on its way to or from @below. */
     bool (*forward_mmio)(PciDevice *bridge, PciDevice *below, unsigned bar, MemAttrs attrs, uint64_t addr);
     DmaResult (*forward_dma)(PciDevice *bridge, PciDevice *below, const DmaRequest *req);
+    /* Ports: whether a configuration request for what is below crosses the link. */
+    bool (*forward_config)(PciDevice *port, uint16_t bdf);
     /* Ports: the link below went down (Link Disable, secondary bus reset); before the functions below are reset. */
     void (*link_down)(PciDevice *port);
     /* Before the registers go back to their reset values. The class's reset() is called after. */

@@ -18,6 +18,7 @@ enum {
     DVSEC_CONTROL1 = 0x0c,
     DVSEC_CONTROL2 = 0x10,
     N_STREAMS = 4,
+    N_LINK = 1,
     N_ADDR = 3, /* non-prefetchable window, prefetchable window, one more */
 };
 
@@ -110,6 +111,38 @@ static bool exchange(IdeCap *from, IdeCap *to, uint8_t stream_id, bool posted)
            (posted || ide_pair_secure(to, from, stream_id, IDE_CPL));
 }
 
+/* ---- what selective streams do not carry ---- */
+
+/* Not T=1, so not on a TEE-limited stream. */
+static bool carries(const IdeCap *ide, int sel)
+{
+    return sel >= 0 && ide_enabled(ide, (unsigned)sel) && !ide_tee_limited(ide, (unsigned)sel);
+}
+
+static bool selective_carries_up(const RootPort *rp)
+{
+    return carries(rp->endpoint, ide_default_stream(rp->endpoint));
+}
+
+/* A request, and for a non-posted one its completion, by the link stream if there is one. */
+static bool cross_link(IdeCap *from, IdeCap *to, bool posted)
+{
+    return ide_link_passes(from, to, posted ? IDE_PR : IDE_NPR) && (posted || ide_link_passes(to, from, IDE_CPL));
+}
+
+/* "Selective IDE for Configuration Requests Enable": by the stream that the function is associated with. */
+static bool forward_config(PciDevice *bridge, uint16_t bdf)
+{
+    RootPort *rp = (RootPort *)bridge;
+
+    for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
+        if (ide_enabled(&rp->ide, s) && ide_takes_config(&rp->ide, s) && ide_rid_matches(&rp->ide, s, bdf)) {
+            return true;
+        }
+    }
+    return rp->endpoint == NULL || ide_link_passes(&rp->ide, rp->endpoint, IDE_NPR);
+}
+
 /* The function below sends on its default stream. The port takes it when that is one of its own streams, and the
  * requester is one of those associated with it ("Misrouted IDE TLP" otherwise). */
 static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaRequest *req)
@@ -117,7 +150,12 @@ static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaReque
     RootPort *rp = (RootPort *)bridge;
 
     if (!req->trusted) {
-        return DMA_OK;
+        bool ok = rp->endpoint == NULL || selective_carries_up(rp) || cross_link(rp->endpoint, &rp->ide, req->write);
+
+        if (!ok) {
+            LOG(IDE, "%s: request of %s is dropped by the link stream", bridge->dev.id, below->dev.id);
+        }
+        return ok ? DMA_OK : DMA_REFUSED;
     }
     int     from = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1;
     uint8_t id = from >= 0 ? ide_stream_id(rp->endpoint, (unsigned)from) : 0;
@@ -138,7 +176,8 @@ static bool forward_mmio(PciDevice *bridge, PciDevice *below, unsigned bar, MemA
     RootPort *rp = (RootPort *)bridge;
 
     if (attrs.pas != PAS_REALM) {
-        return true;
+        return rp->endpoint == NULL || carries(&rp->ide, stream_down(rp, addr)) ||
+               cross_link(&rp->ide, rp->endpoint, true);
     }
     int from = stream_down(rp, addr), to = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1;
 
@@ -166,13 +205,14 @@ static void link_down(PciDevice *bridge)
 {
     RootPort *rp = (RootPort *)bridge;
 
-    for (unsigned s = 0; s < rp->ide.cfg.n_sel; s++) {
+    for (unsigned s = 0; s < rp->ide.cfg.n_sel + rp->ide.cfg.n_link; s++) {
         ide_keys_clear(&rp->ide, s);
     }
 }
 
 static const PciHooks root_port_hooks = {
-    .forward_mmio = forward_mmio, .forward_dma = forward_dma, .link_down = link_down,
+    .forward_mmio = forward_mmio, .forward_dma = forward_dma, .forward_config = forward_config,
+    .link_down = link_down,
 };
 
 /* ---- the function ---- */
@@ -206,7 +246,7 @@ static bool root_port_realize(Device *dev, GError **error)
 {
     static const PciIds    ids = { .vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400 };
     static const IdeConfig ide = {
-        .n_sel = N_STREAMS, .n_addr = N_ADDR, .tee_limited = true, .cfg_requests = true };
+        .n_link = N_LINK, .n_sel = N_STREAMS, .n_addr = N_ADDR, .tee_limited = true, .cfg_requests = true };
     RootPort              *rp = (RootPort *)dev;
     PciDevice             *pd = &rp->pci;
 

@@ -75,6 +75,15 @@ static bool find_sel(Dsm *dsm, uint8_t stream_id, unsigned *sel)
     return s >= 0;
 }
 
+/* A link stream, too. */
+static bool find_keyed(Dsm *dsm, uint8_t stream_id, unsigned *index)
+{
+    int s = ide_find_keyed(&dsm->ide, stream_id);
+
+    *index = (unsigned)s;
+    return s >= 0;
+}
+
 static IdeDirection direction(const IdeKeySlot *slot)
 {
     return slot->tx ? IDE_TX : IDE_RX;
@@ -89,7 +98,7 @@ static bool has_stream(void *opaque, uint8_t port, uint8_t stream_id)
 {
     unsigned sel;
 
-    return find_sel(opaque, stream_id, &sel);
+    return find_keyed(opaque, stream_id, &sel);
 }
 
 static bool program(void *opaque, const IdeKeySlot *slot, const uint8_t key[IDE_KEY_LEN], uint64_t ifv)
@@ -99,7 +108,7 @@ static bool program(void *opaque, const IdeKeySlot *slot, const uint8_t key[IDE_
     unsigned  sel;
 
     le64_put(iv, ifv);
-    return find_sel(dsm, slot->stream_id, &sel) &&
+    return find_keyed(dsm, slot->stream_id, &sel) &&
            ide_key_prog(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream, key, iv);
 }
 
@@ -108,7 +117,7 @@ static void go(void *opaque, const IdeKeySlot *slot)
     Dsm *dsm = opaque;
     unsigned  sel;
 
-    if (find_sel(dsm, slot->stream_id, &sel)) {
+    if (find_keyed(dsm, slot->stream_id, &sel)) {
         (void)ide_key_go(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
     }
 }
@@ -118,7 +127,7 @@ static void stop(void *opaque, const IdeKeySlot *slot)
     Dsm *dsm = opaque;
     unsigned  sel;
 
-    if (find_sel(dsm, slot->stream_id, &sel)) {
+    if (find_keyed(dsm, slot->stream_id, &sel)) {
         (void)ide_key_stop(&dsm->ide, sel, slot->key_set, direction(slot), slot->sub_stream);
     }
 }
@@ -146,10 +155,10 @@ static const IdeKeySink key_sink = { max_port, has_stream, program, go, stop, NU
 
 static bool has_keys(const IdeCap *ide, unsigned sel)
 {
-    const IdeKey *k = &ide->sel[sel].keys[0][0][0];
+    const IdeKey *k = &ide->streams[sel].keys[0][0][0];
     bool          any = false;
 
-    for (unsigned i = 0; i < sizeof(ide->sel[sel].keys) / sizeof(*k); i++) {
+    for (unsigned i = 0; i < sizeof(ide->streams[sel].keys) / sizeof(*k); i++) {
         any |= k[i].programmed;
     }
     return any;
@@ -163,7 +172,7 @@ static void drop_lost_keys(Dsm *dsm)
         unsigned sel;
 
         if (dsm->km.streams[i].used &&
-            (!find_sel(dsm, dsm->km.streams[i].id, &sel) || !has_keys(&dsm->ide, sel))) {
+            (!find_keyed(dsm, dsm->km.streams[i].id, &sel) || !has_keys(&dsm->ide, sel))) {
             ide_km_stream_dropped(&dsm->km, dsm->km.streams[i].port, dsm->km.streams[i].id);
         }
     }
@@ -173,7 +182,7 @@ static void drop_lost_keys(Dsm *dsm)
 static void break_bound(Dsm *dsm, unsigned sel, const char *why)
 {
     for (unsigned i = 0; i < dsm->n_functions; i++) {
-        if (dsm->functions[i].bound >> sel & 1) {
+        if (!ide_is_link(&dsm->ide, sel) && (dsm->functions[i].bound >> sel & 1)) {
             dsm_violation(&dsm->functions[i], why);
         }
     }
@@ -971,7 +980,7 @@ static void add_function(Dsm *dsm, PciDevice *pd, const TdiModel *model, unsigne
 
 void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
 {
-    static const IdeConfig ide = { .n_sel = DSM_N_STREAMS, .n_addr = DSM_N_ADDR, .ide_km = true,
+    static const IdeConfig ide = { .n_link = DSM_N_LINK, .n_sel = DSM_N_STREAMS, .n_addr = DSM_N_ADDR, .ide_km = true,
                                    .tee_limited = true, .cfg_requests = true };
     PciDevice             *pd = dsm->pd;
 

@@ -20,6 +20,7 @@
 enum {
     DSM_PORT = 0,        /* IDE_KM's number of the only port */
     DSM_N_STREAMS = 2,   /* selective IDE streams */
+    DSM_N_LINK = 1,      /* link IDE streams */
     DSM_N_ADDR = 1,      /* address association blocks of each */
     DSM_MAX_FUNCTIONS = 9,
     DSM_MAX_RANGES = 4,
@@ -48,7 +49,8 @@ typedef struct TdiModel {
 typedef struct Dsm Dsm;
 
 /* What goes wrong with the IDE stream on request: property ide-fault, ide_fault.c. */
-typedef enum IdeFaultKind { IDE_FAULT_NONE, IDE_FAULT_MAC, IDE_FAULT_KEY_EXPIRY, IDE_FAULT_LINK } IdeFaultKind;
+typedef enum IdeFaultKind { IDE_FAULT_NONE, IDE_FAULT_MAC, IDE_FAULT_KEY_EXPIRY, IDE_FAULT_LINK,
+               IDE_FAULT_LINK_MAC } IdeFaultKind;
 
 typedef struct IdeFault {
     char        *text; /* the property */
@@ -147,7 +149,7 @@ struct Dsm {
     { "tamper", PROP_STRING, (at) + offsetof(Dsm, tamper), NULL,                                                   \
       "what it does wrong, NAME[=N][+NAME...]: " TAMPER_NAMES },                                                   \
     { "ide-fault", PROP_STRING, (at) + offsetof(Dsm, ide_fault.text), NULL,                                        \
-      "what goes wrong with the link encryption: mac, key-expiry or link, at the first trusted TLP or @N" },       \
+      "what goes wrong with the link encryption: mac, key-expiry, link, link-mac, at the first TLP or @N" },       \
     { "tdisp-p2p", PROP_BOOL, (at) + offsetof(Dsm, p2p), "off",                                                    \
       "offer BIND_P2P_STREAM (no request of the device uses such a stream)" }
 

@@ -2,7 +2,8 @@
  * ide-fault=KIND[@N]: what goes wrong with the IDE stream on request, once, at the Nth trusted TLP that passes over it
  * in either direction. mac: that TLP is spoilt on the way; the receiver's check fails, the sender gets the IDE Fail
  * message. key-expiry: the key's last use was before it, so the device leaves Secure by itself. link: the link goes
- * down and comes up again. Source: PCI Express Base Specification 6.0, "IDE Stream State Machine".
+ * down and comes up again. link-mac: as mac, at the Nth TLP of the link stream. Source: PCI Express Base Specification
+ * 6.0, "IDE Stream State Machine".
  */
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 static const char *const kinds[] = {
     [IDE_FAULT_MAC] = "mac", [IDE_FAULT_KEY_EXPIRY] = "key-expiry", [IDE_FAULT_LINK] = "link",
+    [IDE_FAULT_LINK_MAC] = "link-mac",
 };
 
 /* The link takes everything below it along, which must not happen amid a request of the function. */
@@ -38,8 +40,8 @@ bool ide_fault_configure(Dsm *dsm, GError **error)
     }
     if (dsm->ide_fault.kind == IDE_FAULT_NONE ||
         (at != NULL && !g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXUINT64, &n, NULL))) {
-        g_set_error(error, BAILEY_ERROR, 0, "ide-fault=%s of device %s: give mac, key-expiry or link, and behind an @ "
-                    "at which TLP (1 and up)", text, dsm->pd->dev.cls->name);
+        g_set_error(error, BAILEY_ERROR, 0, "ide-fault=%s of device %s: give mac, key-expiry, link or link-mac, and "
+                    "behind an @ at which TLP (1 and up)", text, dsm->pd->dev.cls->name);
         return false;
     }
     dsm->ide_fault.left = n;
@@ -60,12 +62,16 @@ bool ide_fault_spoils(void *opaque, IdeCap *ide, unsigned sel, IdeDirection dir)
 {
     Dsm *dsm = opaque;
 
+    if (ide_is_link(ide, sel) != (dsm->ide_fault.kind == IDE_FAULT_LINK_MAC)) {
+        return false;
+    }
     if (dsm->ide_fault.left == 0 || --dsm->ide_fault.left != 0) {
         return false;
     }
     LOG(IDE, "%s: ide-fault %s", dsm->pd->dev.id, kinds[dsm->ide_fault.kind]);
     switch (dsm->ide_fault.kind) {
     case IDE_FAULT_MAC:
+    case IDE_FAULT_LINK_MAC:
         return true;
     case IDE_FAULT_KEY_EXPIRY:
         ide_keys_clear(ide, sel);

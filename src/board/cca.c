@@ -491,7 +491,7 @@ static bool ide_root(Cca *c, uint32_t root, unsigned stream, IdeCap **ide, unsig
     int        block;
 
     *ide = pd != NULL ? root_port_ide(pd) : NULL;
-    if (*ide == NULL || (block = ide_find_stream(*ide, (uint8_t)stream)) < 0) {
+    if (*ide == NULL || (block = ide_find_keyed(*ide, (uint8_t)stream)) < 0) {
         return false;
     }
     *sel = (unsigned)block;

@@ -234,6 +234,7 @@ struct HostDevice {
     HostDeviceState state;
     uint8_t         stream_id;
     uint16_t        ide_block[2];  /* selective blocks of port and endpoint */
+    bool            link;          /* a link stream of theirs is used, too: the first */
     bool            tried_again;   /* after the first connection had failed */
     uint64_t        pdev;          /* granule; 0: not created */
     uint64_t        pdev_aux[RMI_PDEV_AUX_MAX], n_pdev_aux;

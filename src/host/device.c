@@ -21,6 +21,7 @@ enum {
     IDE_CAP = 0x04,
     IDE_FIRST = 0x0c,
     IDE_LINK_BLOCK = 8,
+    LINK_STATUS = 0x04,
     SEL_CONTROL = 0x04,
     SEL_STATUS = 0x08,
     SEL_RID1 = 0x0c,
@@ -33,6 +34,8 @@ enum {
 #define IDE_CAP_LINK        BIT(0)
 #define IDE_CAP_CFG         BIT(7)
 #define IDE_CAP_TEE_LIMITED BIT(24)
+#define LINK_ENABLE         BIT(0)
+#define LINK_ID             0x80 /* of a link stream: that of the selective one, and this */
 #define SEL_ENABLE          BIT(0)
 #define SEL_CFG             BIT(9)
 #define SEL_DEFAULT         BIT(22)
@@ -443,6 +446,39 @@ static void program_end(const HostDevice *d, unsigned end)
     sel_write(d, end, SEL_CONTROL, stream_control(d, end));
 }
 
+static unsigned link_block(const HostDevice *d, unsigned end) { return ide_end(d, end)->ide_cap + (unsigned)IDE_FIRST; }
+
+/* Link streams are enabled before they have keys: they begin when both ends have them. The port comes first, and goes
+ * last. */
+static void enable_link(Host *h, HostDevice *d)
+{
+    uint32_t control = (uint32_t)(LINK_ID | d->pf->stream_id) << 24;
+
+    d->pf->link = h->cfg.options->link_ide;
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+        d->pf->link &= (host_config_read(ide_end(d, end), ide_end(d, end)->ide_cap + IDE_CAP, 4) & IDE_CAP_LINK) != 0;
+    }
+    for (unsigned end = IDE_PORT; d->pf->link && end <= IDE_ENDPOINT; end++) {
+        host_config_write(ide_end(d, end), link_block(d, end), 4, control);
+        host_config_write(ide_end(d, end), link_block(d, end), 4, control | (uint32_t)LINK_ENABLE);
+    }
+    if (h->cfg.options->link_ide && !d->pf->link) {
+        log_warning("PCI device %04x or its root port has no link IDE stream: link-ide=on does nothing for it",
+                    d->pf->f->bdf);
+    }
+}
+
+static StepResult close_link(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
+{
+    for (unsigned i = 0; d->pf->link && i < 2; i++) {
+        unsigned end = i == 0 ? IDE_ENDPOINT : IDE_PORT;
+
+        host_config_write(ide_end(d, end), link_block(d, end), 4, 0);
+    }
+    d->pf->link = false;
+    return STEP_NEXT;
+}
+
 static StepResult program_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     if (!find_block(d, IDE_PORT) || !find_block(d, IDE_ENDPOINT)) {
@@ -451,13 +487,21 @@ static StepResult program_stream(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     }
     program_end(d, IDE_PORT);
     program_end(d, IDE_ENDPOINT);
+    enable_link(h, d);
     return STEP_NEXT;
 }
 
 static bool stream_is_secure(const HostDevice *d)
 {
-    return (sel_read(d, IDE_PORT, SEL_STATUS) & 0xf) == SEL_SECURE &&
-           (sel_read(d, IDE_ENDPOINT, SEL_STATUS) & 0xf) == SEL_SECURE;
+    bool secure = true;
+
+    for (unsigned end = IDE_PORT; end <= IDE_ENDPOINT; end++) {
+        uint32_t link = host_config_read(ide_end(d, end), link_block(d, end) + LINK_STATUS, 4);
+
+        secure &= (sel_read(d, end, SEL_STATUS) & 0xf) == SEL_SECURE;
+        secure &= !d->pf->link || (link & 0xf) == SEL_SECURE;
+    }
+    return secure;
 }
 
 bool host_device_is_lost(const HostDevice *d)
@@ -732,7 +776,7 @@ static StepResult restore(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     { discover }, { program_stream }, { take_its_place }, { create_pdev }, { talk_pdev, RMI_PDEV_NEEDS_KEY }, \
     { set_key }, { talk_pdev, RMI_PDEV_READY }, { enable_stream }, { be_ready }
 
-#define DISCONNECT { give_up_pdev }, { stop_talking }, { destroy_pdev }, { close_stream }
+#define DISCONNECT { close_link }, { give_up_pdev }, { stop_talking }, { destroy_pdev }, { close_stream }
 
 static const JobStep connect_steps[] = {
     CONNECT,

@@ -18,7 +18,7 @@ enum {
     DOE_STATUS = 0x0c,
     DOE_WRITE = 0x10,
     DOE_READ = 0x14,
-    IDE_SEL_BLOCKS = 0x0c,
+    IDE_SEL_BLOCKS = 0x0c + 8, /* behind one link block */
     IDE_SEL_CONTROL = 4,
     IDE_RID1 = 0x0c,
     IDE_RID2 = 0x10,

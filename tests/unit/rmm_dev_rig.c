@@ -14,8 +14,8 @@ enum { SID_BITS = 12 };
 static RootKeys *keys_of(DevRig *d, uint32_t root, unsigned stream)
 {
     for (unsigned i = 0; i < ARRAY_LEN(d->roots); i++) {
-        if (root == D_ROOT(i) && stream == PAIR_STREAM && !d->roots[i].refuses) {
-            return &d->roots[i];
+        if (root == D_ROOT(i) && (stream == PAIR_STREAM || stream == D_LINK) && !d->roots[i].refuses) {
+            return stream == D_LINK ? &d->links[i] : &d->roots[i];
         }
     }
     return NULL;

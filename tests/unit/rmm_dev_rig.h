@@ -22,6 +22,7 @@ enum {
 #define D_ROOT(n)     (0x0008u * ((n) + 1))  /* the root ports */
 #define D_FUNCTION(n) (PAIR_FUNCTION << (n)) /* and the devices below them, of two interfaces each */
 #define D_VDEV_ID 0x77ull
+#define D_LINK    0x80
 
 /* What the root port was told: by key set, direction as it sees it, sub-stream. */
 typedef struct RootKeys {
@@ -51,6 +52,7 @@ typedef struct DevRig {
     Smmu     *smmu;
     SpdmPair *pairs[2];  /* the devices are their device halves */
     RootKeys  roots[2];
+    RootKeys  links[2];  /* of their link streams, D_LINK */
     GByteArray *object[4]; /* kept by the host, by RmiCommObject */
 
     /* What the calls below are about; at first D_PDEV, D_VDEV for its interface 0, the Realm of W_RD and W_REC0. */

@@ -166,6 +166,9 @@ static const BadRow bad_rows[] = {
     { { K, "-M", "cca,pmu=on" },
       "-M: pmu=on is not a number of event counters from 1 to 8; for a Realm without performance monitors leave it "
       "out" },
+    { { K, "-M", "cca,link-ide=maybe" }, "-M: there is no link-ide=maybe; use link-ide=on or link-ide=off" },
+    { { K, "-M", "cca,link-ide=on,boot=host" },
+      "-M: link-ide= is about what the built-in host does, and this run has none; leave it out" },
     { { K, "-M", "cca,vfs=9" },
       "-M: vfs=9 does not name virtual functions by numbers from 1 to 8; for example vfs=1 or vfs=1:3" },
     { { K, "-M", "cca,vfs=1:" },

@@ -302,18 +302,20 @@ static unsigned sel0(const IdeCap *ide)
     return ide->off + 0x0cu + 8 * ide->cfg.n_link;
 }
 
-static void program(IdeCap *ide, unsigned set, bool swap, uint8_t salt)
+static void program_stream(IdeCap *ide, unsigned stream, unsigned set, bool swap, uint8_t salt)
 {
     uint8_t key[IDE_KEY_LEN], iv[IDE_IV_LEN] = { 1 };
 
     for (unsigned dir = 0; dir < 2; dir++) {
         for (unsigned sub = 0; sub < IDE_N_SUB; sub++) {
             memset(key, (int)(salt + (dir ^ swap) * 3 + sub), sizeof(key));
-            assert_true(ide_key_prog(ide, 0, set, dir, sub, key, iv));
-            assert_true(ide_key_go(ide, 0, set, dir, sub));
+            assert_true(ide_key_prog(ide, stream, set, dir, sub, key, iv));
+            assert_true(ide_key_go(ide, stream, set, dir, sub));
         }
     }
 }
+
+static void program(IdeCap *ide, unsigned set, bool swap, uint8_t salt) { program_stream(ide, 0, set, swap, salt); }
 
 static void test_ide(void **state)
 {
@@ -364,7 +366,7 @@ static void test_ide(void **state)
     assert_int_equal(ide_state(ep, 0), IDE_SECURE);
     assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_OK);
     /* Ends that hold different keys: as MAC failures, nothing passes. */
-    memset(rp->sel[0].keys[1][IDE_RX][IDE_NPR].key, 0xff, IDE_KEY_LEN);
+    memset(rp->streams[0].keys[1][IDE_RX][IDE_NPR].key, 0xff, IDE_KEY_LEN);
     assert_int_equal(dma_read(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
     assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK); /* posted has keys of its own */
 
@@ -483,6 +485,176 @@ static void test_drops(void **state)
     }
 }
 
+/* ---- link streams ---- */
+
+enum { LINK_ID = 9, LINK_ON = LINK_ID << 24 | 1, CAP_LINK = 0x0c };
+
+static bool dma_passes(Link *l)
+{
+    uint8_t b[4] = { 0 };
+
+    return dma_read(&l->ep->dma, RIG_RAM, b, 4) == DMA_OK;
+}
+
+static bool mmio_passes(Link *l)
+{
+    uint64_t v;
+
+    l->toy->reg[0] = 0x55;
+    assert_int_equal(pci_bar_read(l->ep, 0, 0, 4, (MemAttrs){ .pas = PAS_NONSECURE }, &v), MEM_OK);
+    return v == 0x55;
+}
+
+static bool config_passes(PciRig *r) { return rig_cfg_read(r, 0x300, PCI_VENDOR_ID, 2) != 0xffff; }
+
+static uint32_t link_status(Link *l, bool port)
+{
+    IdeCap *ide = port ? root_port_ide(l->rp) : &l->toy->ide;
+
+    return pci_get(ide->pd, ide->off + CAP_LINK + 4u, 4);
+}
+
+/* Both ends keyed; @enable_port_first: in which order they are enabled. */
+static void use_link(PciRig *r, Link *l, bool enable_port_first)
+{
+    IdeCap *rp, *ep;
+
+    *l = link_up(r);
+    rp = root_port_ide(l->rp);
+    ep = &l->toy->ide;
+    rig_cfg_write(r, 0x08, PCI_MEMORY_BASE, 4, 0x10201020);
+    rig_cfg_write(r, 0x08, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    rig_cfg_write(r, 0x08, rp->off + CAP_LINK, 4, LINK_ON & ~1);
+    rig_cfg_write(r, 0x300, ep->off + CAP_LINK, 4, LINK_ON & ~1);
+    assert_int_equal(ide_find_keyed(ep, LINK_ID), ep->cfg.n_sel);
+    assert_int_equal(ide_find_stream(ep, LINK_ID), -1);
+    program_stream(rp, rp->cfg.n_sel, 0, false, 1);
+    program_stream(ep, ep->cfg.n_sel, 0, true, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        bool port = (i == 0) == enable_port_first;
+
+        rig_cfg_write(r, port ? 0x08 : 0x300, (port ? rp : ep)->off + CAP_LINK, 4, LINK_ON);
+        assert_int_equal(link_status(l, port), IDE_SECURE);
+        assert_true(config_passes(r) && dma_passes(l) && mmio_passes(l));
+    }
+    assert_true(rp->streams[rp->cfg.n_sel].tx_count != 0 && rp->streams[rp->cfg.n_sel].rx_count != 0);
+    l->ep->dma.trusted = false;
+}
+
+static void other_keys(PciRig *r, Link *l)
+{
+    IdeCap *rp = root_port_ide(l->rp);
+
+    memset(rp->streams[rp->cfg.n_sel].keys[0], 0xff, sizeof(rp->streams[0].keys[0]));
+}
+static void key_stopped(PciRig *r, Link *l)
+{
+    assert_true(ide_key_stop(&l->toy->ide, l->toy->ide.cfg.n_sel, 0, IDE_TX, IDE_PR));
+}
+static void mac_failed(PciRig *r, Link *l) { ide_fail(&l->toy->ide, l->toy->ide.cfg.n_sel, true); }
+static void port_failed(PciRig *r, Link *l)
+{
+    IdeCap *rp = root_port_ide(l->rp);
+
+    ide_fail(rp, rp->cfg.n_sel, false);
+}
+static void disable(PciRig *r, Link *l, bool port)
+{
+    IdeCap *ide = port ? root_port_ide(l->rp) : &l->toy->ide;
+
+    rig_cfg_write(r, port ? 0x08 : 0x300, ide->off + CAP_LINK, 4, 0);
+}
+static void port_disabled(PciRig *r, Link *l) { disable(r, l, true); }
+static void endpoint_disabled(PciRig *r, Link *l) { disable(r, l, false); }
+static void properly_disabled(PciRig *r, Link *l)
+{
+    disable(r, l, false);
+    disable(r, l, true);
+}
+static void renumbered(PciRig *r, Link *l) /* while it is enabled nothing but the enable bit counts */
+{
+    rig_cfg_write(r, 0x08, root_port_ide(l->rp)->off + CAP_LINK, 4, 0x0a000001);
+}
+static void of_another_class(PciRig *r, Link *l)
+{
+    properly_disabled(r, l);
+    rig_cfg_write(r, 0x08, root_port_ide(l->rp)->off + CAP_LINK, 4, LINK_ON | 1 << 19);
+}
+
+static void test_link_ide(void **state)
+{
+    static const struct {
+        const char *name;
+        void      (*spoil)(PciRig *r, Link *l);
+        bool        passes;   /* requests both ways */
+        bool        up, down; /* and once more, one by one, when that has failed a check */
+    } rows[] = {
+        { "nothing wrong", nothing, true, true, true },
+        { "other keys at the port", other_keys, false, false, false },
+        { "a key stopped at the endpoint", key_stopped, false, false, false },
+        { "a MAC failure at the endpoint", mac_failed, false, false, false },
+        { "a MAC failure at the port", port_failed, false, false, false },
+        { "disabled at the endpoint alone", endpoint_disabled, false, false, false },
+        { "disabled at the port alone", port_disabled, false, false, true },
+        { "disabled, endpoint first", properly_disabled, true, true, true },
+        { "written while enabled", renumbered, true, true, true },
+        { "enabled for another traffic class", of_another_class, true, true, true },
+    };
+
+    for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+        PciRig *r = rig_new();
+        Link    l;
+
+        print_message("%s\n", rows[i / 2].name);
+        use_link(r, &l, i & 1);
+        rows[i / 2].spoil(r, &l);
+        assert_int_equal(dma_passes(&l) && mmio_passes(&l), rows[i / 2].passes);
+        (void)mmio_passes(&l); /* down once, whatever came of the way up */
+        assert_int_equal(dma_passes(&l), rows[i / 2].up);
+        assert_int_equal(mmio_passes(&l), rows[i / 2].down);
+        assert_int_equal(config_passes(r), rows[i / 2].down);
+        disable(r, &l, true); /* the way out: port, then a request that may cost the other end its stream, then that */
+        (void)config_passes(r);
+        disable(r, &l, false);
+        assert_true(config_passes(r) && dma_passes(&l) && mmio_passes(&l));
+        rig_free(r);
+    }
+}
+
+/* Selective streams go first: T=1, T=0 on a stream that is not TEE-limited, configuration requests where it takes
+ * them. */
+static void test_link_and_selective(void **state)
+{
+    PciRig  *r = rig_new();
+    IdeCap  *rp, *ep;
+    Link     l;
+
+    secure_link(r, &l);
+    rp = root_port_ide(l.rp);
+    ep = &l.toy->ide;
+    rig_cfg_write(r, 0x08, rp->off + CAP_LINK, 4, LINK_ON & ~1);
+    rig_cfg_write(r, 0x300, ep->off + CAP_LINK, 4, LINK_ON & ~1);
+    program_stream(rp, rp->cfg.n_sel, 0, false, 7);
+    program_stream(ep, ep->cfg.n_sel, 0, true, 7);
+    rig_cfg_write(r, 0x300, ep->off + CAP_LINK, 4, LINK_ON);
+    rig_cfg_write(r, 0x08, rp->off + CAP_LINK, 4, LINK_ON);
+    uint64_t before = rp->streams[rp->cfg.n_sel].rx_count;
+
+    assert_true(dma_passes(&l)); /* T=1 */
+    l.ep->dma.trusted = false;
+    assert_true(dma_passes(&l)); /* the default stream */
+    assert_int_equal(rp->streams[rp->cfg.n_sel].rx_count, before);
+    assert_true(config_passes(r)); /* the link: the stream was not enabled for these */
+    assert_true(ep->streams[ep->cfg.n_sel].rx_count != 0);
+    ide_fail(ep, ep->cfg.n_sel, true);
+    assert_false(config_passes(r));
+    assert_true(dma_passes(&l) && mmio_passes(&l));
+    l.ep->dma.trusted = true;
+    assert_true(dma_passes(&l));
+    assert_int_equal(ide_state(ep, 0), IDE_SECURE);
+    rig_free(r);
+}
+
 /* A link that goes down takes the streams of the port along, and what is below does not answer. */
 static void test_link_down(void **state)
 {
@@ -519,7 +691,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_masks), T(test_capabilities), T(test_bars),        T(test_observer), T(test_msix),
         T(test_intx),  T(test_plug_errors),  T(test_bridge),      T(test_ide),
-        T(test_drops), T(test_link_down),
+        T(test_drops), T(test_link_ide), T(test_link_and_selective), T(test_link_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

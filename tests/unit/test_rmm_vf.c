@@ -15,7 +15,7 @@
 #include "hw/tdisp/dsm.h"
 #include "hw/tdisp/tdisp_nic.h"
 
-enum { N_VFS = 8, SHARE = 0x4000, IDE_SEL = 0x0c, STREAM_DEFAULT = 1 << 22, INFO_IPA = 0x5200 };
+enum { N_VFS = 8, SHARE = 0x4000, IDE_SEL = 0x14, STREAM_DEFAULT = 1 << 22, INFO_IPA = 0x5200 };
 
 #define MEM32    0x20000000ull
 #define MEM64    0x8000000000ull
@@ -300,11 +300,55 @@ static void test_host(void **state)
     }
 }
 
+/* ---- the link stream ---- */
+
+/* To READY, when the host has written that to the card's link stream. */
+static void connect_with_link(uint32_t control)
+{
+    d = dev_rig_new();
+    plug_card();
+    d->answer = answer;
+    d->answer_opaque = dsm_of(nic);
+    set(D_FUNCTION(0), pci_find_ext_cap(nic, PCI_EXT_CAP_IDE) + 0x0cu, 4, control);
+    dev_go_to(d, STAGE_READY);
+}
+
+/* The RMM keys what is enabled for traffic class 0, and takes no number that is another stream's of the port. */
+static void test_link_stream(void **state)
+{
+    static const struct { const char *name; uint32_t control; bool keyed; } rows[] = {
+        { "enabled", (uint32_t)D_LINK << 24 | 1, true },
+        { "not enabled", (uint32_t)D_LINK << 24, false },
+        { "of another traffic class", (uint32_t)D_LINK << 24 | 1 << 19 | 1, false },
+        { "with the number of the selective stream", (uint32_t)PAIR_STREAM << 24 | 1, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        connect_with_link(rows[i].control);
+        const IdeCap   *ide = &dsm_of(nic)->ide;
+        const RootKeys *port_keys = &d->links[0];
+
+        assert_int_equal(ide_keys_ready(ide, ide->cfg.n_sel), rows[i].keyed);
+        assert_int_equal(port_keys->slot[0][1][IDE_CPL].go, rows[i].keyed);
+        for (unsigned sub = 0; rows[i].keyed && sub < IDE_SUB_STREAMS; sub++) {
+            assert_memory_equal(ide->streams[ide->cfg.n_sel].keys[0][IDE_TX][sub].key, port_keys->slot[0][0][sub].key,
+                                IDE_KEY_LEN);
+            assert_memory_not_equal(port_keys->slot[0][0][sub].key, d->root->slot[0][0][sub].key, IDE_KEY_LEN);
+        }
+        assert_int_equal(dev_pdev(d)->has_link, rows[i].keyed);
+        rmi_ok(RIG, RMI_FID_PDEV_STOP, d->pdev);
+        assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+        assert_false(port_keys->slot[0][1][IDE_CPL].go);
+        teardown(state);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { T(test_two), T(test_ids), T(test_host) };
+    const struct CMUnitTest tests[] = { T(test_two), T(test_ids), T(test_host), cmocka_unit_test(test_link_stream) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -836,7 +836,7 @@ static void test_mmio(void **state)
 /* The range of requester IDs that the port takes on the stream. */
 static void associate(NicRig *r, unsigned first, unsigned last)
 {
-    unsigned block = pci_find_ext_cap(r->port, PCI_EXT_CAP_IDE) + 0x0c;
+    unsigned block = pci_find_ext_cap(r->port, PCI_EXT_CAP_IDE) + 0x14;
 
     root_port_set_tdisp(r->port, true, 0); /* while it is not locked */
     pci_host_config_write(r->host, RIG_PORT, block + 0x0c, 4, last << 8);

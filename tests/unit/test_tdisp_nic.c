@@ -798,7 +798,7 @@ static void test_rekey(void **state)
         rig_enable_stream(r);
         assert_int_equal(rig_read(r, rig_ide(r, 0) + 8, 4) & 0xf, IDE_INSECURE);
         rig_write(r, rig_ide(r, 0) + 4, 4, 1u << 22);
-        pci_host_config_write(r->host, RIG_PORT, pci_find_ext_cap(r->port, PCI_EXT_CAP_IDE) + 0x10, 4,
+        pci_host_config_write(r->host, RIG_PORT, pci_find_ext_cap(r->port, PCI_EXT_CAP_IDE) + 0x18, 4,
                               1u << 22);
         rig_key_stream(r);
         assert_int_equal(rig_read(r, rig_ide(r, 0) + 8, 4) & 0xf, IDE_SECURE);
@@ -817,6 +817,36 @@ static void test_key_in_use(void **state)
     assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, 0), SPDM_FAILED);
     mac_failure(r);
     assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, 0), SPDM_DONE);
+    rig_free(r);
+}
+
+/* IDE_KM keys a link stream by its ID. From then on T=0 requests need it. */
+static void test_link_stream(void **state)
+{
+    enum { ID = 0x42, ON = ID << 24 | 1 };
+    NicRig  *r = rig_new(NULL);
+    IdeCap  *port = root_port_ide(r->port);
+    unsigned card = pci_find_ext_cap(r->nic, PCI_EXT_CAP_IDE) + 0x0c;
+    uint8_t  b[8] = { 0 }, iv[IDE_IV_LEN] = { IDE_INITIAL_IFV };
+
+    rig_go_to(r, TDI_CONFIG_UNLOCKED, 0);
+    assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, ID, 0), SPDM_FAILED); /* no such stream */
+    pci_host_config_write(r->host, RIG_PORT, port->off + 0x0cu, 4, ON);
+    rig_write(r, card, 4, ON);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK); /* not Secure yet */
+    entropy_bytes(&r->entropy, r->keys, sizeof(r->keys));
+    assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, ID, 0), SPDM_DONE);
+    assert_int_equal(rig_ide_stream(r, IDE_KM_GO, ID, 0), SPDM_DONE);
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        assert_true(ide_key_prog(port, port->cfg.n_sel, 0, i & 1 ? IDE_RX : IDE_TX, i / 2, r->keys[i / 2][i & 1], iv));
+        assert_true(ide_key_go(port, port->cfg.n_sel, 0, i & 1 ? IDE_RX : IDE_TX, i / 2));
+    }
+    assert_int_equal(rig_read(r, card + 4, 4), IDE_SECURE);
+    pci_host_config_write(r->host, RIG_NIC, rig_ide(r, 0) + 4, 4, 0); /* no default stream: the link's */
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK);
+    assert_true(port->streams[port->cfg.n_sel].rx_count != 0);
+    ide_fail(port, port->cfg.n_sel, false);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_REFUSED);
     rig_free(r);
 }
 
@@ -1279,7 +1309,7 @@ static void test_properties(void **state)
         { "spdm-version=1.0", "rp0", "give 1.1, 1.2 or 1.3" },
         { "spdm-version=1.3:1.2", "rp0", "spdm-version=1.3:1.2" },
         { "spdm-version=1.2:", "rp0", "the lowest and the highest" },
-        { "ide-fault=rain", "rp0", "give mac, key-expiry or link" },
+        { "ide-fault=rain", "rp0", "give mac, key-expiry, link or link-mac" },
         { "ide-fault=mac@0", "rp0", "1 and up" },
         { "ide-fault=mac@", "rp0", "1 and up" },
         { "ide-fault=@1", "rp0", "give mac" },
@@ -1357,6 +1387,7 @@ int main(void)
         cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_rekey),
         cmocka_unit_test(test_key_in_use),
+        cmocka_unit_test(test_link_stream),
         cmocka_unit_test(test_keys_end_with_session),
         cmocka_unit_test(test_mmio),
         cmocka_unit_test(test_mmio_writes),
