@@ -2,7 +2,7 @@
  * The RMM's objects as a debugger sees them: Realms, RECs, granules, translation tables. Everything is read where the
  * commands keep it; nothing here changes a state.
  */
-#include "rmm/rmm_int.h"
+#include "rmm/dev_int.h"
 
 /* ---- granules ---- */
 
@@ -124,6 +124,62 @@ bool rmm_running(const Rmm *rmm, unsigned cpu, uint64_t *rec, uint64_t *rd)
     *rec = rmm->cpu[cpu].rec;
     *rd = *rec != 0 ? rec_at((Rmm *)rmm, *rec)->rd : 0;
     return *rec != 0;
+}
+
+/* ---- devices ---- */
+
+typedef struct PdevVisit {
+    void (*fn)(void *opaque, const RmmPdev *pdev);
+    void  *opaque;
+} PdevVisit;
+
+static void visit_pdev(Rmm *rmm, uint64_t pa, void *opaque)
+{
+    static const char *const states[] = {
+        [RMI_PDEV_NEW] = "NEW",
+        [RMI_PDEV_NEEDS_KEY] = "NEEDS_KEY",
+        [RMI_PDEV_HAS_KEY] = "HAS_KEY",
+        [RMI_PDEV_READY] = "READY",
+        [RMI_PDEV_IDE_RESETTING] = "IDE_RESETTING",
+        [RMI_PDEV_COMMUNICATING] = "COMMUNICATING",
+        [RMI_PDEV_STOPPING] = "STOPPING",
+        [RMI_PDEV_STOPPED] = "STOPPED",
+        [RMI_PDEV_ERROR] = "ERROR",
+    };
+    const PdevVisit *v = opaque;
+    const Pdev      *p = pdev_at(rmm, pa);
+
+    v->fn(v->opaque, &(RmmPdev){ .pa = pa, .id = p->id, .state = states[p->state], .root_id = p->root_id,
+                                 .rid_base = p->rid_base, .rid_top = p->rid_top, .n_vdevs = p->n_vdevs,
+                                 .keyed = p->keyed });
+}
+
+void rmm_pdevs(Rmm *rmm, void (*fn)(void *opaque, const RmmPdev *pdev), void *opaque)
+{
+    each_in_state(rmm, GRANULE_PDEV, visit_pdev, &(PdevVisit){ fn, opaque });
+}
+
+typedef struct VdevVisit {
+    void (*fn)(void *opaque, const RmmVdev *vdev);
+    void  *opaque;
+} VdevVisit;
+
+static void visit_vdev(Rmm *rmm, uint64_t pa, void *opaque)
+{
+    static const char *const states[] = {
+        [RMI_VDEV_NEW] = "NEW",         [RMI_VDEV_UNLOCKED] = "UNLOCKED", [RMI_VDEV_LOCKED] = "LOCKED",
+        [RMI_VDEV_STARTED] = "STARTED", [RMI_VDEV_ERROR] = "ERROR",
+    };
+    const VdevVisit *v = opaque;
+    const Vdev      *d = vdev_at(rmm, pa);
+
+    v->fn(v->opaque, &(RmmVdev){ .pa = pa, .rd = d->rd, .pdev = d->pdev, .id = d->id, .n_mapped = d->n_mapped,
+                                 .state = states[d->state], .stream = d->stream, .dma = d->dma });
+}
+
+void rmm_vdevs(Rmm *rmm, void (*fn)(void *opaque, const RmmVdev *vdev), void *opaque)
+{
+    each_in_state(rmm, GRANULE_VDEV, visit_vdev, &(VdevVisit){ fn, opaque });
 }
 
 /* ---- registers of the world that is away ---- */

@@ -152,6 +152,25 @@ bool rmm_bank(Rmm *r, unsigned cpu, Pas pas, RmmBank *out);
 /* rmm_granules - runs of granules of one state that are not the host's, by address. */
 void rmm_granules(Rmm *r, void (*fn)(void *opaque, uint64_t pa, uint64_t n, const char *state), void *opaque);
 
+/* A PDEV and a VDEV. */
+typedef struct RmmPdev {
+    uint64_t    pa, id;
+    const char *state; /* "NEW", "NEEDS_KEY", ... */
+    unsigned    root_id, rid_base, rid_top, n_vdevs;
+    bool        keyed; /* its IDE stream has keys */
+} RmmPdev;
+
+typedef struct RmmVdev {
+    uint64_t    pa, rd, pdev, id, n_mapped; /* n_mapped: granules of device memory that the Realm has of it */
+    const char *state;                      /* "NEW", "UNLOCKED", ... */
+    unsigned    stream;                     /* of the SMMU */
+    bool        dma;                        /* that stream is valid: it reaches the Realm's memory */
+} RmmVdev;
+
+/* rmm_pdevs, rmm_vdevs - each there is, by address. */
+void rmm_pdevs(Rmm *r, void (*fn)(void *opaque, const RmmPdev *pdev), void *opaque);
+void rmm_vdevs(Rmm *r, void (*fn)(void *opaque, const RmmVdev *vdev), void *opaque);
+
 /* An entry of a Realm's translation table; runs of like ones are one. */
 typedef struct RmmRttEntry {
     uint64_t    ipa, len, pa; /* pa: of the first byte, where it has one */

@@ -763,7 +763,7 @@ void gdbstub_free(Gdbstub *g)
         send_packet(g, "W00");
         detach(g);
     }
-    machine_on_break(g->machine, NULL, NULL);
+    machine_off_break(g->machine, on_break, g);
     g_socket_service_stop(g->service);
     g_socket_listener_close(G_SOCKET_LISTENER(g->service));
     g_object_unref(g->service);

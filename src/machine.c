@@ -49,6 +49,12 @@ typedef struct Step {
     int64_t  host_us;
 } Step;
 
+/* Who hears of breaks. */
+typedef struct BreakListener {
+    MachineOnBreak *fn;
+    void           *opaque;
+} BreakListener;
+
 struct Machine {
     Clock        *clock;
     Owners       *owners;
@@ -76,8 +82,7 @@ struct Machine {
     bool          executing; /* the running CPU is in cpu_run(): it can be asked to stop */
     bool          breaking;  /* machine_break() was called; on_break() is not told yet */
     Cpu          *breaking_cpu;
-    void        (*on_break)(void *opaque, Cpu *cpu);
-    void         *on_break_opaque;
+    GArray       *on_break;  /* of BreakListener */
 };
 
 static int64_t monotonic_ns(void)
@@ -133,6 +138,7 @@ Machine *machine_new(const Options *o, GError **error)
     m->engine = cpu_engine_new(m->memory, m->owners, &o->cpu, error);
     m->slots = g_array_new(FALSE, TRUE, sizeof(Slot));
     m->steps = g_array_new(FALSE, TRUE, sizeof(Step));
+    m->on_break = g_array_new(FALSE, FALSE, sizeof(BreakListener));
     m->loop = g_main_loop_new(NULL, FALSE);
     m->host_clock = o->clock_host;
     log_set_prefix(trace_prefix, m);
@@ -154,6 +160,7 @@ void machine_free(Machine *m)
         g_free(g_array_index(m->steps, Step, i).name);
     }
     g_array_free(m->steps, TRUE);
+    g_array_free(m->on_break, TRUE);
     g_array_free(m->slots, TRUE);
     g_main_loop_unref(m->loop);
     g_free(m->reason);
@@ -181,10 +188,32 @@ void machine_set_party(Machine *m, MachineParty *step, void *opaque)
 
 void machine_set_lockstep(Machine *m, struct Lockstep *l) { m->lockstep = l; }
 void machine_hold_live(Machine *m, int delta) { m->live += delta; }
-void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque)
+
+void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque)
 {
-    m->on_break = fn;
-    m->on_break_opaque = opaque;
+    BreakListener l = { fn, opaque };
+
+    g_array_append_val(m->on_break, l);
+}
+
+void machine_off_break(Machine *m, MachineOnBreak *fn, void *opaque)
+{
+    for (guint i = m->on_break->len; i-- > 0;) {
+        const BreakListener *l = &g_array_index(m->on_break, BreakListener, i);
+
+        if (l->fn == fn && l->opaque == opaque) {
+            g_array_remove_index(m->on_break, i);
+        }
+    }
+}
+
+static void tell_listeners(Machine *m, Cpu *cpu)
+{
+    for (guint i = 0; i < m->on_break->len; i++) {
+        const BreakListener *l = &g_array_index(m->on_break, BreakListener, i);
+
+        l->fn(l->opaque, cpu);
+    }
 }
 
 int64_t host_cpu_us(void)
@@ -285,9 +314,7 @@ void machine_break(Machine *m)
 static void tell_break(Machine *m)
 {
     m->breaking = false;
-    if (m->on_break != NULL) {
-        m->on_break(m->on_break_opaque, m->breaking_cpu);
-    }
+    tell_listeners(m, m->breaking_cpu);
 }
 
 /* A CPU's turn. */
@@ -359,9 +386,9 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
             turn_used(m, &t, used);
             clock_advance(m->clock, t.now);
             t.worked |= used != 0;
-            if (stop == CPU_STOP_BREAK && m->on_break != NULL) {
+            if (stop == CPU_STOP_BREAK && m->on_break->len != 0) {
                 m->running = NULL; /* it has stopped: a request to would hold until its next run */
-                m->on_break(m->on_break_opaque, cpu);
+                tell_listeners(m, cpu);
                 break;
             }
             waits = stop == CPU_STOP_WAIT && used == 0;

@@ -66,9 +66,11 @@ void machine_break(Machine *m);
  * deadline instead; nothing happens to one that is off or runs no guest code. */
 void machine_step(Machine *m, Cpu *cpu);
 
-/* The debugger hears of CPUs that stopped on a break, and of machine_break(): with the CPU whose turn it was, NULL when
- * it was nobody's. */
-void machine_on_break(Machine *m, void (*fn)(void *opaque, Cpu *cpu), void *opaque);
+/* A debugger or monitor hears of CPUs that stopped on a break, and of machine_break(): with the CPU whose turn it was,
+ * NULL when it was nobody's. */
+typedef void MachineOnBreak(void *opaque, Cpu *cpu);
+void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque);
+void machine_off_break(Machine *m, MachineOnBreak *fn, void *opaque);
 
 /* machine_set_lockstep - report the CPUs' turns (cpu/lockstep.h). */
 struct Lockstep;

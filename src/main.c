@@ -18,6 +18,7 @@
 #include "lockstep.h"
 #include "log.h"
 #include "machine.h"
+#include "monitor/console.h"
 #include "netdev.h"
 #include "options.h"
 #include "result.h"
@@ -55,17 +56,19 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     guint    timeout = deadline_us != 0 ? g_timeout_add((guint)(left_us / 1000), on_timeout, m) : 0;
     guint    sigint = g_unix_signal_add(SIGINT, on_signal, m), sigterm = g_unix_signal_add(SIGTERM, on_signal, m);
     GError  *error = NULL;
-    Gdbstub *gdb = NULL;
+    Gdbstub *gdb;
+    MonConsole *monitor;
     int      status;
-    const MonMachine on = { .machine = m, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board), .rmm = cca_rmm(board) };
+    const MonMachine on = { .machine = m, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board), .rmm = cca_rmm(board),
+                            .pci = cca_pci(board) };
 
-    if (o->gdb != NULL) {
-        gdb = gdbstub_new(&on, o->gdb, &error);
-        if (gdb == NULL) {
-            log_error("%s", error->message);
-            g_error_free(error);
-            return EXIT_BAD_OPTION;
-        }
+    gdb = o->gdb != NULL ? gdbstub_new(&on, o->gdb, &error) : NULL;
+    monitor = o->monitor != NULL && error == NULL ? mon_console_new(&on, o->monitor, &error) : NULL;
+    if (error != NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        gdbstub_free(gdb);
+        return EXIT_BAD_OPTION;
     }
     chardev_set_quit(on_quit, m);
     chardev_set_live_hook(hold_live, m);
@@ -76,6 +79,7 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
     chardev_set_live_hook(NULL, NULL);
     netdev_set_live_hook(NULL, NULL);
+    mon_console_free(monitor);
     gdbstub_free(gdb);
     if (timeout != 0 && status != EXIT_TIMEOUT) {
         g_source_remove(timeout);

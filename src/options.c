@@ -575,6 +575,8 @@ static bool set_seed(Options *o, const char *value, GError **error)
 
 static bool set_gdb(Options *o, const char *value, GError **error) { replace(&o->gdb, value); return true; }
 
+static bool set_monitor(Options *o, const char *value, GError **error) { replace(&o->monitor, value); return true; }
+
 static bool set_gdb_default(Options *o, const char *value, GError **error)
 {
     replace(&o->gdb, "tcp:127.0.0.1:1234");
@@ -651,7 +653,9 @@ static const Option option_table[] = {
     { "seed", "N", "seed of every random generator in the machine (default 0)", set_seed },
     { "gdb", "tcp:ADDR:PORT|unix:PATH", "wait for gdb there", set_gdb },
     { "s", NULL, "the same as -gdb tcp:127.0.0.1:1234", set_gdb_default },
-    { "S", NULL, "do not start until gdb says so", set_stopped },
+    { "monitor", "stdio|tcp:ADDR:PORT|unix:PATH", "commands about the running machine; 'help' there lists them",
+      set_monitor },
+    { "S", NULL, "do not start until gdb or the monitor says so", set_stopped },
     { "no-reboot", NULL, "exit when the guest reboots", set_no_reboot },
     { "expect", "TEXT", "exit with status 0 when the first serial port prints TEXT; 3 if the guest stops first",
       set_expect },
@@ -867,8 +871,8 @@ static Options *options_new(void)
 void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
-                        o->append,  o->dtb,    o->gdb,     o->expect,     o->fail_on, o->result,  o->trace_file,
-                        o->bios };
+                        o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
+                        o->trace_file, o->bios };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -955,8 +959,8 @@ Options *options_parse(int argc, char **argv, GError **error)
             ok = opt->set(o, opt->arg != NULL ? argv[++i] : NULL, error);
         }
     }
-    if (ok && !o->help_only && o->start_stopped && o->gdb == NULL) {
-        ok = fail(error, "-S: nothing could start the guest again; add -s or -gdb, or leave it out");
+    if (ok && !o->help_only && o->start_stopped && o->gdb == NULL && o->monitor == NULL) {
+        ok = fail(error, "-S: nothing could start the guest again; add -s, -gdb or -monitor, or leave it out");
     }
     ok = ok && (o->help_only || check_firmware(o, error));
     bool prints_only = o->help_only || o->print_attest_root || (o->dumpdtb != NULL && o->boot == BOOT_HOST);

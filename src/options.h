@@ -54,6 +54,7 @@ typedef struct Options {
     int64_t     rtc_base_s;     /* seconds since 1970 */
     uint64_t    seed;
     char       *gdb;            /* address, or NULL */
+    char       *monitor;        /* -monitor: where its user is, or NULL */
     bool        start_stopped;  /* -S */
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */

@@ -80,6 +80,7 @@ struct Cca {
 A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
 unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
 struct Rmm *cca_rmm(const Cca *c) { return c->rmm; }
+struct PciHost *cca_pci(const Cca *c) { return c->pci; }
 
 _Static_assert((int)OPTIONS_PMU_MAX == (int)A64_N_COUNTERS, "a Realm may have all counters of the CPU");
 
@@ -320,7 +321,7 @@ static Device *add_sysbus(Cca *c, const char *cls, const char *id, uint64_t base
 
     (void)device_realize(dev, NULL); /* the board's own devices have nothing that can fail */
     c->sysbus[c->n_sysbus++] = dev;
-    memory_add_mmio(c->memory, id, base, align_up(dev->cls->mmio_size, 0x1000), &device_mmio_ops, dev);
+    memory_add_mmio(c->memory, dev->id, base, align_up(dev->cls->mmio_size, 0x1000), &device_mmio_ops, dev);
     return dev;
 }
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "bits.h"
+#include "hw/tdisp/dsm.h"
 #include "monitor/monitor.h"
 
 static const char *what_it_does(const A64Cpu *cpu)
@@ -178,6 +179,70 @@ MON_COMMAND(info_rtt, .name = "info rtt", .args = "RD [IPA [LENGTH]]",
     }
     return rmm_rtt(m->on.rmm, rd, ipa, len > ~ipa ? ~0ull : ipa + len, put_rtt, out) ||
            mon_fail(error, "there is no Realm's RD at %s; 'info realms' lists them", argv[0]);
+}
+
+static void put_pdev(void *opaque, const RmmPdev *p)
+{
+    g_string_append_printf(opaque, "PDEV 0x%" PRIx64 ": %s, ID 0x%" PRIx64 ", requesters 0x%x to 0x%x below 0x%x, %s, "
+                           "%u VDEVs\n", p->pa, p->state, p->id, p->rid_base, p->rid_top, p->root_id,
+                           p->keyed ? "stream keyed" : "stream without keys", p->n_vdevs);
+}
+
+MON_COMMAND(info_pdev, .name = "info pdev", .args = "", .help = "the devices that the RMM knows")
+{
+    gsize before = out->len;
+
+    rmm_pdevs(m->on.rmm, put_pdev, out);
+    if (out->len == before) {
+        g_string_append(out, "there are no PDEVs\n");
+    }
+    return true;
+}
+
+static void put_vdev(void *opaque, const RmmVdev *v)
+{
+    g_string_append_printf(opaque, "VDEV 0x%" PRIx64 ": %s, ID 0x%" PRIx64 " of the Realm at 0x%" PRIx64
+                           ", PDEV 0x%" PRIx64 ", SMMU stream 0x%x %s, %" PRIu64 " granules mapped\n",
+                           v->pa, v->state, v->id, v->rd, v->pdev, v->stream, v->dma ? "valid" : "off", v->n_mapped);
+}
+
+MON_COMMAND(info_vdev, .name = "info vdev", .args = "", .help = "the device interfaces that Realms were given")
+{
+    gsize before = out->len;
+
+    rmm_vdevs(m->on.rmm, put_vdev, out);
+    if (out->len == before) {
+        g_string_append(out, "there are no VDEVs\n");
+    }
+    return true;
+}
+
+static void put_tdi(PciDevice *pd, void *opaque)
+{
+    const Tdi *tdi = dsm_of(pd) != NULL ? dsm_tdi(pd) : NULL;
+
+    if (tdi != NULL) {
+        g_string_append_printf(opaque, "%s: function 0x%x, %s", pd->dev.id, tdi->function_id,
+                               tdi_state_name(tdi->state));
+        if (tdi->state != TDI_CONFIG_UNLOCKED) {
+            g_string_append_printf(opaque, ", by session 0x%x, stream %u, lock flags 0x%x", tdi->session_id,
+                                   tdi->stream_id, tdi->lock_flags);
+        }
+        g_string_append_c(opaque, '\n');
+    }
+}
+
+MON_COMMAND(info_tdi, .name = "info tdi", .args = "", .help = "the TDISP states that devices themselves keep")
+{
+    gsize before = out->len;
+
+    if (m->on.pci != NULL) {
+        pci_host_foreach(m->on.pci, put_tdi, out);
+    }
+    if (out->len == before) {
+        g_string_append(out, "no device has a TDISP interface\n");
+    }
+    return true;
 }
 
 MON_COMMAND(info_clock, .name = "info clock", .args = "", .help = "guest time and instructions")

@@ -20,6 +20,7 @@ typedef struct MonMachine {
     A64Cpu **cpus;
     unsigned n_cpus;
     Rmm     *rmm;
+    struct PciHost *pci; /* NULL: there is none */
 } MonMachine;
 
 /* Which addresses a user means. */
@@ -43,6 +44,7 @@ typedef struct Mon {
     GArray       *breaks; /* of MonBreak: breakpoints on events */
     unsigned      n_made; /* of those, ever */
     EventListener listener;
+    bool          controls; /* its user says when the guest runs; else a debugger does */
     GString      *hit;    /* a line for each event that stopped the machine since mon_take_hits() */
 } Mon;
 

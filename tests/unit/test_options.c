@@ -106,6 +106,7 @@ static const GoodRow good_rows[] = {
     { { K, "-rtc", "base=1970-01-01T01:00:00+01:00" }, M_U64(rtc_base_s), 0, NULL },
     { { K, "-seed", "18446744073709551615" }, M_U64(seed), UINT64_MAX, NULL },
     { { K, "-gdb", "unix:/tmp/x" }, M_TEXT(gdb), 0, "unix:/tmp/x" },
+    { { K, "-monitor", "unix:/tmp/x" }, M_TEXT(monitor), 0, "unix:/tmp/x" },
     { { K, "-s" }, M_TEXT(gdb), 0, "tcp:127.0.0.1:1234" },
     { { K, "-s", "-S" }, M_BOOL(start_stopped), 1, NULL },
     { { K, "-no-reboot" }, M_BOOL(no_reboot), 1, NULL },
@@ -250,7 +251,7 @@ static const BadRow bad_rows[] = {
     { { K, "-seed", "-1" }, "-seed: '-1' is not a number from 0 to 2^64 - 1; for example -seed 1" },
     { { K, "-seed", "18446744073709551616" },
       "-seed: '18446744073709551616' is not a number from 0 to 2^64 - 1; for example -seed 1" },
-    { { K, "-S" }, "-S: nothing could start the guest again; add -s or -gdb, or leave it out" },
+    { { K, "-S" }, "-S: nothing could start the guest again; add -s, -gdb or -monitor, or leave it out" },
     { { K, "-expect", "" }, "-expect: the text is empty; name what the guest will print" },
     { { K, "-fail-on", "(" },
       "-fail-on: '(' is not a regular expression (Error while compiling regular expression \342\200\230(\342\200\231 "

@@ -1,0 +1,22 @@
+/*
+ * The monitor for people, -monitor: lines of a terminal, with history and completion, or of a socket, to the commands of
+ * monitor.h.
+ */
+#ifndef BAILEY_MONITOR_CONSOLE_H
+#define BAILEY_MONITOR_CONSOLE_H
+
+#include "monitor/monitor.h"
+
+typedef struct MonConsole MonConsole;
+
+/**
+ * mon_console_new - serve one user at a time.
+ * @where: "stdio", "tcp:ADDR:PORT" or "unix:PATH"; sockets listen
+ * Returns NULL with a sentence when that cannot be had.
+ */
+MonConsole *mon_console_new(const MonMachine *on, const char *where, GError **error);
+
+/* mon_console_free - accepts NULL. */
+void mon_console_free(MonConsole *c);
+
+#endif
