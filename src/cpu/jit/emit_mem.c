@@ -169,31 +169,22 @@ static void access_across(Gen *g, Cold *c, X86Reg base, bool whole, AsmLabel *lo
     asm_bind(&g->as, &none);
 }
 
-/* The access without its group. @whole: as a Host says where it is. Behind it: where that fails. */
-static void check_alone(Gen *g, Cold *c, X86Reg base, bool whole)
+/* The check failed. For a group, if the access leads one: its own. Behind it: where that fails. */
+static void miss_check(Gen *g, Cold *c)
 {
     const Reach *r = &c->access;
     AsmLabel     slow = ASM_LABEL;
 
-    check_again(g, r, base, r->disp, r->bytes, &slow);
-    emit_addend(g, r->tlb, r->write);
-    if (whole) {
-        asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
+    if (c->host.group == 0) {
+        access_across(g, c, r->base, false, &c->resume);
+        return;
     }
+    hosts_set_none(g, host_bit(&c->host));
+    check_again(g, r, r->base, r->disp, r->bytes, &slow);
+    emit_addend(g, r->tlb, r->write);
     asm_jmp(&g->as, &c->alone);
     asm_bind(&g->as, &slow);
-    access_across(g, c, base, whole, &c->alone);
-}
-
-/* The check failed; for a group, if the access leads one. */
-static void miss_check(Gen *g, Cold *c)
-{
-    if (c->host.group != 0) {
-        hosts_set_none(g, host_bit(&c->host));
-        check_alone(g, c, c->access.base, false);
-    } else {
-        access_across(g, c, c->access.base, false, &c->resume);
-    }
+    access_across(g, c, r->base, false, &c->alone);
 }
 
 /* In code that runs seldom: all of the group is left to C then. */
@@ -348,34 +339,51 @@ static void emit_by_slot(Gen *g, unsigned first, Reach *r, Cold *c)
 
 /* ---- by what an access before it found ---- */
 
-/* The check of the group does not hold: the access's own. */
+/* In a register. */
+static X86Reg bring_host(Gen *g, const Host *h)
+{
+    if (h->reg != X86_NO_REG) {
+        return h->reg;
+    }
+    asm_load(&g->as, 3, false, true, RDI, host_temp(h->temp));
+    return RDI;
+}
+
+/* The check of the group does not hold: the access's own, and its moves. */
 static void miss_host(Gen *g, Cold *c)
 {
     const JitPlace *p = &g->j->site[c->site].a;
+    const Reach    *r = &c->access;
     X86Reg          base = p->kind == AT_MEM ? RAX : (X86Reg)p->reg;
+    AsmLabel        slow = ASM_LABEL, again = ASM_LABEL;
 
     if (p->kind == AT_MEM) {
         asm_load(&g->as, (unsigned)__builtin_ctz(ir_type_bits(p->type) / 8), false, true, RAX, gen_mem(p->v));
     }
-    check_alone(g, c, base, true);
+    check_again(g, r, base, r->disp, r->bytes, &slow);
+    emit_addend(g, r->tlb, r->write);
+    asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
+    asm_bind(&g->as, &again);
+    for (unsigned i = 0; i < c->n_again; i++) {
+        asm_u8(&g->as, c->again[i]);
+    }
+    asm_jmp(&g->as, &c->back);
+    asm_bind(&g->as, &slow);
+    access_across(g, c, base, true, &again);
 }
 
 static X86Mem emit_by_host(Gen *g, Host *h, const Reach *r, Cold *c)
 {
-    if (h->reg != X86_NO_REG) {
-        asm_mov_rr(&g->as, true, RDI, h->reg);
-    } else {
-        asm_load(&g->as, 3, false, true, RDI, host_temp(h->temp));
-    }
-    asm_test_rr(&g->as, true, RDI, RDI);
+    X86Reg host = bring_host(g, h);
+
+    asm_test_rr(&g->as, true, host, host);
     asm_jcc(&g->as, CC_E, &c->from);
-    asm_bind(&g->as, &c->alone);
     c->first = g->region ? miss_host : NULL;
     c->access = *r;
     if (g->group[h->group - 1].last == g->at) {
         host_give(g, h);
     }
-    return X86_AT(RDI, r->disp);
+    return X86_AT(host, r->disp);
 }
 
 /* The host's address @m, for those that follow. rcx is lost. */
@@ -502,17 +510,15 @@ static bool reserve_host_address(Gen *g)
     return g->rmw.store != 0;
 }
 
-/* In a register. */
-static X86Reg bring_host(Gen *g, const Host *h)
-{
-    if (h->reg != X86_NO_REG) {
-        return h->reg;
-    }
-    asm_load(&g->as, 3, false, true, RDI, host_temp(h->temp));
-    return RDI;
-}
-
 /* ---- loads ---- */
+
+/* The moves of an access, as functions of where it is. */
+typedef struct Moves {
+    const IrNode *n;
+    bool     pair;
+    uint8_t  d[2];  /* a load's registers, */
+    IrRef    v[2];  /* and what a store stores */
+} Moves;
 
 /* Into the general or vector register @d. */
 static void load_one(Gen *g, const IrNode *n, uint8_t d, X86Mem m)
@@ -525,6 +531,55 @@ static void load_one(Gen *g, const IrNode *n, uint8_t d, X86Mem m)
         asm_load(&g->as, n->mem.size_log2, false, true, RDX, m);
         asm_movq_xr(&g->as, true, d, RDX);
     }
+}
+
+static void store_value(Gen *g, IrRef v, unsigned size_log2, X86Mem m)
+{
+    if (gen_is_vector(gen_node(g, v)->type)) {
+        X86Xmm x = gen_xmm(g, v, 1);
+
+        if (size_log2 >= 2) {
+            asm_store_x(&g->as, size_log2, m, x);
+        } else {
+            asm_movq_rx(&g->as, true, RDX, x);
+            asm_store(&g->as, size_log2, m, RDX);
+        }
+    } else if (gen_is_const(g, v) && fits_i32(gen_const(g, v))) {
+        asm_store_i(&g->as, size_log2, m, (int32_t)gen_const(g, v));
+    } else {
+        asm_store(&g->as, size_log2, m, gen_gpr(g, v, RDX, false));
+    }
+}
+
+static void emit_moves(Gen *g, const Moves *moves, X86Mem m)
+{
+    const IrNode *n = moves->n;
+
+    for (unsigned i = 0; i < 1u + moves->pair; i++) {
+        if (n->op == IR_load) {
+            load_one(g, n, moves->d[i], m);
+        } else {
+            store_value(g, moves->v[i], n->mem.size_log2, m);
+        }
+        m.disp += 1 << n->mem.size_log2;
+    }
+}
+
+/* Where a Host tells where the access is they are wanted once more, for when it does not. */
+static void move(Gen *g, const Moves *moves, X86Mem m, Cold *c)
+{
+    Asm hot;
+
+    emit_moves(g, moves, m);
+    if (c->first == miss_host) {
+        hot = g->as;
+        asm_init(&g->as, c->again, sizeof(c->again), 0);
+        emit_moves(g, moves, X86_AT(RDI, m.disp));
+        c->n_again = (uint8_t)asm_size(&g->as);
+        g->failed |= g->as.full;
+        g->as = hot;
+    }
+    asm_bind(&g->as, &c->back);
 }
 
 static void emit_load(Gen *g, const IrNode *n)
@@ -547,8 +602,7 @@ static void emit_load(Gen *g, const IrNode *n)
             keep_host(g, &g->rmw.host, m);
             cold->hosts |= host_bit(&g->rmw.host);
         }
-        load_one(g, n, vector ? x : (uint8_t)d, m);
-        asm_bind(&g->as, &cold->back);
+        move(g, &(Moves){ .n = n, .d = { vector ? x : (uint8_t)d } }, m, cold);
     }
     if (vector) {
         gen_done_xmm(g, x);
@@ -578,10 +632,7 @@ static void emit_load_pair(Gen *g, const IrNode *n)
         asm_alu_rr(&g->as, ALU_ADD, true, RDI, m.base);
         m = X86_AT(RDI, m.disp);
     }
-    load_one(g, n, d1, m);
-    m.disp += (int32_t)bytes;
-    load_one(g, n, d2, m);
-    asm_bind(&g->as, &cold->back);
+    move(g, &(Moves){ .n = n, .pair = true, .d = { d1, d2 } }, m, cold);
     if (vector) {
         gen_done_xmm_of(g, first, d1);
         gen_done_xmm(g, d2);
@@ -592,24 +643,6 @@ static void emit_load_pair(Gen *g, const IrNode *n)
 }
 
 /* ---- stores ---- */
-
-static void store_value(Gen *g, IrRef v, unsigned size_log2, X86Mem m)
-{
-    if (gen_is_vector(gen_node(g, v)->type)) {
-        X86Xmm x = gen_xmm(g, v, 1);
-
-        if (size_log2 >= 2) {
-            asm_store_x(&g->as, size_log2, m, x);
-        } else {
-            asm_movq_rx(&g->as, true, RDX, x);
-            asm_store(&g->as, size_log2, m, RDX);
-        }
-    } else if (gen_is_const(g, v) && fits_i32(gen_const(g, v))) {
-        asm_store_i(&g->as, size_log2, m, (int32_t)gen_const(g, v));
-    } else {
-        asm_store(&g->as, size_log2, m, gen_gpr(g, v, RDX, false));
-    }
-}
 
 /* Where C did the load it writes what that found, as the executor does: this may be a device. */
 static void write_unchanged(Gen *g, Cold *c)
@@ -675,8 +708,7 @@ static void emit_store(Gen *g, const IrNode *n)
         return;
     }
     X86Mem m = emit_reach(g, g->at, n->mem, 1u << n->mem.size_log2, true, id, &cold);
-    store_value(g, n->b, n->mem.size_log2, m);
-    asm_bind(&g->as, &cold->back);
+    move(g, &(Moves){ .n = n, .v = { n->b } }, m, cold);
 }
 
 static void emit_store_pair(Gen *g, const IrNode *n)
@@ -690,10 +722,7 @@ static void emit_store_pair(Gen *g, const IrNode *n)
     s->c = gen_place(g, gen_node(g, (IrRef)first)->b);
     s->d2 = gen_place(g, n->b);
     X86Mem m = emit_reach(g, first, n->mem, 2u << size, true, id, &cold);
-    store_value(g, gen_node(g, (IrRef)first)->b, size, m);
-    m.disp += 1 << size;
-    store_value(g, n->b, size, m);
-    asm_bind(&g->as, &cold->back);
+    move(g, &(Moves){ .n = n, .pair = true, .v = { gen_node(g, (IrRef)first)->b, n->b } }, m, cold);
 }
 
 void emit_access(Gen *g, const IrNode *n)

@@ -13,8 +13,15 @@ enum { N_GPR = 9, FIRST_XMM = 3, N_XMM = 16, PIN_GPR = 6, PIN_XMM = 8, NO_XMM = 
 
 /* ---- analysis: addresses ---- */
 
-/* Whether a sum was put into a guest register before a node: it is there, and its operands may be there no more. */
-static bool is_there(const Gen *g, IrRef sum, unsigned i) { return g->put_at[sum] != 0 && g->put_at[sum] < i; }
+/*
+ * Whether a sum is there when a node is made: it was put into a guest register, and its operands may be there no more,
+ * or it will be (addresses with writeback: accesses behind this one are off it, and share its check). Uses further on
+ * are counted.
+ */
+static bool is_there(const Gen *g, IrRef sum, unsigned i)
+{
+    return (g->put_at[sum] != 0 && g->put_at[sum] < i) || g->uses[sum] != 0;
+}
 
 static void find_puts(Gen *g)
 {

@@ -290,6 +290,8 @@ typedef struct Reach {
     uint32_t slot; /* index of its JitSlot, if it has one */
 } Reach;
 
+enum { ACCESS_BYTES = 47 }; /* of the moves of an access, at most */
+
 /* Code that is emitted after the hot path: a call of C. */
 typedef struct Cold {
     AsmLabel from, back;
@@ -303,7 +305,8 @@ typedef struct Cold {
     uint32_t hosts;   /* Hosts that C makes stale: a bit for each register, and from bit 16 for each temporary */
     Reach    access;
     Host     host;    /* of the group that it leads, or of what it writes back */
-    AsmLabel alone;   /* where an access goes on that the group's check does not hold for */
+    AsmLabel alone;   /* where an access goes on that leads a group whose check does not hold for it */
+    uint8_t  again[ACCESS_BYTES], n_again; /* an access by a Host once more, off rdi: its code, for where that is 0 */
 } Cold;
 
 typedef enum FuseMode {
