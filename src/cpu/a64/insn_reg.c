@@ -161,6 +161,11 @@ A64("sf op 0 11010100 Rm cond 0 o2 Rn Rd", csel)
         a64_set_x(t, ty, f->Rd, cond_value(t, f, ty));
         return;
     }
+    if (f->Rn == f->Rm && !f->op && f->o2 && f->cond >> 1 == 1) { /* CINC by the carry: a sum with it */
+        a64_set_x(t, ty, f->Rd, ir_op3(t->ir, IR_adc, ty, a64_x(t, ty, f->Rn), ir_const(t->ir, ty, 0),
+                                       a64_cond(t, f->cond ^ 1)));
+        return;
+    }
     IrRef b = a64_x(t, ty, f->Rm);
     if (f->op) {
         b = ir_op1(t->ir, f->o2 ? IR_neg : IR_not, ty, b);

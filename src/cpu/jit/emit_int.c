@@ -713,10 +713,8 @@ static void emit_min_max(Gen *g, const IrNode *n)
 
 /* ---- flags ---- */
 
-/*
- * The I32 @carry, 0 or 1, as the host's carry, or its opposite if @borrow. rax, rcx, rdx and rdi are lost.
- */
-static void emit_carry(Gen *g, IrRef carry, bool borrow)
+/* The I32 @carry, 0 or 1, as the host's carry; true: its opposite. rax, rcx, rdx and rdi are lost. */
+static bool emit_any_carry(Gen *g, IrRef carry)
 {
     const IrNode *c = gen_node(g, carry);
     bool          inverted = false;
@@ -739,14 +737,48 @@ static void emit_carry(Gen *g, IrRef carry, bool borrow)
             asm_alu_ri(&g->as, ALU_ADD, false, RAX, -1);
         }
     }
-    if (inverted != borrow) {
+    return inverted;
+}
+
+/* As the host's carry, or its opposite if @borrow. */
+static void emit_carry(Gen *g, IrRef carry, bool borrow)
+{
+    if (emit_any_carry(g, carry) != borrow) {
         asm_cmc(&g->as);
     }
+}
+
+/* Whether someone takes flags or a carry of the sum at @i from the host's. */
+static bool leaves_flags(const Gen *g, unsigned i)
+{
+    bool leaves = g->leaves_carry[i];
+
+    for (i++; gen_node(g, (IrRef)i)->op != IR_insn && !ir_is_exit(gen_node(g, (IrRef)i)->op); i++) {
+        leaves |= g->mode[i] == MODE_BESIDE;
+    }
+    return leaves;
+}
+
+/* A constant with the opposite of what the host's carry is: a + k + c is a - ~k - (1 - c). */
+static void emit_constant_carrying(Gen *g, const IrNode *n)
+{
+    uint64_t k = n->op == IR_adc ? gen_const(g, n->b) : ~gen_const(g, n->b);
+    bool     borrow = emit_any_carry(g, n->c), w = is_64(g, n->type);
+    X86Reg   d = gen_dest_gpr(g);
+
+    gen_gpr_into(g, n->a, d, false);
+    asm_alu_ri(&g->as, borrow ? ALU_SBB : ALU_ADC, w, d, (int32_t)(borrow ? ~k : k));
+    gen_done_gpr(g, d, true);
+    note_host_flags(g);
 }
 
 /* The host's flags are then those of the sum (MODE_BESIDE, MODE_CARRIED). */
 void emit_carrying(Gen *g, const IrNode *n)
 {
+    if (!is_narrow(n->type) && gen_is_const(g, n->b) && fits_i32(gen_const(g, n->b)) && !leaves_flags(g, g->at)) {
+        emit_constant_carrying(g, n);
+        return;
+    }
     emit_carry(g, n->c, n->op == IR_sbc);
     emit_alu_op(g, n, n->op == IR_sbc ? ALU_SBB : ALU_ADC, n->op == IR_adc);
 }
