@@ -163,13 +163,52 @@ static void emit_mul(Gen *g, const IrNode *n)
     gen_done_gpr(g, d, true);
 }
 
+/* The 128 bits of a product, in registers that may be equal: then, that is the high half. */
+static void emit_product(Gen *g, const IrNode *n, X86Reg high, X86Reg low)
+{
+    bool   mulx = g->as.host.bmi2;
+    X86Reg b;
+
+    gen_gpr_into(g, n->a, mulx ? RDX : RAX, false);
+    b = gen_gpr(g, n->b, RCX, false);
+    if (mulx) {
+        asm_mulx(&g->as, true, high, low, b);
+        return;
+    }
+    asm_mul(&g->as, true, false, b);
+    if (low != high) {
+        asm_mov_rr(&g->as, true, low, RAX);
+    }
+    asm_mov_rr(&g->as, true, high, RDX);
+}
+
+/* With its other half, which a node further on is. */
+static void emit_halves(Gen *g, const IrNode *n)
+{
+    IrRef  twin = g->twin[g->at];
+    X86Reg d = gen_dest_gpr(g), other = gen_dest_gpr_of(g, twin);
+
+    g->failed |= d == other; /* no registers at all: does not happen */
+    if (n->op == IR_mul) {
+        emit_product(g, n, other, d);
+    } else {
+        emit_product(g, n, d, other);
+    }
+    gen_done_gpr(g, d, true);
+    gen_done_gpr_of(g, twin, other, true);
+}
+
 static void emit_mul_high(Gen *g, const IrNode *n)
 {
     X86Reg d = gen_dest_gpr(g);
 
-    gen_gpr_into(g, n->a, RAX, false);
-    asm_mul(&g->as, true, n->op == IR_mulhs, gen_gpr(g, n->b, RCX, false));
-    asm_mov_rr(&g->as, true, d, RDX);
+    if (n->op == IR_mulhu) {
+        emit_product(g, n, d, d);
+    } else {
+        gen_gpr_into(g, n->a, RAX, false);
+        asm_mul(&g->as, true, true, gen_gpr(g, n->b, RCX, false));
+        asm_mov_rr(&g->as, true, d, RDX);
+    }
     gen_done_gpr(g, d, true);
 }
 
@@ -987,6 +1026,10 @@ void emit_integer(Gen *g, const IrNode *n)
     }
     if (is_narrow(n->type)) {
         emit_by_eval(g, n);
+        return;
+    }
+    if (g->twin[g->at] != 0) {
+        emit_halves(g, n);
         return;
     }
     switch (n->op) {

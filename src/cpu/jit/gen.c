@@ -114,6 +114,7 @@ static const uint8_t op_traits[IR_ALL_OPS] = {
     [IR_select] = OP_SHAPED,
     [IR_adc] = OP_SHAPED,
     [IR_sbc] = OP_SHAPED,
+    [IR_mulhu] = OP_SHAPED,
     [IR_shl] = OP_SHAPED,
     [IR_shr] = OP_SHAPED,
     [IR_sar] = OP_SHAPED,
@@ -336,6 +337,26 @@ static void join_access(Gen *g, unsigned i)
             g->partner[j] = (uint16_t)i;
         }
         return;
+    }
+}
+
+enum { TWIN_NODES = 12 }; /* how far apart two halves of a product may be */
+
+/* The low half of the product whose high one is @i: the later of both has its value as soon as the first. */
+static void join_product(Gen *g, unsigned i)
+{
+    const IrNode *n = gen_node(g, (IrRef)i);
+    unsigned      k = i > TWIN_NODES ? i - TWIN_NODES : 1, end = MIN(i + TWIN_NODES, g->ir->n - 1u);
+
+    for (; k < end; k++) {
+        const IrNode *m = gen_node(g, (IrRef)k);
+
+        if (m->op == IR_mul && m->type == IR_I64 && n->type == IR_I64 && g->mode[k] == MODE_NORMAL &&
+            g->twin[k] == 0 && ((m->a == n->a && m->b == n->b) || (m->a == n->b && m->b == n->a))) {
+            g->twin[MIN(i, k)] = (uint16_t)MAX(i, k);
+            g->mode[MAX(i, k)] = MODE_PAIRED;
+            return;
+        }
     }
 }
 
@@ -783,6 +804,8 @@ static void choose_modes(Gen *g)
             fuse_count(g, n);
         } else if (is_carrying(n) || (n->op == IR_flags && n->c != 0)) {
             fuse_condition(g, n->c);
+        } else if (n->op == IR_mulhu) {
+            join_product(g, i);
         } else if (n->op == IR_call) {
             fuse_rounds(g, n);
         } else if (n->op == IR_store && emit_fuses_select(g, i)) {
@@ -941,7 +964,7 @@ static bool may_hint(const Gen *g, IrRef r, unsigned reg)
     const IrNode *n = gen_node(g, r);
     IrType        ty = g->ir->regs[reg].type;
 
-    if ((g->mode[r] != MODE_NORMAL && g->mode[r] != MODE_PAIRED) || n->op == IR_const || n->op == IR_get ||
+    if ((g->mode[r] != MODE_NORMAL && g->partner[r] == 0) || n->op == IR_const || n->op == IR_get ||
         g->hint[r] != 0) {
         return false;
     }
@@ -2228,6 +2251,7 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->stored, 0, ir->n_regs * sizeof(g->stored[0]));
     memset(g->hint, 0, n * sizeof(g->hint[0]));
     memset(g->partner, 0, n * sizeof(g->partner[0]));
+    memset(g->twin, 0, n * sizeof(g->twin[0]));
     memset(g->lazy_result, 0, n * sizeof(g->lazy_result[0]));
     memset(g->val, 0, n * sizeof(g->val[0]));
     memset(g->alias_head, 0, ir->n_regs * sizeof(g->alias_head[0]));

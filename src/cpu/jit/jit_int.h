@@ -405,6 +405,7 @@ typedef struct Gen {
     uint16_t root[IR_MAX_NODES];     /* whose place a value is in */
     uint16_t hint[IR_MAX_NODES];     /* 1 + guest register that the value is computed into */
     uint16_t partner[IR_MAX_NODES];  /* of a paired access */
+    uint16_t twin[IR_MAX_NODES];     /* of one half of a product: the other, further on, made with it; 0: none */
     uint16_t lazy_result[IR_MAX_NODES]; /* of lazy flags: the sum or difference that the first operand follows from */
     const IrReg *regs;   /* the guest's registers, */
     int      flags_reg;  /* of which this is the flags register; -1: none */
