@@ -90,6 +90,39 @@
     cbnz    x0, 1b
     brk     #0
 
+    snippet carries_added
+1:  mul     x6, x10, x4
+    umulh   x7, x10, x4
+    adds    x8, x8, x6
+    cinc    x9, x7, cs
+    adds    x8, x8, x9
+    cinc    x9, x9, cs
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
+    snippet words
+1:  ldrb    w8, [x1, w7, uxtw]
+    mov     w6, w7
+    cbz     w4, 2f
+    add     w7, w6, #1
+    and     w7, w7, #255
+2:  eor     w9, w9, w8
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
+    snippet frames
+1:  stp     x6, x7, [x2, #-64]!
+    stp     x4, x5, [x2, #16]
+    str     x9, [x2, #32]
+    ldp     x8, x10, [x2, #16]
+    add     x9, x9, x8
+    ldp     x6, x7, [x2], #64
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
     snippet conditions
 1:  cmp     x6, x5
     ccmp    x7, #3, #4, ne

@@ -13,6 +13,7 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "cpu/a64/system.h"
 #include "cpu/ir/block.h"
 #include "tests/unit/a64_box.h"
 
@@ -729,6 +730,132 @@ static void test_across(void **state)
     }
 }
 
+/* The stack pointer is tested once in a round, and again in the one after which it is 8 more. */
+static void test_stack_pointer(void **state)
+{
+    const uint32_t code[] = {
+        0x91000463, /* add x3, x3, #1 */
+        0xf94003e7, /* ldr x7, [sp] */
+        0xd10043ff, /* sub sp, sp, #16 */
+        0xb400004a, /* cbz x10, +8 */
+        0xd503201f, /* nop */
+        0xf94003e8, /* ldr x8, [sp] */
+        0xeb06007f, /* cmp x3, x6 */
+        0x9a9f0189, /* csel x9, x12, xzr, eq */
+        0x910043ff, /* add sp, sp, #16 */
+        0x8b2963ff, /* add sp, sp, x9 */
+        0x17fffff6, /* b -10 */
+    };
+    A64Box *box = box_with(code, ARRAY_LEN(code));
+
+    for (unsigned n = 0; n < 3; n++) {
+        box->cpu->el2.sctlr |= SCTLR_SA0;
+        enter(box);
+        box->cpu->sp = BOX_DATA + 64;
+        box->cpu->x[12] = 8;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), 0x26);
+        assert_int_equal(box->exc.return_pc, BOX_CODE + 4);
+        assert_int_equal(box->cpu->x[3], ROUNDS + 1);
+        assert_int_equal(box->cpu->sp, BOX_DATA + 64 + 8);
+    }
+    check_regions(box);
+    a64_box_free(box);
+}
+
+/* The upper half of x7 is zero in all rounds but the first. */
+static void test_words(void **state)
+{
+    const uint32_t code[] = {
+        0xf8410429, /* ldr x9, [x1], #16 */
+        0x91000463, /* add x3, x3, #1 */
+        0x2a0703e8, /* mov w8, w7 */
+        0x8b08014a, /* add x10, x10, x8 */
+        0xb400004b, /* cbz x11, +8 */
+        0xd503201f, /* nop */
+        0x8b27418c, /* add x12, x12, w7, uxtw */
+        0x110004e7, /* add w7, w7, #1 */
+        0x17fffff8, /* b -8 */
+    };
+    A64Box *box = box_with(code, ARRAY_LEN(code));
+
+    for (unsigned n = 0; n < 3; n++) {
+        uint64_t sum = 0;
+
+        enter(box);
+        box->cpu->x[7] = 0x12345678ffffff80;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), 0x24);
+        for (unsigned i = 0; i < ROUNDS; i++) {
+            sum += (uint32_t)(0xffffff80 + i);
+        }
+        assert_int_equal(box->cpu->x[3], ROUNDS);
+        assert_int_equal(box->cpu->x[7], ROUNDS - 0x80);
+        assert_int_equal(box->cpu->x[8], ROUNDS - 1 - 0x80);
+        assert_int_equal(box->cpu->x[10], sum);
+        assert_int_equal(box->cpu->x[12], sum);
+    }
+    check_regions(box);
+    a64_box_free(box);
+}
+
+/* Both halves of products, carries that are added, and frames up to the end of memory. */
+static void test_products(void **state)
+{
+    const uint32_t code[] = {
+        0xa9bf4027, /* stp x7, x16, [x1, #-16]! */
+        0xf9000428, /* str x8, [x1, #8] */
+        0x91008021, /* add x1, x1, #32 */
+        0x91000463, /* add x3, x3, #1 */
+        0x9b057c87, /* mul x7, x4, x5 */
+        0x9bc57c88, /* umulh x8, x4, x5 */
+        0xab0700e9, /* adds x9, x7, x7 */
+        0x9a883508, /* cinc x8, x8, hs */
+        0xeb04013f, /* cmp x9, x4 */
+        0x9a8a354a, /* cinc x10, x10, hs */
+        0x9a8b256b, /* cinc x11, x11, lo */
+        0x9bcc7d2d, /* umulh x13, x9, x12 */
+        0x9b0c7d2e, /* mul x14, x9, x12 */
+        0xca0e0084, /* eor x4, x4, x14 */
+        0x8b0d00a5, /* add x5, x5, x13 */
+        0x17fffff1, /* b -15 */
+    };
+    A64Box *box = box_with(code, ARRAY_LEN(code));
+
+    for (unsigned n = 0; n < 3; n++) {
+        uint64_t x4 = 0x0123456789abcdef, x5 = 0xfedcba9876543210, x8 = 0, x10 = 0, x11 = 0;
+        const uint64_t x12 = 0x9e3779b97f4a7c15;
+
+        enter(box);
+        box->cpu->x[1] += 16;
+        box->cpu->x[4] = x4;
+        box->cpu->x[5] = x5;
+        box->cpu->x[12] = x12;
+        assert_true(a64_box_run(box, 100000));
+        assert_int_equal(a64_box_ec(box), 0x24);
+        for (unsigned i = 0; i < ROUNDS; i++) {
+            unsigned __int128 p = (unsigned __int128)x4 * x5;
+            uint64_t          x9 = (uint64_t)p * 2;
+            unsigned __int128 q = (unsigned __int128)x9 * x12;
+
+            x8 = (uint64_t)(p >> 64) + ((uint64_t)p >> 63);
+            x10 += x9 >= x4;
+            x11 += x9 < x4;
+            x4 ^= (uint64_t)q;
+            x5 += (uint64_t)(q >> 64);
+        }
+        assert_int_equal(box->cpu->x[3], ROUNDS);
+        assert_int_equal(box->cpu->x[1], END + 16);
+        assert_int_equal(box->cpu->x[4], x4);
+        assert_int_equal(box->cpu->x[5], x5);
+        assert_int_equal(box->cpu->x[8], x8);
+        assert_int_equal(box->cpu->x[10], x10);
+        assert_int_equal(box->cpu->x[11], x11);
+    }
+    check_regions(box);
+    a64_box_free(box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -743,6 +870,9 @@ int main(void)
         cmocka_unit_test(test_pins_kept),
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_across),
+        cmocka_unit_test(test_stack_pointer),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_products),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

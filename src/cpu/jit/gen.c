@@ -115,6 +115,7 @@ static const uint8_t op_traits[IR_ALL_OPS] = {
     [IR_adc] = OP_SHAPED,
     [IR_sbc] = OP_SHAPED,
     [IR_mulhu] = OP_SHAPED,
+    [IR_bfx] = OP_SHAPED,
     [IR_shl] = OP_SHAPED,
     [IR_shr] = OP_SHAPED,
     [IR_sar] = OP_SHAPED,
@@ -207,7 +208,7 @@ static void count_uses(Gen *g)
         const IrNode *n = gen_node(g, (IrRef)i);
         unsigned      traits = op_traits[n->op];
 
-        if (g->uses[i] == 0 && !has_effect(n)) {
+        if ((g->uses[i] == 0 && !has_effect(n)) || g->mode[i] == MODE_DEAD) {
             g->mode[i] = MODE_DEAD;
             continue;
         }
@@ -253,9 +254,14 @@ static bool is_alias(const Gen *g, unsigned i)
         return true;
     case IR_vlow:
         return n->type == IR_V64;
+    case IR_bfx:
+        return words_extends(g, (IrRef)i);
     case IR_zext: {
         IrRef a = n->a;
 
+        if (words_extends(g, (IrRef)i)) {
+            return true;
+        }
         while (g->mode[a] == MODE_ALIAS && gen_node(g, a)->op == IR_zext) {
             a = gen_node(g, a)->a;
         }
@@ -2258,6 +2264,8 @@ static void begin_part(Gen *g, unsigned part)
     memset(g->temp_busy, 0, sizeof(g->temp_busy));
     g->temp_busy[0] = mask64(RMW_TEMP + 1); /* temp[0] is always zero, the next may hold Hosts */
     find_puts(g);
+    guard_drop(g);
+    words_follow(g);
     count_uses(g);
     choose_modes(g);
     find_unwritten_flags(g);
@@ -2741,6 +2749,8 @@ static LowerResult generate(Gen *g, CpuBlock **out)
     if (!g->failed) {
         find_shape(g);
         peel_entry(g);
+        guard_find(g);
+        words_find(g);
         choose_pins(g);
         arena_trim(g->arena, g->code, offsetof(JitCode, pin) + g->code->n_pins * sizeof(JitPin));
         find_dirty_pins(g);

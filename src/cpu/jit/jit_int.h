@@ -338,6 +338,8 @@ typedef struct PartState {
     uint32_t dirty;       /* those that may differ from memory when the part starts */
     uint32_t wants;       /* those that must be loaded then */
     uint8_t  narrow[JIT_MAX_PINS]; /* bytes of each vector pin above which there are zeroes when the part starts */
+    uint64_t words;       /* guest registers whose upper halves are zero when the part starts, a bit each */
+    bool     passes_guard; /* guards of Gen.guarded_reg would not fail where the part starts */
     bool     by_table;    /* exits find it in a table: */
     AsmLabel entry;       /* what they jump to */
 } PartState;
@@ -388,6 +390,10 @@ typedef struct Gen {
     uint32_t expects; /* pins above which the entry expects zeroes */
     uint8_t  narrow[JIT_MAX_PINS]; /* as in PartState, here; and of values that come from pins: */
     uint8_t  get_bytes[IR_MAX_NODES];
+    bool     is_word[IR_MAX_NODES]; /* of gets: the upper half is zero */
+
+    int      guarded_reg;  /* the guest register that guards ask about; -1: none. The bits of it that they do: */
+    uint64_t guarded_bits;
 
     /* the part */
     const IrBlock *ir;
@@ -637,6 +643,16 @@ void narrow_find(Gen *g);
 void narrow_follow(Gen *g, unsigned i, uint8_t *narrow);
 /* narrow_check - at the entry, with the pins loaded: to g->entry_wide unless there is what it expects. */
 void narrow_check(Gen *g);
+
+/* words_find - which registers are words where parts start; words_follow - which values that the part reads are.
+ * words_extends - whether the node extends such a value, and is that. */
+void words_find(Gen *g);
+void words_follow(Gen *g);
+bool words_extends(const Gen *g, IrRef r);
+
+/* guard_find - which parts start with the guarded register passing; guard_drop - the part's guards that cannot fail. */
+void guard_find(Gen *g);
+void guard_drop(Gen *g);
 
 /* fp_bytes - bytes of a vector above which it is known to be zero. */
 unsigned fp_bytes(const Gen *g, IrRef r);
