@@ -187,8 +187,9 @@ typedef enum CpuAccel { CPU_ACCEL_AUTO, CPU_ACCEL_INTERP, CPU_ACCEL_JIT } CpuAcc
 
 enum { CPU_CACHE_MIN = 1 << 20, CPU_CACHE_DEFAULT = 128 << 20, CPU_CACHE_MAX = 1 << 30 };
 
-/* A region takes as long to make as it saves in ten thousand runs or so. */
-enum { CPU_HOT_DEFAULT = 8000 };
+/* A region takes as long to make as it saves in ten thousand runs or so. But most blocks that run as often do not go on
+ * for long, and blocks share counters. */
+enum { CPU_HOT_DEFAULT = 32000 };
 
 typedef struct CpuConfig {
     CpuAccel accel;
