@@ -106,6 +106,7 @@ typedef struct CpuGuest {
      * they set there; no bits: such helpers are never made inline. */
     unsigned sticky_reg;
     uint32_t sticky_bits;
+    uint32_t invalid_bits; /* those in it that fp_raised() sets for CPU_FP_INVALID */
 
     /* Called between blocks when cpu->attention is set and before the first block of a run: takes a pending
      * interrupt when it is not masked. Returns false when the CPU waits. */

@@ -570,6 +570,7 @@ const CpuGuest a64_guest = {
     .n_key_bits = ARRAY_LEN(key_bits),
     .fp_raised = guest_fp_raised,
     .sticky_reg = A64_R_FPSR,
+    .invalid_bits = FPSR_IOC,
     .sticky_bits = FPSR_QC,
     .translate = a64_translate,
     .fill = a64_fill,

@@ -130,50 +130,50 @@ enum {
  * Every helper that an instruction file names. Operands: (n), (n, m) or (n, m, d); those of narrowing take
  * (n, d) or (n, m, d) and keep the low half of d when Q is set. With each its IrInline.
  */
-#define SIMD_HELPERS(X)                                                                                    \
-    /* integers, lane by lane */                                                                           \
-    X(shadd, HADD_S) X(uhadd, HADD_U) X(srhadd, RHADD_S) X(urhadd, RHADD_U) X(shsub, HSUB_S)               \
-    X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)    \
-    X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, QSHL_S) X(uqshl, QSHL_U) X(sqrshl, QRSHL_S)         \
-    X(uqrshl, QRSHL_U) X(pmul, CLMUL8) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)                  \
-    X(sqrdmlsh, QRMLSH) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)  \
-    X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, RECPE_U) X(ursqrte, RSQRTE_U) X(srshr, RSHR_S)    \
-    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)    \
-    X(uqshl_imm, QSHLI_U)                                                                              \
-    /* wider results */                                                                                    \
-    X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                   \
-    X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                   \
-    X(sabdl, ABDL_S) X(uabdl, ABDL_U) X(smlal, MLAL_S) X(umlal, MLAL_U) X(smlsl, MLSL_S)                   \
-    X(umlsl, MLSL_U) X(smull, MULL_S) X(umull, MULL_U) X(sqdmlal, QMLAL) X(sqdmlsl, QMLSL)                 \
-    X(sqdmull, QMULL) X(pmull, NONE) X(pmull64, CLMUL64) X(sshll, SHLL_S) X(ushll, SHLL_U)                 \
-    X(saddlp, PAIRL_S) X(uaddlp, PAIRL_U) X(sadalp, PAIRAL_S) X(uadalp, PAIRAL_U)                          \
-    /* narrower results */                                                                                 \
-    X(addhn, ADDHN) X(raddhn, RADDHN) X(subhn, SUBHN) X(rsubhn, RSUBHN) X(sqxtn, QXTN_S)                   \
-    X(uqxtn, QXTN_U) X(sqxtun, QXTUN) X(rshrn, RSHRN) X(sqshrn, QSHRN_S) X(uqshrn, QSHRN_U)                \
-    X(sqshrun, QSHRUN) X(sqrshrn, QRSHRN_S) X(uqrshrn, QRSHRN_U) X(sqrshrun, QRSHRUN)                      \
-    /* across lanes, dot products, matrices */                                                             \
-    X(saddlv, SUML_S) X(uaddlv, SUML_U) X(smaxv, MAXV_S) X(umaxv, MAXV_U) X(sminv, MINV_S)                 \
-    X(uminv, MINV_U) X(addv, SUM) X(sdot, DOT_S) X(udot, DOT_U) X(usdot, DOT_US) X(sudot, DOT_SU)          \
-    X(smmla, MATRIX_S) X(ummla, MATRIX_U) X(usmmla, MATRIX_US)                                                          \
-    /* tables and structures */                                                                            \
-    X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl2, TABLE2) X(gather3, GATHER3) X(scatter3, SCATTER3)           \
-    /* floating point */                                                                                   \
-    X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, FMULX)    \
-    X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, FRECPS)            \
-    X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)       \
-    X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)              \
-    X(fsqrt, FSQRT) X(frecpe, FRECPE) X(frsqrte, FRSQRTE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)     \
-    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE) \
-    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fmlal, FMLAL)          \
-    X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)        \
-    X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)      \
-    X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)      \
-    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG)                                                          \
-    /* cryptography */                                                                                     \
-    X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)       \
-    X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)              \
-    X(sha1su1, SHA1_SCHEDULE1) X(sha256h, SHA256_FIRST) X(sha256h2, SHA256_SECOND)                         \
-    X(sha256su0, SHA256_SCHEDULE0) X(sha256su1, SHA256_SCHEDULE1) X(sha512h, NONE) X(sha512h2, NONE)       \
+#define SIMD_HELPERS(X)                                                                                        \
+    /* integers, lane by lane */                                                                               \
+    X(shadd, HADD_S) X(uhadd, HADD_U) X(srhadd, RHADD_S) X(urhadd, RHADD_U) X(shsub, HSUB_S)                   \
+    X(uhsub, HSUB_U) X(sqadd, QADD_S) X(uqadd, QADD_U) X(sqsub, QSUB_S) X(uqsub, QSUB_U) X(sshl, SHL_S)        \
+    X(ushl, SHL_U) X(srshl, RSHL_S) X(urshl, RSHL_U) X(sqshl, QSHL_S) X(uqshl, QSHL_U) X(sqrshl, QRSHL_S)      \
+    X(uqrshl, QRSHL_U) X(pmul, CLMUL8) X(sqdmulh, QMULH) X(sqrdmulh, QRMULH) X(sqrdmlah, QRMLAH)               \
+    X(sqrdmlsh, QRMLSH) X(suqadd, QADD_SU) X(usqadd, QADD_US) X(sqabs, QABS) X(sqneg, QNEG) X(cls, CLS)        \
+    X(clz, CLZ) X(cnt, CNT) X(rbit, RBIT) X(rev, REV) X(urecpe, RECPE_U) X(ursqrte, RSQRTE_U) X(srshr, RSHR_S) \
+    X(urshr, RSHR_U) X(sri, INSERT_RIGHT) X(sli, INSERT_LEFT) X(sqshlu, QSHLI_SU) X(sqshl_imm, QSHLI_S)        \
+    X(uqshl_imm, QSHLI_U)                                                                                      \
+    /* wider results */                                                                                        \
+    X(saddl, ADDL_S) X(uaddl, ADDL_U) X(saddw, ADDW_S) X(uaddw, ADDW_U) X(ssubl, SUBL_S)                       \
+    X(usubl, SUBL_U) X(ssubw, SUBW_S) X(usubw, SUBW_U) X(sabal, ABAL_S) X(uabal, ABAL_U)                       \
+    X(sabdl, ABDL_S) X(uabdl, ABDL_U) X(smlal, MLAL_S) X(umlal, MLAL_U) X(smlsl, MLSL_S)                       \
+    X(umlsl, MLSL_U) X(smull, MULL_S) X(umull, MULL_U) X(sqdmlal, QMLAL) X(sqdmlsl, QMLSL)                     \
+    X(sqdmull, QMULL) X(pmull, NONE) X(pmull64, CLMUL64) X(sshll, SHLL_S) X(ushll, SHLL_U)                     \
+    X(saddlp, PAIRL_S) X(uaddlp, PAIRL_U) X(sadalp, PAIRAL_S) X(uadalp, PAIRAL_U)                              \
+    /* narrower results */                                                                                     \
+    X(addhn, ADDHN) X(raddhn, RADDHN) X(subhn, SUBHN) X(rsubhn, RSUBHN) X(sqxtn, QXTN_S)                       \
+    X(uqxtn, QXTN_U) X(sqxtun, QXTUN) X(rshrn, RSHRN) X(sqshrn, QSHRN_S) X(uqshrn, QSHRN_U)                    \
+    X(sqshrun, QSHRUN) X(sqrshrn, QRSHRN_S) X(uqrshrn, QRSHRN_U) X(sqrshrun, QRSHRUN)                          \
+    /* across lanes, dot products, matrices */                                                                 \
+    X(saddlv, SUML_S) X(uaddlv, SUML_U) X(smaxv, MAXV_S) X(umaxv, MAXV_U) X(sminv, MINV_S)                     \
+    X(uminv, MINV_U) X(addv, SUM) X(sdot, DOT_S) X(udot, DOT_U) X(usdot, DOT_US) X(sudot, DOT_SU)              \
+    X(smmla, MATRIX_S) X(ummla, MATRIX_U) X(usmmla, MATRIX_US)                                                 \
+    /* tables and structures */                                                                                \
+    X(tbl1, TABLE) X(tbx1, TABLE_KEEP) X(tbl2, TABLE2) X(gather3, GATHER3) X(scatter3, SCATTER3)               \
+    /* floating point */                                                                                       \
+    X(fadd, FADD) X(fsub, FSUB) X(fmul, FMUL) X(fdiv, FDIV) X(fmla, FMLA) X(fmls, FMLS) X(fmulx, FMULX)        \
+    X(fmax, FMAX) X(fmin, FMIN) X(fmaxnm, FMAX) X(fminnm, FMIN) X(fabd, FABD) X(frecps, FRECPS)                \
+    X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)        \
+    X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)                  \
+    X(fsqrt, FSQRT) X(frecpe, FRECPE) X(frsqrte, FRSQRTE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)  \
+    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE)         \
+    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fmlal, FMLAL)                                           \
+    X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)            \
+    X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)          \
+    X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)          \
+    X(fabs, FABS) X(fmov, FMOV) X(fneg, FNEG)                                                                  \
+    /* cryptography */                                                                                         \
+    X(aese, AES_SUB) X(aesd, AES_INV_SUB) X(aesmc, AES_MIX) X(aesimc, AES_INV_MIX) X(sha1c, SHA1_CH)           \
+    X(sha1p, SHA1_PARITY) X(sha1m, SHA1_MAJ) X(sha1h, SHA1_ROTATE) X(sha1su0, SHA1_SCHEDULE0)                  \
+    X(sha1su1, SHA1_SCHEDULE1) X(sha256h, SHA256_FIRST) X(sha256h2, SHA256_SECOND)                             \
+    X(sha256su0, SHA256_SCHEDULE0) X(sha256su1, SHA256_SCHEDULE1) X(sha512h, NONE) X(sha512h2, NONE)           \
     X(sha512su0, NONE) X(sha512su1, SHA512_SCHEDULE1)
 
 #define X(name, form) extern const IrHelper simd_##name; enum { SIMD_INLINE_##name = IR_INLINE_##form };
@@ -223,8 +223,8 @@ void simd_op1(A64Trans *t, const A64Fields *f, IrOp op, IrType ty, unsigned size
 /* The low half of @narrow into Vd, or with Q into its high half with the low one kept. */
 void simd_set_half(A64Trans *t, unsigned Rd, unsigned Q, IrRef narrow);
 
-/* Complex numbers are pairs of a real (even lane) and an imaginary part. Those of @m times i to the power of @turns, below
- * 4; FCMLA by the field rot, of lanes of the field size. */
+/* Complex numbers are pairs of a real (even lane) and an imaginary part. Those of @m times i to the power of @turns,
+ * below 4; FCMLA by the field rot, of lanes of the field size. */
 IrRef simd_rotate_complex(A64Trans *t, IrRef m, unsigned size, unsigned turns);
 void  simd_multiply_complex(A64Trans *t, const A64Fields *f, IrRef m);
 

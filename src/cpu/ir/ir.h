@@ -147,8 +147,8 @@ typedef enum IrInline {
     IR_INLINE_RSHR_S, IR_INLINE_RSHR_U,   /* (x + (1 << count >> 1)) >> count, count not 0 */
     IR_INLINE_INSERT_RIGHT,               /* x >> count, unsigned; bits shifted in are those of y */
     IR_INLINE_INSERT_LEFT,                /* x << count; likewise */
-    IR_INLINE_RECPE_U, IR_INLINE_RSQRTE_U, /* words as fractions of 2^32: estimates of 1 / x and 1 / sqrt(x), in units of
-                                           * 2^-31, from x / 2^23; all ones below a half, and below a quarter */
+    IR_INLINE_RECPE_U, IR_INLINE_RSQRTE_U, /* words as fractions of 2^32: estimates of 1 / x and 1 / sqrt(x), in units
+                                           * of 2^-31, from x / 2^23; all ones below a half, and below a quarter */
     IR_INLINE_CLZ, IR_INLINE_CLS, IR_INLINE_CNT, /* zeroes above the highest one; copies of the sign below it; ones */
     IR_INLINE_RBIT,                       /* bits reversed */
     IR_INLINE_CLMUL8,                     /* carry-less product of bytes, its lower half */
@@ -225,8 +225,8 @@ typedef enum IrInline {
     IR_INLINE_FMULX,                      /* x * y; of zero and infinity 2, with the sign of the product */
     IR_INLINE_FRECPS, IR_INLINE_FRSQRTS,  /* 2 - x * y, (3 - x * y) / 2, rounded once; of zero and infinity as of 0 */
     IR_INLINE_FRECPE, IR_INLINE_FRSQRTE,  /* estimates of 1 / x and 1 / sqrt(x): as of fractions of nine bits */
-    IR_INLINE_FRECPX,                     /* one lane: the exponent's bits inverted, the fraction 0; but 0 for infinity, and
-                                           * for zeroes and denormals the sign with the largest exponent of numbers */
+    IR_INLINE_FRECPX,                     /* one lane: the exponent's bits inverted, the fraction 0; of zeroes and
+                                           * denormals the largest exponent of numbers */
     IR_INLINE_FABD,                       /* |x - y| */
     IR_INLINE_FMLA, IR_INLINE_FMLS,       /* z + x * y, z - x * y, rounded once */
     IR_INLINE_FNMLA, IR_INLINE_FNMLS,     /* -z - x * y, -z + x * y */

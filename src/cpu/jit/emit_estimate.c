@@ -5,8 +5,8 @@
  */
 #include "cpu/jit/simd.h"
 
-/* What follows the highest bit of the estimate: by nine bits of the operand, and of roots by the exponent's lowest bit and
- * the eight bits behind the highest one. */
+/* What follows the highest bit of the estimate: by nine bits of the operand, and of roots by the exponent's lowest bit
+ * and the eight bits behind the highest one. */
 typedef struct Tables {
     bool    made;
     uint8_t reciprocal[512], root[512], root_by_exponent[512];
@@ -96,8 +96,7 @@ static void estimate_reciprocal(Asm *as, Format f, Cold *cold)
     asm_alu_rr(as, ALU_OR, f.w, RAX, RCX);
 }
 
-/* A negative number's is the default NaN and an invalid operation, which the host is made to note where it does not trap:
- * RAX; others go to C. */
+/* A negative number's is the default NaN, and an invalid operation: RAX. Others go to C. */
 static void estimate_of_negative(Gen *g, Format f, Cold *cold)
 {
     Asm     *as = &g->as;
@@ -108,8 +107,7 @@ static void estimate_of_negative(Gen *g, Format f, Cold *cold)
     asm_mov_ri(as, RDX, infinity - 1);
     asm_alu_rr(as, ALU_CMP, f.w, RAX, RDX);
     asm_jcc(as, CC_A, &cold->from);
-    asm_load_x(as, 2, T2, gen_constant(g, 0, 0xbf800000));
-    asm_sse2(as, X86_SQRTSS, T2, T2, T2);
+    fp_note_invalid(g);
     asm_mov_ri(as, RAX, infinity | 1ull << (f.fraction - 1));
 }
 
@@ -123,7 +121,7 @@ static void estimate_root(Gen *g, Format f, Cold *cold)
     asm_shift_ri(as, SH_SHR, f.w, RCX, f.fraction);
     asm_lea(as, false, RDX, X86_AT(RCX, -1));
     asm_alu_ri(as, ALU_CMP, false, RDX, (int32_t)f.largest - 2);
-    asm_jcc(as, CC_A, g->j->traps ? &cold->from : &special);
+    asm_jcc(as, CC_A, &special);
     asm_shift_ri(as, SH_SHR, f.w, RAX, f.fraction - 8);
     asm_mov_rr(as, false, RDI, RAX);
     asm_alu_ri(as, ALU_AND, false, RDI, 0x1ff);
@@ -133,12 +131,14 @@ static void estimate_root(Gen *g, Format f, Cold *cold)
     asm_shift_ri(as, SH_SHR, false, RCX, 1);
     put_together(as, f);
     asm_mov_rr(as, f.w, RAX, RCX);
-    if (!g->j->traps) {
-        asm_jmp(as, &done);
-        asm_bind(as, &special);
+    asm_jmp(as, &done);
+    asm_bind(as, &special);
+    if (gen_guest(g)->invalid_bits != 0) {
         estimate_of_negative(g, f, cold);
-        asm_bind(as, &done);
+    } else {
+        asm_jmp(as, &cold->from);
     }
+    asm_bind(as, &done);
 }
 
 /* ---- unsigned words ---- */

@@ -35,6 +35,14 @@ typedef struct Src {
     X86Mem m;
 } Src;
 
+void fp_note_invalid(Gen *g)
+{
+    const CpuGuest *guest = gen_guest(g);
+
+    asm_alu_mi(&g->as, ALU_OR, false, gen_mem((int32_t)g->ir->regs[guest->sticky_reg].offset),
+               (int32_t)guest->invalid_bits);
+}
+
 /* ---- forms of instructions ---- */
 
 /* Of the four forms of an instruction, PS, PD, SS and SD, the one for these lanes. */
@@ -333,7 +341,7 @@ static void emit_quotient(Fp *p)
     end(p);
 }
 
-/* Out of line, where nothing traps: what is a NaN, but of a number, is the default one, whose sign is not the host's. */
+/* Out of line, where nothing traps: a NaN of a number is the default one, whose sign is not the host's. */
 static void take_default_nan(Gen *g, Cold *c)
 {
     Fp       p = { .g = g, .size = c->shape & 3, .one = c->shape & 8, .wide = c->shape & 4, .t = c->value };
@@ -943,10 +951,27 @@ static X86Xmm single_lane(const Fp *p, IrRef r, X86Xmm scratch)
     return scratch;
 }
 
-/*
- * Out of line, where nothing traps: a NaN becomes 0, and numbers that are far from fitting the nearest one that does. The
- * host is made to note an invalid operation. RCX is the operand; what remains goes to C.
- */
+/* RCX: sign and exponent of a negative number, XMM2, and @minus_one those of the one that is -1 as an integer. To
+ * @invalid from there on; what is above -1/2 is 0 and inexact, or rounded down. */
+static void below_unsigned(Gen *g, const Fp *p, Cold *c, int32_t minus_one, AsmLabel *invalid, AsmLabel *redo)
+{
+    Asm *as = &g->as;
+
+    asm_alu_ri(as, ALU_CMP, false, RCX, minus_one);
+    asm_jcc(as, CC_AE, invalid);
+    asm_alu_ri(as, ALU_CMP, false, RCX, minus_one - 1);
+    asm_jcc(as, CC_AE, redo);
+    asm_alu_ri(as, ALU_CMP, false, RCX, (int32_t)exponent_max(p) + 1); /* it may be zero */
+    asm_jcc(as, CC_E, redo);
+    if ((g->j->site[c->site].imm & IR_FP_ROUND) == IR_FP_DOWN) {
+        return;
+    }
+    asm_mov_ri(as, c->reg, 0);
+    asm_sse2_i(as, round_one(p), 2, 2, 2, TO_NEAREST);
+    asm_jmp(as, &c->resume);
+}
+
+/* Out of line: a NaN becomes 0, and numbers that are far from fitting the nearest one that does. The rest goes to C. */
 static void saturate_integer(Gen *g, Cold *c)
 {
     Fp       p = { .g = g, .size = c->shape & 3 };
@@ -954,31 +979,39 @@ static void saturate_integer(Gen *g, Cold *c)
     bool     is_unsigned = imm & IR_FP_UNSIGNED;
     int      width = c->shape >> 2, fraction = imm >> IR_FP_FRACTION_SHIFT & 0x7f;
     int32_t  bias = (int32_t)exponent_max(&p) / 2, negative = (int32_t)exponent_max(&p) + 1;
-    AsmLabel redo = ASM_LABEL, below = ASM_LABEL, nan = ASM_LABEL, raise = ASM_LABEL;
+    bool     w = p.size == 3;
+    AsmLabel redo = ASM_LABEL, below = ASM_LABEL, nan = ASM_LABEL, note = ASM_LABEL;
     Asm     *as = &g->as;
 
-    asm_movq_xr(as, p.size == 3, 2, RCX);
-    asm_sse1(as, p.size == 3 ? X86_UCOMISD : X86_UCOMISS, 2, 2);
-    asm_jcc(as, CC_P, &nan);
-    asm_shift_ri(as, SH_SHR, p.size == 3, RCX, fraction_bits(&p)); /* the sign is above the exponent */
+    if ((imm & IR_FP_ROUND) != IR_FP_AWAY) {
+        asm_movq_rx(as, w, RCX, c->operand);
+    }
+    asm_mov_rr(as, w, RAX, RCX);
+    asm_alu_rr(as, ALU_ADD, w, RAX, RAX); /* not by the host: that of a signalling one traps */
+    asm_mov_ri(as, RDI, (uint64_t)exponent_max(&p) << (fraction_bits(&p) + 1));
+    asm_alu_rr(as, ALU_CMP, w, RAX, RDI);
+    asm_jcc(as, CC_A, &nan);
+    asm_movq_xr(as, w, 2, RCX);
+    asm_shift_ri(as, SH_SHR, w, RCX, fraction_bits(&p)); /* the sign is above the exponent */
     asm_alu_ri(as, ALU_CMP, false, RCX, negative);
     asm_jcc(as, CC_AE, &below);
     asm_alu_ri(as, ALU_CMP, false, RCX, bias + (is_unsigned ? width : width - 1) - fraction);
     asm_jcc(as, CC_B, &redo);
     asm_mov_ri(as, c->reg, mask64((unsigned)(is_unsigned ? width : width - 1)));
-    asm_jmp(as, &raise);
-    asm_bind(as, &below); /* of signed ones the least number fits, and has the same exponent as others that do not */
-    asm_alu_ri(as, ALU_CMP, false, RCX, negative + bias + (is_unsigned ? 0 : width) - fraction);
-    asm_jcc(as, CC_B, &redo);
-    if (!is_unsigned) {
+    asm_jmp(as, &note);
+    asm_bind(as, &below);
+    if (is_unsigned) {
+        below_unsigned(g, &p, c, negative + bias - fraction, &nan, &redo);
+    } else { /* the least number fits, and has the same exponent as others that do not */
+        asm_alu_ri(as, ALU_CMP, false, RCX, negative + bias + width - fraction);
+        asm_jcc(as, CC_B, &redo);
         asm_mov_ri(as, c->reg, 1ull << (width - 1));
-        asm_jmp(as, &raise);
+        asm_jmp(as, &note);
     }
     asm_bind(as, &nan);
     asm_mov_ri(as, c->reg, 0);
-    asm_bind(as, &raise);
-    asm_load_x(as, 2, 2, gen_constant(g, 0, 0x7fc00000));
-    asm_sse_gx(as, X86_CVTTSS2SI, RAX, 2);
+    asm_bind(as, &note);
+    fp_note_invalid(g);
     asm_jmp(as, &c->resume);
     asm_bind(as, &redo);
 }
@@ -991,7 +1024,7 @@ static bool may_round(const IrNode *n)
     return rounding(n->imm, &mode) || (n->imm & IR_FP_ROUND) == IR_FP_AWAY;
 }
 
-/* To an integer of @width bits in @d, which is not RAX or RCX: the host's answer to what does not fit is the least number. */
+/* To an integer of @width bits in @d, not RAX or RCX: the host's answer to what does not fit is the least number. */
 static void to_general(Fp *p, X86Reg d, unsigned width)
 {
     const IrNode *n = p->n;
@@ -1004,8 +1037,11 @@ static void to_general(Fp *p, X86Reg d, unsigned width)
     rounding(n->imm, &mode);
     X86Xmm x = single_lane(p, n->a, 1), from = x;
     p->size = MAX(p->size, 2);
-    if (!p->g->j->traps) {
-        asm_movq_rx(as, p->size == 3, RCX, x);
+    if (gen_guest(p->g)->invalid_bits != 0) {
+        if (away) { /* what XMM1 holds is lost on the way */
+            asm_movq_rx(as, p->size == 3, RCX, x);
+        }
+        p->cold->operand = x;
         p->cold->first = saturate_integer;
         p->cold->reg = d;
         p->cold->shape = (uint16_t)(p->size | width << 2);

@@ -323,6 +323,44 @@ static void saturate_longs(Gen *g, Shape s, Narrowing how)
     asm_sse2(as, X86_POR, T0, T1, T2);
 }
 
+/* One lane, shifted by the immediate: through general registers. */
+static void narrow_one(Gen *g, const IrNode *n, Narrowing how, bool rounded)
+{
+    Shape    s = shape_of(n);
+    bool     sign = how != U_TO_U;
+    Asm     *as = &g->as;
+    AsmLabel fits = ASM_LABEL;
+    X86Xmm   d = gen_dest_xmm(g);
+
+    simd_load_lane(g, RAX, n->a, s.size + 1, sign);
+    asm_shift_ri(as, sign ? SH_SAR : SH_SHR, true, RAX, s.count);
+    if (rounded) {
+        asm_alu_ri(as, ALU_ADC, true, RAX, 0);
+    }
+    if (how == S_TO_S) {
+        asm_sext(as, s.size, true, RDX, RAX);
+    } else {
+        asm_zext(as, s.size, RDX, RAX);
+    }
+    asm_alu_rr(as, ALU_CMP, true, RDX, RAX);
+    asm_jcc(as, CC_E, &fits);
+    asm_mov_ri(as, RDX, mask64((8u << s.size) - (how == S_TO_S ? 1 : 0)));
+    if (sign) { /* the number farthest from 0 of its sign, or 0 for a negative one */
+        asm_shift_ri(as, SH_SAR, true, RAX, 63);
+        if (how == S_TO_U) {
+            asm_not(as, true, RAX);
+        }
+        asm_alu_rr(as, how == S_TO_S ? ALU_XOR : ALU_AND, true, RDX, RAX);
+    }
+    simd_saturated(g);
+    asm_bind(as, &fits);
+    if (how == S_TO_S) {
+        asm_zext(as, s.size, RDX, RDX);
+    }
+    asm_movq_xr(as, false, d, RDX);
+    gen_done_xmm(g, d);
+}
+
 static bool narrow_saturated(Gen *g, const IrNode *n, Narrowing how, bool round)
 {
     Shape  s = shape_of(n);
@@ -330,6 +368,10 @@ static bool narrow_saturated(Gen *g, const IrNode *n, Narrowing how, bool round)
 
     if (!simd_begin_saturating(g)) {
         return false;
+    }
+    if (s.one && s.count != 0) {
+        narrow_one(g, n, how, round);
+        return true;
     }
     X86Xmm d = gen_dest_xmm(g);
     shift_for_narrow(g, n, s, how != U_TO_U, round);

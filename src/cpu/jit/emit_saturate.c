@@ -299,7 +299,7 @@ static void find_out_of_range(Gen *g, const IrNode *n, unsigned size, X86Xmm spa
     }
 }
 
-static void load_lane(Gen *g, X86Reg d, IrRef r, unsigned size, bool sign)
+void simd_load_lane(Gen *g, X86Reg d, IrRef r, unsigned size, bool sign)
 {
     if (!gen_is_const(g, r) && gen_val(g, r)->kind == AT_MEM) {
         asm_load(&g->as, size, sign, true, d, gen_mem(gen_val(g, r)->mem));
@@ -359,7 +359,7 @@ static void shift_one_left(Gen *g, unsigned size, bool sign, AsmLabel *fits)
     asm_bind(as, &lost);
 }
 
-/* RDX = RAX shifted right by -RCX: by one less, and by one more; no further than 64, which leaves the sign or nothing. */
+/* RDX = RAX shifted right by -RCX: by one less, and by one more; no further than 64: the sign is left, or nothing. */
 static void shift_one_right(Gen *g, unsigned size, bool sign, bool rounded)
 {
     Asm     *as = &g->as;
@@ -389,8 +389,8 @@ void simd_shift_one(Gen *g, const IrNode *n, bool sign, bool rounded, bool satur
     AsmLabel right = ASM_LABEL, done = ASM_LABEL;
     X86Xmm   d = gen_dest_xmm(g);
 
-    load_lane(g, RAX, n->a, size, sign);
-    load_lane(g, RCX, n->b, 0, true);
+    simd_load_lane(g, RAX, n->a, size, sign);
+    simd_load_lane(g, RCX, n->b, 0, true);
     asm_test_rr(as, false, RCX, RCX);
     asm_jcc(as, CC_S, &right);
     shift_one_left(g, size, sign, &done);

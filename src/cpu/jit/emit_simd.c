@@ -67,15 +67,10 @@ void simd_widen(Gen *g, X86Xmm d, X86Xmm s, unsigned size, bool sign, bool upper
 
 /* ---- saturation is noted ---- */
 
-static const CpuGuest *guest_of(const Gen *g)
-{
-    return ((Cpu *)g->j->engine->cpus->pdata[0])->guest;
-}
-
 /* The operations that follow write the guest's register of sticky bits. */
 bool simd_begin_saturating(Gen *g)
 {
-    const CpuGuest *guest = guest_of(g);
+    const CpuGuest *guest = gen_guest(g);
 
     if (guest->sticky_bits != 0) {
         gen_evacuate(g, IR_STATUS);
@@ -85,7 +80,7 @@ bool simd_begin_saturating(Gen *g)
 
 void simd_saturated(Gen *g)
 {
-    const CpuGuest *guest = guest_of(g);
+    const CpuGuest *guest = gen_guest(g);
 
     asm_alu_mi(&g->as, ALU_OR, false, gen_mem((int32_t)g->ir->regs[guest->sticky_reg].offset),
                (int32_t)guest->sticky_bits);
@@ -247,8 +242,8 @@ static void multiply_high_words(Gen *g, X86Xmm a, X86Xmm b, bool round)
     asm_sse2(as, X86_POR, T0, T0, T1);
 }
 
-/* Words: 64-bit products of the even and of the odd lanes, doubled by taking the upper half one bit lower. What is added
- * before that is half of what rounding adds. */
+/* Words: 64-bit products of the even and of the odd lanes, doubled by taking the upper half one bit lower. What is
+ * added before that is half of what rounding adds. */
 void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half, bool one)
 {
     Asm *as = &g->as;

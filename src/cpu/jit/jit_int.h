@@ -468,6 +468,7 @@ static inline uint64_t gen_const(const Gen *g, IrRef r) { return gen_node(g, r)-
 static inline bool gen_is_64(const Gen *g, IrRef r) { return gen_node(g, r)->type == IR_I64; }
 static inline bool fits_i32(uint64_t v) { return (uint64_t)(int64_t)(int32_t)v == v; }
 static inline X86Mem gen_mem(int32_t off) { return X86_AT(RBP, off - JIT_BASE); }
+static inline const CpuGuest *gen_guest(const Gen *g) { return ((Cpu *)g->j->engine->cpus->pdata[0])->guest; }
 static inline bool gen_is_plain(IrMem m) { return !m.big && !m.align && m.space == 0 && !m.write_intent; }
 
 static inline bool gen_is_vector(IrType ty) { return ty == IR_I128 || ty == IR_V64 || ty == IR_V128; }
@@ -659,6 +660,8 @@ unsigned fp_bytes(const Gen *g, IrRef r);
 /* fp_zeroed - the operand that zeroes are made above for one lane, where it is not known that there are some, and the
  * lane's bytes; 0: the node does no such thing. */
 IrRef fp_zeroed(const IrNode *n, unsigned *bytes);
+/* fp_note_invalid - an operation was invalid that the host did not do. */
+void fp_note_invalid(Gen *g);
 /* fp_enter - what comes before any of those. */
 void fp_enter(Gen *g);
 

@@ -62,6 +62,9 @@ void simd_saturate_product(Gen *g, Shape s);
 /* simd_product_upper - T0 = the upper half of 2 x y plus @half of the lower one's, words: not yet saturated. */
 void simd_product_upper(Gen *g, X86Xmm a, X86Xmm b, uint64_t half, bool one);
 
+/* simd_load_lane - d = the lowest lane, extended to 64 bits. T1 is lost. */
+void simd_load_lane(Gen *g, X86Reg d, IrRef r, unsigned size, bool sign);
+
 /* simd_shift_one - a shift by register of one lane, through general registers; saturating: simd_begin_saturating(). */
 void simd_shift_one(Gen *g, const IrNode *n, bool sign, bool rounded, bool saturate);
 
