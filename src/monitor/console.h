@@ -1,6 +1,6 @@
 /*
- * The monitor for people, -monitor: lines of a terminal, with history and completion, or of a socket, to the commands of
- * monitor.h.
+ * The monitor for people, -monitor: lines of a terminal, with history and completion, or of a socket, to the commands
+ * of monitor.h.
  */
 #ifndef BAILEY_MONITOR_CONSOLE_H
 #define BAILEY_MONITOR_CONSOLE_H
