@@ -210,7 +210,7 @@ static bool load_chain(VirtioPci *v, const VirtQueue *vq, VirtChain *c)
     return walk(v, vq, c, indirect.addr, indirect.len / DESC_SIZE, 0, NULL);
 }
 
-/* The available entry at last_avail, the first of @n; as many as fit are read at once, and kept until they are taken. */
+/* The available entry at last_avail, the first of @n; as many as fit are read at once and kept until they are taken. */
 static bool next_head(VirtioPci *v, VirtQueue *vq, unsigned n, uint16_t *head)
 {
     uint16_t at = (uint16_t)(vq->last_avail - vq->ahead_at);

@@ -229,7 +229,7 @@ static void test_set_rows(void **state)
     assert_int_equal(reply[2], SPDM_INVALID_REQUEST);
 }
 
-/* What ALGORITHMS says is about the requester's keys: those that have to be several are. It is not asked for them then. */
+/* What ALGORITHMS says is of the requester's keys: those that have to be several are. It is not asked for them then. */
 static void test_requesters_keys(void **state)
 {
     uint8_t caps[20] = { 0x13, 0xe1 }, algorithms[48] = { 0x13, 0xe3, 4, 0, 48, 0, 1, 2, 0x80, 0, 0, 0, 2 };
