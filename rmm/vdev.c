@@ -89,6 +89,9 @@ void vdev_conversation_done(Rmm *rmm, const Pdev *pdev, Vdev *vdev)
         break;
     case DEV_MEASURE:
         keep_measurements(rmm, pdev, vdev);
+        if (vdev->state == RMI_VDEV_NEW && !rmm->dialect->rdev) {
+            dev_queue(&vdev->comm, DEV_PREPARE); /* which had to wait */
+        }
         break;
     default:
         break;
@@ -312,6 +315,9 @@ static bool asks_something(const uint8_t indices[32], unsigned from)
     return any != 0;
 }
 
+/* A new VDEV's first call is still to come. It may be measured before that, which leaves it new (compliance suite). */
+static bool is_untouched(const Vdev *v) { return v->comm.state == DEV_COMM_PENDING && v->comm.script == DEV_PREPARE; }
+
 /*
  * RMI_VDEV_GET_MEASUREMENTS. x1: RD, x2: PDEV, x3: VDEV, x4: NS page of RmiVdevMeasureParams. Bit 254 of the
  * indices, alone, asks for all there are, in one message; otherwise each is asked for by itself. Index 0 is their
@@ -332,7 +338,7 @@ RMI(VDEV_GET_MEASUREMENTS, .in = 4, .out = 0, .dialects = IN_ALP17, .needs_da = 
     REQUIRE_OURS(all || asks_something(indices, 1), RMI_ERROR_INPUT, "indices_none");
     const Pdev *pdev = pdev_at(rmm, in->x[2]);
     REQUIRE_OURS(pdev->state == RMI_PDEV_READY && pdev->talker == 0, RMI_ERROR_DEVICE, "pdev_busy");
-    REQUIRE(vdev->comm.state == DEV_COMM_IDLE, RMI_ERROR_DEVICE, "comm_state");
+    REQUIRE(vdev->comm.state == DEV_COMM_IDLE || is_untouched(vdev), RMI_ERROR_DEVICE, "comm_state");
 
     vdev->sign = flags & RMI_MEASURE_SIGNED;
     vdev->raw = flags & RMI_MEASURE_RAW;

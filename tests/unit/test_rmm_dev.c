@@ -569,6 +569,23 @@ static void test_no_requester_ids(void **state)
     dev_reach(d, STAGE_VDEV);
 }
 
+/* A new VDEV may be measured before anything else, and is new then. */
+static void test_measured_first(void **state)
+{
+    dev_go_to(d, STAGE_VDEV);
+    for (unsigned i = 0; i < 2; i++) {
+        dev_measure_params(d, RMI_MEASURE_SIGNED);
+        rmi_ok(RIG, RMI_FID_VDEV_GET_MEASUREMENTS, RD, PDEV, VDEV, PAGE(D_PARAMS));
+        assert_int_equal(rmi(RIG, RMI_FID_VDEV_GET_MEASUREMENTS, RD, PDEV, VDEV, PAGE(D_PARAMS)), RMI_ERROR_DEVICE);
+        assert_string_equal(rmm_last_failure(RIG->rmm), "comm_state");
+        assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+        assert_int_equal(dev_vdev(d)->state, RMI_VDEV_NEW);
+        assert_int_not_equal(dev_vdev(d)->meas_nonce, 0);
+    }
+    dev_reach(d, STAGE_UNLOCKED);
+    dev_reach(d, STAGE_LOCKED);
+}
+
 static void test_abort(void **state)
 {
     unsigned status = RMI_COMM_NONE;
@@ -851,7 +868,8 @@ int main(void)
         T(test_no_root_port),    T(test_nonces),         T(test_unlock_meanwhile),
         T(test_not_completed),   T(test_info_page_lost), T(test_measurements),
         T(test_device_memory),   T(test_device_block),   T(test_map_after_unlock),
-        T(test_violation),       T(test_abort), T(test_no_requester_ids),          T(test_last_call),
+        T(test_violation),       T(test_abort),          T(test_last_call),         T(test_no_requester_ids),
+        T(test_measured_first),
         T(test_spoilt_responses),
         T(test_not_ready), T(test_late_payloads),
         T(test_substituted_key), T(test_absent),
