@@ -75,6 +75,7 @@ struct Netdev {
     ClockTimer   tick;
     NetStream   *stream;
     unsigned     n_fds; /* sockets that slirp has open, or a stream */
+    unsigned     n_listening; /* of them: forwarded ports, which slirp does not tell of and which want no tick */
     /* Text that slirp's configuration points to. */
     char *hostname, *tftp, *bootfile;
 };
@@ -332,7 +333,7 @@ static void on_fd_open(int fd, void *opaque)
 {
     Netdev *n = opaque;
 
-    if (n->n_fds == 0) {
+    if (n->n_fds == n->n_listening) {
         timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
     }
     add_live(n, true);
@@ -474,7 +475,7 @@ static void on_tick(void *opaque)
     Netdev *n = opaque;
 
     serve_slirp(n);
-    if (n->n_fds > 0) {
+    if (n->n_fds > n->n_listening) {
         timer_set(&n->tick, clock_now(n->clock) + TICK_NS);
     }
 }
@@ -587,6 +588,9 @@ static bool add_hostfwd(Netdev *n, const char *rule, GError **error)
                     "cannot listen on port %d for hostfwd=%s (from -netdev): %s; choose another port",
                     host_port, rule, g_strerror(errno));
         ok = false;
+    } else {
+        n->n_listening++;
+        add_live(n, true);
     }
     g_free(text);
     return ok;
@@ -741,6 +745,9 @@ void netdev_free(Netdev *n)
     }
     if (n->slirp != NULL) {
         slirp_cleanup(n->slirp);
+    }
+    for (; n->n_listening > 0; n->n_listening--) {
+        add_live(n, false);
     }
     if (n->source != NULL) {
         source_stop(n->source);

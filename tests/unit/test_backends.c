@@ -367,6 +367,39 @@ static void test_user_idle(void **state)
     clock_free(clock);
 }
 
+/* Who calls a forwarded port is heard though the guest has said nothing, and is somebody outside to wait for. */
+static void test_user_listens(void **state)
+{
+    Clock             *clock = clock_new();
+    Card               card = { .got = g_byte_array_new() };
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t          len = sizeof(at);
+    int                fd = socket(AF_INET, SOCK_STREAM, 0), caller = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0); /* for a port that nobody has */
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    close(fd);
+    g_autofree char *option = g_strdup_printf("user,id=u,hostfwd=tcp:127.0.0.1:%u-10.0.2.15:80", ntohs(at.sin_port));
+    Netdev          *n = netdev_new(option, clock, NULL);
+
+    assert_non_null(n);
+    assert_true(netdev_any_live());
+    assert_int_equal(clock_next_deadline(clock), INT64_MAX);
+    assert_true(netdev_set_client(n, &card_client, &card));
+    assert_int_equal(connect(caller, (struct sockaddr *)&at, sizeof(at)), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    clock_advance(clock, 1000000);
+    assert_int_equal(card.n, 1); /* who is 10.0.2.15? */
+    assert_int_equal(be16_get(card.got->data + 4 + 12), 0x0806);
+    close(caller);
+    g_byte_array_free(card.got, TRUE);
+    netdev_free_all();
+    assert_false(netdev_any_live());
+    clock_free(clock);
+}
+
 /* ---- frames over a socket ---- */
 
 typedef struct Wire {
@@ -688,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
         cmocka_unit_test(test_loop),          cmocka_unit_test(test_loop_lengths),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),
+        cmocka_unit_test(test_user_listens),
         cmocka_unit_test(test_stream),        cmocka_unit_test(test_stream_hostile),
         cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
         cmocka_unit_test(test_block_data),
