@@ -163,8 +163,8 @@ enum {
     X(frsqrts, FRSQRTS) X(fcmeq, FCMEQ) X(fcmge, FCMGE) X(fcmgt, FCMGT) X(facge, FACGE) X(facgt, FACGT)        \
     X(fcmeq0, FCMEQ0) X(fcmge0, FCMGE0) X(fcmgt0, FCMGT0) X(fcmle0, FCMLE0) X(fcmlt0, FCMLT0)                  \
     X(fsqrt, FSQRT) X(frecpe, FRECPE) X(frsqrte, FRSQRTE) X(frecpx, FRECPX) X(frint, FROUND) X(frint_n, NONE)  \
-    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, NONE)         \
-    X(fminv, NONE) X(fmaxnmv, NONE) X(fminnmv, NONE) X(fmlal, FMLAL)                                           \
+    X(fcvt_int, F_TO_I) X(cvtf, I_TO_F) X(fcvtl, FCVTL) X(fcvtn, FCVTN) X(fcvtxn, NONE) X(fmaxv, FMAXV)         \
+    X(fminv, FMINV) X(fmaxnmv, FMAXV) X(fminnmv, FMINV) X(fmlal, FMLAL)                                           \
     X(fnmul, FNMUL) X(fnmadd, FNMLA) X(fnmsub, FNMLS) X(fcvt, FCVT) X(fadd_s, FADD) X(fsub_s, FSUB)            \
     X(fmul_s, FMUL) X(fdiv_s, FDIV) X(fmla_s, FMLA) X(fmls_s, FMLS) X(fsqrt_s, FSQRT) X(fadd_d, FADD)          \
     X(fsub_d, FSUB) X(fmul_d, FMUL) X(fdiv_d, FDIV) X(fmla_d, FMLA) X(fmls_d, FMLS) X(fsqrt_d, FSQRT)          \

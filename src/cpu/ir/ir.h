@@ -233,6 +233,7 @@ typedef enum IrInline {
     IR_INLINE_FMLAL,                      /* z + x * y, x and y half and z single precision, IR_FP_... in the argument:
                                            * of all that bit 2 covers, or half of that */
     IR_INLINE_FMAX, IR_INLINE_FMIN,       /* of numbers: +0 is above -0 */
+    IR_INLINE_FMAXV, IR_INLINE_FMINV,     /* of all lanes: one lane */
     IR_INLINE_FABS, IR_INLINE_FNEG,       /* the sign alone: these are PURE; and so is */
     IR_INLINE_FMOV,                       /* x */
     IR_INLINE_FCMEQ, IR_INLINE_FCMGE, IR_INLINE_FCMGT, /* all ones or zero. GE, GT: invalid for any NaN, not only */

@@ -525,6 +525,104 @@ static void emit_extreme(Fp *p, bool max)
     end(p);
 }
 
+/*
+ * Lanes of 16 and 32 bits as integers: numbers are in order once those with the sign have their other bits inverted, and
+ * +0 is above -0 as it should be. NaNs go to C.
+ */
+
+/* All ones but the sign, and how far that is above infinity: a NaN plus this has the sign. */
+static uint64_t lane_number(const Fp *p) { return (p->size == 1 ? 0x8000ull : 1ull << 31) - 1; }
+static uint64_t lane_beyond(const Fp *p) { return lane_number(p) - (p->size == 1 ? 0x7c00ull : 0x7f800000ull); }
+
+/* XMM2 is lost. */
+static void check_no_nan(const Fp *p, X86Xmm x)
+{
+    uint64_t sign = lane_number(p) + 1;
+    Asm     *as = &p->g->as;
+
+    asm_sse2_m(as, X86_PAND, 2, x, gen_constant_lanes(p->g, p->size, lane_number(p)));
+    asm_sse2_m(as, p->size == 1 ? X86_PADDW : X86_PADDD, 2, 2, gen_constant_lanes(p->g, p->size, lane_beyond(p)));
+    asm_sse1_m(as, X86_PTEST, 2, gen_constant_lanes(p->g, p->size, sign));
+    asm_jcc(as, CC_NE, &p->cold->from);
+}
+
+/* d = numbers of s in the order of integers, or back again; they may be the same. XMM2 is lost. */
+static void to_order(const Fp *p, X86Xmm d, X86Xmm s)
+{
+    Asm *as = &p->g->as;
+
+    if (p->size == 1) {
+        asm_sse_shift_i(as, X86_PSRAW_I, 2, s, 15);
+        asm_sse_shift_i(as, X86_PSRLW_I, 2, 2, 1);
+    } else {
+        asm_sse_shift_i(as, X86_PSRAD_I, 2, s, 31);
+        asm_sse_shift_i(as, X86_PSRLD_I, 2, 2, 1);
+    }
+    asm_sse2(as, X86_PXOR, d, s, 2);
+}
+
+static X86Sse extreme_in_order(const Fp *p, bool max)
+{
+    return p->size == 1 ? (max ? X86_PMAXSW : X86_PMINSW) : (max ? X86_PMAXSD : X86_PMINSD);
+}
+
+/* Halves in the lanes that are covered. */
+static X86Xmm covered_halves(const Fp *p, IrRef r, X86Xmm scratch)
+{
+    X86Xmm x = gen_xmm(p->g, r, scratch);
+
+    if (p->bytes == 16) {
+        return x;
+    }
+    asm_sse2_m(&p->g->as, X86_PAND, scratch, x, gen_constant(p->g, 0, p->one ? 0xffff : UINT64_MAX));
+    return scratch;
+}
+
+static void emit_half_extreme(Fp *p, bool max)
+{
+    Asm *as = &p->g->as;
+
+    begin(p, true);
+    p->t = 0;
+    X86Xmm x = covered_halves(p, p->n->a, 0);
+    check_no_nan(p, x);
+    to_order(p, 0, x);
+    X86Xmm y = covered_halves(p, p->n->b, 1);
+    check_no_nan(p, y);
+    to_order(p, 1, y);
+    asm_sse2(as, extreme_in_order(p, max), 0, 0, 1);
+    to_order(p, 0, 0);
+    end(p);
+}
+
+/* Of all lanes; two halves of the register are made of one. */
+static void emit_extreme_across(Fp *p, bool max)
+{
+    X86Sse op = extreme_in_order(p, max);
+    Asm   *as = &p->g->as;
+
+    begin(p, true);
+    p->t = 0;
+    X86Xmm x = gen_xmm(p->g, p->n->a, 1);
+    if (!p->wide) {
+        asm_sse1_i(as, X86_PSHUFD, 1, x, 0x44);
+        x = 1;
+    }
+    check_no_nan(p, x);
+    to_order(p, 0, x);
+    asm_sse1_i(as, X86_PSHUFD, 1, 0, 0x4e);
+    asm_sse2(as, op, 0, 0, 1);
+    asm_sse1_i(as, X86_PSHUFD, 1, 0, 0xb1);
+    asm_sse2(as, op, 0, 0, 1);
+    if (p->size == 1) {
+        asm_sse1_i(as, X86_PSHUFLW, 1, 0, 0xb1);
+        asm_sse2(as, op, 0, 0, 1);
+    }
+    to_order(p, 0, 0);
+    asm_sse2_m(as, X86_PAND, 0, 0, gen_constant(p->g, 0, mask64(8u << p->size)));
+    end(p);
+}
+
 static const struct {
     bool    zero, swap, absolute;
     uint8_t predicate;
@@ -1814,6 +1912,14 @@ bool emit_fp_helper(Gen *g, const IrNode *n)
     p.bytes = p.one ? 1u << p.size : p.wide ? 16 : 8;
     if (op == IR_INLINE_FRECPE || op == IR_INLINE_FRSQRTE) {
         emit_estimate(g, n);
+        return true;
+    }
+    if (op == IR_INLINE_FMAXV || op == IR_INLINE_FMINV) {
+        emit_extreme_across(&p, op == IR_INLINE_FMAXV);
+        return true;
+    }
+    if (p.size == 1 && (op == IR_INLINE_FMAX || op == IR_INLINE_FMIN)) {
+        emit_half_extreme(&p, op == IR_INLINE_FMAX);
         return true;
     }
     if (op == IR_INLINE_FRECPX) {

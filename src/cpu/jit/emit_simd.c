@@ -570,13 +570,45 @@ static void reverse_bits(Gen *g, const IrNode *n)
     gen_done_xmm(g, d);
 }
 
+/* A word, and its zeroes above the highest one, or copies of the sign. RDX is lost. */
+static void count_zeroes_of_word(Asm *as, X86Reg r, bool sign_copies)
+{
+    if (sign_copies) {
+        asm_lea(as, false, RDX, X86_INDEX(r, r, 0, 0));
+        asm_alu_rr(as, ALU_XOR, false, r, RDX);
+        asm_alu_ri(as, ALU_OR, false, r, 1);
+    }
+    asm_lzcnt(as, false, r, r);
+}
+
+/* Two words, through general registers. */
+static void count_zeroes_of_two(Gen *g, const IrNode *n, bool sign_copies)
+{
+    Asm   *as = &g->as;
+    X86Xmm d = gen_dest_xmm(g);
+
+    asm_movq_rx(as, true, RAX, vec_in(g, n->a, T1));
+    asm_mov_rr(as, true, RCX, RAX);
+    asm_shift_ri(as, SH_SHR, true, RCX, 32);
+    count_zeroes_of_word(as, RAX, sign_copies);
+    count_zeroes_of_word(as, RCX, sign_copies);
+    asm_shift_ri(as, SH_SHL, true, RCX, 32);
+    asm_alu_rr(as, ALU_OR, true, RAX, RCX);
+    asm_movq_xr(as, true, d, RAX);
+    gen_done_xmm(g, d);
+}
+
 /* Bytes first; of two neighbours the upper one's number, plus that of the lower where the upper is all zeroes. */
 static void count_zeroes(Gen *g, const IrNode *n, bool sign_copies)
 {
     Asm   *as = &g->as;
     Shape  s = shape_of(n);
-    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
 
+    if (s.size == 2 && covered(s) == 8 && as->host.lzcnt) {
+        count_zeroes_of_two(g, n, sign_copies);
+        return;
+    }
+    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
     if (sign_copies) { /* each bit against the one below it; the lowest one ends the count */
         asm_sse2(as, vec_add(s.size), T0, a, a);
         asm_sse2(as, X86_PXOR, T1, a, T0);
