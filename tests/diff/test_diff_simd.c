@@ -85,15 +85,30 @@ static uint64_t rnd_near_one(unsigned size)
     }
 }
 
-static void rnd_vector(uint64_t v[2])
+/* An integer at an end of its range, or a count of a shift: two lanes are often such a pair as saturates. */
+static uint64_t rnd_end(unsigned size)
 {
-    uint64_t r = insn_rnd();
-    unsigned size = r & 3, width = 8u << size;
-    bool     near_one = (r >> 2 & 3) == 0;
+    unsigned width = 8u << size;
+    uint64_t r = insn_rnd(), least = BIT(width - 1);
+    uint64_t ends[] = { least, least, least - 1, least + 1, least / 2, 0, 1, -1ull };
+
+    return r & 8 ? ends[r & 7] : (r >> 8) % (4 * width) - 2 * width;
+}
+
+typedef enum Kind { LANES, NEAR_ONE, ENDS } Kind;
+
+static uint64_t rnd_of_kind(Kind kind, unsigned size)
+{
+    return kind == LANES ? rnd_lane(size) : kind == NEAR_ONE ? rnd_near_one(size) : rnd_end(size);
+}
+
+static void rnd_vector(uint64_t v[2], Kind kind, unsigned size)
+{
+    unsigned width = 8u << size;
 
     for (unsigned i = 0; i < 128 / width; i++) {
         uint64_t *d = &v[i * width / 64];
-        *d = deposit64(*d, i * width % 64, width, near_one ? rnd_near_one(size) : rnd_lane(size));
+        *d = deposit64(*d, i * width % 64, width, rnd_of_kind(kind, size));
     }
 }
 
@@ -107,12 +122,16 @@ static uint32_t rnd_fpcr(void)
 static void rnd_state(InsnCase *c, unsigned n)
 {
     InsnState *s = &c->in;
+    uint64_t   r = insn_rnd();
+    bool       ends = (r & 3) == 0; /* of lanes of one size, in all registers */
 
     for (unsigned i = 0; i < 31; i++) {
         s->x[i] = insn_rnd() & 1 ? insn_rnd_value() : rnd_lane(2 + (insn_rnd() & 1));
     }
     for (unsigned i = 0; i < 32; i++) {
-        rnd_vector(s->v[i]);
+        uint64_t v = insn_rnd();
+
+        rnd_vector(s->v[i], ends ? ENDS : (v & 3) == 0 ? NEAR_ONE : LANES, ends ? r >> 2 & 3 : v >> 2 & 3);
         if (i > 0 && (insn_rnd() & 7) == 0) {
             memcpy(s->v[i], s->v[i - 1], sizeof(s->v[i]));
         }
