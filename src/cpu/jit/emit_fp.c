@@ -526,8 +526,8 @@ static void emit_extreme(Fp *p, bool max)
 }
 
 /*
- * Lanes of 16 and 32 bits as integers: numbers are in order once those with the sign have their other bits inverted, and
- * +0 is above -0 as it should be. NaNs go to C.
+ * Lanes of 16 and 32 bits as integers: numbers are in order once those with the sign have their other bits inverted,
+ * and +0 is above -0 as it should be. NaNs go to C.
  */
 
 /* All ones but the sign, and how far that is above infinity: a NaN plus this has the sign. */
