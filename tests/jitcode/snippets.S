@@ -123,6 +123,18 @@
     cbnz    x0, 1b
     brk     #0
 
+    snippet two_conditions
+1:  ldr     x6, [x1]
+    cmp     x6, #0
+    ccmp    x6, x5, #4, ne
+    b.eq    2f
+    add     x7, x7, x6
+    str     x7, [x2]
+2:  ldr     x8, [x1, #8]
+    sub     x0, x0, #1
+    cbnz    x0, 1b
+    brk     #0
+
     snippet conditions
 1:  cmp     x6, x5
     ccmp    x7, #3, #4, ne

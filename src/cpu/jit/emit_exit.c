@@ -284,6 +284,27 @@ static void emit_state_branch(Gen *g, const IrNode *n)
     asm_jmp_to(&g->as, g->j->leave_state);
 }
 
+/* The pending flags on one way of a branch: the producer's where the constant ones do not lead there. */
+static IrRef pending_on_way(const Gen *g, const IrNode *n, bool taken)
+{
+    const IrNode *cond = gen_node(g, n->a), *chosen = g->pending != 0 ? gen_chosen_flags(g, g->pending) : NULL;
+
+    if (chosen == NULL || cond->op != IR_flags_cond || cond->a != g->pending ||
+        ir_eval_cond((IrCond)cond->kind, gen_other_flags(g, chosen)) == taken) {
+        return g->pending;
+    }
+    return chosen->b;
+}
+
+static void emit_way(Gen *g, const IrNode *n, bool taken, bool last)
+{
+    IrRef pending = g->pending;
+
+    g->pending = pending_on_way(g, n, taken);
+    emit_edge(g, taken ? n->imm : n->imm2, last);
+    g->pending = pending;
+}
+
 /* The way back into a loop comes right behind the branch. */
 static void emit_branch(Gen *g, const IrNode *n)
 {
@@ -291,7 +312,6 @@ static void emit_branch(Gen *g, const IrNode *n)
     bool     falls = (unsigned)other == g->part + 1; /* into the code of the next part */
     bool     taken_first = falls || (taken >= 0 && (unsigned)taken <= g->part);
     AsmLabel second = ASM_LABEL;
-    X86Cond  cc;
 
     if (g->ir->ends) {
         emit_state_branch(g, n);
@@ -301,18 +321,17 @@ static void emit_branch(Gen *g, const IrNode *n)
         emit_outer_branch(g, n);
         return;
     }
-    cc = emit_condition(g, n->a);
     if (is_free(g, taken) || (is_free(g, other) && !falls)) {
         bool jumps = is_free(g, taken);
 
-        asm_jcc(&g->as, jumps ? cc : x86_not(cc), &g->part_state[jumps ? taken : other].body);
-        emit_edge(g, jumps ? n->imm2 : n->imm, true);
+        emit_jump(g, n->a, jumps, &g->part_state[jumps ? taken : other].body);
+        emit_way(g, n, !jumps, true);
         return;
     }
-    asm_jcc(&g->as, taken_first ? x86_not(cc) : cc, &second);
-    emit_edge(g, taken_first ? n->imm : n->imm2, false);
+    emit_jump(g, n->a, !taken_first, &second);
+    emit_way(g, n, taken_first, false);
     asm_bind(&g->as, &second);
-    emit_edge(g, taken_first ? n->imm2 : n->imm, true);
+    emit_way(g, n, !taken_first, true);
 }
 
 /* ---- exits to an address known at run time ---- */

@@ -684,6 +684,26 @@ X86Cond emit_condition(Gen *g, IrRef r)
     return CC_NE;
 }
 
+void emit_jump(Gen *g, IrRef r, bool wanted, AsmLabel *to)
+{
+    const IrNode *n = gen_node(g, r);
+    bool          lazy = g->mode[r] == MODE_FUSED && n->op == IR_flags_cond && g->mode[n->a] == MODE_LAZY;
+    const IrNode *chosen = lazy && gen_fp_flags(g, n->a) == NULL ? gen_chosen_flags(g, n->a) : NULL;
+    int           cc = chosen != NULL ? host_condition((IrFlagsKind)gen_node(g, chosen->b)->kind, (IrCond)n->kind) : -1;
+    AsmLabel      no = ASM_LABEL;
+
+    if (cc < 0) {
+        X86Cond c = emit_condition(g, r);
+
+        asm_jcc(&g->as, wanted ? c : x86_not(c), to);
+        return;
+    }
+    emit_jump(g, chosen->a, false, ir_eval_cond((IrCond)n->kind, gen_other_flags(g, chosen)) == wanted ? to : &no);
+    emit_host_flags(g, chosen->b, false);
+    asm_jcc(&g->as, wanted ? (X86Cond)cc : x86_not((X86Cond)cc), to);
+    asm_bind(&g->as, &no);
+}
+
 static void emit_set(Gen *g, X86Cond cc)
 {
     X86Reg d = gen_dest_gpr(g);

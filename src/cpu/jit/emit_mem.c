@@ -515,9 +515,9 @@ static bool reserve_host_address(Gen *g)
 /* The moves of an access, as functions of where it is. */
 typedef struct Moves {
     const IrNode *n;
-    bool     pair;
-    uint8_t  d[2];  /* a load's registers, */
-    IrRef    v[2];  /* and what a store stores */
+    bool          pair;
+    uint8_t       d[2]; /* a load's registers, */
+    IrRef         v[2]; /* and what a store stores */
 } Moves;
 
 /* Into the general or vector register @d. */

@@ -357,8 +357,8 @@ static void join_product(Gen *g, unsigned i)
     for (; k < end; k++) {
         const IrNode *m = gen_node(g, (IrRef)k);
 
-        if (m->op == IR_mul && m->type == IR_I64 && n->type == IR_I64 && g->mode[k] == MODE_NORMAL &&
-            g->twin[k] == 0 && ((m->a == n->a && m->b == n->b) || (m->a == n->b && m->b == n->a))) {
+        if (m->op == IR_mul && m->type == IR_I64 && n->type == IR_I64 && g->mode[k] == MODE_NORMAL && g->twin[k] == 0 &&
+            ((m->a == n->a && m->b == n->b) || (m->a == n->b && m->b == n->a))) {
             g->twin[MIN(i, k)] = (uint16_t)MAX(i, k);
             g->mode[MAX(i, k)] = MODE_PAIRED;
             return;
@@ -970,8 +970,7 @@ static bool may_hint(const Gen *g, IrRef r, unsigned reg)
     const IrNode *n = gen_node(g, r);
     IrType        ty = g->ir->regs[reg].type;
 
-    if ((g->mode[r] != MODE_NORMAL && g->partner[r] == 0) || n->op == IR_const || n->op == IR_get ||
-        g->hint[r] != 0) {
+    if ((g->mode[r] != MODE_NORMAL && g->partner[r] == 0) || n->op == IR_const || n->op == IR_get || g->hint[r] != 0) {
         return false;
     }
     return ty == IR_I64 ? makes_canonical(g, r) : ty == IR_V128 && n->type == IR_V128;

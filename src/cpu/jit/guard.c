@@ -1,7 +1,7 @@
 /*
- * Guards that cannot fail. A guard asks whether low bits of a guest register are zero: the stack pointer's, once in each
- * block that accesses memory by it. In a region the register is known to pass where each way to a part has come by such
- * a guard, and nothing but multiples of what it asks for was added since.
+ * Guards that cannot fail. A guard asks whether low bits of a guest register are zero: the stack pointer's, once in
+ * each block that accesses memory by it. In a region the register is known to pass where each way to a part has come by
+ * such a guard, and nothing but multiples of what it asks for was added since.
  */
 #include "cpu/jit/jit_int.h"
 

@@ -601,6 +601,8 @@ void emit_carrying(Gen *g, const IrNode *n); /* sums with a carry */
 void emit_flags(Gen *g, const IrNode *n);
 /* emit_condition - set the host's flags so that @cc of them tells whether the I32 @r is not 0; changes no value. */
 X86Cond emit_condition(Gen *g, IrRef r);
+/* emit_jump - to @to if the I32 @r is not 0 and @wanted, or is 0 and not; likewise. */
+void emit_jump(Gen *g, IrRef r, bool wanted, AsmLabel *to);
 void emit_access(Gen *g, const IrNode *n);
 void emit_call(Gen *g, const IrNode *n);
 void emit_guard(Gen *g, const IrNode *n);
