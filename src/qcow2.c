@@ -478,7 +478,7 @@ static bool read_header(DiskImage *d, Header *h, GError **error)
     h->version = be32_get(h->bytes + 4);
     h->length = h->version == 2 ? HEADER_V2 : be32_get(h->bytes + 100);
     if (h->version < 2 || h->version > 3 || (h->version == 3 && (h->length < HEADER_V3 || h->length > 65536))) {
-        return disk_image_fail(d, error, "its header is that of version %u with %u bytes; convert it (qemu-img convert)",
+        return disk_image_fail(d, error, "its header is that of version %u with %u bytes; convert it (qemu-img)",
                                h->version, h->length);
     }
     memset(h->bytes + MIN(h->length, sizeof(h->bytes)), 0, sizeof(h->bytes) - MIN(h->length, sizeof(h->bytes)));

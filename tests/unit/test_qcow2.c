@@ -110,9 +110,10 @@ static const Model models[] = {
       (1u << 20) + 512 },
     { "zeroes over a backing file", CREATE "-b base.raw -F raw disk.qcow2 1M; "
       "qemu-io -c 'write -z 0 1M' disk.qcow2", 1u << 20, 0 },
-    { "zeroes in place", "qemu-img convert -O qcow2 base.raw disk.qcow2; qemu-io -c 'write -z 0 1049088' disk.qcow2",
+    { "zeroes in place",
+      "qemu-img convert -O qcow2 base.raw disk.qcow2; qemu-io -c 'write -z 0 1049088' disk.qcow2",
       (1u << 20) + 512, 0 },
-    { "a dirty bitmap, which is not kept", CREATE "disk.qcow2 1M; qemu-img bitmap --add disk.qcow2 b", 1u << 20, 0, true },
+    { "a dirty bitmap, not kept", CREATE "disk.qcow2 1M; qemu-img bitmap --add disk.qcow2 b", 1u << 20, 0, true },
 };
 
 /* What qemu-img shows of the disk. */
@@ -285,11 +286,13 @@ static const Refusal refusals[] = {
     { "backing name too long", PLAIN, Q, "the name of its backing file is not in the file",
       { { 8, 8, 0x200 }, { 16, 4, 1024 } } },
     { "backing file elsewhere", CREATE "-u -b /etc/passwd -F raw disk.qcow2 1M", Q,
-      "its backing file '/etc/passwd' is not there, or not in the image's own folder; if you trust the image, name", {} },
-    { "by a way up", CREATE "-u -b ../../../../../../etc/passwd -F raw disk.qcow2 1M", Q, "not in the image's own folder", {} },
+      "its backing file '/etc/passwd' is not there, or not in the image's own folder; if you trust the image", {} },
+    { "by a way up", CREATE "-u -b ../../../../../../etc/passwd -F raw disk.qcow2 1M", Q,
+      "not in the image's own folder", {} },
     { "by a link", "ln -sf /etc/passwd link; " CREATE "-u -b link -F raw disk.qcow2 1M", Q,
       "not in the image's own folder", {} },
-    { "backing file gone", CREATE "-u -b nothing -F raw disk.qcow2 1M", Q, "its backing file 'nothing' is not there", {} },
+    { "backing file gone", CREATE "-u -b nothing -F raw disk.qcow2 1M", Q,
+      "its backing file 'nothing' is not there", {} },
     { "elsewhere, trusted", CREATE "-u -b /nowhere/x -F raw disk.qcow2 1M", Q ",backing=/etc/passwd", NULL, {} },
     { "trusted, but none is needed", PLAIN, Q ",backing=/etc/passwd", "it stands on no other image", {} },
     { "backing format not said", "cp base.raw b; printf 'QFI\\373' | dd of=b conv=notrunc; "
