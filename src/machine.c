@@ -384,14 +384,16 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
             lockstep_after(m->lockstep, cpu, stop, used, t.now + (int64_t)used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
             turn_used(m, &t, used);
+            /* Under -clock host time passes for a CPU that waits, too, and what fires now may end its wait. */
+            bool fires = clock_next_deadline(m->clock) <= t.now;
             clock_advance(m->clock, t.now);
-            t.worked |= used != 0;
+            t.worked |= used != 0 || fires;
             if (stop == CPU_STOP_BREAK && m->on_break->len != 0) {
                 m->running = NULL; /* it has stopped: a request to would hold until its next run */
                 tell_listeners(m, cpu);
                 break;
             }
-            waits = stop == CPU_STOP_WAIT && used == 0;
+            waits = stop == CPU_STOP_WAIT && used == 0 && !fires;
         }
         if (waits && !turn_skip(m, &t)) {
             break;

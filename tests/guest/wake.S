@@ -2,6 +2,7 @@
  * Two CPUs that sleep. CPU 1 wakes by its timer every 10 ms, notes the time, sends CPU 0 an interrupt and sleeps again at
  * once; CPU 0 looks how late it woke. After 32 times it says "woken", or "late" if that was ever more than 50 us, and
  * powers off. Interrupts stay masked: one that is pending ends WFI all the same (DDI 0487, "Wait for Interrupt").
+ * With WAKE_NAPS, CPU 0 alone: NAPS times of 10 to 74 us, each ended by its own timer.
  */
 #include "image.h"
 
@@ -15,6 +16,7 @@
 #define PERIOD      (TICKS_PER_S / 100)
 #define LIMIT       (TICKS_PER_S / 20000)
 #define TIMES       32
+#define NAPS        8192
 
     image_header
 
@@ -27,6 +29,27 @@ start:
     str     w1, [x0]
     ldr     x0, =GICR
     bl      interrupts_on
+#ifdef WAKE_NAPS
+    mov     x21, #NAPS
+1:  and     x1, x21, #63
+    mov     x2, #(TICKS_PER_S / 1000000)
+    add     x1, x1, #10             /* us */
+    mul     x1, x1, x2
+    isb
+    mrs     x0, cntpct_el0
+    add     x0, x0, x1
+    msr     cntp_cval_el0, x0
+    mov     x0, #1
+    msr     cntp_ctl_el0, x0
+    mov     x0, #TIMER
+    bl      sleep_until
+    msr     cntp_ctl_el0, xzr
+    subs    x21, x21, #1
+    b.ne    1b
+    load_address x0, woken
+    bl      print
+    psci    PSCI_OFF
+#endif
     load_address x2, second
     ldr     x0, =PSCI_CPU_ON
     mov     x1, #1                  /* MPIDR of CPU 1 */
