@@ -87,6 +87,10 @@ typedef struct Pdev {
 } Pdev;
 _Static_assert(sizeof(Pdev) <= RMM_GRANULE_SIZE, "a PDEV fits its granule");
 
+/* As traces and debuggers have it. */
+const char *pdev_state_name(RmiPdevState state);
+const char *vdev_state_name(RmiVdevState state);
+
 static inline Pdev *pdev_at(Rmm *rmm, uint64_t pa) { return granule_ptr(rmm, pa); }
 
 /* The PDEV's link, gathered; there is one place for it, so a second gather invalidates the first. */

@@ -135,21 +135,10 @@ typedef struct PdevVisit {
 
 static void visit_pdev(Rmm *rmm, uint64_t pa, void *opaque)
 {
-    static const char *const states[] = {
-        [RMI_PDEV_NEW] = "NEW",
-        [RMI_PDEV_NEEDS_KEY] = "NEEDS_KEY",
-        [RMI_PDEV_HAS_KEY] = "HAS_KEY",
-        [RMI_PDEV_READY] = "READY",
-        [RMI_PDEV_IDE_RESETTING] = "IDE_RESETTING",
-        [RMI_PDEV_COMMUNICATING] = "COMMUNICATING",
-        [RMI_PDEV_STOPPING] = "STOPPING",
-        [RMI_PDEV_STOPPED] = "STOPPED",
-        [RMI_PDEV_ERROR] = "ERROR",
-    };
     const PdevVisit *v = opaque;
     const Pdev      *p = pdev_at(rmm, pa);
 
-    v->fn(v->opaque, &(RmmPdev){ .pa = pa, .id = p->id, .state = states[p->state], .root_id = p->root_id,
+    v->fn(v->opaque, &(RmmPdev){ .pa = pa, .id = p->id, .state = pdev_state_name(p->state), .root_id = p->root_id,
                                  .rid_base = p->rid_base, .rid_top = p->rid_top, .n_vdevs = p->n_vdevs,
                                  .keyed = p->keyed });
 }
@@ -166,15 +155,11 @@ typedef struct VdevVisit {
 
 static void visit_vdev(Rmm *rmm, uint64_t pa, void *opaque)
 {
-    static const char *const states[] = {
-        [RMI_VDEV_NEW] = "NEW",         [RMI_VDEV_UNLOCKED] = "UNLOCKED", [RMI_VDEV_LOCKED] = "LOCKED",
-        [RMI_VDEV_STARTED] = "STARTED", [RMI_VDEV_ERROR] = "ERROR",
-    };
     const VdevVisit *v = opaque;
     const Vdev      *d = vdev_at(rmm, pa);
 
     v->fn(v->opaque, &(RmmVdev){ .pa = pa, .rd = d->rd, .pdev = d->pdev, .id = d->id, .n_mapped = d->n_mapped,
-                                 .state = states[d->state], .stream = d->stream, .dma = d->dma });
+                                 .state = vdev_state_name(d->state), .stream = d->stream, .dma = d->dma });
 }
 
 void rmm_vdevs(Rmm *rmm, void (*fn)(void *opaque, const RmmVdev *vdev), void *opaque)

@@ -48,7 +48,7 @@ void pdev_link_keep(Rmm *rmm, const Pdev *pdev)
 
 /* ---- states ---- */
 
-static void set_state(Pdev *pdev, RmiPdevState state)
+const char *pdev_state_name(RmiPdevState state)
 {
     static const char *const names[] = {
         [RMI_PDEV_NEW] = "NEW",
@@ -62,7 +62,12 @@ static void set_state(Pdev *pdev, RmiPdevState state)
         [RMI_PDEV_ERROR] = "ERROR",
     };
 
-    LOG(RMI, "pdev 0x%" PRIx64 ": %s to %s", pdev->id, names[pdev->state], names[state]);
+    return names[state];
+}
+
+static void set_state(Pdev *pdev, RmiPdevState state)
+{
+    LOG(RMI, "pdev 0x%" PRIx64 ": %s to %s", pdev->id, pdev_state_name(pdev->state), pdev_state_name(state));
     pdev->state = state;
 }
 

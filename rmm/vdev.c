@@ -12,14 +12,19 @@ enum { VDEV_N_AUX = 0 };
 
 /* ---- states ---- */
 
-static void set_state(Vdev *vdev, RmiVdevState state)
+const char *vdev_state_name(RmiVdevState state)
 {
     static const char *const names[] = {
         [RMI_VDEV_NEW] = "NEW", [RMI_VDEV_UNLOCKED] = "UNLOCKED", [RMI_VDEV_LOCKED] = "LOCKED",
         [RMI_VDEV_STARTED] = "STARTED", [RMI_VDEV_ERROR] = "ERROR",
     };
 
-    LOG(RMI, "vdev 0x%" PRIx64 ": %s to %s", vdev->id, names[vdev->state], names[state]);
+    return names[state];
+}
+
+static void set_state(Vdev *vdev, RmiVdevState state)
+{
+    LOG(RMI, "vdev 0x%" PRIx64 ": %s to %s", vdev->id, vdev_state_name(vdev->state), vdev_state_name(state));
     vdev->state = state;
 }
 

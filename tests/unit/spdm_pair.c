@@ -253,6 +253,34 @@ SpdmResult pair_op(SpdmPair *p, SpdmOp op, const SpdmOpArgs *args)
     return result;
 }
 
+bool pair_spoil(SpdmPair *p, const SpdmPair *start, SpdmOp op, const PairTamper *t, SpdmResult *result)
+{
+    *p = *start;
+    p->tamper = t;
+    *result = SPDM_CONTINUE;
+    if (spdm_requester_start(&p->requester, op, NULL) != NULL) {
+        abort(); /* nothing would be spoilt, and every byte would seem to be noticed */
+    }
+    while (p->exchange <= t->exchange && *result == SPDM_CONTINUE) {
+        *result = pair_step(p);
+    }
+    if (t->at >= p->request_len) {
+        return false;
+    }
+    while (*result == SPDM_CONTINUE) {
+        *result = pair_step(p);
+    }
+    return true;
+}
+
+bool pair_answered(const uint8_t *reply, size_t len, uint8_t error, uint8_t data)
+{
+    if (error == 0) {
+        return len >= 4 && reply[1] != SPDM_ERROR;
+    }
+    return len == 4 && reply[1] == SPDM_ERROR && reply[2] == error && reply[3] == data;
+}
+
 SpdmResult pair_connect(SpdmPair *p)
 {
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);

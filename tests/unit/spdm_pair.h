@@ -90,6 +90,17 @@ unsigned pair_stage(const char *name);
  * for silence or a reply that does not open. */
 size_t pair_send(SpdmPair *p, bool secured, const uint8_t *msg, size_t len, uint8_t *reply, size_t cap);
 
+/* Whether a reply is ERROR with that code and data; with code 0, whether it is a message and no ERROR. */
+bool pair_answered(const uint8_t *reply, size_t len, uint8_t error, uint8_t data);
+
+/**
+ * pair_spoil - the operation from @start on, with one byte of a request spoilt.
+ * @t: which exchange's, and where
+ * @result: of the operation
+ * Returns false when that request has no such byte; nothing is meant by the rest then.
+ */
+bool pair_spoil(SpdmPair *p, const SpdmPair *start, SpdmOp op, const PairTamper *t, SpdmResult *result);
+
 /* A vendor-defined message through pair_send, unwrapped again; 0 when the answer is not PCI-SIG's. */
 size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t len, uint8_t *reply,
                      size_t cap);

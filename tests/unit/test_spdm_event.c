@@ -62,9 +62,7 @@ static size_t send(bool secured, const uint8_t *msg, size_t len)
 
 static void expect(const char *name, size_t len, uint8_t error, uint8_t data)
 {
-    bool refused = len == 4 && reply[1] == 0x7f && reply[2] == error && reply[3] == data;
-
-    if (error == 0 ? len < 4 || reply[1] == 0x7f : !refused) {
+    if (!pair_answered(reply, len, error, data)) {
         fail_msg("%s: %zu bytes: %02x %02x %02x %02x", name, len, reply[0], reply[1], reply[2], reply[3]);
     }
 }
