@@ -1,13 +1,13 @@
 /*
  * SPDM for PCIe devices: the responder inside a device and the requester inside a trusted module, as pure
- * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.2, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
+ * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.1 to 1.3, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
  * CMA-SPDM.
  *
  * Both ends take and give what a packet of the transport carries, on DOE the payload of one data object without its
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * Both ends speak 1.1 to 1.3 with the algorithms of crypto.h. Left out, and not advertised: 1.0, 1.4.
+ * The algorithms are those of crypto.h. Left out, and not advertised: 1.0, 1.4.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
