@@ -299,8 +299,9 @@ static void shift_for_narrow(Gen *g, const IrNode *n, Shape s, bool sign, bool r
  */
 static void saturate_longs(Gen *g, Shape s, Narrowing how)
 {
-    Asm   *as = &g->as;
-    X86Mem first = gen_constant(g, 0, mask64(32));
+    Asm     *as = &g->as;
+    X86Mem   first = gen_constant(g, 0, mask64(32));
+    AsmLabel fits = ASM_LABEL;
 
     asm_sse1_i(as, X86_PSHUFD, T2, T1, 0x88);
     asm_sse1_i(as, X86_PSHUFD, T0, T1, 0xdd);
@@ -310,7 +311,7 @@ static void saturate_longs(Gen *g, Shape s, Narrowing how)
     } else {
         asm_movx(as, T1, T0);
     }
-    simd_note_saturation(g, s.one ? &first : NULL);
+    simd_if_saturated(g, s.one ? &first : NULL, &fits);
     if (how != U_TO_U) {
         asm_sse_shift_i(as, X86_PSRAD_I, T0, T0, 31);
         asm_sse2_m(as, X86_PXOR, T0, T0, gen_constant_lanes(g, 2, how == S_TO_S ? mask64(31) : mask64(32)));
@@ -320,7 +321,9 @@ static void saturate_longs(Gen *g, Shape s, Narrowing how)
     asm_sse2_m(as, X86_PCMPEQD, T1, T1, gen_constant(g, 0, 0));
     asm_sse2(as, X86_PAND, T2, T2, T1);
     asm_sse2(as, X86_PANDN, T1, T1, T0);
-    asm_sse2(as, X86_POR, T0, T1, T2);
+    asm_sse2(as, X86_POR, T2, T2, T1);
+    asm_bind(as, &fits);
+    asm_movx(as, T0, T2);
 }
 
 /* One lane, shifted by the immediate: through general registers. */

@@ -20,8 +20,9 @@ static void finish(Gen *g, X86Xmm d, X86Xmm s, Shape shape)
 /* x + y = (x | y) + (x & y): carried where both have the highest bit, or one has and the sum has not. */
 static void add_unsigned(Gen *g, const IrNode *n, Shape s)
 {
-    Asm   *as = &g->as;
-    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
+    Asm     *as = &g->as;
+    X86Xmm   d = gen_dest_xmm(g), a = vec_in(g, n->a, T1), b = vec_in(g, n->b, T2);
+    AsmLabel fits = ASM_LABEL;
 
     asm_sse2(as, X86_PAND, T0, a, b);
     asm_sse2(as, X86_POR, T1, b, a);
@@ -29,27 +30,32 @@ static void add_unsigned(Gen *g, const IrNode *n, Shape s)
     asm_sse2_m(as, X86_PXOR, T2, T2, ones(g));
     asm_sse2(as, X86_PAND, T1, T1, T2);
     asm_sse2(as, X86_POR, T1, T1, T0);
-    simd_note_covered(g, s, vec_sign(3));
-    asm_sse2_m(as, X86_PXOR, T2, T2, ones(g));
+    simd_if_covered(g, s, vec_sign(3), &fits);
     vec_zero(g, T0);
     asm_sse2(as, X86_PCMPGTQ, T0, T0, T1);
-    asm_sse2(as, X86_POR, T0, T0, T2);
-    finish(g, d, T0, s);
+    asm_sse2(as, X86_PANDN, T0, T0, T2);
+    asm_movx(as, T2, T0);
+    asm_bind(as, &fits);
+    asm_sse2_m(as, X86_PXOR, T2, T2, ones(g));
+    finish(g, d, T2, s);
 }
 
 static void subtract_unsigned(Gen *g, const IrNode *n, Shape s)
 {
-    Asm   *as = &g->as;
-    X86Mem sign = gen_constant_lanes(g, 3, vec_sign(3));
-    X86Xmm d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+    Asm     *as = &g->as;
+    X86Mem   sign = gen_constant_lanes(g, 3, vec_sign(3));
+    X86Xmm   d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+    AsmLabel fits = ASM_LABEL;
 
     asm_sse2_m(as, X86_PXOR, T0, vec_in(g, n->b, T0), sign);
     asm_sse2_m(as, X86_PXOR, T1, a, sign);
     vec_op(g, X86_PCMPGTQ, T1, T0, T1);
-    simd_note_covered(g, s, UINT64_MAX);
     vec_op_in(g, X86_PSUBQ, T0, vec_in(g, n->a, T0), n->b, T2);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     asm_sse2(as, X86_PANDN, T1, T1, T0);
-    finish(g, d, T1, s);
+    asm_movx(as, T0, T1);
+    asm_bind(as, &fits);
+    finish(g, d, T0, s);
 }
 
 static bool saturating_longs(Gen *g, const IrNode *n, bool sign, bool subtract)
@@ -89,8 +95,9 @@ static bool negate_long(Gen *g, const IrNode *n)
 /* That of the smallest number is still negative: it is inverted. */
 static bool absolute_long(Gen *g, const IrNode *n)
 {
-    Shape s = shape_of(n);
-    Asm  *as = &g->as;
+    Shape    s = shape_of(n);
+    Asm     *as = &g->as;
+    AsmLabel fits = ASM_LABEL;
 
     if (s.size != 3 || !simd_begin_saturating(g)) {
         return false;
@@ -100,11 +107,12 @@ static bool absolute_long(Gen *g, const IrNode *n)
     asm_sse2(as, X86_PCMPGTQ, T0, T0, a);
     asm_sse2(as, X86_PXOR, T1, a, T0);
     asm_sse2(as, X86_PSUBQ, T1, T1, T0);
-    simd_note_covered(g, s, vec_sign(3));
+    simd_if_covered(g, s, vec_sign(3), &fits);
     vec_zero(g, T0);
     asm_sse2(as, X86_PCMPGTQ, T0, T0, T1);
-    asm_sse2(as, X86_PXOR, T0, T0, T1);
-    finish(g, d, T0, s);
+    asm_sse2(as, X86_PXOR, T1, T1, T0);
+    asm_bind(as, &fits);
+    finish(g, d, T1, s);
     return true;
 }
 
@@ -113,8 +121,9 @@ static bool absolute_long(Gen *g, const IrNode *n)
 /* x is unsigned and y signed: the sum is below y where it does not fit. */
 static bool sum_signed(Gen *g, const IrNode *n)
 {
-    Shape s = shape_of(n);
-    Asm  *as = &g->as;
+    Shape    s = shape_of(n);
+    Asm     *as = &g->as;
+    AsmLabel fits = ASM_LABEL;
 
     if (!simd_begin_saturating(g)) {
         return false;
@@ -123,20 +132,22 @@ static bool sum_signed(Gen *g, const IrNode *n)
     asm_movx(as, T0, y);
     asm_sse2(as, vec_add(s.size), T2, y, x);
     vec_op(g, greater(s.size), T1, T0, T2);
-    simd_note_covered(g, s, UINT64_MAX);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     asm_sse2_m(as, X86_PAND, T0, T1, gen_constant_lanes(g, s.size, vec_sign(s.size) - 1));
     vec_op(g, X86_PANDN, T1, T1, T2);
-    asm_sse2(as, X86_POR, T1, T1, T0);
-    finish(g, d, T1, s);
+    asm_sse2(as, X86_POR, T2, T1, T0);
+    asm_bind(as, &fits);
+    finish(g, d, T2, s);
     return true;
 }
 
 /* x is signed and y unsigned: the sum is below y when x is not negative and it does not fit, or is and it fits. */
 static bool sum_unsigned(Gen *g, const IrNode *n)
 {
-    Shape  s = shape_of(n);
-    Asm   *as = &g->as;
-    X86Mem sign = gen_constant_lanes(g, s.size, vec_sign(s.size));
+    Shape    s = shape_of(n);
+    Asm     *as = &g->as;
+    X86Mem   sign = gen_constant_lanes(g, s.size, vec_sign(s.size));
+    AsmLabel fits = ASM_LABEL;
 
     if (!simd_begin_saturating(g)) {
         return false;
@@ -149,11 +160,12 @@ static bool sum_unsigned(Gen *g, const IrNode *n)
     asm_sse2_m(as, greater(s.size), T0, vec_in(g, n->a, T0), ones(g)); /* x >= 0 */
     asm_sse2(as, X86_PXOR, T1, T1, T0);
     asm_sse2_m(as, X86_PXOR, T1, T1, ones(g));
-    simd_note_covered(g, s, UINT64_MAX);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     asm_sse2(as, X86_PAND, T0, T0, T1); /* there the largest, where x is negative 0 */
     vec_op(g, X86_PANDN, T1, T1, T2);
-    asm_sse2(as, X86_POR, T1, T1, T0);
-    finish(g, d, T1, s);
+    asm_sse2(as, X86_POR, T2, T1, T0);
+    asm_bind(as, &fits);
+    finish(g, d, T2, s);
     return true;
 }
 
@@ -190,8 +202,9 @@ static void multiply_sum_words(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool 
 /* Words: as simd_saturate_words(), but for the product's sign. */
 static void multiply_sum_longs(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool subtract)
 {
-    Asm   *as = &g->as;
-    X86Mem smallest = gen_constant_lanes(g, 2, vec_sign(2));
+    Asm     *as = &g->as;
+    X86Mem   smallest = gen_constant_lanes(g, 2, vec_sign(2));
+    AsmLabel fits = ASM_LABEL;
 
     simd_product_upper(g, vec_in(g, n->a, T1), vec_in(g, n->b, T2), (1u << 30) - (subtract ? 1 : 0),
                        s.one);
@@ -201,10 +214,11 @@ static void multiply_sum_longs(Gen *g, const IrNode *n, Shape s, X86Xmm z, bool 
     asm_sse2(as, X86_PXOR, T1, T1, subtract ? z : T0);
     asm_sse2(as, X86_PXOR, T2, z, T0);
     asm_sse2(as, X86_PAND, T1, T1, T2);
-    simd_note_covered(g, s, vec_sign(2));
+    simd_if_covered(g, s, vec_sign(2), &fits);
     asm_sse_shift_i(as, X86_PSRAD_I, T2, T0, 31);
     asm_sse2_m(as, X86_PXOR, T2, T2, smallest);
     asm_blendv(as, X86_BLENDVPS, T0, T0, T2, T1);
+    asm_bind(as, &fits);
 }
 
 static bool multiply_sum(Gen *g, const IrNode *n, bool subtract)
@@ -416,9 +430,10 @@ void simd_shift_one(Gen *g, const IrNode *n, bool sign, bool rounded, bool satur
 
 static bool shift_by_register(Gen *g, const IrNode *n, bool sign, bool rounded)
 {
-    Shape  s = shape_of(n);
-    Asm   *as = &g->as;
-    X86Xmm spare;
+    Shape    s = shape_of(n);
+    Asm     *as = &g->as;
+    X86Xmm   spare;
+    AsmLabel fits = ASM_LABEL;
 
     if (s.one && simd_begin_saturating(g)) {
         simd_shift_one(g, n, sign, rounded, true);
@@ -430,7 +445,7 @@ static bool shift_by_register(Gen *g, const IrNode *n, bool sign, bool rounded)
     X86Xmm d = gen_dest_xmm(g);
     simd_shift_lanes(g, n, s.size, sign, rounded);
     (s.size >= 2 ? find_not_restored : find_out_of_range)(g, n, s.size, spare, sign);
-    simd_note_covered(g, s, UINT64_MAX);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     if (sign) {
         vec_zero(g, T2);
         asm_sse2(as, greater(s.size), T2, T2, vec_in(g, n->a, spare));
@@ -439,6 +454,7 @@ static bool shift_by_register(Gen *g, const IrNode *n, bool sign, bool rounded)
     } else {
         asm_sse2(as, X86_POR, T0, T0, T1);
     }
+    asm_bind(as, &fits);
     gen_return_xmm(g, spare);
     finish(g, d, T0, s);
     return true;
@@ -456,6 +472,7 @@ static void shift_limited(Gen *g, const IrNode *n, Shape s, Left how)
     uint64_t largest = mask64(how == S_TO_S ? width - 1 : width) >> s.count;
     X86Mem   max = gen_constant_lanes(g, s.size, largest), low = gen_constant_lanes(g, s.size, mask64(s.count));
     X86Xmm   d = gen_dest_xmm(g), a = vec_in(g, n->a, T1);
+    AsmLabel fits = ASM_LABEL;
 
     if (how == S_TO_S) {
         asm_sse2_m(as, vec_min(true, s.size), T0, a, max);
@@ -467,28 +484,28 @@ static void shift_limited(Gen *g, const IrNode *n, Shape s, Left how)
         asm_sse2_m(as, vec_min(false, s.size), T0, a, max);
     }
     asm_sse2(as, X86_PXOR, T1, a, T0);
-    simd_note_covered(g, s, UINT64_MAX);
+    asm_movx(as, T2, T0);
+    vec_shift(g, VEC_LEFT, s.size, T2, T2, s.count);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     if (how == U_TO_U) {
-        vec_zero(g, T2);
-        asm_sse2(as, equal(s.size), T1, T1, T2);
+        asm_sse2_m(as, equal(s.size), T1, T1, gen_constant(g, 0, 0));
         asm_sse2_m(as, X86_PANDN, T1, T1, low);
+        asm_sse2(as, X86_POR, T2, T2, T1);
     } else if (s.count != 0) {
         asm_sse2_m(as, greater(s.size), T1, vec_in(g, n->a, T1), max);
         asm_sse2_m(as, X86_PAND, T1, T1, low);
-    } else {
-        vec_zero(g, T1);
+        asm_sse2(as, X86_POR, T2, T2, T1);
     }
-    asm_movx(as, T2, T0);
-    vec_shift(g, VEC_LEFT, s.size, T2, T2, s.count);
-    asm_sse2(as, X86_POR, T2, T2, T1);
+    asm_bind(as, &fits);
     finish(g, d, T2, s);
 }
 
 /* Of 64 bits: what shifting back does not restore has not fitted. Nor has what is negative, to unsigned. */
 static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
 {
-    Asm   *as = &g->as;
-    X86Xmm d = gen_dest_xmm(g);
+    Asm     *as = &g->as;
+    X86Xmm   d = gen_dest_xmm(g);
+    AsmLabel fits = ASM_LABEL;
 
     vec_shift(g, VEC_LEFT, 3, T2, vec_in(g, n->a, T2), s.count);
     vec_shift(g, how == S_TO_S ? VEC_RIGHT_S : VEC_RIGHT, 3, T1, T2, s.count);
@@ -498,7 +515,7 @@ static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
         asm_sse1_i(as, X86_PSHUFD, T0, T0, 0xf5);
         asm_sse2(as, X86_POR, T1, T1, T0);
     }
-    simd_note_covered(g, s, UINT64_MAX);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     vec_zero(g, T0);
     asm_sse2(as, X86_PCMPEQQ, T1, T1, T0);
     if (how == S_TO_U) {
@@ -512,8 +529,9 @@ static void shift_restored(Gen *g, const IrNode *n, Shape s, Left how)
     }
     asm_sse2(as, X86_PAND, T2, T2, T1);
     asm_sse2(as, X86_PANDN, T1, T1, T0);
-    asm_sse2(as, X86_POR, T1, T1, T2);
-    finish(g, d, T1, s);
+    asm_sse2(as, X86_POR, T2, T2, T1);
+    asm_bind(as, &fits);
+    finish(g, d, T2, s);
 }
 
 static bool shift_left(Gen *g, const IrNode *n, Left how)

@@ -86,27 +86,39 @@ void simd_saturated(Gen *g)
                (int32_t)guest->sticky_bits);
 }
 
-/* Sets them unless T1 is zero, or with @bits all of those of T1. T1 is not changed. */
-void simd_note_saturation(Gen *g, const X86Mem *bits)
+/* Results are seldom saturated: what corrects them is out of the way of those that wait for them. */
+void simd_if_saturated(Gen *g, const X86Mem *bits, AsmLabel *fits)
 {
-    AsmLabel none = ASM_LABEL;
-
     if (bits != NULL) {
         asm_sse1_m(&g->as, X86_PTEST, T1, *bits);
     } else {
         asm_sse1(&g->as, X86_PTEST, T1, T1);
     }
-    asm_jcc(&g->as, CC_E, &none);
+    asm_jcc(&g->as, CC_E, fits);
     simd_saturated(g);
-    asm_bind(&g->as, &none);
 }
 
-/* Likewise when a bit of the covered lanes of T1 is set. */
-void simd_note_covered(Gen *g, Shape s, uint64_t lane_bits)
+void simd_note_saturation(Gen *g, const X86Mem *bits)
+{
+    AsmLabel fits = ASM_LABEL;
+
+    simd_if_saturated(g, bits, &fits);
+    asm_bind(&g->as, &fits);
+}
+
+void simd_if_covered(Gen *g, Shape s, uint64_t lane_bits, AsmLabel *fits)
 {
     X86Mem bits = lanes_below(g, covered(s), s.size, lane_bits);
 
-    simd_note_saturation(g, covered(s) == 16 && lane_bits == UINT64_MAX ? NULL : &bits);
+    simd_if_saturated(g, covered(s) == 16 && lane_bits == UINT64_MAX ? NULL : &bits, fits);
+}
+
+void simd_note_covered(Gen *g, Shape s, uint64_t lane_bits)
+{
+    AsmLabel fits = ASM_LABEL;
+
+    simd_if_covered(g, s, lane_bits, &fits);
+    asm_bind(&g->as, &fits);
 }
 
 /* ---- lanes of one size: halving ---- */
@@ -155,7 +167,8 @@ static void saturate_narrow(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool sign, bool
  * second) have the other; there it becomes the number of that sign that is farthest from 0. */
 void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract)
 {
-    Asm *as = &g->as;
+    Asm     *as = &g->as;
+    AsmLabel fits = ASM_LABEL;
 
     asm_sse2(as, subtract ? vec_sub(s.size) : vec_add(s.size), T0, a, b);
     if (subtract) {
@@ -165,7 +178,7 @@ void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract)
     }
     asm_sse2(as, X86_PXOR, T1, a, T0);
     asm_sse2(as, X86_PAND, T1, T1, T2);
-    simd_note_covered(g, s, vec_sign(s.size));
+    simd_if_covered(g, s, vec_sign(s.size), &fits);
     asm_movx(as, T2, T0);
     asm_movx(as, T0, T1);
     asm_sse_shift_i(as, X86_PSRAD_I, T1, T2, 31);
@@ -175,6 +188,7 @@ void simd_saturate_words(Gen *g, Shape s, X86Xmm a, X86Xmm b, bool subtract)
     asm_sse2_m(as, X86_PXOR, T1, T1, gen_constant_lanes(g, s.size, vec_sign(s.size)));
     vec_blend(g, s.size == 3 ? X86_BLENDVPD : X86_BLENDVPS, T2, T2, T1);
     asm_movx(as, T0, T2);
+    asm_bind(as, &fits);
 }
 
 /* min(x, ~y) + y and max(x, y) - y. */
@@ -219,11 +233,13 @@ static bool saturating(Gen *g, const IrNode *n, bool sign, bool subtract)
  */
 void simd_saturate_product(Gen *g, Shape s)
 {
-    X86Mem smallest = gen_constant_lanes(g, s.size, vec_sign(s.size));
+    X86Mem   smallest = gen_constant_lanes(g, s.size, vec_sign(s.size));
+    AsmLabel fits = ASM_LABEL;
 
     asm_sse2_m(&g->as, vec_pick(s.size, X86_PCMPEQW, X86_PCMPEQW, X86_PCMPEQD, X86_PCMPEQQ), T1, T0, smallest);
+    simd_if_covered(g, s, UINT64_MAX, &fits);
     asm_sse2(&g->as, X86_PXOR, T0, T0, T1);
-    simd_note_covered(g, s, UINT64_MAX);
+    asm_bind(&g->as, &fits);
 }
 
 /* Halfwords, in T0. The host's rounding product is just this; else the lowest bit comes from the low half. */
