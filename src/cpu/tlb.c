@@ -369,7 +369,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     uint64_t page = va & PAGE_MASK;
     bool     ram = false;
     uint8_t *host = f->device ? NULL : memory_host_page(cpu->memory, f->pa, &ram);
-    bool     fast_write = host != NULL && f->writable && ram && !memory_has_code(cpu->memory, f->pa);
+    bool     fast_write = host != NULL && f->readable && f->writable && ram && !memory_has_code(cpu->memory, f->pa);
 
     if (f->slow || watch_in_page(cpu->engine, va) || memory_find(cpu->memory, f->pa) == NULL) {
         return;
@@ -384,7 +384,7 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     if (fast_write) {
         set_entry(t, tlb_slot(t->write, va), page, host);
     }
-    if (host != NULL && (f->readable || fast_write)) {
+    if (host != NULL && f->readable) {
         note_holder(t, (uintptr_t)host, (size_t)(tlb_slot(t->write, va) - t->write));
     }
     if (host == NULL || (f->writable && !fast_write)) {

@@ -251,6 +251,48 @@ static void test_faults_in_hot_code(void **state)
     }
 }
 
+/* A load and a store of the same bytes, which are checked together, come to a page that may be read or written only. */
+static void test_read_and_write_of_one_page(void **state)
+{
+    static const struct {
+        const char *name;
+        bool        no_write, no_read;
+        unsigned    at; /* the instruction that faults */
+    } rows[] = {
+        { "read only", true, false, 4 },
+        { "written only", false, true, 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const uint32_t code[] = {
+            TOY(TOY_ADDI, 3, 3, 1),
+            TOY(TOY_LD, 2, 1, 0),
+            TOY(TOY_ADDI, 2, 2, 7),
+            rows[i].no_write ? TOY(TOY_ADDI, 9, 9, 1) : TOY(TOY_ST, 3, 8, 0), /* what was written may not be read */
+            TOY(TOY_ST, 2, 1, 0),
+            TOY(TOY_ADDI, 1, 1, 8),
+            TOY(TOY_SUBS, 5, 3, 6),
+            TOY(TOY_BC, IR_COND_NZ, 0, -7),
+        };
+        ToyMachine *m = machine(code, ARRAY_LEN(code));
+        ToyMap     *map = toy_map(m, DATA + 0x2000, DATA + 0x2000, 0x1000);
+
+        print_message("%s\n", rows[i].name);
+        map->writable = !rows[i].no_write;
+        map->no_read = rows[i].no_read;
+        m->cpu->s.x[1] = DATA;
+        m->cpu->s.x[8] = DATA + 0x2ff8;
+        assert_int_equal(run(m, &m->cpu->cpu, 100000, CPU_STOP_WAIT), 8 * 0x400 + rows[i].at + 1 + 1);
+        check_regions(m);
+        assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+        assert_int_equal(m->cpu->s.far, DATA + 0x2000);
+        assert_int_equal(m->cpu->s.epc, CODE + 4 * rows[i].at);
+        assert_int_equal(m->cpu->s.x[1], DATA + 0x2000);
+        assert_int_equal(m->cpu->s.x[2], 7);
+        toy_machine_free(m);
+    }
+}
+
 /* Helpers that look at time, count and pc, and one that raises an exception. */
 static void test_helpers_in_hot_code(void **state)
 {
@@ -340,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_owner_of_hot_code),
         cmocka_unit_test(test_hot_code_is_mapped_elsewhere),
         cmocka_unit_test(test_faults_in_hot_code),
+        cmocka_unit_test(test_read_and_write_of_one_page),
         cmocka_unit_test(test_helpers_in_hot_code),
         cmocka_unit_test(test_breakpoints_in_hot_code),
         cmocka_unit_test(test_single_steps_in_hot_code),

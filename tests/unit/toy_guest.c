@@ -419,14 +419,14 @@ static bool toy_fill(Cpu *cpu, uint64_t va, unsigned size, CpuAccess access, uns
         const ToyMap *m = &t->map[i];
 
         if (m->space != t->s.space || va - m->va >= m->size || (access == CPU_WRITE && !m->writable) ||
-            (access == CPU_FETCH && m->no_exec) ||
+            (access == CPU_FETCH && m->no_exec) || (access == CPU_READ && m->no_read) ||
             !owners_fill(memory_owners(cpu->memory), m->pa + (va - m->va), PAS_NONSECURE)) {
             continue;
         }
         *out = (CpuFill){.pa = m->pa + (va - m->va),
                          .pas = PAS_NONSECURE,
                          .page_size = m->size,
-                         .readable = true,
+                         .readable = !m->no_read,
                          .writable = m->writable,
                          .device = m->device,
                          .slow = m->slow};

@@ -75,7 +75,7 @@ enum {
 typedef struct ToyMap {
     uint64_t va, pa, size;
     uint64_t space;
-    bool     writable, device, no_exec, slow;
+    bool     writable, device, no_exec, no_read, slow;
 } ToyMap;
 
 enum { TOY_CAUSE_NONE, TOY_CAUSE_UNDEF, TOY_CAUSE_CALL, TOY_CAUSE_TRANSLATION, TOY_CAUSE_ALIGN, TOY_CAUSE_BUS,

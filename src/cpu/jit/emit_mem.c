@@ -96,11 +96,11 @@ static void sum_early(Gen *g, Reach *r)
 
 /* ---- out of line: one by one ---- */
 
-/* Whether @bytes from @disp off the base may be reached; the host's address of that is in rdi + base then. */
-static void check_again(Gen *g, const Reach *r, X86Reg base, int32_t disp, unsigned bytes, AsmLabel *fail)
+/* Whether @bytes from @disp off the base may be read or written; the host's address of that is in rdi + base then. */
+static void check_again(Gen *g, const Reach *r, bool write, X86Reg base, int32_t disp, unsigned bytes, AsmLabel *fail)
 {
     emit_sum(g, RDX, base, disp);
-    emit_compare(g, r->tlb, RDX, RDX, (int32_t)bytes, r->write);
+    emit_compare(g, r->tlb, RDX, RDX, (int32_t)bytes, write);
     asm_jcc(&g->as, CC_A, fail);
 }
 
@@ -180,7 +180,7 @@ static void miss_check(Gen *g, Cold *c)
         return;
     }
     hosts_set_none(g, host_bit(&c->host));
-    check_again(g, r, r->base, r->disp, r->bytes, &slow);
+    check_again(g, r, r->write, r->base, r->disp, r->bytes, &slow);
     emit_addend(g, r->tlb, r->write);
     asm_jmp(&g->as, &c->alone);
     asm_bind(&g->as, &slow);
@@ -202,8 +202,8 @@ static void miss_table(Gen *g, Cold *c)
     AsmLabel     fail = ASM_LABEL;
 
     if (is_near(r) && r->low != 0) {
-        check_again(g, r, r->base, r->low, r->range, &fail);
-        emit_addend(g, r->tlb, r->write);
+        check_again(g, r, r->check_write, r->base, r->low, r->range, &fail);
+        emit_addend(g, r->tlb, r->check_write);
         asm_jmp(&g->as, &c->resume);
         asm_bind(&g->as, &fail);
     }
@@ -219,13 +219,13 @@ static void emit_by_table(Gen *g, IrMem m, Reach *r, Cold *c)
         asm_load(&g->as, 3, false, true, RCX, gen_mem((int32_t)(offsetof(Cpu, tlb) + m.space * sizeof(CpuTlb *))));
     }
     if (is_near(r)) {
-        emit_compare(g, r->tlb, r->base, r->base, r->low + (int32_t)r->range, r->write);
+        emit_compare(g, r->tlb, r->base, r->base, r->low + (int32_t)r->range, r->check_write);
     } else {
         emit_sum(g, RDX, r->base, r->low);
-        emit_compare(g, r->tlb, RDX, RDX, (int32_t)r->range, r->write);
+        emit_compare(g, r->tlb, RDX, RDX, (int32_t)r->range, r->check_write);
     }
     asm_jcc(&g->as, CC_A, &c->from);
-    emit_addend(g, r->tlb, r->write);
+    emit_addend(g, r->tlb, r->check_write);
     if (g->region) {
         asm_bind(&g->as, &c->resume);
         c->first = miss_table;
@@ -279,7 +279,11 @@ static uint32_t choose_slot(Gen *g, const Address *a, unsigned size, bool write)
     return offset;
 }
 
-static uint64_t insn_pa(const Gen *g) { return g->pa + (g->insn_pc - g->parts[0].pc); }
+/* The instruction where it is now: in the part of a loop it may stay in a page, and not in one that leads there. */
+static uint64_t access_name(const Gen *g)
+{
+    return (g->pa + (g->insn_pc - g->parts[0].pc)) ^ (g->insn_pc - g->parts[g->part].pc) * 0x9e3779b1u;
+}
 
 static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
 {
@@ -287,16 +291,16 @@ static uint32_t new_slot(Gen *g, unsigned first, const Reach *r)
     uint32_t id = j->n_slots;
     unsigned size = size_kind(r->range);
 
-    g_assert(r->range <= slot_kinds[r->write][size].bytes);
+    g_assert(r->range <= slot_kinds[r->check_write][size].bytes);
     j->n_slots += j->n_slots < j->max_slots - 1;
     g->failed |= g->arena_full |= j->n_slots == j->max_slots - 1;
     j->slot[id] = (JitSlot){
         .block = g->block,
-        .pa = insn_pa(g),
-        .limit = PAGE_SIZE + 1 - slot_kinds[r->write][size].bytes,
-        .offset = choose_slot(g, &g->addr[first], size, r->write),
+        .name = access_name(g),
+        .limit = PAGE_SIZE + 1 - slot_kinds[r->check_write][size].bytes,
+        .offset = choose_slot(g, &g->addr[first], size, r->check_write),
         .left = JIT_MISSES,
-        .write = r->write,
+        .write = r->check_write,
     };
     return id;
 }
@@ -309,11 +313,11 @@ static void miss_slot(Gen *g, Cold *c)
     AsmLabel     fail = ASM_LABEL;
 
     s->cold = g->as.p;
-    check_again(g, r, r->base, r->low, r->range, &fail);
+    check_again(g, r, r->check_write, r->base, r->low, r->range, &fail);
     asm_mov_ri(&g->as, RCX, r->slot);
     s->keep = g->as.p;
-    asm_call_to(&g->as, r->write ? g->j->keep_write : g->j->keep_read);
-    emit_addend(g, R14, r->write);
+    asm_call_to(&g->as, r->check_write ? g->j->keep_write : g->j->keep_read);
+    emit_addend(g, R14, r->check_write);
     asm_jmp(&g->as, &c->resume);
     asm_bind(&g->as, &fail);
     miss_check(g, c);
@@ -360,7 +364,7 @@ static void miss_host(Gen *g, Cold *c)
     if (p->kind == AT_MEM) {
         asm_load(&g->as, (unsigned)__builtin_ctz(ir_type_bits(p->type) / 8), false, true, RAX, gen_mem(p->v));
     }
-    check_again(g, r, base, r->disp, r->bytes, &slow);
+    check_again(g, r, r->write, base, r->disp, r->bytes, &slow);
     emit_addend(g, r->tlb, r->write);
     asm_alu_rr(&g->as, ALU_ADD, true, RDI, base);
     asm_bind(&g->as, &again);
@@ -407,9 +411,11 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
     r->base = emit_address(g, first, m.align ? MAX_DISP : r->bytes, slot || h != NULL, &r->disp);
     r->low = r->disp;
     r->range = r->bytes;
+    r->check_write = r->write;
     if (h != NULL) {
         r->low = (int32_t)g->group[h->group - 1].low;
         r->range = (unsigned)g->group[h->group - 1].bytes;
+        r->check_write = g->group[h->group - 1].write;
         c->host = *h;
     }
     if (m.align && m.size_log2 != 0) {
@@ -435,7 +441,7 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
 /* The entry's own copy of its part would meet another page each time, and say so of the loop's accesses. */
 static bool may_use_slot(const Gen *g, IrMem m)
 {
-    return g->region && g->part >= g->first_target && m.space == 0 && !m.align && !jit_is_scattered(g->j, insn_pa(g));
+    return g->region && g->part >= g->first_target && m.space == 0 && !m.align && !jit_is_scattered(g->j, access_name(g));
 }
 
 /* The access at @first: where it is in the host's memory. */

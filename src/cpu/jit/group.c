@@ -1,6 +1,7 @@
 /*
- * Groups: plain accesses of a part off one base, a few bytes apart. The first one checks for all of them and leaves the
- * host's address of the base, which the others use as it is. It is 0 when the check failed, or C ran since: it may have
+ * Groups: plain accesses of a part off one base, a few bytes apart. The first one checks for all of them, for writing if
+ * one of them stores (what may be written directly may be read, see tlb_fill()), and leaves the host's address of the
+ * base, which the others use as it is. It is 0 when the check failed, or C ran since: it may have
  * changed what the tables say. Each access then does its own check, out of line; or, where code runs seldom, C does it.
  */
 #include <string.h>
@@ -14,9 +15,10 @@ static bool join_group(const Gen *g, Group *p, const Address *a, bool write, uns
 {
     int64_t low = MIN(p->low, (int64_t)a->offset), end = MAX(p->low + p->bytes, (int64_t)a->offset + bytes);
 
-    if (p->base != a->base || p->write != write || end - low > GROUP_BYTES) {
+    if (p->base != a->base || end - low > GROUP_BYTES) {
         return false;
     }
+    p->write |= write;
     p->low = low;
     p->bytes = end - low;
     return true;

@@ -450,7 +450,7 @@ static bool has_bit(const uint64_t *set, uint64_t pa) { return set[bit_of(pa) / 
 
 static void set_bit(uint64_t *set, uint64_t pa) { set[bit_of(pa) / 64] |= 1ull << bit_of(pa) % 64; }
 
-bool jit_is_scattered(const Jit *j, uint64_t pa) { return has_bit(j->scattered, pa); }
+bool jit_is_scattered(const Jit *j, uint64_t name) { return has_bit(j->scattered, name); }
 
 bool jit_is_wide(const Jit *j, uint64_t pa) { return has_bit(j->wide, pa); }
 
@@ -678,7 +678,7 @@ static void leave_slot(Jit *j, JitSlot *s)
     code_mem_begin(&j->mem);
     memcpy(s->keep, nop, sizeof(nop)); /* in place of the call that leads here */
     code_mem_end(&j->mem);
-    set_bit(j->scattered, s->pa);
+    set_bit(j->scattered, s->name);
 }
 
 /* Decides by what the guest executes alone. */

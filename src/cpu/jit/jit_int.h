@@ -113,7 +113,7 @@ typedef struct JitSlot {
     uint8_t  widened; /* spans that were made for it */
     uint8_t  samples; /* taken */
     uint8_t  first[JIT_PATCH]; /* what the sample's jump is in place of */
-    uint64_t pa;      /* of the instruction */
+    uint64_t name;    /* for jit_is_scattered() */
     uint8_t *hot;     /* writable addresses: of the access, */
     uint8_t *cold;    /* the code that uses the table, */
     uint8_t *keep;    /* and its call that fills the slot */
@@ -176,7 +176,7 @@ struct Jit {
     uint32_t   n_sites, max_sites;
     JitSlot   *slot;
     uint32_t   n_slots, max_slots;
-    uint64_t   scattered[JIT_SCATTERED / 64]; /* a bit per instruction, by a hash: slots are nothing for it */
+    uint64_t   scattered[JIT_SCATTERED / 64]; /* a bit per access, by a hash of its name: slots are nothing for it */
     uint64_t   wide[JIT_SCATTERED / 64]; /* likewise: a region that starts there expects no zeroes */
     JitExit   *exit;
     uint32_t   n_exits, max_exits;
@@ -229,8 +229,9 @@ void jit_perf_map_close(Jit *j);
 uint8_t jit_begin_c(Cpu *cpu);
 void    jit_end_c(Cpu *cpu, uint8_t used);
 
-/* jit_is_scattered - whether an access of the instruction at @pa misses its slot too often. */
-bool jit_is_scattered(const Jit *j, uint64_t pa);
+/* jit_is_scattered - whether the access that has this name, made of its instruction's address and of the part it is in,
+ * misses its slot too often. */
+bool jit_is_scattered(const Jit *j, uint64_t name);
 /* jit_is_wide - whether a region that starts with the instruction at @pa once expected zeroes that were not there. */
 bool jit_is_wide(const Jit *j, uint64_t pa);
 /* jit_look - JitSlot.left is used up: does the access better without its PageSlot? */
@@ -264,7 +265,7 @@ enum { REG_FREE = 0, REG_PINNED = 0xffff, REG_NEVER = 0xfffe };
 /* Accesses of a part off one base that are checked together (group.c). */
 typedef struct Group {
     IrRef    base;
-    bool     write;
+    bool     write; /* one of them stores: writing is asked for all */
     int64_t  low;   /* of their bytes the first, off the base, */
     int64_t  bytes; /* and how many there are from there */
     unsigned last;  /* the last one's node */
@@ -285,7 +286,7 @@ typedef struct Reach {
     X86Reg   base;
     int32_t  disp, low;
     unsigned bytes, range;
-    bool     write;
+    bool     write, check_write; /* the access; what is checked */
     X86Reg   tlb;  /* the context */
     uint32_t slot; /* index of its JitSlot, if it has one */
 } Reach;
