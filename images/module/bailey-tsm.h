@@ -34,6 +34,8 @@ struct bailey_host_fault {
     __u64 result;                          /* out; all ones: the host was not started with this fault */
 };
 
+/* An open file is about one function: the first one until BAILEY_TSM_SELECT names another by its VDEV ID. */
+#define BAILEY_TSM_SELECT        _IOW('B', 3, __u64)
 #define BAILEY_TSM_INFO          _IOR('B', 1, struct bailey_tsm_info)
 #define BAILEY_TSM_HOST_FAULT    _IOWR('B', 2, struct bailey_host_fault)
 

@@ -1,8 +1,12 @@
 /* bailey-guard: shows, with the DMA test engine of tdisp-nic, what an assigned device can and cannot reach.
  *
- *   bailey-guard STAGE      unlocked | lying-host | locked | run | enabled | disabled | error | recovered | page-gone
- *   bailey-guard fault NAME ARGUMENT    asks the emulator's host to misbehave, as in -M cca,host-fault=NAME; ARGUMENT
- *                           is a number, private (the IPA of the private test page) or vdev (the VDEV ID)
+ *   bailey-guard [-f FUNCTION] STAGE
+ *                           unlocked | lying-host | locked | run | enabled | disabled | error | recovered | page-gone
+ *   bailey-guard [-f FUNCTION] fault NAME ARGUMENT
+ *                           asks the emulator's host to misbehave, as in -M cca,host-fault=NAME; ARGUMENT is a number,
+ *                           private (the IPA of the private test page) or vdev (the VDEV ID)
+ *
+ * FUNCTION as 0000:02:00.0; without it the first that the module looks after.
  *
  * A stage is one state of the device, to which init has brought it. Each experiment prints one line: name, expected,
  * got, ok or FAIL. The buffer is looked at every time, not only the engine's word for it; but for page-gone, where the
@@ -185,16 +189,39 @@ static bool misbehave(const char *name, const char *argument)
     return ok;
 }
 
+/* The function's VDEV ID: its domain and routing ID. */
+static bool choose(const char *function)
+{
+    unsigned domain, bus, dev, fn;
+
+    if (sscanf(function, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4) {
+        return false;
+    }
+    uint64_t id = (uint64_t)domain << 16 | bus << 8 | dev << 3 | fn;
+
+    return ioctl(fd, BAILEY_TSM_SELECT, &id) == 0;
+}
+
 int main(int argc, char **argv)
 {
+    const char *function = argc > 2 && strcmp(argv[1], "-f") == 0 ? argv[2] : NULL;
+
+    if (function != NULL) {
+        argv += 2;
+        argc -= 2;
+    }
     unsigned n = 0;
     bool ok = true, asks = argc == 4 && strcmp(argv[1], "fault") == 0;
 
     if (argc != 2 && !asks) {
-        fprintf(stderr, "usage: bailey-guard STAGE | fault NAME ARGUMENT\n");
+        fprintf(stderr, "usage: bailey-guard [-f FUNCTION] STAGE | fault NAME ARGUMENT\n");
         return 2;
     }
     fd = open("/dev/bailey-tsm", O_RDWR);
+    if (fd >= 0 && function != NULL && !choose(function)) {
+        fprintf(stderr, "bailey-guard: the module does not look after a function %s\n", function);
+        return 2;
+    }
     if (fd < 0 || ioctl(fd, BAILEY_TSM_INFO, &info) != 0) {
         perror("bailey-guard: /dev/bailey-tsm");
         return 1;

@@ -48,7 +48,7 @@ typedef struct { const uint8_t *p; size_t left; bool failed; } Cursor;
 
 typedef struct { unsigned index, kind; Bytes value; } Block;
 
-static const char *work = "/run/bailey-verify";
+static const char *work;
 static bool all_ok = true;
 
 /* ---- small things ---- */
@@ -745,7 +745,10 @@ int main(int argc, char **argv)
     const char *root = option(argc, argv, "--root", NULL),
                *reference = option(argc, argv, "--reference", NULL);
 
-    work = option(argc, argv, "--work", work);
+    char own[48];                               /* several functions may be verified at the same time */
+
+    snprintf(own, sizeof(own), "/run/bailey-verify-%d", (int)getpid());
+    work = option(argc, argv, "--work", own);
     if (mkdir(work, 0700) != 0 && errno != EEXIST) {
         die("cannot make", work);
     }
