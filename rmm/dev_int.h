@@ -76,10 +76,11 @@ typedef struct Pdev {
     uint16_t     root_id, rid_base, rid_top; /* top is not part of the range */
     uint8_t      segment, ide_sid;
     RmiHash      hash;
-    bool         has_link;  /* the device's end of a link stream was enabled when it was asked: it gets keys, too */
-    uint8_t      link_sid;
     bool         keyed;     /* both ends of the stream use the keys of key_set */
-    uint8_t      key_set, next_set;
+    uint8_t      key_set;
+    bool         has_link;  /* the device's end of a link stream was enabled when it was asked: it gets keys, too */
+    bool         link_keyed;
+    uint8_t      link_sid, link_set;
     uint32_t     n_vdevs;
     uint64_t     vdev[DEV_MAX_VDEVS]; /* 0: free */
     uint8_t      vca_digest[RMM_HASH_MAX], cert_digest[RMM_HASH_MAX], key_digest[RMM_HASH_MAX];

@@ -95,25 +95,42 @@ static bool root_stop(Talk *t)
     return true;
 }
 
+static bool root_stop_link(Talk *t)
+{
+    root_forget(t->rmm, t->pdev, t->pdev->link_sid, t->pdev->link_set);
+    return true;
+}
+
 void dev_root_release(Rmm *rmm, Pdev *pdev)
 {
     for (unsigned set = 0; set < IDE_KEY_SETS; set++) {
         root_forget(rmm, pdev, pdev->ide_sid, set);
-    }
-    if (pdev->has_link) {
-        root_forget(rmm, pdev, pdev->link_sid, 0);
+        if (pdev->has_link) {
+            root_forget(rmm, pdev, pdev->link_sid, set);
+        }
     }
     rmm->platform.tdisp_enable(rmm->platform.opaque, pdev->root_id, pdev->ide_sid, false);
     pdev->keyed = false;
 }
 
+/* Of the stream and of the link stream: where new keys go, the set that is not in use. */
+static uint8_t next_set(const Pdev *pdev) { return pdev->keyed ? pdev->key_set ^ 1 : 0; }
+static uint8_t next_link_set(const Pdev *pdev) { return pdev->link_keyed ? pdev->link_set ^ 1 : 0; }
+
 static bool use_next_set(Talk *t)
 {
     const RmmPlatform *p = &t->rmm->platform;
 
-    t->pdev->key_set = t->pdev->next_set;
+    t->pdev->key_set = next_set(t->pdev);
     t->pdev->keyed = true;
     return p->tdisp_enable(p->opaque, t->pdev->root_id, t->pdev->ide_sid, true);
+}
+
+static bool use_next_link_set(Talk *t)
+{
+    t->pdev->link_set = next_link_set(t->pdev);
+    t->pdev->link_keyed = true;
+    return true;
 }
 
 static bool keys_are_gone(Talk *t)
@@ -156,9 +173,11 @@ static bool ask_for_lock(Talk *t)
 #define NEW_KEYS           IDE(KEYS), LOCAL(root_program), LOCAL(root_go_rx), IDE(GO), LOCAL(root_go_tx)
 
 /* No document has a word for link streams: one that the host has enabled at the device, for traffic class 0, gets keys
- * at both ends. They are never refreshed, and end with the connection. */
+ * at both ends, and new ones with the selective stream's. They end with the connection. */
 #define LINK_IDE(op_)      { .kind = STEP_IDE, .op = IDE_KM_##op_, .link = true, .skip = no_link }
 #define LINK_LOCAL(fn)     { .kind = STEP_LOCAL, .run = fn, .skip = no_link }
+#define NEW_LINK_KEYS      LINK_IDE(KEYS), LINK_LOCAL(root_program), LINK_LOCAL(root_go_rx), LINK_IDE(GO), \
+                           LINK_LOCAL(root_go_tx)
 
 static const Step connect[] = { SPDM(CONNECT), LOCAL(keep_identity) };
 static const Step secure[] = {
@@ -166,12 +185,16 @@ static const Step secure[] = {
     IDE(QUERY),
     NEW_KEYS,
     LOCAL(use_next_set),
-    LINK_IDE(KEYS), LINK_LOCAL(root_program), LINK_LOCAL(root_go_rx), LINK_IDE(GO), LINK_LOCAL(root_go_tx),
+    NEW_LINK_KEYS,
+    LINK_LOCAL(use_next_link_set),
 };
 static const Step ide_reset[] = {
     IDE(STOP), LOCAL(root_stop), LOCAL(keys_are_gone), NEW_KEYS, LOCAL(use_next_set),
 };
-static const Step refresh[] = { NEW_KEYS, IDE(STOP), LOCAL(root_stop), LOCAL(use_next_set) };
+static const Step refresh[] = {
+    NEW_KEYS, IDE(STOP), LOCAL(root_stop), LOCAL(use_next_set),
+    NEW_LINK_KEYS, LINK_IDE(STOP), LINK_LOCAL(root_stop_link), LINK_LOCAL(use_next_link_set),
+};
 static const Step end[] = {
     UNLESS(nothing_to_stop, .kind = STEP_IDE, .op = IDE_KM_STOP),
     UNLESS(no_session, .kind = STEP_SPDM, .op = SPDM_OP_END_SESSION),
@@ -213,18 +236,15 @@ static bool start_spdm(Talk *t, SpdmOp op, const SpdmOpArgs *args)
 /* New keys go to the set that is not in use; keys that stop are those of the set in use. */
 static bool begin_ide(Talk *t, IdeKmOp op, bool link)
 {
-    uint8_t keys[IDE_SUB_STREAMS][2][IDE_KEY_LEN];
-    uint8_t set;
+    const Pdev *p = t->pdev;
+    uint8_t     keys[IDE_SUB_STREAMS][2][IDE_KEY_LEN];
+    uint8_t     in_use = link ? p->link_set : p->key_set, next = link ? next_link_set(p) : next_set(p);
 
     if (op == IDE_KM_KEYS) {
         entropy_bytes(&t->rmm->entropy, keys, sizeof(keys));
     }
-    if (op == IDE_KM_KEYS && !link) {
-        t->pdev->next_set = t->pdev->keyed ? t->pdev->key_set ^ 1 : 0;
-    }
-    set = link ? 0 : op == IDE_KM_STOP ? t->pdev->key_set : t->pdev->next_set;
-    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, link ? t->pdev->link_sid : t->pdev->ide_sid, set,
-                          op == IDE_KM_KEYS ? keys : NULL);
+    ide_km_sequence_start(&t->link->ide, op, IDE_PORT, link ? p->link_sid : p->ide_sid,
+                          op == IDE_KM_STOP ? in_use : next, op == IDE_KM_KEYS ? keys : NULL);
     spdm_wipe(keys, sizeof(keys));
     return true;
 }
@@ -357,7 +377,7 @@ static void look_for_link(Talk *t, const uint8_t *in, size_t len)
     enum { LINK_IDE_SUPPORTED = 1, LINK_CONTROL = 8, LINK_ENABLE = 1, LINK_TC = 7 << 19 };
     IdeKmQuery q;
 
-    t->pdev->has_link = false;
+    t->pdev->has_link = t->pdev->link_keyed = false;
     if (!ide_km_parse_query(in, len, &q) || q.registers_len < LINK_CONTROL + 4) {
         return;
     }

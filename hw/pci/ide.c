@@ -203,9 +203,9 @@ static bool is_in_use(const IdeStream *s)
 static void update(IdeCap *ide, unsigned sel)
 {
     IdeStream     *s = &ide->streams[sel];
-    IdeStreamState state = ide_enabled(ide, sel) && ide_keys_ready(ide, sel) ? IDE_SECURE : IDE_INSECURE;
+    bool           link = ide_is_link(ide, sel), secure = ide_enabled(ide, sel) && ide_keys_ready(ide, sel);
+    IdeStreamState state = secure && !s->broken ? IDE_SECURE : IDE_INSECURE;
     unsigned       reg = status_reg(ide, sel);
-    bool           link = ide_is_link(ide, sel);
 
     if (state == s->state) {
         return;

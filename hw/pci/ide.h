@@ -37,7 +37,8 @@ typedef struct IdeStream {
     IdeStreamState state;
     uint8_t        active_set; /* key set in use while Secure */
     uint64_t       tx_count, rx_count; /* TLPs since the keys went live */
-    bool           broken; /* link streams: left Secure while enabled; nothing is sent until it is disabled */
+    bool           broken; /* link streams: left Secure while enabled; nothing is sent, new keys or not, until it is
+                            * disabled */
 } IdeStream;
 
 typedef struct IdeCap IdeCap;

@@ -313,6 +313,23 @@ static void connect_with_link(uint32_t control)
     dev_go_to(d, STAGE_READY);
 }
 
+/* Of the link stream: those of @set alone are in use, at both ends. */
+static void check_link_keys(unsigned set, bool keyed)
+{
+    const IdeCap *ide = &dsm_of(nic)->ide;
+
+    for (unsigned i = 0; i < 4 * IDE_SUB_STREAMS; i++) {
+        unsigned      of = i / 2 / IDE_SUB_STREAMS, tx = i & 1, sub = i / 2 % IDE_SUB_STREAMS;
+        const IdeKey *k = &ide->streams[ide->cfg.n_sel].keys[of][tx][sub];
+
+        assert_int_equal(k->go, keyed && of == set);
+        assert_int_equal(d->links[0].slot[of][tx][sub].go, keyed && of == set);
+        if (k->go) {
+            assert_memory_equal(k->key, d->links[0].slot[of][!tx][sub].key, IDE_KEY_LEN);
+        }
+    }
+}
+
 /* The RMM keys what is enabled for traffic class 0, and takes no number that is another stream's of the port. */
 static void test_link_stream(void **state)
 {
@@ -337,6 +354,12 @@ static void test_link_stream(void **state)
             assert_memory_not_equal(port_keys->slot[0][0][sub].key, d->root->slot[0][0][sub].key, IDE_KEY_LEN);
         }
         assert_int_equal(dev_pdev(d)->has_link, rows[i].keyed);
+        for (unsigned set = 1; set <= 3; set++) { /* new keys for it, too */
+            rmi_ok(RIG, RMI_FID_PDEV_IDE_KEY_REFRESH, d->pdev, 0);
+            assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+            assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
+            check_link_keys(set & 1, rows[i].keyed);
+        }
         rmi_ok(RIG, RMI_FID_PDEV_STOP, d->pdev);
         assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
         assert_false(port_keys->slot[0][1][IDE_CPL].go);

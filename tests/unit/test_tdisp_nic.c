@@ -820,13 +820,62 @@ static void test_key_in_use(void **state)
     rig_free(r);
 }
 
-/* IDE_KM keys a link stream by its ID. From then on T=0 requests need it. */
+/* Keys of the link stream for both ends, in one step after the other; @then after each. Receivers first. */
+static void key_link(NicRig *r, uint8_t id, unsigned set, void (*then)(NicRig *r))
+{
+    IdeCap  *port = root_port_ide(r->port);
+    unsigned link = port->cfg.n_sel;
+    uint8_t  iv[IDE_IV_LEN] = { IDE_INITIAL_IFV };
+
+    entropy_bytes(&r->entropy, r->keys, sizeof(r->keys));
+    assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, id, (uint8_t)set), SPDM_DONE);
+    then(r);
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        assert_true(ide_key_prog(port, link, set, i & 1 ? IDE_RX : IDE_TX, i / 2, r->keys[i / 2][i & 1], iv));
+    }
+    for (unsigned i = 0; i < IDE_N_SUB; i++) {
+        assert_true(ide_key_go(port, link, set, IDE_RX, i));
+        then(r);
+    }
+    assert_int_equal(rig_ide_stream(r, IDE_KM_GO, id, (uint8_t)set), SPDM_DONE);
+    then(r);
+    for (unsigned i = 0; i < IDE_N_SUB; i++) {
+        assert_true(ide_key_go(port, link, set, IDE_TX, i));
+        then(r);
+    }
+}
+
+static void stop_link(NicRig *r, uint8_t id, unsigned set)
+{
+    IdeCap *port = root_port_ide(r->port);
+
+    assert_int_equal(rig_ide_stream(r, IDE_KM_STOP, id, (uint8_t)set), SPDM_DONE);
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        assert_true(ide_key_stop(port, port->cfg.n_sel, set, i & 1 ? IDE_RX : IDE_TX, i / 2));
+    }
+}
+
+static void nothing(NicRig *r) {}
+
+/* Both kinds of request, up and down the link. */
+static void crosses_link(NicRig *r)
+{
+    uint8_t b[8] = { 0 };
+
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK);
+    assert_int_equal(dma_read(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ID, 8, PAS_NONSECURE), ENGINE_MAGIC);
+}
+
+/* IDE_KM keys a link stream by its ID. From then on T=0 requests need it. New keys by the other set leave it Secure at
+ * each step; one that has failed is not mended by them, but by keys after it was disabled. */
 static void test_link_stream(void **state)
 {
     enum { ID = 0x42, ON = ID << 24 | 1 };
     NicRig  *r = rig_new(NULL);
     IdeCap  *port = root_port_ide(r->port);
     unsigned card = pci_find_ext_cap(r->nic, PCI_EXT_CAP_IDE) + 0x0c;
+    unsigned link = port->cfg.n_sel;
     uint8_t  b[8] = { 0 }, iv[IDE_IV_LEN] = { IDE_INITIAL_IFV };
 
     rig_go_to(r, TDI_CONFIG_UNLOCKED, 0);
@@ -834,19 +883,40 @@ static void test_link_stream(void **state)
     pci_host_config_write(r->host, RIG_PORT, port->off + 0x0cu, 4, ON);
     rig_write(r, card, 4, ON);
     assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK); /* not Secure yet */
-    entropy_bytes(&r->entropy, r->keys, sizeof(r->keys));
-    assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, ID, 0), SPDM_DONE);
-    assert_int_equal(rig_ide_stream(r, IDE_KM_GO, ID, 0), SPDM_DONE);
-    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
-        assert_true(ide_key_prog(port, port->cfg.n_sel, 0, i & 1 ? IDE_RX : IDE_TX, i / 2, r->keys[i / 2][i & 1], iv));
-        assert_true(ide_key_go(port, port->cfg.n_sel, 0, i & 1 ? IDE_RX : IDE_TX, i / 2));
-    }
+    key_link(r, ID, 0, nothing);
     assert_int_equal(rig_read(r, card + 4, 4), IDE_SECURE);
     pci_host_config_write(r->host, RIG_NIC, rig_ide(r, 0) + 4, 4, 0); /* no default stream: the link's */
     assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK);
-    assert_true(port->streams[port->cfg.n_sel].rx_count != 0);
-    ide_fail(port, port->cfg.n_sel, false);
+    assert_true(port->streams[link].rx_count != 0);
+    for (unsigned set = 1; set <= 4; set++) {
+        uint8_t old[IDE_KEY_LEN];
+
+        memcpy(old, r->keys[IDE_PR][0], sizeof(old));
+        key_link(r, ID, set & 1, crosses_link);
+        stop_link(r, ID, !(set & 1));
+        crosses_link(r);
+        assert_memory_not_equal(old, port->streams[link].keys[set & 1][IDE_TX][IDE_PR].key, IDE_KEY_LEN);
+        assert_int_equal(rig_read(r, card + 4, 4), IDE_SECURE);
+        assert_int_equal(ide_state(port, link), IDE_SECURE);
+    }
+    ide_fail(port, link, false);
     assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_REFUSED);
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        assert_true(ide_key_prog(port, link, 1, i & 1 ? IDE_RX : IDE_TX, i / 2, r->keys[i / 2][i & 1], iv));
+        assert_true(ide_key_go(port, link, 1, i & 1 ? IDE_RX : IDE_TX, i / 2));
+    }
+    assert_true(ide_keys_ready(port, link));
+    assert_int_equal(ide_state(port, link), IDE_INSECURE);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_REFUSED);
+    pci_host_config_write(r->host, RIG_PORT, port->off + 0x0cu, 4, 0);
+    (void)rig_read(r, card, 4); /* breaks the card's end, which takes the next one */
+    rig_write(r, card, 4, 0);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_SHARED, b, 8), DMA_OK); /* plain */
+    pci_host_config_write(r->host, RIG_PORT, port->off + 0x0cu, 4, ON);
+    rig_write(r, card, 4, ON);
+    key_link(r, ID, 0, nothing);
+    crosses_link(r);
+    assert_int_equal(ide_state(port, link), IDE_SECURE);
     rig_free(r);
 }
 
