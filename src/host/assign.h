@@ -22,6 +22,7 @@ enum {
     HOST_MAX_DEVICES = 32,   /* functions with TEE-IO, virtual ones too */
     HOST_MAX_SHADOW = 24,
     HOST_MAX_HIDDEN = 4,
+    HOST_MAX_KEPT = 12,
     HOST_MAX_VECTORS = 512,  /* of one function: its ITT is one page */
     HOST_MAX_OBJECT = 64 << 10, /* bytes kept of one object of a device */
     HOST_N_OBJECTS = 4,      /* kinds of them */
@@ -44,6 +45,13 @@ typedef struct HostShadow {
 typedef struct HostSpan {
     uint16_t off, len;
 } HostSpan;
+
+/* A register of the function that the Realm writes, as it should be: a reset changes it behind the Realm's back. */
+typedef struct HostKept {
+    uint16_t off;
+    uint8_t  size;
+    uint32_t value;
+} HostKept;
 
 typedef struct HostVector {
     uint64_t addr;
@@ -82,6 +90,8 @@ struct HostFunction {
     unsigned    n_shadow;
     HostSpan    hidden[HOST_MAX_HIDDEN];
     unsigned    n_hidden;
+    HostKept    kept[HOST_MAX_KEPT];
+    unsigned    n_kept;
 };
 
 /* One enumeration: where the next bus number and the next BAR come from, and what was found. */
@@ -104,8 +114,8 @@ bool host_pci_scan(HostScan *s);
 
 HostFunction *host_pci_find(HostScan *s, uint16_t bdf);
 
-/* Its BARs where they were placed, its virtual functions on, Command as the Realm wrote it: after a reset, or when
- * changed. */
+/* Its BARs where they were placed, its virtual functions on, Command and the other registers that a kernel restores
+ * after a reset as the Realm wrote them: after a reset, or when changed. */
 void host_pci_restore(const HostFunction *f);
 
 /* The register that says where a BAR is; of a virtual function it is its physical function's. */

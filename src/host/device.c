@@ -749,21 +749,22 @@ static StepResult destroy_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     return STEP_NEXT;
 }
 
-/* A reset, a link that was down or a fault of ours may have taken the functions of the card from their places. What is
- * right already does not change by this. The physical function comes before its virtual ones, also in the table. */
+/* A reset, a link that was down or a fault of ours may have taken the functions below the port from their places. What
+ * is right already does not change by this. A physical function comes before its virtual ones, also in the table. */
 static StepResult restore(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
     const HostFunction *port = d->pf->port;
 
     host_config_write(port, PCI_BRIDGE_CONTROL, 2,
                       host_config_read(port, PCI_BRIDGE_CONTROL, 2) & ~(unsigned)PCI_BRIDGE_CTL_BUS_RESET);
-    for (unsigned i = 0; i < h->n_devices; i++) {
-        HostFunction *f = h->devices[i].f;
+    for (unsigned i = 0; i < h->bus.n_fns; i++) {
+        HostFunction *f = &h->bus.fns[i];
 
-        if (h->devices[i].pf == d->pf) {
-            host_pci_restore(f);
+        if (f->parent != d->pf->f->parent) {
+            continue;
         }
-        if (h->devices[i].pf == d->pf && f->msix.vectors != NULL) {
+        host_pci_restore(f);
+        if (f->msix.vectors != NULL) {
             host_msix_restore(h, f);
         }
     }

@@ -32,7 +32,11 @@ enum {
     IDE_LINK_BLOCK = 8,
     IDE_SEL_BLOCK = 20,
     IDE_ADDR_BLOCK = 12,
+    MSIX_CONTROL = 2,
 };
+
+/* Of AER: masks of uncorrectable errors, their severity, masks of correctable ones. */
+static const uint8_t aer_masks[] = { 0x08, 0x0c, 0x14 };
 
 static unsigned n_bars(const HostFunction *f) { return f->bridge ? 2 : PCI_N_BARS; }
 
@@ -167,6 +171,46 @@ static void find_vfs(const HostScan *s, HostFunction *f)
     f->ari_cap = f->sriov_cap != 0 ? (uint16_t)find_ext_cap(f, PCI_EXT_CAP_ARI) : 0;
 }
 
+static void keep_register(HostFunction *f, unsigned off, unsigned size)
+{
+    if (f->n_kept < HOST_MAX_KEPT) {
+        f->kept[f->n_kept++] = (HostKept){ (uint16_t)off, (uint8_t)size, host_config_read(f, off, size) };
+    }
+}
+
+/* Registers that software sets once and that a reset clears; a kernel saves and restores the same. Not those of a
+ * bridge: a reset of what is below leaves them alone. Command is one more, but BARs come before it. */
+static void keep_registers(HostFunction *f)
+{
+    static const uint8_t express[] = { PCI_EXP_DEVCTL, PCI_EXP_LNKCTL, PCI_EXP_DEVCTL2, PCI_EXP_LNKCTL2 };
+    unsigned             aer = find_ext_cap(f, PCI_EXT_CAP_AER);
+
+    keep_register(f, PCI_CACHE_LINE_SIZE, 1);
+    keep_register(f, PCI_INTERRUPT_LINE, 1);
+    for (unsigned i = 0; f->exp_cap != 0 && i < ARRAY_LEN(express); i++) {
+        keep_register(f, f->exp_cap + express[i], 2);
+    }
+    for (unsigned i = 0; aer != 0 && i < ARRAY_LEN(aer_masks); i++) {
+        keep_register(f, aer + aer_masks[i], 4);
+    }
+    if (f->msix.cap != 0) {
+        keep_register(f, f->msix.cap + MSIX_CONTROL, 2);
+    }
+}
+
+/* The Realm writes @value. */
+static void note_kept(HostFunction *f, unsigned off, unsigned size, uint32_t value)
+{
+    for (unsigned i = 0; i < f->n_kept * size; i++) {
+        HostKept *k = &f->kept[i / size];
+        unsigned  byte = i % size, at = off + byte - k->off;
+
+        if (at < k->size) {
+            k->value = (uint32_t)deposit64(k->value, 8 * at, 8, value >> 8 * byte);
+        }
+    }
+}
+
 static void read_caps(HostFunction *f)
 {
     f->exp_cap = (uint16_t)find_cap(f, PCI_CAP_EXP);
@@ -176,6 +220,9 @@ static void read_caps(HostFunction *f)
     }
     read_msix(f);
     read_ext_caps(f);
+    if (!f->bridge) {
+        keep_registers(f);
+    }
 }
 
 /* ---- shadowed registers ---- */
@@ -567,6 +614,9 @@ void host_pci_restore(const HostFunction *f)
     if (f->n_vfs != 0) {
         enable_vfs(f);
     }
+    for (unsigned i = 0; i < f->n_kept; i++) {
+        host_config_write(f, f->kept[i].off, f->kept[i].size, f->kept[i].value);
+    }
     host_config_write(f, PCI_COMMAND, 2, f->command);
 }
 
@@ -638,6 +688,8 @@ void host_pci_filter_write(HostFunction *f, unsigned off, unsigned size, uint32_
         if (off == PCI_COMMAND || off == PCI_COMMAND + 1) {
             f->command = (uint16_t)deposit64(f->command, (off & 3) * 8, size * 8, value);
         }
-        host_config_write(f, off, size, value & ~reset_bits(f, off, size));
+        value &= ~reset_bits(f, off, size);
+        note_kept(f, off, size, value);
+        host_config_write(f, off, size, value);
     }
 }

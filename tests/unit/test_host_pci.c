@@ -379,6 +379,73 @@ static void test_vfs_restored(void **state)
     assert_int_equal(pci_bar_address(card->sriov->vfs[7], 0), vf->bars[0].base);
 }
 
+/* ---- after a reset ---- */
+
+static void dump(const HostFunction *f, uint32_t config[PCI_CONFIG_SIZE / 4])
+{
+    for (unsigned off = 0; off < PCI_CONFIG_SIZE; off += 4) {
+        config[off / 4] = host_config_read(f, off, 4);
+    }
+}
+
+/* All that the Realm can write to a function, and its placement, is again as it was: of a card and of a VF. */
+static void test_restored(void **state)
+{
+    enum { N = 2 };
+    static const struct { const char *name; unsigned cap, off, size; uint32_t value; } rows[] = {
+        { "Command", 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR },
+        { "Interrupt Line", 0, PCI_INTERRUPT_LINE, 1, 0x2a },
+        { "Device Control, with Initiate FLR", PCI_CAP_EXP, PCI_EXP_DEVCTL, 2, 0xa05f },
+        { "Device Control, its upper byte", PCI_CAP_EXP, PCI_EXP_DEVCTL + 1, 1, 0x10 },
+        { "Device Control 2", PCI_CAP_EXP, PCI_EXP_DEVCTL2, 4, 0x15 },
+        { "Link Control", PCI_CAP_EXP, PCI_EXP_LNKCTL, 2, 0x48 },
+        { "MSI-X enabled", PCI_CAP_MSIX, 0, 4, 0xc0000000 },
+    };
+    static uint32_t before[N][PCI_CONFIG_SIZE / 4], gone[PCI_CONFIG_SIZE / 4], after[PCI_CONFIG_SIZE / 4];
+    Box            *b = *state;
+    PciDevice      *card = scan_with_vfs(b, 0x01);
+    HostFunction   *f = host_pci_find(&b->scan, pci_bdf(card));
+    uint16_t        port = b->scan.fns[f->parent].bdf;
+
+    for (unsigned n = 0; n < N; n++) {
+        for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+            PciDevice *pd = n == 0 ? card : card->sriov->vfs[0];
+            unsigned   cap = rows[i].cap != 0 ? pci_find_cap(pd, rows[i].cap) : 0;
+
+            host_pci_filter_write(&f[n], cap + rows[i].off, rows[i].size, rows[i].value);
+        }
+        for (unsigned at = 0x08; n == 0 && at <= 0x14; at += 4) {
+            host_pci_filter_write(f, pci_find_ext_cap(card, PCI_EXT_CAP_AER) + at, 4, 0x00041000);
+        }
+    }
+    for (unsigned n = 0; n < N; n++) {
+        dump(&f[n], before[n]);
+    }
+    assert_int_equal(host_config_read(f, pci_find_cap(card, PCI_CAP_EXP) + PCI_EXP_DEVCTL, 2), 0x105f);
+    for (unsigned how = 0; how < 2; how++) {
+        if (how == 0) {
+            rig_cfg_write(b->rig, port, PCI_BRIDGE_CONTROL, 2, PCI_BRIDGE_CTL_BUS_RESET);
+            rig_cfg_write(b->rig, port, PCI_BRIDGE_CONTROL, 2, 0);
+        } else {
+            host_config_write(f, f->exp_cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+        }
+        dump(f, gone);
+        assert_memory_not_equal(gone, before[0], sizeof(gone));
+        for (unsigned n = 0; n < N; n++) {
+            host_pci_restore(&f[n]);
+        }
+        for (unsigned n = 0; n < N; n++) {
+            dump(&f[n], after);
+            for (unsigned off = 0; off < PCI_CONFIG_SIZE; off += 4) {
+                if (after[off / 4] != before[n][off / 4]) {
+                    fail_msg("%s, function %u: 0x%x was 0x%x, is 0x%x", how == 0 ? "bus reset" : "FLR", n, off,
+                             before[n][off / 4], after[off / 4]);
+                }
+            }
+        }
+    }
+}
+
 /* ---- mailbox ---- */
 
 static HostRelayState exchange(Box *b, HostRelay *r, uint8_t type, size_t len)
@@ -472,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_virtual_functions),
         cmocka_unit_test_setup_teardown(test_vf_registers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vfs_restored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restored, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exchange_takes_time, setup, teardown),
