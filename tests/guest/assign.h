@@ -1,6 +1,6 @@
 /*
- * A host at NS-EL2 and its Realms, on their own: what a kernel with the device assignment series does for one device,
- * as a script. One image is both: the host copies it into each Realm, which enters it at another place. Nothing of the
+ * A host at NS-EL2 and its Realms, on their own: what a kernel with the device assignment series does for a device, as
+ * a script. One image is both: the host copies it into each Realm, which enters it at another place. Nothing of the
  * emulator is in it but the numbers of RMI and RSI; the dialect is that of the build (ASSIGN_ALP12), as a kernel's is.
  * Bare metal, MMU off: memory is Device memory, accesses are aligned.
  */
@@ -59,7 +59,7 @@ typedef struct AssignDevice {
 } AssignDevice;
 
 /* Each returns false where the machine is not as it should be. */
-bool     assign_pci_start(AssignDevice *d);
+bool     assign_pci_start(AssignDevice *d, unsigned nth); /* of the root ports and the device below */
 bool     assign_pci_stream(const AssignDevice *d, bool enable);
 bool     assign_pci_discover(const AssignDevice *d);
 /* One object to the mailbox and one back; returns its length in bytes, 0: none. @message, @answer: at most a page. */

@@ -1,5 +1,5 @@
 /*
- * The host's side of the physical bus: one root port with one device below it is placed, its IDE stream set up, its
+ * The host's side of the physical bus: a root port with one device below it is placed, its IDE stream set up, its
  * mailbox used. PCI Express Base Specification 6.0, "Type 0 and 1 Configuration Space Header", "IDE Extended
  * Capability", "Data Object Exchange (DOE)". The addresses are those of QEMU's virt board.
  */
@@ -9,6 +9,7 @@
 #define WINDOW  0x10000000ull   /* 32-bit, not prefetchable */
 #define WINDOW64 0x8000000000ull
 #define MIB     0x100000ull
+#define PART    (64 * MIB)      /* of each window for a port */
 
 enum { COMMAND = 0x04, HEADER_TYPE = 0x0c, BAR0 = 0x10, BUSES = 0x18, MEMORY_WINDOW = 0x20, PREF_WINDOW = 0x24,
        PREF_BASE_UPPER = 0x28, PREF_LIMIT_UPPER = 0x2c, EXT_CAPS = 0x100, EXT_CAP_DOE = 0x2e, EXT_CAP_IDE = 0x30 };
@@ -67,28 +68,29 @@ static uint32_t window(uint64_t base, uint64_t limit)
     return (uint32_t)(base >> 16 & 0xfff0) | (uint32_t)(limit >> 16 & 0xfff0) << 16;
 }
 
-bool assign_pci_start(AssignDevice *d)
+bool assign_pci_start(AssignDevice *d, unsigned nth)
 {
-    uint64_t next = WINDOW, next64 = WINDOW64;
+    uint64_t base = WINDOW + nth * PART, base64 = WINDOW64 + nth * PART, next = base, next64 = base64;
+    unsigned bus = nth + 1;
 
     for (unsigned dev = 0; dev < N_DEVICES && d->port == 0; dev++) {
         uint16_t bdf = (uint16_t)(dev << 3);
-        if (get(bdf, 0) != ~0u && (get(bdf, HEADER_TYPE) >> 16 & 0x7f) == 1) {
+        if (get(bdf, 0) != ~0u && (get(bdf, HEADER_TYPE) >> 16 & 0x7f) == 1 && nth-- == 0) {
             d->port = bdf;
         }
     }
     if (d->port == 0) {
         return false;
     }
-    put(d->port, BUSES, 1 << 8 | 1 << 16);
-    d->bdf = 1 << 8;
+    put(d->port, BUSES, bus << 8 | bus << 16);
+    d->bdf = (uint16_t)(bus << 8);
     if (get(d->bdf, 0) == ~0u || find_cap(d->bdf, EXT_CAP_DOE) == 0 || find_cap(d->bdf, EXT_CAP_IDE) == 0) {
         return false;
     }
     place_bars(d, &next, &next64);
-    put(d->port, MEMORY_WINDOW, window(WINDOW, (next + MIB - 1) / MIB * MIB - 1));
-    put(d->port, PREF_WINDOW, window(WINDOW64, (next64 + MIB - 1) / MIB * MIB - 1));
-    put(d->port, PREF_BASE_UPPER, (uint32_t)(WINDOW64 >> 32));
+    put(d->port, MEMORY_WINDOW, window(base, (next + MIB - 1) / MIB * MIB - 1));
+    put(d->port, PREF_WINDOW, window(base64, (next64 + MIB - 1) / MIB * MIB - 1));
+    put(d->port, PREF_BASE_UPPER, (uint32_t)(base64 >> 32));
     put(d->port, PREF_LIMIT_UPPER, (uint32_t)(next64 >> 32));
     put(d->port, COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
     put(d->bdf, COMMAND, COMMAND_MEMORY | COMMAND_MASTER);

@@ -360,6 +360,7 @@ static void use(uint64_t pattern)
     CHECK(get64(engine + ENGINE_ID) == ENGINE_NAME);
     CHECK(dma(pattern) == STATUS_OK && target_is(pattern));
     tell(STEP_PRIVATE_DMA);
+    CHECK(target_is(pattern)); /* nor has another Realm's device been here, which uses the same address */
 }
 
 static void unlock(void)
@@ -394,7 +395,7 @@ void realm_main(uint64_t vdev_id, uint64_t mode)
     for (unsigned time = 0; time < 2; time++) {
         lock();
         accept();
-        use(0x1122334455667788ull + time);
+        use((0x1122334455667788ull + time) ^ vdev << 32);
         if (mode == REALM_LEAVES_IT_RUNNING) {
             break;
         }
