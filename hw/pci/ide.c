@@ -386,6 +386,16 @@ static uint32_t control_before(const IdeCap *ide, unsigned i, const PciConfigWri
     return (uint32_t)deposit64(control(ide, i), (w->off & 3) * 8, w->size * 8u, w->old);
 }
 
+/* After what was ignored was undone. */
+static void tell_reconfigured(IdeCap *ide, unsigned i, const PciConfigWrite *w, IdeStreamState was)
+{
+    bool changed = pci_get(ide->pd, ide->off + w->off, w->size) != w->old;
+
+    if (changed && ide->ops != NULL && ide->ops->reconfigured != NULL) {
+        ide->ops->reconfigured(ide->opaque, ide, i, was);
+    }
+}
+
 /* Of a link block Control alone has a meaning when written. */
 static void link_written(IdeCap *ide, const PciConfigWrite *w)
 {
@@ -395,9 +405,7 @@ static void link_written(IdeCap *ide, const PciConfigWrite *w)
         IdeStreamState was = ide_state(ide, i);
 
         control_written(ide, i, control_before(ide, i, w));
-        if (w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
-            ide->ops->reconfigured(ide->opaque, ide, i, was);
-        }
+        tell_reconfigured(ide, i, w, was);
     }
 }
 
@@ -419,8 +427,8 @@ static void ide_written(void *opaque, const PciConfigWrite *w)
     if (reg == SEL_CONTROL) {
         control_written(ide, sel, control_before(ide, sel, w));
     }
-    if (reg != SEL_STATUS && w->old != w->now && ide->ops != NULL && ide->ops->reconfigured != NULL) {
-        ide->ops->reconfigured(ide->opaque, ide, sel, was);
+    if (reg != SEL_STATUS) {
+        tell_reconfigured(ide, sel, w, was);
     }
 }
 

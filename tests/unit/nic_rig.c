@@ -39,10 +39,10 @@ static DmaResult translate(void *opaque, const DmaRequest *req, DmaTarget *out)
     return r->answer;
 }
 
-static Device *card(NicRig *r, const char *option, const char *bus)
+/* @device: words of -device */
+static Device *card(NicRig *r, const char *device, const char *bus)
 {
-    char   *text = g_strdup_printf("tdisp-nic,id=nic0,bus=%s%s%s", bus, option != NULL ? "," : "",
-                                   option != NULL ? option : "");
+    char   *text = g_strdup_printf("%s,id=nic0,bus=%s", device, bus);
     GError *error = NULL;
     Device *dev = device_from_option(text, r->clock, 1, &error);
 
@@ -96,12 +96,26 @@ static NicRig *empty_rig(void)
     return r;
 }
 
+static char *nic_words(const char *option)
+{
+    return g_strdup_printf("tdisp-nic%s%s", option != NULL ? "," : "", option != NULL ? option : "");
+}
+
 NicRig *rig_new(const char *option)
+{
+    char   *device = nic_words(option);
+    NicRig *r = rig_new_of(device);
+
+    g_free(device);
+    return r;
+}
+
+NicRig *rig_new_of(const char *device)
 {
     NicRig *r = empty_rig();
     GError *error = NULL;
 
-    if (!pci_plug_option(r->host, card(r, option, "rp0"), &error)) {
+    if (!pci_plug_option(r->host, card(r, device, "rp0"), &error)) {
         fail_msg("%s", error->message);
     }
     pci_host_reset(r->host);
@@ -128,8 +142,10 @@ char *rig_refusal(const char *option, const char *bus)
 {
     NicRig *r = empty_rig();
     GError *error = NULL;
+    char   *device = nic_words(option);
 
-    assert_false(pci_plug_option(r->host, card(r, option, bus), &error));
+    assert_false(pci_plug_option(r->host, card(r, device, bus), &error));
+    g_free(device);
     char *text = g_strdup(error->message);
 
     g_error_free(error);

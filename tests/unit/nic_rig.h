@@ -45,6 +45,8 @@ typedef struct NicRig {
 
 /* @option: of -device, after "tdisp-nic"; NULL: none. The function is enumerated, nothing is keyed. */
 NicRig *rig_new(const char *option);
+/* The same with another model that carries a security manager; @device: all words of -device but id and bus. */
+NicRig *rig_new_of(const char *device);
 void    rig_free(NicRig *r);
 
 /* A tdisp-nic that must not come up: the error's text, for g_free(). @bus: its bus= */
