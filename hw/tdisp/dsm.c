@@ -573,6 +573,17 @@ static bool parse_algorithms(Dsm *dsm, GError **error)
     return false;
 }
 
+static bool count_mailboxes(const Dsm *dsm, GError **error)
+{
+    bool ok = dsm->n_mailboxes >= 1 && dsm->n_mailboxes <= DSM_MAX_MAILBOXES;
+
+    if (!ok) {
+        g_set_error(error, BAILEY_ERROR, 0, "doe-mailboxes=%" PRIu64 " of device %s: give a number from 1 to %u",
+                    dsm->n_mailboxes, class_name(dsm), DSM_MAX_MAILBOXES);
+    }
+    return ok;
+}
+
 static bool parse_transfer_size(Dsm *dsm, GError **error)
 {
     if (dsm->transfer_size < SPDM_DATA_TRANSFER_MIN || dsm->transfer_size > SPDM_MSG_MAX) {
@@ -923,7 +934,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
     }
     if (parse_algorithms(dsm, error) && parse_caps(dsm, error) && load_identities(dsm, error) &&
         make_aliases(dsm, error) && parse_versions(dsm, error) && parse_heartbeat(dsm, error) &&
-        parse_transfer_size(dsm, error) && load_psk(dsm, error) &&
+        parse_transfer_size(dsm, error) && count_mailboxes(dsm, error) && load_psk(dsm, error) &&
         load_mutual(dsm, error) && ide_fault_configure(dsm, error) && find_brain(dsm, error) &&
         capture_open(&dsm->capture, class_name(dsm), dsm->spdm_pcap, dsm->spdm_keylog, error)) {
         return true;
@@ -967,6 +978,16 @@ const DoeProtocol dsm_protocols[DSM_N_PROTOCOLS] = {
     { DOE_VENDOR_PCISIG, DOE_TYPE_SECURED_SPDM, "Secured CMA/SPDM", object },
 };
 
+static size_t echo(void *opaque, const DoeProtocol *proto, const uint8_t *req, size_t req_len, uint8_t *rsp,
+                   size_t rsp_cap)
+{
+    memcpy(rsp, req, req_len);
+    return req_len;
+}
+
+/* Of the mailboxes that are not for SPDM. The vendor is that of the virtio cards; the type is ours. */
+static const DoeProtocol other_protocol = { 0x1af4, 0xe0, "echo", echo };
+
 static void add_function(Dsm *dsm, PciDevice *pd, const TdiModel *model, unsigned window_cap)
 {
     TdiFunction *f = &dsm->functions[dsm->n_functions];
@@ -990,6 +1011,9 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
         .segment = (uint8_t)pci_host_config(pd->bus->host)->segment, .tdis = dsm->tdis,
     };
     pci_add_aer(pd);
+    for (unsigned i = 0; i + 1 < dsm->n_mailboxes; i++) {
+        doe_init(&dsm->other[i], pd, 2, &other_protocol, 1, PCI_MSIX_NONE, NULL);
+    }
     doe_init(&dsm->doe, pd, 2, dsm_protocols, DSM_N_PROTOCOLS, pd->msix.n - DSM_N_VECTORS, dsm);
     doe_listen(&dsm->doe, object_passed);
     doe_slow_down(&dsm->doe, tamper_delay_ns(&dsm->faults));
@@ -1020,6 +1044,9 @@ void dsm_unrealize(Dsm *dsm)
     root_port_set_endpoint_ide(dsm->pd, NULL);
     timer_deinit(&dsm->heartbeat);
     ide_fault_deinit(dsm);
+    for (unsigned i = 0; i + 1 < dsm->n_mailboxes; i++) {
+        doe_deinit(&dsm->other[i]);
+    }
     doe_deinit(&dsm->doe);
     dsm_unconfigure(dsm);
 }

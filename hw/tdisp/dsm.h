@@ -23,6 +23,7 @@ enum {
     DSM_N_LINK = 1,      /* link IDE streams */
     DSM_N_ADDR = 1,      /* address association blocks of each */
     DSM_MAX_FUNCTIONS = 9,
+    DSM_MAX_MAILBOXES = 4,
     DSM_MAX_RANGES = 4,
     DSM_N_VECTORS = 1,   /* MSI-X vectors that a model has for it behind its own: the mailbox's */
 };
@@ -76,6 +77,7 @@ typedef struct TdiFunction {
 
 struct Dsm {
     PciDevice          *pd; /* function 0 */
+    Doe                 other[DSM_MAX_MAILBOXES - 1]; /* mailboxes before the one for SPDM */
     Doe                 doe;
     IdeCap              ide;
     SpdmIdentity        identities[SPDM_IDENTITIES_MAX]; /* as many as spdm.n_identities says */
@@ -100,7 +102,7 @@ struct Dsm {
     char    *slot_chain[SPDM_SLOTS], *slot_key[SPDM_SLOTS]; /* from slot 1 on */
     char    *cert_chain, *key, *tamper, *spdm_version, *spdm_algs, *spdm_pcap, *spdm_keylog,
         *spdm_caps, *spdm_psk, *spdm_mut_auth, *requester_root_file, *spdm_where;
-    uint64_t heartbeat_s, transfer_size, key_update_records;
+    uint64_t heartbeat_s, transfer_size, key_update_records, n_mailboxes;
     bool     p2p, basic_mut_auth;
 };
 
@@ -127,8 +129,10 @@ struct Dsm {
       "unknown name lists them)" },                                                                                \
     { "spdm-heartbeat", PROP_UINT, (at) + offsetof(Dsm, heartbeat_s), "0",                                         \
       "seconds between signs of life that a session needs, up to 255; 0: none" },                                  \
+    { "doe-mailboxes", PROP_UINT, (at) + offsetof(Dsm, n_mailboxes), "1",                                          \
+      "DOE mailboxes, up to 4: the last one is for SPDM, those before it send a vendor's object back" },           \
     { "spdm-pcap", PROP_STRING, (at) + offsetof(Dsm, spdm_pcap), NULL,                                             \
-      "file for a capture of its DOE mailbox, in pcap" },                                                          \
+      "file for a capture of its DOE mailbox for SPDM, in pcap" },                                                 \
     { "spdm-keylog", PROP_STRING, (at) + offsetof(Dsm, spdm_keylog), NULL,                                         \
       "file for the secrets of its SPDM sessions, to decrypt the capture with" },                                  \
     { "spdm-caps", PROP_STRING, (at) + offsetof(Dsm, spdm_caps), NULL,                                             \

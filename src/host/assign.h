@@ -21,7 +21,8 @@ enum {
     HOST_MAX_FUNCTIONS = 64,
     HOST_MAX_DEVICES = 32,   /* functions with TEE-IO, virtual ones too */
     HOST_MAX_SHADOW = 24,
-    HOST_MAX_HIDDEN = 4,
+    HOST_MAX_HIDDEN = 8,
+    HOST_MAX_DOE = 4,        /* mailboxes of a function that are looked at */
     HOST_MAX_KEPT = 12,
     HOST_MAX_VECTORS = 512,  /* of one function: its ITT is one page */
     HOST_MAX_OBJECT = 64 << 10, /* bytes kept of one object of a device */
@@ -83,7 +84,10 @@ struct HostFunction {
     uint16_t    command;  /* as the Realm wrote it, also what a VF's own register does not keep */
     HostBar     bars[PCI_N_BARS];
     HostBar     window[2]; /* bridges: what they forward, non-prefetchable and prefetchable; size 0: closed */
-    uint16_t    exp_cap, doe_cap, ide_cap, ari_cap, sriov_cap; /* 0: none */
+    uint16_t    exp_cap, ide_cap, ari_cap, sriov_cap; /* 0: none */
+    uint16_t    doe_caps[HOST_MAX_DOE];
+    unsigned    n_doe;
+    uint16_t    doe_cap;  /* the one in use; 0: there is none */
     uint32_t    devcap;
     HostMsix    msix;
     HostShadow  shadow[HOST_MAX_SHADOW];
@@ -214,6 +218,7 @@ typedef struct HostJob {
     unsigned    step;
     bool        abort;    /* the Realm wants it to end */
     uint64_t    verdict;  /* for the Realm whatever comes of it; RHI_SUCCESS: what comes of it */
+    unsigned    mailbox;  /* that DOE discovery is at */
     unsigned    index;    /* of DOE discovery */
     unsigned    found;    /* object types the mailbox offers, a bit each */
     unsigned    rounds;   /* COMMUNICATE calls in a row that sent nothing */

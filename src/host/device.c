@@ -216,6 +216,15 @@ static StepResult talk_vdev(Host *h, A64Cpu *cpu, HostDevice *d, int target)
 
 /* ---- connecting ---- */
 
+/* A function may have several mailboxes. */
+static StepResult try_next_mailbox(HostDevice *d)
+{
+    HostJob *j = &d->job;
+
+    j->index = j->found = 0;
+    return ++j->mailbox < d->pf->f->n_doe ? STEP_AGAIN : STEP_FAIL;
+}
+
 /* "DOE Discovery": which kinds of object the mailbox takes; both of SPDM must be among them. */
 static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 {
@@ -223,6 +232,7 @@ static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
     uint8_t  request[4] = { (uint8_t)j->index, 0, 0, 0 };
 
     if (!j->relaying) {
+        d->pf->f->doe_cap = d->pf->f->doe_caps[j->mailbox];
         relay_start(&j->relay, d->pf->f, DOE_TYPE_DISCOVERY, request, sizeof(request));
         j->relaying = true;
         return STEP_AGAIN;
@@ -235,7 +245,7 @@ static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
 
     j->relaying = false;
     if (j->relay.state != RELAY_DONE || len != 4) {
-        return STEP_FAIL;
+        return try_next_mailbox(d);
     }
     if (le16_get(payload) == DOE_VENDOR_PCISIG && payload[2] < 32) {
         j->found |= 1u << payload[2];
@@ -244,7 +254,7 @@ static StepResult discover(Host *h, A64Cpu *cpu, HostDevice *d, int arg)
         j->index = payload[3];
         return STEP_AGAIN;
     }
-    return result_of((j->found >> DOE_TYPE_SPDM & 1) && (j->found >> DOE_TYPE_SECURED_SPDM & 1));
+    return (j->found >> DOE_TYPE_SPDM & 1) && (j->found >> DOE_TYPE_SECURED_SPDM & 1) ? STEP_NEXT : try_next_mailbox(d);
 }
 
 static bool alloc_pages(Host *h, HostDevice *d)

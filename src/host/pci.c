@@ -99,7 +99,10 @@ static void add_hidden(HostFunction *f, unsigned off, unsigned len)
 static bool hide_ext_cap(HostFunction *f, unsigned off, uint16_t id)
 {
     if (id == PCI_EXT_CAP_DOE) {
-        f->doe_cap = f->doe_cap != 0 ? f->doe_cap : (uint16_t)off;
+        if (f->n_doe < HOST_MAX_DOE) {
+            f->doe_caps[f->n_doe++] = (uint16_t)off;
+        }
+        f->doe_cap = f->doe_caps[0];
         add_hidden(f, off, DOE_SIZE);
         return true;
     }

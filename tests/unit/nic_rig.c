@@ -167,7 +167,12 @@ void rig_write(NicRig *r, unsigned off, unsigned size, uint32_t value)
 
 unsigned rig_doe(NicRig *r)
 {
-    return pci_find_ext_cap(r->nic, PCI_EXT_CAP_DOE);
+    unsigned last = 0;
+
+    for (unsigned off = 0x100; off != 0; off = rig_read(r, off, 4) >> 20) {
+        last = (rig_read(r, off, 4) & 0xffff) == PCI_EXT_CAP_DOE ? off : last;
+    }
+    return last;
 }
 
 static unsigned sel_block(PciDevice *pd, unsigned sel)

@@ -54,7 +54,7 @@ char *rig_refusal(const char *option, const char *bus);
 
 uint32_t rig_read(NicRig *r, unsigned off, unsigned size);
 void     rig_write(NicRig *r, unsigned off, unsigned size, uint32_t value);
-unsigned rig_doe(NicRig *r); /* offset of the mailbox */
+unsigned rig_doe(NicRig *r); /* offset of the mailbox for SPDM, the last one */
 unsigned rig_ide(NicRig *r, unsigned sel); /* offset of a selective block */
 
 /* One access to a BAR of the function, from a CPU in @pas. */

@@ -54,6 +54,56 @@ static void test_discovery(void **state)
     rig_free(r);
 }
 
+/* Several mailboxes: each has discovery and a state of its own; SPDM is in the last, and goes on whatever is done to
+ * the others. */
+static void test_mailboxes(void **state)
+{
+    enum { N = 4, CONTROL = 8, STATUS = 12, WRITE = 16, READ = 20, ECHO = 0x00e01af4 };
+    NicRig  *r = rig_new("doe-mailboxes=4");
+    unsigned at[N], n = 0;
+
+    for (unsigned off = 0x100; off != 0; off = rig_read(r, off, 4) >> 20) {
+        if ((rig_read(r, off, 4) & 0xffff) == PCI_EXT_CAP_DOE) {
+            assert_true(n < N);
+            at[n++] = off;
+        }
+    }
+    assert_int_equal(n, N);
+    rig_go_to(r, TDI_CONFIG_UNLOCKED, 0);
+    for (unsigned i = 0; i + 1 < N; i++) { /* an object each; that of the second stays unread */
+        rig_write(r, at[i] + WRITE, 4, ECHO);
+        rig_write(r, at[i] + WRITE, 4, 3);
+        rig_write(r, at[i] + WRITE, 4, 0x1000 + i);
+        rig_write(r, at[i] + CONTROL, 4, 1u << 31);
+    }
+    rig_write(r, at[0] + WRITE, 4, 0x00010001); /* half an object */
+    rig_write(r, at[2] + WRITE, 4, 0x00010001);
+    rig_write(r, at[2] + CONTROL, 4, 1u << 31); /* Go too early: an error */
+    assert_int_equal(rig_tdisp(r, TDISP_OP_LOCK), SPDM_DONE);
+    assert_int_equal(rig_read(r, at[2] + STATUS, 4), 1u << 2);
+    rig_write(r, at[2] + CONTROL, 4, 1);
+    assert_int_equal(rig_read(r, at[2] + STATUS, 4), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(rig_read(r, at[i] + STATUS, 4), 1u << 31);
+        for (unsigned w = 0; w < 3; w++) {
+            assert_int_equal(rig_read(r, at[i] + READ, 4), w == 0 ? ECHO : w == 1 ? 3 : 0x1000 + i);
+            rig_write(r, at[i] + READ, 4, 0);
+        }
+        assert_int_equal(rig_read(r, at[i] + STATUS, 4), 0);
+    }
+    for (unsigned i = 0; i + 1 < N; i++) { /* SPDM is none of theirs */
+        rig_write(r, at[i] + CONTROL, 4, 1);
+        rig_write(r, at[i] + WRITE, 4, 0x00010001);
+        rig_write(r, at[i] + WRITE, 4, 3);
+        rig_write(r, at[i] + WRITE, 4, 0x00008410);
+        rig_write(r, at[i] + CONTROL, 4, 1u << 31);
+        assert_int_equal(rig_read(r, at[i] + STATUS, 4), 0);
+    }
+    assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+    assert_int_equal(rig_state(r), TDI_RUN);
+    rig_free(r);
+}
+
 /* What each data object is answered with, before there is a session; 0: silence. */
 static void test_data_objects(void **state)
 {
@@ -1385,6 +1435,8 @@ static void test_properties(void **state)
         { "ide-fault=@1", "rp0", "give mac" },
         { "spdm-heartbeat=256", "rp0", "at most 255 seconds" },
         { "netdev=none", "rp0", "no -netdev with that id" },
+        { "doe-mailboxes=0", "rp0", "give a number from 1 to 4" },
+        { "doe-mailboxes=5", "rp0", "give a number from 1 to 4" },
     };
     char *dir = g_dir_make_tmp("bailey-XXXXXX", NULL), *chain, *option;
 
@@ -1438,6 +1490,7 @@ int main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_discovery),
+        cmocka_unit_test(test_mailboxes),
         cmocka_unit_test(test_data_objects),
         cmocka_unit_test(test_assignment),
         cmocka_unit_test(test_function_id),
