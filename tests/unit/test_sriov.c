@@ -625,6 +625,53 @@ static void test_report(void **state)
     }
 }
 
+/* Card and eight VFs, all locked in different ways: flags, reporting offset and report are each one's own, and so is the
+ * nonce, which starts no other. */
+static void test_all_at_once(void **state)
+{
+    enum { N = N_VFS + 1, CARD = N_VFS };
+    static const uint16_t flags[] = { 0, TDISP_LOCK_MSIX, TDISP_LOCK_NO_FW_UPDATE,
+                                      TDISP_LOCK_MSIX | TDISP_LOCK_ALL_REQUEST_REDIRECT };
+    NicRig     *r = rig_with_vfs(N_VFS);
+    TdispClient client[N];
+
+    rig_connect(r);
+    rig_key_stream(r);
+    for (unsigned i = 0; i < N; i++) {
+        i == CARD ? use_card(r) : use_vf(r, i);
+        r->tdi.lock_flags = flags[i % ARRAY_LEN(flags)];
+        r->tdi.mmio_offset = 0x100000000ull * i;
+        lock(r);
+        client[i] = r->tdi;
+    }
+    for (unsigned i = 0; i < N; i++) {
+        bool        msix = (flags[i % ARRAY_LEN(flags)] & TDISP_LOCK_MSIX) != 0;
+        uint64_t    bar0 = i == CARD ? RIG_BAR0 : VF_BAR0 + i * BAR_SHARE;
+        TdispReport report;
+
+        r->tdi = client[i];
+        assert_int_equal(rig_tdisp(r, TDISP_OP_REPORT), SPDM_DONE);
+        assert_true(tdisp_report_decode(r->tdi.report, r->tdi.report_len, &report));
+        assert_int_equal(report.n_ranges, msix ? 4 : 3);
+        assert_int_equal(report.ranges[0].first_page, (bar0 + 0x100000000ull * i) >> 12);
+        assert_int_equal(report.interface_info & TDISP_INFO_NO_FW_UPDATE,
+                         flags[i % ARRAY_LEN(flags)] & TDISP_LOCK_NO_FW_UPDATE);
+        for (unsigned k = 0; k < i; k++) {
+            assert_memory_not_equal(client[i].nonce, client[k].nonce, TDISP_NONCE_LEN);
+        }
+        assert_int_equal(rig_tdisp_raw(r, TDISP_START_INTERFACE, client[(i + 1) % N].nonce, TDISP_NONCE_LEN),
+                         TDISP_INVALID_NONCE);
+    }
+    vf_write(r, 4, PCI_COMMAND, 2, 0);
+    for (unsigned i = 0; i < N; i++) {
+        r->tdi = client[i];
+        assert_int_equal(rig_tdisp_raw(r, TDISP_START_INTERFACE, client[i].nonce, TDISP_NONCE_LEN),
+                         i == 4 ? TDISP_INVALID_INTERFACE_STATE : 0);
+        assert_int_equal(i == CARD ? rig_state(r) : vf_state(r, i), i == 4 ? TDI_ERROR : TDI_RUN);
+    }
+    rig_free(r);
+}
+
 static void no_act(NicRig *r) { }
 static void same_vf_bars(NicRig *r) { place_vf_bars(r); }
 static void num_vfs_in_use(NicRig *r) { set_reg(r, SRIOV_NUM_VFS, 2, 3); }
@@ -1037,6 +1084,7 @@ int main(void)
         cmocka_unit_test(test_requester),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_report),
+        cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_violations),
         cmocka_unit_test(test_violations_card_unlocked),
         cmocka_unit_test(test_gone),

@@ -598,13 +598,53 @@ static void stray_record(NicRig *r)
     assert_int_equal(rig_exchange(r, DOE_TYPE_SECURED_SPDM, record, sizeof(record), rsp, sizeof(rsp)), 0);
 }
 
+/* A host has a session of its own beside ours. */
+static void second_session(NicRig *r)
+{
+    const SpdmRequester ours = r->requester;
+
+    other_session(r);
+    end_session(r);
+    r->requester = ours;
+    assert_int_equal(rig_tdisp(r, TDISP_OP_STATE), SPDM_DONE);
+}
+
+/* The port closes and opens its doors. While they are closed nothing comes through; no register of ours has changed. */
+static void port_register(NicRig *r, unsigned off, unsigned size, uint32_t closed)
+{
+    uint32_t open = pci_host_config_read(r->host, RIG_PORT, off, size);
+    bool     runs = rig_state(r) == TDI_RUN;
+    uint8_t  b[8] = { 0 };
+
+    pci_host_config_write(r->host, RIG_PORT, off, size, closed);
+    if (off == PCI_COMMAND) {
+        assert_int_not_equal(dma_write(&r->nic->dma, RIG_PRIVATE, b, 8), DMA_OK);
+    }
+    pci_host_config_write(r->host, RIG_PORT, off, size, open);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_PRIVATE, b, 8) == DMA_OK, runs);
+}
+static void port_command(NicRig *r) { port_register(r, PCI_COMMAND, 2, 0); }
+static void port_window(NicRig *r) { port_register(r, PCI_MEMORY_BASE, 4, 0xfff0); }
+static void port_power(NicRig *r) { port_register(r, pci_find_cap(r->port, PCI_CAP_PM) + 4, 2, 3); }
+static void port_tdisp(NicRig *r)
+{
+    uint8_t b[8] = { 0 };
+
+    root_port_set_tdisp(r->port, false, 0);
+    assert_int_equal(dma_write(&r->nic->dma, RIG_PRIVATE, b, 8), DMA_REFUSED);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ID, 8, PAS_REALM), ALL_ONES);
+    root_port_set_tdisp(r->port, true, 1);
+}
+
 static void test_no_losses(void **state)
 {
     static const struct { const char *name; void (*event)(NicRig *r); } rows[] = {
         { "T=0 accesses to TEE memory", t0_mmio },     { "an access by the virtio window", window_access },
         { "open MSI-X table written", msix_open },     { "requests out of turn", foreign_request },
         { "key refresh", refresh_keys },               { "DOE object that is none, and abort", doe_garbage },
-        { "record of no session", stray_record },
+        { "record of no session", stray_record },      { "another session, and its end", second_session },
+        { "Command of the port", port_command },       { "window of the port", port_window },
+        { "the port in D3hot and back", port_power },  { "TDISP disabled at the port", port_tdisp },
     };
 
     for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
