@@ -625,8 +625,8 @@ static void test_report(void **state)
     }
 }
 
-/* Card and eight VFs, all locked in different ways: flags, reporting offset and report are each one's own, and so is the
- * nonce, which starts no other. */
+/* Card and eight VFs, all locked in different ways: flags, reporting offset and report are each one's own, and so is
+ * the nonce, which starts no other. */
 static void test_all_at_once(void **state)
 {
     enum { N = N_VFS + 1, CARD = N_VFS };
