@@ -360,6 +360,17 @@ static void test_link_stream(void **state)
             assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
             check_link_keys(set & 1, rows[i].keyed);
         }
+        if (rows[i].keyed) { /* it failed, in use: the connection goes on without it */
+            IdeCap *card = &dsm_of(nic)->ide;
+
+            assert_int_equal(ide_state(card, card->cfg.n_sel), IDE_SECURE);
+            card->streams[card->cfg.n_sel].rx_count++;
+            ide_fail(card, card->cfg.n_sel, false);
+            rmi_ok(RIG, RMI_FID_PDEV_IDE_KEY_REFRESH, d->pdev, 0);
+            assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+            assert_int_equal(dev_pdev(d)->state, RMI_PDEV_READY);
+            assert_int_equal(ide_state(card, card->cfg.n_sel), IDE_INSECURE);
+        }
         rmi_ok(RIG, RMI_FID_PDEV_STOP, d->pdev);
         assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
         assert_false(port_keys->slot[0][1][IDE_CPL].go);
