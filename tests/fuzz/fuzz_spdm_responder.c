@@ -157,16 +157,27 @@ static void start_psk(SpdmPair *pair, unsigned state)
     }
 }
 
+/* The interface runs, and takes peer-to-peer streams. */
+static void start_running(SpdmPair *pair)
+{
+    pair_init(pair, SPDM_RESPONDER_CAPS);
+    pair->tdi.lock_flags = TDISP_LOCK_BIND_P2P;
+    (void)pair_run(pair, pair_stage("start") + 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static SpdmPair pair, starts[32];
+    enum { N_STARTS = 32, RUNNING = 0xf8 }; /* first bytes from there on */
+    static SpdmPair pair, starts[N_STARTS + 1];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
     bool            secured;
 
     if (!ready) {
-        for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
+        start_running(&pair);
+        starts[N_STARTS] = pair;
+        for (unsigned i = 0; i < N_STARTS; i++) {
             start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
             if (i >= 28) {
                 start_asking(&pair, i % 4);
@@ -181,7 +192,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         ready = true;
     }
-    pair = starts[br_u8(&r) % ARRAY_LEN(starts)];
+    unsigned from = br_u8(&r);
+
+    pair = starts[from >= RUNNING ? N_STARTS : from % N_STARTS];
     if (pair.responder.config.provisions != NULL) {
         put_back(&pair);
     }
