@@ -12,6 +12,7 @@
 #include "bytes.h"
 #include "hw/pci/doe.h"
 #include "hw/pci/root_port.h"
+#include "hw/pci/sriov.h"
 
 enum {
     DOE_CONTROL = 0x08,
@@ -198,6 +199,24 @@ uint64_t rig_bar_read(NicRig *r, unsigned bar, uint64_t off, unsigned size, Pas 
 void rig_bar_write(NicRig *r, unsigned bar, uint64_t off, unsigned size, Pas pas, uint64_t value)
 {
     assert_int_equal(pci_bar_write(r->nic, bar, off, size, (MemAttrs){ .pas = pas }, value), MEM_OK);
+}
+
+void rig_enable_vfs(NicRig *r, unsigned n)
+{
+    static const uint64_t bars[] = { RIG_BAR0 + 0x20000, 0, RIG_BAR2 + 0x10000, 0, RIG_BAR0 + 0x40000 };
+    unsigned              at = pci_find_ext_cap(r->nic, PCI_EXT_CAP_SRIOV);
+
+    pci_host_config_write(r->host, RIG_PORT, pci_find_cap(r->port, PCI_CAP_EXP) + PCI_EXP_DEVCTL2, 2,
+                          PCI_EXP_DEVCTL2_ARI);
+    for (unsigned i = 0; i < ARRAY_LEN(bars); i += 2) {
+        rig_write(r, at + SRIOV_VF_BAR0 + 4 * i, 4, (uint32_t)bars[i]);
+        rig_write(r, at + SRIOV_VF_BAR0 + 4 * (i + 1), 4, (uint32_t)(bars[i] >> 32));
+    }
+    rig_write(r, at + SRIOV_NUM_VFS, 2, n);
+    rig_write(r, at + SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_VF_MSE | SRIOV_CONTROL_ARI);
+    for (unsigned i = 1; i <= n; i++) {
+        pci_host_config_write(r->host, (uint16_t)(RIG_NIC + i), PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    }
 }
 
 /* ---- the mailbox ---- */

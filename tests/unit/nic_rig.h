@@ -48,6 +48,8 @@ NicRig *rig_new(const char *option);
 /* The same with another model that carries a security manager; @device: all words of -device but id and bus. */
 NicRig *rig_new_of(const char *device);
 void    rig_free(NicRig *r);
+/* Turns @n virtual functions on as a host does, behind the card's BARs, with ARI. */
+void    rig_enable_vfs(NicRig *r, unsigned n);
 
 /* A tdisp-nic that must not come up: the error's text, for g_free(). @bus: its bus= */
 char *rig_refusal(const char *option, const char *bus);

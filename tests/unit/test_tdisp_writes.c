@@ -90,24 +90,6 @@ static void lock_all(const Box *b)
 
 /* ---- making it ---- */
 
-static void turn_on_vfs(NicRig *r)
-{
-    static const uint64_t bars[] = { RIG_BAR0 + 0x20000, 0, RIG_BAR2 + 0x10000, 0, RIG_BAR0 + 0x40000 };
-    unsigned              at = pci_find_ext_cap(r->nic, PCI_EXT_CAP_SRIOV);
-
-    pci_host_config_write(r->host, RIG_PORT, pci_find_cap(r->port, PCI_CAP_EXP) + PCI_EXP_DEVCTL2, 2,
-                          PCI_EXP_DEVCTL2_ARI);
-    for (unsigned i = 0; i < ARRAY_LEN(bars); i += 2) {
-        rig_write(r, at + SRIOV_VF_BAR0 + 4 * i, 4, (uint32_t)bars[i]);
-        rig_write(r, at + SRIOV_VF_BAR0 + 4 * (i + 1), 4, (uint32_t)(bars[i] >> 32));
-    }
-    rig_write(r, at + SRIOV_NUM_VFS, 2, N_VFS);
-    rig_write(r, at + SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_VF_MSE | SRIOV_CONTROL_ARI);
-    for (unsigned i = 1; i <= N_VFS; i++) {
-        pci_host_config_write(r->host, rid(i), PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-    }
-}
-
 /* The vendor capability that is a window into virtio's BARs; 0: there is none. */
 static unsigned find_window(const PciDevice *pd)
 {
@@ -123,7 +105,7 @@ static void open_box(Box *b, const Row *row)
 {
     *b = (Box){ .row = row, .r = rig_new_of(row->device) };
     if (row->n_vfs != 0) {
-        turn_on_vfs(b->r);
+        rig_enable_vfs(b->r, row->n_vfs);
     }
     b->pd = row->target == CARD ? b->r->nic : b->r->nic->sriov->vfs[row->target - 1];
     b->window = find_window(b->pd);
