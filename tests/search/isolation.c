@@ -11,10 +11,11 @@
  * found[], with the steps it needs.
  *
  * Realm A is there all the time; Realms B and C come and go, made of the same pages that the Normal world uses and
- * that A's memory comes from. Realm A has a device: its interface is made of one of those pages, locked, started,
- * unlocked and destroyed, its connection made anew; its registers change hands, are mapped and validated. In 1.1-alp17
- * the host moves the interface, and it may do DMA while it is started and the Realm says so; in 1.1-alp12 the Realm
- * moves it, the host may stop it or give a conversation up, and it may do DMA while it is started.
+ * that A's memory comes from. There is a device: its interface is made of one of those pages for one of the Realms,
+ * locked, started, unlocked, destroyed and given to another one, its keys refreshed, its connection made anew or lost
+ * in the middle of a conversation; for Realm A its registers change hands, are mapped and validated. In 1.1-alp17 the
+ * host moves the interface, and it may do DMA while it is started and its Realm says so; in 1.1-alp12 its Realm moves
+ * it, the host may stop it, and it may do DMA while it is started. The host may give a conversation up.
  */
 #include "tests/unit/rmm_dev_rig.h"
 
@@ -54,7 +55,7 @@ static const GranuleState granule_of_use[] = {
 
 /* A page of registers, and the interface they are of. */
 typedef enum Regs { REGS_NS, REGS_DELEGATED, REGS_MAPPED } Regs;
-typedef enum Interface { NO_VDEV, UNLOCKED, LOCKED, STARTED, FAILED, STOPPED } Interface; /* from FAILED on: alp12 */
+typedef enum Interface { NO_VDEV, UNLOCKED, LOCKED, STARTED, FAILED, STOPPED } Interface; /* STOPPED: alp12 */
 
 typedef struct Page {
     Use      use;
@@ -102,14 +103,16 @@ typedef struct World {
     MRealm   realm[N_REALMS];
     uint64_t rng, seed, step, steps, secret;
     char     trail[TRAIL][96];
-    uint64_t nonce[3];              /* of Realm A's device: lock, measurements, report */
-    uint64_t instances;             /* 1.1-alp12: VDEVs that Realm A has had; the last is the one that is there */
-    bool     dma;                   /* Realm A agrees to its DMA */
+    uint64_t nonce[3];              /* of the device: lock, measurements, report */
+    uint64_t instances[N_REALMS];   /* 1.1-alp12: VDEVs that a Realm has had; the last is the one that is there */
+    bool     dma;                   /* its Realm agrees to its DMA */
     Interface interface;
     int      vdev;                  /* its granule; NONE */
+    int      owner;                 /* its Realm; 0 when there is none */
     Regs     regs[N_REGS];
     Slot     reg_slot[N_REG_SLOTS]; /* .page: of regs[] */
     uint64_t interfaces, connections; /* that were given up */
+    uint64_t given;                 /* interfaces that Realms B and C had */
     uint64_t by_actor[N_ACTORS][2]; /* accesses that got through, and that did not */
     uint64_t lives;                 /* Realms that came and went */
 } World;
@@ -165,6 +168,7 @@ static void G_GNUC_NORETURN G_GNUC_PRINTF(1, 2) broken(const char *fmt, ...)
 
 /* ---- the model's view ---- */
 
+static MRealm *any_realm(void) { return &w.realm[below(N_REALMS)]; }
 static int n_of(const MRealm *r) { return (int)(r - w.realm); }
 static Slot *slot_of(MRealm *r, int i) { return i == CODE_SLOT ? &r->code : &r->slot[i]; }
 static uint64_t slot_ipa(int i) { return i == CODE_SLOT ? 0 : 0x10000 + 0x1000 * (uint64_t)i; }
@@ -248,6 +252,7 @@ static bool judge(uint64_t x0, bool expected)
 
 /* The interface, or, when there is none, some page that is none. */
 static uint64_t vdev_pa(void) { return PAGE(w.interface != NO_VDEV ? w.vdev : any_page()); }
+static bool has_vdev(const MRealm *r) { return w.interface != NO_VDEV && w.owner == n_of(r); }
 
 /* ---- calls of the host ---- */
 
@@ -460,6 +465,7 @@ static void realm_create(MRealm *r, int rd, int root)
     uint8_t *p = params_page();
     bool     ok = r->life == LIFE_NONE && rd != root && delegated(rd) && delegated(root);
 
+    le64_put(p + RMI_REALM_FLAGS0, RMI_REALM_FLAG_DA);
     le32_put(p + RMI_REALM_S2SZ, 32);
     le32_put(p + RMI_REALM_NUM_BPS, 1);
     le32_put(p + RMI_REALM_NUM_WPS, 1);
@@ -476,6 +482,7 @@ static void realm_create(MRealm *r, int rd, int root)
     *r = (MRealm){ .life = LIFE_NEW, .rd = rd, .root = root, .rec = NONE, .aux = NONE, .half = 1ull << 31,
                    .low = { NONE, NONE, RIPAS_EMPTY, RIPAS_EMPTY }, .high = { NONE, NONE, RIPAS_EMPTY, RIPAS_EMPTY },
                    .code = { NONE, RIPAS_EMPTY }, .building = r->building };
+    w.instances[n_of(r)] = 0;
     for (int i = 0; i < N_SLOTS; i++) {
         r->slot[i] = (Slot){ NONE, RIPAS_EMPTY };
         r->shared[i] = NONE;
@@ -492,7 +499,8 @@ static void realm_activate(MRealm *r)
 
 static void realm_destroy(MRealm *r)
 {
-    bool ok = r->life != LIFE_NONE && !r->fixed && r->rec == NONE && r->low.l2 == NONE && r->high.l2 == NONE;
+    bool ok = r->life != LIFE_NONE && !r->fixed && r->rec == NONE && r->low.l2 == NONE && r->high.l2 == NONE &&
+              !has_vdev(r);
 
     note("realm_destroy %d", n_of(r));
     if (CALL(ok, RMI_FID_REALM_DESTROY, rd_of(r))) {
@@ -688,7 +696,8 @@ static void enter_with_run_page(MRealm *r, int p)
     }
 }
 
-/* One DMA access at @iova: T=1 through Realm A's tables, T=0 through the host's, which map all memory to itself. */
+/* One DMA access at @iova: T=1 through the tables of the device's Realm, T=0 through the host's, which map all memory
+ * to itself. */
 static void access_dma(bool trusted, uint64_t iova, bool write, int page, bool ok)
 {
     DmaRequest req = { .requester = PAIR_FUNCTION, .trusted = trusted, .write = write, .iova = iova + WORD };
@@ -714,40 +723,39 @@ static void access_ns_dma(int p, bool write)
 
 static void access_realm_dma(int i, bool shared, bool write)
 {
-    MRealm *a = &w.realm[0];
-    int     p = shared ? a->shared[i] : a->slot[i].page;
-    bool    ok = w.dma && p != NONE && (shared ? ns(p) : a->slot[i].ripas == RIPAS_RAM);
+    MRealm *r = &w.realm[w.owner];
+    int     p = shared ? r->shared[i] : r->slot[i].page;
+    bool    ok = w.dma && p != NONE && (shared ? ns(p) : r->slot[i].ripas == RIPAS_RAM);
 
-    note("realm dma %s %s %d", write ? "writes" : "reads", shared ? "shared slot" : "slot", i);
-    access_dma(true, (shared ? a->half : 0) + slot_ipa(i), write, p, ok);
+    note("realm %d dma %s %s %d", w.owner, write ? "writes" : "reads", shared ? "shared slot" : "slot", i);
+    access_dma(true, (shared ? r->half : 0) + slot_ipa(i), write, p, ok);
 }
 
 static void access_realm_dma_wide(int k, int p, bool write)
 {
-    MRealm *a = &w.realm[0];
+    MRealm *r = &w.realm[w.owner];
 
-    note("realm dma %s page %d through the block of level %d", write ? "writes" : "reads", p, k + 1);
-    access_dma(true, wide_ipa(a, k) + (PAGE(p) - RIG_RAM), write, p, w.dma && a->wide[k] && ns(p));
+    note("realm %d dma %s page %d through the block of level %d", w.owner, write ? "writes" : "reads", p, k + 1);
+    access_dma(true, wide_ipa(r, k) + (PAGE(p) - RIG_RAM), write, p, w.dma && r->wide[k] && ns(p));
 }
 
-/* Realm A allows its device DMA, or does so no longer; the host has to confirm which device is meant. */
-static void allow_dma(bool on)
+/* A Realm allows its device DMA, or does so no longer; the host has to confirm which device is meant. */
+static void allow_dma(MRealm *r, bool on)
 {
-    MRealm   *a = &w.realm[0];
-    Rec      *rec = realm_prepare(a, CODE_CALL);
+    Rec      *rec = realm_prepare(r, CODE_CALL);
     unsigned  cpu = below(RIG_CPUS);
-    RsiStatus expected = w.interface == NO_VDEV ? RSI_ERROR_INPUT
+    RsiStatus expected = !has_vdev(r) ? RSI_ERROR_INPUT
                          : on && w.interface != STARTED ? RSI_ERROR_DEVICE : RSI_SUCCESS;
 
-    note("realm 0 %s dma", on ? "allows" : "forbids");
+    note("realm %d %s dma", n_of(r), on ? "allows" : "forbids");
     rec->x[0] = SMC64_STD(on ? RSI_FID_VDEV_DMA_ENABLE : RSI_FID_VDEV_DMA_DISABLE);
     rec->x[1] = D_VDEV_ID;
     memcpy(rec->x + 4, w.nonce, on ? sizeof(w.nonce) : 0);
-    if (realm_run(a, cpu) != RMI_EXIT_VDEV_REQUEST) {
+    if (realm_run(r, cpu) != RMI_EXIT_VDEV_REQUEST) {
         broken("the call did not ask the host which device is meant");
     }
-    CALL(w.interface != NO_VDEV, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), vdev_pa());
-    if (realm_run(a, cpu) != RMI_EXIT_SYNC || rec->x[0] != expected) {
+    CALL(has_vdev(r), RMI_FID_VDEV_COMPLETE, PAGE(r->rec), vdev_pa());
+    if (realm_run(r, cpu) != RMI_EXIT_SYNC || rec->x[0] != expected) {
         broken("the Realm got 0x%" PRIx64 " for it, the model says %d", rec->x[0], expected);
     }
     w.dma = expected == RSI_SUCCESS ? on : w.dma;
@@ -859,7 +867,7 @@ static void regs_undelegate(int i)
 
 static void regs_map(int at, int i)
 {
-    bool ok = (rdev() || w.interface != NO_VDEV) && w.regs[i] == REGS_DELEGATED && w.reg_slot[at].page == NONE;
+    bool ok = (rdev() || has_vdev(&w.realm[0])) && w.regs[i] == REGS_DELEGATED && w.reg_slot[at].page == NONE;
 
     note("map registers %d at %d", i, at);
     if (rdev() ? CALL(ok, RMI_FID_DEV_MEM_MAP, PAGE(W_RD), reg_ipa(at), 3, reg_pa(i))
@@ -880,6 +888,15 @@ static void regs_unmap(int at)
     }
 }
 
+static void regs_unmap_all(void)
+{
+    for (int i = 0; i < N_REG_SLOTS; i++) {
+        if (w.reg_slot[i].page != NONE) {
+            regs_unmap(i);
+        }
+    }
+}
+
 /* The Realm wants page @i of the registers at @at, and the host says that it is there, or that it cannot. */
 static void regs_validate(int at, int i)
 {
@@ -887,7 +904,7 @@ static void regs_validate(int at, int i)
     Rec      *rec = realm_prepare(a, CODE_CALL);
     Slot     *s = &w.reg_slot[at];
     unsigned  cpu = below(RIG_CPUS);
-    bool      asks = w.interface == LOCKED || w.interface == STARTED;
+    bool      asks = has_vdev(a) && (w.interface == LOCKED || w.interface == STARTED);
     bool      ok = s->page == i && s->ripas == RIPAS_EMPTY;
     uint64_t  x[] = { SMC64_STD(RSI_FID_VDEV_VALIDATE_MAPPING), D_VDEV_ID, reg_ipa(at), reg_ipa(at + 1), reg_pa(i), 0 };
 
@@ -897,7 +914,7 @@ static void regs_validate(int at, int i)
     if (realm_run(a, cpu) != RMI_EXIT_VDEV_REQUEST) {
         broken("the call did not ask the host which device is meant");
     }
-    CALL(w.interface != NO_VDEV, RMI_FID_VDEV_COMPLETE, PAGE(a->rec), vdev_pa());
+    CALL(has_vdev(a), RMI_FID_VDEV_COMPLETE, PAGE(a->rec), vdev_pa());
     if (realm_run(a, cpu) != (asks ? (uint64_t)RMI_EXIT_VDEV_MAP : (uint64_t)RMI_EXIT_SYNC)) {
         broken("the mapping was %s the host", asks ? "not asked of" : "asked of");
     }
@@ -962,32 +979,43 @@ static void converse(bool vdev)
     }
 }
 
-static void vdev_create(int p)
+static void vdev_create(MRealm *r, int p)
 {
-    bool ok = w.interface == NO_VDEV && delegated(p);
+    bool ok = w.interface == NO_VDEV && r->life != LIFE_NONE && delegated(p);
 
-    note("vdev_create %d", p);
+    note("vdev_create realm %d page %d", n_of(r), p);
     dev_vdev_params(w.d);
-    if (CALL(ok, RMI_FID_VDEV_CREATE, PAGE(W_RD), PAGE(D_PDEV), PAGE(p), PAGE(D_PARAMS))) {
+    if (CALL(ok, RMI_FID_VDEV_CREATE, rd_of(r), PAGE(D_PDEV), PAGE(p), PAGE(D_PARAMS))) {
         w.page[p].use = USE_VDEV;
         w.vdev = p;
+        w.owner = n_of(r);
         w.d->vdev = PAGE(p);
+        w.d->rd = PAGE(r->rd);
         w.interface = UNLOCKED;
-        w.instances++;
+        w.instances[w.owner]++;
+        w.given += !r->fixed;
         if (!rdev()) {
             converse(true);
         }
     }
 }
 
-/* LOCK, START, UNLOCK. */
+/* LOCK, START, UNLOCK; of the Realm that has it, but now and then of another one. */
 static void vdev_move(uint32_t fid, bool ok, Interface to)
 {
-    note("vdev 0x%x", fid);
-    if (CALL(ok, fid, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
-        w.interface = to;
-        w.dma = w.dma && to == STARTED;
-        converse(true);
+    MRealm *r = one_in(8) ? any_realm() : &w.realm[w.owner];
+
+    note("vdev 0x%x of realm %d", fid, n_of(r));
+    if (CALL(ok && has_vdev(r), fid, rd_of(r), PAGE(D_PDEV), vdev_pa())) {
+        w.dma = false; /* that of a lock ends with the call, not when the device has answered */
+        access_realm_dma((int)below(N_SLOTS), false, one_in(2));
+        if (one_in(8)) {
+            CALL(true, RMI_FID_VDEV_ABORT, vdev_pa());
+            w.interface = FAILED;
+        } else {
+            w.interface = to; /* a lock too, in whatever state the last one who had it has left the device */
+            converse(true);
+        }
         const Vdev *v = dev_vdev(w.d);
         w.nonce[0] = v->lock_nonce;
         w.nonce[1] = v->meas_nonce;
@@ -997,14 +1025,36 @@ static void vdev_move(uint32_t fid, bool ok, Interface to)
 
 static void vdev_destroy(void)
 {
-    bool ok = rdev() ? w.interface == STOPPED : w.interface == UNLOCKED && !regs_mapped();
+    MRealm *r = one_in(8) ? any_realm() : &w.realm[w.owner];
+    bool    ok = has_vdev(r) && (rdev() ? w.interface == STOPPED
+                                        : (w.interface == UNLOCKED || w.interface == FAILED) && !regs_mapped());
 
-    note("vdev_destroy");
-    if (CALL(ok, RMI_FID_VDEV_DESTROY, PAGE(W_RD), PAGE(D_PDEV), vdev_pa())) {
+    note("vdev_destroy of realm %d", n_of(r));
+    if (CALL(ok, RMI_FID_VDEV_DESTROY, rd_of(r), PAGE(D_PDEV), vdev_pa())) {
         release(w.vdev);
         w.vdev = NONE;
+        w.owner = 0;
         w.interface = NO_VDEV;
         w.interfaces++;
+    }
+}
+
+/* New keys, with DMA under way or not. */
+static void key_refresh(void)
+{
+    note("key_refresh");
+    CALL(true, rdev() ? RMI_FID_PDEV_NOTIFY : RMI_FID_PDEV_IDE_KEY_REFRESH, PAGE(D_PDEV), 0);
+    if (w.interface != NO_VDEV) {
+        access_realm_dma((int)below(N_SLOTS), false, one_in(2));
+    }
+    converse(false);
+}
+
+static void ide_reset(void)
+{
+    note("ide_reset");
+    if (CALL(w.interface == NO_VDEV, RMI_FID_PDEV_IDE_RESET, PAGE(D_PDEV))) {
+        converse(false);
     }
 }
 
@@ -1030,6 +1080,31 @@ static void pdev_again(void)
     w.connections++;
 }
 
+/* What a lost session leaves: nothing to do but to take everything away. */
+static void connection_lost(void)
+{
+    unsigned status = RMI_COMM_NONE;
+    bool     more;
+
+    note("connection lost");
+    if (w.interface != LOCKED) {
+        return;
+    }
+    CALL(true, RMI_FID_VDEV_START, rd_of(&w.realm[w.owner]), PAGE(D_PDEV), vdev_pa());
+    if (dev_communicate(w.d, true, &status, &more) != RMI_SUCCESS || !more) {
+        broken("the device was not asked to start");
+    }
+    CALL(true, RMI_FID_VDEV_ABORT, vdev_pa());
+    w.interface = FAILED;
+    access_realm_dma((int)below(N_SLOTS), false, one_in(2));
+    CALL(false, RMI_FID_PDEV_IDE_KEY_REFRESH, PAGE(D_PDEV), 0);
+    regs_unmap_all();
+    while (w.interface != NO_VDEV) {
+        vdev_destroy();
+    }
+    pdev_again();
+}
+
 /* ---- the device as 1.1-alp12 has it: the Realm moves it ---- */
 
 /* The host ends the VDEV's use. */
@@ -1045,48 +1120,53 @@ static void vdev_stop(void)
 }
 
 /* RSI_RDEV_*: the instance that the Realm means; now and then an older one, which is none any more. */
-static uint64_t rdev_call(uint32_t fid, uint64_t *instance)
+static uint64_t rdev_call(MRealm *r, uint32_t fid, uint64_t *instance)
 {
-    Rec *rec = realm_prepare(&w.realm[0], CODE_CALL);
+    Rec *rec = realm_prepare(r, CODE_CALL);
 
-    *instance = one_in(16) ? w.instances - 1 : w.instances;
+    *instance = w.instances[n_of(r)] - one_in(16);
     rec->x[0] = SMC64_STD(fid);
     rec->x[1] = D_VDEV_ID;
     rec->x[2] = *instance;
-    return realm_run(&w.realm[0], below(RIG_CPUS));
+    return realm_run(r, below(RIG_CPUS));
 }
 
-static bool rdev_is_there(uint64_t instance) { return w.interface != NO_VDEV && instance == w.instances; }
-static uint64_t realm_x(unsigned n) { return rec_at(w.rig->rmm, PAGE(w.realm[0].rec))->x[n]; }
+static bool rdev_is_there(const MRealm *r, uint64_t instance)
+{
+    return has_vdev(r) && instance == w.instances[n_of(r)];
+}
 
-static void rdev_look(void)
+static uint64_t realm_x(const MRealm *r, unsigned n) { return rec_at(w.rig->rmm, PAGE(r->rec))->x[n]; }
+
+static void rdev_look(MRealm *r)
 {
     static const uint8_t states[] = { [UNLOCKED] = RSI_RDEV_UNLOCKED, [LOCKED] = RSI_RDEV_LOCKED,
                                       [STARTED] = RSI_RDEV_STARTED, [FAILED] = RSI_RDEV_ERROR,
                                       [STOPPED] = RSI_RDEV_STOPPED };
-    uint64_t instance, reason = rdev_call(RSI_FID_RDEV_GET_STATE, &instance);
-    bool     there = rdev_is_there(instance);
+    uint64_t instance, reason = rdev_call(r, RSI_FID_RDEV_GET_STATE, &instance);
+    bool     there = rdev_is_there(r, instance);
 
-    note("realm 0 looks at its device");
-    if (reason != RMI_EXIT_SYNC || realm_x(0) != (there ? RSI_SUCCESS : RSI_ERROR_INPUT) ||
-        (there && realm_x(1) != states[w.interface])) {
-        broken("the Realm was told 0x%" PRIx64 ", state %" PRIu64 " of its device", realm_x(0), realm_x(1));
+    note("realm %d looks at its device", n_of(r));
+    if (reason != RMI_EXIT_SYNC || realm_x(r, 0) != (there ? RSI_SUCCESS : RSI_ERROR_INPUT) ||
+        (there && realm_x(r, 1) != states[w.interface])) {
+        broken("the Realm was told 0x%" PRIx64 ", state %" PRIu64 " of its device", realm_x(r, 0), realm_x(r, 1));
     }
 }
 
 /* RSI_RDEV_CONTINUE until the conversation is over. The host may give it up before it begins. */
 static bool rdev_converse(void)
 {
+    MRealm  *r = &w.realm[w.owner];
     unsigned status = RMI_COMM_NONE, cpu = below(RIG_CPUS);
     bool     gives_up = one_in(8), more = true;
 
     do {
-        Rec *rec = realm_prepare(&w.realm[0], CODE_CALL);
+        Rec *rec = realm_prepare(r, CODE_CALL);
 
         rec->x[0] = SMC64_STD(RSI_FID_RDEV_CONTINUE);
         rec->x[1] = D_VDEV_ID;
-        rec->x[2] = w.instances;
-        if (realm_run(&w.realm[0], cpu) != RMI_EXIT12_VDEV_COMM) {
+        rec->x[2] = w.instances[w.owner];
+        if (realm_run(r, cpu) != RMI_EXIT12_VDEV_COMM) {
             broken("RDEV_CONTINUE did not leave for its reason");
         }
         if (gives_up) {
@@ -1098,7 +1178,7 @@ static bool rdev_converse(void)
         if (more) { /* as before: all changes at the end, or before the beginning */
             access_realm_dma((int)below(N_SLOTS), false, one_in(2));
         }
-        if (realm_run(&w.realm[0], cpu) != RMI_EXIT_SYNC ||
+        if (realm_run(r, cpu) != RMI_EXIT_SYNC ||
             rec->x[0] != (more ? RSI_INCOMPLETE : gives_up ? RSI_ERROR_DEVICE : RSI_SUCCESS)) {
             broken("the Realm was told 0x%" PRIx64 " of the conversation", rec->x[0]);
         }
@@ -1106,17 +1186,23 @@ static bool rdev_converse(void)
     return !gives_up;
 }
 
-/* RSI_RDEV_LOCK, START, STOP. The host names the VDEV, or not, or another page. */
+/* RSI_RDEV_LOCK, START, STOP, of the Realm that has it, but now and then of another one. The host names the VDEV, or
+ * not, or another page. */
 static void rdev_move(uint32_t fid, bool ok, Interface to)
 {
-    uint64_t instance, reason = rdev_call(fid, &instance);
-    int      named = one_in(8) ? any_page() : NONE;
-    bool     names = !one_in(16);
+    MRealm  *r = one_in(8) ? any_realm() : &w.realm[w.owner];
 
-    note("realm 0 calls 0x%x", fid);
-    if (!ok || !rdev_is_there(instance)) {
-        if (reason != RMI_EXIT_SYNC || realm_x(0) != (rdev_is_there(instance) ? RSI_ERROR_DEVICE : RSI_ERROR_INPUT)) {
-            broken("exit %" PRIu64 ", the Realm got 0x%" PRIx64, reason, realm_x(0));
+    if (!can_run(r)) {
+        return;
+    }
+    uint64_t instance, reason = rdev_call(r, fid, &instance);
+    int      named = one_in(8) ? any_page() : NONE;
+    bool     names = !one_in(16), there = rdev_is_there(r, instance);
+
+    note("realm %d calls 0x%x", n_of(r), fid);
+    if (!ok || !there) {
+        if (reason != RMI_EXIT_SYNC || realm_x(r, 0) != (there ? RSI_ERROR_DEVICE : RSI_ERROR_INPUT)) {
+            broken("exit %" PRIu64 ", the Realm got 0x%" PRIx64, reason, realm_x(r, 0));
         }
         return;
     }
@@ -1125,11 +1211,10 @@ static void rdev_move(uint32_t fid, bool ok, Interface to)
     }
     bool right = names && (named == NONE || named == w.vdev);
     if (names) {
-        CALL(right, RMI_FID_VDEV_COMPLETE, PAGE(w.realm[0].rec), named == NONE ? vdev_pa() : PAGE(named));
+        CALL(right, RMI_FID_VDEV_COMPLETE, PAGE(r->rec), named == NONE ? vdev_pa() : PAGE(named));
     }
-    if (realm_run(&w.realm[0], below(RIG_CPUS)) != RMI_EXIT_SYNC ||
-        realm_x(0) != (right ? RSI_SUCCESS : RSI_ERROR_INPUT)) {
-        broken("the Realm got 0x%" PRIx64 " for it", realm_x(0));
+    if (realm_run(r, below(RIG_CPUS)) != RMI_EXIT_SYNC || realm_x(r, 0) != (right ? RSI_SUCCESS : RSI_ERROR_INPUT)) {
+        broken("the Realm got 0x%" PRIx64 " for it", realm_x(r, 0));
     }
     if (!right) {
         return;
@@ -1146,15 +1231,15 @@ static void rdev_validate(int at, int i)
     Rec      *rec = realm_prepare(a, CODE_CALL);
     Slot     *s = &w.reg_slot[at];
     unsigned  cpu = below(RIG_CPUS);
-    uint64_t  x[] = { SMC64_STD(RSI_FID_RDEV_VALIDATE_MAPPING), D_VDEV_ID, w.instances, reg_ipa(at), reg_ipa(at + 1),
+    uint64_t  x[] = { SMC64_STD(RSI_FID_RDEV_VALIDATE_MAPPING), D_VDEV_ID, w.instances[0], reg_ipa(at), reg_ipa(at + 1),
                       reg_pa(i), 0 };
-    bool      asks = w.interface == LOCKED || w.interface == STARTED;
+    bool      asks = has_vdev(a) && (w.interface == LOCKED || w.interface == STARTED);
 
     note("realm 0 validates registers %d at %d", i, at);
     memcpy(rec->x, x, sizeof(x));
     uint64_t reason = realm_run(a, cpu);
     if (!asks) {
-        if (reason != RMI_EXIT_SYNC || rec->x[0] != (w.interface == NO_VDEV ? RSI_ERROR_INPUT : RSI_ERROR_DEVICE)) {
+        if (reason != RMI_EXIT_SYNC || rec->x[0] != (has_vdev(a) ? RSI_ERROR_DEVICE : RSI_ERROR_INPUT)) {
             broken("exit %" PRIu64 ", the Realm got 0x%" PRIx64, reason, rec->x[0]);
         }
         return;
@@ -1248,6 +1333,18 @@ static void build(MRealm *r)
     }
 }
 
+/* The interface's way out of its Realm. */
+static void take_back(void)
+{
+    if (w.interface == STOPPED || (!rdev() && (w.interface == UNLOCKED || w.interface == FAILED))) {
+        vdev_destroy();
+    } else if (rdev()) {
+        vdev_stop();
+    } else {
+        vdev_move(RMI_FID_VDEV_UNLOCK, true, UNLOCKED);
+    }
+}
+
 static void tear_down(MRealm *r)
 {
     if (r->life == LIFE_NONE) {
@@ -1265,12 +1362,12 @@ static void tear_down(MRealm *r)
         rtt_destroy(r, false, r->low.l3 != NONE ? 3 : 2);
     } else if (r->high.l2 != NONE) {
         rtt_destroy(r, true, r->high.l3 != NONE ? 3 : 2);
+    } else if (has_vdev(r) && !one_in(4)) {
+        take_back();
     } else {
         realm_destroy(r);
     }
 }
-
-static MRealm *any_realm(void) { return &w.realm[below(N_REALMS)]; }
 
 /* A host that means well with its Realms. */
 static void host_step(void)
@@ -1354,11 +1451,11 @@ static void memory_step(void)
     if (r->life == LIFE_NONE) {
         return;
     }
-    if (r->fixed && one_in(16)) {
+    if (can_run(r) && one_in(16)) {
         if (rdev()) {
-            rdev_look();
+            rdev_look(r);
         } else {
-            allow_dma(!w.dma || one_in(4));
+            allow_dma(r, !w.dma || one_in(4));
         }
         return;
     }
@@ -1407,21 +1504,21 @@ static void interface_step(void)
 {
     int p = find_use(USE_DELEGATED);
 
-    switch (w.interface != STARTED && one_in(2) ? (unsigned)w.interface : below(6)) {
-    case 0: vdev_create(p != NONE && !one_in(8) ? p : any_page()); break;
+    switch (w.interface != STARTED && one_in(2) ? (unsigned)w.interface : below(8)) {
+    case 0: vdev_create(any_realm(), p != NONE && !one_in(8) ? p : any_page()); break;
     case 1: vdev_move(RMI_FID_VDEV_LOCK, w.interface == UNLOCKED, LOCKED); break;
     case 2: vdev_move(RMI_FID_VDEV_START, w.interface == LOCKED, STARTED); break;
     case 3:
-        for (int i = 0; w.step % 4 != 0 && i < N_REG_SLOTS; i++) {
-            if (w.reg_slot[i].page != NONE) {
-                regs_unmap(i);
-            }
+        if (!one_in(4)) {
+            regs_unmap_all();
         }
-        vdev_move(RMI_FID_VDEV_UNLOCK, (w.interface == LOCKED || w.interface == STARTED) && !regs_mapped(), UNLOCKED);
+        vdev_move(RMI_FID_VDEV_UNLOCK, w.interface != UNLOCKED && !regs_mapped(), UNLOCKED);
         break;
     case 4: vdev_destroy(); break;
+    case 5: key_refresh(); break;
+    case 6: one_in(4) ? connection_lost() : ide_reset(); break;
     default:
-        if (w.interface != NO_VDEV || one_in(8)) {
+        if (w.interface != NO_VDEV || one_in(2)) {
             pdev_again();
         }
         break;
@@ -1434,15 +1531,17 @@ static void rdev_step(void)
     static const uint8_t onwards[] = { [NO_VDEV] = 0, [UNLOCKED] = 1, [LOCKED] = 2, [FAILED] = 3, [STOPPED] = 5 };
     int                  p = find_use(USE_DELEGATED);
 
-    switch (w.interface != STARTED && one_in(2) ? onwards[w.interface] : below(7)) {
-    case 0: vdev_create(p != NONE && !one_in(8) ? p : any_page()); break;
+    switch (w.interface != STARTED && one_in(2) ? onwards[w.interface] : below(9)) {
+    case 0: vdev_create(any_realm(), p != NONE && !one_in(8) ? p : any_page()); break;
     case 1: rdev_move(RSI_FID_RDEV_LOCK, w.interface == UNLOCKED, LOCKED); break;
     case 2: rdev_move(RSI_FID_RDEV_START, w.interface == LOCKED, STARTED); break;
     case 3: rdev_move(RSI_FID_RDEV_STOP, w.interface != STOPPED, UNLOCKED); break;
     case 4: vdev_stop(); break;
     case 5: vdev_destroy(); break;
+    case 6: key_refresh(); break;
+    case 7: ide_reset(); break;
     default:
-        if (w.interface != NO_VDEV || one_in(8)) {
+        if (w.interface != NO_VDEV || one_in(2)) {
             pdev_again();
         }
         break;
@@ -1522,7 +1621,7 @@ static void start_device(void)
     enum { INFO_IPA = 0x5200 };
     const uint8_t *info = rig_bytes(w.rig, PAGE(W_DATA + 5)) + 0x200;
 
-    w.instances = 1;
+    w.instances[0] = 1;
     if (rdev()) {
         dev_go_to(w.d, STAGE_STARTED);
         w.dma = true;
@@ -1581,9 +1680,9 @@ static void search(RmmDialectId dialect, uint64_t seed, uint64_t steps)
         step();
     }
     check_all();
-    printf("%s, seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms, %" PRIu64 " VDEVs, %" PRIu64
-           " connections came and went; accesses that got through and not:",
-           rmm_dialects[dialect].name, seed, steps, w.lives, w.interfaces, w.connections);
+    printf("%s, seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " Realms, %" PRIu64 " VDEVs (%" PRIu64
+           " of Realms that come and go), %" PRIu64 " connections came and went; accesses that got through and not:",
+           rmm_dialects[dialect].name, seed, steps, w.lives, w.interfaces, w.given, w.connections);
     for (unsigned a = 0; a < N_ACTORS; a++) {
         printf(" %s %" PRIu64 "/%" PRIu64 "%s", actor_names[a], w.by_actor[a][0], w.by_actor[a][1],
                a + 1 < N_ACTORS ? "," : "\n");
