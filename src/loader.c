@@ -10,6 +10,7 @@
 #include "bits.h"
 #include "bytes.h"
 #include "device.h"
+#include "files.h"
 
 #define IMAGE_MAGIC        0x644d5241u /* "ARM\x64" at offset 56 */
 #define IMAGE_HEADER_SIZE  64
@@ -24,6 +25,7 @@
 #define DTB_MAGIC          0xd00dfeedu
 #define DTB_HEADER_SIZE    40
 #define DTB_VERSION        17
+#define STREAM_MAX_SIZE    (1ull << 30) /* of what cannot be mapped: a pipe, say */
 
 /* The host's copy of a plain file, without one of our own; NULL for anything else. */
 static GBytes *map_file(const char *path)
@@ -45,7 +47,7 @@ GBytes *loader_read_file(const char *path, const char *option, GError **error)
     if (mapped != NULL) {
         return mapped;
     }
-    if (!g_file_get_contents(path, &data, &len, &cause)) {
+    if (!file_read(path, STREAM_MAX_SIZE, &data, &len, &cause)) {
         g_set_error(error, BAILEY_ERROR, 1, "cannot read '%s' (from %s): %s; name a readable file", path,
                     option, cause->message);
         g_error_free(cause);

@@ -8,6 +8,7 @@
 
 #include "bytes.h"
 #include "event.h"
+#include "files.h"
 #include "hw/pci/root_port.h"
 #include "hw/tdisp/dsm_int.h"
 #include "log.h"
@@ -612,7 +613,7 @@ static bool read_file(const Dsm *dsm, const char *prop, const char *path, char *
 {
     GError *e = NULL;
 
-    if (g_file_get_contents(path, text, NULL, &e)) {
+    if (file_read(path, PEM_MAX_SIZE, text, NULL, &e)) {
         return true;
     }
     g_set_error(error, BAILEY_ERROR, 0, "cannot read %s=%s of device %s: %s", prop, path, class_name(dsm), e->message);

@@ -13,6 +13,7 @@
 #include "bytes.h"
 #include "command.h"
 #include "device.h"
+#include "files.h"
 #include "log.h"
 #include "options.h"
 #include "spdm/pki.h"
@@ -394,7 +395,8 @@ static bool read_identity(const RequesterOptions *o, Client *c, GError **error)
     if (o->chain == NULL) {
         return true;
     }
-    if (!test && (!g_file_get_contents(o->chain, &chain, NULL, &e) || !g_file_get_contents(o->key, &key, NULL, &e))) {
+    if (!test && (!file_read(o->chain, PEM_MAX_SIZE, &chain, NULL, &e) ||
+                  !file_read(o->key, PEM_MAX_SIZE, &key, NULL, &e))) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -cert-chain or -key: %s", e->message);
         g_error_free(e);
         g_free(chain);
@@ -433,7 +435,7 @@ static bool read_psk(const char *path, SpdmPsk *psk, GError **error)
     if (path == NULL) {
         return true;
     }
-    if (strcmp(path, "test") != 0 && !g_file_get_contents(path, &text, NULL, &e)) {
+    if (strcmp(path, "test") != 0 && !file_read(path, PEM_MAX_SIZE, &text, NULL, &e)) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -psk %s: %s", path, e->message);
         g_error_free(e);
         return false;
@@ -486,7 +488,7 @@ static bool read_root(const char *path, Client *c, GError **error)
 {
     char   *text = NULL;
     GError *e = NULL;
-    bool    ok = path == NULL || g_file_get_contents(path, &text, NULL, &e);
+    bool    ok = path == NULL || file_read(path, PEM_MAX_SIZE, &text, NULL, &e);
 
     if (!ok) {
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: cannot read -root %s: %s", path, e->message);

@@ -1,12 +1,12 @@
 /*
  * bailey token: prints a CCA attestation token and verifies it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "command.h"
 #include "device.h"
+#include "files.h"
 #include "log.h"
 #include "rmm/rmm.h"
 #include "tool/cca_token.h"
@@ -70,19 +70,14 @@ static bool parse_expected(const TokenOptions *o, TokenExpect *e, GError **error
     return (o->rim == NULL || e->rim_len != 0) && (o->rem == NULL || parse_rems(o->rem, e, error));
 }
 
-/* A file of up to TOKEN_MAX_SIZE bytes, one more being enough to see that it is too long. A zero byte follows. */
 static char *read_file(const char *path, size_t *len, GError **error)
 {
-    FILE *f = fopen(path, "rb");
-    char *data = g_malloc0(TOKEN_MAX_SIZE + 2);
+    GError *e = NULL;
+    char   *data;
 
-    *len = f != NULL ? fread(data, 1, TOKEN_MAX_SIZE + 1, f) : 0;
-    if (f == NULL || ferror(f)) {
-        g_set_error(error, BAILEY_ERROR, 1, "token: cannot read '%s': %s", path, g_strerror(errno));
-        g_clear_pointer(&data, g_free);
-    }
-    if (f != NULL) {
-        fclose(f);
+    if (!file_read(path, TOKEN_MAX_SIZE, &data, len, &e)) {
+        g_set_error(error, BAILEY_ERROR, 1, "token: cannot read '%s': %s", path, e->message);
+        g_error_free(e);
     }
     return data;
 }

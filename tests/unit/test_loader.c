@@ -255,6 +255,13 @@ static void test_files(void **state)
     assert_null(loader_read_file("/", "-initrd", &error)); /* a directory */
     assert_non_null(strstr(error->message, "(from -initrd)"));
     g_clear_error(&error);
+    assert_null(loader_read_file("/dev/zero", "-kernel", &error)); /* no end */
+    assert_non_null(strstr(error->message, "or no end"));
+    g_clear_error(&error);
+    GBytes *none = loader_read_file("/dev/null", "-initrd", &error);
+    assert_non_null(none);
+    assert_int_equal(g_bytes_get_size(none), 0);
+    g_bytes_unref(none);
 }
 
 /* A kernel with an EFI stub says how long its file is: a shorter one was cut off. */
