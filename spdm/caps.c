@@ -17,7 +17,8 @@
     X(psk, SPDM_CAP_PSK_PLAIN) X(psk_with_context, SPDM_CAP_PSK_WITH_CONTEXT)                                 \
     X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)                   \
     X(alias_cert, SPDM_CAP_ALIAS_CERT) X(multi_key, SPDM_CAP_MULTI_KEY_NEG)                                   \
-    X(set_key_pair_info, SPDM_CAP_SET_KEY_PAIR_INFO)
+    X(multi_key_only, SPDM_CAP_MULTI_KEY_ONLY) X(set_key_pair_info, SPDM_CAP_SET_KEY_PAIR_INFO)               \
+    X(ep_info_no_sig, SPDM_CAP_EP_INFO_NO_SIG) X(ep_info_sig, SPDM_CAP_EP_INFO_SIG)
 
 static const struct CapName {
     const char *name;
@@ -51,6 +52,7 @@ static const struct CapNeed {
     { SPDM_CAP_GET_KEY_PAIR_INFO, SPDM_CAP_CERT, "get_key_pair_info needs cert" },
     { SPDM_CAP_MULTI_KEY, SPDM_CAP_GET_KEY_PAIR_INFO, "multi_key needs get_key_pair_info" },
     { SPDM_CAP_SET_KEY_PAIR_INFO, SPDM_CAP_GET_KEY_PAIR_INFO, "set_key_pair_info needs get_key_pair_info" },
+    { SPDM_CAP_EP_INFO_SIG, SPDM_CAP_CERT, "ep_info_sig needs cert" },
     { SPDM_CAP_MEL, SPDM_CAP_MEAS, "mel needs meas_sig" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
     { SPDM_CAP_MAC, SPDM_CAP_ENCRYPT, "mac needs encrypt: records are sealed whole here" },
@@ -63,6 +65,16 @@ static const struct CapNeed {
     { SPDM_CAP_KEY_EX, SPDM_CAP_ENCRYPT, "key_ex needs encrypt and mac" },
     { SPDM_CAP_KEY_UPD, SPDM_CAP_SESSION, "key_upd needs key_ex or psk" },
     { SPDM_CAP_HANDSHAKE_IN_THE_CLEAR, SPDM_CAP_KEY_EX, "handshake_in_the_clear needs key_ex" },
+};
+
+/* Names that are values of one field of two bits; both bits are no value. */
+static const struct CapField {
+    uint32_t    field;
+    const char *why;
+} fields[] = {
+    { SPDM_CAP_PSK, "psk and psk_with_context are two values of one field: only one can be" },
+    { SPDM_CAP_MULTI_KEY, "multi_key and multi_key_only are two values of one field: only one can be" },
+    { SPDM_CAP_EP_INFO, "ep_info_sig and ep_info_no_sig are two values of one field: only one can be" },
 };
 
 static const struct CapName *find_name(const char *text, size_t len)
@@ -95,8 +107,10 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
             return needed[i].why;
         }
     }
-    if ((changed & SPDM_CAP_PSK) == SPDM_CAP_PSK) {
-        return "psk and psk_with_context are two values of one field: only one can be";
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+        if ((changed & fields[i].field) == fields[i].field) {
+            return fields[i].why;
+        }
     }
     if ((changed & SPDM_CAP_ALIAS_CERT) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
         return "set_cert and csr are for the device certificate model here, not for alias_cert";

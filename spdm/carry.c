@@ -69,8 +69,8 @@ static void write_chunk(SpdmRequester *r, ByteWriter *w)
     uint32_t     len = left < room ? left : room;
 
     spdm_begin(w, r->version, SPDM_CHUNK_SEND, len == left ? LAST_CHUNK : 0, c->handle);
-    bw_u16(w, c->sequence);
-    bw_u16(w, 0);
+    spdm_write_chunk_number(w, r->version, c->sequence);
+    bw_zero(w, spdm_chunk_gap(r->version));
     bw_u32(w, len);
     if (first) {
         bw_u32(w, c->len);
@@ -87,7 +87,7 @@ SpdmSpan spdm_carry_request(SpdmRequester *r, ByteWriter *w)
         break;
     case SPDM_CARRY_GET:
         spdm_begin(w, r->version, SPDM_CHUNK_GET, 0, r->carrier.handle);
-        bw_u16(w, r->carrier.sequence);
+        spdm_write_chunk_number(w, r->version, r->carrier.sequence);
         break;
     case SPDM_CARRY_POLL:
         spdm_begin(w, r->version, SPDM_RESPOND_IF_READY, r->request[1], r->carrier.handle);
@@ -129,7 +129,7 @@ static SpdmCarried unwrap(SpdmRequester *r, const ByteReader *rsp)
 static SpdmCarried read_chunk_ack(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
     SpdmCarrier *c = &r->carrier;
-    uint16_t     sequence = br_u16(rsp);
+    uint32_t     sequence = spdm_read_chunk_number(rsp, r->version);
 
     if (!br_ok(rsp) || param2 != c->handle || sequence != c->sequence) {
         return broken(r, "CHUNK_SEND_ACK is of another chunk");
@@ -145,11 +145,11 @@ static SpdmCarried read_chunk(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
 {
     SpdmCarrier   *c = &r->carrier;
     bool           last = param1 & LAST_CHUNK;
-    uint16_t       sequence = br_u16(rsp);
+    uint32_t       sequence = spdm_read_chunk_number(rsp, r->version);
     uint32_t       len;
     const uint8_t *data;
 
-    br_skip(rsp, 2);
+    br_skip(rsp, spdm_chunk_gap(r->version));
     len = br_u32(rsp);
     if (c->sequence == 0) {
         c->len = br_u32(rsp);

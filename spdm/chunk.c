@@ -10,7 +10,10 @@
 #define LAST_CHUNK  BIT(0) /* Param1 of CHUNK_SEND and CHUNK_RESPONSE */
 #define EARLY_ERROR BIT(0) /* Param1 of CHUNK_SEND_ACK */
 
-enum { HEADER_LEN = 12, TOTAL_LEN = 4, ACK_LEN = 6 }; /* of CHUNK_SEND and CHUNK_RESPONSE; the first one's more */
+enum { HEADER_LEN = 12, TOTAL_LEN = 4 }; /* of CHUNK_SEND and CHUNK_RESPONSE; the first one's more */
+
+/* Of CHUNK_SEND_ACK. */
+static size_t ack_len(uint8_t version) { return version >= SPDM_VERSION_14 ? 8 : 6; }
 
 bool spdm_chunks_agreed(const SpdmResponder *s)
 {
@@ -42,7 +45,7 @@ bool spdm_breaks_transfer(const SpdmResponder *s, const SpdmExchange *x)
 static size_t chunk_min(bool first) { return SPDM_DATA_TRANSFER_MIN - HEADER_LEN - (first ? TOTAL_LEN : 0); }
 
 /* Takes one chunk of the requester's; false: what it says is wrong. */
-static bool take_chunk(SpdmTransfer *t, uint8_t handle, bool last, uint16_t sequence, SpdmSpan chunk)
+static bool take_chunk(SpdmTransfer *t, uint8_t handle, bool last, uint32_t sequence, SpdmSpan chunk)
 {
     size_t left = t->len - t->done;
 
@@ -77,8 +80,8 @@ static SpdmError answer_large(SpdmResponder *s, SpdmExchange *x, ByteWriter *rsp
     uint8_t      message[SPDM_MSG_MAX], plain[SPDM_MSG_MAX];
     uint32_t     len = s->large_request.len;
     ByteWriter   w = bw_init(plain, sizeof(plain));
-    SpdmExchange y = { .session = x->session, .record_session = x->record_session, .room = x->room - ACK_LEN,
-                       .in_chunks = true };
+    SpdmExchange y = { .session = x->session, .record_session = x->record_session,
+                       .room = x->room - ack_len(s->version), .in_chunks = true };
 
     memcpy(message, s->large_request.message, len);
     spdm_transfers_end(s, x->record_session);
@@ -95,11 +98,11 @@ SPDM_REQUEST(CHUNK_SEND, .from = SPDM_AFTER_CAPABILITIES, .needs = SPDM_CAP_CHUN
 {
     SpdmTransfer *t = &s->large_request;
     bool          first = !t->active, last = x->param1 & LAST_CHUNK, ok;
-    uint16_t      sequence = br_u16(req);
+    uint32_t      sequence = spdm_read_chunk_number(req, s->version);
     SpdmSpan      chunk;
     uint32_t      total;
 
-    br_skip(req, 2);
+    br_skip(req, spdm_chunk_gap(s->version));
     chunk.len = br_u32(req);
     total = first ? br_u32(req) : 0;
     if (!br_ok(req)) {
@@ -109,7 +112,7 @@ SPDM_REQUEST(CHUNK_SEND, .from = SPDM_AFTER_CAPABILITIES, .needs = SPDM_CAP_CHUN
     ok = spdm_message_ends(req) && (!first || (!last && begin(t, x, total))) &&
          take_chunk(t, x->param2, last, sequence, chunk);
     spdm_reply(s, x, rsp, ok ? 0 : EARLY_ERROR, x->param2);
-    bw_u16(rsp, sequence);
+    spdm_write_chunk_number(rsp, s->version, sequence);
     if (!ok) {
         spdm_transfers_end(s, x->record_session);
         spdm_begin(rsp, s->version, SPDM_ERROR, SPDM_INVALID_REQUEST, 0);
@@ -138,7 +141,7 @@ SPDM_REQUEST(CHUNK_GET, .from = SPDM_AFTER_CAPABILITIES, .needs = SPDM_CAP_CHUNK
              .where = SPDM_WHEREVER, .carries = true)
 {
     SpdmTransfer *t = &s->large_response;
-    uint16_t      sequence = br_u16(req);
+    uint32_t      sequence = spdm_read_chunk_number(req, s->version);
     bool          first = t->done == 0;
     size_t        room = x->room - HEADER_LEN - (first ? TOTAL_LEN : 0), len = t->len - t->done;
 
@@ -153,8 +156,8 @@ SPDM_REQUEST(CHUNK_GET, .from = SPDM_AFTER_CAPABILITIES, .needs = SPDM_CAP_CHUNK
     }
     len = len < room ? len : room;
     spdm_reply(s, x, rsp, t->done + len == t->len ? LAST_CHUNK : 0, t->handle);
-    bw_u16(rsp, sequence);
-    bw_u16(rsp, 0);
+    spdm_write_chunk_number(rsp, s->version, sequence);
+    bw_zero(rsp, spdm_chunk_gap(s->version));
     bw_u32(rsp, (uint32_t)len);
     if (first) {
         bw_u32(rsp, t->len);

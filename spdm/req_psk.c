@@ -84,6 +84,7 @@ bool spdm_build_psk_finish(SpdmRequester *r, ByteWriter *w)
     uint8_t mac[SPDM_HASH_MAX];
 
     params(w, 0, 0);
+    spdm_opaque_write_none(w, r->version);
     spdm_transcript_add(&r->session.th, w->data, w->pos);
     if (!spdm_requester_verify_data(r, r->session.keys.request_finished, mac)) {
         return spdm_requester_fail(r, "the handshake is too long to finish");
@@ -95,9 +96,10 @@ bool spdm_build_psk_finish(SpdmRequester *r, ByteWriter *w)
 
 StepResult spdm_read_psk_finish(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
+    bool     opaque_fits = spdm_opaque_skip(rsp, r->version);
     SpdmSpan reply = reply_span(rsp);
 
-    if (!spdm_message_ends(rsp)) {
+    if (!spdm_message_ends(rsp) || !opaque_fits) {
         return step_fail(r, "PSK_FINISH_RSP has a wrong length");
     }
     spdm_transcript_add(&r->session.th, reply.data, reply.len);

@@ -128,10 +128,13 @@ static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ
 /* OtherParamsSupport came with 1.2. */
 static uint8_t opaque_format(const SpdmRequester *r) { return r->version >= SPDM_VERSION_12 ? SPDM_OPAQUE_FMT1 : 0; }
 
-/* Slots of the device may have keys of their own. */
+/* Slots of the device may have keys of their own, which is not for us to say if they always do. */
 static bool multi_key(const SpdmRequester *r)
 {
-    return r->options.multi_key && r->version >= SPDM_VERSION_13 && (r->peer_capabilities & SPDM_CAP_MULTI_KEY);
+    uint32_t theirs = r->peer_capabilities & SPDM_CAP_MULTI_KEY;
+
+    return r->version >= SPDM_VERSION_13 &&
+           (theirs == SPDM_CAP_MULTI_KEY_ONLY || (theirs == SPDM_CAP_MULTI_KEY_NEG && r->options.multi_key));
 }
 
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
@@ -439,6 +442,7 @@ static bool build_finish(SpdmRequester *r, ByteWriter *w)
     uint8_t mac[SPDM_HASH_MAX];
 
     params(w, r->session.mut_auth != 0, 0); /* a signature; slot 0 */
+    spdm_opaque_write_none(w, r->version);
     if (r->session.mut_auth == 0) {
         spdm_transcript_add(&r->session.th, w->data, w->pos);
     } else if (!spdm_mutual_sign(r, w)) {
@@ -455,11 +459,12 @@ static bool build_finish(SpdmRequester *r, ByteWriter *w)
 static StepResult read_finish(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
     SpdmSuite      suite = suite_of(r);
+    bool           opaque_fits = spdm_opaque_skip(rsp, r->version);
     SpdmSpan       header = reply_span(rsp);
     const uint8_t *mac = r->session.in_the_clear ? br_take(rsp, suite.hash->len) : NULL;
     uint8_t        want[SPDM_HASH_MAX];
 
-    if (!spdm_message_ends(rsp)) {
+    if (!spdm_message_ends(rsp) || !opaque_fits) {
         return step_fail(r, "FINISH_RSP has a wrong length");
     }
     spdm_transcript_add(&r->session.th, header.data, header.len);
@@ -700,6 +705,7 @@ static const Step steps[] = {
     { SPDM_OP_KEY_UPDATE,    SPDM_KEY_UPDATE,            spdm_build_verify_key,      spdm_read_verify_key },
     { SPDM_OP_SUBSCRIBE,     SPDM_GET_SUPPORTED_EVENT_TYPES, spdm_build_get_event_types, spdm_read_event_types },
     { SPDM_OP_SUBSCRIBE,     SPDM_SUBSCRIBE_EVENT_TYPES, spdm_build_subscribe,       spdm_read_subscribe },
+    { SPDM_OP_ENDPOINT_INFO, SPDM_GET_ENDPOINT_INFO,     spdm_build_get_endpoint_info, spdm_read_endpoint_info },
     { SPDM_OP_ENCAPSULATED,  SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated },
     { SPDM_OP_ENCAPSULATED,  SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack },
 };
@@ -733,7 +739,7 @@ static SpdmResult give_up(SpdmRequester *r, bool session_too)
 
 void spdm_requester_init(SpdmRequester *r, Entropy *entropy)
 {
-    static const SpdmOffer everything = { SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
+    static const SpdmOffer everything = { SPDM_VERSION_11, SPDM_VERSION_14, { 0 } };
 
     memset(r, 0, sizeof(*r));
     r->entropy = entropy;
@@ -792,6 +798,9 @@ static const char *check_abilities(const SpdmRequester *r, SpdmOp op)
     if (op == SPDM_OP_SUBSCRIBE && (r->version < SPDM_VERSION_13 || !(both & SPDM_CAP_ENCAP) ||
                                     !(r->peer_capabilities & SPDM_CAP_EVENT))) {
         return "the device has no events, or could not tell them";
+    }
+    if (op == SPDM_OP_ENDPOINT_INFO && (r->version < SPDM_VERSION_13 || !(r->peer_capabilities & SPDM_CAP_EP_INFO))) {
+        return "the device does not tell what kind it is of";
     }
     return NULL;
 }

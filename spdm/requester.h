@@ -101,6 +101,11 @@ StepResult spdm_read_challenge(SpdmRequester *r, ByteReader *rsp, uint8_t param1
 /* The exchange that just ended counts for the next CHALLENGE, as part B. */
 void spdm_keep_b(SpdmRequester *r, const ByteReader *rsp);
 
+/* ---- req_endpoint.c ---- */
+
+bool       spdm_build_get_endpoint_info(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_endpoint_info(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
 /* ---- req_update.c ---- */
 
 bool       spdm_build_key_update(SpdmRequester *r, ByteWriter *w);

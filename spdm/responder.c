@@ -217,10 +217,10 @@ static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
 
 static bool capable(const SpdmResponder *s, uint32_t needs)
 {
-    static const uint32_t fields[] = { SPDM_CAP_MEAS, SPDM_CAP_SESSION };
+    static const uint32_t fields[] = { SPDM_CAP_MEAS, SPDM_CAP_SESSION, SPDM_CAP_EP_INFO };
 
     for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
-        if ((needs & fields[i]) != 0 && (s->config.capabilities & needs & fields[i]) == 0) {
+        if ((needs & fields[i]) != 0 && (spdm_capabilities(s) & needs & fields[i]) == 0) {
             return false;
         }
         needs &= ~fields[i];

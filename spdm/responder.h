@@ -82,6 +82,12 @@ extern const SpdmRequest *const __stop_spdm_requests[];
 /* spdm_capabilities - what this connection's version has of the capabilities. */
 uint32_t spdm_capabilities(const SpdmResponder *s);
 
+/* Whether the request has lengths of 32 bits, which 1.4 has and no device here. */
+static inline bool spdm_is_large(const SpdmResponder *s, const SpdmExchange *x)
+{
+    return s->version >= SPDM_VERSION_14 && (x->param1 & SPDM_LARGE);
+}
+
 /* spdm_answer - one whole plain message; the response may be empty. */
 void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp);
 
@@ -113,7 +119,12 @@ const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot
 const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s);
 
 /* Key usages: DSP0274 1.3 "KEY_PAIR_INFO response message". */
-enum { SPDM_USE_KEY_EX = BIT(0), SPDM_USE_CHALLENGE = BIT(1), SPDM_USE_MEASUREMENT = BIT(2) };
+enum {
+    SPDM_USE_KEY_EX = BIT(0),
+    SPDM_USE_CHALLENGE = BIT(1),
+    SPDM_USE_MEASUREMENT = BIT(2),
+    SPDM_USE_ENDPOINT_INFO = BIT(3),
+};
 
 /* The key of a slot that has a chain; whether it is for that use, which counts in multi-key connections. */
 const SpdmPrivateKey *spdm_slot_key(const SpdmResponder *s, uint8_t slot);

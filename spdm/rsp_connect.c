@@ -10,7 +10,7 @@
 #define ALGORITHMS_RSP_LEN 36
 #define ALGORITHMS_LEN_MAX 128 /* NEGOTIATE_ALGORITHMS, Length: 64 in 1.0 */
 #define EXT_ALGS_MAX       20
-#define ALG_TABLES_MAX     4
+#define ALG_TABLES_MAX     6 /* 1.4; 4 before */
 #define ASK_ALGORITHMS     BIT(0)
 #define SUPPORTED_LEN      30 /* of a Supported Algorithms block without tables */
 
@@ -149,9 +149,10 @@ typedef struct Offer {
 
 /* One algorithm structure table: AlgType, AlgCount, AlgSupported, external algorithms (none is known
  * here). */
-static bool read_table(ByteReader *req, Offer *o, unsigned n, unsigned *ext_algs)
+static bool read_table(ByteReader *req, uint8_t version, Offer *o, unsigned n, unsigned *ext_algs)
 {
     uint8_t  type = br_u8(req), count = br_u8(req);
+    uint8_t  last = version >= SPDM_VERSION_14 ? SPDM_ALG_KEM : SPDM_ALG_KEY_SCHEDULE;
     unsigned ext = count & 0xf;
     bool     ascending = n == 0 || type > o->type[n - 1];
 
@@ -159,11 +160,11 @@ static bool read_table(ByteReader *req, Offer *o, unsigned n, unsigned *ext_algs
     o->supported[n] = br_u16(req);
     br_skip(req, 4 * (size_t)ext);
     *ext_algs += ext;
-    return ascending && type >= SPDM_ALG_DHE && type <= SPDM_ALG_KEY_SCHEDULE && count >> 4 == 2 &&
+    return ascending && type >= SPDM_ALG_DHE && type <= last && count >> 4 == 2 &&
            (o->supported[n] != 0 || ext != 0);
 }
 
-static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
+static bool read_offer(ByteReader *req, uint8_t version, uint8_t n_tables, Offer *o)
 {
     size_t   len = br_u16(req);
     unsigned ext_asym, ext_hash, ext_algs;
@@ -173,7 +174,7 @@ static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
     o->other_params = br_u8(req);
     o->asym = br_u32(req);
     o->hash = br_u32(req);
-    br_skip(req, 12); /* 1.4: PqcAsymAlgo */
+    br_skip(req, 12); /* 1.4: PqcAsymAlgo, and none of them is had here */
     ext_asym = br_u8(req);
     ext_hash = br_u8(req);
     br_skip(req, 1);
@@ -184,7 +185,7 @@ static bool read_offer(ByteReader *req, uint8_t n_tables, Offer *o)
         return false;
     }
     for (unsigned n = 0; n < n_tables; n++) {
-        if (!read_table(req, o, n, &ext_algs)) {
+        if (!read_table(req, version, o, n, &ext_algs)) {
             return false;
         }
     }
@@ -201,8 +202,10 @@ static uint16_t *table_selection(SpdmSelection *sel, uint8_t type)
         return &sel->aead;
     case SPDM_ALG_REQ_ASYM:
         return &sel->req_asym;
-    default:
+    case SPDM_ALG_KEY_SCHEDULE:
         return &sel->key_schedule;
+    default:
+        return &sel->post_quantum;
     }
 }
 
@@ -216,8 +219,10 @@ static uint16_t select_in_table(const SpdmAlgMasks *ours, uint8_t type, uint16_t
         return spdm_prefer_aead(ours->aead & offered);
     case SPDM_ALG_REQ_ASYM:
         return (uint16_t)spdm_prefer_asym(ours->asym & offered);
-    default:
+    case SPDM_ALG_KEY_SCHEDULE:
         return SPDM_KEY_SCHEDULE & offered;
+    default:
+        return 0; /* libcrypto has no post-quantum algorithms */
     }
 }
 
@@ -274,6 +279,14 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
     return sel;
 }
 
+/* DSP0274 1.3 "NEGOTIATE_ALGORITHMS", ResponderMultiKeyConn: the requester's to choose where MULTI_KEY_CAP lets it. */
+static bool multi_key_is_possible(const SpdmResponder *s, bool asked)
+{
+    uint32_t ours = spdm_capabilities(s) & SPDM_CAP_MULTI_KEY;
+
+    return s->version < SPDM_VERSION_13 || ours == SPDM_CAP_MULTI_KEY_NEG || asked == (ours == SPDM_CAP_MULTI_KEY_ONLY);
+}
+
 /* Whether the selection lets both sides use what they announced. */
 static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
 {
@@ -297,11 +310,11 @@ SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_N
     SpdmSelection sel;
     Offer         o;
 
-    if (!read_offer(req, x->param1, &o)) {
+    if (!read_offer(req, s->version, x->param1, &o)) {
         return SPDM_INVALID_REQUEST;
     }
     sel = select_algorithms(s, &o);
-    if (!selection_suffices(s, &sel)) {
+    if (!selection_suffices(s, &sel) || !multi_key_is_possible(s, o.other_params & SPDM_MULTI_KEY_CONN)) {
         return SPDM_INVALID_REQUEST;
     }
     s->selected = sel;

@@ -65,7 +65,8 @@ static uint16_t all_uses(const SpdmResponder *s)
     uint32_t caps = spdm_capabilities(s);
 
     return (uint16_t)((caps & SPDM_CAP_KEY_EX ? SPDM_USE_KEY_EX : 0) | (caps & SPDM_CAP_CHAL ? SPDM_USE_CHALLENGE : 0) |
-                      ((caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? SPDM_USE_MEASUREMENT : 0));
+                      ((caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? SPDM_USE_MEASUREMENT : 0) |
+                      ((caps & SPDM_CAP_EP_INFO) == SPDM_CAP_EP_INFO_SIG ? SPDM_USE_ENDPOINT_INFO : 0));
 }
 
 static uint16_t uses_of(const SpdmResponder *s, const SpdmIdentity *pair)
@@ -213,6 +214,10 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     bool      asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
     SpdmChain chain;
 
+    if (spdm_is_large(s, x)) {
+        x->error_data = x->code;
+        return SPDM_UNSUPPORTED_REQUEST;
+    }
     if (!spdm_message_ends(req) || slot >= SPDM_SLOTS) {
         return SPDM_INVALID_REQUEST;
     }
@@ -304,6 +309,8 @@ static uint32_t asym_capability(SpdmKeyKind kind)
     return bits[kind];
 }
 
+enum { PQC_LEN = 4 };
+
 enum { USAGE_CAN_CHANGE = BIT(3) }; /* KeyPairInfo's Capabilities: the only one that any has */
 
 SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
@@ -335,6 +342,12 @@ SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_K
     bw_u16(rsp, (uint16_t)len);
     bw_u8(rsp, slots);
     bw_bytes(rsp, algorithm, len);
+    if (s->version >= SPDM_VERSION_14) { /* PqcAsymAlgoCapabilities, CurrentPqcAsymAlgo: none */
+        bw_u8(rsp, PQC_LEN);
+        bw_u32(rsp, 0);
+        bw_u8(rsp, PQC_LEN);
+        bw_u32(rsp, 0);
+    }
     return SPDM_OK;
 }
 
@@ -351,6 +364,9 @@ SPDM_REQUEST(SET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_K
     usage = br_u16(req);
     others = br_u32(req); /* DesiredAsymAlgo */
     others |= br_u8(req); /* DesiredAssocCertSlotMask */
+    for (unsigned n = s->version >= SPDM_VERSION_14 ? br_u8(req) : 0; n != 0; n--) {
+        others |= br_u8(req); /* DesiredPqcAsymAlgo */
+    }
     if (!spdm_message_ends(req) || pair == NULL || x->param1 != 0 || others != 0 || (usage & ~all_uses(s)) != 0 ||
         s->config.provisions == NULL) {
         return SPDM_INVALID_REQUEST;

@@ -96,10 +96,11 @@ SPDM_REQUEST(PSK_FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK_WITH_CON
 {
     SpdmSession   *session = x->session;
     SpdmSuite      suite = spdm_responder_suite(s);
+    bool           opaque_fits = spdm_opaque_skip(req, s->version);
     SpdmSpan       whole;
     const uint8_t *mac = br_take(req, suite.hash->len);
 
-    if (!spdm_message_ends(req)) {
+    if (!spdm_message_ends(req) || !opaque_fits) {
         return SPDM_INVALID_REQUEST;
     }
     whole = spdm_whole_request(req);
@@ -109,6 +110,7 @@ SPDM_REQUEST(PSK_FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK_WITH_CON
         return SPDM_DECRYPT_ERROR;
     }
     spdm_reply(s, x, rsp, 0, 0);
+    spdm_opaque_write_none(rsp, s->version);
     spdm_transcript_add(&session->th, rsp->data, rsp->pos);
     return spdm_session_establish(&suite, session, x);
 }

@@ -204,14 +204,15 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
 {
     SpdmSession   *session = x->session;
     SpdmSuite      suite = spdm_responder_suite(s);
+    bool           opaque_fits = spdm_opaque_skip(req, s->version); /* of vendors' elements, none is known here */
     SpdmSpan       header = spdm_whole_request(req);
     bool           mutual = session->mut_auth != 0;
     const uint8_t *sig = mutual ? br_take(req, spdm_asym(s->selected.req_asym)->sig_len) : NULL;
     const uint8_t *mac = br_take(req, suite.hash->len);
     uint8_t        want[SPDM_HASH_MAX];
 
-    if (!spdm_message_ends(req) || ((x->param1 & FINISH_HAS_SIGNATURE) != 0) != mutual || (mutual && x->param2 != 0) ||
-        (x->param2 >= SPDM_SLOTS && x->param2 != SLOT_PUBLIC_KEY)) {
+    if (!spdm_message_ends(req) || !opaque_fits || ((x->param1 & FINISH_HAS_SIGNATURE) != 0) != mutual ||
+        (mutual && x->param2 != 0) || (x->param2 >= SPDM_SLOTS && x->param2 != SLOT_PUBLIC_KEY)) {
         return SPDM_INVALID_REQUEST;
     }
     if (mutual) {
@@ -229,6 +230,7 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
         return SPDM_DECRYPT_ERROR;
     }
     spdm_reply(s, x, rsp, 0, 0);
+    spdm_opaque_write_none(rsp, s->version);
     spdm_transcript_add(&session->th, rsp->data, rsp->pos);
     if (session->in_the_clear) {
         if (!spdm_session_verify_data(&suite, session, session->keys.response_finished, want)) {
@@ -271,7 +273,7 @@ SPDM_REQUEST(VENDOR_DEFINED, .from = SPDM_NEGOTIATED, .where = SPDM_ANYWHERE)
     uint8_t    payload[SPDM_MSG_MAX - SPDM_PCI_WRAPPER_LEN];
     ByteWriter w = bw_init(payload, sizeof(payload));
     SpdmPciVdm vdm;
-    SpdmError  e = spdm_pci_vdm_read(req, &vdm);
+    SpdmError  e = spdm_is_large(s, x) ? SPDM_INVALID_REQUEST : spdm_pci_vdm_read(req, &vdm);
 
     x->error_data = e == SPDM_UNSUPPORTED_REQUEST ? x->code : 0;
     if (e != SPDM_OK) {

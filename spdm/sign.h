@@ -12,6 +12,7 @@
 #define SPDM_SIGN_MEASUREMENTS "responder-measurements signing"
 #define SPDM_SIGN_FINISH       "requester-finish signing"
 #define SPDM_SIGN_CHALLENGE_BACK "requester-challenge_auth signing"
+#define SPDM_SIGN_ENDPOINT_INFO "responder-endpoint_info signing"
 #define SPDM_SIGN_KEY_EXCHANGE "responder-key_exchange_rsp signing"
 
 /* Who signs what: the parts that do not change between signatures of a connection. */

@@ -1,13 +1,14 @@
 /*
  * SPDM for PCIe devices: the responder inside a device and the requester inside a trusted module, as pure
- * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.1 to 1.3, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
+ * functions from bytes to bytes. DMTF DSP0274 (SPDM) 1.1 to 1.4, DSP0277 (secured messages) 1.1 and 1.2, PCIe r6
  * CMA-SPDM.
  *
  * Both ends take and give what a packet of the transport carries, on DOE the payload of one data object without its
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * The algorithms are those of crypto.h. Left out, and not advertised: 1.0, 1.4.
+ * The algorithms are those of crypto.h. Left out, and not advertised: 1.0; of
+ * 1.4, messages of more than 64 KiB, banks of slots, resets for key pairs.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -79,8 +80,13 @@ typedef struct SpdmProvisions {
     SpdmCsr       csrs[SPDM_CSR_TAGS];
 } SpdmProvisions;
 
+/* Who a PCI function is: its configuration space's IDs. */
+typedef struct SpdmPciIds {
+    uint16_t vendor, device, subsystem;
+} SpdmPciIds;
+
 typedef struct SpdmResponderConfig {
-    uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _13; both 0: 1.2 alone */
+    uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _14; both 0: 1.2 alone */
     uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
     SpdmTransport  transport;     /* that messages come by */
     uint32_t       transfer_size; /* DataTransferSize: SPDM_DATA_TRANSFER_MIN to SPDM_MSG_MAX; 0: SPDM_MSG_MAX */
@@ -95,6 +101,7 @@ typedef struct SpdmResponderConfig {
     size_t         n_identities;
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
     SpdmPsk        psk;           /* for SPDM_CAP_PSK */
+    SpdmPciIds     ids;           /* for SPDM_CAP_EP_INFO */
     bool           mutual_digests; /* GET_DIGESTS is implied when the requester's certificates are asked for */
     bool           mutual_basic;   /* who sends a CHALLENGE gets one back */
     uint64_t       key_update_records; /* the device asks for new keys of its own after so many records; 0: never */
@@ -173,7 +180,7 @@ typedef struct SpdmSession {
 typedef struct SpdmTransfer {
     bool     active;
     uint8_t  handle;
-    uint16_t sequence;   /* of the next chunk */
+    uint32_t sequence;   /* of the next chunk */
     uint32_t session_id; /* that it is in; 0: none */
     uint32_t len, done;  /* bytes of the message; of them transferred */
     uint8_t  message[SPDM_MSG_MAX];
@@ -285,6 +292,7 @@ typedef enum SpdmOp {
     SPDM_OP_CHALLENGE,    /* outside a session, and what the device asks then; needs the public key, and challenge */
     SPDM_OP_KEY_UPDATE,   /* of all keys of the session */
     SPDM_OP_SUBSCRIBE,    /* to all types of events that the device has, in the session (1.3) */
+    SPDM_OP_ENDPOINT_INFO, /* what kind of device it is, in the session (1.3) */
     SPDM_OP_ENCAPSULATED, /* ask the device what it wants in the session, and answer until that is nothing */
 } SpdmOp;
 
@@ -333,7 +341,7 @@ typedef struct SpdmRequesterOptions {
 
 /* What a requester agrees to. */
 typedef struct SpdmOffer {
-    uint8_t      version_min, version_max; /* SPDM_VERSION_11 to _13 */
+    uint8_t      version_min, version_max; /* SPDM_VERSION_11 to _14 */
     SpdmAlgMasks algorithms;               /* a mask of 0: all that are known of its kind */
 } SpdmOffer;
 /* What stands in for a request: carry.h. */
@@ -344,7 +352,7 @@ typedef struct SpdmCarrier {
     uint8_t   handle;      /* of a large message; token of a response that was not ready */
     uint8_t   last_handle; /* of a large request */
     uint8_t   exponent;    /* of the time that the device asked for, 2^x us */
-    uint16_t  sequence;    /* of the chunk awaited, or to be acknowledged */
+    uint32_t  sequence;    /* of the chunk awaited, or to be acknowledged */
     uint16_t  polls;       /* how often it was not ready */
     uint32_t  len, done;   /* of the large message */
     uint8_t   message[SPDM_MSG_MAX]; /* a large response so far */
@@ -442,7 +450,8 @@ SpdmCache spdm_requester_cache(const SpdmRequester *r);
 SpdmSpan spdm_requester_request(const SpdmRequester *r);
 SpdmSpan spdm_requester_reply(const SpdmRequester *r);
 
-/* The PCI message, or the signing request, of the last SPDM_OP_VENDOR or SPDM_OP_GET_CSR that ended with SPDM_DONE. */
+/* The PCI message, the signing request or the device class identifiers of the last SPDM_OP_VENDOR, SPDM_OP_GET_CSR or
+ * SPDM_OP_ENDPOINT_INFO that ended with SPDM_DONE. */
 SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
 
 /* Events after SPDM_OP_ENCAPSULATED, one behind the other: spdm_event_read() takes them apart. */

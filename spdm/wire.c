@@ -157,6 +157,21 @@ uint16_t spdm_opaque_read_selected(ByteReader *r, size_t len, uint8_t spdm_versi
     return br_ok(&body) ? version : 0;
 }
 
+void spdm_opaque_write_none(ByteWriter *w, uint8_t spdm_version)
+{
+    if (spdm_version >= SPDM_VERSION_14) {
+        bw_u16(w, 0);
+    }
+}
+
+bool spdm_opaque_skip(ByteReader *r, uint8_t spdm_version)
+{
+    size_t len = spdm_version >= SPDM_VERSION_14 ? br_u16(r) : 0;
+
+    br_skip(r, len);
+    return len <= SPDM_OPAQUE_MAX;
+}
+
 void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t protocol, size_t len)
 {
     spdm_begin(w, version, code, 0, 0);

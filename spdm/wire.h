@@ -21,6 +21,7 @@
 #define SPDM_VERSION_11       0x11
 #define SPDM_VERSION_12       0x12
 #define SPDM_VERSION_13       0x13
+#define SPDM_VERSION_14       0x14
 #define SPDM_CONTEXT_LEN      8 /* RequesterContext, since 1.3 */
 
 /* DSP0274 "SPDM request and response messages codes". A response's code is its request's with bit 7 clear. */
@@ -31,6 +32,7 @@ enum SpdmCode {
     SPDM_GET_VERSION = 0x84,
     SPDM_CHUNK_SEND = 0x85,
     SPDM_CHUNK_GET = 0x86,
+    SPDM_GET_ENDPOINT_INFO = 0x87,
     SPDM_GET_MEASUREMENTS = 0xe0,
     SPDM_GET_CAPABILITIES = 0xe1,
     SPDM_GET_SUPPORTED_EVENT_TYPES = 0xe2,
@@ -106,6 +108,7 @@ enum SpdmCap {
     SPDM_CAP_SET_CERT = BIT(19),
     SPDM_CAP_CSR = BIT(20),
     SPDM_CAP_CERT_INSTALL_RESET = BIT(21),
+    SPDM_CAP_EP_INFO_NO_SIG = 1u << 22,
     SPDM_CAP_EP_INFO_SIG = 2u << 22,
     SPDM_CAP_EP_INFO = 3u << 22, /* the field */
     SPDM_CAP_MEL = BIT(24),
@@ -120,9 +123,14 @@ enum SpdmCap {
 /* The capability bits that a version knows. */
 static inline uint32_t spdm_capability_mask(uint8_t version)
 {
-    return (uint32_t)BIT(version <= SPDM_VERSION_11 ? 17 : version == SPDM_VERSION_12 ? 22 : 30) - 1;
+    return (uint32_t)(BIT(version <= SPDM_VERSION_11   ? 17
+                          : version == SPDM_VERSION_12 ? 22
+                          : version == SPDM_VERSION_13 ? 30
+                                                       : 32) -
+                      1);
 }
 
+#define SPDM_PCI_CLASS_LEN  16   /* bytes of the device class identifiers of a PCI function */
 #define SPDM_MEAS_SPEC_DMTF 1    /* MeasurementSpecification bit 0 */
 #define SPDM_MEL_SPEC_DMTF  1    /* MELspecification bit 0, 1.3 */
 #define SPDM_LOG_MAX        4096 /* bytes of a measurement extension log */
@@ -140,6 +148,9 @@ enum { SPDM_MUT_AUTH_PLAIN = 1, SPDM_MUT_AUTH_ENCAPSULATED = 2, SPDM_MUT_AUTH_DI
 /* What a multi-key connection adds to DIGESTS for each slot, and all of such a message. */
 enum { SPDM_DIGEST_EXTRA = 1 + 1 + 2, SPDM_DIGESTS_MAX = 4 + 8 * (SPDM_HASH_MAX + SPDM_DIGEST_EXTRA) };
 
+/* Param1 of GET_CERTIFICATE and VENDOR_DEFINED, 1.4: lengths have 32 bits, which takes LARGE_RESP_CAP on both sides. */
+#define SPDM_LARGE BIT(7)
+
 /* CHALLENGE_AUTH, Param1: the requester is challenged back, "basic mutual authentication". */
 #define SPDM_CHALLENGE_BACK BIT(7)
 
@@ -150,13 +161,20 @@ enum { SPDM_UPDATE_KEY = 1, SPDM_UPDATE_ALL_KEYS = 2, SPDM_VERIFY_NEW_KEY = 3 };
 #define SPDM_POLICY_ALL_EVENTS BIT(1)
 
 /* NEGOTIATE_ALGORITHMS table types. */
-enum { SPDM_ALG_DHE = 2, SPDM_ALG_AEAD = 3, SPDM_ALG_REQ_ASYM = 4, SPDM_ALG_KEY_SCHEDULE = 5 };
+enum {
+    SPDM_ALG_DHE = 2,
+    SPDM_ALG_AEAD = 3,
+    SPDM_ALG_REQ_ASYM = 4,
+    SPDM_ALG_KEY_SCHEDULE = 5,
+    SPDM_ALG_REQ_PQC_ASYM = 6, /* 1.4 */
+    SPDM_ALG_KEM = 7,
+};
 
 /* The algorithms of a connection, as selected bits (0: none). */
 typedef struct SpdmSelection {
     uint8_t  measure_spec, other_params, mel_spec;
     uint32_t measure_hash, asym, hash;
-    uint16_t dhe, aead, req_asym, key_schedule;
+    uint16_t dhe, aead, req_asym, key_schedule, post_quantum; /* the last one is always 0 */
 } SpdmSelection;
 
 /* Message bytes kept for hashing; a message that does not fit makes the whole transcript unusable until
@@ -180,6 +198,23 @@ static inline void spdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint
     bw_u8(w, param1);
     bw_u8(w, param2);
 }
+
+/* ChunkSeqNo: two bytes and two reserved ones behind them, where more follows; since 1.4 it has all four. */
+static inline uint32_t spdm_read_chunk_number(ByteReader *r, uint8_t version)
+{
+    return version >= SPDM_VERSION_14 ? br_u32(r) : br_u16(r);
+}
+
+static inline void spdm_write_chunk_number(ByteWriter *w, uint8_t version, uint32_t n)
+{
+    if (version >= SPDM_VERSION_14) {
+        bw_u32(w, n);
+    } else {
+        bw_u16(w, (uint16_t)n);
+    }
+}
+
+static inline size_t spdm_chunk_gap(uint8_t version) { return version >= SPDM_VERSION_14 ? 0 : 2; }
 
 /* Whether a message was long enough for what was read and ends here but for DOE's padding to a DW. */
 static inline bool spdm_message_ends(const ByteReader *r) { return br_ok(r) && br_left(r) < 4; }
@@ -211,6 +246,11 @@ uint16_t spdm_opaque_read_supported(ByteReader *r, size_t len, uint8_t spdm_vers
 
 /* The version a responder selected, 0 when malformed. */
 uint16_t spdm_opaque_read_selected(ByteReader *r, size_t len, uint8_t spdm_version);
+
+/* OpaqueDataLength and opaque data of FINISH, PSK_FINISH and their responses, since 1.4; nothing here says anything in
+ * them. The length of other data is not right: false. */
+void spdm_opaque_write_none(ByteWriter *w, uint8_t spdm_version);
+bool spdm_opaque_skip(ByteReader *r, uint8_t spdm_version);
 
 /* VENDOR_DEFINED messages of PCI-SIG: the wrapper around one protocol byte and one PCI message. PCIe r6
  * "CMA-SPDM". */

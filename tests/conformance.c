@@ -802,7 +802,7 @@ static void print_page(void)
         print_calls(&calls[i]);
     }
     print_messages("SPDM", "SPDM requests",
-                   "DMTF DSP0274, version 1.2; the responder in the device and the requester in the RMM.");
+                   "DMTF DSP0274, versions 1.1 to 1.4; the responder in the device and the requester in the RMM.");
     print_messages("IDE_KM", "IDE_KM messages",
                    "PCI Express Base Specification 6.0, \"IDE_KM\", inside an SPDM session.");
     print_messages("TDISP", "TDISP requests",

@@ -517,7 +517,8 @@ static uint8_t parse_version(const char *text, size_t len)
     static const struct {
         const char *name;
         uint8_t     version;
-    } known[] = { { "1.1", SPDM_VERSION_11 }, { "1.2", SPDM_VERSION_12 }, { "1.3", SPDM_VERSION_13 } };
+    } known[] = { { "1.1", SPDM_VERSION_11 }, { "1.2", SPDM_VERSION_12 }, { "1.3", SPDM_VERSION_13 },
+                { "1.4", SPDM_VERSION_14 } };
 
     for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
         if (len == strlen(known[i].name) && memcmp(text, known[i].name, len) == 0) {
@@ -538,8 +539,8 @@ static bool parse_versions(Dsm *dsm, GError **error)
     if (config->version_min != 0 && config->version_max >= config->version_min) {
         return true;
     }
-    g_set_error(error, BAILEY_ERROR, 0, "spdm-version=%s of device %s: give 1.1, 1.2 or 1.3, or the lowest and the "
-                "highest as in 1.2:1.3", text, class_name(dsm));
+    g_set_error(error, BAILEY_ERROR, 0, "spdm-version=%s of device %s: give 1.1, 1.2, 1.3 or 1.4, or the lowest and "
+                "the highest as in 1.2:1.3", text, class_name(dsm));
     return false;
 }
 
@@ -1023,6 +1024,8 @@ void dsm_realize(Dsm *dsm, const TdiModel *model, unsigned window_cap)
     timer_init(&dsm->heartbeat, pd->dev.clock, watch_heartbeat, dsm);
     ide_fault_init(dsm);
     ide_km_init(&dsm->km, &key_sink, dsm);
+    dsm->spdm.ids = (SpdmPciIds){ (uint16_t)pci_get(pd, PCI_VENDOR_ID, 2), (uint16_t)pci_get(pd, PCI_DEVICE_ID, 2),
+                                  (uint16_t)pci_get(pd, PCI_SUBSYSTEM_ID, 2) };
     spdm_responder_init(&dsm->responder, &dsm->spdm);
     add_function(dsm, pd, model, window_cap);
     dsm_vfs_changed(dsm, 0);

@@ -123,7 +123,7 @@ struct Dsm {
     { "spdm", PROP_STRING, (at) + offsetof(Dsm, spdm_where), NULL,                                                 \
       "socket:ADDRESS:PORT or socket:unix:PATH: an SPDM responder that answers in the device's place" },           \
     { "spdm-version", PROP_STRING, (at) + offsetof(Dsm, spdm_version), "1.2:1.3",                                  \
-      "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3" },                                                       \
+      "SPDM version, or lowest:highest, of 1.1, 1.2, 1.3, 1.4" },                                                  \
     { "spdm-algs", PROP_STRING, (at) + offsetof(Dsm, spdm_algs), NULL,                                             \
       "algorithms it agrees to, joined by + as in sha256+ecdsa-p256; all of a kind that none is named of (an "     \
       "unknown name lists them)" },                                                                                \

@@ -196,11 +196,44 @@ static bool show_events(Client *c)
     return true;
 }
 
+static void show_hex(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        printf("%02x", bytes[i]);
+    }
+}
+
+/* Device class identifiers, whose form the requester has checked: registry and vendor, then what is below it. */
+static bool show_class(Client *c)
+{
+    SpdmSpan   info = spdm_requester_vendor_reply(&c->requester);
+    ByteReader r = br_init(info.data, info.len);
+    unsigned   n = br_u8(&r);
+
+    for (br_skip(&r, 3); n != 0; n--) {
+        size_t   len;
+        unsigned subordinate;
+
+        br_skip(&r, 1);
+        printf("     device class: registry %u, vendor ", br_u8(&r));
+        len = br_u8(&r);
+        show_hex(br_take(&r, len), len);
+        for (subordinate = br_u8(&r); subordinate != 0; subordinate--) {
+            len = br_u8(&r);
+            printf(" ");
+            show_hex(br_take(&r, len), len);
+        }
+        printf("\n");
+    }
+    return true;
+}
+
 static const Step steps[] = {
     { "connection", SPDM_OP_CONNECT, check_chain, 0, false },
     { "challenge", SPDM_OP_CHALLENGE, show_challenge, SPDM_CAP_CHAL, false },
     { "session", SPDM_OP_SESSION, NULL, 0, false },
     { "subscription to events", SPDM_OP_SUBSCRIBE, NULL, SPDM_CAP_EVENT, true },
+    { "endpoint information", SPDM_OP_ENDPOINT_INFO, show_class, SPDM_CAP_EP_INFO, false },
     { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL, false },
     { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS, false },
     { "key update", SPDM_OP_KEY_UPDATE, NULL, SPDM_CAP_KEY_UPD, true },
@@ -348,14 +381,14 @@ typedef struct RequesterOptions {
     SpdmOffer     offer;
 } RequesterOptions;
 
-/* "1.1", "1.2" or "1.3". */
+/* "1.1" to "1.4". */
 static bool read_version(const char *text, SpdmOffer *offer, GError **error)
 {
     if (text == NULL) {
         return true;
     }
-    if (strlen(text) != 3 || strncmp(text, "1.", 2) != 0 || text[2] < '1' || text[2] > '3') {
-        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -version %s is not spoken here; give 1.1, 1.2 or 1.3",
+    if (strlen(text) != 3 || strncmp(text, "1.", 2) != 0 || text[2] < '1' || text[2] > '4') {
+        g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: -version %s is not spoken here; give 1.1, 1.2, 1.3 or 1.4",
                     text);
         return false;
     }
@@ -467,7 +500,7 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
         g_set_error(error, BAILEY_ERROR, 1, "spdm-requester: give -cert-chain and -key, or -cert-chain test alone");
         return false;
     }
-    o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_13, { 0 } };
+    o->offer = (SpdmOffer){ SPDM_VERSION_11, SPDM_VERSION_14, { 0 } };
     if (o->size_text != NULL && (!command_number(cmd, "transfer-size", o->size_text, &o->size, error) ||
                                  !check_size(o->size, error))) {
         return false;
@@ -566,7 +599,7 @@ static int run_requester(const Command *cmd, int argc, char **argv)
           &o.encap_text },
         { "multi-key", "on|off", "let each slot of the device have a key of its own, in 1.3 (default: off)",
           &o.multi_text },
-        { "version", "1.1|1.2|1.3", "the SPDM version to agree to (default: the highest common one)", &o.version },
+        { "version", "1.1|1.2|1.3|1.4", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },
         { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",

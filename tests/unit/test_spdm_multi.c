@@ -41,7 +41,7 @@ static SpdmResult begin(uint8_t version, uint32_t caps, bool multi, uint8_t slot
     pair.responder.config.identities = ids;
     pair.responder.config.n_identities = 3;
     pair.responder.config.provisions = &provisions;
-    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.version_max = SPDM_VERSION_14;
     pair.requester.challenge = &pair.challenge;
     pair.requester.options.multi_key = multi;
     pair.requester.options.slot = slot;
@@ -229,6 +229,64 @@ static void test_set_rows(void **state)
     assert_int_equal(reply[2], SPDM_INVALID_REQUEST);
 }
 
+/* A device that has multi-key connections alone, and who may ask for what: DSP0274 1.3 "NEGOTIATE_ALGORITHMS". */
+static void test_only(void **state)
+{
+    static const struct {
+        uint32_t caps;
+        uint8_t  version, asked;
+        bool     ok;
+    } rows[] = {
+        { SPDM_CAP_MULTI_KEY_ONLY, 0x13, 0x10, true },  { SPDM_CAP_MULTI_KEY_ONLY, 0x13, 0, false },
+        { SPDM_CAP_MULTI_KEY_ONLY, 0x12, 0, true },     { SPDM_CAP_MULTI_KEY_NEG, 0x13, 0x10, true },
+        { SPDM_CAP_MULTI_KEY_NEG, 0x13, 0, true },      { 0, 0x13, 0x10, false },
+        { 0, 0x13, 0, true },                           { 0, 0x12, 0x10, true },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t v = rows[i].version;
+        uint8_t caps[20] = { v, 0xe1, 0, 0, 0, 20, 0, 0, 0xc6, 0x82, 0, 0, 0, 0x10, 0, 0, 0, 0x10 };
+        uint8_t algorithms[48] = { v, 0xe3, 4, 0, 48, 0, 1, (uint8_t)(2 | rows[i].asked), 0x80, 0, 0, 0, 2, 0, 0, 0,
+                                   [32] = 2, 0x20, 0x10, 0, 3, 0x20, 2, 0, 4, 0x20, 0x80, 0, 5, 0x20, 1, 0 };
+        size_t  len;
+
+        (void)begin(v, (CAPS & ~(uint32_t)SPDM_CAP_MULTI_KEY) | rows[i].caps, true, 0);
+        (void)ask((const uint8_t[]){ 0x10, 0x84, 0, 0 }, 4);
+        assert_int_equal(ask(caps, sizeof(caps)), 20);
+        len = ask(algorithms, sizeof(algorithms));
+        if (rows[i].ok ? len != 52 : len != 4 || reply[2] != SPDM_INVALID_REQUEST) {
+            fail_msg("row %u: %zu bytes, %02x %02x", i, len, reply[1], reply[2]);
+        }
+        if (rows[i].ok) {
+            assert_int_equal(pair.responder.multi_key, v >= 0x13 && rows[i].asked != 0);
+        }
+    }
+    /* The requester sees it by itself. */
+    assert_int_equal(begin(SPDM_VERSION_13, (CAPS & ~(uint32_t)SPDM_CAP_MULTI_KEY) | SPDM_CAP_MULTI_KEY_ONLY, false,
+                           OWN_SLOT), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+}
+
+/* KEY_PAIR_INFO and SET_KEY_PAIR_INFO of 1.4 say of post-quantum algorithms that there are none. */
+static void test_pairs_of_14(void **state)
+{
+    uint8_t set[13 + 5] = { 0x14, 0xfd, 0, 0, 2, 0, 3, 0, 0, 0, 0, 0, 0, 4 };
+    size_t  len;
+
+    pair_init(&pair, CAPS);
+    assert_int_equal(begin(SPDM_VERSION_14, CAPS, true, 0), SPDM_DONE);
+    len = ask((const uint8_t[]){ 0x14, SPDM_GET_KEY_PAIR_INFO, 0, 0, 1 }, 5);
+    assert_int_equal(len, 23 + le16_get(reply + 20) + 10);
+    assert_memory_equal(reply + len - 10, ((const uint8_t[]){ 4, 0, 0, 0, 0, 4, 0, 0, 0, 0 }), 10);
+    assert_int_equal(ask(set, sizeof(set)), 4);
+    assert_int_equal(reply[1], 0x7d);
+    set[14] = 1; /* ML-DSA-44 */
+    assert_int_equal(ask(set, sizeof(set)), 4);
+    assert_int_equal(reply[2], SPDM_INVALID_REQUEST);
+    assert_int_equal(ask(set, 13), 4); /* no length of it */
+    assert_int_equal(reply[2], SPDM_INVALID_REQUEST);
+}
+
 /* What ALGORITHMS says is of the requester's keys: those that have to be several are. It is not asked for them then. */
 static void test_requesters_keys(void **state)
 {
@@ -256,7 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signatures), cmocka_unit_test(test_not_agreed), cmocka_unit_test(test_digests),
         cmocka_unit_test(test_pairs),      cmocka_unit_test(test_usage),      cmocka_unit_test(test_set_rows),
-        cmocka_unit_test(test_requesters_keys),
+        cmocka_unit_test(test_requesters_keys), cmocka_unit_test(test_only), cmocka_unit_test(test_pairs_of_14),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -486,7 +486,7 @@ static void test_conformance(void **state)
         }
     }
     assert_int_equal(n, 45);
-    assert_int_equal(implemented, 28 + 4 + 10);
+    assert_int_equal(implemented, 29 + 4 + 10);
 }
 
 int main(void)

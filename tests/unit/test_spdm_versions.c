@@ -1,5 +1,5 @@
 /*
- * What differs between SPDM 1.1, 1.2 and 1.3, by hand-made messages: lengths, reserved fields, what is signed. Key
+ * What differs between SPDM 1.1 to 1.4, by hand-made messages: lengths, reserved fields, what is signed. Key
  * update and heartbeat in a session. Lengths and transcripts are DSP0274's, written down here a second time.
  */
 #include <setjmp.h>
@@ -59,12 +59,12 @@ static void connect_with(uint8_t version)
 
     pair_init(&pair, SPDM_RESPONDER_CAPS);
     pair.responder.config.version_min = SPDM_VERSION_11;
-    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.version_max = SPDM_VERSION_14;
     said_len = 0;
-    expect("version", ask(get_version, sizeof(get_version)), 12, 0x10, 0x04);
-    assert_memory_equal(reply + 4, "\0\3\0\x11\0\x12\0\x13", 8);
+    expect("version", ask(get_version, sizeof(get_version)), 14, 0x10, 0x04);
+    assert_memory_equal(reply + 4, "\0\4\0\x11\0\x12\0\x13\0\x14", 10);
     keep(get_version, sizeof(get_version));
-    keep(reply, 12);
+    keep(reply, 14);
     expect("capabilities", ask(caps, len), len, version, 0x61);
     keep(caps, len);
     keep(reply, len);
@@ -140,7 +140,7 @@ static void check_measurements(uint8_t version)
 
 static void test_versions(void **state)
 {
-    for (unsigned v = SPDM_VERSION_11; v <= SPDM_VERSION_13; v++) {
+    for (unsigned v = SPDM_VERSION_11; v <= SPDM_VERSION_14; v++) {
         check_identity((uint8_t)v);
         check_measurements((uint8_t)v);
     }
@@ -200,9 +200,123 @@ static void test_flags(void **state)
         le32_put(caps + 8, rows[i].flags);
         pair_init(&pair, SPDM_RESPONDER_CAPS);
         pair.responder.config.version_min = SPDM_VERSION_11;
-        pair.responder.config.version_max = SPDM_VERSION_13;
+        pair.responder.config.version_max = SPDM_VERSION_14;
         (void)ask(get_version, 4);
         expect(rows[i].name, ask(caps, len), rows[i].ok ? len : 4, rows[i].version, rows[i].ok ? 0x61 : 0x7f);
+    }
+}
+
+/* 1.4: tables 6 and 7 may be there, and nothing of them is selected; earlier versions do not know them. */
+static void test_post_quantum(void **state)
+{
+    for (uint8_t v = SPDM_VERSION_13; v <= SPDM_VERSION_14; v++) {
+        uint8_t caps[20] = { v, 0xe1, 0, 0, 0, 20, 0, 0, 0xc6, 0x82, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0, 0 };
+        uint8_t algorithms[56] = { v, 0xe3, 6, 0, 56, 0, 1, 2, 0x80, 0, 0, 0, 2, 0, 0, 0, 7 };
+        static const uint8_t tables[] = { 2, 0x20, 0x10, 0, 3, 0x20, 2, 0, 4, 0x20, 0x80, 0,
+                                          5, 0x20, 1, 0, 6, 0x20, 7, 0, 7, 0x20, 7, 0 };
+
+        memcpy(algorithms + 32, tables, sizeof(tables));
+        connect_with(v);
+        (void)ask(get_version, sizeof(get_version));
+        expect("capabilities", ask(caps, sizeof(caps)), 20, v, 0x61);
+        if (v == SPDM_VERSION_13) {
+            expect_error(ask(algorithms, sizeof(algorithms)), v, SPDM_INVALID_REQUEST);
+            continue;
+        }
+        expect("algorithms", ask(algorithms, sizeof(algorithms)), 36 + 24, v, 0x63);
+        assert_memory_equal(reply + 20, "\0\0\0\0", 4); /* PqcAsymSel */
+        assert_memory_equal(reply + 36 + 16, "\6\x20\0\0\7\x20\0", 8);
+    }
+}
+
+/* 1.4: requests whose lengths have 32 bits need LARGE_RESP_CAP; the bit is reserved before. */
+static void test_large(void **state)
+{
+    for (uint8_t v = SPDM_VERSION_13; v <= SPDM_VERSION_14; v++) {
+        const uint8_t get[16] = { v, 0x82, 0x80, 0, 0, 0, 9, 0, 0, 0, 0, 0, 9 };
+        const uint8_t vendor[] = { v, 0xfe, 0x80, 0, 3, 0, 2, 1, 0, 1, 0, 0, 0 };
+        size_t        len;
+
+        connect_with(v);
+        len = ask(get, v == SPDM_VERSION_14 ? 16 : 8);
+        if (v == SPDM_VERSION_14) {
+            expect_error(len, v, SPDM_UNSUPPORTED_REQUEST);
+            assert_int_equal(reply[3], 0x82);
+            expect_error(ask(vendor, sizeof(vendor)), v, SPDM_INVALID_REQUEST);
+        } else {
+            expect("certificate", len, 8 + 9, v, 0x02);
+            assert_int_equal(ask(vendor, sizeof(vendor)), 0); /* outside a session */
+        }
+    }
+}
+
+/* An assignment in each version, in chunks too, with a handshake of either kind; and from a pre-shared key. */
+static void test_sessions(void **state)
+{
+    for (unsigned row = 0; row < 4 * 2 * 2; row++) {
+        uint8_t   v = (uint8_t)(SPDM_VERSION_11 + row / 4);
+        bool      clear = row & 1, small = (row & 2) && v >= SPDM_VERSION_12;
+        SpdmOffer offer = { v, v, { 0 } };
+
+        pair_init(&pair, (SPDM_RESPONDER_CAPS & ~(clear ? 0u : (uint32_t)SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)) |
+                             (small ? SPDM_CAP_CHUNK : 0u) | SPDM_CAP_PSK_WITH_CONTEXT);
+        pair.responder.config.version_min = SPDM_VERSION_11;
+        pair.responder.config.version_max = SPDM_VERSION_14;
+        pair.requester.options.transfer_size = small ? 42 : 0;
+        pair.responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
+        spdm_requester_offer(&pair.requester, &offer);
+        if (!pair_run(&pair, pair_n_stages)) {
+            fail_msg("%x, row %u: %s", v, row, spdm_requester_error(&pair.requester));
+        }
+        assert_int_equal(pair.requester.version, v);
+        pair.requester.options.psk = pair_psk();
+        assert_int_equal(pair_connect(&pair), SPDM_DONE);
+        assert_int_equal(pair_op(&pair, SPDM_OP_PSK_SESSION, NULL), SPDM_DONE);
+        assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
+    }
+}
+
+/* Opaque data in FINISH of 1.4: as long as it says, 1024 bytes at most, part of what the MAC covers. */
+static void test_finish_opaque(void **state)
+{
+    static const struct {
+        const char *name;
+        uint16_t    said, had;
+        bool        ok;
+    } rows[] = {
+        { "none", 0, 0, true },         { "some", 4, 4, true },     { "most", 1024, 1024, true },
+        { "too much", 1025, 1025, false }, { "more than there is", 8, 4, false }, { "less", 0, 4, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        SpdmOffer   offer = { 0x14, 0x14, { 0 } };
+        uint8_t     finish[6 + 1028 + HASH] = { 0x14, 0xe5, 0, 0 };
+        size_t      len = 6u + rows[i].had;
+        SpdmSession *session = &pair.requester.session;
+
+        pair_init(&pair, SPDM_RESPONDER_CAPS);
+        pair.responder.config.version_max = SPDM_VERSION_14;
+        spdm_requester_offer(&pair.requester, &offer);
+        assert_int_equal(pair_connect(&pair), SPDM_DONE);
+        assert_null(spdm_requester_start(&pair.requester, SPDM_OP_SESSION, NULL));
+        assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+        le16_put(finish + 4, rows[i].said);
+        spdm_transcript_add(&session->th, finish, len);
+        {
+            SpdmSpan th = spdm_transcript_span(&session->th);
+            uint8_t  digest[HASH];
+
+            assert_true(spdm_hash_spans(spdm_hash(BIT(1)), &th, 1, digest));
+            assert_true(spdm_hmac(spdm_hash(BIT(1)), session->keys.request_finished, HASH, digest, HASH, finish + len));
+        }
+        len = ask(finish, len + HASH);
+        if (rows[i].ok) {
+            expect(rows[i].name, len, 6 + HASH, 0x14, 0x65);
+            assert_int_equal(le16_get(reply + 4), 0);
+        } else {
+            expect(rows[i].name, len, 4, 0x14, 0x7f);
+            assert_int_equal(pair.sessions_begun, 0);
+        }
     }
 }
 
@@ -338,7 +452,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),   cmocka_unit_test(test_refused_versions),  cmocka_unit_test(test_flags),
         cmocka_unit_test(test_key_update), cmocka_unit_test(test_key_update_missed), cmocka_unit_test(test_not_agreed),
-        cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_heartbeat),  cmocka_unit_test(test_post_quantum),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_sessions),   cmocka_unit_test(test_finish_opaque),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1466,7 +1466,7 @@ static void test_properties(void **state)
         { "cert-chain=x,key=y,tamper=wrong-root", "rp0", "leave out" },
         { "cert-chain-1=nowhere.pem", "rp0", "cannot read cert-chain-1=nowhere.pem" },
         { "cert-chain-7=images/pki/wrong-leaf.pem", "rp0", "cannot use cert-chain-7=images/pki/wrong-leaf.pem" },
-        { "spdm-version=1.0", "rp0", "give 1.1, 1.2 or 1.3" },
+        { "spdm-version=1.5", "rp0", "give 1.1, 1.2, 1.3 or 1.4" },
         { "spdm-version=1.3:1.2", "rp0", "spdm-version=1.3:1.2" },
         { "spdm-version=1.2:", "rp0", "the lowest and the highest" },
         { "ide-fault=rain", "rp0", "give mac, key-expiry, link or link-mac" },
