@@ -5,6 +5,7 @@
 #include "blockdev.h"
 #include "bytes.h"
 #include "chardev.h"
+#include "display/display.h"
 #include "netdev.h"
 #include "unit/virtio_rig.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { N_DEVICES = 4, MAX_STEPS = 256 };
+enum { N_DEVICES = 6, MAX_STEPS = 256 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,6 +24,8 @@ static VirtioRig *make(unsigned i)
         "virtio-blk-pci,id=blk,drive=d0",
         "virtio-console-pci,id=con,chardev=c0",
         "virtio-rng-pci,id=rng",
+        "virtio-gpu-pci,id=gpu,max_hostmem=4M",
+        "virtio-tablet-pci,id=tablet",
     };
     PciRig *p = rig_new();
 
@@ -80,6 +83,26 @@ static void restart(VirtioRig *v, uint64_t features)
     vr_start(v, features);
 }
 
+/*
+ * A request that the display adapter may find sensible: words of small numbers, and the two descriptors for it. Without
+ * this hardly any input would get beyond a command's first check.
+ */
+static void request(VirtioRig *v, ByteReader *r, uint16_t at)
+{
+    static const uint16_t types[] = { 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x10a, 0x300, 0x301 };
+    unsigned              n = at & 15, q = at >> 12 & 1;
+
+    rig_write(v->pci, VR_BUFFERS, 8, types[(at >> 4) % ARRAY_LEN(types)]);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t b = br_u8(r);
+
+        rig_write(v->pci, VR_BUFFERS + 24 + 4 * i, 4, b < 0xf0 ? b & 0x7f : b == 0xf0 ? VR_BUFFERS : ~0u << (b & 15));
+    }
+    vr_desc(v, VR_QUEUE(q), 0, VR_BUFFERS, 24 + 4 * n, VIRTQ_DESC_NEXT, 1);
+    vr_desc(v, VR_QUEUE(q), 1, VR_BUFFERS + 0x4000, 2048, VIRTQ_DESC_WRITE, 0);
+    vr_offer(v, q, 0, true);
+}
+
 static void step(VirtioRig *v, ByteReader *r)
 {
     uint8_t  op = br_u8(r);
@@ -114,8 +137,11 @@ static void step(VirtioRig *v, ByteReader *r)
         if (chardev_find("c0") != NULL) {
             chardev_input(chardev_find("c0"), "input", 5);
         }
+        input_pointer(at, at >> 3, at & 31);
         break;
     case 8:
+        request(v, r, at);
+        break;
     case 9:
     case 10:
     case 11: {
