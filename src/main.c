@@ -13,6 +13,8 @@
 #include "chardev.h"
 #include "command.h"
 #include "cpu/lockstep.h"
+#include "display/display.h"
+#include "display/vnc.h"
 #include "gdbstub.h"
 #include "host/host.h"
 #include "lockstep.h"
@@ -73,12 +75,14 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     chardev_set_quit(on_quit, m);
     chardev_set_live_hook(hold_live, m);
     netdev_set_live_hook(hold_live, m);
+    display_set_live_hook(hold_live, m);
     machine_pause(m, o->start_stopped);
     machine_set_lockstep(m, o->side);
     status = machine_run(m);
     lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
     chardev_set_live_hook(NULL, NULL);
     netdev_set_live_hook(NULL, NULL);
+    display_set_live_hook(NULL, NULL);
     mon_console_free(monitor);
     gdbstub_free(gdb);
     if (timeout != 0 && status != EXIT_TIMEOUT) {
@@ -134,7 +138,14 @@ static int run_all(const Options *o)
     CcaLasting lasting;
     GError    *error = NULL;
     int        status = EXIT_BAD_INPUT;
+    bool       shows = o->display != NULL && o->dumpdtb == NULL;
+    Vnc       *vnc = shows ? vnc_new(o->display, &error) : NULL;
 
+    if (error != NULL) {
+        log_error("%s", error->message);
+        g_error_free(error);
+        return EXIT_BAD_OPTION;
+    }
     if (!cca_lasting_init(&lasting, o, &error)) {
         log_error("%s", error->message);
         g_error_free(error);
@@ -144,6 +155,7 @@ static int run_all(const Options *o)
         } while (status == EXIT_RESTART);
     }
     cca_lasting_free(&lasting);
+    vnc_free(vnc);
     return status;
 }
 

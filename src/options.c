@@ -449,6 +449,26 @@ static bool set_serial(Options *o, const char *value, GError **error)
     return true;
 }
 
+/* The server checks its keys itself. */
+static bool set_display(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    bool        none = strcmp(l->driver, "none") == 0 && l->keys->len == 0;
+
+    g_clear_pointer(&o->display, option_list_free);
+    if (!none && (*l->driver != '\0' || option_list_get(l, "vnc") == NULL)) {
+        option_list_free(l);
+        return fail(error, "-display: '%s' is not offered; use none, or vnc=:N for a VNC server on this machine",
+                    value);
+    }
+    if (none) {
+        option_list_free(l);
+    } else {
+        o->display = l;
+    }
+    return true;
+}
+
 static bool set_memory_hash(Options *o, const char *value, GError **error) { o->memory_hash = true; return true; }
 static bool set_nographic(Options *o, const char *value, GError **error) { o->nographic = true; return true; }
 static bool set_no_reboot(Options *o, const char *value, GError **error) { o->no_reboot = true; return true; }
@@ -643,6 +663,9 @@ static const Option option_table[] = {
       "a disk image, raw or qcow2, for a device's drive=; if=pflash: firmware or its variables", set_drive },
     { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, socket, null", set_chardev },
     { "serial", "stdio|file:PATH|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
+    { "display", "none|vnc=[ADDR]:N[,password-file=FILE]",
+      "a VNC server for what -device virtio-gpu-pci or ramfb shows: TCP port 5900 + N, or vnc=unix:PATH (default none)",
+      set_display },
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
@@ -878,6 +901,7 @@ void options_free(Options *o)
         g_free(strings[i]);
     }
     option_list_free(o->machine_opts);
+    option_list_free(o->display);
     g_ptr_array_free(o->devices, TRUE);
     g_ptr_array_free(o->netdevs, TRUE);
     g_ptr_array_free(o->drives, TRUE);

@@ -53,6 +53,7 @@ typedef struct Options {
     bool        memory_hash;    /* -memory-hash: -result has one */
     int64_t     rtc_base_s;     /* seconds since 1970 */
     uint64_t    seed;
+    OptionList *display;        /* -display vnc=; NULL: none */
     char       *gdb;            /* address, or NULL */
     char       *monitor;        /* -monitor: where its user is, or NULL */
     bool        start_stopped;  /* -S */

@@ -1,6 +1,7 @@
 /*
- * Virtio input: a keyboard with the keys of a PC, and a tablet whose places are absolute, so that a viewer's pointer and
- * the guest's are one. Source: VIRTIO 1.2, "Input Device"; the numbers of events are Linux's ("linux/input-event-codes.h").
+ * Virtio input: a keyboard with the keys of a PC, and a tablet whose places are absolute, so that a viewer's pointer
+ * and the guest's are one. Source: VIRTIO 1.2, "Input Device"; the numbers of events are Linux's,
+ * "linux/input-event-codes.h".
  *
  * What comes while the driver has no room waits, whole reports at a time; when too much waits the rest is lost, but for
  * what releases a key.

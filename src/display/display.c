@@ -146,14 +146,14 @@ char *display_head_names(void)
     return g_string_free(s, FALSE);
 }
 
-pixman_image_t *display_head_picture(DisplayHead *h)
+void display_head_refresh(DisplayHead *h)
 {
-    if (h->picture != NULL && h->ops->refresh != NULL) {
+    if (h->ops->refresh != NULL) {
         h->ops->refresh(h->opaque);
     }
-    return h->picture;
 }
 
+pixman_image_t *display_head_picture(const DisplayHead *h) { return h->picture; }
 const DisplayCursor *display_head_get_cursor(const DisplayHead *h) { return &h->cursor; }
 bool display_head_refreshes(const DisplayHead *h) { return h->ops->refresh != NULL; }
 
@@ -184,7 +184,9 @@ void display_unwatch(DisplayViewer *v)
 
 pixman_image_t *display_compose(DisplayHead *h)
 {
-    pixman_image_t      *picture = display_head_picture(h);
+    display_head_refresh(h);
+
+    pixman_image_t      *picture = h->picture;
     const DisplayCursor *c = &h->cursor;
 
     if (picture == NULL) {

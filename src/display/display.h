@@ -63,8 +63,11 @@ DisplayHead *display_head_find(const char *id);
 /* display_head_names - ids of all heads, for messages: "a, b", or "none". The caller frees it. */
 char *display_head_names(void);
 
-/* display_head_picture - what is to be seen now, after its device brought it up to date; NULL: the head is dark. */
-pixman_image_t *display_head_picture(DisplayHead *h);
+/* display_head_refresh - the device brings its picture up to date, and shows another or damages parts by that. */
+void display_head_refresh(DisplayHead *h);
+
+/* display_head_picture - what is to be seen, as of the last refresh; NULL: the head is dark. */
+pixman_image_t *display_head_picture(const DisplayHead *h);
 
 typedef struct DisplayCursor {
     pixman_image_t *shape; /* NULL: there is none */
@@ -93,7 +96,7 @@ typedef struct DisplayViewer {
 void display_watch(DisplayViewer *v);
 void display_unwatch(DisplayViewer *v);
 
-/* display_compose - the picture with its cursor in it, x8r8g8b8; the caller frees it. NULL: the head is dark. */
+/* display_compose - the picture of now with its cursor in it, x8r8g8b8; the caller frees it. NULL: the head is dark. */
 pixman_image_t *display_compose(DisplayHead *h);
 
 /* display_screendump - writes what a head shows as PNG; @id: of display_head_find(). False with a sentence. */

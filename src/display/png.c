@@ -64,8 +64,9 @@ bool png_write(const char *path, pixman_image_t *picture, GError **error)
         ok = false;
     }
     if (!ok) {
-        g_set_error(error, BAILEY_ERROR, 0, "cannot write the picture '%s': %s; name a file in a folder you may write to",
-                    path, f != NULL ? why : g_strerror(open_errno));
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "cannot write the picture '%s': %s; name a file in a folder you may write to", path,
+                    f != NULL ? why : g_strerror(open_errno));
     }
     return ok;
 }
