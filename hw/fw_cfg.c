@@ -1,7 +1,7 @@
 /*
  * Firmware configuration: items that firmware reads by key, byte by byte or by DMA. The data register keeps
  * the order of bytes in memory; selector and DMA address are big-endian. Source: the fw_cfg specification
- * QEMU publishes. Not modelled: items the guest may write.
+ * QEMU publishes. Items that the guest may write, it writes by DMA.
  */
 #include "hw/fw_cfg.h"
 
@@ -31,8 +31,10 @@ enum {
 #define DMA_SIGNATURE 0x51454d5520434647ull /* "QEMU CFG" */
 
 typedef struct Item {
-    uint16_t key;
-    GBytes  *bytes;
+    uint16_t      key;
+    GBytes       *bytes;
+    FwCfgWritten *written; /* NULL: the guest may not write it */
+    void         *opaque;
 } Item;
 
 typedef struct FwCfg {
@@ -101,6 +103,30 @@ static bool dma_copy(FwCfg *s, uint64_t addr, uint32_t len)
     return len == n || memory_zero(s->port.memory, addr + n, attrs, len - n) == MEM_OK;
 }
 
+/* Not beyond the end of an item, and only of one that is there to be written. */
+static bool dma_fill(FwCfg *s, uint64_t addr, uint32_t len)
+{
+    Item          *it = find(s, s->selected);
+    const uint8_t *p = NULL;
+
+    if (it == NULL || it->written == NULL || left(s, &p) < len) {
+        return false;
+    }
+    gsize    size;
+    uint8_t *data = g_memdup2(g_bytes_get_data(it->bytes, &size), g_bytes_get_size(it->bytes));
+    bool     ok = dma_read(&s->port, addr, data + s->pos, len) == DMA_OK;
+
+    if (!ok) {
+        g_free(data);
+        return false;
+    }
+    g_bytes_unref(it->bytes);
+    it->bytes = g_bytes_new_take(data, size);
+    s->pos += len;
+    it->written(it->opaque, data);
+    return true;
+}
+
 /* "DMA interface": control, length, address, all big-endian; control becomes the result. */
 static void run_dma(FwCfg *s)
 {
@@ -120,7 +146,7 @@ static void run_dma(FwCfg *s)
     if (control & DMA_READ) {
         ok = dma_copy(s, be64_get(b + 8), len);
     } else if (control & DMA_WRITE) {
-        ok = false;
+        ok = dma_fill(s, be64_get(b + 8), len);
     } else if (control & DMA_SKIP) {
         const uint8_t *p;
 
@@ -294,5 +320,20 @@ bool fw_cfg_add_file(Device *dev, const char *name, const void *data, size_t len
     be32_put(dir, ++s->n_files);
     set_item(s, FW_CFG_FILE_DIR, g_bytes_new_take(dir, dir_len + FILE_ENTRY));
     fw_cfg_add(dev, key, data, len);
+    return true;
+}
+
+bool fw_cfg_add_written_file(Device *dev, const char *name, const void *data, size_t len, FwCfgWritten *written,
+                             void *opaque)
+{
+    FwCfg *s = (FwCfg *)dev;
+
+    if (!fw_cfg_add_file(dev, name, data, len)) {
+        return false;
+    }
+    Item *it = find(s, (uint16_t)(FW_CFG_FILE_FIRST + s->n_files - 1));
+
+    it->written = written;
+    it->opaque = opaque;
     return true;
 }

@@ -46,4 +46,11 @@ void fw_cfg_add_bytes(Device *dev, uint16_t key, GBytes *bytes);
 /* fw_cfg_add_file - a named item; false when the name is longer than 55 bytes, taken, or there is no room. */
 bool fw_cfg_add_file(Device *dev, const char *name, const void *data, size_t len);
 
+/* Whoever owns an item that the guest may write: it was written, and holds @data now. */
+typedef void FwCfgWritten(void *opaque, const uint8_t *data);
+
+/* fw_cfg_add_written_file - the same, and the guest may write it, by DMA, no further than its @len bytes. */
+bool fw_cfg_add_written_file(Device *dev, const char *name, const void *data, size_t len, FwCfgWritten *written,
+                             void *opaque);
+
 #endif

@@ -400,6 +400,7 @@ static bool set_device(Options *o, const char *value, GError **error)
     if (strcmp(l->driver, "help") == 0) {
         printf("Devices (-device NAME[,key=value...]; -device NAME,help lists a device's keys):\n");
         device_class_foreach(print_device, "pci");
+        device_class_foreach(print_device, "fw_cfg");
         device_class_foreach(print_device, "loader");
         o->help_only = true;
     } else if (cls == NULL || strcmp(cls->bus, "sysbus") == 0) {
@@ -810,6 +811,7 @@ static void complete_argument(const Option *opt)
     } else if (strcmp(opt->name, "device") == 0) {
         printf("    -device) words='");
         device_class_foreach(complete_device, "pci");
+        device_class_foreach(complete_device, "fw_cfg");
         device_class_foreach(complete_device, "loader");
         printf("' ;;\n");
     } else if (strcmp(opt->name, "d") == 0) {

@@ -23,6 +23,7 @@
 #include "hw/pl011.h"
 #include "hw/pl031.h"
 #include "hw/pvpanic.h"
+#include "hw/ramfb.h"
 #include "hw/sp805.h"
 #include "hw/vexpress.h"
 #include "iommu/smmuv3.h"
@@ -67,7 +68,7 @@ struct Cca {
     Monitor       *monitor;
     Host          *host;
     Device        *fw_cfg;
-    Device        *sysbus[16];
+    Device        *sysbus[16];  /* of the board, and one that sits on its fw_cfg */
     unsigned       n_sysbus;
     Pflash        *flash[CCA_MAX_FLASH];
     Chardev       *serial[CCA_MAX_UARTS];
@@ -621,6 +622,14 @@ static bool add_device(Cca *c, const OptionList *l, GError **error)
     g_free(text);
     if (dev == NULL) {
         return false;
+    }
+    if (strcmp(dev->cls->bus, "fw_cfg") == 0) {
+        bool ok = ramfb_plug(dev, c->options->boot == BOOT_HOST ? c->fw_cfg : NULL, c->memory, error);
+
+        if (ok) {
+            c->sysbus[c->n_sysbus++] = dev; /* there is room: a second one is refused */
+        }
+        return ok;
     }
     bool tdisp = dev->cls->assignable != NULL && dev->cls->assignable(dev);
     if (tdisp && dev->bus_name == NULL && !add_root_port(c, dev, error)) {
