@@ -203,6 +203,8 @@ static const struct {
     { { "-clock", "host" }, "-accel lockstep: -clock host does not go with it" },
     { { "-s" }, "-accel lockstep: -gdb does not go with it" },
     { { "-netdev", "user,id=n0" }, "-accel lockstep: a -netdev other than none does not go with it" },
+    { { "-display", "none" }, NULL },
+    { { "-display", "vnc=:1" }, "-accel lockstep: -display vnc does not go with it" },
     { { "-chardev", "socket,id=c0,path=x" }, "-accel lockstep: a -chardev socket does not go with it" },
     { { "-drive", "file=x,id=d0" }, "-accel lockstep: a -drive that is written (give it snapshot=on) does not go" },
 };
