@@ -64,7 +64,11 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     const MonMachine on = { .machine = m, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board), .rmm = cca_rmm(board),
                             .pci = cca_pci(board) };
 
-    gdb = o->gdb != NULL ? gdbstub_new(&on, o->gdb, &error) : NULL;
+    if (o->display != NULL) {
+        (void)display_head_need(option_list_get(o->display, "head"), &error);
+        g_prefix_error(&error, "-display %s: ", o->display->text);
+    }
+    gdb = o->gdb != NULL && error == NULL ? gdbstub_new(&on, o->gdb, &error) : NULL;
     monitor = o->monitor != NULL && error == NULL ? mon_console_new(&on, o->monitor, &error) : NULL;
     if (error != NULL) {
         log_error("%s", error->message);

@@ -133,17 +133,34 @@ DisplayHead *display_head_find(const char *id)
     return id == NULL ? heads : NULL;
 }
 
-char *display_head_names(void)
+DisplayHead *display_head_need(const char *id, GError **error)
 {
-    GString *s = g_string_new(NULL);
+    DisplayHead *found = display_head_find(id);
+    GString     *names = g_string_new(NULL);
 
     for (const DisplayHead *h = heads; h != NULL; h = h->next) {
-        g_string_append_printf(s, "%s%s", s->len != 0 ? ", " : "", h->id);
+        g_string_append_printf(names, "%s%s", names->len != 0 ? ", " : "", h->id);
     }
-    if (s->len == 0) {
-        g_string_append(s, "none");
+    if (found == NULL && heads != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "there is no display '%s'; there are: %s", id, names->str);
+    } else if (found == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "the machine has no display; add -device virtio-gpu-pci, or -device ramfb for firmware");
     }
-    return g_string_free(s, FALSE);
+    g_string_free(names, TRUE);
+    return found;
+}
+
+void display_describe(GString *out)
+{
+    for (const DisplayHead *h = heads; h != NULL; h = h->next) {
+        if (h->picture != NULL) {
+            g_string_append_printf(out, "%s: %dx%d%s\n", h->id, pixman_image_get_width(h->picture),
+                                   pixman_image_get_height(h->picture), h->cursor.shape != NULL ? ", a cursor" : "");
+        } else {
+            g_string_append_printf(out, "%s: dark\n", h->id);
+        }
+    }
 }
 
 void display_head_refresh(DisplayHead *h)
@@ -207,16 +224,9 @@ pixman_image_t *display_compose(DisplayHead *h)
 
 bool display_screendump(const char *path, const char *id, GError **error)
 {
-    DisplayHead     *h = display_head_find(id);
-    g_autofree char *names = display_head_names();
+    DisplayHead *h = display_head_need(id, error);
 
-    if (h == NULL && id != NULL) {
-        g_set_error(error, BAILEY_ERROR, 0, "there is no display '%s'; there are: %s", id, names);
-        return false;
-    }
     if (h == NULL) {
-        g_set_error(error, BAILEY_ERROR, 0,
-                    "the machine has no display; add -device virtio-gpu-pci, or -device ramfb for firmware");
         return false;
     }
     pixman_image_t *picture = display_compose(h);
@@ -255,24 +265,26 @@ void input_detach(InputSink *s)
     }
 }
 
-void input_key(unsigned code, bool down)
+bool input_key(unsigned code, bool down)
 {
     for (InputSink *s = sinks; s != NULL; s = s->next) {
         if (s->key != NULL) {
             s->key(s->opaque, code, down);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
-void input_pointer(unsigned x, unsigned y, unsigned buttons)
+bool input_pointer(unsigned x, unsigned y, unsigned buttons)
 {
     for (InputSink *s = sinks; s != NULL; s = s->next) {
         if (s->pointer != NULL) {
             s->pointer(s->opaque, x, y, buttons);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 /* ---- the pace of guest time ---- */

@@ -60,8 +60,11 @@ void display_head_cursor_at(DisplayHead *h, int x, int y);
 /* display_head_find - by the device's id; NULL: the first that is not dark, else the first. NULL: there is none. */
 DisplayHead *display_head_find(const char *id);
 
-/* display_head_names - ids of all heads, for messages: "a, b", or "none". The caller frees it. */
-char *display_head_names(void);
+/* display_head_need - the same; NULL with a sentence when there is none. */
+DisplayHead *display_head_need(const char *id, GError **error);
+
+/* display_describe - a line for each head: what it shows. */
+void display_describe(GString *out);
 
 /* display_head_refresh - the device brings its picture up to date, and shows another or damages parts by that. */
 void display_head_refresh(DisplayHead *h);
@@ -130,9 +133,12 @@ typedef struct InputSink {
 void input_attach(InputSink *s);
 void input_detach(InputSink *s);
 
-/* input_key, input_pointer - somebody typed or pointed; lost when nothing in the guest takes it. */
-void input_key(unsigned code, bool down);
-void input_pointer(unsigned x, unsigned y, unsigned buttons);
+/* input_key, input_pointer - somebody typed or pointed. False: the guest has nothing for it, and it is lost. */
+bool input_key(unsigned code, bool down);
+bool input_pointer(unsigned x, unsigned y, unsigned buttons);
+
+/* input_key_named - the code of a key by QEMU's name for it, such as "a", "ret", "f1"; 0: there is none. */
+unsigned input_key_named(const char *name);
 
 /* ---- the pace of guest time ---- */
 

@@ -337,7 +337,7 @@ static void key(Rfb *r, unsigned code, bool down)
     } else {
         r->down[code / 8] &= (uint8_t)~bit;
     }
-    input_key(code, down);
+    (void)input_key(code, down);
 }
 
 static const char *take_key(Rfb *r, const uint8_t *p)
@@ -351,8 +351,8 @@ static void point(Rfb *r, unsigned x, unsigned y, unsigned buttons)
     r->x = x;
     r->y = y;
     r->buttons = buttons;
-    input_pointer(r->width > 1 ? MIN(x, r->width - 1) * INPUT_AXIS_MAX / (r->width - 1) : 0,
-                  r->height > 1 ? MIN(y, r->height - 1) * INPUT_AXIS_MAX / (r->height - 1) : 0, buttons);
+    (void)input_pointer(r->width > 1 ? MIN(x, r->width - 1) * INPUT_AXIS_MAX / (r->width - 1) : 0,
+                        r->height > 1 ? MIN(y, r->height - 1) * INPUT_AXIS_MAX / (r->height - 1) : 0, buttons);
 }
 
 static const char *take_pointer(Rfb *r, const uint8_t *p)
@@ -641,7 +641,7 @@ void rfb_free(Rfb *r)
 {
     for (unsigned code = 1; code < KEY_CODES; code++) {
         if (r->down[code / 8] & 1u << code % 8) {
-            input_key(code, false);
+            (void)input_key(code, false);
         }
     }
     if (r->buttons != 0) {

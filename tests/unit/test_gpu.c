@@ -398,8 +398,14 @@ static void test_screendump(void **state)
     assert_false(display_screendump(path, "other", &error));
     assert_non_null(strstr(error->message, "there are: gpu"));
     g_clear_error(&error);
+    GString *said = g_string_new(NULL);
+
+    display_describe(said);
     make_resource(r, 7);
     assert_int_equal(ASK(r, SET_SCANOUT, 0, 0, 64, 32, 0, 7), OK);
+    display_describe(said);
+    assert_string_equal(said->str, "gpu: dark\ngpu: 64x32\n");
+    g_string_free(said, TRUE);
     assert_false(display_screendump("/nowhere/at/all.png", NULL, &error));
     assert_non_null(strstr(error->message, "/nowhere/at/all.png"));
     g_clear_error(&error);

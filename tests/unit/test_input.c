@@ -103,7 +103,22 @@ static void test_keys(void **state)
     vr_offer(r, 1, 0, true);
     assert_int_equal(vr_used_idx(r, 1), 1);
     vr_free(r);
-    input_key(30, true); /* to nobody */
+    assert_false(input_key(30, true)); /* to nobody */
+}
+
+static void test_names(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned    code;
+    } cases[] = {
+        { "1", 2 }, { "0", 11 }, { "q", 16 }, { "p", 25 }, { "a", 30 }, { "l", 38 }, { "z", 44 }, { "m", 50 },
+        { "ret", 28 }, { "f1", 59 }, { "f12", 88 }, { "ctrl", 29 }, { "A", 0 }, { "", 0 }, { "return", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(input_key_named(cases[i].name), cases[i].code);
+    }
 }
 
 /* Nobody reads: so many events wait and no more, whole reports, and the releases of what was pressed are among them. */
@@ -191,8 +206,8 @@ static void test_two(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config), cmocka_unit_test(test_keys), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_tablet), cmocka_unit_test(test_two),
+        cmocka_unit_test(test_config), cmocka_unit_test(test_keys),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_full),   cmocka_unit_test(test_tablet), cmocka_unit_test(test_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
