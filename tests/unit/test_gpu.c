@@ -378,6 +378,45 @@ static void test_long_list(void **state)
     vr_free(r);
 }
 
+/* Far more than is copied in one go: the rest follows by itself, in order, with what is offered meanwhile behind it. */
+static void test_turns(void **state)
+{
+    VirtioRig *r = vr_new(rig_new(), GPU, 0);
+    PciRig    *p = r->pci;
+
+    assert_int_equal(ASK(r, CREATE, 1, XRGB, 4096, 4096), OK); /* 64 MiB, of pages that are four over and over */
+    (void)ASK(r, ATTACH, 1, 16384);
+    for (unsigned i = 0; i < 16384; i++) {
+        rig_write(p, BACK + 16 * i, 8, RIG_RAM + 0xf00000 + 0x1000 * (i % 4));
+        rig_write(p, BACK + 16 * i + 8, 8, 0x1000);
+    }
+    vr_desc(r, VR_QUEUE(0), 0, REQ, 32, VIRTQ_DESC_NEXT, 2);
+    vr_desc(r, VR_QUEUE(0), 2, BACK, 16 * 16384, VIRTQ_DESC_NEXT, 1);
+    vr_offer(r, 0, 0, true);
+    assert_int_equal(rig_read(p, REPLY, 4), OK);
+    assert_int_equal(ASK(r, TRANSFER, 0, 0, 4096, 4096, 0, 0, 1, 0), OK);
+    rig_run(p, 2000);
+    uint16_t used = vr_used_idx(r, 0);
+
+    for (unsigned i = 0; i < 4; i++) { /* the same again, without a word to the device until the last */
+        vr_offer(r, 0, 0, i == 3);
+    }
+    assert_int_equal((uint16_t)(vr_used_idx(r, 0) - used), 1);
+    rig_write(p, r->bar + 0x3000, 2, 0);
+    assert_int_equal((uint16_t)(vr_used_idx(r, 0) - used), 1);
+    rig_run(p, 1500);
+    assert_int_equal((uint16_t)(vr_used_idx(r, 0) - used), 2);
+    rig_run(p, 3000);
+    assert_int_equal((uint16_t)(vr_used_idx(r, 0) - used), 4);
+    rig_run(p, 3000);
+    vr_offer(r, 0, 0, true);
+    vr_offer(r, 0, 0, true);
+    vr_start(r, 0); /* a reset ends it */
+    rig_run(p, 3000);
+    assert_int_equal(vr_used_idx(r, 0), 0);
+    vr_free(r);
+}
+
 static void test_screendump(void **state)
 {
     char       path[] = "/tmp/bailey-test-XXXXXX";
@@ -439,7 +478,7 @@ int main(void)
         cmocka_unit_test(test_picture), cmocka_unit_test(test_formats),   cmocka_unit_test(test_bad),
         cmocka_unit_test(test_bounded), cmocka_unit_test(test_output),    cmocka_unit_test(test_cursor),
         cmocka_unit_test(test_answers), cmocka_unit_test(test_long_list), cmocka_unit_test(test_screendump),
-        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_turns),   cmocka_unit_test(test_options),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
