@@ -5,6 +5,7 @@
   wait N            updates until at least N pixels are not black
   type TEXT         keys of the characters, and \\n
   point X Y BUTTONS
+  size W H          wish for that size, and wait for the server's answer
 """
 import socket
 import struct
@@ -32,6 +33,7 @@ class Client:
         self.name = self.read(struct.unpack(">I", self.read(4))[0]).decode()
         self.pixels = bytearray(4 * self.width * self.height)
         self.encodings(0)
+        self.sizes = []  # (reason, status) of each ExtendedDesktopSize
 
     def read(self, n):
         data = b""
@@ -42,7 +44,7 @@ class Client:
         return data
 
     def encodings(self, first):
-        self.socket.sendall(struct.pack(">BxHii", 2, 2, first, -223))
+        self.socket.sendall(struct.pack(">BxHiii", 2, 3, first, -223, -308))
 
     def update(self, incremental):
         """One update; changes of the size are part of it."""
@@ -51,9 +53,13 @@ class Client:
         assert kind == 0, f"message {kind} instead of an update"
         for _ in range(rects):
             x, y, w, h, encoding = struct.unpack(">HHHHi", self.read(12))
-            if encoding == -223:
-                self.width, self.height = w, h
-                self.pixels = bytearray(4 * w * h)
+            if encoding in (-223, -308):
+                if encoding == -308:
+                    self.read(16 * self.read(4)[0])
+                    self.sizes.append((x, y))
+                if (w, h) != (self.width, self.height):
+                    self.width, self.height = w, h
+                    self.pixels = bytearray(4 * w * h)
                 continue
             if encoding == 6:
                 data = self.inflater.decompress(self.read(struct.unpack(">I", self.read(4))[0]))
@@ -89,6 +95,11 @@ class Client:
                 self.socket.sendall(struct.pack(">BBxxI", 4, down, keysym))
                 time.sleep(0.02)
 
+    def size(self, width, height):
+        self.socket.sendall(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
+        while (1, 4) not in self.sizes:
+            self.update(1)
+
     def point(self, x, y, buttons):
         self.socket.sendall(struct.pack(">BBHH", 5, buttons, x, y))
 
@@ -103,6 +114,8 @@ def main(path, words):
             getattr(client, word)(words.pop(0))
         elif word == "wait":
             client.wait(int(words.pop(0)))
+        elif word == "size":
+            client.size(*(int(words.pop(0)) for _ in range(2)))
         elif word == "point":
             client.point(*(int(words.pop(0)) for _ in range(3)))
         else:
