@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     GError  *error = NULL;
     Options *o = options_parse(argc, argv, &error);
 
-    if (o == NULL || !options_open_trace(o, &error)) {
+    if (o == NULL || !options_open_trace(o, &error) || (!o->help_only && !options_write_config(o, &error))) {
         log_error("%s", error->message);
         g_error_free(error);
         g_clear_pointer(&o, options_free);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "command.h"
+#include "config_file.h"
 #include "device.h"
 #include "log.h"
 
@@ -618,6 +619,14 @@ static bool set_timeout(Options *o, const char *value, GError **error)
 
 static bool set_help(Options *o, const char *value, GError **error);
 
+static bool set_readconfig(Options *o, const char *value, GError **error);
+
+static bool set_writeconfig(Options *o, const char *value, GError **error)
+{
+    replace(&o->write_config, value);
+    return true;
+}
+
 static bool set_version(Options *o, const char *value, GError **error)
 {
     printf("bailey %s\n", BAILEY_VERSION);
@@ -685,6 +694,10 @@ static const Option option_table[] = {
       set_expect },
     { "fail-on", "REGEX", "exit with status 5 when a line of the first serial port matches", set_fail_on },
     { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
+    { "readconfig", "FILE", "options from a file: [device \"ID\"] driver = \"NAME\" and the like; they add up with others",
+      set_readconfig },
+    { "writeconfig", "FILE", "write all options to a file for -readconfig (- for stdout), and run",
+      set_writeconfig },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
     { "memory-hash", NULL, "-result has a hash of the memory the guest left, to compare runs by", set_memory_hash },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
@@ -873,6 +886,82 @@ static const Option *find_option(const char *word)
     return NULL;
 }
 
+/* An option that -writeconfig can write. */
+typedef struct GivenOption {
+    const Option *opt;
+    char         *value;
+} GivenOption;
+
+static void given_free(gpointer given)
+{
+    g_free(((GivenOption *)given)->value);
+    g_free(given);
+}
+
+/* Sets an option, and remembers it. */
+static bool take_option(Options *o, const Option *opt, const char *value, GError **error)
+{
+    if (opt->set != set_readconfig && opt->set != set_writeconfig) { /* what a file had is remembered one by one */
+        GivenOption *g = g_new(GivenOption, 1);
+
+        *g = (GivenOption){ opt, g_strdup(value != NULL ? value : "on") };
+        g_ptr_array_add(o->given, g);
+    }
+    return opt->set(o, value, error);
+}
+
+/* An option of a configuration file. */
+static bool config_option(void *opaque, const char *name, const char *value, GError **error)
+{
+    g_autofree char *word = g_strconcat("-", name, NULL);
+    const Option    *opt = find_option(word);
+    bool             on = true;
+
+    if (opt == NULL || opt->set == set_readconfig || opt->set == set_writeconfig) {
+        return fail(error, "there is no '%s' in configuration files; --help lists the options", name);
+    }
+    if (opt->arg != NULL) {
+        return take_option(opaque, opt, value, error);
+    }
+    if (!option_parse_bool(value, &on)) {
+        return fail(error, "%s = \"%s\" is neither on nor off; for example %s = \"on\"", name, value, name);
+    }
+    return !on || take_option(opaque, opt, NULL, error);
+}
+
+static bool set_readconfig(Options *o, const char *value, GError **error)
+{
+    return config_file_read(value, config_option, o, error);
+}
+
+bool options_write_config(const Options *o, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    FILE              *f;
+
+    if (o->write_config == NULL) {
+        return true;
+    }
+    for (guint i = 0; i < o->given->len; i++) {
+        const GivenOption *g = o->given->pdata[i];
+
+        if (!config_put(text, strcmp(g->opt->name, "machine") == 0 ? "M" : g->opt->name, g->value, error)) {
+            return false;
+        }
+    }
+    f = strcmp(o->write_config, "-") == 0 ? stdout : fopen(o->write_config, "we");
+    bool ok = f != NULL && fwrite(text->str, 1, text->len, f) == text->len && fflush(f) == 0;
+
+    if (!ok) {
+        fail(error, "-writeconfig: cannot write '%s': %s; name a file in a folder you may write to", o->write_config,
+             g_strerror(errno));
+    }
+    if (f != NULL && f != stdout) {
+        fclose(f);
+    }
+    return ok;
+}
+
 static Options *options_new(void)
 {
     Options *o = g_new0(Options, 1);
@@ -890,6 +979,7 @@ static Options *options_new(void)
     o->drives = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->serials = g_ptr_array_new_with_free_func(g_free);
+    o->given = g_ptr_array_new_with_free_func(given_free);
     return o;
 }
 
@@ -897,7 +987,7 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios };
+                        o->trace_file, o->bios, o->write_config };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -909,6 +999,7 @@ void options_free(Options *o)
     g_ptr_array_free(o->drives, TRUE);
     g_ptr_array_free(o->chardevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
+    g_ptr_array_free(o->given, TRUE);
     g_free(o);
 }
 
@@ -982,7 +1073,7 @@ Options *options_parse(int argc, char **argv, GError **error)
         } else if (opt->arg != NULL && i + 1 == argc) {
             ok = fail(error, "-%s needs an argument: -%s %s", opt->name, opt->name, opt->arg);
         } else {
-            ok = opt->set(o, opt->arg != NULL ? argv[++i] : NULL, error);
+            ok = take_option(o, opt, opt->arg != NULL ? argv[++i] : NULL, error);
         }
     }
     if (ok && !o->help_only && o->start_stopped && o->gdb == NULL && o->monitor == NULL) {

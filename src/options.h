@@ -61,6 +61,8 @@ typedef struct Options {
     unsigned    timeout_s;      /* 0: none */
     char       *result;         /* -result FILE.json */
     char       *trace_file;     /* -D FILE */
+    GPtrArray  *given;          /* the options one by one, for -writeconfig */
+    char       *write_config;   /* -writeconfig FILE */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */
 } Options;
@@ -74,6 +76,9 @@ void     options_free(Options *o);
 
 /* options_open_trace - sends traces to the file of -D from now on; false with a sentence when it cannot be written. */
 bool options_open_trace(const Options *o, GError **error);
+
+/* options_write_config - writes the file of -writeconfig, if there is one; false with a sentence when that fails. */
+bool options_write_config(const Options *o, GError **error);
 
 /* option_list_parse - "driver,key=value,..." ; a doubled comma is a comma. Never fails: text stays text. */
 OptionList *option_list_parse(const char *text);
