@@ -1,11 +1,14 @@
 /*
- * Character back ends: stdio, files, sockets, nothing. One struct for all: descriptors to read and write, a
- * small input buffer that waits for the guest, and pending output for a slow socket peer.
+ * Character back ends: stdio, files, pseudo-terminals, sockets, nothing. One struct for all: descriptors to read and
+ * write, a small input buffer that waits for the guest, and pending output for a slow reader.
  */
+#define _GNU_SOURCE /* posix_openpt(), ptsname_r() */
 #include "chardev.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
 #include <netdb.h>
 #include <poll.h>
@@ -30,15 +33,27 @@ enum {
     ESCAPE = 0x01,         /* Ctrl-A */
 };
 
+/* Where a socket that connects itself again connects to. */
+typedef struct Redial {
+    char         *path;       /* unix */
+    char         *host;       /* tcp */
+    uint16_t      port;
+    unsigned      seconds;    /* between two attempts */
+    guint         timer;      /* 0: none runs */
+    GCancellable *attempt;    /* NULL: none goes on */
+} Redial;
+
 struct Chardev {
     char                *id; /* NULL: not in the list */
     unsigned             refs;
     int                  fd_in, fd_out, fd_listen; /* -1: none */
-    bool                 is_socket, is_stdio, owns_fds;
+    int                  fd_slave; /* of a pseudo-terminal: with it open, the terminal outlives its users */
+    bool                 is_socket, is_pty, is_stdio, owns_fds;
+    Redial              *redial;  /* NULL: a socket whose other side went stays alone */
     bool                 live;    /* input may still come */
     bool                 escape;  /* Ctrl-A was the last byte */
     guint                watch_in, watch_out, watch_listen;
-    char                *unix_path; /* of a listening socket, to unlink */
+    char                *unlink_path; /* of a listening socket or of the link to a pseudo-terminal */
     uint8_t              input[INPUT_MAX];
     size_t               input_len;
     GByteArray          *pending;
@@ -229,6 +244,8 @@ static void drop_watch(guint *id)
     }
 }
 
+static void redial_later(Chardev *c);
+
 static void tell_peer(Chardev *c, bool here)
 {
     if (c->client != NULL && c->client->peer_changed != NULL) {
@@ -247,9 +264,10 @@ void chardev_hang_up(Chardev *c)
         c->fd_in = c->fd_out = -1;
         g_byte_array_set_size(c->pending, 0);
     }
-    set_live(c, c->fd_listen >= 0);
+    set_live(c, c->fd_listen >= 0 || c->redial != NULL);
     if (had_peer) {
         tell_peer(c, false);
+        redial_later(c);
     }
 }
 
@@ -327,10 +345,16 @@ static void write_all(int fd, const uint8_t *p, size_t len)
     }
 }
 
+/* What a socket or a pseudo-terminal takes now, which may be less, or nothing (-1). */
+static ssize_t put(const Chardev *c, const uint8_t *p, size_t len)
+{
+    return c->is_socket ? send(c->fd_out, p, len, MSG_NOSIGNAL | MSG_DONTWAIT) : write(c->fd_out, p, len);
+}
+
 static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 {
     Chardev *c = opaque;
-    ssize_t  n = send(fd, c->pending->data, c->pending->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t  n = put(c, c->pending->data, c->pending->len);
 
     if (n > 0) {
         g_byte_array_remove_range(c->pending, 0, (guint)n);
@@ -343,9 +367,9 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-static void write_socket(Chardev *c, const uint8_t *p, size_t len)
+static void write_queued(Chardev *c, const uint8_t *p, size_t len)
 {
-    ssize_t n = c->pending->len == 0 ? send(c->fd_out, p, len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    ssize_t n = c->pending->len == 0 ? put(c, p, len) : 0;
 
     if (n < 0) {
         n = 0;
@@ -366,8 +390,8 @@ void chardev_write(Chardev *c, const void *data, size_t len)
     if (c->fd_out < 0) {
         return;
     }
-    if (c->is_socket) {
-        write_socket(c, data, len);
+    if (c->is_socket || c->is_pty) {
+        write_queued(c, data, len);
     } else {
         write_all(c->fd_out, data, len);
     }
@@ -380,7 +404,7 @@ static Chardev *chardev_alloc(void)
     Chardev *c = g_new0(Chardev, 1);
 
     c->refs = 1;
-    c->fd_in = c->fd_out = c->fd_listen = -1;
+    c->fd_in = c->fd_out = c->fd_listen = c->fd_slave = -1;
     c->pending = g_byte_array_new();
     if (all == NULL) {
         all = g_ptr_array_new();
@@ -389,9 +413,9 @@ static Chardev *chardev_alloc(void)
     return c;
 }
 
-static bool open_file(Chardev *c, const char *path, GError **error)
+static bool open_file(Chardev *c, const char *path, bool append, GError **error)
 {
-    c->fd_out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    c->fd_out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
     c->owns_fds = true;
     if (c->fd_out < 0) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -495,17 +519,145 @@ static int tcp_open(const char *host, const char *port, bool server)
     return fd;
 }
 
+/* A new pseudo-terminal, raw as a serial line is; its name goes to stderr, and to a link at @link unless NULL. What
+ * nobody reads waits in it. */
+static bool open_pty(Chardev *c, const char *link, GError **error)
+{
+    struct termios t;
+    char           name[64];
+    const char    *what = "make a pseudo-terminal";
+
+    c->is_pty = c->owns_fds = true;
+    c->fd_in = c->fd_out = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    bool ok = c->fd_in >= 0 && grantpt(c->fd_in) == 0 && unlockpt(c->fd_in) == 0 &&
+              ptsname_r(c->fd_in, name, sizeof(name)) == 0;
+
+    if (ok) {
+        c->fd_slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        ok = c->fd_slave >= 0 && tcgetattr(c->fd_slave, &t) == 0;
+    }
+    if (ok) {
+        cfmakeraw(&t);
+        ok = tcsetattr(c->fd_slave, TCSANOW, &t) == 0;
+    }
+    if (ok && link != NULL) {
+        what = "link to a pseudo-terminal";
+        ok = symlink(name, link) == 0;
+        c->unlink_path = ok ? g_strdup(link) : NULL;
+    }
+    if (!ok) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot %s%s%s: %s; %s", what, link != NULL ? " at " : "",
+                    link != NULL ? link : "", g_strerror(errno),
+                    link != NULL ? "name a path where nothing is yet, in a folder you may write to"
+                                 : "use a socket: unix:PATH,server=on,wait=off");
+        return false;
+    }
+    log_warning("the pseudo-terminal%s%s is %s%s%s", c->id != NULL ? " of " : "", c->id != NULL ? c->id : "", name,
+                link != NULL ? ", also " : "", link != NULL ? link : "");
+    set_live(c, true);
+    return true;
+}
+
 /* What a socket back end was asked for. */
 typedef struct SocketSpec {
     const char *path;        /* unix */
     const char *host, *port; /* tcp */
     bool        server, wait;
+    unsigned    reconnect_s; /* 0: never */
 } SocketSpec;
+
+/* ---- connecting again ---- */
+
+/* An attempt ended, well or not, or the Chardev is gone and nothing of it may be touched. */
+static void on_redialled(GObject *client, GAsyncResult *result, gpointer opaque)
+{
+    GError            *error = NULL;
+    GSocketConnection *link = g_socket_client_connect_finish(G_SOCKET_CLIENT(client), result, &error);
+    bool               gone = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    Chardev           *c = opaque;
+
+    g_clear_error(&error);
+    if (!gone) {
+        int fd = link != NULL ? dup(g_socket_get_fd(g_socket_connection_get_socket(link))) : -1;
+
+        g_clear_object(&c->redial->attempt);
+        if (fd >= 0) {
+            take_peer(c, fd);
+        } else {
+            redial_later(c);
+        }
+    }
+    g_clear_object(&link);
+}
+
+static gboolean redial_now(gpointer opaque)
+{
+    Chardev            *c = opaque;
+    Redial             *r = c->redial;
+    GSocketClient      *client = g_socket_client_new();
+    GSocketConnectable *to = r->path != NULL ? G_SOCKET_CONNECTABLE(g_unix_socket_address_new(r->path))
+                                             : g_network_address_new(r->host, r->port);
+
+    r->timer = 0;
+    r->attempt = g_cancellable_new();
+    g_socket_client_set_enable_proxy(client, FALSE);
+    g_socket_client_connect_async(client, to, r->attempt, on_redialled, c);
+    g_object_unref(to);
+    g_object_unref(client);
+    return G_SOURCE_REMOVE;
+}
+
+static void redial_later(Chardev *c)
+{
+    if (c->redial != NULL && c->redial->timer == 0 && c->redial->attempt == NULL) {
+        c->redial->timer = g_timeout_add_seconds(c->redial->seconds, redial_now, c);
+    }
+}
+
+static bool redial_init(Chardev *c, const SocketSpec *s, GError **error)
+{
+    char  *end;
+    gulong port = s->path == NULL ? strtoul(s->port, &end, 10) : 0;
+
+    if (s->server || (s->path == NULL && (port < 1 || port > 65535 || *end != '\0'))) {
+        g_set_error(error, BAILEY_ERROR, 0, "reconnect= %s; leave it out",
+                    s->server ? "is for the side that connects, and server=on waits for the other one again by itself"
+                              : "wants a port that is a number");
+        return false;
+    }
+    c->redial = g_new0(Redial, 1);
+    *c->redial = (Redial){ .path = g_strdup(s->path), .port = (uint16_t)port, .seconds = s->reconnect_s,
+                           .host = g_strdup(s->host == NULL || *s->host == '\0' ? "localhost" : s->host) };
+    return true;
+}
+
+static void redial_free(Redial *r)
+{
+    if (r->timer != 0) {
+        g_source_remove(r->timer);
+    }
+    if (r->attempt != NULL) {
+        g_cancellable_cancel(r->attempt); /* its end does not look at the Chardev */
+        g_object_unref(r->attempt);
+    }
+    g_free(r->path);
+    g_free(r->host);
+    g_free(r);
+}
 
 static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
 {
+    if (s->reconnect_s != 0 && !redial_init(c, s, error)) {
+        return false;
+    }
     int fd = s->path != NULL ? unix_open(s->path, s->server) : tcp_open(s->host, s->port, s->server);
 
+    if (fd < 0 && c->redial != NULL) {
+        c->is_socket = c->owns_fds = true;
+        set_live(c, true);
+        redial_later(c);
+        return true;
+    }
     if (fd < 0) {
         g_set_error(error, BAILEY_ERROR, 0, "cannot %s socket %s%s%s: %s; check the address%s",
                     s->server ? "listen on" : "connect to", s->path != NULL ? s->path : s->host,
@@ -519,7 +671,7 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
         return true;
     }
     c->fd_listen = fd;
-    c->unix_path = g_strdup(s->path);
+    c->unlink_path = g_strdup(s->path);
     set_live(c, true);
     if (s->wait) {
         log_warning("waiting for a connection to %s%s%s", s->path != NULL ? s->path : s->host,
@@ -536,8 +688,8 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
 
 static bool keys_known(const OptionList *l, GError **error)
 {
-    static const char *const known[] = { "id",     "path", "host", "port",  "server", "wait",
-                                         "nowait", "mux",  "signal" };
+    static const char *const known[] = { "id",     "path", "host",   "port",      "server", "wait",
+                                         "nowait", "mux",  "signal", "reconnect", "append" };
 
     for (guint i = 0; i < l->keys->len; i++) {
         bool ok = false;
@@ -548,7 +700,7 @@ static bool keys_known(const OptionList *l, GError **error)
         if (!ok) {
             g_set_error(error, BAILEY_ERROR, 0,
                         "'%s' in '%s' is not known to -chardev and -serial; use id, path, host, "
-                        "port, server, wait or mux",
+                        "port, server, wait, reconnect, append or mux",
                         (char *)l->keys->pdata[i], l->text);
             return false;
         }
@@ -575,6 +727,22 @@ static bool open_tcp_text(Chardev *c, SocketSpec *s, const char *text, GError **
     return ok;
 }
 
+/* reconnect=SECONDS */
+static bool reconnect_of(const OptionList *l, unsigned *seconds, GError **error)
+{
+    const char *text = option_list_get(l, "reconnect");
+    char       *end;
+    gulong      n = text != NULL ? strtoul(text, &end, 10) : 0;
+
+    *seconds = (unsigned)n;
+    if (text == NULL || (g_ascii_isdigit(*text) && *end == '\0' && n <= 3600)) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 0, "reconnect=%s in '%s' is not a number of seconds from 0 (never) to 3600", text,
+                l->text);
+    return false;
+}
+
 static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **error)
 {
     const char *d = l->driver;
@@ -583,9 +751,10 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
          .host = option_list_get(l, "host"),
          .port = option_list_get(l, "port"),
     };
-    bool nowait = false;
+    bool nowait = false, append = false;
 
     if (!option_list_bool(l, "-chardev", "server", &s.server, error) ||
+        !option_list_bool(l, "-chardev", "append", &append, error) || !reconnect_of(l, &s.reconnect_s, error) ||
         !option_list_bool(l, "-chardev", "nowait", &nowait, error)) {
         return false;
     }
@@ -600,10 +769,13 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
         return open_stdio(c, raw, error);
     }
     if (g_str_has_prefix(d, "file:")) {
-        return open_file(c, d + strlen("file:"), error);
+        return open_file(c, d + strlen("file:"), append, error);
     }
     if (strcmp(d, "file") == 0 && s.path != NULL) {
-        return open_file(c, s.path, error);
+        return open_file(c, s.path, append, error);
+    }
+    if (strcmp(d, "pty") == 0) {
+        return open_pty(c, s.path, error);
     }
     if (g_str_has_prefix(d, "unix:")) {
         s.path = d + strlen("unix:");
@@ -617,7 +789,7 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
         return open_socket(c, &s, error);
     }
     g_set_error(error, BAILEY_ERROR, 0,
-                "'%s' names no character device; use stdio, null, none, file:PATH, unix:PATH, "
+                "'%s' names no character device; use stdio, null, none, pty, file:PATH, unix:PATH, "
                 "tcp:HOST:PORT, or socket with path= or port=",
                 l->text);
     return false;
@@ -689,8 +861,12 @@ void chardev_free(Chardev *c)
     if (c->fd_listen >= 0) {
         close(c->fd_listen);
     }
-    if (c->unix_path != NULL) {
-        unlink(c->unix_path);
+    if (c->fd_slave >= 0) {
+        close(c->fd_slave);
+    }
+    g_clear_pointer(&c->redial, redial_free);
+    if (c->unlink_path != NULL) {
+        unlink(c->unlink_path);
     }
     if (c->is_stdio) {
         tty_restore();
@@ -700,7 +876,7 @@ void chardev_free(Chardev *c)
         g_clear_pointer(&all, g_ptr_array_unref);
     }
     g_byte_array_free(c->pending, TRUE);
-    g_free(c->unix_path);
+    g_free(c->unlink_path);
     g_free(c->id);
     g_free(c);
 }

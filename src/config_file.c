@@ -102,8 +102,8 @@ static bool end_group(Reader *r, GError **error)
             r->line = r->group_line;
             ok = fail(r, error, "[%s] has no %s; add a line %s = \"...\"", g->name, g->first, g->first);
         } else if (r->first != NULL || r->list->len != 0) {
-            g_autofree char *text = g_strconcat(first != NULL ? first : "", first != NULL && r->list->len != 0 ? "," : "",
-                                                r->list->str, NULL);
+            bool             both = first != NULL && r->list->len != 0;
+            g_autofree char *text = g_strconcat(first != NULL ? first : "", both ? "," : "", r->list->str, NULL);
 
             ok = give(r, r->group_line, g->option, text, error);
         }

@@ -1,8 +1,8 @@
 /*
- * Configuration files (-readconfig, -writeconfig): command-line options as text, in QEMU's manner. A group is one option:
- * `[device "ID"]` with `driver = "NAME"`, `[netdev "ID"]` and `[machine]` with `type`, `[chardev "ID"]` with `backend`,
- * `[drive "ID"]`, and so on. `[options]` holds those that are one value, by their names: `seed = "5"`. Lines that start
- * with # or ; are comments; quotes around a value may be left out.
+ * Configuration files (-readconfig, -writeconfig): command-line options as text, in QEMU's manner. A group is one
+ * option: `[device "ID"]` with `driver = "NAME"`, `[netdev "ID"]` and `[machine]` with `type`, `[chardev "ID"]` with
+ * `backend`, `[drive "ID"]`, and so on. `[options]` holds those that are one value, by their names: `seed = "5"`. Lines
+ * that start with # or ; are comments; quotes around a value may be left out.
  */
 #ifndef BAILEY_CONFIG_FILE_H
 #define BAILEY_CONFIG_FILE_H

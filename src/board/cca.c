@@ -375,7 +375,7 @@ static void add_small_devices(Cca *c)
         char    id[] = { 'u', 'a', 'r', 't', (char)('0' + i), '\0' };
         Device *uart = add_sysbus(c, "pl011", id, c->board->uart[i].base);
 
-        /* In a Realm the built-in host emulates the first port and the port of the machine is its own. */
+        /* A Realm's ports are emulated by the built-in host, and those of the machine are its own. */
         pl011_connect(uart, spi_line(c, c->board->uart[i].spi),
                       c->options->boot == BOOT_HOST ? c->serial[i] : NULL);
     }
@@ -896,7 +896,7 @@ static bool boot_builtin_host(Cca *c, GError **error)
         .board = c->board,
         .ram_base = c->ram[0].base,
         .ram_size = c->ram[0].size,
-        .serial = c->serial[0],
+        .serial = c->serial,
         .date_s = date_s(c),
         .payload = realm_payload(c),
         .ended = host_ended,

@@ -145,21 +145,30 @@ static void add_vpci(Host *h)
 
 bool host_devices_init(Host *h, GError **error)
 {
+    bool ok = true;
+
     h->vowners = owners_new();
     h->vmem = memory_new(h->vowners);
     add_vgic(h);
-    h->uart = add_device(h, "pl011", h->cfg.board->uart[0].base);
-    pl011_connect(h->uart, vspi(h, h->cfg.board->uart[0].spi), h->cfg.serial);
+    for (unsigned i = 0; ok && i < host_n_uarts(h->cfg.options); i++) {
+        const CcaPart *at = &h->cfg.board->uart[i];
+
+        h->uart[i] = add_device(h, "pl011", at->base);
+        pl011_connect(h->uart[i], vspi(h, at->spi), h->cfg.serial[i]);
+        ok = device_realize(h->uart[i], error);
+    }
     h->rtc = add_device(h, "pl031", h->cfg.board->rtc.base);
     pl031_connect(h->rtc, vspi(h, h->cfg.board->rtc.spi), h->cfg.date_s);
     add_vpci(h);
-    return device_realize(h->uart, error) && device_realize(h->rtc, error);
+    return ok && device_realize(h->rtc, error);
 }
 
 void host_devices_free(Host *h)
 {
     g_clear_pointer(&h->vpci, pci_host_free);
-    g_clear_pointer(&h->uart, device_free);
+    for (unsigned i = 0; i < CCA_MAX_UARTS; i++) {
+        g_clear_pointer(&h->uart[i], device_free);
+    }
     g_clear_pointer(&h->rtc, device_free);
     g_clear_pointer(&h->vgic, gicv3_free);
     g_clear_pointer(&h->vmem, memory_free);

@@ -47,6 +47,16 @@ static bool place_payload(const Options *o, const LoadImage *im, BootLayout *l, 
     return true;
 }
 
+unsigned host_n_uarts(const Options *o)
+{
+    unsigned n = 1;
+
+    while (n < o->serials->len && n < CCA_MAX_UARTS && cca_board(o)->uart[n].base != 0) {
+        n++;
+    }
+    return n;
+}
+
 bool host_realm_layout(const Options *o, const LoadImage *payload, BootLayout *l, GError **error)
 {
     const CcaBoard *board = cca_board(o);
@@ -67,7 +77,7 @@ bool host_realm_layout(const Options *o, const LoadImage *payload, BootLayout *l
                      .initrd_end = initrd->bytes != NULL ? initrd->addr + g_bytes_get_size(initrd->bytes) : 0,
                      .realm = true,
                      .realm_pmu = o->realm_pmu != 0,
-                     .n_uarts = 1,
+                     .n_uarts = host_n_uarts(o),
                      .seed = o->seed + 1,
         };
 

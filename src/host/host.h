@@ -41,7 +41,7 @@ typedef struct HostConfig {
     PciHost       *pci;        /* configuration requests only, as through ECAM */
     RmmDialectId   dialect;    /* the one that the RMM speaks, and so do we, as a kernel is made for one */
     uint64_t       ram_base, ram_size; /* Non-secure RAM that is the host's to use and to delegate */
-    Chardev       *serial;     /* of the Realm's first PL011 */
+    Chardev      **serial;     /* of the Realm's PL011s, one for each that host_n_uarts() counts */
     int64_t        date_s;     /* what the Realm's clock shows at guest time 0, seconds since 1970 */
     const LoadImage *payload;  /* the Realm's image instead of -kernel, or NULL */
     void         (*ended)(void *opaque, HostEnd how); /* all that the Realm had is ours again */
@@ -54,6 +54,9 @@ typedef struct HostConfig {
  */
 Host *host_new(const HostConfig *cfg, GError **error);
 void  host_free(Host *h);
+
+/* host_n_uarts - serial ports of the Realm that these options describe: one for each -serial, and at least one. */
+unsigned host_n_uarts(const Options *o);
 
 /**
  * host_realm_layout - where kernel (or payload), initrd and device tree of the Realm that these options describe go, as

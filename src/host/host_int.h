@@ -112,7 +112,7 @@ struct Host {
     Owners      *vowners;
     Memory      *vmem;
     Gic         *vgic;
-    Device      *uart, *rtc;
+    Device      *uart[CCA_MAX_UARTS], *rtc;
     PciHost     *vpci;
 
     /* Device assignment: the physical bus and what of it the Realm gets. */

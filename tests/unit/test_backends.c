@@ -121,6 +121,107 @@ static void test_socket(void **state)
     g_string_free(s.got, TRUE);
 }
 
+/* Waits for what comes from outside, or for a timer. */
+static void wait_for(const GString *got, const char *text)
+{
+    for (unsigned i = 0; i < 1000 && strcmp(got->str, text) != 0; i++) {
+        if (!g_main_context_iteration(NULL, FALSE)) {
+            g_usleep(10000);
+        }
+    }
+    assert_string_equal(got->str, text);
+}
+
+/* What is said before somebody opens the terminal waits there; bytes pass as they are; users come and go. */
+static void test_pty(void **state)
+{
+    char    spec[128], path[128], buf[16] = { 0 };
+    Sink    s = { 100, g_string_new(NULL) };
+    GError *error = NULL;
+
+    snprintf(spec, sizeof(spec), "pty,id=p,path=%s/tty", dir);
+    snprintf(path, sizeof(path), "%s/tty", dir);
+    Chardev *c = chardev_new(spec, false, NULL);
+
+    assert_non_null(c);
+    assert_true(chardev_any_live());
+    chardev_set_client(c, &sink_client, &s);
+    chardev_write(c, "early\n", 6);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = open(path, O_RDWR | O_NOCTTY);
+
+        assert_true(fd >= 0);
+        if (i == 0) {
+            assert_int_equal(read(fd, buf, sizeof(buf)), 6);
+            assert_string_equal(buf, "early\n"); /* and no carriage return before the line feed */
+        }
+        assert_int_equal(write(fd, "\003y\r", 3), 3);
+        wait_for(s.got, i == 0 ? "\003y\r" : "\003y\r\003y\r");
+        close(fd);
+    }
+    assert_null(chardev_new("pty,id=q,path=/nonexistent/tty", false, &error));
+    assert_string_equal(error->message, "cannot link to a pseudo-terminal at /nonexistent/tty: No such file or "
+                                        "directory; name a path where nothing is yet, in a folder you may write to");
+    g_error_free(error);
+    chardev_set_client(c, NULL, NULL);
+    chardev_free_all();
+    assert_int_equal(access(path, F_OK), -1);
+    g_string_free(s.got, TRUE);
+}
+
+/* A client whose server comes later, goes, and comes again; input counts as possible all the time. */
+static void test_reconnect(void **state)
+{
+    char    spec[128], there[128];
+    Sink    s = { 100, g_string_new(NULL) };
+    GError *error = NULL;
+
+    snprintf(spec, sizeof(spec), "socket,id=c,path=%s/again,reconnect=1", dir);
+    snprintf(there, sizeof(there), "socket,id=s,path=%s/again,server=on,wait=off", dir);
+    Chardev *c = chardev_new(spec, false, NULL);
+
+    assert_non_null(c);
+    chardev_set_client(c, &sink_client, &s);
+    for (unsigned i = 0; i < 2; i++) {
+        Chardev *server = chardev_new(there, false, NULL);
+        Sink     heard = { 100, g_string_new(NULL) };
+
+        assert_non_null(server);
+        chardev_set_client(server, &sink_client, &heard);
+        for (unsigned n = 0; n < 1000 && heard.got->len == 0; n++) {
+            chardev_write(c, "x", 1); /* lost until it is connected */
+            g_main_context_iteration(NULL, FALSE);
+            g_usleep(5000);
+        }
+        assert_true(heard.got->len > 0);
+        chardev_write(server, "back", 4);
+        wait_for(s.got, "back");
+        g_string_truncate(s.got, 0);
+        assert_true(chardev_any_live());
+        chardev_set_client(server, NULL, NULL);
+        chardev_free(server);
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
+        assert_true(chardev_any_live());
+        g_string_free(heard.got, TRUE);
+    }
+    assert_null(chardev_new("socket,id=b,port=x,reconnect=1", false, &error));
+    assert_string_equal(error->message, "reconnect= wants a port that is a number; leave it out");
+    g_clear_error(&error);
+    assert_null(chardev_new("unix:/tmp/x,server=on,reconnect=1", false, &error));
+    assert_string_equal(error->message, "reconnect= is for the side that connects, and server=on waits for the other "
+                                        "one again by itself; leave it out");
+    g_clear_error(&error);
+    assert_null(chardev_new("unix:/tmp/x,reconnect=-1", false, &error));
+    assert_string_equal(error->message,
+                        "reconnect=-1 in 'unix:/tmp/x,reconnect=-1' is not a number of seconds from 0 (never) to 3600");
+    g_clear_error(&error);
+    chardev_set_client(c, NULL, NULL);
+    chardev_free_all();
+    assert_false(chardev_any_live());
+    g_string_free(s.got, TRUE);
+}
+
 static void test_file(void **state)
 {
     char     spec[128], buf[8] = { 0 };
@@ -718,6 +819,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
+        cmocka_unit_test(test_pty),           cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
         cmocka_unit_test(test_loop),          cmocka_unit_test(test_loop_lengths),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),

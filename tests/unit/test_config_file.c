@@ -27,7 +27,8 @@ static const struct {
 } good[] = {
     { "", "" },
     { "# nothing\n\n; here\n", "" },
-    { "[device \"net\"]\n  driver = \"virtio-net-pci\"\n  netdev = \"n0\"\n", "-device virtio-net-pci,id=net,netdev=n0\n" },
+    { "[device \"net\"]\n  driver = \"virtio-net-pci\"\n  netdev = \"n0\"\n",
+      "-device virtio-net-pci,id=net,netdev=n0\n" },
     { "[device]\ndriver=virtio-rng-pci\n[device]\ndriver=virtio-rng-pci",
       "-device virtio-rng-pci\n-device virtio-rng-pci\n" },
     { "[netdev \"n0\"]\r\n  type = \"user\"\r\n  hostfwd = \":1-:2\"\n  hostfwd = \":3-:4\"\n",
