@@ -85,6 +85,12 @@ bool lockstep_allowed(const Options *o, GError **error)
     for (guint i = 0; i < o->chardevs->len; i++) {
         what = strcmp(((OptionList *)o->chardevs->pdata[i])->driver, "socket") == 0 ? "a -chardev socket" : what;
     }
+    for (guint i = 0; i < o->fsdevs->len; i++) {
+        bool readonly = false;
+
+        option_list_bool(o->fsdevs->pdata[i], "-fsdev", "readonly", &readonly, NULL);
+        what = !readonly ? "a shared folder that is written (give it readonly=on)" : what;
+    }
     for (guint i = 0; i < o->drives->len; i++) {
         bool snapshot = false, readonly = false; /* what is neither on nor off, the drive itself refuses */
 

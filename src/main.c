@@ -15,6 +15,7 @@
 #include "cpu/lockstep.h"
 #include "display/display.h"
 #include "display/vnc.h"
+#include "fsdev.h"
 #include "gdbstub.h"
 #include "host/host.h"
 #include "lockstep.h"
@@ -131,6 +132,7 @@ static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
         machine_free(m);
     }
     blockdev_free_all();
+    fsdev_free_all();
     chardev_free_all();
     return status;
 }

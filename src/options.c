@@ -441,6 +441,48 @@ static bool set_chardev(Options *o, const char *value, GError **error)
     return add_list(o->chardevs, "-chardev", value, "socket,id=c0,path=/tmp/serial,server=on", error);
 }
 
+static bool set_fsdev(Options *o, const char *value, GError **error)
+{
+    return add_list(o->fsdevs, "-fsdev", value, "local,id=f0,path=folder", error);
+}
+
+/* Appends a key to the text of a list; commas in its value are doubled. */
+static void copy_key(GString *to, const char *key, const char *value)
+{
+    g_auto(GStrv)    parts = g_strsplit(value, ",", -1);
+    g_autofree char *text = g_strjoinv(",,", parts);
+
+    g_string_append_printf(to, ",%s=%s", key, text);
+}
+
+/* -virtfs is -fsdev and the device that shares it; all but mount_tag= is the folder's. */
+static bool set_virtfs(Options *o, const char *value, GError **error)
+{
+    g_autoptr(GString) fsdev = g_string_new("local"), device = g_string_new("virtio-9p-pci");
+    OptionList        *l = option_list_parse(value);
+    const char        *tag = option_list_get(l, "mount_tag"), *id = option_list_get(l, "id");
+    g_autofree char   *name = id != NULL ? g_strdup(id) : g_strdup_printf("virtfs%u", o->fsdevs->len);
+    bool               ok = strcmp(l->driver, "local") == 0 && tag != NULL;
+
+    for (guint i = 0; i < l->keys->len; i++) {
+        if (strcmp(l->keys->pdata[i], "mount_tag") != 0 && strcmp(l->keys->pdata[i], "id") != 0) {
+            copy_key(fsdev, l->keys->pdata[i], l->values->pdata[i]);
+        }
+    }
+    if (ok) {
+        copy_key(fsdev, "id", name);
+        copy_key(device, "fsdev", name);
+        copy_key(device, "mount_tag", tag);
+        g_ptr_array_add(o->fsdevs, option_list_parse(fsdev->str));
+        g_ptr_array_add(o->devices, option_list_parse(device->str));
+    } else {
+        fail(error, "-virtfs: '%s' has no %s; for example -virtfs local,path=folder,mount_tag=share", value,
+             tag == NULL ? "mount_tag" : "kind 'local'");
+    }
+    option_list_free(l);
+    return ok;
+}
+
 static bool set_serial(Options *o, const char *value, GError **error)
 {
     if (o->serials->len == MAX_SERIALS) {
@@ -671,6 +713,10 @@ static const Option option_table[] = {
     { "netdev", "user|stream|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
     { "drive", "file=FILE,id=ID[,format=qcow2][,snapshot=on]",
       "a disk image, raw or qcow2, for a device's drive=; if=pflash: firmware or its variables", set_drive },
+    { "fsdev", "local,id=ID,path=FOLDER[,security_model=none|mapped-xattr][,readonly=on]",
+      "a folder of the host, for the fsdev= of a virtio-9p-pci", set_fsdev },
+    { "virtfs", "local,path=FOLDER,mount_tag=TAG[,...]", "share a folder: -fsdev and its virtio-9p-pci in one",
+      set_virtfs },
     { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, pty, socket, null", set_chardev },
     { "serial", "stdio|file:PATH|pty|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
     { "display", "none|vnc=[ADDR]:N[,password-file=FILE]",
@@ -978,6 +1024,7 @@ static Options *options_new(void)
     o->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->drives = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
+    o->fsdevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->serials = g_ptr_array_new_with_free_func(g_free);
     o->given = g_ptr_array_new_with_free_func(given_free);
     return o;
@@ -998,6 +1045,7 @@ void options_free(Options *o)
     g_ptr_array_free(o->netdevs, TRUE);
     g_ptr_array_free(o->drives, TRUE);
     g_ptr_array_free(o->chardevs, TRUE);
+    g_ptr_array_free(o->fsdevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
     g_ptr_array_free(o->given, TRUE);
     g_free(o);

@@ -43,7 +43,7 @@ typedef struct Options {
     char       *bios;           /* firmware image to start instead of a kernel */
     bool        firmware;       /* there is one, from -bios or -drive if=pflash */
     char       *kernel, *initrd, *append, *dtb;
-    GPtrArray  *devices, *netdevs, *drives, *chardevs; /* OptionList * */
+    GPtrArray  *devices, *netdevs, *drives, *chardevs, *fsdevs; /* OptionList * */
     GPtrArray  *serials;        /* char * */
     bool        nographic, no_reboot;
     bool        clock_host;     /* -clock host */

@@ -29,8 +29,10 @@ enum {
     VIRTIO_ID_BLOCK = 2,
     VIRTIO_ID_CONSOLE = 3,
     VIRTIO_ID_RNG = 4,
+    VIRTIO_ID_9P = 9,
     VIRTIO_ID_GPU = 16,
     VIRTIO_ID_INPUT = 18,
+    VIRTIO_ID_VSOCK = 19,
 };
 
 #define VIRTIO_F_INDIRECT_DESC   BIT(28)

@@ -13,6 +13,7 @@
 #include "board/payload.h"
 #include "bytes.h"
 #include "chardev.h"
+#include "fsdev.h"
 #include "host/host.h"
 #include "hw/fw_cfg.h"
 #include "hw/gicv3.h"
@@ -666,6 +667,11 @@ static bool add_backends(Cca *c, GError **error)
     }
     for (guint i = 0; i < o->netdevs->len; i++) {
         if (netdev_new(((OptionList *)o->netdevs->pdata[i])->text, c->clock, error) == NULL) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->fsdevs->len; i++) {
+        if (fsdev_new(((OptionList *)o->fsdevs->pdata[i])->text, error) == NULL) {
             return false;
         }
     }
