@@ -23,6 +23,7 @@
 
 #include "bits.h"
 #include "device.h"
+#include "live.h"
 #include "log.h"
 #include "options.h"
 
@@ -70,8 +71,6 @@ struct Chardev {
 static GPtrArray *all; /* every Chardev that exists */
 static void (*quit_fn)(void *opaque);
 static void *quit_opaque;
-static void (*live_hook)(void *opaque, int delta);
-static void *live_opaque;
 
 /* ---- the terminal ---- */
 
@@ -129,9 +128,7 @@ static void set_live(Chardev *c, bool live)
 {
     if (c->live != live) {
         c->live = live;
-        if (live_hook != NULL) {
-            live_hook(live_opaque, live ? 1 : -1);
-        }
+        live_add(live ? 1 : -1);
     }
 }
 
@@ -143,17 +140,6 @@ bool chardev_any_live(void)
         }
     }
     return false;
-}
-
-void chardev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
-{
-    live_hook = hook;
-    live_opaque = opaque;
-    for (guint i = 0; hook != NULL && all != NULL && i < all->len; i++) {
-        if (((Chardev *)all->pdata[i])->live) {
-            hook(opaque, 1);
-        }
-    }
 }
 
 void chardev_set_quit(void (*quit)(void *opaque), void *opaque)

@@ -64,12 +64,7 @@ void chardev_add_observer(Chardev *c, ChardevObserver *observer, void *opaque);
 /* chardev_set_quit - what Ctrl-A x does, for all of them. */
 void chardev_set_quit(void (*quit)(void *opaque), void *opaque);
 
-/* chardev_any_live - whether input can still come from a live outside source (paces an idle guest by wall
- * time). */
+/* chardev_any_live - whether input can still come from a live outside source (each counts in live.h). */
 bool chardev_any_live(void);
-
-/* chardev_set_live_hook - told +1 and -1 as such sources come and go; called at once for those already
- * there. */
-void chardev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Shared folders. Every access walks its path from the folder's descriptor with O_NOFOLLOW for each name, so there is no
- * path, and no moment between a check and its use, at which a link could lead elsewhere.
+ * Shared folders. Every access walks its path from the folder's descriptor with O_NOFOLLOW for each name, so there is
+ * no path, and no moment between a check and its use, at which a link could lead elsewhere.
  */
 #define _GNU_SOURCE /* O_PATH */
 #include "fsdev.h"

@@ -1,11 +1,11 @@
 /*
  * Folders of the host that a guest shares (-fsdev, -virtfs): files by their paths below the folder. The guest is
- * hostile: a path is walked name by name from the folder, no symbolic link of it is ever followed here (the guest follows
- * them, in its own view), and nothing but regular files and directories is opened.
+ * hostile: a path is walked name by name from the folder, no symbolic link of it is ever followed here (the guest
+ * follows them, in its own view), and nothing but regular files and directories is opened.
  *
- * With security_model=none a file is what it is on the host: it belongs to whoever runs Bailey, whatever the guest makes
- * of its owner, and has no set-user-ID, set-group-ID or sticky bit; there are no device nodes. With mapped-xattr owner,
- * mode, links and nodes of the guest are kept in extended attributes, as QEMU keeps them.
+ * With security_model=none a file is what it is on the host: it belongs to whoever runs Bailey, whatever the guest
+ * makes of its owner, and has no set-user-ID, set-group-ID or sticky bit; there are no device nodes. With mapped-xattr
+ * owner, mode, links and nodes of the guest are kept in extended attributes, as QEMU keeps them.
  */
 #ifndef BAILEY_FSDEV_H
 #define BAILEY_FSDEV_H
@@ -39,15 +39,16 @@ bool fsdev_readonly(const Fsdev *f);
 bool fsdev_name_ok(const char *name);
 
 /*
- * Paths lead from the folder down: "" is the folder, "a/b" an entry of its entry a; each name is one of fsdev_name_ok().
- * All that follow return 0 or an error of the host (errno.h); those that change something give EROFS when readonly=on.
+ * Paths lead from the folder down: "" is the folder, "a/b" an entry of its entry a; each name is one of
+ * fsdev_name_ok(). All that follow return 0 or an error of the host (errno.h); those that change something give EROFS
+ * when readonly=on.
  */
 
 /* fsdev_stat - of an entry itself, not of what a link names. fsdev_fstat: of an open file. */
 int fsdev_stat(Fsdev *f, const char *path, struct stat *st);
 int fsdev_fstat(Fsdev *f, int fd, struct stat *st);
 
-/* fsdev_open - a regular file or a directory. @flags: O_RDONLY, O_WRONLY or O_RDWR, and O_TRUNC, O_APPEND, O_SYNC, O_DSYNC */
+/* fsdev_open - a regular file or a directory. @flags: O_RDONLY, O_WRONLY or O_RDWR, O_TRUNC, O_APPEND, O_(D)SYNC */
 int fsdev_open(Fsdev *f, const char *path, int flags, int *fd);
 
 /* Who owns what is made, and its permissions. */

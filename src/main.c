@@ -18,6 +18,7 @@
 #include "fsdev.h"
 #include "gdbstub.h"
 #include "host/host.h"
+#include "live.h"
 #include "lockstep.h"
 #include "log.h"
 #include "machine.h"
@@ -78,16 +79,12 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
         return EXIT_BAD_OPTION;
     }
     chardev_set_quit(on_quit, m);
-    chardev_set_live_hook(hold_live, m);
-    netdev_set_live_hook(hold_live, m);
-    display_set_live_hook(hold_live, m);
+    live_set_hook(hold_live, m);
     machine_pause(m, o->start_stopped);
     machine_set_lockstep(m, o->side);
     status = machine_run(m);
     lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
-    chardev_set_live_hook(NULL, NULL);
-    netdev_set_live_hook(NULL, NULL);
-    display_set_live_hook(NULL, NULL);
+    live_set_hook(NULL, NULL);
     mon_console_free(monitor);
     gdbstub_free(gdb);
     if (timeout != 0 && status != EXIT_TIMEOUT) {

@@ -18,6 +18,7 @@
 #include "bits.h"
 #include "bytes.h"
 #include "device.h"
+#include "live.h"
 #include "log.h"
 #include "netdev_stream.h"
 #include "options.h"
@@ -81,8 +82,6 @@ struct Netdev {
 };
 
 static GPtrArray *all;
-static void (*live_hook)(void *opaque, int delta);
-static void *live_opaque;
 
 Netdev *netdev_find(const char *id)
 {
@@ -104,26 +103,13 @@ bool netdev_any_live(void)
     return false;
 }
 
-void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
-{
-    live_hook = hook;
-    live_opaque = opaque;
-    for (guint i = 0; hook != NULL && all != NULL && i < all->len; i++) {
-        if (((Netdev *)all->pdata[i])->n_fds > 0) {
-            hook(opaque, 1);
-        }
-    }
-}
-
 /* One more descriptor to the outside is open, or one less. */
 static void add_live(void *opaque, bool on)
 {
     Netdev *n = opaque;
 
     if (on ? n->n_fds++ == 0 : n->n_fds > 0 && --n->n_fds == 0) {
-        if (live_hook != NULL) {
-            live_hook(live_opaque, on ? 1 : -1);
-        }
+        live_add(on ? 1 : -1);
     }
 }
 

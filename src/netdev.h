@@ -55,11 +55,7 @@ void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o);
 /* netdev_accept_input - the card has room again. Frames are delivered from a timer, not inside this call. */
 void netdev_accept_input(Netdev *n);
 
-/* netdev_any_live - whether a connection to the outside is open (paces an idle guest by wall time). */
+/* netdev_any_live - whether a connection to the outside is open (each back end with one counts in live.h). */
 bool netdev_any_live(void);
-
-/* netdev_set_live_hook - told +1 and -1 as connections come and go; called at once for those already
- * there. */
-void netdev_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Virtio 9P transport: a shared folder for the guest. One queue; a message is answered before the notification returns.
- * Source: VIRTIO 1.2, "9P Transport Device" is reserved there with ID 9; the layout is Linux's include/uapi virtio_9p.h: a
- * configuration of the tag's length and the tag, feature bit 0 for it.
+ * VIRTIO 1.2 names the device ID; the rest is the interface of Linux's driver: a configuration of the tag's length and
+ * the tag, feature bit 0 for it.
  */
 #include "hw/virtio/p9.h"
 
@@ -94,8 +94,9 @@ static bool p9_realize(Device *dev, GError **error)
         return false;
     }
     if (d->tag == NULL || *d->tag == '\0' || strlen(d->tag) > TAG_MAX) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s: mount_tag= has to be a name of 1 to %d bytes, by which the guest "
-                                            "mounts the folder", dev->id, TAG_MAX);
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "device %s: mount_tag= has to be a name of 1 to %d bytes, by which the guest mounts the folder",
+                    dev->id, TAG_MAX);
         return false;
     }
     d->server = p9_new(fs);

@@ -1,7 +1,7 @@
 /*
- * A server of 9P2000.L: messages in, messages out, of one client that is hostile. It knows nothing of virtio. Source: the
- * 9P2000 manual pages (intro(5) and those it names) and the protocol description of 9P2000.L. Not served: authentication
- * and extended attributes (EOPNOTSUPP), as a client expects of a server that has none.
+ * A server of 9P2000.L: messages in, messages out, of one client that is hostile. It knows nothing of virtio. Source:
+ * the 9P2000 manual pages (intro(5) and those it names) and the protocol description of 9P2000.L. Not served:
+ * authentication and extended attributes (EOPNOTSUPP), as a client expects of a server that has none.
  */
 #ifndef BAILEY_HW_VIRTIO_P9_H
 #define BAILEY_HW_VIRTIO_P9_H

@@ -1,8 +1,8 @@
 /*
  * The 9P2000.L server. A fid is a path below the shared folder, and a descriptor while it is open; when the client
  * renames something, the paths of its fids follow. Numbers of files (qid.path, which the guest shows as inode) count by
- * first sight, directories are listed in order of their names, sizes of directories and blocks of files do not depend on
- * the host's file system, so that what a guest sees of equal folders is equal but for times and free space.
+ * first sight, directories are listed in order of their names, sizes of directories and blocks of files do not depend
+ * on the host's file system, so that what a guest sees of equal folders is equal but for times and free space.
  */
 #define _GNU_SOURCE /* F_OFD_SETLK */
 #include "hw/virtio/p9.h"

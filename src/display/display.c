@@ -17,9 +17,6 @@ struct DisplayHead {
 static DisplayHead   *heads;
 static DisplayViewer *viewers;
 static InputSink     *sinks;
-static int            live;
-static void         (*live_hook)(void *opaque, int delta);
-static void          *live_opaque;
 
 /* ---- heads ---- */
 
@@ -285,23 +282,4 @@ bool input_pointer(unsigned x, unsigned y, unsigned buttons)
         }
     }
     return false;
-}
-
-/* ---- the pace of guest time ---- */
-
-void display_hold_live(int delta)
-{
-    live += delta;
-    if (live_hook != NULL) {
-        live_hook(live_opaque, delta);
-    }
-}
-
-void display_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque)
-{
-    live_hook = hook;
-    live_opaque = opaque;
-    if (hook != NULL && live != 0) {
-        hook(opaque, live);
-    }
 }

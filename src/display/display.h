@@ -140,12 +140,4 @@ bool input_pointer(unsigned x, unsigned y, unsigned buttons);
 /* input_key_named - the code of a key by QEMU's name for it, such as "a", "ret", "f1"; 0: there is none. */
 unsigned input_key_named(const char *name);
 
-/* ---- the pace of guest time ---- */
-
-/* display_hold_live - +1: somebody may type from now on, -1: no longer. */
-void display_hold_live(int delta);
-
-/* display_set_live_hook - told of it; at once, of all that there is. NULL: nobody is. */
-void display_set_live_hook(void (*hook)(void *opaque, int delta), void *opaque);
-
 #endif

@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "display/rfb.h"
+#include "live.h"
 #include "log.h"
 
 enum {
@@ -390,7 +391,7 @@ Vnc *vnc_new(const OptionList *l, GError **error)
     start(&s->accepting, g_socket_create_source(s->listener, G_IO_IN, NULL), G_SOURCE_FUNC(on_caller), s);
     s->head = display_head_find(s->head_id);
     display_watch(&s->viewer);
-    display_hold_live(1);
+    live_add(1);
     return s;
 }
 
@@ -401,7 +402,7 @@ void vnc_free(Vnc *s)
     }
     if (s->accepting != NULL) {
         display_unwatch(&s->viewer);
-        display_hold_live(-1);
+        live_add(-1);
     }
     while (s->clients != NULL) {
         hang_up(s->clients);

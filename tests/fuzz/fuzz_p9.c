@@ -1,6 +1,6 @@
 /*
- * A hostile client against the 9P server: the input is a list of messages, put together from formats with few fids and few
- * names, so that they meet, or raw. Nothing may crash, leak, wait, or reach what is beside the folder.
+ * A hostile client against the 9P server: the input is a list of messages, put together from formats with few fids and
+ * few names, so that they meet, or raw. Nothing may crash, leak, wait, or reach what is beside the folder.
  */
 #include "bits.h"
 #include "bytes.h"
@@ -75,11 +75,11 @@ static void put_field(ByteWriter *w, ByteReader *r, char kind)
         break;
     }
     case 'r': {
-        size_t         len = br_u8(r);
-        const uint8_t *raw = br_take(r, MIN(len, br_left(r)));
+        size_t         len = br_u8(r), has = MIN(len, br_left(r));
+        const uint8_t *raw = br_take(r, has);
 
-        bw_u32(w, (uint32_t)len);
-        bw_bytes(w, raw, raw != NULL ? len : 0);
+        bw_u32(w, (uint32_t)len); /* which may be more than there is */
+        bw_bytes(w, raw, raw != NULL ? has : 0);
         break;
     }
     default:
@@ -150,28 +150,34 @@ static void clean_up(void)
     rmdir(dir);
 }
 
-/* A folder "in", what is beside it, and a link between. */
+/* A folder "in", what is beside it, and a link between; the folder's descriptor. */
 static int set_up(void)
 {
-    if (mkdtemp(dir) == NULL || chdir(dir) != 0 || mkdir("in", 0700) != 0 || mkdir("out", 0700) != 0) {
+    static const char *const more[] = { "", ",security_model=mapped-xattr", ",readonly=on" };
+    int                      at = mkdtemp(dir) != NULL ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (at < 0 || mkdirat(at, "in", 0700) != 0 || mkdirat(at, "out", 0700) != 0) {
         abort();
     }
-    close(open("out/a", O_CREAT | O_WRONLY, 0600));
+    close(openat(at, "out/a", O_CREAT | O_WRONLY, 0600));
     atexit(clean_up);
-    for (unsigned i = 0; i < 3; i++) {
-        g_autofree char *option = g_strdup_printf("local,id=f%u,path=%s/in%s", i, dir,
-                                                  i == 0 ? "" : i == 1 ? ",security_model=mapped-xattr" : ",readonly=on");
+    for (unsigned i = 0; i < ARRAY_LEN(more); i++) {
+        g_autofree char *option = g_strdup_printf("local,id=f%u,path=%s/in%s", i, dir, more[i]);
 
         if (fsdev_new(option, NULL) == NULL) {
             abort();
         }
     }
-    return open("in", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int in = openat(at, "in", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    close(at);
+    return in;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t hello[] = { 21, 0, 0, 0, 100, 0, 0, 0, 32, 0, 0, 8, 0, '9', 'P', '2', '0', '0', '0', '.', 'L' };
+    static const uint8_t hello[] = { 21, 0, 0, 0, 100, 0, 0, 0, 32, 0, 0, 8, 0,
+                                     '9', 'P', '2', '0', '0', '0', '.', 'L' };
     static const uint8_t attach[] = { 23, 0, 0, 0, 104, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0 };
     static int           in;
     uint8_t              reply[64];

@@ -19,6 +19,7 @@
 #include "blockdev.h"
 #include "bytes.h"
 #include "chardev.h"
+#include "live.h"
 #include "netdev.h"
 
 static char dir[] = "/tmp/bailey-test-XXXXXX";
@@ -99,7 +100,7 @@ static void test_socket(void **state)
     Chardev *c = chardev_new(spec, false, NULL);
 
     assert_non_null(c);
-    chardev_set_live_hook(count, &live);
+    live_set_hook(count, &live);
     assert_int_equal(live, 1);
     chardev_set_client(c, &sink_client, &s);
     chardev_write(c, "lost", 4); /* nobody there */
@@ -117,7 +118,7 @@ static void test_socket(void **state)
     chardev_set_client(c, NULL, NULL);
     chardev_free_all();
     assert_int_equal(live, 0);
-    chardev_set_live_hook(NULL, NULL);
+    live_set_hook(NULL, NULL);
     g_string_free(s.got, TRUE);
 }
 

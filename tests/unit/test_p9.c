@@ -22,9 +22,10 @@
 #include "virtio_rig.h"
 
 enum {
-    STATFS = 8, LOPEN = 12, LCREATE = 14, SYMLINK = 16, MKNOD = 18, RENAME = 20, READLINK = 22, GETATTR = 24, SETATTR = 26,
-    XATTRWALK = 30, READDIR = 40, FSYNC = 50, LOCK = 52, GETLOCK = 54, LINK = 70, MKDIR = 72, RENAMEAT = 74, UNLINKAT = 76,
-    VERSION = 100, AUTH = 102, ATTACH = 104, FLUSH = 108, WALK = 110, READ = 116, WRITE = 118, CLUNK = 120, REMOVE = 122,
+    LOPEN = 12, LCREATE = 14, SYMLINK = 16, MKNOD = 18, RENAME = 20, READLINK = 22, GETATTR = 24, SETATTR = 26,
+    XATTRWALK = 30, READDIR = 40, FSYNC = 50, LOCK = 52, GETLOCK = 54, LINK = 70, MKDIR = 72, RENAMEAT = 74,
+    UNLINKAT = 76, VERSION = 100, AUTH = 102, ATTACH = 104, WALK = 110, READ = 116, WRITE = 118, CLUNK = 120,
+    REMOVE = 122,
 };
 
 #define NOFID 0xffffffffu
@@ -44,8 +45,8 @@ static void shell(const Client *c, const char *command)
     assert_int_equal(system(text), 0);
 }
 
-/* Sends a message: b, w, d, q are numbers of 1, 2, 4 and 8 bytes, s is a string, r a length and so many bytes. The answer is
- * in c->reply. Returns 0 or the error. */
+/* Sends a message: b, w, d, q are numbers of 1, 2, 4 and 8 bytes, s is a string, r a length and so many bytes. The
+ * answer is in c->reply. Returns 0 or the error. */
 static int ask(Client *c, uint8_t type, const char *format, ...)
 {
     ByteWriter w = bw_init(c->msg, sizeof(c->msg));
@@ -243,7 +244,7 @@ static void test_names_follow(void **state)
     client_free(c);
 }
 
-/* Names in the order of their bytes, however the host has them; numbers by first sight; sizes that depend on nothing. */
+/* Names in the order of their bytes, whatever the host's; numbers by first sight; sizes that depend on nothing. */
 static void test_directory(void **state)
 {
     static const char expected[] = ".|..|a|b|c|";
@@ -429,8 +430,9 @@ static void test_options(void **state)
         { "local,id=x,path=/tmp,writeout=immediate",
           "'writeout' in -fsdev local,id=x,path=/tmp,writeout=immediate is not known; use id, path, security_model or "
           "readonly" },
-        { "local,id=x,path=/nonexistent", "cannot share the folder '/nonexistent' (from -fsdev or -virtfs): No such file "
-                                          "or directory; name a folder that you may read" },
+        { "local,id=x,path=/nonexistent",
+          "cannot share the folder '/nonexistent' (from -fsdev or -virtfs): No such file or directory; name a folder "
+          "that you may read" },
         { "local,id=x,path=/dev/null", "cannot share the folder '/dev/null' (from -fsdev or -virtfs): Not a directory; "
                                        "name a folder that you may read" },
     };

@@ -17,6 +17,7 @@
 #include "bits.h"
 #include "display/display.h"
 #include "display/vnc.h"
+#include "live.h"
 
 static char *folder;
 
@@ -115,7 +116,7 @@ static void test_clients(void **state)
     int                         more[20];
     unsigned                    n_more = 0;
 
-    display_set_live_hook(on_live, NULL);
+    live_set_hook(on_live, NULL);
     Vnc *s = open_vnc(option, NULL);
 
     assert_non_null(s);
@@ -171,7 +172,7 @@ static void test_clients(void **state)
     assert_int_equal(live, 0);
     assert_int_equal(hear(fd, buf, sizeof(buf)), 0);
     assert_int_not_equal(access(path, F_OK), 0);
-    display_set_live_hook(NULL, NULL);
+    live_set_hook(NULL, NULL);
     for (unsigned i = 0; i < n_more; i++) {
         if (i != 1) {
             close(more[i]);

@@ -1,0 +1,160 @@
+/*
+ * Both ends of a connection between guest and host, for the test `sharing`: built for the guest (vsock) and for the host
+ * (Unix sockets).
+ *
+ *   sharing echo vsock PORT | unix PATH            takes one connection and sends back what comes
+ *   sharing send vsock PORT | unix PATH PORT       sends a MiB, hears it back, and says whether it is the same
+ */
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+enum { TOTAL = 1 << 20, PART = 50000, HOST = 2 };
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+/* Connected, or with @listening the one that connected to us. */
+static int reach(int family, const void *address, socklen_t len, int listening)
+{
+    int fd = socket(family, SOCK_STREAM, 0);
+
+    if (fd < 0) {
+        die("socket");
+    }
+    if (!listening) {
+        if (connect(fd, address, len) != 0) {
+            die("connect");
+        }
+        return fd;
+    }
+    if (bind(fd, address, len) != 0 || listen(fd, 1) != 0) {
+        die("listen");
+    }
+    printf("sharing: listening\n");
+    fflush(stdout);
+    fd = accept(fd, NULL, NULL);
+    if (fd < 0) {
+        die("accept");
+    }
+    return fd;
+}
+
+static uint8_t byte_at(uint32_t i)
+{
+    return (uint8_t)(i * 2654435761u >> 24);
+}
+
+static void echo(int fd)
+{
+    static uint8_t part[PART];
+    ssize_t        n;
+
+    while ((n = read(fd, part, sizeof(part))) > 0) {
+        for (ssize_t done = 0, w; done < n; done += w) {
+            w = write(fd, part + done, (size_t)(n - done));
+            if (w <= 0) {
+                die("write");
+            }
+        }
+    }
+    printf("sharing: echo done\n");
+}
+
+static void send_all(int fd)
+{
+    static uint8_t out[TOTAL], in[PART];
+    uint32_t       sent = 0, got = 0;
+
+    for (uint32_t i = 0; i < TOTAL; i++) {
+        out[i] = byte_at(i);
+    }
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN | (sent < TOTAL ? POLLOUT : 0) };
+
+        if (poll(&p, 1, 30000) != 1) {
+            die("poll");
+        }
+        if (p.revents & POLLOUT) {
+            ssize_t n = send(fd, out + sent, TOTAL - sent < PART ? TOTAL - sent : PART, MSG_DONTWAIT);
+
+            sent += n > 0 ? (uint32_t)n : 0;
+            if (sent == TOTAL) {
+                shutdown(fd, SHUT_WR);
+            }
+        }
+        if (p.revents & (POLLIN | POLLHUP)) {
+            ssize_t n = read(fd, in, sizeof(in));
+
+            if (n <= 0) {
+                break;
+            }
+            for (ssize_t i = 0; i < n; i++) {
+                if (in[i] != byte_at(got + (uint32_t)i)) {
+                    printf("sharing: byte %u is wrong\n", got + (uint32_t)i);
+                    exit(1);
+                }
+            }
+            got += (uint32_t)n;
+        }
+    }
+    printf("sharing: %u bytes came back\n", got);
+    exit(got == TOTAL ? 0 : 1);
+}
+
+/* The line that a host's program says to the device's socket, and the answer. */
+static void greet(int fd, const char *port)
+{
+    char line[64];
+    int  n = snprintf(line, sizeof(line), "CONNECT %s\n", port);
+
+    if (write(fd, line, (size_t)n) != n) {
+        die("CONNECT");
+    }
+    for (n = 0; n == 0 || line[n - 1] != '\n'; n++) {
+        if (n == sizeof(line) - 1 || read(fd, line + n, 1) != 1) {
+            die("OK");
+        }
+    }
+    line[n] = '\0';
+    printf("sharing: %s", line);
+}
+
+int main(int argc, char **argv)
+{
+    int fd, listening = argc > 1 && strcmp(argv[1], "echo") == 0;
+
+    if (argc < 4) {
+        return 2;
+    }
+    if (strcmp(argv[2], "vsock") == 0) {
+        struct sockaddr_vm a = { .svm_family = AF_VSOCK, .svm_cid = listening ? VMADDR_CID_ANY : HOST,
+                                 .svm_port = (unsigned)atoi(argv[3]) };
+
+        fd = reach(AF_VSOCK, &a, sizeof(a), listening);
+    } else {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+        snprintf(a.sun_path, sizeof(a.sun_path), "%s", argv[3]);
+        fd = reach(AF_UNIX, &a, sizeof(a), listening);
+        if (argc > 4) {
+            greet(fd, argv[4]);
+        }
+    }
+    if (listening) {
+        echo(fd);
+    } else {
+        send_all(fd);
+    }
+    return 0;
+}
