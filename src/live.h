@@ -1,6 +1,6 @@
 /*
- * Sources outside of the machine from which something may come at any time: a terminal, a connection, a listening socket.
- * While there is one, an idle guest is paced by wall time. One count for the program.
+ * Sources outside of the machine from which something may come at any time: a terminal, a connection, a listening
+ * socket. While there is one, an idle guest is paced by wall time. One count for the program.
  */
 #ifndef BAILEY_LIVE_H
 #define BAILEY_LIVE_H

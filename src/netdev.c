@@ -21,6 +21,7 @@
 #include "live.h"
 #include "log.h"
 #include "netdev_stream.h"
+#include "netdev_tap.h"
 #include "options.h"
 
 enum {
@@ -39,7 +40,9 @@ typedef struct Frame {
 /* So much room is kept for each, since segments may join it. */
 #define FRAME_ROOM (sizeof(Frame) + NET_FRAME_MAX)
 
-typedef enum NetdevKind { NETDEV_USER, NETDEV_STREAM, NETDEV_LOOP, NETDEV_NONE } NetdevKind;
+typedef enum NetdevKind {
+    NETDEV_USER, NETDEV_STREAM, NETDEV_SOCKET, NETDEV_TAP, NETDEV_LOOP, NETDEV_NONE
+} NetdevKind;
 
 /* Slirp in the main loop. What it waits for changes with every packet, and each change of a GLib source ends the main
  * loop's next sleep at once: so the loop looks at one descriptor, an epoll of slirp's. */
@@ -74,8 +77,9 @@ struct Netdev {
     Slirp       *slirp;
     SlirpSource *source;
     ClockTimer   tick;
-    NetStream   *stream;
-    unsigned     n_fds; /* sockets that slirp has open, or a stream */
+    NetStream   *stream; /* of kinds stream and socket */
+    NetTap      *tap;
+    unsigned     n_fds; /* sockets that slirp has open, or a stream or an interface */
     unsigned     n_listening; /* of them: forwarded ports, which slirp does not tell of and which want no tick */
     /* Text that slirp's configuration points to. */
     char *hostname, *tftp, *bootfile;
@@ -234,6 +238,8 @@ static void on_deliver(void *opaque)
     }
     if (n->stream != NULL && stream_has_room(n)) {
         net_stream_accept_input(n->stream);
+    } else if (n->tap != NULL && stream_has_room(n)) {
+        net_tap_accept_input(n->tap);
     }
 }
 
@@ -518,7 +524,11 @@ void netdev_send(Netdev *n, uint8_t *frame, size_t len, const NetOffload *o)
         }
         break;
     case NETDEV_STREAM:
+    case NETDEV_SOCKET:
         net_stream_send(n->stream, frame, len, o);
+        break;
+    case NETDEV_TAP:
+        net_tap_send(n->tap, frame, len, o);
         break;
     case NETDEV_LOOP:
         give(n, frame, len, o);
@@ -653,6 +663,8 @@ static bool keys_known(const OptionList *l, NetdevKind kind, GError **error)
         [NETDEV_USER] = { "id", "hostfwd", "restrict", "ipv6", "ipv4", "net", "host", "dns", "tftp", "bootfile",
                           "dhcpstart", "hostname" },
         [NETDEV_STREAM] = { "id", "server", "addr.type", "addr.path", "addr.host", "addr.port", "vnet-hdr" },
+        [NETDEV_SOCKET] = { "id", "listen", "connect" },
+        [NETDEV_TAP] = { "id", "ifname", "fd", "script", "downscript" },
         [NETDEV_LOOP] = { "id" },
         [NETDEV_NONE] = { "id" },
     };
@@ -672,7 +684,9 @@ static bool keys_known(const OptionList *l, NetdevKind kind, GError **error)
 static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
 {
     static const char *const names[] = {
-        [NETDEV_USER] = "user", [NETDEV_STREAM] = "stream", [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none" };
+        [NETDEV_USER] = "user", [NETDEV_STREAM] = "stream", [NETDEV_SOCKET] = "socket", [NETDEV_TAP] = "tap",
+        [NETDEV_LOOP] = "loop", [NETDEV_NONE] = "none",
+    };
 
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(l->driver, names[i]) == 0) {
@@ -680,8 +694,26 @@ static bool kind_of(const OptionList *l, NetdevKind *kind, GError **error)
             return true;
         }
     }
-    g_set_error(error, BAILEY_ERROR, 0, "-netdev has no back end '%s'; use user, stream, none or loop", l->driver);
+    g_set_error(error, BAILEY_ERROR, 0, "-netdev has no back end '%s'; use user, stream, socket, tap, none or loop",
+                l->driver);
     return false;
+}
+
+static bool open_kind(Netdev *n, const OptionList *l, GError **error)
+{
+    switch (n->kind) {
+    case NETDEV_USER:
+        return slirp_open(n, l, error);
+    case NETDEV_STREAM:
+    case NETDEV_SOCKET:
+        n->stream = net_stream_new(l, &stream_client, n, error);
+        return n->stream != NULL;
+    case NETDEV_TAP:
+        n->tap = net_tap_new(l, &stream_client, n, error);
+        return n->tap != NULL;
+    default:
+        return true;
+    }
 }
 
 Netdev *netdev_new(const char *option, Clock *clock, GError **error)
@@ -712,10 +744,7 @@ Netdev *netdev_new(const char *option, Clock *clock, GError **error)
         all = g_ptr_array_new();
     }
     g_ptr_array_add(all, n);
-    if (kind == NETDEV_STREAM) {
-        n->stream = net_stream_new(l, &stream_client, n, error);
-    }
-    if ((kind == NETDEV_USER && !slirp_open(n, l, error)) || (kind == NETDEV_STREAM && n->stream == NULL)) {
+    if (!open_kind(n, l, error)) {
         netdev_free(n);
         n = NULL;
     }
@@ -739,6 +768,10 @@ void netdev_free(Netdev *n)
         source_stop(n->source);
     }
     net_stream_free(n->stream);
+    net_tap_free(n->tap);
+    if (n->n_fds > 0) {
+        live_add(-1);
+    }
     timer_deinit(&n->deliver);
     timer_deinit(&n->tick);
     g_ptr_array_remove(all, n);

@@ -1,8 +1,7 @@
 /*
- * Network back ends (-netdev): user-mode networking by libslirp, frames over a socket, a loop-back for tests, or
- * nothing. Slirp's
- * clock and timers are guest time; what it sends to the guest arrives a fixed guest time later, never inside
- * the guest's own send, so that a run in which nothing outside talks repeats exactly.
+ * Network back ends (-netdev): user-mode networking by libslirp, frames over a socket, an interface of the host, a
+ * loop-back for tests, or nothing. Slirp's clock and timers are guest time; what it sends to the guest arrives a fixed
+ * guest time later, never inside the guest's own send, so that a run in which nothing outside talks repeats exactly.
  */
 #ifndef BAILEY_NETDEV_H
 #define BAILEY_NETDEV_H
@@ -34,6 +33,7 @@ typedef struct NetdevClient {
  * @option: user,id=ID[,hostfwd=tcp|udp:[HADDR]:HPORT-[GADDR]:GPORT]...[,restrict=on][,ipv6=on][,net=][,host=]
  *          [,dhcpstart=][,dns=][,hostname=][,tftp=][,bootfile=];
  *          stream,id=ID,addr.type=unix,addr.path=PATH|addr.type=inet,addr.host=,addr.port=[,server=on][,vnet-hdr=on];
+ *          socket,id=ID,listen=[ADDRESS]:PORT|connect=ADDRESS:PORT; tap,id=ID,ifname=NAME|fd=NUMBER;
  *          loop,id=ID (every frame comes back); none,id=ID
  * @clock: guest time
  */

@@ -278,22 +278,45 @@ void net_stream_send(NetStream *s, uint8_t *frame, size_t len, const NetOffload 
 
 /* ---- opening ---- */
 
+/* A numeric address, this host when it is missing or empty; NULL: it is none, or the port is no number. */
+static GSocketAddress *inet_address(const char *host, const char *port)
+{
+    char         *end;
+    unsigned long n = strtoul(port, &end, 10);
+
+    return *port != '\0' && *end == '\0' && n > 0 && n < 65536
+               ? g_inet_socket_address_new_from_string(host != NULL && *host != '\0' ? host : "127.0.0.1", (guint)n)
+               : NULL;
+}
+
+/* listen=[HOST]:PORT or connect=HOST:PORT. */
+static GSocketAddress *socket_address_of(const OptionList *l, bool *server, GError **error)
+{
+    const char      *listen = option_list_get(l, "listen"), *connect = option_list_get(l, "connect");
+    const char      *text = listen != NULL ? listen : connect, *colon = text != NULL ? strrchr(text, ':') : NULL;
+    g_autofree char *host = colon != NULL ? g_strndup(text, (gsize)(colon - text)) : NULL;
+    GSocketAddress  *a = colon != NULL && (listen == NULL || connect == NULL) ? inet_address(host, colon + 1) : NULL;
+
+    *server = listen != NULL;
+    if (a == NULL) {
+        g_set_error(error, BAILEY_ERROR, 0,
+                    "-netdev %s does not say where: listen=[ADDRESS]:PORT or connect=ADDRESS:PORT with a numeric "
+                    "address", l->text);
+    }
+    return a;
+}
+
 /* addr.type=unix,addr.path=PATH or addr.type=inet,addr.host=ADDRESS,addr.port=PORT. */
 static GSocketAddress *address_of(const OptionList *l, GError **error)
 {
     const char     *type = option_list_get(l, "addr.type"), *path = option_list_get(l, "addr.path");
     const char     *host = option_list_get(l, "addr.host"), *port = option_list_get(l, "addr.port");
     GSocketAddress *a = NULL;
-    char           *end = NULL;
 
     if (g_strcmp0(type, "unix") == 0 && path != NULL && host == NULL && port == NULL) {
         a = g_unix_socket_address_new(path);
     } else if (g_strcmp0(type, "inet") == 0 && path == NULL && port != NULL) {
-        unsigned long n = strtoul(port, &end, 10);
-
-        a = *port != '\0' && *end == '\0' && n > 0 && n < 65536
-                ? g_inet_socket_address_new_from_string(host != NULL ? host : "127.0.0.1", (guint)n)
-                : NULL;
+        a = inet_address(host, port);
     }
     if (a == NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -333,9 +356,10 @@ static bool open_socket(NetStream *s, const OptionList *l, bool server, GSocketA
 
 NetStream *net_stream_new(const OptionList *l, const NetStreamClient *client, void *opaque, GError **error)
 {
-    GSocketAddress *address = address_of(l, error);
-    NetStream      *s = g_new0(NetStream, 1);
     bool            server = false;
+    bool            plain = strcmp(l->driver, "socket") == 0;
+    GSocketAddress *address = plain ? socket_address_of(l, &server, error) : address_of(l, error);
+    NetStream      *s = g_new0(NetStream, 1);
 
     s->client = client;
     s->opaque = opaque;

@@ -1,7 +1,8 @@
 /*
  * Network frames over a stream socket (-netdev stream): each is led by its length, 32 bits big-endian, as QEMU's back
  * end of that name does it; with vnet-hdr=on a struct virtio_net_hdr of 10 bytes comes between, counted in the length,
- * so that checksums and segmentation can be left to the other side.
+ * so that checksums and segmentation can be left to the other side. QEMU's older words for the same over TCP are
+ * -netdev socket,listen=[HOST]:PORT and connect=HOST:PORT.
  */
 #ifndef BAILEY_NETDEV_STREAM_H
 #define BAILEY_NETDEV_STREAM_H
@@ -25,7 +26,8 @@ typedef struct NetStreamClient {
     void (*live)(void *opaque, bool on);
 } NetStreamClient;
 
-/* net_stream_new - open what the words server=, addr.type=, addr.path=, addr.host=, addr.port= and vnet-hdr= of @l say.
+/* net_stream_new - open what the words server=, addr.type=, addr.path=, addr.host=, addr.port= and vnet-hdr= of @l say,
+ * or listen= and connect= of a list whose driver is "socket".
  * A client connects at once; a server waits for one client after the other. NULL with a sentence. */
 NetStream *net_stream_new(const OptionList *l, const NetStreamClient *client, void *opaque, GError **error);
 void       net_stream_free(NetStream *s);

@@ -710,7 +710,7 @@ static const Option option_table[] = {
     { "dtb", "FILE", "device tree to pass instead of the machine's own", set_dtb },
     { "device", "NAME[,key=value]",
       "add a PCI device, or load a payload; -device help lists them, -device NAME,help their keys", set_device },
-    { "netdev", "user|stream|none,id=ID[,hostfwd=...]", "a network backend for a device's netdev=", set_netdev },
+    { "netdev", "user|stream|socket|tap|none,id=ID[,...]", "a network backend for a device's netdev=", set_netdev },
     { "drive", "file=FILE,id=ID[,format=qcow2][,snapshot=on]",
       "a disk image, raw or qcow2, for a device's drive=; if=pflash: firmware or its variables", set_drive },
     { "fsdev", "local,id=ID,path=FOLDER[,security_model=none|mapped-xattr][,readonly=on]",

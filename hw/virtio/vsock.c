@@ -1,8 +1,9 @@
 /*
- * Virtio socket device: stream connections between the guest and programs of the host, over Unix sockets. Who connects to
- * the socket of the device says "CONNECT PORT\n" first and hears "OK PORT\n" when the guest has taken the connection; a
- * connection that the guest makes to port N of the host (CID 2) goes to the socket with "_N" behind its path. So it is
- * with other virtual machine monitors that have no vhost. Source: VIRTIO 1.2, "Socket Device". Not offered: SEQPACKET.
+ * Virtio socket device: stream connections between the guest and programs of the host, over Unix sockets. Who connects
+ * to the socket of the device says "CONNECT PORT\n" first and hears "OK PORT\n" when the guest has taken the
+ * connection; a connection that the guest makes to port N of the host (CID 2) goes to the socket with "_N" behind its
+ * path. So it is with other virtual machine monitors that have no vhost. Source: VIRTIO 1.2, "Socket Device". Not
+ * offered: SEQPACKET.
  *
  * Nothing is read from a connection before the guest has a buffer and credit for it, and the guest has credit for what
  * we keep for a slow reader: so memory is bounded by the number of connections.
@@ -55,16 +56,16 @@ typedef struct Conn {
     int         fd; /* -1: closed */
     guint       watch_in, watch_out;
     uint32_t    host_port, guest_port;
-    uint32_t    sent, peer_alloc, peer_taken;       /* towards the guest: bytes sent, its room, what it took of them */
-    uint32_t    received, written, written_told;    /* from the guest: bytes, what the host took, what the guest knows */
-    GByteArray *pending;                            /* from the guest, to be written */
-    char        line[LINE_LEN];                     /* of the greeting, as far as it came */
+    uint32_t    sent, peer_alloc, peer_taken;    /* towards the guest: bytes sent, its room, what it took of them */
+    uint32_t    received, written, written_told; /* from the guest: bytes, what the host took, what the guest knows */
+    GByteArray *pending;                         /* from the guest, to be written */
+    char        line[LINE_LEN];                  /* of the greeting, as far as it came */
     unsigned    line_len;
-    bool        readable, at_end;                   /* the host's side has something to read; has no more */
+    bool        readable, at_end;                /* the host's side has something to read; has no more */
     bool        send_request, send_response, send_credit, send_reset;
-    uint8_t     send_shutdown;                      /* flags that the guest is to be told */
-    uint8_t     guest_shut;                         /* flags that it told */
-    bool        reset_at_end;                       /* once all is written, the guest is to be told so */
+    uint8_t     send_shutdown;                   /* flags that the guest is to be told */
+    uint8_t     guest_shut;                      /* flags that it told */
+    bool        reset_at_end;                    /* once all is written, the guest is to be told so */
 } Conn;
 
 /* A packet that belongs to no connection. */

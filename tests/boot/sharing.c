@@ -1,6 +1,6 @@
 /*
- * Both ends of a connection between guest and host, for the test `sharing`: built for the guest (vsock) and for the host
- * (Unix sockets).
+ * Both ends of a connection between guest and host, for the test `sharing`: built for the guest (vsock) and for the
+ * host (Unix sockets).
  *
  *   sharing echo vsock PORT | unix PATH            takes one connection and sends back what comes
  *   sharing send vsock PORT | unix PATH PORT       sends a MiB, hears it back, and says whether it is the same

@@ -1,7 +1,7 @@
 /*
- * A hostile guest and careless programs of the host at the socket device: the input is a list of steps that send packets
- * with few ports, give receive buffers or none, connect at the host, write, read, end and leave. Nothing may crash, leak,
- * wait or grow.
+ * A hostile guest and careless programs of the host at the socket device: the input is a list of steps that send
+ * packets with few ports, give receive buffers or none, connect at the host, write, read, end and leave. Nothing may
+ * crash, leak, wait or grow.
  */
 #define _GNU_SOURCE /* accept4() */
 #include "bytes.h"

@@ -2,6 +2,9 @@
  * Back ends: character devices, networks, disk images.
  */
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -565,6 +569,107 @@ static void wire_free(Wire *w)
     clock_free(w->clock);
 }
 
+/* QEMU's older words: the same wire over TCP. */
+static void test_socket_words(void **state)
+{
+    static uint8_t     frame[60] = { 2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 0x88, 0xb5, 'x' };
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t          len = sizeof(at);
+    int                fd = socket(AF_INET, SOCK_STREAM, 0);
+    Wire               w = { .clock = clock_new(), .fd = -1 };
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0); /* for a port that nobody has */
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    close(fd);
+    for (unsigned i = 0; i < 2; i++) {
+        g_autofree char *option = g_strdup_printf("socket,id=n%u,%s:%u", i, i == 0 ? "listen=" : "connect=127.0.0.1",
+                                                  ntohs(at.sin_port));
+
+        w.card[i].got = g_byte_array_new();
+        w.n[i] = netdev_new(option, w.clock, NULL);
+        assert_non_null(w.n[i]);
+    }
+    wire_plug(&w);
+    for (unsigned i = 0; i < 2; i++) {
+        netdev_send(w.n[i], frame, sizeof(frame), NULL);
+        wire_run(&w);
+        assert_int_equal(w.card[!i].n, 1);
+        assert_memory_equal(w.card[!i].got->data + 4, frame, sizeof(frame));
+    }
+    wire_free(&w);
+    assert_false(netdev_any_live());
+}
+
+/* A socket that is the other end of an interface; -1: this is not ours to have. */
+static int packet_socket(const char *name)
+{
+    struct ifreq       r = { 0 };
+    int                fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(0x88b5));
+    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(0x88b5) };
+
+    strcpy(r.ifr_name, name);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r) != 0) {
+        return -1;
+    }
+    r.ifr_flags |= IFF_UP;
+    at.sll_ifindex = (int)if_nametoindex(name);
+    return ioctl(fd, SIOCSIFFLAGS, &r) == 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 ? fd : -1;
+}
+
+/* Frames cross an interface of the host both ways, by its name and as a descriptor without offloads. */
+static void test_tap(void **state)
+{
+    static uint8_t frame[60] = { 2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 0x88, 0xb5, 'x' };
+
+    for (unsigned by_fd = 0; by_fd < 2; by_fd++) {
+        Clock           *clock = clock_new();
+        Card             card = { .got = g_byte_array_new() };
+        struct ifreq     r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+        g_autofree char *name = g_strdup_printf("bailey%u", (unsigned)getpid() % 100000000);
+        int              tun = by_fd ? open("/dev/net/tun", O_RDWR) : -1;
+
+        strcpy(r.ifr_name, name);
+        bool             made = tun >= 0 && ioctl(tun, TUNSETIFF, &r) == 0;
+        g_autofree char *option = made ? g_strdup_printf("tap,id=t,fd=%d", tun)
+                                       : g_strdup_printf("tap,id=t,ifname=%s,script=no", name);
+        Netdev          *n = by_fd && !made ? NULL : netdev_new(option, clock, NULL);
+        int              fd = n != NULL ? packet_socket(name) : -1;
+        uint8_t          got[sizeof(frame)];
+
+        if (fd < 0) {
+            netdev_free_all();
+            g_byte_array_free(card.got, TRUE);
+            clock_free(clock);
+            skip(); /* interfaces are not ours to make */
+        }
+        assert_true(netdev_any_live());
+        assert_true(netdev_set_client(n, &card_client, &card));
+        netdev_send(n, frame, sizeof(frame), NULL);
+        for (unsigned i = 0; i < 100 && recv(fd, got, sizeof(got), 0) != sizeof(got); i++) {
+            g_usleep(1000);
+        }
+        assert_memory_equal(got, frame, sizeof(frame));
+        g_byte_array_set_size(card.got, 0);
+        assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
+        bool seen = false;
+        for (unsigned i = 0; i < 100 && !seen; i++) { /* the host may say things of its own on it */
+            g_main_context_iteration(NULL, FALSE);
+            clock_advance(clock, clock_now(clock) + 1000000);
+            for (guint at = 0; at < card.got->len && !seen; at += 4 + le32_get(card.got->data + at)) {
+                seen = le32_get(card.got->data + at) == sizeof(frame) &&
+                       memcmp(card.got->data + at + 4, frame, sizeof(frame)) == 0;
+            }
+            g_usleep(1000);
+        }
+        assert_true(seen);
+        close(fd);
+        netdev_free_all();
+        assert_false(netdev_any_live());
+        g_byte_array_free(card.got, TRUE);
+        clock_free(clock);
+    }
+}
+
 /* Two machines, in both directions, more than either has room for at once. */
 static void test_stream(void **state)
 {
@@ -671,7 +776,19 @@ static const ErrorCase netdev_errors[] = {
     { "stream,id=x,addr.type=unix,addr.path=/nonexistent/a", "start the other side first" },
     { "stream,id=x,server=on,addr.type=unix,addr.path=/nonexistent/a", "choose another address" },
     { "stream,id=x,hostfwd=tcp::1-:1", "use id, server" },
-    { "tap,id=x", "no back end 'tap'" },
+    { "bridge,id=x", "no back end 'bridge'; use user, stream, socket, tap" },
+    { "tap,id=x", "ifname=NAME or fd=NUMBER, one of them" },
+    { "tap,id=x,ifname=a,fd=3", "ifname=NAME or fd=NUMBER, one of them" },
+    { "tap,id=x,ifname=", "no name of an interface" },
+    { "tap,id=x,ifname=sixteencharacter", "no name of an interface" },
+    { "tap,id=x,ifname=a,script=/etc/qemu-ifup", "no script is run" },
+    { "tap,id=x,fd=0", "no open TAP interface" },
+    { "tap,id=x,fd=x", "no open TAP interface" },
+    { "socket,id=x", "does not say where: listen=" },
+    { "socket,id=x,listen=:1,connect=:2", "does not say where: listen=" },
+    { "socket,id=x,connect=here:1", "numeric address" },
+    { "socket,id=x,connect=127.0.0.1:0", "does not say where" },
+    { "socket,id=x,connect=127.0.0.1:1", "start the other side first" },
     { "user", "needs an id" },
     { "user,id=x,colour=red", "'colour'" },
     { "user,id=x,hostfwd=banana", "is not tcp|udp" },
@@ -825,6 +942,7 @@ int main(void)
         cmocka_unit_test(test_loop),          cmocka_unit_test(test_loop_lengths),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),
         cmocka_unit_test(test_user_listens),
+        cmocka_unit_test(test_socket_words),  cmocka_unit_test(test_tap),
         cmocka_unit_test(test_stream),        cmocka_unit_test(test_stream_hostile),
         cmocka_unit_test(test_netdev_errors), cmocka_unit_test(test_block_open),
         cmocka_unit_test(test_block_data),

@@ -356,11 +356,11 @@ static void test_options(void **state)
 {
     static const char *const rows[][2] = {
         { "virtio-vsock-pci,guest-cid=2,socket=/tmp/x",
-          "device virtio-vsock-pci needs guest-cid=N, from 3 to 4294967294, and socket=PATH, where programs of the host "
-          "connect" },
+          "device virtio-vsock-pci needs guest-cid=N, from 3 to 4294967294, and socket=PATH, where programs of the "
+          "host connect" },
         { "virtio-vsock-pci",
-          "device virtio-vsock-pci needs guest-cid=N, from 3 to 4294967294, and socket=PATH, where programs of the host "
-          "connect" },
+          "device virtio-vsock-pci needs guest-cid=N, from 3 to 4294967294, and socket=PATH, where programs of the "
+          "host connect" },
         { "virtio-vsock-pci,socket=/nonexistent/x",
           "device virtio-vsock-pci cannot listen on socket=/nonexistent/x: No such file or directory; name a path in a "
           "folder you may write to" },
