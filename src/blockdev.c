@@ -47,6 +47,15 @@ Blockdev *blockdev_of_device(const char *id, const char *device, GError **error)
     return b;
 }
 
+void blockdev_foreach(void (*fn)(void *opaque, Blockdev *b), void *opaque)
+{
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        fn(opaque, all->pdata[i]);
+    }
+}
+
+const char *blockdev_path(const Blockdev *b) { return b->image->path; }
+const char *blockdev_format(const Blockdev *b) { return b->image->format->name; }
 const char *blockdev_id(const Blockdev *b) { return b->id; }
 const char *blockdev_interface(const Blockdev *b) { return b->interface; }
 int blockdev_unit(const Blockdev *b) { return b->unit; }

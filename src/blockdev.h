@@ -29,6 +29,9 @@ Blockdev *blockdev_find(const char *id);
  * such, or @id is NULL. */
 Blockdev *blockdev_of_device(const char *id, const char *device, GError **error);
 
+/* blockdev_foreach - calls @fn for all that there are, in order of their making. */
+void blockdev_foreach(void (*fn)(void *opaque, Blockdev *b), void *opaque);
+
 void blockdev_free(Blockdev *b);
 void blockdev_free_all(void);
 
@@ -43,6 +46,10 @@ int blockdev_unit(const Blockdev *b);
 
 uint64_t blockdev_size(const Blockdev *b); /* bytes, a multiple of BLOCKDEV_SECTOR */
 bool     blockdev_readonly(const Blockdev *b);
+
+/* blockdev_path, blockdev_format - the image's file, and "raw" or "qcow2". */
+const char *blockdev_path(const Blockdev *b);
+const char *blockdev_format(const Blockdev *b);
 
 /* blockdev_read, blockdev_write - false when outside the image, read-only, or the host's file fails. */
 bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len);

@@ -46,6 +46,7 @@ typedef struct Redial {
 
 struct Chardev {
     char                *id; /* NULL: not in the list */
+    char                *where; /* the text it was made from */
     unsigned             refs;
     int                  fd_in, fd_out, fd_listen; /* -1: none */
     int                  fd_slave; /* of a pseudo-terminal: with it open, the terminal outlives its users */
@@ -239,6 +240,8 @@ static void tell_peer(Chardev *c, bool here)
     }
 }
 
+static void listen_for_peer(Chardev *c);
+
 void chardev_hang_up(Chardev *c)
 {
     bool had_peer = c->is_socket && c->fd_in >= 0;
@@ -251,6 +254,7 @@ void chardev_hang_up(Chardev *c)
         g_byte_array_set_size(c->pending, 0);
     }
     set_live(c, c->fd_listen >= 0 || c->redial != NULL);
+    listen_for_peer(c);
     if (had_peer) {
         tell_peer(c, false);
         redial_later(c);
@@ -445,12 +449,20 @@ static gboolean on_connection(gint fd, GIOCondition cond, gpointer opaque)
     Chardev *c = opaque;
     int      peer = accept(fd, NULL, NULL);
 
-    if (peer >= 0 && c->fd_in >= 0) {
-        close(peer); /* one at a time */
-    } else if (peer >= 0) {
+    if (peer >= 0) {
+        c->watch_listen = 0; /* one at a time: the next waits until this one has hung up */
         take_peer(c, peer);
+        return G_SOURCE_REMOVE;
     }
     return G_SOURCE_CONTINUE;
+}
+
+/* A server without a peer takes the next one. */
+static void listen_for_peer(Chardev *c)
+{
+    if (c->fd_listen >= 0 && c->fd_in < 0 && c->watch_listen == 0) {
+        c->watch_listen = g_unix_fd_add(c->fd_listen, G_IO_IN, on_connection, c);
+    }
 }
 
 /* Binds and listens, or connects; returns the descriptor or -1 with errno. */
@@ -668,7 +680,7 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
             take_peer(c, peer);
         }
     }
-    c->watch_listen = g_unix_fd_add(fd, G_IO_IN, on_connection, c);
+    listen_for_peer(c);
     return true;
 }
 
@@ -793,6 +805,18 @@ Chardev *chardev_find(const char *id)
     return NULL;
 }
 
+void chardev_foreach(void (*fn)(void *opaque, Chardev *c, const char *id, const char *where), void *opaque)
+{
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        Chardev *c = all->pdata[i];
+
+        fn(opaque, c, c->id, c->where);
+    }
+}
+
+bool chardev_has_client(const Chardev *c) { return c->client != NULL; }
+bool chardev_has_peer(const Chardev *c) { return !c->is_socket || c->fd_in >= 0; }
+
 /* chardev:ID - another user of one that exists. */
 static Chardev *share(const char *id, GError **error)
 {
@@ -820,6 +844,7 @@ Chardev *chardev_new(const char *spec, bool raw, GError **error)
     } else if (keys_known(l, error)) {
         c = chardev_alloc();
         c->id = g_strdup(id);
+        c->where = g_strdup(spec);
         if (!open_backend(c, l, raw, error)) {
             chardev_free(c);
             c = NULL;
@@ -863,6 +888,7 @@ void chardev_free(Chardev *c)
     }
     g_byte_array_free(c->pending, TRUE);
     g_free(c->unlink_path);
+    g_free(c->where);
     g_free(c->id);
     g_free(c);
 }

@@ -39,6 +39,16 @@ Chardev *chardev_new(const char *spec, bool raw, GError **error);
 /* chardev_find - the one made with id=@id, or NULL. */
 Chardev *chardev_find(const char *id);
 
+/* chardev_foreach - calls @fn for all that there are, in order of their making; @where: the text that one was made
+ * from. */
+void chardev_foreach(void (*fn)(void *opaque, Chardev *c, const char *id, const char *where), void *opaque);
+
+/* chardev_has_client - something in the machine, or a user's front end, receives what comes in. */
+bool chardev_has_client(const Chardev *c);
+
+/* chardev_has_peer - what is written is not lost: a socket has its other side, others always do. */
+bool chardev_has_peer(const Chardev *c);
+
 void chardev_free(Chardev *c);
 
 /* chardev_free_all - at exit: all that were made with an id; gives the terminal back. */

@@ -548,7 +548,7 @@ static void cmd_set(Gdbstub *g, const char *p)
 
 static void kill_machine(Gdbstub *g)
 {
-    machine_stop(g->machine, EXIT_GUEST_OFF, "killed by the debugger");
+    machine_stop_from_outside(g->machine, EXIT_GUEST_OFF, "killed by the debugger");
     detach(g);
 }
 

@@ -79,6 +79,7 @@ bool lockstep_allowed(const Options *o, GError **error)
     what = o->gdb != NULL ? "-gdb" : what;
     what = o->monitor != NULL ? "-monitor" : what;
     what = o->display != NULL ? "-display vnc" : what;
+    what = o->qmp != NULL ? "-qmp" : what;
     for (guint i = 0; i < o->netdevs->len; i++) {
         what = strcmp(((OptionList *)o->netdevs->pdata[i])->driver, "none") != 0 ? "a -netdev other than none" : what;
     }

@@ -69,6 +69,9 @@ struct Machine {
     void         *party_opaque;
     int           live;
     bool          host_clock, paused, stopping;
+    bool          from_outside; /* it was not the guest that ended it */
+    void        (*on_pause)(void *opaque, bool paused);
+    void         *on_pause_opaque;
     int64_t       wall_start_ns; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
     MachineExit   status;
     char         *reason;
@@ -280,6 +283,15 @@ void machine_stop(Machine *m, MachineExit status, const char *reason)
     g_main_loop_quit(m->loop);
 }
 
+void machine_stop_from_outside(Machine *m, MachineExit status, const char *reason)
+{
+    m->from_outside |= !m->stopping;
+    machine_stop(m, status, reason);
+}
+
+bool machine_is_stopping(const Machine *m) { return m->stopping; }
+bool machine_stopped_from_outside(const Machine *m) { return m->from_outside; }
+
 /* ---- slices ---- */
 
 void machine_wake(Machine *m)
@@ -287,8 +299,16 @@ void machine_wake(Machine *m)
     m->delay_us = 0;
 }
 
+void machine_on_pause(Machine *m, void (*fn)(void *opaque, bool paused), void *opaque)
+{
+    m->on_pause = fn;
+    m->on_pause_opaque = opaque;
+}
+
 void machine_pause(Machine *m, bool paused)
 {
+    bool changed = m->paused != paused;
+
     m->paused = paused;
     if (paused && m->executing) {
         cpu_request_stop(m->running);
@@ -296,6 +316,9 @@ void machine_pause(Machine *m, bool paused)
     if (!paused) {
         m->wall_start_ns = monotonic_ns() - clock_now(m->clock);
         m->delay_us = 0;
+    }
+    if (changed && m->on_pause != NULL) {
+        m->on_pause(m->on_pause_opaque, paused);
     }
 }
 

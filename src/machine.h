@@ -54,9 +54,17 @@ void machine_hold_live(Machine *m, int delta);
 /* machine_stop - end the run with @status; the first call wins. @reason goes to -result. */
 void machine_stop(Machine *m, MachineExit status, const char *reason);
 
+/* machine_stop_from_outside - the same for a user, a signal or a limit: nobody in the machine asked for it. */
+void machine_stop_from_outside(Machine *m, MachineExit status, const char *reason);
+bool machine_is_stopping(const Machine *m);
+bool machine_stopped_from_outside(const Machine *m);
+
 /* Pause and resume (debugger). While paused no guest time passes. */
 void machine_pause(Machine *m, bool paused);
 bool machine_is_paused(const Machine *m);
+
+/* machine_on_pause - @fn hears of every change of that, whoever made it; one listener, NULL: none. */
+void machine_on_pause(Machine *m, void (*fn)(void *opaque, bool paused), void *opaque);
 
 /* machine_break - stop for the debugger where this is called from: a model that guest code or its own step runs. That
  * ends first, then the debugger hears of it. */

@@ -23,6 +23,7 @@
 #include "log.h"
 #include "machine.h"
 #include "monitor/console.h"
+#include "monitor/qmp.h"
 #include "netdev.h"
 #include "options.h"
 #include "result.h"
@@ -30,7 +31,7 @@
 
 static gboolean on_timeout(gpointer machine)
 {
-    machine_stop(machine, EXIT_TIMEOUT, "timeout");
+    machine_stop_from_outside(machine, EXIT_TIMEOUT, "timeout");
     return G_SOURCE_REMOVE;
 }
 
@@ -39,13 +40,13 @@ static bool interrupted;
 static gboolean on_signal(gpointer machine)
 {
     interrupted = true;
-    machine_stop(machine, EXIT_GUEST_OFF, "interrupted");
+    machine_stop_from_outside(machine, EXIT_GUEST_OFF, "interrupted");
     return G_SOURCE_CONTINUE;
 }
 
 static void on_quit(void *machine)
 {
-    machine_stop(machine, EXIT_GUEST_OFF, "quit by the user");
+    machine_stop_from_outside(machine, EXIT_GUEST_OFF, "quit by the user");
 }
 
 static void hold_live(void *opaque, int delta)
@@ -53,15 +54,82 @@ static void hold_live(void *opaque, int delta)
     machine_hold_live(opaque, delta);
 }
 
+/* What outlives a reset beside the board's: a user's and a program's connections. */
+typedef struct Fronts {
+    MonConsole *monitor; /* NULL: there is none, or not yet */
+    Qmp        *qmp;
+    bool        again;   /* the machine was on before, and paused was whether it was stopped then */
+    bool        paused;
+} Fronts;
+
+static bool fronts_attach(Fronts *f, const Options *o, const MonMachine *on, GError **error)
+{
+    if (o->monitor != NULL && f->monitor == NULL && (f->monitor = mon_console_new(o->monitor, error)) == NULL) {
+        return false;
+    }
+    if (o->qmp != NULL && f->qmp == NULL && (f->qmp = qmp_open(o->qmp, error)) == NULL) {
+        return false;
+    }
+    /* A debugger's connection does not outlive a reset: with -S it gets the next machine at its start, too. */
+    machine_pause(on->machine, f->again && o->gdb == NULL ? f->paused : o->start_stopped);
+    if (f->monitor != NULL) {
+        mon_console_attach(f->monitor, on);
+    }
+    if (f->qmp != NULL) {
+        qmp_attach(f->qmp, on);
+    }
+    return true;
+}
+
+/* Why the machine ended with @status, in the words of QMP. */
+static const char *end_cause(const Machine *m, int status)
+{
+    bool outside = machine_stopped_from_outside(m);
+
+    switch (status) {
+    case EXIT_RESTART:
+        return outside ? "host-qmp-system-reset" : "guest-reset";
+    case EXIT_TIMEOUT:
+        return "host-signal";
+    case EXIT_PANIC:
+        return "guest-panic";
+    case EXIT_BAD_INPUT:
+        return "host-error";
+    default:
+        if (!outside) {
+            return strcmp(machine_stop_reason(m), "guest reset") == 0 ? "guest-reset" : "guest-shutdown";
+        }
+        return interrupted ? "host-signal" : "host-qmp-quit";
+    }
+}
+
+/* @restarts: another machine follows. */
+static void fronts_detach(Fronts *f, Machine *m, int status, bool restarts)
+{
+    f->again = true;
+    f->paused = machine_is_paused(m);
+    if (f->monitor != NULL) {
+        mon_console_detach(f->monitor);
+    }
+    if (f->qmp != NULL) {
+        qmp_detach(f->qmp, restarts, !machine_stopped_from_outside(m), end_cause(m, status));
+    }
+}
+
+static void fronts_free(Fronts *f)
+{
+    mon_console_free(f->monitor);
+    qmp_free(f->qmp);
+}
+
 /* Runs the machine that was built; returns the exit status, or EXIT_RESTART. @deadline_us: of -timeout, 0: none. */
-static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
+static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t deadline_us)
 {
     int64_t  left_us = MAX(deadline_us - g_get_monotonic_time(), 0);
     guint    timeout = deadline_us != 0 ? g_timeout_add((guint)(left_us / 1000), on_timeout, m) : 0;
     guint    sigint = g_unix_signal_add(SIGINT, on_signal, m), sigterm = g_unix_signal_add(SIGTERM, on_signal, m);
     GError  *error = NULL;
     Gdbstub *gdb;
-    MonConsole *monitor;
     int      status;
     const MonMachine on = { .machine = m, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board), .rmm = cca_rmm(board),
                             .pci = cca_pci(board) };
@@ -71,8 +139,7 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
         g_prefix_error(&error, "-display %s: ", o->display->text);
     }
     gdb = o->gdb != NULL && error == NULL ? gdbstub_new(&on, o->gdb, &error) : NULL;
-    monitor = o->monitor != NULL && error == NULL ? mon_console_new(&on, o->monitor, &error) : NULL;
-    if (error != NULL) {
+    if (error != NULL || !fronts_attach(fronts, o, &on, &error)) {
         log_error("%s", error->message);
         g_error_free(error);
         gdbstub_free(gdb);
@@ -80,12 +147,12 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
     }
     chardev_set_quit(on_quit, m);
     live_set_hook(hold_live, m);
-    machine_pause(m, o->start_stopped);
     machine_set_lockstep(m, o->side);
     status = machine_run(m);
     lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
     live_set_hook(NULL, NULL);
-    mon_console_free(monitor);
+    fronts_detach(fronts, m, status, status == EXIT_RESTART && !o->no_reboot);
+    status = status == EXIT_RESTART && o->no_reboot ? EXIT_GUEST_OFF : status;
     gdbstub_free(gdb);
     if (timeout != 0 && status != EXIT_TIMEOUT) {
         g_source_remove(timeout);
@@ -101,7 +168,7 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
 }
 
 /* From power on to power off or reset: a machine made anew from the options. */
-static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
+static int power_on(const Options *o, CcaLasting *lasting, Fronts *fronts, int64_t deadline_us)
 {
     bool     bad_option = false;
     GError  *error = NULL;
@@ -116,7 +183,7 @@ static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
     } else if (o->dumpdtb != NULL) {
         status = 0; /* cca_new() wrote it */
     } else {
-        status = run(m, board, o, deadline_us);
+        status = run(m, board, o, fronts, deadline_us);
         if (status == EXIT_RESTART) {
             cca_reset(board);
         }
@@ -139,6 +206,7 @@ static int run_all(const Options *o)
 {
     int64_t    deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
     CcaLasting lasting;
+    Fronts     fronts = { 0 };
     GError    *error = NULL;
     int        status = EXIT_BAD_INPUT;
     bool       shows = o->display != NULL && o->dumpdtb == NULL;
@@ -154,9 +222,10 @@ static int run_all(const Options *o)
         g_error_free(error);
     } else {
         do {
-            status = power_on(o, &lasting, deadline_us);
+            status = power_on(o, &lasting, &fronts, deadline_us);
         } while (status == EXIT_RESTART);
     }
+    fronts_free(&fronts);
     cca_lasting_free(&lasting);
     vnc_free(vnc);
     return status;

@@ -15,10 +15,6 @@
 #include "device.h"
 #include "log.h"
 
-#ifndef BAILEY_VERSION
-#define BAILEY_VERSION "0.1.0"
-#endif
-
 #define DEFAULT_RAM_SIZE (1ull << 30)
 #define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
 #define MAX_CPUS         8
@@ -641,6 +637,8 @@ static bool set_gdb(Options *o, const char *value, GError **error) { replace(&o-
 
 static bool set_monitor(Options *o, const char *value, GError **error) { replace(&o->monitor, value); return true; }
 
+static bool set_qmp(Options *o, const char *value, GError **error) { replace(&o->qmp, value); return true; }
+
 static bool set_gdb_default(Options *o, const char *value, GError **error)
 {
     replace(&o->gdb, "tcp:127.0.0.1:1234");
@@ -734,7 +732,9 @@ static const Option option_table[] = {
     { "s", NULL, "the same as -gdb tcp:127.0.0.1:1234", set_gdb_default },
     { "monitor", "stdio|tcp:ADDR:PORT|unix:PATH", "commands about the running machine; 'help' there lists them",
       set_monitor },
-    { "S", NULL, "do not start until gdb or the monitor says so", set_stopped },
+    { "qmp", "stdio|tcp:ADDR:PORT|unix:PATH[,server=on][,wait=off]",
+      "QEMU's machine protocol, for programs; without server=on it connects to them", set_qmp },
+    { "S", NULL, "do not start until gdb, the monitor or a program at -qmp says so", set_stopped },
     { "no-reboot", NULL, "exit when the guest reboots", set_no_reboot },
     { "expect", "TEXT", "exit with status 0 when the first serial port prints TEXT; 3 if the guest stops first",
       set_expect },
@@ -1034,7 +1034,7 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios, o->write_config };
+                        o->trace_file, o->bios, o->write_config, o->qmp };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -1124,8 +1124,8 @@ Options *options_parse(int argc, char **argv, GError **error)
             ok = take_option(o, opt, opt->arg != NULL ? argv[++i] : NULL, error);
         }
     }
-    if (ok && !o->help_only && o->start_stopped && o->gdb == NULL && o->monitor == NULL) {
-        ok = fail(error, "-S: nothing could start the guest again; add -s, -gdb or -monitor, or leave it out");
+    if (ok && !o->help_only && o->start_stopped && o->gdb == NULL && o->monitor == NULL && o->qmp == NULL) {
+        ok = fail(error, "-S: nothing could start the guest again; add -s, -gdb, -monitor or -qmp, or leave it out");
     }
     ok = ok && (o->help_only || check_firmware(o, error));
     bool prints_only = o->help_only || o->print_attest_root || (o->dumpdtb != NULL && o->boot == BOOT_HOST);

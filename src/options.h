@@ -25,6 +25,8 @@ typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
 
 enum { OPTIONS_PMU_MAX = 8 }; /* event counters that the CPU has */
 
+#define BAILEY_VERSION "0.1.0"
+
 typedef struct Options {
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
@@ -56,6 +58,7 @@ typedef struct Options {
     OptionList *display;        /* -display vnc=; NULL: none */
     char       *gdb;            /* address, or NULL */
     char       *monitor;        /* -monitor: where its user is, or NULL */
+    char       *qmp;            /* -qmp: where programs are that control the machine, or NULL */
     bool        start_stopped;  /* -S */
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */

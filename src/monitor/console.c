@@ -22,6 +22,7 @@ struct MonConsole {
     Mon      mon;
     Chardev *chardev;
     GString *line;     /* of a pipe or socket, up to its end */
+    bool     attached; /* there is a machine; lines wait for the next one while there is none */
     bool     too_long; /* the rest of a line that was dropped is to come */
     bool     edits;    /* a terminal: libedit reads it, and the Chardev only keeps others from it */
     guint    source;   /* that terminal */
@@ -69,7 +70,13 @@ static void on_break(void *opaque, Cpu *cpu)
 
 /* ---- pipes and sockets ---- */
 
-static size_t can_receive(void *opaque) { return LINE_MAX_LEN; }
+static size_t can_receive(void *opaque)
+{
+    const MonConsole *c = opaque;
+
+    /* One by one: what stands behind a command that ends the machine is for the one that follows. */
+    return c->attached && !machine_is_stopping(c->mon.on.machine) ? 1 : 0;
+}
 
 static void end_line(MonConsole *c)
 {
@@ -166,7 +173,7 @@ static void on_line(char *line)
 
     if (line == NULL) {
         say(c, "\n");
-        machine_stop(c->mon.on.machine, EXIT_GUEST_OFF, "quit by the user");
+        mon_quit(&c->mon);
         return;
     }
     if (*line != '\0') {
@@ -197,8 +204,26 @@ static void edit(MonConsole *c)
 
 /* ---- life ---- */
 
-MonConsole *mon_console_new(const MonMachine *on, const char *where, GError **error)
+void mon_console_attach(MonConsole *c, const MonMachine *on)
 {
+    c->mon.on = *on;
+    c->mon.cpu = MIN(c->mon.cpu, on->n_cpus - 1);
+    c->attached = true;
+    machine_on_break(on->machine, on_break, c);
+    if (!c->edits) {
+        chardev_accept_input(c->chardev);
+    }
+}
+
+void mon_console_detach(MonConsole *c)
+{
+    machine_off_break(c->mon.on.machine, on_break, c);
+    c->attached = false;
+}
+
+MonConsole *mon_console_new(const char *where, GError **error)
+{
+    const MonMachine none = { 0 };
     bool             stdio = strcmp(where, "stdio") == 0;
     bool             socket = g_str_has_prefix(where, "tcp:") || g_str_has_prefix(where, "unix:");
     g_autofree char *spec = g_strconcat(where, socket ? ",server=on,wait=off" : "", NULL);
@@ -213,11 +238,10 @@ MonConsole *mon_console_new(const MonMachine *on, const char *where, GError **er
         return NULL;
     }
     MonConsole *c = g_new0(MonConsole, 1);
-    mon_init(&c->mon, on);
+    mon_init(&c->mon, &none);
     c->mon.controls = true;
     c->chardev = chardev;
     c->line = g_string_new(NULL);
-    machine_on_break(on->machine, on_break, c);
     if (stdio && isatty(STDIN_FILENO)) {
         edit(c);
     } else {
@@ -239,7 +263,6 @@ void mon_console_free(MonConsole *c)
         rl_callback_handler_remove();
         at_terminal = NULL;
     }
-    machine_off_break(c->mon.on.machine, on_break, c);
     chardev_free(c->chardev);
     g_string_free(c->line, TRUE);
     mon_deinit(&c->mon);

@@ -20,7 +20,11 @@ typedef struct MonMachine {
     A64Cpu **cpus;
     unsigned n_cpus;
     Rmm     *rmm;
-    struct PciHost *pci; /* NULL: there is none */
+    struct PciHost *pci; /* this and those below: NULL: there is none */
+    struct Gic *gic;
+    struct Smmu *smmu;
+    bool (*powerdown)(void *board, GError **error); /* press the power button; false with a sentence: there is none */
+    void *board;
 } MonMachine;
 
 /* Which addresses a user means. */
@@ -105,6 +109,11 @@ bool mon_fail(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /* mon_number - a word as a number, decimal or 0x; false with a sentence. */
 bool mon_number(const char *word, uint64_t *value, GError **error);
+
+/* What ends or begins anew: run.c. mon_powerdown - false with a sentence when nobody would hear of it. */
+void mon_quit(Mon *m);
+void mon_system_reset(Mon *m);
+bool mon_powerdown(Mon *m, GError **error);
 
 /* mon_a64 - the CPU that commands are about. */
 static inline A64Cpu *mon_a64(const Mon *m) { return m->on.cpus[m->cpu]; }

@@ -24,13 +24,40 @@ MON_COMMAND(cont, .name = "cont", .args = "", .help = "let the guest go on")
     return true;
 }
 
+void mon_quit(Mon *m) { machine_stop_from_outside(m->on.machine, EXIT_GUEST_OFF, "quit by the user"); }
+
+/* main.c ends the run instead when -no-reboot says so. */
+void mon_system_reset(Mon *m) { machine_stop_from_outside(m->on.machine, EXIT_RESTART, "reset by the user"); }
+
+bool mon_powerdown(Mon *m, GError **error)
+{
+    if (m->on.powerdown == NULL) {
+        return mon_fail(error, "this machine has no power button; shut down from within the guest, or quit");
+    }
+    return m->on.powerdown(m->on.board, error);
+}
+
 MON_COMMAND(quit, .name = "quit", .args = "", .help = "end the program")
 {
     if (!may_control(m, error)) {
         return false;
     }
-    machine_stop(m->on.machine, EXIT_GUEST_OFF, "quit by the user");
+    mon_quit(m);
     return true;
+}
+
+MON_COMMAND(system_reset, .name = "system_reset", .args = "", .help = "start the machine anew, as a reset by the guest")
+{
+    if (!may_control(m, error)) {
+        return false;
+    }
+    mon_system_reset(m);
+    return true;
+}
+
+MON_COMMAND(system_powerdown, .name = "system_powerdown", .args = "", .help = "press the guest's power button")
+{
+    return mon_powerdown(m, error);
 }
 
 MON_COMMAND(info_status, .name = "info status", .args = "", .help = "whether the guest runs")

@@ -257,7 +257,7 @@ static const BadRow bad_rows[] = {
       "-display: 'none,vnc=:1' is not offered; use none, or vnc=:N for a VNC server on this machine" },
     { { K, "-display", "head=gpu" },
       "-display: 'head=gpu' is not offered; use none, or vnc=:N for a VNC server on this machine" },
-    { { K, "-S" }, "-S: nothing could start the guest again; add -s, -gdb or -monitor, or leave it out" },
+    { { K, "-S" }, "-S: nothing could start the guest again; add -s, -gdb, -monitor or -qmp, or leave it out" },
     { { K, "-expect", "" }, "-expect: the text is empty; name what the guest will print" },
     { { K, "-fail-on", "(" },
       "-fail-on: '(' is not a regular expression (Error while compiling regular expression \342\200\230(\342\200\231 "

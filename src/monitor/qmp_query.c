@@ -1,0 +1,274 @@
+/*
+ * QMP's queries: members and words are those of QEMU's schema, as far as there is something here that they mean. What
+ * the schema demands and Bailey has not (paths in an object model) is made up in the shape that programs expect.
+ */
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "hw/pci/pci.h"
+#include "monitor/qmp_int.h"
+#include "options.h"
+
+/* The QEMU whose words these are: programs look at it to know what they may ask. The package says whose they are. */
+enum { QEMU_MAJOR = 7, QEMU_MINOR = 2, QEMU_MICRO = 0 };
+
+QMP_COMMAND(query_version, .name = "query-version")
+{
+    JsonObject *o = json_object_new(), *qemu = json_object_new();
+
+    json_object_set_int_member(qemu, "micro", QEMU_MICRO);
+    json_object_set_int_member(qemu, "minor", QEMU_MINOR);
+    json_object_set_int_member(qemu, "major", QEMU_MAJOR);
+    json_object_set_object_member(o, "qemu", qemu);
+    json_object_set_string_member(o, "package", "bailey " BAILEY_VERSION);
+    return qmp_object(o);
+}
+
+static void put_command(void *opaque, const QmpCommand *c)
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_string_member(o, "name", c->name);
+    json_array_add_object_element(opaque, o);
+}
+
+QMP_COMMAND(query_commands, .name = "query-commands")
+{
+    JsonArray *all = json_array_new();
+
+    qmp_foreach(put_command, all);
+    return qmp_array(all);
+}
+
+QMP_COMMAND(query_status, .name = "query-status")
+{
+    JsonObject *o = json_object_new();
+    bool        paused = machine_is_paused(qmp_mon(q)->on.machine);
+
+    json_object_set_boolean_member(o, "running", !paused);
+    json_object_set_boolean_member(o, "singlestep", FALSE);
+    json_object_set_string_member(o, "status", !paused ? "running" : qmp_was_started(q) ? "paused" : "prelaunch");
+    return qmp_object(o);
+}
+
+QMP_COMMAND(query_name, .name = "query-name") { return qmp_nothing(); }
+
+QMP_COMMAND(query_kvm, .name = "query-kvm")
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_boolean_member(o, "enabled", FALSE);
+    json_object_set_boolean_member(o, "present", FALSE);
+    return qmp_object(o);
+}
+
+QMP_COMMAND(query_target, .name = "query-target")
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_string_member(o, "arch", "aarch64");
+    return qmp_object(o);
+}
+
+QMP_COMMAND(query_cpus_fast, .name = "query-cpus-fast")
+{
+    const MonMachine *on = &qmp_mon(q)->on;
+    JsonArray        *all = json_array_new();
+
+    for (unsigned i = 0; i < on->n_cpus; i++) {
+        g_autofree char *path = g_strdup_printf("/machine/cpu[%u]", i);
+        JsonObject      *o = json_object_new(), *props = json_object_new();
+
+        json_object_set_int_member(props, "core-id", i);
+        json_object_set_int_member(o, "cpu-index", i);
+        json_object_set_string_member(o, "qom-path", path);
+        json_object_set_int_member(o, "thread-id", getpid()); /* one thread runs them all */
+        json_object_set_object_member(o, "props", props);
+        json_object_set_string_member(o, "target", "aarch64");
+        json_array_add_object_element(all, o);
+    }
+    return qmp_array(all);
+}
+
+/* ---- back ends ---- */
+
+static void put_drive(void *opaque, Blockdev *b)
+{
+    JsonObject *o = json_object_new(), *inserted = json_object_new(), *image = json_object_new();
+
+    qmp_set_text(image, "filename", blockdev_path(b));
+    json_object_set_string_member(image, "format", blockdev_format(b));
+    json_object_set_int_member(image, "virtual-size", (gint64)blockdev_size(b));
+    qmp_set_text(inserted, "file", blockdev_path(b));
+    json_object_set_string_member(inserted, "drv", blockdev_format(b));
+    json_object_set_boolean_member(inserted, "ro", blockdev_readonly(b));
+    json_object_set_boolean_member(inserted, "encrypted", FALSE);
+    json_object_set_object_member(inserted, "image", image);
+    qmp_set_text(o, "device", blockdev_id(b));
+    json_object_set_string_member(o, "type", "unknown");
+    json_object_set_boolean_member(o, "removable", FALSE);
+    json_object_set_boolean_member(o, "locked", FALSE);
+    json_object_set_object_member(o, "inserted", inserted);
+    json_array_add_object_element(opaque, o);
+}
+
+QMP_COMMAND(query_block, .name = "query-block")
+{
+    JsonArray *all = json_array_new();
+
+    blockdev_foreach(put_drive, all);
+    return qmp_array(all);
+}
+
+/* Those without an ID are called by what they were made from: QEMU makes up serial0. */
+static void put_chardev(void *opaque, Chardev *c, const char *id, const char *where)
+{
+    JsonObject *o = json_object_new();
+
+    qmp_set_text(o, "label", id != NULL ? id : where);
+    qmp_set_text(o, "filename", where);
+    json_object_set_boolean_member(o, "frontend-open", chardev_has_client(c));
+    json_array_add_object_element(opaque, o);
+}
+
+QMP_COMMAND(query_chardev, .name = "query-chardev")
+{
+    JsonArray *all = json_array_new();
+
+    chardev_foreach(put_chardev, all);
+    return qmp_array(all);
+}
+
+/* ---- memory ---- */
+
+static void add_ram(void *opaque, const MemRegion *r)
+{
+    *(uint64_t *)opaque += r->kind == MEM_RAM ? r->size : 0;
+}
+
+QMP_COMMAND(query_memory_size_summary, .name = "query-memory-size-summary")
+{
+    JsonObject *o = json_object_new();
+    uint64_t    size = 0;
+
+    memory_foreach_region(machine_memory(qmp_mon(q)->on.machine), add_ram, &size);
+    json_object_set_int_member(o, "base-memory", (gint64)size);
+    json_object_set_int_member(o, "plugged-memory", 0);
+    return qmp_object(o);
+}
+
+/* ---- PCI ---- */
+
+static JsonArray *functions_of(const PciBus *bus);
+
+static JsonObject *pci_ids(const PciDevice *pd)
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_int_member(o, "device", pci_get(pd, PCI_DEVICE_ID, 2));
+    json_object_set_int_member(o, "vendor", pci_get(pd, PCI_VENDOR_ID, 2));
+    return o;
+}
+
+static JsonArray *pci_regions(const PciDevice *pd)
+{
+    JsonArray *all = json_array_new();
+
+    for (unsigned n = 0; n < PCI_N_BARS; n++) {
+        const PciBar *bar = &pd->bars[n];
+        JsonObject   *o;
+
+        if (bar->size == 0) {
+            continue;
+        }
+        o = json_object_new();
+        json_object_set_int_member(o, "bar", n);
+        json_object_set_string_member(o, "type", bar->flags & PCI_BAR_IO ? "io" : "memory");
+        json_object_set_int_member(o, "address", bar->mapped ? (gint64)bar->base : -1);
+        json_object_set_int_member(o, "size", (gint64)bar->size);
+        if (!(bar->flags & PCI_BAR_IO)) {
+            json_object_set_boolean_member(o, "prefetch", (bar->flags & PCI_BAR_PREFETCH) != 0);
+            json_object_set_boolean_member(o, "mem_type_64", (bar->flags & PCI_BAR_MEM64) != 0);
+        }
+        json_array_add_object_element(all, o);
+    }
+    return all;
+}
+
+static void put_range(JsonObject *o, const char *name, uint64_t base, uint64_t limit)
+{
+    JsonObject *range = json_object_new();
+
+    json_object_set_int_member(range, "base", (gint64)base);
+    json_object_set_int_member(range, "limit", (gint64)limit);
+    json_object_set_object_member(o, name, range);
+}
+
+static uint64_t upper(const PciDevice *pd, unsigned off) { return (uint64_t)pci_get(pd, off, 4) << 32; }
+
+static JsonObject *pci_bridge(const PciDevice *pd)
+{
+    JsonObject *o = json_object_new(), *bus = json_object_new();
+
+    json_object_set_int_member(bus, "number", pci_get(pd, PCI_PRIMARY_BUS, 1));
+    json_object_set_int_member(bus, "secondary", pci_get(pd, PCI_SECONDARY_BUS, 1));
+    json_object_set_int_member(bus, "subordinate", pci_get(pd, PCI_SUBORDINATE_BUS, 1));
+    put_range(bus, "io_range", (pci_get(pd, PCI_IO_BASE, 1) & 0xf0) << 8,
+              (pci_get(pd, PCI_IO_BASE + 1, 1) & 0xf0) << 8 | 0xfff);
+    put_range(bus, "memory_range", (pci_get(pd, PCI_MEMORY_BASE, 2) & 0xfff0) << 16,
+              (pci_get(pd, PCI_MEMORY_LIMIT, 2) & 0xfff0) << 16 | 0xfffff);
+    put_range(bus, "prefetchable_range",
+              upper(pd, PCI_PREF_BASE_UPPER32) | (pci_get(pd, PCI_PREF_MEMORY_BASE, 2) & 0xfff0) << 16,
+              upper(pd, PCI_PREF_LIMIT_UPPER32) | (pci_get(pd, PCI_PREF_MEMORY_LIMIT, 2) & 0xfff0) << 16 | 0xfffff);
+    json_object_set_object_member(o, "bus", bus);
+    json_object_set_array_member(o, "devices", functions_of(pd->secondary));
+    return o;
+}
+
+static JsonObject *pci_function(const PciDevice *pd)
+{
+    JsonObject *o = json_object_new(), *class = json_object_new();
+
+    json_object_set_int_member(class, "class", pci_get(pd, PCI_CLASS_DEVICE, 2));
+    json_object_set_string_member(class, "desc", pd->dev.cls->desc);
+    json_object_set_int_member(o, "bus", pd->bus->number);
+    json_object_set_int_member(o, "slot", pd->devfn >> 3);
+    json_object_set_int_member(o, "function", pd->devfn & 7);
+    json_object_set_object_member(o, "class_info", class);
+    json_object_set_object_member(o, "id", pci_ids(pd));
+    json_object_set_int_member(o, "irq_pin", pci_get(pd, PCI_INTERRUPT_PIN, 1));
+    qmp_set_text(o, "qdev_id", pd->dev.id);
+    json_object_set_array_member(o, "regions", pci_regions(pd));
+    if (pd->secondary != NULL) {
+        json_object_set_object_member(o, "pci_bridge", pci_bridge(pd));
+    }
+    return o;
+}
+
+static JsonArray *functions_of(const PciBus *bus)
+{
+    JsonArray *all = json_array_new();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(bus->functions); i++) {
+        if (bus->functions[i] != NULL) {
+            json_array_add_object_element(all, pci_function(bus->functions[i]));
+        }
+    }
+    return all;
+}
+
+QMP_COMMAND(query_pci, .name = "query-pci")
+{
+    struct PciHost *host = qmp_mon(q)->on.pci;
+    JsonArray      *all = json_array_new();
+
+    if (host != NULL) {
+        JsonObject *o = json_object_new();
+        PciBus     *root = pci_host_root(host);
+
+        json_object_set_int_member(o, "bus", root->number);
+        json_object_set_array_member(o, "devices", functions_of(root));
+        json_array_add_object_element(all, o);
+    }
+    return qmp_array(all);
+}
