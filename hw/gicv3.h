@@ -140,6 +140,34 @@ void gicv3_ppi_input(void *gic_cpu, unsigned intid, bool level);
  */
 bool gicv3_its_msi(Gic *gic, uint32_t devid, uint32_t eventid);
 
+/* ---- for those who look: a monitor ---- */
+
+/* An interrupt that is enabled, pending or active. */
+typedef struct GicLook {
+    uint32_t intid;
+    int      cpu;     /* whose it is, or where it is routed; -1: nowhere */
+    uint8_t  prio, group;
+    bool     enabled, pending, active, edge, level; /* level: of the input */
+} GicLook;
+
+/* gicv3_look - calls @fn for each such interrupt: private ones by CPU, then shared ones, then pending LPIs by CPU. */
+void gicv3_look(const Gic *gic, void (*fn)(void *opaque, const GicLook *irq), void *opaque);
+
+/* What a CPU's interface is at. */
+typedef struct GicCpuLook {
+    uint8_t  pmr, group_enable; /* ICC_PMR_EL1; bit per group */
+    bool     asleep;            /* GICR_WAKER.ProcessorSleep */
+    uint32_t best;              /* INTID that comes next, masks aside; GIC_SPURIOUS: none */
+    bool     line[GIC_N_LINES];
+    unsigned n_lrs;             /* list registers in use */
+} GicCpuLook;
+
+void gicv3_look_cpu(const Gic *gic, unsigned cpu, GicCpuLook *out);
+
+/* gicv3_pend - make an interrupt pending as a write to GICD_ISPENDR or GICR_ISPENDR0 of CPU @cpu does; false: there is
+ * no such one. */
+bool gicv3_pend(Gic *gic, unsigned cpu, uint32_t intid);
+
 /* ---- state of the virtualization interface (world switch) ---- */
 
 /* gic_cpu_virt_get, gic_cpu_virt_set - all of ICH_*; set writes as the registers would take it and updates

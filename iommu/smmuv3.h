@@ -39,6 +39,33 @@ DmaResult smmu_translate(void *smmu, const DmaRequest *req, DmaTarget *out);
 /* Events so far by interface, recorded or not (queue off or full, kind not asked for); for -result and tests. */
 uint64_t smmu_n_events(const Smmu *s, Pas pas);
 
+/* What one of the interfaces is at, for those who look. */
+typedef struct SmmuLook {
+    bool     enabled, commands, events; /* CR0.SMMUEN, CMDQEN, EVENTQEN */
+    bool     aborts;                    /* GBPA.ABORT: what happens while it is not enabled; else bypass */
+    uint64_t strtab_base;
+    uint32_t strtab_cfg;
+    struct {
+        uint64_t base;
+        uint32_t prod, cons;
+    } cmdq, evtq;                       /* registers as they are, wrap bits included */
+    uint32_t gerror, gerrorn;
+    uint64_t n_events;
+    unsigned n_pages;                   /* translations that the TLB has */
+} SmmuLook;
+
+/* A stream's configuration as the SMMU has it cached. */
+typedef struct SmmuStreamLook {
+    uint32_t sid;
+    bool     abort, s1, s2; /* neither of them: bypass */
+    uint16_t asid, vmid;
+    uint64_t s1_ttb[2], s2_ttb;
+} SmmuStreamLook;
+
+/* smmu_look - the interface of @pas, and its cached streams in the order of their place; nothing changes by it. */
+void smmu_look(const Smmu *s, Pas pas, SmmuLook *out);
+void smmu_look_streams(const Smmu *s, Pas pas, void (*fn)(void *opaque, const SmmuStreamLook *st), void *opaque);
+
 /* smmu_conformance - rows for docs/conformance.md: @kind "register", "command" or "event"; @number its offset in its
  * page, opcode or event number. */
 typedef void SmmuRow(void *opaque, const char *kind, const char *name, unsigned number);

@@ -306,10 +306,10 @@ void doe_listen(Doe *doe, DoeListener *listener) { doe->listener = listener; }
 
 void doe_slow_down(Doe *doe, int64_t delay_ns)
 {
-    if (delay_ns != 0) {
-        doe->delay_ns = delay_ns;
+    if (delay_ns != 0 && doe->delay_ns == 0) {
         timer_init(&doe->answers, doe->pd->dev.clock, wake_up, doe);
     }
+    doe->delay_ns = delay_ns != 0 ? delay_ns : doe->delay_ns;
 }
 
 void doe_deinit(Doe *doe)

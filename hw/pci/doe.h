@@ -65,7 +65,7 @@ void doe_init(Doe *doe, PciDevice *pd, unsigned version, const DoeProtocol *prot
 /* doe_listen - have @listener called, with the mailbox's opaque; after doe_init(). */
 void doe_listen(Doe *doe, DoeListener *listener);
 
-/* doe_slow_down - be Busy for a time with each object; 0: not. After doe_init(). */
+/* doe_slow_down - be Busy for a time with each object from the next one on; 0: as before. After doe_init(). */
 void doe_slow_down(Doe *doe, int64_t delay_ns);
 
 /* doe_deinit - from unrealize(). */

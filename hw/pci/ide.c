@@ -117,15 +117,28 @@ int ide_default_stream(const IdeCap *ide)
     return -1;
 }
 
-bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid)
+bool ide_rid_range(const IdeCap *ide, unsigned sel, uint16_t *base, uint16_t *limit)
 {
-    uint32_t rid1 = get(ide, sel, SEL_RID1), rid2 = get(ide, sel, SEL_RID2);
+    uint32_t rid2 = get(ide, sel, SEL_RID2);
 
-    return (rid2 & 1) != 0 && rid >= extract64(rid2, 8, 16) && rid <= extract64(rid1, 8, 16);
+    *base = (uint16_t)extract64(rid2, 8, 16);
+    *limit = (uint16_t)extract64(get(ide, sel, SEL_RID1), 8, 16);
+    return (rid2 & 1) != 0;
 }
 
-/* Address association block @k; false when it is not valid. */
-static bool addr_range(const IdeCap *ide, unsigned sel, unsigned k, uint64_t *base, uint64_t *limit)
+bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid)
+{
+    uint16_t base, limit;
+
+    return ide_rid_range(ide, sel, &base, &limit) && rid >= base && rid <= limit;
+}
+
+bool ide_got_fail(const IdeCap *ide, unsigned i)
+{
+    return (pci_get(ide->pd, status_reg(ide, i), 4) & STATUS_FAIL) != 0;
+}
+
+bool ide_addr_range(const IdeCap *ide, unsigned sel, unsigned k, uint64_t *base, uint64_t *limit)
 {
     unsigned at = SEL_ADDR + ADDR_BLOCK * k;
     uint32_t low = get(ide, sel, at);
@@ -140,7 +153,7 @@ bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr)
     for (unsigned k = 0; k < ide->cfg.n_addr; k++) {
         uint64_t base, limit;
 
-        if (addr_range(ide, sel, k, &base, &limit) && addr >= base && addr <= limit) {
+        if (ide_addr_range(ide, sel, k, &base, &limit) && addr >= base && addr <= limit) {
             return true;
         }
     }
@@ -160,8 +173,9 @@ bool ide_overlap(const IdeCap *ide, unsigned a, unsigned b)
     for (unsigned i = 0; i < ide->cfg.n_addr * ide->cfg.n_addr; i++) {
         uint64_t base_a, limit_a, base_b, limit_b;
 
-        if (addr_range(ide, a, i / ide->cfg.n_addr, &base_a, &limit_a) &&
-            addr_range(ide, b, i % ide->cfg.n_addr, &base_b, &limit_b) && base_a <= limit_b && base_b <= limit_a) {
+        if (ide_addr_range(ide, a, i / ide->cfg.n_addr, &base_a, &limit_a) &&
+            ide_addr_range(ide, b, i % ide->cfg.n_addr, &base_b, &limit_b) && base_a <= limit_b &&
+            base_b <= limit_a) {
             return true;
         }
     }

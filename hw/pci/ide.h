@@ -92,6 +92,12 @@ bool     ide_takes_config(const IdeCap *ide, unsigned sel);
 /* ide_rid_matches, ide_addr_matches - a valid association of the block holds @rid, @addr. */
 bool ide_rid_matches(const IdeCap *ide, unsigned sel, uint16_t rid);
 bool ide_addr_matches(const IdeCap *ide, unsigned sel, uint64_t addr);
+/* ide_rid_range, ide_addr_range - what an association says, both ends included; false: it is not valid. @k: below
+ * cfg.n_addr. */
+bool ide_rid_range(const IdeCap *ide, unsigned sel, uint16_t *base, uint16_t *limit);
+bool ide_addr_range(const IdeCap *ide, unsigned sel, unsigned k, uint64_t *base, uint64_t *limit);
+/* ide_got_fail - the other end has told of a failed check: Received Integrity Check Fail Message. */
+bool ide_got_fail(const IdeCap *ide, unsigned index);
 /* ide_overlap - associations of two blocks have a requester ID or an address in common. */
 bool ide_overlap(const IdeCap *ide, unsigned a, unsigned b);
 IdeStreamState ide_state(const IdeCap *ide, unsigned sel);

@@ -1055,6 +1055,24 @@ void dsm_unrealize(Dsm *dsm)
     dsm_unconfigure(dsm);
 }
 
+bool dsm_inject(Dsm *dsm, const char *fault, GError **error)
+{
+    if (ide_fault_named(fault)) {
+        return ide_fault_inject(dsm, fault, error);
+    }
+    if (!tamper_inject(&dsm->faults, class_name(dsm), fault, error)) {
+        g_prefix_error(error, "no fault of the link (mac, key-expiry, link, link-mac), and ");
+        return false;
+    }
+    dsm->responder.config.not_ready = tamper_not_ready(&dsm->faults);
+    dsm->responder.config.wrong_signature = dsm->faults.on[TAMPER_WRONG_SIGNATURE];
+    doe_slow_down(&dsm->doe, tamper_delay_ns(&dsm->faults));
+    if (tamper_measures_otherwise(&dsm->faults)) {
+        measure_firmware_changed(dsm);
+    }
+    return true;
+}
+
 Dsm *dsm_of(const PciDevice *pd)
 {
     const TdiFunction *f = guard_function(pd);

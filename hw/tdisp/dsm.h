@@ -199,6 +199,13 @@ void dsm_unrealize(Dsm *dsm);
 size_t dsm_message(Dsm *dsm, SpdmTransport transport, bool secured, const uint8_t *req, size_t req_len, uint8_t *rsp,
                    size_t rsp_cap);
 
+/**
+ * dsm_inject - a device that runs goes wrong, for testers.
+ * @fault: a value of the properties ide-fault= or tamper=; counts begin now
+ * Returns false with a sentence in @error.
+ */
+bool dsm_inject(Dsm *dsm, const char *fault, GError **error);
+
 /* dsm_of - the security manager that guards a function, NULL when none does; dsm_tdi - its interface. */
 Dsm       *dsm_of(const PciDevice *pd);
 const Tdi *dsm_tdi(const PciDevice *pd);

@@ -46,6 +46,11 @@ bool guard_is_tee(const TdiFunction *f, unsigned bar, uint64_t off);
 
 /* ide_fault_configure - what the property says; false with a sentence when it is wrong. */
 bool ide_fault_configure(Dsm *dsm, GError **error);
+
+/* ide_fault_named - whether the text is about a fault of the link encryption. ide_fault_inject - it happens at the next
+ * TLP, or the Nth from now; false with a sentence. */
+bool ide_fault_named(const char *text);
+bool ide_fault_inject(Dsm *dsm, const char *text, GError **error);
 void ide_fault_init(Dsm *dsm);
 void ide_fault_deinit(Dsm *dsm);
 

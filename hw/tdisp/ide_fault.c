@@ -24,28 +24,40 @@ static void drop_link(void *opaque)
     pci_link_reset(root_port_of(dsm->pd));
 }
 
-bool ide_fault_configure(Dsm *dsm, GError **error)
+/* The kind that a text names up to its end or an @, IDE_FAULT_NONE for another. */
+static IdeFaultKind kind_named(const char *text)
 {
-    const char *text = dsm->ide_fault.text, *at = text != NULL ? strchr(text, '@') : NULL;
-    size_t      len = at != NULL ? (size_t)(at - text) : text != NULL ? strlen(text) : 0;
-    guint64     n = 1;
+    size_t len = strcspn(text, "@");
 
-    if (text == NULL) {
-        return true;
-    }
     for (unsigned k = IDE_FAULT_MAC; k < ARRAY_LEN(kinds); k++) {
         if (strlen(kinds[k]) == len && memcmp(kinds[k], text, len) == 0) {
-            dsm->ide_fault.kind = (IdeFaultKind)k;
+            return (IdeFaultKind)k;
         }
     }
-    if (dsm->ide_fault.kind == IDE_FAULT_NONE ||
-        (at != NULL && !g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXUINT64, &n, NULL))) {
+    return IDE_FAULT_NONE;
+}
+
+bool ide_fault_named(const char *text) { return kind_named(text) != IDE_FAULT_NONE; }
+
+bool ide_fault_inject(Dsm *dsm, const char *text, GError **error)
+{
+    const char  *at = strchr(text, '@');
+    IdeFaultKind kind = kind_named(text);
+    guint64      n = 1;
+
+    if (kind == IDE_FAULT_NONE || (at != NULL && !g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXUINT64, &n, NULL))) {
         g_set_error(error, BAILEY_ERROR, 0, "ide-fault=%s of device %s: give mac, key-expiry, link or link-mac, and "
                     "behind an @ at which TLP (1 and up)", text, dsm->pd->dev.cls->name);
         return false;
     }
+    dsm->ide_fault.kind = kind;
     dsm->ide_fault.left = n;
     return true;
+}
+
+bool ide_fault_configure(Dsm *dsm, GError **error)
+{
+    return dsm->ide_fault.text == NULL || ide_fault_inject(dsm, dsm->ide_fault.text, error);
 }
 
 void ide_fault_init(Dsm *dsm)

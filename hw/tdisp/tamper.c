@@ -16,6 +16,7 @@ typedef struct TamperName {
     const char *name;
     bool        has_n;         /* takes a parameter */
     uint64_t    def, min, max; /* of it; the first when it is left out */
+    enum { COUNTS_NOTHING, COUNTS_MESSAGES, COUNTS_RECORDS } counts; /* since power on */
 } TamperName;
 
 static const TamperName names[N_TAMPER] = {
@@ -23,10 +24,10 @@ static const TamperName names[N_TAMPER] = {
     [TAMPER_EXPIRED] = { "expired", false, 0, 0, 0 },
     [TAMPER_WRONG_USAGE] = { "wrong-usage", false, 0, 0, 0 },
     [TAMPER_WRONG_SIGNATURE] = { "wrong-signature", false, 0, 0, 0 },
-    [TAMPER_WRONG_MEASUREMENT] = { "wrong-measurement", true, 0, 0, UINT32_MAX }, /* messages that it answers before */
-    [TAMPER_SILENT] = { "silent", true, 0, 0, UINT32_MAX },      /* messages that it still answers */
-    [TAMPER_DROP] = { "drop", true, 1, 1, UINT32_MAX },          /* the message that it does not answer */
-    [TAMPER_BAD_MAC] = { "bad-mac", true, 1, 1, UINT32_MAX },    /* the record, of those that it sends */
+    [TAMPER_WRONG_MEASUREMENT] = { "wrong-measurement", true, 0, 0, UINT32_MAX, COUNTS_MESSAGES }, /* answered before */
+    [TAMPER_SILENT] = { "silent", true, 0, 0, UINT32_MAX, COUNTS_MESSAGES },   /* messages that it still answers */
+    [TAMPER_DROP] = { "drop", true, 1, 1, UINT32_MAX, COUNTS_MESSAGES },       /* the message that it does not answer */
+    [TAMPER_BAD_MAC] = { "bad-mac", true, 1, 1, UINT32_MAX, COUNTS_RECORDS },  /* the record, of those that it sends */
     [TAMPER_SLOW] = { "slow", true, 100, 1, 3600000 },           /* milliseconds */
     [TAMPER_NOT_READY] = { "not-ready", true, 1, 1, UINT8_MAX }, /* times */
 };
@@ -80,6 +81,27 @@ bool tamper_parse(Tamper *t, const char *device, const char *text, GError **erro
     }
     g_strfreev(items);
     return ok;
+}
+
+bool tamper_inject(Tamper *t, const char *device, const char *text, GError **error)
+{
+    Tamper added;
+
+    if (!tamper_parse(&added, device, text, error)) {
+        return false;
+    }
+    if (tamper_pki(&added) != SPDM_TEST_DEVICE) {
+        return refuse(device, text, "is about certificates, which it got when it was made; give it to -device", error);
+    }
+    for (unsigned i = 0; i < N_TAMPER; i++) {
+        if (added.on[i]) {
+            t->on[i] = true;
+            t->n[i] = added.n[i] + (names[i].counts == COUNTS_MESSAGES  ? t->messages
+                                    : names[i].counts == COUNTS_RECORDS ? t->records
+                                                                        : 0);
+        }
+    }
+    return true;
 }
 
 SpdmTestPki tamper_pki(const Tamper *t)

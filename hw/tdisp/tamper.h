@@ -45,6 +45,13 @@ typedef struct Tamper {
  */
 bool tamper_parse(Tamper *t, const char *device, const char *text, GError **error);
 
+/**
+ * tamper_inject - the same for a device that runs: what @text names goes wrong too from now on, and numbers of messages
+ * and records count from now.
+ * Returns false with a sentence; faults of certificates are chosen when the device is made.
+ */
+bool tamper_inject(Tamper *t, const char *device, const char *text, GError **error);
+
 /* tamper_name - of a fault, as the property has it. */
 const char *tamper_name(TamperKind kind);
 

@@ -83,6 +83,8 @@ A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
 unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
 struct Rmm *cca_rmm(const Cca *c) { return c->rmm; }
 struct PciHost *cca_pci(const Cca *c) { return c->pci; }
+struct Gic *cca_gic(const Cca *c) { return c->gic; }
+struct Smmu *cca_smmu(const Cca *c) { return c->smmu; }
 
 _Static_assert((int)OPTIONS_PMU_MAX == (int)A64_N_COUNTERS, "a Realm may have all counters of the CPU");
 

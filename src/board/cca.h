@@ -146,6 +146,8 @@ A64Cpu **cca_cpus(Cca *c);
 unsigned cca_n_cpus(const Cca *c);
 struct Rmm *cca_rmm(const Cca *c);
 struct PciHost *cca_pci(const Cca *c);
+struct Gic *cca_gic(const Cca *c);
+struct Smmu *cca_smmu(const Cca *c);
 
 /* cca_report - the machine's part of -result: further members of the JSON object, each led by a comma. */
 void cca_report(Cca *c, GString *json);

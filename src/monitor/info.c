@@ -91,6 +91,94 @@ MON_COMMAND(info_mtree, .name = "info mtree", .args = "", .help = "the physical 
     return true;
 }
 
+/* A run of pages that are mapped alike, one behind the other. */
+typedef struct MemRun {
+    uint64_t va, len;
+    A64Walk  first;
+} MemRun;
+
+enum { MEM_WALKS_MAX = 1 << 20, MEM_LINES_MAX = 2000 };
+
+static bool goes_on(const MemRun *run, uint64_t va, const A64Walk *w)
+{
+    const A64Walk *f = &run->first;
+
+    return run->len != 0 && va == run->va + run->len && w->pa == f->pa + run->len && w->pas == f->pas &&
+           w->writable == f->writable && w->executable == f->executable && w->device == f->device;
+}
+
+static void put_run(const MemRun *run, GString *out)
+{
+    const A64Walk *f = &run->first;
+
+    if (run->len != 0) {
+        g_string_append_printf(out, "0x%016" PRIx64 " 0x%016" PRIx64 " to 0x%012" PRIx64 " %s, r%c%c %s\n", run->va,
+                               run->va + run->len - 1, f->pa, pas_name(f->pas), f->writable ? 'w' : '-',
+                               f->executable ? 'x' : '-', f->device ? "device" : "memory");
+    }
+}
+
+/* How far nothing is mapped for sure when a walk ended at @level: with larger granules than 4 KiB it is further. */
+static uint64_t hole_bytes(const A64Walk *w)
+{
+    bool of_stage1 = !w->stage2 && w->fault != A64_FAULT_GPF;
+
+    return 1ull << (!of_stage1 ? 12 : w->level <= 3 ? 39 - 9 * w->level : 39);
+}
+
+/* Both halves of the addresses are walked: what lies between them is never mapped. */
+static uint64_t next_half(uint64_t va) { return va >> 48 == 0 || va >> 48 == 0xffff ? va : 0xffff000000000000; }
+
+static bool walk_mem(Mon *m, uint64_t va, uint64_t end, GString *out)
+{
+    MemRun   run = { 0 };
+    unsigned lines = 0;
+
+    for (unsigned n = 0; va <= end && n < MEM_WALKS_MAX && lines < MEM_LINES_MAX; n++) {
+        A64Walk  w;
+        bool     ok = a64_regime_walk(mon_a64(m), va, &w);
+        uint64_t size = ok ? w.page_size : hole_bytes(&w), next = next_half((va | (size - 1)) + 1);
+
+        if (ok && !goes_on(&run, va, &w)) {
+            put_run(&run, out);
+            lines += run.len != 0;
+            run = (MemRun){ .va = va, .first = w };
+        }
+        run.len += ok ? (va | (size - 1)) - va + 1 : 0;
+        if (next == 0) {
+            va = end;
+            break;
+        }
+        va = next;
+    }
+    put_run(&run, out);
+    if (va < end) {
+        g_string_append_printf(out, "and more: go on with 'info mem 0x%" PRIx64 "'\n", va);
+    }
+    return true;
+}
+
+MON_COMMAND(info_mem, .name = "info mem", .args = "[ADDRESS [LENGTH]]",
+            .help = "what the CPU's translation maps now, for its privileged code", .max_args = 2)
+{
+    uint64_t va = 0, len = 0;
+    gsize    before = out->len;
+
+    if ((argc > 0 && !mon_address(m, argv[0], &va, error)) || (argc > 1 && !mon_number(argv[1], &len, error))) {
+        return false;
+    }
+    if (argc == 0 && !a64_stage1_on(mon_a64(m))) {
+        g_string_append(out, "the MMU is off: virtual addresses are physical, or a Realm's or guest's intermediate, "
+                             "ones\n");
+        return true;
+    }
+    walk_mem(m, next_half(va), argc > 1 && len - 1 <= ~va ? va + len - 1 : ~0ull, out);
+    if (out->len == before) {
+        g_string_append(out, "nothing is mapped there\n");
+    }
+    return true;
+}
+
 static void put_granules(void *opaque, uint64_t pa, uint64_t n, const char *state)
 {
     g_string_append_printf(opaque, "0x%012" PRIx64 " %8" PRIu64 " %s\n", pa, n, state);

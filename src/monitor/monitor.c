@@ -105,6 +105,7 @@ bool mon_run(Mon *m, const char *line, GString *out)
     g_auto(GStrv)     words = g_strsplit_set(line, " \t\r\n", -1);
     g_autoptr(GError) error = NULL;
     char             *word[WORDS_MAX + 1] = { NULL };
+    g_autofree char  *format = NULL;
     unsigned          n = 0;
 
     for (char **w = words; *w != NULL; w++) {
@@ -116,6 +117,11 @@ bool mon_run(Mon *m, const char *line, GString *out)
             return false;
         }
         word[n++] = *w;
+        char *slash = n == 1 ? strchr(*w, '/') : NULL; /* x/4xg ADDRESS, as in gdb: the format is a word of its own */
+        if (slash != NULL) {
+            word[n++] = format = g_strdup(slash);
+            *slash = '\0';
+        }
     }
     if (n != 0 && !run_words(m, n, word, out, &error)) {
         g_string_append_printf(out, "error: %s\n", error->message);

@@ -110,6 +110,12 @@ bool mon_fail(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* mon_number - a word as a number, decimal or 0x; false with a sentence. */
 bool mon_number(const char *word, uint64_t *value, GError **error);
 
+/* mon_space - a physical address space by its name: realm, ns, secure, root. */
+bool mon_space(const char *word, Pas *pas, GError **error);
+
+/* mon_address - a word as an address: a number, or a register of the CPU as $pc, $sp, $x0. */
+bool mon_address(const Mon *m, const char *word, uint64_t *addr, GError **error);
+
 /* What ends or begins anew: run.c. mon_powerdown - false with a sentence when nobody would hear of it. */
 void mon_quit(Mon *m);
 void mon_system_reset(Mon *m);

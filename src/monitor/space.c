@@ -122,7 +122,7 @@ static void say_view(const Mon *m, GString *out)
     }
 }
 
-static bool set_phys(Mon *m, const char *word, GString *out, GError **error)
+bool mon_space(const char *word, Pas *pas, GError **error)
 {
     static const struct {
         const char *name;
@@ -131,12 +131,23 @@ static bool set_phys(Mon *m, const char *word, GString *out, GError **error)
 
     for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
         if (g_ascii_strcasecmp(spaces[i].name, word) == 0) {
-            m->view = (MonView){ .space = MON_PHYS, .pas = spaces[i].pas };
-            say_view(m, out);
+            *pas = spaces[i].pas;
             return true;
         }
     }
     return mon_fail(error, "there is no physical address space '%s'; write realm, ns, secure or root", word);
+}
+
+static bool set_phys(Mon *m, const char *word, GString *out, GError **error)
+{
+    Pas pas = PAS_NONSECURE;
+
+    if (!mon_space(word, &pas, error)) {
+        return false;
+    }
+    m->view = (MonView){ .space = MON_PHYS, .pas = pas };
+    say_view(m, out);
+    return true;
 }
 
 static bool set_ipa(Mon *m, const char *word, GString *out, GError **error)

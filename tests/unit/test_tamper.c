@@ -120,6 +120,41 @@ static void test_messages(void **state)
     }
 }
 
+/* A device that has answered already goes wrong: counts begin then. */
+static void test_injected(void **state)
+{
+    static const struct {
+        const char *fault;
+        unsigned    fails;
+        const char *refused; /* why, or NULL */
+    } rows[] = {
+        { "silent=6", 1, NULL },
+        { "drop=9", 2, NULL },
+        { "bad-mac", 2, NULL },
+        { "wrong-signature", 1, NULL },
+        { "not-ready=255", 3, NULL },
+        { "wrong-root", 3, "is about certificates, which it got when it was made; give it to -device" },
+        { "moon", 3, "no fault of the link (mac, key-expiry, link, link-mac), and tamper=moon of device tdisp-nic is "
+                     "not known" },
+        { "mac@0", 3, "ide-fault=mac@0 of device tdisp-nic" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new(NULL);
+        GError *error = NULL;
+
+        print_message("%s\n", rows[i].fault);
+        assert_int_equal(go(r), 3);
+        assert_int_equal(dsm_inject(dsm_of(r->nic), rows[i].fault, &error), rows[i].refused == NULL);
+        if (rows[i].refused != NULL && strstr(error->message, rows[i].refused) == NULL) {
+            fail_msg("says: %s", error->message);
+        }
+        g_clear_error(&error);
+        assert_int_equal(go(r), rows[i].fails);
+        rig_free(r);
+    }
+}
+
 /* Each name in the help's text is one of the table, and the other way round. */
 static void test_names(void **state)
 {
@@ -165,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_injected),
         cmocka_unit_test(test_slow),
         cmocka_unit_test(test_names),
     };

@@ -306,6 +306,9 @@ bool a64_debug_walk(A64Cpu *cpu, uint64_t va, A64Walk *out);
 /* a64_regime_walk - the same as privileged code of the current regime: at EL0, its kernel's memory is there, too. */
 bool a64_regime_walk(A64Cpu *cpu, uint64_t va, A64Walk *out);
 
+/* a64_stage1_on - whether the current regime translates: SCTLR_ELx.M as it acts. */
+bool a64_stage1_on(const A64Cpu *cpu);
+
 /**
  * a64_stage2_walk - one stage 2 table walk by explicit registers; shared by the CPU's MMU, the RMM (its Realm's
  * RTT as hardware sees it) and the SMMU.

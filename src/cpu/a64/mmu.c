@@ -721,6 +721,8 @@ bool a64_regime_walk(A64Cpu *cpu, uint64_t va, A64Walk *out)
     return look(cpu, req, va, out);
 }
 
+bool a64_stage1_on(const A64Cpu *cpu) { return stage1_on(cpu, a64_regime(cpu)); }
+
 uint64_t a64_branch_addr(const A64Cpu *cpu, uint64_t pc)
 {
     A64Regime regime = a64_regime(cpu);

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""QMP as programs use it: qmp_session.py BAILEY GUESTS [OPTION...], in a folder of its own."""
+import json, socket, subprocess, sys, time
+
+bailey, guests, options = sys.argv[1], sys.argv[2], sys.argv[3:]
+PATIENCE_S = 60
+
+
+def check(what, got, want):
+    if got != want:
+        sys.exit("FAIL: %s: %r, not %r" % (what, got, want))
+
+
+class Machine:
+    def __init__(self, image, *more):
+        self.p = subprocess.Popen(
+            [bailey, "-M", "cca,boot=host", "-m", "64M", "-kernel", "%s/%s.img" % (guests, image), "-serial", "null",
+             "-qmp", "unix:q.sock,server=on,wait=off", *options, *more], stdin=subprocess.DEVNULL)
+
+    def ends(self, status):
+        check("exit status", self.p.wait(PATIENCE_S), status)
+
+
+def call(path="q.sock"):
+    end = time.time() + PATIENCE_S
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(PATIENCE_S)
+        try:
+            s.connect(path)
+            return s
+        except OSError:
+            if time.time() > end:
+                sys.exit("FAIL: nobody answers at " + path)
+            time.sleep(0.02)
+
+
+class Qmp:
+    def __init__(self):
+        self.s = call()
+        self.f = self.s.makefile("rw")
+        check("greeting", list(self.get()["QMP"]), ["version", "capabilities"])
+        check("negotiation", self.do("qmp_capabilities"), {})
+
+    def get(self):
+        line = self.f.readline()
+        return json.loads(line) if line else None
+
+    def put(self, text):
+        self.s.sendall(text.encode())
+
+    def do(self, command, **arguments):
+        """What a command returns; events before it are kept out."""
+        self.put(json.dumps({"execute": command, "arguments": arguments, "id": command}))
+        while True:
+            answer = self.get()
+            if answer is None:
+                sys.exit("FAIL: no answer to " + command)
+            if "event" not in answer:
+                check("id", answer.get("id"), command)
+                return answer["return"] if "return" in answer else answer["error"]["class"]
+
+    def event(self, name):
+        answer = self.get()
+        check("event", answer and answer.get("event"), name)
+        return answer.get("data")
+
+    def monitor(self, line):
+        return self.do("human-monitor-command", **{"command-line": line})
+
+
+def monitor_says(m, text):
+    got = ""
+    while text not in got:
+        more = m.recv(4096)
+        if not more:
+            sys.exit("FAIL: the monitor did not say '%s' but '%s'" % (text, got))
+        got += more.decode()
+
+
+open("disk.img", "wb").truncate(1 << 20)
+
+# ---- one after another; the second waits; one goes amid a command; the machine stays as it is ----
+m = Machine("spin", "-S", "-monitor", "unix:m.sock", "-device", "pcie-root-port,id=rp", "-drive",
+            "file=disk.img,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bus=rp,id=blk")
+first = Qmp()
+check("status", first.do("query-status")["status"], "prelaunch")
+check("breakpoint", first.monitor("break exc sync el2"), "event 1: exc sync el2\n")
+waiting = call()  # accepted by the kernel, served when the first has gone
+first.put('{"execute": "cont", "argu')
+first.s.close()
+first.f.close()
+waiting.close()
+second = Qmp()
+check("a command half said is not done", second.do("query-status")["running"], False)
+check("breakpoints go", second.monitor("info break"), "there are no breakpoints on events\n")
+
+# ---- the monitor beside it ----
+people = call("m.sock")
+monitor_says(people, "(bailey) ")
+people.sendall(b"cont\n")
+second.event("RESUME")
+monitor_says(people, "(bailey) ")
+check("status", second.do("query-status"), {"running": True, "singlestep": False, "status": "running"})
+
+# ---- what there is ----
+names = [c["name"] for c in second.do("query-commands")]
+check("commands in order", names, sorted(names))
+check("CPUs", [c["cpu-index"] for c in second.do("query-cpus-fast")], [0])
+block = second.do("query-block")
+check("drives", [(b["device"], b["inserted"]["drv"], b["inserted"]["image"]["virtual-size"]) for b in block],
+      [("d0", "raw", 1 << 20)])
+bus = second.do("query-pci")[0]
+port = bus["devices"][0]
+check("ports", (port["qdev_id"], port["slot"], port["id"], port["class_info"]["class"]),
+      ("rp", 1, {"device": 12, "vendor": 0x1b36}, 0x0604))
+check("below it", [d["qdev_id"] for d in port["pci_bridge"]["devices"]], ["blk"])
+check("chardevs", [c["filename"] for c in second.do("query-chardev") if c["filename"] != "null"],
+      ["unix:m.sock,server=on,wait=off", "unix:q.sock,server=on,wait=off"])
+
+# ---- a reset from outside: both are still there, and the guest goes on ----
+people.sendall(b"system_reset\ninfo clock\n")
+check("reset", second.event("RESET"), {"guest": False, "reason": "host-qmp-system-reset"})
+monitor_says(people, " ns, ")
+check("status", second.do("query-status")["status"], "running")
+check("unknown", second.do("system_wakeup"), "CommandNotFound")
+check("no power button", second.do("system_powerdown") in ("GenericError", {}), True)
+people.sendall(b"quit\n")
+check("end", second.event("SHUTDOWN"), {"guest": False, "reason": "host-qmp-quit"})
+check("nothing follows", second.get(), None)
+m.ends(0)
+
+# ---- the guest's own: power-off, reset, reset that ends the run, a signal ----
+m = Machine("hello", "-S")
+q = Qmp()
+q.put('{"execute": "cont"}')
+q.event("RESUME")
+check("answer", q.get(), {"return": {}})
+check("off", q.event("SHUTDOWN"), {"guest": True, "reason": "guest-shutdown"})
+m.ends(0)
+
+m = Machine("reset", "-S")
+q = Qmp()
+q.put('{"execute": "cont"}')
+q.event("RESUME")
+check("answer", q.get(), {"return": {}})
+for _ in range(3):
+    check("reset", q.event("RESET"), {"guest": True, "reason": "guest-reset"})
+check("stop", q.do("stop"), {})
+m.p.terminate()
+check("signal", q.event("SHUTDOWN"), {"guest": False, "reason": "host-signal"})
+m.ends(0)
+
+m = Machine("reset", "-S", "-no-reboot")
+q = Qmp()
+q.put('{"execute": "cont"}')
+q.event("RESUME")
+check("answer", q.get(), {"return": {}})
+check("reset that ends", q.event("SHUTDOWN"), {"guest": True, "reason": "guest-reset"})
+m.ends(0)
+print("QMP: callers, monitor, resets, ends")
