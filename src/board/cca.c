@@ -23,6 +23,7 @@
 #include "hw/pci/root_port.h"
 #include "hw/pl011.h"
 #include "hw/pl031.h"
+#include "hw/pl061.h"
 #include "hw/pvpanic.h"
 #include "hw/ramfb.h"
 #include "hw/sp805.h"
@@ -38,6 +39,7 @@
  * buffers). The tables of a Realm take 1/512 of its size. */
 #define HOST_MEMORY        (64ull << 20)
 #define CONSOLE_LINE_MAX   4096
+#define POWER_PRESS_NS     100000000 /* how long the power button is held: a finger */
 
 /* Watches what the first serial port prints (-expect, -fail-on). */
 typedef struct Watch {
@@ -69,6 +71,7 @@ struct Cca {
     Monitor       *monitor;
     Host          *host;
     Device        *fw_cfg;
+    Device        *gpio;        /* NULL: the board has none */
     Device        *sysbus[16];  /* of the board, and one that sits on its fw_cfg */
     unsigned       n_sysbus;
     Pflash        *flash[CCA_MAX_FLASH];
@@ -85,6 +88,20 @@ struct Rmm *cca_rmm(const Cca *c) { return c->rmm; }
 struct PciHost *cca_pci(const Cca *c) { return c->pci; }
 struct Gic *cca_gic(const Cca *c) { return c->gic; }
 struct Smmu *cca_smmu(const Cca *c) { return c->smmu; }
+
+bool cca_powerdown(void *cca, GError **error)
+{
+    Cca *c = cca;
+
+    if (c->gpio == NULL || c->options->boot == BOOT_REALM) {
+        g_set_error(error, BAILEY_ERROR, 1, "%s has no power button; shut down from within the guest, or quit",
+                    c->gpio != NULL ? "a Realm" : "this board");
+        return false;
+    }
+    pl061_pulse(c->gpio, CCA_POWER_PIN, POWER_PRESS_NS);
+    machine_wake(c->machine);
+    return true;
+}
 
 _Static_assert((int)OPTIONS_PMU_MAX == (int)A64_N_COUNTERS, "a Realm may have all counters of the CPU");
 
@@ -384,6 +401,10 @@ static void add_small_devices(Cca *c)
     }
     Device *rtc = add_sysbus(c, "pl031", "rtc", c->board->rtc.base);
     pl031_connect(rtc, spi_line(c, c->board->rtc.spi), date_s(c));
+    if (c->board->gpio.base != 0) {
+        c->gpio = add_sysbus(c, "pl061", "gpio", c->board->gpio.base);
+        pl061_connect(c->gpio, spi_line(c, c->board->gpio.spi));
+    }
 }
 
 /* ---- what only some boards have ---- */

@@ -29,6 +29,7 @@
 #define CCA_PPI_PHYS_TIMER 30
 
 #define CCA_UART_CLOCK_HZ 24000000
+#define CCA_POWER_PIN     3
 
 enum { CCA_MAX_RAM = 2, CCA_MAX_UARTS = 4, CCA_MAX_FLASH = 2, CCA_MAX_KEPT = 4 };
 
@@ -65,6 +66,7 @@ typedef struct CcaBoard {
     CcaSpan  gicd, its;
     uint64_t gicr;
     CcaPart  uart[CCA_MAX_UARTS], rtc;
+    CcaPart  gpio;                   /* its pin CCA_POWER_PIN is the power button */
     uint64_t fw_cfg;
     CcaSpan  smmu;                   /* Non-secure pages */
     uint64_t smmu_root, smmu_realm;  /* Root page; Realm pages 0 and 1. Not in the device tree */
@@ -148,6 +150,9 @@ struct Rmm *cca_rmm(const Cca *c);
 struct PciHost *cca_pci(const Cca *c);
 struct Gic *cca_gic(const Cca *c);
 struct Smmu *cca_smmu(const Cca *c);
+
+/* cca_powerdown - somebody presses the guest's power button; @cca: a Cca. False with a sentence: it has none. */
+bool cca_powerdown(void *cca, GError **error);
 
 /* cca_report - the machine's part of -result: further members of the JSON object, each led by a comma. */
 void cca_report(Cca *c, GString *json);

@@ -18,7 +18,7 @@ enum { INT_SPI = 0, INT_PPI = 1, INT_EDGE = 1, INT_LEVEL = 4 };
 enum { PAGE_SIZE = 0x1000, FW_CFG_SIZE = 0x18 };
 
 /* Phandles. */
-enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_SMMU, PHANDLE_CLOCK_32K };
+enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_SMMU, PHANDLE_CLOCK_32K, PHANDLE_GPIO };
 
 /* Property of 32-bit cells. */
 #define CELLS(fdt, name, ...)                                                     \
@@ -208,6 +208,32 @@ static void put_rtc(void *fdt, const CcaTree *t)
     fdt_end_node(fdt);
 }
 
+/* The power button is a key at a pin. Linux, bindings gpio/pl061-gpio.yaml, input/gpio-keys.yaml. */
+static void put_gpio(void *fdt, const CcaBoard *b)
+{
+    enum { ACTIVE_HIGH = 0, KEY_POWER = 116 };
+    static const char compatible[] = "arm,pl061\0arm,primecell";
+
+    begin_unit(fdt, "pl061", b->gpio.base);
+    put_strings(fdt, "compatible", compatible, sizeof(compatible));
+    CELLS(fdt, "reg", REG(b->gpio.base, PAGE_SIZE));
+    CELLS(fdt, "interrupts", INT_SPI, b->gpio.spi, INT_LEVEL);
+    fdt_property(fdt, "gpio-controller", NULL, 0);
+    CELLS(fdt, "#gpio-cells", 2);
+    CELLS(fdt, "clocks", PHANDLE_CLOCK);
+    fdt_property_string(fdt, "clock-names", "apb_pclk");
+    CELLS(fdt, "phandle", PHANDLE_GPIO);
+    fdt_end_node(fdt);
+    fdt_begin_node(fdt, "gpio-keys");
+    fdt_property_string(fdt, "compatible", "gpio-keys");
+    fdt_begin_node(fdt, "poweroff");
+    fdt_property_string(fdt, "label", "GPIO Key Poweroff");
+    CELLS(fdt, "linux,code", KEY_POWER);
+    CELLS(fdt, "gpios", PHANDLE_GPIO, CCA_POWER_PIN, ACTIVE_HIGH);
+    fdt_end_node(fdt);
+    fdt_end_node(fdt);
+}
+
 static void put_gwdt(void *fdt, const CcaBoard *b)
 {
     begin_unit(fdt, "watchdog", b->gwdt.base);
@@ -389,6 +415,9 @@ GBytes *cca_tree_build(const CcaTree *t)
     }
     if (!t->realm) {
         put_board(fdt, t->board);
+        if (t->board->gpio.base != 0) {
+            put_gpio(fdt, t->board);
+        }
         if (t->board->fw_cfg != 0) {
             put_fw_cfg(fdt, t);
         }

@@ -23,6 +23,7 @@ const CcaBoard cca_virt = {
     .uart = { { 0x09000000, 1 }, { 0x09040000, 8 } },
     .rtc = { 0x09010000, 2 },
     .fw_cfg = 0x09020000,
+    .gpio = { 0x09030000, 7 },
     .smmu = { 0x09050000, 0x20000 },
     .smmu_root = 0x0b040000,
     .smmu_realm = 0x0b050000,

@@ -53,8 +53,8 @@ static bool parse_format(const char *text, Format *f, GError **error)
         } else if (strchr("xduocis", *p) != NULL) {
             f->form = *p;
         } else {
-            return mon_fail(error, "'%s' is no format: write a count, one of x d u o c i s, one of b h w g, as in x/4xg",
-                            text);
+            return mon_fail(error, "'%s' is no format: write a count, one of x d u o c i s, one of b h w g, as in "
+                                   "x/4xg", text);
         }
     }
     f->size = f->form == 'c' || f->form == 's' ? 1 : f->form == 'i' ? INSN_BYTES : f->size;

@@ -11,6 +11,7 @@
 
 #include "hw/gwdt.h"
 #include "hw/memtimer.h"
+#include "hw/pl061.h"
 #include "hw/sp805.h"
 #include "hw/vexpress.h"
 
@@ -51,6 +52,61 @@ static void drop(Rig *r)
 {
     device_free(r->dev);
     clock_free(r->clock);
+}
+
+/* ---- PL061: pin 3 as a button ---- */
+
+enum { GPIO_PIN3 = 8 << 2, GPIO_DIR = 0x400, GPIO_IS = 0x404, GPIO_IBE = 0x408, GPIO_IEV = 0x40c, GPIO_IE = 0x410,
+       GPIO_RIS = 0x414, GPIO_MIS = 0x418, GPIO_IC = 0x41c };
+#define PRESS_NS 1000
+
+static void test_pl061(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t    is, ibe, iev, pressed, released; /* what GPIORIS has, then again after GPIOIC */
+    } rows[] = {
+        { "rising edge", 0, 0, 8, 8, 0 },
+        { "falling edge", 0, 0, 0, 0, 8 },
+        { "both edges", 0, 8, 0, 8, 8 },
+        { "high level", 8, 0, 8, 8, 0 },
+        { "low level", 8, 0, 0, 0, 8 },
+    };
+    Rig r;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        make(&r, "pl061");
+        pl061_connect(r.dev, line(&r));
+        assert_int_equal(get(&r, 0xfe0, 4), 0x61);
+        put(&r, GPIO_IS, 4, rows[i].is);
+        put(&r, GPIO_IBE, 4, rows[i].ibe);
+        put(&r, GPIO_IEV, 4, rows[i].iev);
+        pl061_pulse(r.dev, 3, PRESS_NS);
+        assert_int_equal(get(&r, GPIO_RIS, 4) & 8, rows[i].pressed);
+        assert_int_equal(get(&r, GPIO_PIN3, 4), 8);
+        assert_int_equal(get(&r, 4 << 2, 4), 0); /* another pin */
+        assert_int_equal(get(&r, GPIO_MIS, 4), 0);
+        assert_false(r.irq);
+        put(&r, GPIO_IE, 4, 8);
+        assert_int_equal(r.irq, rows[i].pressed != 0);
+        put(&r, GPIO_IC, 4, 8);
+        assert_int_equal(r.irq, rows[i].is != 0 && rows[i].pressed != 0);
+        clock_advance(r.clock, PRESS_NS);
+        assert_int_equal(get(&r, GPIO_PIN3, 4), 0);
+        assert_int_equal(get(&r, GPIO_MIS, 4), rows[i].released);
+        assert_int_equal(r.irq, rows[i].released != 0);
+        drop(&r);
+    }
+    make(&r, "pl061"); /* an output is what was written, not what is pressed; other pins keep theirs */
+    pl061_connect(r.dev, line(&r));
+    put(&r, GPIO_DIR, 4, 0xff);
+    put(&r, 0x3fc, 4, 0xa5);
+    put(&r, 0x0f << 2, 4, 0x5a);
+    pl061_pulse(r.dev, 0, PRESS_NS);
+    assert_int_equal(get(&r, 0x3fc, 4), 0xaa);
+    assert_int_equal(get(&r, 0xf0 << 2, 4), 0xa0);
+    drop(&r);
 }
 
 /* ---- SP805: 32768 ticks are a second ---- */
@@ -313,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_sp805),    cmocka_unit_test(test_sp805_lock), cmocka_unit_test(test_gwdt),
         cmocka_unit_test(test_memtimer), cmocka_unit_test(test_counter),    cmocka_unit_test(test_sysregs),
         cmocka_unit_test(test_pwrc),
+        cmocka_unit_test(test_pl061),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void test_no_overlap(void **state)
         Map             m = { .board = b->name };
         const uint64_t  page[] = { b->rtc.base,   b->fw_cfg,   b->sp805.base, b->gwdt.base,  b->gwdt_refresh,
                                    b->cntcontrol, b->cntread,  b->memtimer,   b->memtimer_frame.base,
-                                   b->ve_sysregs, b->pwrc };
+                                   b->ve_sysregs, b->pwrc,    b->gpio.base };
         const CcaSpan   span[] = { b->ram[0],   b->ram[1],   b->flash[0], b->flash[1], b->gicd, b->its, b->smmu,
                                    b->pci_mmio, b->pci_high, b->pci_io,   b->ecam };
 
@@ -90,7 +90,7 @@ static void test_interrupts(void **state)
     for (size_t k = 0; k < G_N_ELEMENTS(boards); k++) {
         const CcaBoard *b = boards[k];
         const CcaPart  *part[] = { &b->uart[0], &b->uart[1], &b->uart[2],      &b->uart[3], &b->rtc,
-                                   &b->sp805,   &b->gwdt,    &b->memtimer_frame };
+                                   &b->sp805,   &b->gwdt,    &b->memtimer_frame, &b->gpio };
         bool            used[CCA_N_SPIS] = { false };
 
         for (size_t i = 0; i < G_N_ELEMENTS(part); i++) {

@@ -22,7 +22,10 @@ enum { L0 = 0x10000, L1 = 0x11000, L2 = 0x12000, L3 = 0x13000 };
 #define RO    (1ull << 7)
 #define PXN   (1ull << 53)
 
-static void put64(uint64_t off, uint64_t value) { memory_load(machine_memory(rig.machine), MON_RIG_RAM + off, &value, 8); }
+static void put64(uint64_t off, uint64_t value)
+{
+    memory_load(machine_memory(rig.machine), MON_RIG_RAM + off, &value, sizeof(value));
+}
 
 static void make_tables(void)
 {
