@@ -315,6 +315,13 @@ static void update_master(PciDevice *pd)
     }
 }
 
+void pci_service_notify(PciDevice *port, unsigned v)
+{
+    port->dma.enabled = command(port, PCI_COMMAND_MASTER);
+    pci_msix_notify(port, v);
+    update_master(port);
+}
+
 /* ---- BARs ---- */
 
 static bool inside(const PciWindow *w, uint64_t base, uint64_t size)
@@ -620,6 +627,18 @@ static void power_written(PciDevice *pd, unsigned before)
     }
 }
 
+/* Data Link Layer Link Active of a port. */
+static void link_written(PciDevice *port)
+{
+    unsigned status = port->exp_cap + PCI_EXP_LNKSTA, before = pci_get(port, status, 2);
+    bool     active = port->slot != NULL ? pci_slot_link_active(port->slot) : !pci_link_is_down(port);
+
+    pci_set(port, status, 2, deposit64(before, 13, 1, active));
+    if (port->slot != NULL && pci_get(port, status, 2) != before) {
+        pci_slot_link_changed(port->slot);
+    }
+}
+
 /* What follows from a write to the registers this file knows. */
 static void config_effects(PciDevice *pd, const PciConfigWrite *w, unsigned power_before)
 {
@@ -643,9 +662,7 @@ static void config_effects(PciDevice *pd, const PciConfigWrite *w, unsigned powe
         pci_link_reset(pd);
     }
     if (is_bridge(pd)) {
-        unsigned status = pd->exp_cap + PCI_EXP_LNKSTA;
-
-        pci_set(pd, status, 2, deposit64(pci_get(pd, status, 2), 13, 1, !pci_link_is_down(pd)));
+        link_written(pd);
     }
     if (pd->msix.cap != 0 && touches(w, pd->msix.cap + 2u, 2)) {
         pci_msix_control_written(pd);
@@ -819,6 +836,9 @@ bool pci_plug(PciBus *bus, Device *dev, int devfn, GError **error)
         return false;
     }
     mark_multifunction(bus, pd->devfn);
+    if (bus->bridge != NULL && bus->bridge->slot != NULL) {
+        pci_slot_filled(bus->bridge->slot);
+    }
     return true;
 }
 
@@ -866,6 +886,12 @@ static void free_bus(PciBus *bus)
             free_function(bus->functions[f]);
         }
     }
+}
+
+void pci_remove(PciDevice *pd)
+{
+    pci_set_intx(pd, false);
+    free_function(pd);
 }
 
 static void free_function(PciDevice *pd)

@@ -15,6 +15,7 @@ typedef struct PciDevice PciDevice;
 typedef struct PciBus PciBus;
 typedef struct PciHost PciHost;
 typedef struct Sriov Sriov;
+typedef struct PciSlot PciSlot;
 
 enum {
     PCI_CONFIG_SIZE = 4096,
@@ -230,6 +231,7 @@ struct PciDevice {
     bool     intx_out;  /* what it adds to the root's line below */
     uint8_t  intx_line;
     PciBus  *secondary; /* bridges */
+    PciSlot *slot;      /* ports that are hot-plug capable (hotplug.h) */
     Sriov   *sriov;     /* physical functions (sriov.h) */
     PciDevice *pf;      /* virtual functions: whose, and which of them */
     uint8_t  vf_index;

@@ -9,6 +9,8 @@ struct PciHost {
     PciBus        root;
     MemRegion    *ecam;
     unsigned      intx_level[4]; /* functions that assert each line */
+    void        (*on_deleted)(void *opaque, const char *id); /* pci_host_on_deleted() */
+    void         *on_deleted_opaque;
 };
 
 /* One configuration request to a function that decoded it. */
@@ -31,6 +33,20 @@ void pci_msix_free(PciDevice *pd);
 /* Puts a function at a place of a bus that the caller answers for, and realizes it; pci_detach() undoes that. */
 bool pci_attach(PciBus *bus, PciDevice *pd, uint8_t devfn, GError **error);
 void pci_detach(PciDevice *pd);
+
+/* A message of a root port's own services. They are the root complex's, and tell of events in D3hot, too: that is how
+ * software hears that it should wake the port. */
+void pci_service_notify(PciDevice *port, unsigned v);
+
+/* A function leaves its bus for good; virtual functions go with theirs. */
+void pci_remove(PciDevice *pd);
+
+/* ---- hotplug.c: what pci.c asks and tells ---- */
+
+/* Whether the link of the slot's port is up; that it went up or down; that a card was plugged before power on. */
+bool pci_slot_link_active(const PciSlot *s);
+void pci_slot_link_changed(PciSlot *s);
+void pci_slot_filled(PciSlot *s);
 
 /* ---- sriov.c: what pci.c asks about virtual functions ---- */
 

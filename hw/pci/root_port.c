@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "hw/pci/hotplug.h"
 #include "log.h"
 
 enum {
@@ -28,6 +29,8 @@ typedef struct RootPort {
     IdeCap   *endpoint; /* capability of the function below */
     PciBus    below;
     uint16_t  dvsec;
+    bool      hotplug;  /* property */
+    PciSlot   slot;     /* when it is */
 } RootPort;
 
 static const DeviceClass root_port_class;
@@ -270,8 +273,25 @@ static bool root_port_realize(Device *dev, GError **error)
     pci_add_aer(pd);
     pci_add_acs(pd);
     ide_init(&rp->ide, pd, &ide, &ide_ops, rp);
+    if (rp->hotplug) {
+        pci_slot_init(&rp->slot, pd);
+    }
     return true;
 }
 
+static void root_port_unrealize(Device *dev)
+{
+    RootPort *rp = (RootPort *)dev;
+
+    if (rp->hotplug) {
+        pci_slot_deinit(&rp->slot);
+    }
+}
+
+static const Prop root_port_props[] = {
+    { "hotplug", PROP_BOOL, offsetof(RootPort, hotplug), "off", "cards may come and go while the machine runs" },
+};
+
 DEVICE(root_port, .name = "pcie-root-port", .desc = "PCI Express root port with IDE and ACS", .bus = "pci",
-       .state_size = sizeof(RootPort), .realize = root_port_realize);
+       .state_size = sizeof(RootPort), .props = root_port_props, .n_props = ARRAY_LEN(root_port_props),
+       .realize = root_port_realize, .unrealize = root_port_unrealize);

@@ -24,6 +24,7 @@
 #include "hw/pl011.h"
 #include "hw/pl031.h"
 #include "hw/pl061.h"
+#include "hw/pci/hotplug.h"
 #include "hw/pvpanic.h"
 #include "hw/ramfb.h"
 #include "hw/sp805.h"
@@ -664,6 +665,24 @@ static bool add_device(Cca *c, const OptionList *l, GError **error)
         return host_plug(c->host, dev, error);
     }
     return pci_plug_option(c->pci, dev, error);
+}
+
+bool cca_plug(void *cca, const char *text, GError **error)
+{
+    Cca    *c = cca;
+    Device *dev;
+
+    if (c->options->boot == BOOT_REALM) {
+        g_set_error(error, BAILEY_ERROR, 1, "the built-in host gives its Realm what is there from the start; name the "
+                    "device by -device, or let a kernel be the host with -M cca,boot=host");
+        return false;
+    }
+    dev = device_from_option(text, c->clock, c->options->seed, error);
+    if (dev == NULL || !pci_hotplug(c->pci, dev, error)) {
+        return false;
+    }
+    machine_wake(c->machine);
+    return true;
 }
 
 /* The virtio disk that -drive if=virtio asks for. */

@@ -151,6 +151,9 @@ struct PciHost *cca_pci(const Cca *c);
 struct Gic *cca_gic(const Cca *c);
 struct Smmu *cca_smmu(const Cca *c);
 
+/* cca_plug - a PCI function comes while the machine runs; @cca: a Cca, @text: as of -device. False with a sentence. */
+bool cca_plug(void *cca, const char *text, GError **error);
+
 /* cca_powerdown - somebody presses the guest's power button; @cca: a Cca. False with a sentence: it has none. */
 bool cca_powerdown(void *cca, GError **error);
 

@@ -24,6 +24,7 @@ typedef struct MonMachine {
     struct Gic *gic;
     struct Smmu *smmu;
     bool (*powerdown)(void *board, GError **error); /* press the power button; false with a sentence: there is none */
+    bool (*plug)(void *board, const char *text, GError **error); /* a PCI function, from the text of -device */
     void *board;
 } MonMachine;
 
@@ -120,6 +121,11 @@ bool mon_address(const Mon *m, const char *word, uint64_t *addr, GError **error)
 void mon_quit(Mon *m);
 void mon_system_reset(Mon *m);
 bool mon_powerdown(Mon *m, GError **error);
+
+/* mon_device_add - plug a device while the machine runs, from the text of -device. mon_device_del - ask the guest for
+ * one; false, and not @found, when there is none. */
+bool mon_device_add(Mon *m, const char *text, GError **error);
+bool mon_device_del(Mon *m, const char *id, bool *found, GError **error);
 
 /* mon_a64 - the CPU that commands are about. */
 static inline A64Cpu *mon_a64(const Mon *m) { return m->on.cpus[m->cpu]; }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "hw/pci/hotplug.h"
 #include "monitor/qmp_frame.h"
 #include "monitor/qmp_int.h"
 
@@ -396,6 +397,16 @@ static void on_break(void *opaque, Cpu *cpu)
     qmp_event(q, "X_BREAK", data);
 }
 
+static void on_deleted(void *opaque, const char *id)
+{
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
+    JsonObject      *data = json_object_new();
+
+    qmp_set_text(data, "device", id);
+    qmp_set_text(data, "path", path);
+    qmp_event(opaque, "DEVICE_DELETED", data);
+}
+
 void qmp_attach(Qmp *q, const MonMachine *on)
 {
     q->mon.on = *on;
@@ -404,6 +415,9 @@ void qmp_attach(Qmp *q, const MonMachine *on)
     q->started |= !machine_is_paused(on->machine);
     machine_on_break(on->machine, on_break, q);
     machine_on_pause(on->machine, on_pause, q);
+    if (on->pci != NULL) {
+        pci_host_on_deleted(on->pci, on_deleted, q);
+    }
     chardev_accept_input(q->chardev);
 }
 
@@ -413,6 +427,9 @@ void qmp_detach(Qmp *q, bool restarts, bool by_guest, const char *reason)
 
     machine_off_break(q->mon.on.machine, on_break, q);
     machine_on_pause(q->mon.on.machine, NULL, NULL);
+    if (q->mon.on.pci != NULL) {
+        pci_host_on_deleted(q->mon.on.pci, NULL, NULL);
+    }
     json_object_set_boolean_member(data, "guest", by_guest);
     json_object_set_string_member(data, "reason", reason);
     qmp_event(q, restarts ? "RESET" : "SHUTDOWN", data);

@@ -82,7 +82,8 @@ open("disk.img", "wb").truncate(1 << 20)
 
 # ---- one after another; the second waits; one goes amid a command; the machine stays as it is ----
 m = Machine("spin", "-S", "-monitor", "unix:m.sock", "-device", "pcie-root-port,id=rp", "-drive",
-            "file=disk.img,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bus=rp,id=blk")
+            "file=disk.img,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bus=rp,id=blk", "-device",
+            "pcie-root-port,id=slot,hotplug=on")
 first = Qmp()
 check("status", first.do("query-status")["status"], "prelaunch")
 check("breakpoint", first.monitor("break exc sync el2"), "event 1: exc sync el2\n")
@@ -118,11 +119,31 @@ check("below it", [d["qdev_id"] for d in port["pci_bridge"]["devices"]], ["blk"]
 check("chardevs", [c["filename"] for c in second.do("query-chardev") if c["filename"] != "null"],
       ["unix:m.sock,server=on,wait=off", "unix:q.sock,server=on,wait=off"])
 
+# ---- a device that comes; the guest does not hear that it should give it back ----
+
+
+def below(n):
+    return [d["qdev_id"] for d in second.do("query-pci")[0]["devices"][n]["pci_bridge"]["devices"]]
+
+
+check("empty", below(1), [])
+check("no such class", second.do("device_add", driver="moon", bus="slot"), "GenericError")
+check("no slot", second.do("device_add", driver="virtio-rng-pci", id="rng", bus="rp"), "GenericError")
+check("no property", second.do("device_add", driver="virtio-rng-pci", id="rng", bus="slot", x=[1]), "GenericError")
+check("comes", second.do("device_add", driver="virtio-rng-pci", id="rng", bus="slot"), {})
+check("there", below(1), ["rng"])
+check("full", second.do("device_add", driver="virtio-rng-pci", id="rng2", bus="slot"), "GenericError")
+check("asked for", second.do("device_del", id="rng"), {})
+check("still there", below(1), ["rng"])
+check("not in a slot", second.do("device_del", id="blk"), "GenericError")
+check("not there", second.do("device_del", id="moon"), "DeviceNotFound")
+
 # ---- a reset from outside: both are still there, and the guest goes on ----
 people.sendall(b"system_reset\ninfo clock\n")
 check("reset", second.event("RESET"), {"guest": False, "reason": "host-qmp-system-reset"})
 monitor_says(people, " ns, ")
 check("status", second.do("query-status")["status"], "running")
+check("as the command line has it", below(1), [])
 check("unknown", second.do("system_wakeup"), "CommandNotFound")
 second.put('{"execute": "system_powerdown"}')
 second.event("POWERDOWN")
