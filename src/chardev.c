@@ -48,6 +48,7 @@ struct Chardev {
     char                *id; /* NULL: not in the list */
     char                *where; /* the text it was made from */
     unsigned             refs;
+    bool                 kept; /* over resets of the machine, by whoever is at it */
     int                  fd_in, fd_out, fd_listen; /* -1: none */
     int                  fd_slave; /* of a pseudo-terminal: with it open, the terminal outlives its users */
     bool                 is_socket, is_pty, is_stdio, owns_fds;
@@ -837,8 +838,13 @@ Chardev *chardev_new(const char *spec, bool raw, GError **error)
     }
     OptionList *l = option_list_parse(spec);
     const char *id = option_list_get(l, "id");
-    Chardev    *c = NULL;
+    Chardev    *c = id != NULL ? chardev_find(id) : NULL;
 
+    if (c != NULL && c->kept && strcmp(c->where, spec) == 0) {
+        option_list_free(l);
+        return c;
+    }
+    c = NULL;
     if (id != NULL && chardev_find(id) != NULL) {
         g_set_error(error, BAILEY_ERROR, 0, "-chardev id=%s is there twice; give each an id of its own", id);
     } else if (keys_known(l, error)) {
@@ -893,12 +899,14 @@ void chardev_free(Chardev *c)
     g_free(c);
 }
 
+void chardev_keep(Chardev *c, bool keep) { c->kept = keep; }
+
 void chardev_free_all(void)
 {
     for (guint i = all != NULL ? all->len : 0; i-- > 0;) {
         Chardev *c = all->pdata[i];
 
-        if (c->id != NULL) {
+        if (c->id != NULL && !c->kept) {
             c->refs = 1;
             chardev_free(c);
         }

@@ -51,6 +51,9 @@ bool chardev_has_peer(const Chardev *c);
 
 void chardev_free(Chardev *c);
 
+/* chardev_keep - one with an id outlives chardev_free_all() until this is taken back, and chardev_new() finds it. */
+void chardev_keep(Chardev *c, bool keep);
+
 /* chardev_free_all - at exit: all that were made with an id; gives the terminal back. */
 void chardev_free_all(void);
 

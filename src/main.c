@@ -227,6 +227,7 @@ static int run_all(const Options *o)
         } while (status == EXIT_RESTART);
     }
     fronts_free(&fronts);
+    chardev_free_all();
     cca_lasting_free(&lasting);
     vnc_free(vnc);
     return status;

@@ -635,9 +635,36 @@ static bool set_seed(Options *o, const char *value, GError **error)
 
 static bool set_gdb(Options *o, const char *value, GError **error) { replace(&o->gdb, value); return true; }
 
-static bool set_monitor(Options *o, const char *value, GError **error) { replace(&o->monitor, value); return true; }
+/* -monitor none is QEMU's word for what is so without the option. */
+static bool set_monitor(Options *o, const char *value, GError **error)
+{
+    replace(&o->monitor, strcmp(value, "none") == 0 ? NULL : value);
+    return true;
+}
 
 static bool set_qmp(Options *o, const char *value, GError **error) { replace(&o->qmp, value); return true; }
+
+/* The other way to write both, by a -chardev. */
+static bool set_mon(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    const char *id = option_list_get(l, "chardev"), *mode = option_list_get(l, "mode");
+    bool        control = mode != NULL && strcmp(mode, "control") == 0;
+    bool        ok = mode == NULL || control || strcmp(mode, "readline") == 0;
+
+    id = id != NULL ? id : l->driver;
+    ok = (ok && id != NULL && *id != '\0') ||
+         fail(error, "-mon: '%s' names no -chardev, or a mode that is neither readline nor control; for example -mon "
+                     "chardev=ID,mode=control", value);
+    if (ok) {
+        char *where = g_strconcat("chardev:", id, NULL);
+
+        replace(control ? &o->qmp : &o->monitor, where);
+        g_free(where);
+    }
+    option_list_free(l);
+    return ok;
+}
 
 static bool set_gdb_default(Options *o, const char *value, GError **error)
 {
@@ -734,6 +761,7 @@ static const Option option_table[] = {
       set_monitor },
     { "qmp", "stdio|tcp:ADDR:PORT|unix:PATH[,server=on][,wait=off]",
       "QEMU's machine protocol, for programs; without server=on it connects to them", set_qmp },
+    { "mon", "[chardev=]ID[,mode=readline|control]", "-monitor, or -qmp by mode=control, on a -chardev", set_mon },
     { "S", NULL, "do not start until gdb, the monitor or a program at -qmp says so", set_stopped },
     { "no-reboot", NULL, "exit when the guest reboots", set_no_reboot },
     { "expect", "TEXT", "exit with status 0 when the first serial port prints TEXT; 3 if the guest stops first",

@@ -22,6 +22,7 @@ struct MonConsole {
     Mon      mon;
     Chardev *chardev;
     GString *line;     /* of a pipe or socket, up to its end */
+    bool     receives; /* it is the Chardev's client */
     bool     attached; /* there is a machine; lines wait for the next one while there is none */
     bool     too_long; /* the rest of a line that was dropped is to come */
     bool     edits;    /* a terminal: libedit reads it, and the Chardev only keeps others from it */
@@ -226,10 +227,11 @@ MonConsole *mon_console_new(const char *where, GError **error)
     const MonMachine none = { 0 };
     bool             stdio = strcmp(where, "stdio") == 0;
     bool             socket = g_str_has_prefix(where, "tcp:") || g_str_has_prefix(where, "unix:");
+    bool             shared = g_str_has_prefix(where, "chardev:");
     g_autofree char *spec = g_strconcat(where, socket ? ",server=on,wait=off" : "", NULL);
 
-    if (!stdio && !socket) {
-        mon_fail(error, "-monitor: '%s' is neither stdio, tcp:ADDR:PORT nor unix:PATH", where);
+    if (!stdio && !socket && !shared) {
+        mon_fail(error, "-monitor: '%s' is neither stdio, tcp:ADDR:PORT, unix:PATH nor chardev:ID", where);
         return NULL;
     }
     Chardev *chardev = chardev_new(spec, false, error);
@@ -244,9 +246,15 @@ MonConsole *mon_console_new(const char *where, GError **error)
     c->line = g_string_new(NULL);
     if (stdio && isatty(STDIN_FILENO)) {
         edit(c);
+    } else if (!chardev_set_client(chardev, &client, c)) {
+        mon_fail(error, "-monitor: something else receives what comes from %s already; give it a -chardev of its own",
+                 where);
+        mon_console_free(c);
+        return NULL;
     } else {
-        chardev_set_client(chardev, &client, c);
-        if (stdio) {
+        c->receives = true;
+        chardev_keep(chardev, true);
+        if (chardev_has_peer(chardev)) {
             peer_changed(c, true);
         }
     }
@@ -262,6 +270,10 @@ void mon_console_free(MonConsole *c)
         g_source_remove(c->source);
         rl_callback_handler_remove();
         at_terminal = NULL;
+    }
+    if (c->receives) {
+        chardev_set_client(c->chardev, NULL, NULL);
+        chardev_keep(c->chardev, false);
     }
     chardev_free(c->chardev);
     g_string_free(c->line, TRUE);

@@ -11,7 +11,7 @@ typedef struct MonConsole MonConsole;
 
 /**
  * mon_console_new - serve one user at a time; a session outlives resets, for which the machine is made anew.
- * @where: "stdio", "tcp:ADDR:PORT" or "unix:PATH"; sockets listen
+ * @where: "stdio", "tcp:ADDR:PORT", "unix:PATH" or "chardev:ID"; sockets of the first kinds listen
  * Returns NULL with a sentence when that cannot be had.
  */
 MonConsole *mon_console_new(const char *where, GError **error);

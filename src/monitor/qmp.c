@@ -438,16 +438,22 @@ void qmp_detach(Qmp *q, bool restarts, bool by_guest, const char *reason)
 
 /* ---- life ---- */
 
-Qmp *qmp_new(Chardev *chardev)
+Qmp *qmp_new(Chardev *chardev, GError **error)
 {
     const MonMachine none = { 0 };
     Qmp             *q = g_new0(Qmp, 1);
 
+    if (!chardev_set_client(chardev, &client, q)) {
+        mon_fail(error, "something else receives what comes there already; give it a -chardev of its own");
+        chardev_free(chardev);
+        g_free(q);
+        return NULL;
+    }
     mon_init(&q->mon, &none);
     q->mon.controls = true;
     q->chardev = chardev;
+    chardev_keep(chardev, true);
     qmp_frame_init(&q->frame);
-    chardev_set_client(chardev, &client, q);
     if (chardev_has_peer(chardev)) {
         peer_changed(q, true);
     }
@@ -456,19 +462,21 @@ Qmp *qmp_new(Chardev *chardev)
 
 Qmp *qmp_open(const char *where, GError **error)
 {
-    bool     known = strcmp(where, "stdio") == 0 || g_str_has_prefix(where, "tcp:") || g_str_has_prefix(where, "unix:");
+    bool     known = strcmp(where, "stdio") == 0 || g_str_has_prefix(where, "tcp:") ||
+                 g_str_has_prefix(where, "unix:") || g_str_has_prefix(where, "chardev:");
     Chardev *chardev = NULL;
+    Qmp     *q = NULL;
 
     if (!known) {
-        mon_fail(error, "-qmp: '%s' is neither stdio, tcp:ADDR:PORT nor unix:PATH", where);
+        mon_fail(error, "-qmp: '%s' is neither stdio, tcp:ADDR:PORT, unix:PATH nor chardev:ID", where);
         return NULL;
     }
     chardev = chardev_new(where, false, error);
-    if (chardev == NULL) {
+    q = chardev != NULL ? qmp_new(chardev, error) : NULL;
+    if (q == NULL) {
         g_prefix_error(error, "-qmp: ");
-        return NULL;
     }
-    return qmp_new(chardev);
+    return q;
 }
 
 void qmp_free(Qmp *q)
@@ -476,6 +484,8 @@ void qmp_free(Qmp *q)
     if (q == NULL) {
         return;
     }
+    chardev_set_client(q->chardev, NULL, NULL);
+    chardev_keep(q->chardev, false);
     chardev_free(q->chardev);
     qmp_frame_deinit(&q->frame);
     mon_deinit(&q->mon);

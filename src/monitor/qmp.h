@@ -12,12 +12,13 @@
 
 typedef struct Qmp Qmp;
 
-/* qmp_new - a server on @chardev, which is freed with it. No machine is attached yet. */
-Qmp *qmp_new(Chardev *chardev);
+/* qmp_new - a server on @chardev, which is freed with it, or now when there is an error: another one is its client. No
+ * machine is attached yet. */
+Qmp *qmp_new(Chardev *chardev, GError **error);
 
 /**
  * qmp_open - the server that -qmp asks for.
- * @where: stdio, or tcp:ADDR:PORT or unix:PATH with server= and wait= behind it, as chardev_new() has them
+ * @where: stdio, chardev:ID, or tcp:ADDR:PORT or unix:PATH with server= and wait= behind it, as chardev_new() has them
  * Returns NULL with a sentence in @error.
  */
 Qmp *qmp_open(const char *where, GError **error);

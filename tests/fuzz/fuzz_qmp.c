@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     MonRig   rig;
     Chardev *line = chardev_new("null", false, NULL);
-    Qmp     *qmp = qmp_new(line);
+    Qmp     *qmp = qmp_new(line, NULL);
 
     mon_rig_init(&rig);
     qmp_attach(qmp, &rig.on);

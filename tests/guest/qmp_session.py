@@ -36,8 +36,8 @@ def call(path="q.sock"):
 
 
 class Qmp:
-    def __init__(self):
-        self.s = call()
+    def __init__(self, s=None):
+        self.s = s or call()
         self.f = self.s.makefile("rw")
         check("greeting", list(self.get()["QMP"]), ["version", "capabilities"])
         check("negotiation", self.do("qmp_capabilities"), {})
@@ -152,6 +152,32 @@ people.sendall(b"quit\n")
 check("end", second.event("SHUTDOWN"), {"guest": False, "reason": "host-qmp-quit"})
 check("nothing follows", second.get(), None)
 m.ends(0)
+
+# ---- as a QEMU harness writes it: both on -chardev, which outlive a reset, and it listens ----
+server = socket.socket(socket.AF_UNIX)
+server.bind("harness.sock")
+server.listen(1)
+p = subprocess.Popen(
+    [bailey, "-M", "cca,boot=host", "-m", "64M", "-kernel", guests + "/spin.img", "-serial", "null", "-S", "-chardev",
+     "socket,id=mon,path=harness.sock", "-mon", "chardev=mon,mode=control", "-chardev",
+     "socket,id=people,path=m.sock,server=on,wait=off", "-mon", "people", *options], stdin=subprocess.DEVNULL)
+server.settimeout(PATIENCE_S)
+harness = server.accept()[0]
+q = Qmp(harness)
+check("labels", sorted(c["label"] for c in q.do("query-chardev") if c["label"] != "null"), ["mon", "people"])
+people = call("m.sock")
+monitor_says(people, "(bailey) ")
+check("reset", q.do("system_reset"), {})
+q.event("RESET")
+check("status", q.do("query-status")["status"], "prelaunch")
+people.sendall(b"info status\nquit\n")
+monitor_says(people, "stopped")
+q.event("SHUTDOWN")
+check("exit status", p.wait(PATIENCE_S), 0)
+p = subprocess.run([bailey, "-M", "cca,boot=host", "-m", "64M", "-kernel", guests + "/spin.img", "-chardev",
+                    "null,id=c", "-serial", "chardev:c", "-mon", "c,mode=control"], stdin=subprocess.DEVNULL,
+                   capture_output=True, timeout=PATIENCE_S)
+check("somebody else's", (p.returncode, b"-qmp: something else receives what comes there" in p.stderr), (2, True))
 
 # ---- the guest's own: power-off, reset, reset that ends the run, a signal ----
 m = Machine("hello", "-S")

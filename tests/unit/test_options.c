@@ -258,6 +258,11 @@ static const BadRow bad_rows[] = {
     { { K, "-display", "head=gpu" },
       "-display: 'head=gpu' is not offered; use none, or vnc=:N for a VNC server on this machine" },
     { { K, "-S" }, "-S: nothing could start the guest again; add -s, -gdb, -monitor or -qmp, or leave it out" },
+    { { K, "-mon", "mode=control" }, "-mon: 'mode=control' names no -chardev, or a mode that is neither readline nor "
+                                     "control; for example -mon chardev=ID,mode=control" },
+    { { K, "-mon", "chardev=m,mode=pretty" },
+      "-mon: 'chardev=m,mode=pretty' names no -chardev, or a mode that is neither readline nor control; for example "
+      "-mon chardev=ID,mode=control" },
     { { K, "-expect", "" }, "-expect: the text is empty; name what the guest will print" },
     { { K, "-fail-on", "(" },
       "-fail-on: '(' is not a regular expression (Error while compiling regular expression \342\200\230(\342\200\231 "

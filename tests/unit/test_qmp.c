@@ -46,7 +46,7 @@ static int setup(void **state)
     mon_rig_init(&rig);
     line = chardev_new("null", false, NULL);
     chardev_add_observer(line, hear, NULL);
-    qmp = qmp_new(line);
+    qmp = qmp_new(line, NULL);
     qmp_attach(qmp, &rig.on);
     return 0;
 }
