@@ -93,12 +93,13 @@ static const QmpCommand *find(const char *name)
 
 /* ---- out ---- */
 
-/* Takes the object over. A line each, as QEMU sends them. */
+/* Takes the object over. A line each, as QEMU sends them. An ID may have a surrogate that stands alone. */
 static void say(Qmp *q, JsonObject *o)
 {
     g_autoptr(JsonNode) node = qmp_object(o);
     g_autofree char    *text = json_to_string(node, FALSE);
-    g_autofree char    *line = g_strconcat(text, "\r\n", NULL);
+    g_autofree char    *valid = g_utf8_make_valid(text, -1);
+    g_autofree char    *line = g_strconcat(valid, "\r\n", NULL);
 
     chardev_write(q->chardev, line, strlen(line));
 }
@@ -309,6 +310,8 @@ static void take_value(Qmp *q, const char *text, size_t len)
         if (root == NULL || !JSON_NODE_HOLDS_OBJECT(root)) {
             qmp_fail(&error, QMP_GENERIC, "a command is a JSON object: { \"execute\": \"query-commands\" }");
         }
+    } else {
+        g_prefix_error(&error, "this is no JSON: ");
     }
     if (error != NULL) {
         say_error(q, error, NULL);

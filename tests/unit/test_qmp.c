@@ -140,6 +140,8 @@ static const Row rows[] = {
     { "a line end in a string", "{\"execute\":\"query-\n{\"execute\":\"query-status\"}",
       BAD("a control character in a string; write it as \\\\u and its number") STATUS },
     { "no UTF-8", "{\"execute\":\"\xff\"}", GENERIC("the command is no UTF-8") },
+    { "brackets that do not fit", "{\"a\":1]{\"execute\":\"query-status\"}",
+      BAD("<data>:1:6: Parse error: unexpected number `1', expected string constant") STATUS },
     { "32 brackets", "{\"execute\":\"query-status\",\"id\":" DEEP8 DEEP8 DEEP8 "[[[[[[[]]]]]]]" "]]]]]]]]" "]]]]]]]]"
       "]]]]]]]]" "}",
       "{\"return\":{\"running\":false,\"singlestep\":false,\"status\":\"prelaunch\"},\"id\":" DEEP8 DEEP8 DEEP8
@@ -157,6 +159,15 @@ static void test_rows(void **state)
         put(rows[i].in);
         expect(rows[i].out);
     }
+}
+
+/* What the ID becomes is the library's; that the answer is JSON is ours. */
+static void test_half_a_character(void **state)
+{
+    negotiate();
+    put("{\"execute\":\"stop\",\"id\":\"\\ud800 z\"}");
+    assert_true(g_str_has_prefix(said->str, "{\"return\":{},\"id\":\""));
+    assert_true(g_utf8_validate(said->str, -1, NULL));
 }
 
 static void test_too_long(void **state)
@@ -215,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_negotiation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_a_character, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_break, setup, teardown),
