@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "hw/pci/hotplug.h"
+#include "hw/pci/sriov.h"
+#include "netdev.h"
 #include "pci_rig.h"
 
 enum { PORT = 0x08, BELOW = 0x100 };
@@ -155,6 +157,37 @@ static void test_wake(void **state)
     assert_true(r->intx[1]);
 }
 
+/* A card with a security manager and virtual functions goes whole, also amid a request to its mailbox; the port comes
+ * to use again. */
+static void test_card(void **state)
+{
+    set_slot(PCI_EXP_DEVCTL2, PCI_EXP_DEVCTL2_ARI);
+    assert_non_null(netdev_new("none,id=n0", r->clock, NULL));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(plug("tdisp-nic,id=nic,bus=rp,netdev=n0,vfs=2,tamper=slow", NULL));
+        PciDevice *nic = pci_host_find_id(r->host, "nic");
+        unsigned   sriov = pci_find_ext_cap(nic, PCI_EXT_CAP_SRIOV), doe = pci_find_ext_cap(nic, PCI_EXT_CAP_DOE);
+        uint16_t   vf;
+
+        rig_cfg_write(r, BELOW, sriov + SRIOV_NUM_VFS, 2, 2);
+        rig_cfg_write(r, BELOW, sriov + SRIOV_CONTROL, 2, SRIOV_CONTROL_VF_ENABLE | SRIOV_CONTROL_ARI);
+        vf = (uint16_t)(BELOW + rig_cfg_read(r, BELOW, sriov + SRIOV_FIRST_VF_OFFSET, 2));
+        assert_int_equal(rig_cfg_read(r, vf, PCI_CLASS_DEVICE, 2), 0x0200);
+        for (unsigned word = 0; word < 3; word++) { /* DOE discovery */
+            rig_cfg_write(r, BELOW, doe + 0x10, 4, (const uint32_t[]){ 1, 3, 0 }[word]);
+        }
+        rig_cfg_write(r, BELOW, doe + 0x08, 4, 1u << 31); /* Go */
+        assert_int_equal(rig_cfg_read(r, BELOW, doe + 0x0c, 4) & 1, 1);
+        set_slot(PCI_EXP_SLTCTL, INDICATOR_ON);
+        set_slot(PCI_EXP_SLTCTL, INDICATOR_OFF);
+        rig_run(r, 1000000000);
+        assert_null(pci_host_find_id(r->host, "nic"));
+        assert_int_equal(rig_cfg_read(r, vf, PCI_CLASS_DEVICE, 2), 0xffff);
+    }
+    assert_string_equal(deleted->str, "nic nic ");
+    netdev_free_all();
+}
+
 /* Link Disable takes the link down for a while; the card stays, also through a reset. */
 static void test_link(void **state)
 {
@@ -177,6 +210,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unplug, setup, teardown),
         cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wake, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_card, setup, teardown),
         cmocka_unit_test_setup_teardown(test_link, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
