@@ -256,12 +256,23 @@ static void put_rtt(void *opaque, const RmmRttEntry *e)
     g_string_append_c(opaque, '\n');
 }
 
-MON_COMMAND(info_rtt, .name = "info rtt", .args = "RD [IPA [LENGTH]]",
-            .help = "a Realm's translation tables: HIPAS and RIPAS", .min_args = 1, .max_args = 3)
+MON_COMMAND(info_rtt, .name = "info rtt", .args = "[RD [IPA [LENGTH]]]",
+            .help = "a Realm's translation tables: HIPAS and RIPAS; of the Realm that the CPU runs, or the only one",
+            .max_args = 3)
 {
-    uint64_t rd, ipa = 0, len = ~0ull;
+    uint64_t rd = 0, ipa = 0, len = ~0ull;
+    RmmRealm realm;
 
-    if (!mon_number(argv[0], &rd, error) || (argc > 1 && !mon_number(argv[1], &ipa, error)) ||
+    if (argc == 0) {
+        if (!mon_realm(m, 0, &realm)) {
+            return mon_fail(error, "the CPU runs no Realm, and there is not one alone; name its RD, which 'info "
+                                   "realms' lists");
+        }
+        rd = realm.rd;
+    } else if (!mon_number(argv[0], &rd, error)) {
+        return false;
+    }
+    if ((argc > 1 && !mon_number(argv[1], &ipa, error)) ||
         (argc > 2 && !mon_number(argv[2], &len, error))) {
         return false;
     }

@@ -81,6 +81,9 @@ bool mon_write(Mon *m, uint64_t addr, const void *src, size_t len);
 /* mon_translate - where @addr leads in the session's view. */
 bool mon_translate(Mon *m, uint64_t addr, uint64_t *pa, Pas *pas);
 
+/* mon_realm - the Realm whose RD is at @rd; 0: the one that the CPU runs, or the only one. */
+bool mon_realm(Mon *m, uint64_t rd, RmmRealm *out);
+
 /* mon_take_hits - the lines of m->hit, which is empty then; NULL: no event stopped the machine. */
 char *mon_take_hits(Mon *m);
 

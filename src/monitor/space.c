@@ -17,8 +17,7 @@ static void take_realm(void *opaque, const RmmRealm *realm)
     *out = out->rd == 0 ? *realm : (RmmRealm){ .rd = ~0ull }; /* the second: it is not clear which */
 }
 
-/* The Realm of MON_IPA: the one that was named, else the one that the CPU runs, else the only one. */
-static bool chosen_realm(Mon *m, uint64_t rd, RmmRealm *out)
+bool mon_realm(Mon *m, uint64_t rd, RmmRealm *out)
 {
     uint64_t rec, running;
 
@@ -47,7 +46,7 @@ bool mon_translate(Mon *m, uint64_t addr, uint64_t *pa, Pas *pas)
     case MON_PHYS:
         break;
     case MON_IPA:
-        if (!chosen_realm(m, m->view.rd, &realm)) {
+        if (!mon_realm(m, m->view.rd, &realm)) {
             return false;
         }
         a64_stage2_walk(machine_memory(m->on.machine), realm.vtcr, realm.vttbr, PAS_REALM, addr, false, false, true,
@@ -158,7 +157,7 @@ static bool set_ipa(Mon *m, const char *word, GString *out, GError **error)
     if (word != NULL && !mon_number(word, &rd, error)) {
         return false;
     }
-    if (!chosen_realm(m, rd, &realm)) {
+    if (!mon_realm(m, rd, &realm)) {
         return word != NULL ? mon_fail(error, "there is no Realm's RD at 0x%" PRIx64 "; 'info realms' lists them", rd)
                             : mon_fail(error, "the CPU runs no Realm, and there is not one alone; name its RD, which "
                                               "'info realms' lists");
