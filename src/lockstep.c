@@ -85,6 +85,7 @@ bool lockstep_allowed(const Options *o, GError **error)
     }
     for (guint i = 0; i < o->chardevs->len; i++) {
         what = strcmp(((OptionList *)o->chardevs->pdata[i])->driver, "socket") == 0 ? "a -chardev socket" : what;
+        what = strcmp(((OptionList *)o->chardevs->pdata[i])->driver, "pty") == 0 ? "a -chardev pty" : what;
     }
     for (guint i = 0; i < o->devices->len; i++) {
         bool socket = strcmp(((OptionList *)o->devices->pdata[i])->driver, "virtio-vsock-pci") == 0;
