@@ -6,6 +6,7 @@
 #include "bytes.h"
 #include "chardev.h"
 #include "display/display.h"
+#include "fsdev.h"
 #include "netdev.h"
 #include "unit/virtio_rig.h"
 
@@ -13,9 +14,39 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { N_DEVICES = 6, MAX_STEPS = 256 };
+enum { N_DEVICES = 8, MAX_STEPS = 256 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char vsock_path[] = "/tmp/bailey-fuzz-XXXXXX";
+
+static void remove_socket(void) { unlink(vsock_path); }
+
+/* An empty folder to share, which is nobody else's. */
+static void make_folder(void)
+{
+    char path[] = "/tmp/bailey-fuzz-XXXXXX", text[80];
+
+    if (mkdtemp(path) == NULL) {
+        abort();
+    }
+    snprintf(text, sizeof(text), "local,id=f0,path=%s", path);
+    (void)fsdev_new(text, NULL);
+    rmdir(path);
+}
+
+/* The device that listens replaces the file. */
+static char *vsock_option(void)
+{
+    int fd = mkstemp(vsock_path);
+
+    if (fd < 0) {
+        abort();
+    }
+    close(fd);
+    atexit(remove_socket);
+    return g_strdup_printf("virtio-vsock-pci,id=vs,socket=%s", vsock_path);
+}
 
 static VirtioRig *make(unsigned i)
 {
@@ -26,6 +57,8 @@ static VirtioRig *make(unsigned i)
         "virtio-rng-pci,id=rng",
         "virtio-gpu-pci,id=gpu,max_hostmem=4M",
         "virtio-tablet-pci,id=tablet",
+        "virtio-9p-pci,id=p9,fsdev=f0,mount_tag=share",
+        NULL,
     };
     PciRig *p = rig_new();
 
@@ -44,8 +77,12 @@ static VirtioRig *make(unsigned i)
         unlink(path);
     } else if (i == 2) {
         (void)chardev_new("null,id=c0", false, NULL);
+    } else if (i == 6) {
+        make_folder();
     }
-    return vr_new(p, option[i], 0);
+    g_autofree char *text = option[i] != NULL ? g_strdup(option[i]) : vsock_option();
+
+    return vr_new(p, text, 0);
 }
 
 /* Numbers that are often near something. */
