@@ -14,7 +14,8 @@ enum {
     P9_HEADER = 7,              /* size, type, tag of a message */
     P9_ERROR_LEN = P9_HEADER + 4,
     P9_MSIZE_MAX = 512 << 10,   /* the longest message, either way */
-    P9_MAX_FIDS = 4096,
+    P9_MAX_FIDS = 1 << 18,      /* a client that caches has one for each name it knows */
+    P9_PATHS_MAX = 64 << 20,    /* bytes of their paths */
     P9_MAX_OPEN = 512,          /* of them, with a descriptor of the host's */
     P9_NAMES_MAX = 64 << 20,    /* bytes of names in directories that are being read */
 };

@@ -57,6 +57,7 @@ struct P9 {
     Fsdev      *fs;
     uint32_t    msize;
     GHashTable *fids;    /* id -> Fid */
+    size_t      paths_len; /* of all fids */
     unsigned    n_open;
     size_t      names_len; /* of all fids */
     GHashTable *numbers; /* Inode -> its number */
@@ -139,22 +140,39 @@ static void fid_drop(P9 *s, Fid *f)
 {
     fid_close(s, f);
     g_hash_table_remove(s->fids, GUINT_TO_POINTER(f->id));
+    s->paths_len -= strlen(f->path);
     g_free(f->path);
     g_free(f);
+}
+
+/* The fid is another path's now; takes @path over. */
+static int fid_set_path(P9 *s, Fid *f, char *path)
+{
+    size_t len = s->paths_len - strlen(f->path) + strlen(path);
+
+    if (len > P9_PATHS_MAX) {
+        g_free(path);
+        return ENFILE;
+    }
+    s->paths_len = len;
+    g_free(f->path);
+    f->path = path;
+    return 0;
 }
 
 /* A new fid; takes @path over. */
 static int fid_add(P9 *s, uint32_t id, uint32_t uid, char *path)
 {
-    int  why = fid_find(s, id) != NULL ? EBADF : g_hash_table_size(s->fids) >= P9_MAX_FIDS ? ENFILE : 0;
+    bool full = g_hash_table_size(s->fids) >= P9_MAX_FIDS || s->paths_len + strlen(path) > P9_PATHS_MAX;
     Fid *f;
 
-    if (why != 0) {
+    if (full || fid_find(s, id) != NULL) {
         g_free(path);
-        return why;
+        return full ? ENFILE : EBADF;
     }
     f = g_new0(Fid, 1);
     *f = (Fid){ .id = id, .uid = uid, .path = path, .fd = -1 };
+    s->paths_len += strlen(path);
     g_hash_table_insert(s->fids, GUINT_TO_POINTER(id), f);
     return 0;
 }
@@ -169,6 +187,12 @@ void p9_reset(P9 *s)
     g_list_free(all);
 }
 
+/* Whether the fid is at or below @path, which has @len bytes. */
+static bool is_below(const Fid *f, const char *path, size_t len)
+{
+    return strncmp(f->path, path, len) == 0 && (f->path[len] == '\0' || f->path[len] == '/');
+}
+
 /* Fids at or below @from are at or below @to now. */
 static void fids_moved(P9 *s, const char *from, const char *to)
 {
@@ -180,13 +204,24 @@ static void fids_moved(P9 *s, const char *from, const char *to)
     while (g_hash_table_iter_next(&i, NULL, &value)) {
         Fid *f = value;
 
-        if (strncmp(f->path, from, len) == 0 && (f->path[len] == '\0' || f->path[len] == '/')) {
-            char *path = g_strconcat(to, f->path + len, NULL);
-
-            g_free(f->path);
-            f->path = path;
+        if (is_below(f, from, len)) {
+            (void)fid_set_path(s, f, g_strconcat(to, f->path + len, NULL));
         }
     }
+}
+
+/* Whether all their paths have room when they do. */
+static bool can_move(P9 *s, const char *from, const char *to)
+{
+    size_t         len = strlen(from), more = strlen(to) > len ? strlen(to) - len : 0, all = s->paths_len;
+    GHashTableIter i;
+    gpointer       value;
+
+    g_hash_table_iter_init(&i, s->fids);
+    while (more != 0 && g_hash_table_iter_next(&i, NULL, &value)) {
+        all += is_below(value, from, len) ? more : 0;
+    }
+    return all <= P9_PATHS_MAX;
 }
 
 static int fid_stat(P9 *s, const Fid *f, struct stat *st)
@@ -353,9 +388,7 @@ static int t_walk(P9 *s)
         return done == 0 ? why : 0;
     }
     if (id == f->id) {
-        g_free(f->path);
-        f->path = path;
-        return 0;
+        return fid_set_path(s, f, path);
     }
     return fid_add(s, id, f->uid, path);
 }
@@ -476,8 +509,11 @@ static int t_lcreate(P9 *s)
     if (why != 0) {
         return why;
     }
-    g_free(f->path);
-    f->path = g_steal_pointer(&path); /* the fid is the file now */
+    why = fid_set_path(s, f, g_steal_pointer(&path)); /* the fid is the file now */
+    if (why != 0) {
+        close(fd);
+        return why;
+    }
     return opened(s, f, fd);
 }
 
@@ -538,6 +574,7 @@ static int rename_path(P9 *s, const char *from, const char *to)
     bool        replaces = fsdev_stat(s->fs, to, &st) == 0;
     int         why = fsdev_stat(s->fs, from, &old);
 
+    why = why == 0 && !can_move(s, from, to) ? ENFILE : why;
     why = why == 0 ? fsdev_rename(s->fs, from, to) : why;
     if (why == 0 && !(replaces && st.st_dev == old.st_dev && st.st_ino == old.st_ino)) {
         if (replaces) {
@@ -640,7 +677,7 @@ static int t_getattr(P9 *s)
     bw_u64(&s->out, size);
     bw_u64(&s->out, 4096);
     bw_u64(&s->out, size / 512 + (size % 512 != 0));
-    put_time(s, &st.st_atim);
+    put_time(s, S_ISLNK(st.st_mode) ? &st.st_mtim : &st.st_atim); /* to read a link changes the host's */
     put_time(s, &st.st_mtim);
     put_time(s, &st.st_ctim);
     bw_zero(&s->out, 8 + 8 + 8 + 8); /* time of birth, generation, data version: none */

@@ -220,6 +220,11 @@ static const BadRow bad_rows[] = {
     { { K, "-device", "pl011" }, "-device: there is no device 'pl011'; '-device help' lists them" },
     { { K, "-netdev", "" }, "-netdev: '' names no type; for example -netdev user,id=n0" },
     { { K, "-drive", ",x" }, "-drive: ',x' names no type; for example -drive file=disk.img,format=raw,id=d0" },
+    { { K, "-virtfs", "local,path=x" },
+      "-virtfs: 'local,path=x' has no mount_tag; for example -virtfs local,path=folder,mount_tag=share" },
+    { { K, "-virtfs", "proxy,mount_tag=x" },
+      "-virtfs: 'proxy,mount_tag=x' has no kind 'local'; for example -virtfs local,path=folder,mount_tag=share" },
+    { { K, "-fsdev", "" }, "-fsdev: '' names no type; for example -fsdev local,id=f0,path=folder" },
     { { K, "-chardev", "" },
       "-chardev: '' names no type; for example -chardev socket,id=c0,path=/tmp/serial,server=on" },
     { { K, "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none" },
@@ -306,6 +311,24 @@ static void test_lists(void **state)
     options_free(o);
 }
 
+/* -virtfs is -fsdev and a device; commas in a path stay what they are. */
+static void test_virtfs(void **state)
+{
+    static const char *const args[] = { K, "-virtfs", "local,path=a,,b,mount_tag=t,readonly=on", "-virtfs",
+                                        "local,id=mine,path=c,mount_tag=u", NULL };
+    GError  *error = NULL;
+    Options *o = parse(args, &error);
+
+    assert_non_null(o);
+    assert_int_equal(o->fsdevs->len, 2);
+    assert_int_equal(o->devices->len, 2);
+    assert_string_equal(((OptionList *)o->fsdevs->pdata[0])->text, "local,path=a,,b,readonly=on,id=virtfs0");
+    assert_string_equal(((OptionList *)o->devices->pdata[0])->text, "virtio-9p-pci,fsdev=virtfs0,mount_tag=t");
+    assert_string_equal(((OptionList *)o->fsdevs->pdata[1])->text, "local,path=c,id=mine");
+    assert_string_equal(((OptionList *)o->devices->pdata[1])->text, "virtio-9p-pci,fsdev=mine,mount_tag=u");
+    options_free(o);
+}
+
 static void test_list_text(void **state)
 {
     OptionList *l = option_list_parse("file=a,,b.img,snapshot,id=,x=y=z,");
@@ -341,7 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good), cmocka_unit_test(test_bad),  cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_list_text), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_list_text), cmocka_unit_test(test_virtfs), cmocka_unit_test(test_help),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,6 +282,13 @@ static void test_directory(void **state)
     assert_int_equal(le32_get(body(c)), 0);
     assert_int_equal(ask(c, GETATTR, "dq", 1, 0ull), 0);
     assert_int_equal(le64_get(body(c) + 8 + 13 + 12 + 16), 4096);
+    /* Reading leaves no trace for the next run. */
+    shell(c, "touch -a -d 2001-01-01 in/sub in/file");
+    assert_int_equal(ask(c, READDIR, "dqd", 1, 0ull, 200), 0);
+    walk(c, 2, "file");
+    assert_int_equal(ask(c, LOPEN, "dd", 2, 0), 0);
+    assert_int_equal(ask(c, READ, "dqd", 2, 0ull, 100), 0);
+    shell(c, "test \"$(stat -c %x in/sub in/file | cut -c1-4 | sort -u)\" = 2001");
     assert_int_equal(ask(c, READ, "dqd", 1, 0ull, 100), EISDIR);
     client_free(c);
 }
@@ -389,8 +396,12 @@ static void test_hostile(void **state)
     /* As many fids as there may be, and as many of them open. */
     unsigned fid = 2;
 
-    for (int why = 0; (why = ask(c, WALK, "ddws", 0, fid, 1, "file")) == 0; fid++) {
+    for (; fid < P9_MAX_OPEN + 10; fid++) {
+        walk(c, fid, "file");
         assert_int_equal(ask(c, LOPEN, "dd", fid, 0), fid - 1 < P9_MAX_OPEN ? 0 : EMFILE);
+    }
+    for (int why = 0; why == 0; fid += why == 0) {
+        why = ask(c, WALK, "ddw", 0, fid, 0);
     }
     assert_int_equal(fid, P9_MAX_FIDS);
     assert_int_equal(ask(c, VERSION, "ds", 8192, "9P2000.u"), 0);
@@ -415,6 +426,20 @@ static void test_deep(void **state)
     }
     assert_int_equal(why, ENAMETOOLONG);
     assert_int_equal(depth, FSDEV_PATH_MAX / 251);
+    /* Nor can those of all fids, by walks or by a new name of what is above them. */
+    unsigned fid = 2;
+
+    while ((why = ask(c, WALK, "ddw", 1, fid, 0)) == 0) {
+        fid++;
+    }
+    assert_int_equal(why, ENFILE);
+    assert_int_equal(fid, P9_PATHS_MAX / (depth * 251 - 1) + 1);
+    name[250] = '\0';
+    g_autofree char *longer = g_strconcat(name, "x", NULL);
+
+    assert_int_equal(ask(c, RENAMEAT, "dsds", 0, name, 0, longer), ENFILE);
+    assert_int_equal(ask(c, RENAMEAT, "dsds", 0, name, 0, "short"), 0);
+    assert_int_equal(ask(c, GETATTR, "dq", fid - 1, 0ull), 0);
     client_free(c);
 }
 
