@@ -70,9 +70,7 @@ static void write_frame(NetTap *t, const uint8_t *frame, size_t len, const NetOf
     if (t->vnet_hdr) {
         net_offload_put(o, frame, len, hdr);
     }
-    if (writev(t->fd, v + !t->vnet_hdr, 1 + t->vnet_hdr) < 0) {
-        LOG(GUEST_ERRORS, "netdev: the interface did not take a frame of %zu bytes: %s", len, g_strerror(errno));
-    }
+    (void)!writev(t->fd, v + !t->vnet_hdr, 1 + t->vnet_hdr); /* what it does not take is lost, as on a wire */
 }
 
 static void write_whole(void *opaque, const uint8_t *frame, size_t len)
@@ -129,11 +127,11 @@ static bool take_fd(NetTap *t, const OptionList *l, const char *text, GError **e
         return fail(l, error, "fd= is no open TAP interface without packet information",
                     "open /dev/net/tun with IFF_TAP and IFF_NO_PI, and do not close it");
     }
-    t->fd = (int)fd;
     t->vnet_hdr = (r.ifr_flags & IFF_VNET_HDR) != 0;
-    (void)fcntl(t->fd, F_SETFL, fcntl(t->fd, F_GETFL) | O_NONBLOCK);
-    (void)fcntl(t->fd, F_SETFD, FD_CLOEXEC);
-    return true;
+    t->fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 0); /* what we were given stays open for the machine after a reset */
+    (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return fcntl(t->fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 ||
+           fail(l, error, "cannot use fd=", "allow more open files");
 }
 
 /* The header's length, and what the kernel may leave to us: what the guest does not take, the network back end does. */
