@@ -256,8 +256,11 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source
         granule_zero(rmm, pdev->aux[i]);
         granule_set(rmm, pdev->aux[i], GRANULE_PDEV_AUX);
     }
-    spdm_requester_init(&pdev_link(rmm, pdev)->spdm, &rmm->entropy);
-    spdm_requester_offer(&pdev_link(rmm, pdev)->spdm, &cma_profile);
+    SpdmRequester *spdm = &pdev_link(rmm, pdev)->spdm;
+
+    spdm_requester_init(spdm, &rmm->entropy);
+    spdm_requester_offer(spdm, &cma_profile);
+    spdm->options.transfer_size = SPDM_MSG_MAX; /* with CHUNK: for devices whose buffer is smaller */
     pdev_link_keep(rmm, pdev);
     dev_queue(&pdev->comm, DEV_CONNECT);
     return RMI_SUCCESS;

@@ -235,6 +235,29 @@ static void test_ide_reset(void **state)
     assert_int_equal(d->pair->keys_programmed, 12);
 }
 
+/* Its buffer is small: what is longer goes by CHUNK_SEND, in and out of the session. */
+static void test_small_buffer(void **state)
+{
+    static const uint32_t sizes[] = { SPDM_DATA_TRANSFER_MIN, 64, 100 };
+
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        if (i != 0) {
+            dev_rig_free(d);
+            d = dev_rig_new();
+        }
+        d->pair->responder.config.capabilities |= SPDM_CAP_CHUNK;
+        d->pair->responder.config.transfer_size = sizes[i];
+        dev_go_to(d, STAGE_STARTED);
+        check_root_keys(0);
+    }
+    dev_rig_free(d); /* without CHUNK there is no way to it */
+    d = dev_rig_new();
+    d->pair->responder.config.transfer_size = 64;
+    dev_go_to(d, STAGE_HAS_KEY);
+    assert_int_equal(dev_converse(d, false), RMI_SUCCESS);
+    assert_int_equal(dev_pdev(d)->state, RMI_PDEV_ERROR);
+}
+
 static void test_no_root_port(void **state)
 {
     dev_go_to(d, STAGE_HAS_KEY);
@@ -864,7 +887,7 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_whole_sequence),  T(test_key_refresh),    T(test_ide_reset),
+        T(test_whole_sequence),  T(test_key_refresh),    T(test_ide_reset),      T(test_small_buffer),
         T(test_no_root_port),    T(test_nonces),         T(test_unlock_meanwhile),
         T(test_not_completed),   T(test_info_page_lost), T(test_measurements),
         T(test_device_memory),   T(test_device_block),   T(test_map_after_unlock),
