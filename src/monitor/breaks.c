@@ -32,7 +32,7 @@ static void on_event(void *opaque, const Event *e)
 {
     Mon *m = opaque;
 
-    for (guint i = 0; i < m->breaks->len; i++) {
+    for (guint i = 0; m->on.machine != NULL && i < m->breaks->len; i++) {
         const MonBreak *b = &g_array_index(m->breaks, MonBreak, i);
 
         if (fits(b, e)) {

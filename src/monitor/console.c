@@ -207,8 +207,7 @@ static void edit(MonConsole *c)
 
 void mon_console_attach(MonConsole *c, const MonMachine *on)
 {
-    c->mon.on = *on;
-    c->mon.cpu = MIN(c->mon.cpu, on->n_cpus - 1);
+    mon_attach(&c->mon, on);
     c->attached = true;
     machine_on_break(on->machine, on_break, c);
     if (!c->edits) {
@@ -219,6 +218,7 @@ void mon_console_attach(MonConsole *c, const MonMachine *on)
 void mon_console_detach(MonConsole *c)
 {
     machine_off_break(c->mon.on.machine, on_break, c);
+    mon_detach(&c->mon);
     c->attached = false;
 }
 

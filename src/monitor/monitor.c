@@ -169,6 +169,14 @@ void mon_init(Mon *m, const MonMachine *on)
     mon_breaks_init(m);
 }
 
+void mon_attach(Mon *m, const MonMachine *on)
+{
+    m->on = *on;
+    m->cpu = MIN(m->cpu, on->n_cpus - 1);
+}
+
+void mon_detach(Mon *m) { m->on = (MonMachine){ 0 }; }
+
 void mon_reset(Mon *m)
 {
     mon_breaks_clear(m);

@@ -56,6 +56,11 @@ typedef struct Mon {
 void mon_init(Mon *m, const MonMachine *on);
 void mon_deinit(Mon *m);
 
+/* mon_attach - the machine that commands are about from now on. mon_detach - it is no more: breakpoints on events wait
+ * for the next one. */
+void mon_attach(Mon *m, const MonMachine *on);
+void mon_detach(Mon *m);
+
 /* mon_reset - the user has left: no breakpoints on events, addresses as the CPU sees them. */
 void mon_reset(Mon *m);
 

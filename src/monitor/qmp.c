@@ -412,8 +412,7 @@ static void on_deleted(void *opaque, const char *id)
 
 void qmp_attach(Qmp *q, const MonMachine *on)
 {
-    q->mon.on = *on;
-    q->mon.cpu = MIN(q->mon.cpu, on->n_cpus - 1);
+    mon_attach(&q->mon, on);
     q->attached = true;
     q->started |= !machine_is_paused(on->machine);
     machine_on_break(on->machine, on_break, q);
@@ -436,6 +435,7 @@ void qmp_detach(Qmp *q, bool restarts, bool by_guest, const char *reason)
     json_object_set_boolean_member(data, "guest", by_guest);
     json_object_set_string_member(data, "reason", reason);
     qmp_event(q, restarts ? "RESET" : "SHUTDOWN", data);
+    mon_detach(&q->mon);
     q->attached = false;
 }
 

@@ -184,20 +184,29 @@ static void test_too_long(void **state)
     expect(STATUS);
 }
 
-/* What stands behind a command that ends the machine is for the one that follows. */
+/* What stands behind a command that ends the machine is for the one that follows, and so are breakpoints: what happens
+ * while that is made meets none. */
 static void test_reset(void **state)
 {
+    const Event made = { .kind = EVENT_GRANULE, .name = "RD", .number = 0x40000000, .text = "a granule" };
+
     negotiate();
-    put("{\"execute\":\"cont\"}");
+    put("{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"break granule 0x40000000\"}}"
+        "{\"execute\":\"cont\"}");
     g_string_truncate(said, 0);
     put("{\"execute\":\"system_reset\"}{\"execute\":\"query-status\"}");
     expect("{\"return\":{}}\r\n");
     qmp_detach(qmp, true, false, "host-qmp-system-reset");
     expect("{\"event\":\"RESET\",\"data\":{\"guest\":false,\"reason\":\"host-qmp-system-reset\"}}\r\n");
     mon_rig_free(&rig);
+    event_tell(&made);
     mon_rig_init(&rig);
+    event_tell(&made);
     qmp_attach(qmp, &rig.on);
     expect("{\"return\":{\"running\":false,\"singlestep\":false,\"status\":\"paused\"}}\r\n");
+    put("{\"execute\":\"cont\"}");
+    event_tell(&made);
+    expect("{\"event\":\"RESUME\"}\r\n{\"return\":{}}\r\n{\"event\":\"STOP\"}\r\n");
     put("{\"execute\":\"quit\"}");
     expect("{\"return\":{}}\r\n");
     assert_true(machine_is_stopping(rig.machine));
