@@ -1,8 +1,8 @@
 /*
- * A card and its eight virtual functions under random events: requests of their owner, in and out of turn, what a hostile
- * host does to registers, keys, stream and session. A small model says which interface is in which state. After each
- * event every one of them is tried: who reaches its TEE registers, and what leaves it. PCI Express Base Specification
- * 6.0, "TDI State Machine", "TLP Rules". SEED=N STEPS=N repeats a run.
+ * A card and its eight virtual functions under random events: requests of their owner, in and out of turn, what a
+ * hostile host does to registers, keys, stream and session. A small model says which interface is in which state. After
+ * each event every one of them is tried: who reaches its TEE registers, and what leaves it. PCI Express Base
+ * Specification 6.0, "TDI State Machine", "TLP Rules". SEED=N STEPS=N repeats a run.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -354,7 +354,8 @@ static void test_storm(void **state)
         }
     }
     print_message("%u times RUN, %u locks broken, %u times new keys\n", s.n_run, s.n_broken, s.n_refreshed);
-    assert_true(steps < DEFAULT_STEPS || (s.n_run > steps / 100 && s.n_broken > steps / 40 && s.n_refreshed > steps / 50));
+    assert_true(steps < DEFAULT_STEPS ||
+                (s.n_run > steps / 100 && s.n_broken > steps / 40 && s.n_refreshed > steps / 50));
     rig_free(s.r);
 }
 
