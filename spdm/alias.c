@@ -180,6 +180,7 @@ const char *spdm_alias_append(SpdmIdentity *id, const SpdmPrivateKey *device, co
     if (why == NULL) {
         memcpy(id->certs + id->certs_len, der, (size_t)len);
         id->certs_len += (uint32_t)len;
+        id->alias_len = (uint32_t)len;
     }
     OPENSSL_free(der);
     X509_free(cert);

@@ -112,12 +112,6 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
             return fields[i].why;
         }
     }
-    if ((changed & SPDM_CAP_ALIAS_CERT) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
-        return "set_cert and csr are for the device certificate model here, not for alias_cert";
-    }
-    if ((changed & SPDM_CAP_MULTI_KEY) && (changed & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR))) {
-        return "set_cert and csr are for one key of each kind here, not for multi_key";
-    }
     *caps = changed;
     return NULL;
 }

@@ -518,6 +518,23 @@ bool spdm_private_key_from_scalar(SpdmKeyKind kind, Entropy *entropy, const uint
     return ok;
 }
 
+enum { SCALAR_TRIES = 8 };
+
+bool spdm_private_key_generate(SpdmKeyKind kind, Entropy *entropy, SpdmPrivateKey *key)
+{
+    uint8_t scalar[SPDM_DHE_MAX];
+    bool    ok = false;
+
+    /* A scalar beyond the order of the group is one in 2^32 at most: the next one will do. */
+    for (unsigned i = 0; i < SCALAR_TRIES && !ok && key_types[kind].group != NULL; i++) {
+        entropy_bytes(entropy, scalar, (key_types[kind].public_len - 1) / 2);
+        scalar[0] &= kind == SPDM_KEY_P521 ? 1 : 0xff;
+        ok = spdm_private_key_from_scalar(kind, entropy, scalar, key);
+    }
+    spdm_wipe(scalar, sizeof(scalar));
+    return ok;
+}
+
 /* ---- signatures ---------------------------------------------------------------------------------------- */
 
 static bool signature_to_fixed(const uint8_t *der, size_t der_len, uint8_t *sig, size_t sig_len)

@@ -154,6 +154,9 @@ bool spdm_public_key_of(const SpdmPrivateKey *key, Entropy *entropy, SpdmPublicK
 /* A private key out of DER. */
 bool spdm_private_key_read(const uint8_t *der, size_t len, Entropy *entropy, SpdmPrivateKey *key);
 
+/* A new EC key out of @entropy; false for another kind. */
+bool spdm_private_key_generate(SpdmKeyKind kind, Entropy *entropy, SpdmPrivateKey *key);
+
 /* A private key from an EC scalar, big-endian, as long as a coordinate; false when it is 0 or not below the order. */
 bool spdm_private_key_from_scalar(SpdmKeyKind kind, Entropy *entropy, const uint8_t *scalar, SpdmPrivateKey *key);
 

@@ -118,15 +118,20 @@ static bool same_key(const SpdmPublicKey *a, const SpdmPublicKey *b)
            memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
-const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy)
+const char *spdm_chain_is_for(const SpdmIdentity *id, const SpdmPrivateKey *key, Entropy *entropy)
 {
     SpdmPublicKey leaf, ours;
     const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf);
 
-    if (why == NULL && (!spdm_public_key_of(&id->key, entropy, &ours) || !same_key(&leaf, &ours))) {
+    if (why == NULL && (!spdm_public_key_of(key, entropy, &ours) || !same_key(&leaf, &ours))) {
         why = "the private key is not the last certificate's";
     }
     return why;
+}
+
+const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy)
+{
+    return spdm_chain_is_for(id, &id->key, entropy);
 }
 
 const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, size_t n, Entropy *entropy,

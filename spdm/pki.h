@@ -18,9 +18,16 @@
 typedef struct SpdmIdentity {
     uint8_t        slot;
     SpdmPrivateKey key; /* in slots beside slot 0 its kind alone, unless it is another one than slot 0's of that kind */
+    uint8_t        pair;  /* number of the key pair that they are for, when that is another than the one above; 0 */
+    uint8_t        model; /* SPDM_MODEL_*; 0: the device's own, or there are no certificates */
+    SpdmPrivateKey ca;    /* alias certificate model: the device's key, which certifies the one above */
     uint32_t       root_len, certs_len; /* of the first certificate; of all */
+    uint32_t       alias_len; /* of the last one, when the device has made it */
     uint8_t        certs[SPDM_CERTS_MAX]; /* DER, root first, one behind the other */
 } SpdmIdentity;
+
+/* CertificateInfo: certificate models of 1.3. */
+enum { SPDM_MODEL_DEVICE = 1, SPDM_MODEL_ALIAS = 2, SPDM_MODEL_GENERIC = 3 };
 
 #define SPDM_IDENTITIES_MAX (SPDM_SLOTS * SPDM_N_KEY_KINDS) /* every slot filled for each kind of key */
 
@@ -53,6 +60,9 @@ const char *spdm_slot_load(const char *chain_pem, uint8_t slot, const SpdmIdenti
  */
 const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, size_t n, Entropy *entropy,
                             SpdmKeyKind *kind);
+
+/* spdm_chain_is_for - whether the certificates lead to that key; NULL, or why not. */
+const char *spdm_chain_is_for(const SpdmIdentity *id, const SpdmPrivateKey *key, Entropy *entropy);
 
 /* spdm_identity_check - whether the certificates lead to the private key's; NULL, or why not. */
 const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy);

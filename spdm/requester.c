@@ -541,7 +541,7 @@ static StepResult read_log(SpdmRequester *r, ByteReader *rsp, uint8_t param1, ui
 
 static bool build_get_csr(SpdmRequester *r, ByteWriter *w)
 {
-    params(w, 0, r->args.attributes);
+    params(w, r->args.key_pair, r->args.attributes | r->args.model);
     bw_u16(w, (uint16_t)r->message_len);
     bw_u16(w, 0);
     bw_bytes(w, r->message, r->message_len);
@@ -563,7 +563,8 @@ static bool build_set_certificate(SpdmRequester *r, ByteWriter *w)
     SpdmSpan        root = { r->message, spdm_first_certificate_len(r->message, r->message_len) };
     uint8_t        *root_hash;
 
-    params(w, (uint8_t)(r->args.slot | (r->message_len == 0 ? SET_CERTIFICATE_ERASE : 0)), 0);
+    params(w, (uint8_t)(r->args.slot | (r->message_len == 0 ? SET_CERTIFICATE_ERASE : (unsigned)r->args.model << 4)),
+           r->args.key_pair);
     if (r->message_len == 0) {
         return r->version >= SPDM_VERSION_13 ||
                spdm_requester_fail(r, "slots can be emptied since SPDM 1.3");

@@ -149,7 +149,7 @@ void spdm_responder_reset(SpdmResponder *s)
     s->peer_capabilities = 0;
     s->peer_transfer_size = s->peer_max_size = 0;
     s->selected = (SpdmSelection){ 0 };
-    s->authenticated = s->multi_key = false;
+    s->authenticated = s->multi_key = s->past_digests = false;
     s->digests_len = 0;
     spdm_transcript_reset(&s->a);
     spdm_transcript_reset(&s->b);
@@ -297,6 +297,7 @@ static void drop_transcripts(SpdmResponder *s, const SpdmRequest *q, const SpdmE
     if (q->drops_b && !s->authenticated) {
         spdm_transcript_reset(&s->b);
     }
+    s->past_digests |= s->connection == SPDM_NEGOTIATED && x->code != SPDM_GET_DIGESTS && !q->carries;
 }
 
 static void keep(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x, const ByteReader *req,

@@ -115,9 +115,6 @@ void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONT
 /* The device's certificates in a slot, for the negotiated signature algorithm; NULL: that slot has none. */
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot);
 
-/* The device's key for the negotiated signature algorithm, of slots without one of their own. */
-const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s);
-
 /* Key usages: DSP0274 1.3 "KEY_PAIR_INFO response message". */
 enum {
     SPDM_USE_KEY_EX = BIT(0),
@@ -125,6 +122,34 @@ enum {
     SPDM_USE_MEASUREMENT = BIT(2),
     SPDM_USE_ENDPOINT_INFO = BIT(3),
 };
+
+/* ---- rsp_keys.c ---- */
+
+/* One of the device's key pairs. */
+typedef struct SpdmKeyPair {
+    uint8_t             number; /* KeyPairID, from 1 */
+    const SpdmPrivateKey *key;  /* of length 0: it has still to be made */
+    const SpdmPrivateKey *certified; /* that certificates from outside are for: the same, but for an alias */
+    SpdmMadePair       *made;   /* NULL: the device came with it */
+} SpdmKeyPair;
+
+/* False: there is none of that number. */
+bool spdm_key_pair(const SpdmResponder *s, uint8_t number, SpdmKeyPair *pair);
+
+/* The number of the key pair that a slot's certificates are for, or would be; 0: there is none. */
+uint8_t spdm_pair_of(const SpdmResponder *s, const SpdmIdentity *id);
+
+/* That of slot 0 for the negotiated signature algorithm, which is every slot's where they have no keys of their own. */
+uint8_t spdm_first_pair(const SpdmResponder *s);
+
+/* What a key pair is for. */
+uint16_t spdm_uses_of(const SpdmResponder *s, uint8_t pair);
+
+/* CertificateInfo of a slot's certificates. */
+uint8_t spdm_model_of(const SpdmResponder *s, const SpdmIdentity *id);
+
+/* The place of a slot's chain for keys of that kind: the one it has, or a new one; ---- rsp_provision.c ---- */
+SpdmIdentity *spdm_place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind);
 
 /* The key of a slot that has a chain; whether it is for that use, which counts in multi-key connections. */
 const SpdmPrivateKey *spdm_slot_key(const SpdmResponder *s, uint8_t slot);

@@ -1,8 +1,8 @@
 /*
  * GET_ENDPOINT_INFO: what kind of device this is. DMTF DSP0274 1.3, "GET_ENDPOINT_INFO request message", "ENDPOINT_INFO
  * response message". There is one sub-code, device class identifiers; which subordinate ones there are below PCI-SIG's
- * vendor ID is the vendor's to say: here they are the function's device and subsystem ID. (With three of them, an answer
- * over PCI DOE would be padded, which public requesters take for a part of it.)
+ * vendor ID is the vendor's to say: here they are the function's device and subsystem ID. (With three of them, an
+ * answer over PCI DOE would be padded, which public requesters take for a part of it.)
  */
 #include "spdm/responder.h"
 

@@ -1,7 +1,6 @@
 /*
- * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE, GET_KEY_PAIR_INFO, SET_KEY_PAIR_INFO. DMTF
- * DSP0274 1.2 and 1.3, message sections of those names. Slot 0 has a chain unless it was erased, others may; there is
- * no provisioned raw public key (slot FF).
+ * The responder's identity: GET_DIGESTS, GET_CERTIFICATE, CHALLENGE. DMTF DSP0274 1.2 and 1.3, message sections of
+ * those names. Slot 0 has a chain unless it was erased, others may; there is no provisioned raw public key (slot FF).
  */
 #include "spdm/responder.h"
 
@@ -9,12 +8,15 @@
 
 #define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
 
+/* Whether a connection sees a chain. DSP0274 1.2 "Certificates and certificate chains": those of all slots are for the
+ * same key; 1.3 allows for others in multi-key connections. */
 static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
 {
     const SpdmAsym *asym = spdm_asym(s->selected.asym);
+    uint8_t         pair = spdm_pair_of(s, id);
 
-    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0 &&
-           (s->multi_key || id->slot == 0 || id->key.len == 0);
+    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0 && pair != 0 &&
+           (s->multi_key || pair == spdm_first_pair(s));
 }
 
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
@@ -25,60 +27,6 @@ const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot
         }
     }
     return NULL;
-}
-
-/* DSP0274 1.2 "Certificates and certificate chains": the certificates of all slots are for the same key; 1.3 allows for
- * others in multi-key connections. */
-const SpdmPrivateKey *spdm_responder_key(const SpdmResponder *s)
-{
-    const SpdmAsym *asym = spdm_asym(s->selected.asym);
-
-    for (size_t i = 0; asym != NULL && i < s->config.n_identities; i++) {
-        if (s->config.identities[i].key.kind == asym->kind && s->config.identities[i].key.len != 0) {
-            return &s->config.identities[i].key;
-        }
-    }
-    return NULL;
-}
-
-/* The identity that has the key of a chain; NULL: there is none. */
-static const SpdmIdentity *pair_of(const SpdmResponder *s, const SpdmIdentity *id)
-{
-    const SpdmIdentity *other = s->config.identities;
-
-    for (size_t i = 0; id->key.len == 0 && i < s->config.n_identities; i++, other++) {
-        if (other->slot == 0 && other->key.kind == id->key.kind && other->key.len != 0) {
-            return other;
-        }
-    }
-    return id->key.len != 0 ? id : NULL;
-}
-
-const SpdmPrivateKey *spdm_slot_key(const SpdmResponder *s, uint8_t slot)
-{
-    return &pair_of(s, spdm_responder_identity(s, slot))->key;
-}
-
-/* What keys are for unless it was changed. */
-static uint16_t all_uses(const SpdmResponder *s)
-{
-    uint32_t caps = spdm_capabilities(s);
-
-    return (uint16_t)((caps & SPDM_CAP_KEY_EX ? SPDM_USE_KEY_EX : 0) | (caps & SPDM_CAP_CHAL ? SPDM_USE_CHALLENGE : 0) |
-                      ((caps & SPDM_CAP_MEAS) == SPDM_CAP_MEAS_SIG ? SPDM_USE_MEASUREMENT : 0) |
-                      ((caps & SPDM_CAP_EP_INFO) == SPDM_CAP_EP_INFO_SIG ? SPDM_USE_ENDPOINT_INFO : 0));
-}
-
-static uint16_t uses_of(const SpdmResponder *s, const SpdmIdentity *pair)
-{
-    const SpdmProvisions *p = s->config.provisions;
-
-    return (uint16_t)(all_uses(s) & ~(p != NULL ? p->usage_off[pair - s->config.identities] : 0u));
-}
-
-bool spdm_slot_is_for(const SpdmResponder *s, uint8_t slot, uint16_t use)
-{
-    return !s->multi_key || (uses_of(s, pair_of(s, spdm_responder_identity(s, slot))) & use) != 0;
 }
 
 uint8_t spdm_provisioned_slots(const SpdmResponder *s)
@@ -133,44 +81,25 @@ static uint16_t slot_size(const SpdmResponder *s, uint8_t slot)
     return spdm_slot_chain(s, slot, &chain) ? (uint16_t)chain.len : 0;
 }
 
-/* CertificateInfo: the model of a chain. */
-enum { MODEL_DEVICE = 1, MODEL_ALIAS = 2 };
-
-static uint8_t model(const SpdmResponder *s)
-{
-    return !s->multi_key ? 0 : spdm_capabilities(s) & SPDM_CAP_ALIAS_CERT ? MODEL_ALIAS : MODEL_DEVICE;
-}
-
-/* Key pairs are numbered from 1, by the entries that have a key. */
-static uint8_t number_of(const SpdmResponder *s, const SpdmIdentity *pair)
-{
-    uint8_t n = 0;
-
-    for (const SpdmIdentity *id = s->config.identities; id <= pair; id++) {
-        n += id->key.len != 0;
-    }
-    return n;
-}
-
 /* What a multi-key connection is told of each slot: key pair ID, model, and what the key is for. */
 static void append_key_pairs(const SpdmResponder *s, uint8_t slots, ByteWriter *rsp)
 {
-    const SpdmIdentity *pairs[SPDM_SLOTS];
+    const SpdmIdentity *ids[SPDM_SLOTS];
     unsigned            n = 0;
 
     for (uint8_t slot = 0; s->multi_key && slot < SPDM_SLOTS; slot++) {
         if (slots >> slot & 1) {
-            pairs[n++] = pair_of(s, spdm_responder_identity(s, slot));
+            ids[n++] = spdm_responder_identity(s, slot);
         }
     }
     for (unsigned i = 0; i < n; i++) {
-        bw_u8(rsp, number_of(s, pairs[i]));
+        bw_u8(rsp, spdm_pair_of(s, ids[i]));
     }
     for (unsigned i = 0; i < n; i++) {
-        bw_u8(rsp, model(s));
+        bw_u8(rsp, spdm_model_of(s, ids[i]));
     }
     for (unsigned i = 0; i < n; i++) {
-        bw_u16(rsp, uses_of(s, pairs[i]));
+        bw_u16(rsp, spdm_uses_of(s, spdm_pair_of(s, ids[i])));
     }
 }
 
@@ -199,7 +128,7 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
         }
     }
     append_key_pairs(s, provisioned, rsp);
-    if (s->multi_key && x->session == NULL && bw_ok(rsp)) { /* part D of TH */
+    if (s->multi_key && !s->past_digests && s->digests_len == 0 && bw_ok(rsp)) { /* part D of TH */
         s->digests_len = (uint32_t)rsp->pos;
         memcpy(s->digests, rsp->data, rsp->pos);
     }
@@ -236,7 +165,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
-    spdm_reply(s, x, rsp, slot, model(s));
+    spdm_reply(s, x, rsp, slot, spdm_model_of(s, spdm_responder_identity(s, slot)));
     bw_u16(rsp, (uint16_t)len);
     bw_u16(rsp, (uint16_t)(left - len));
     spdm_chain_append(&chain, offset, len, rsp);
@@ -282,98 +211,4 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
         x->after = back ? SPDM_AFTER_CHALLENGE_BACK : SPDM_AFTER_NOTHING;
     }
     return e;
-}
-
-/* NULL: there is none of that number. */
-static const SpdmIdentity *key_pair(const SpdmResponder *s, uint8_t id, uint8_t *total)
-{
-    const SpdmIdentity *found = NULL;
-
-    *total = 0;
-    for (size_t i = 0; i < s->config.n_identities; i++) {
-        if (s->config.identities[i].key.len != 0 && ++*total == id) {
-            found = &s->config.identities[i];
-        }
-    }
-    return found;
-}
-
-static uint32_t asym_capability(SpdmKeyKind kind)
-{
-    static const uint32_t bits[SPDM_N_KEY_KINDS] = {
-        [SPDM_KEY_RSA_2048] = BIT(0), [SPDM_KEY_RSA_3072] = BIT(1), [SPDM_KEY_RSA_4096] = BIT(2),
-        [SPDM_KEY_P256] = BIT(3),     [SPDM_KEY_P384] = BIT(4),     [SPDM_KEY_P521] = BIT(5),
-        [SPDM_KEY_ED25519] = BIT(7),
-    };
-
-    return bits[kind];
-}
-
-enum { PQC_LEN = 4 };
-
-enum { USAGE_CAN_CHANGE = BIT(3) }; /* KeyPairInfo's Capabilities: the only one that any has */
-
-SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
-{
-    uint8_t             id = br_u8(req), total, slots = 0, algorithm[64];
-    const SpdmIdentity *pair = key_pair(s, id, &total);
-    size_t              len;
-
-    if (!spdm_message_ends(req) || pair == NULL) {
-        return SPDM_INVALID_REQUEST;
-    }
-    for (size_t i = 0; i < s->config.n_identities; i++) {
-        const SpdmIdentity *other = &s->config.identities[i];
-
-        slots |= (uint8_t)(pair_of(s, other) == pair && other->certs_len != 0 ? 1u << other->slot : 0);
-    }
-    len = spdm_key_algorithm(&pair->key, s->config.entropy, algorithm, sizeof(algorithm));
-    if (len == 0) {
-        return SPDM_UNSPECIFIED;
-    }
-    spdm_reply(s, x, rsp, 0, 0);
-    bw_u8(rsp, total);
-    bw_u8(rsp, id);
-    bw_u16(rsp, spdm_capabilities(s) & SPDM_CAP_SET_KEY_PAIR_INFO ? USAGE_CAN_CHANGE : 0);
-    bw_u16(rsp, all_uses(s)); /* KeyUsageCapabilities, CurrentKeyUsage */
-    bw_u16(rsp, uses_of(s, pair));
-    bw_u32(rsp, asym_capability(pair->key.kind)); /* AsymAlgoCapabilities, CurrentAsymAlgo */
-    bw_u32(rsp, asym_capability(pair->key.kind));
-    bw_u16(rsp, (uint16_t)len);
-    bw_u8(rsp, slots);
-    bw_bytes(rsp, algorithm, len);
-    if (s->version >= SPDM_VERSION_14) { /* PqcAsymAlgoCapabilities, CurrentPqcAsymAlgo: none */
-        bw_u8(rsp, PQC_LEN);
-        bw_u32(rsp, 0);
-        bw_u8(rsp, PQC_LEN);
-        bw_u32(rsp, 0);
-    }
-    return SPDM_OK;
-}
-
-/* Of the operations (change, erase, generate) there is the first, and of a key pair its usage alone changes; 0 leaves
- * it as it is. It holds until it is changed again, through resets. */
-SPDM_REQUEST(SET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
-{
-    uint8_t             total;
-    const SpdmIdentity *pair = key_pair(s, br_u8(req), &total);
-    uint16_t            usage;
-    uint32_t            others;
-
-    br_skip(req, 1);
-    usage = br_u16(req);
-    others = br_u32(req); /* DesiredAsymAlgo */
-    others |= br_u8(req); /* DesiredAssocCertSlotMask */
-    for (unsigned n = s->version >= SPDM_VERSION_14 ? br_u8(req) : 0; n != 0; n--) {
-        others |= br_u8(req); /* DesiredPqcAsymAlgo */
-    }
-    if (!spdm_message_ends(req) || pair == NULL || x->param1 != 0 || others != 0 || (usage & ~all_uses(s)) != 0 ||
-        s->config.provisions == NULL) {
-        return SPDM_INVALID_REQUEST;
-    }
-    if (usage != 0) {
-        s->config.provisions->usage_off[pair - s->config.identities] = (uint16_t)~usage;
-    }
-    spdm_reply(s, x, rsp, 0, 0);
-    return SPDM_OK;
 }

@@ -2,8 +2,9 @@
  * SET_CERTIFICATE and GET_CSR. DMTF DSP0274 1.2 and 1.3, message sections of those names. What they leave behind is the
  * device's, not the connection's: it stays through resets, and with CERT_INSTALL_RESET_CAP takes effect by one.
  *
- * The device has one key of each kind and the device certificate model: MULTI_KEY_CAP and ALIAS_CERT_CAP are not
- * advertised, so key pair IDs and models of 1.3 are 0. A chain must begin with its root.
+ * In multi-key connections the key pair is named, and the certificate model, which has to be one that the device has;
+ * in others it is slot 0's pair and the device's model. Of the alias model, certificates from outside end with the
+ * device's, which certifies the alias's behind it. A chain must begin with its root.
  */
 #include <string.h>
 
@@ -22,8 +23,7 @@ uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s)
     return s->config.provisions != NULL ? s->config.provisions->staged_slots : 0;
 }
 
-/* The place of a slot's chain for keys of that kind: the one it has, or a new one. */
-static SpdmIdentity *place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind)
+SpdmIdentity *spdm_place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind)
 {
     SpdmProvisions *p = s->config.provisions;
     SpdmIdentity   *id = p->identities;
@@ -38,12 +38,31 @@ static SpdmIdentity *place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind)
     return id;
 }
 
+static bool has_alias(const SpdmResponder *s) { return (spdm_capabilities(s) & SPDM_CAP_ALIAS_CERT) != 0; }
+
+static uint8_t usual_model(const SpdmResponder *s) { return has_alias(s) ? SPDM_MODEL_ALIAS : SPDM_MODEL_DEVICE; }
+
+/* KeyPairID and certificate model of a request of 1.3, which are not there before; which pair that is. */
+static bool names_pair(const SpdmResponder *s, uint8_t number, uint8_t model, SpdmKeyPair *pair)
+{
+    bool model_is_ours = has_alias(s) ? model == SPDM_MODEL_ALIAS
+                                      : model == SPDM_MODEL_DEVICE || model == SPDM_MODEL_GENERIC;
+
+    if (s->version >= SPDM_VERSION_13 && (s->multi_key ? !model_is_ours : number != 0 || model != 0)) {
+        return false;
+    }
+    return spdm_key_pair(s, s->multi_key ? number : spdm_first_pair(s), pair) && pair->key->len != 0;
+}
+
 static void install(SpdmResponder *s, const SpdmIdentity *from)
 {
-    SpdmIdentity *to = place_for(s, from->slot, from->key.kind);
+    SpdmIdentity *to = spdm_place_for(s, from->slot, from->key.kind);
 
+    to->pair = from->pair;
+    to->model = from->model;
     to->root_len = from->root_len;
     to->certs_len = from->certs_len;
+    to->alias_len = from->alias_len;
     memcpy(to->certs, from->certs, from->certs_len);
     spdm_certificate_changed(s, from->slot);
 }
@@ -83,13 +102,12 @@ static SpdmError put(SpdmResponder *s, const SpdmIdentity *id)
 
 /* The chain with its header, as GET_CERTIFICATE would give it back. SPDM_INVALID_REQUEST: its form is wrong;
  * SPDM_UNSPECIFIED: it does not hold, or not for this device. */
-static SpdmError read_chain(SpdmResponder *s, ByteReader *req, SpdmIdentity *id)
+static SpdmError read_chain(SpdmResponder *s, ByteReader *req, const SpdmKeyPair *pair, SpdmIdentity *id)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
     size_t          len = br_u16(req), header = 4 + hash->len;
     const uint8_t  *root_hash, *certs;
     uint8_t         want[SPDM_HASH_MAX];
-    SpdmKeyKind     kind;
 
     br_skip(req, 2);
     root_hash = br_take(req, hash->len);
@@ -102,27 +120,35 @@ static SpdmError read_chain(SpdmResponder *s, ByteReader *req, SpdmIdentity *id)
     id->root_len = (uint32_t)spdm_first_certificate_len(certs, id->certs_len);
     if (id->root_len == 0 || !spdm_hash_spans(hash, &(SpdmSpan){ certs, id->root_len }, 1, want) ||
         memcmp(want, root_hash, hash->len) != 0 ||
-        spdm_slot_check(id, s->config.identities, s->config.n_identities, s->config.entropy, &kind) != NULL ||
-        kind != id->key.kind) {
+        spdm_chain_is_for(id, pair->certified, s->config.entropy) != NULL) {
         return SPDM_UNSPECIFIED;
     }
-    return SPDM_OK;
+    id->pair = pair->number;
+    return pair->certified == pair->key ||
+                   spdm_alias_append(id, pair->certified, pair->key, s->config.entropy) == NULL
+               ? SPDM_OK
+               : SPDM_UNSPECIFIED;
 }
 
 SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CERT, .where = SPDM_ANYWHERE)
 {
     bool         is_13 = s->version >= SPDM_VERSION_13, erases = is_13 && (x->param1 & ERASE);
+    uint8_t      model = is_13 ? (x->param1 & CERT_MODEL) >> 4 : 0;
     SpdmIdentity id = { .slot = x->param1 & SLOT_ID, .key.kind = spdm_asym(s->selected.asym)->kind };
+    SpdmKeyPair  pair;
     SpdmError    e = SPDM_OK;
 
-    if (id.slot >= SPDM_SLOTS || (is_13 && (x->param2 != 0 || (x->param1 & CERT_MODEL) != 0))) {
+    if (id.slot >= SPDM_SLOTS || (erases && model != 0) ||
+        !names_pair(s, x->param2, erases && s->multi_key ? usual_model(s) : model, &pair) ||
+        pair.key->kind != id.key.kind) {
         return SPDM_INVALID_REQUEST;
     }
     if (id.slot != 0 && x->session == NULL) {
         return SPDM_UNEXPECTED_REQUEST; /* outside a trusted environment, only slot 0 is open to everybody */
     }
     if (!erases) {
-        e = read_chain(s, req, &id);
+        id.model = model;
+        e = read_chain(s, req, &pair, &id);
     } else if (!spdm_message_ends(req)) {
         e = SPDM_INVALID_REQUEST;
     }
@@ -136,12 +162,12 @@ SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CER
 }
 
 /* DSP0274 1.3 "CSR tracking": a request that waits for a reset, by its tag; 0 is the one that 1.2 has. */
-static SpdmError track(SpdmResponder *s, SpdmExchange *x, const uint8_t *body, size_t len)
+static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t pair, SpdmSpan body)
 {
     bool     is_13 = s->version >= SPDM_VERSION_13;
     uint8_t  tag = is_13 ? x->param2 >> 3 & 7 : 0;
     SpdmCsr *csrs = s->config.provisions->csrs, *csr = &csrs[tag];
-    bool     same = csr->len == len && memcmp(csr->body, body, len) == 0;
+    bool     same = csr->pair == pair && csr->len == body.len && memcmp(csr->body, body.data, body.len) == 0;
 
     if (csr->used && csr->ready && same && (tag != 0 || !is_13)) {
         csr->used = false;
@@ -164,40 +190,45 @@ static SpdmError track(SpdmResponder *s, SpdmExchange *x, const uint8_t *body, s
     csr = &csrs[tag];
     csr->used = true;
     csr->ready = false;
-    csr->len = (uint16_t)len;
-    memcpy(csr->body, body, len);
+    csr->pair = pair;
+    csr->len = (uint16_t)body.len;
+    memcpy(csr->body, body.data, body.len);
     x->error_data = tag;
     return SPDM_RESET_REQUIRED;
 }
 
-/* What 1.3 has in the parameters; both are reserved before. */
-static bool attributes_are_valid(const SpdmResponder *s, const SpdmExchange *x)
+/* What 1.3 has in the parameters; both are reserved before. The pair that is meant. */
+static bool attributes_are_valid(const SpdmResponder *s, const SpdmExchange *x, SpdmKeyPair *pair)
 {
     bool has_tag = (x->param2 >> 3 & 7) != 0, tag_is_valid = !has_tag || (needs_reset(s) && !(x->param2 & OVERWRITE));
 
-    return s->version < SPDM_VERSION_13 || (x->param1 == 0 && (x->param2 & CSR_MODEL) == 0 && tag_is_valid);
+    return (s->version < SPDM_VERSION_13 || tag_is_valid) && names_pair(s, x->param1, x->param2 & CSR_MODEL, pair);
 }
 
 SPDM_REQUEST(GET_CSR, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CSR, .where = SPDM_ANYWHERE)
 {
     const SpdmIdentity *id = spdm_responder_identity(s, 0);
-    SpdmSpan            certs = id != NULL ? (SpdmSpan){ id->certs, id->certs_len } : (SpdmSpan){ "", 0 };
+    SpdmSpan            certs = { "", 0 };
+    SpdmKeyPair         pair;
     size_t              info_len = br_u16(req), opaque_len = br_u16(req), start = req->pos, len;
     SpdmSpan            info = { br_take(req, info_len), info_len };
     uint8_t             csr[SPDM_MSG_MAX - 8];
     SpdmError           e;
 
+    if (id != NULL) {
+        certs = (SpdmSpan){ id->certs, id->certs_len - id->alias_len };
+    }
     br_skip(req, opaque_len); /* of vendors' elements, none is known here */
-    if (!spdm_message_ends(req) || opaque_len > SPDM_OPAQUE_MAX || !attributes_are_valid(s, x) ||
+    if (!spdm_message_ends(req) || opaque_len > SPDM_OPAQUE_MAX || !attributes_are_valid(s, x, &pair) ||
         (opaque_len != 0 && s->selected.other_params != SPDM_OPAQUE_FMT1)) {
         return SPDM_INVALID_REQUEST;
     }
-    len = spdm_csr_make(spdm_responder_key(s), spdm_hash(s->selected.hash), s->config.entropy, certs, info, csr,
+    len = spdm_csr_make(pair.certified, spdm_hash(s->selected.hash), s->config.entropy, certs, info, csr,
                         sizeof(csr));
     if (len == 0) {
         return SPDM_INVALID_REQUEST; /* RequesterInfo is no CertificationRequestInfo */
     }
-    e = needs_reset(s) ? track(s, x, req->data + start, req->pos - start) : SPDM_OK;
+    e = needs_reset(s) ? track(s, x, pair.number, (SpdmSpan){ req->data + start, req->pos - start }) : SPDM_OK;
     if (e == SPDM_OK) {
         spdm_reply(s, x, rsp, 0, 0);
         bw_u16(rsp, (uint16_t)len);

@@ -65,16 +65,26 @@ typedef enum SpdmVendorResult {
 /* A signing request that waits for a reset, or has seen it. */
 typedef struct SpdmCsr {
     bool     used, ready;
+    uint8_t  pair; /* KeyPairID */
     uint16_t len;
     uint8_t  body[SPDM_MSG_MAX]; /* of GET_CSR: RequesterInfo and opaque data */
 } SpdmCsr;
 
 #define SPDM_CSR_TAGS 8 /* CSRTrackingTag; 0 stands for the one request that 1.2 has */
 
-/* What SET_CERTIFICATE and GET_CSR leave in a device, through resets. */
+/* A key pair that requests make and erase. */
+typedef struct SpdmMadePair {
+    bool           has_kind; /* an algorithm was chosen: the key's kind */
+    SpdmPrivateKey key;      /* of length 0 until it is made */
+} SpdmMadePair;
+
+#define SPDM_MADE_PAIRS 2
+
+/* What SET_CERTIFICATE, GET_CSR and SET_KEY_PAIR_INFO leave in a device, through resets. */
 typedef struct SpdmProvisions {
     SpdmIdentity *identities;          /* those of the config, with room for SPDM_IDENTITIES_MAX */
-    uint16_t      usage_off[SPDM_IDENTITIES_MAX]; /* by key pair's place: key usages that SET_KEY_PAIR_INFO took away */
+    uint16_t      usage_off[SPDM_IDENTITIES_MAX + SPDM_MADE_PAIRS]; /* by key pair: usages that were taken from it */
+    SpdmMadePair  made[SPDM_MADE_PAIRS];
     uint8_t       staged_slots;        /* by bits: what takes effect with the next reset is in */
     SpdmIdentity  staged[SPDM_SLOTS];  /* without certificates: the slot is emptied */
     SpdmCsr       csrs[SPDM_CSR_TAGS];
@@ -227,7 +237,8 @@ typedef struct SpdmResponder {
     SpdmSelection  selected;
     bool           authenticated;   /* a CHALLENGE was answered since the last reset */
     bool           multi_key;       /* slots may have keys of their own: 1.3 */
-    uint32_t       digests_len;     /* of such a connection: DIGESTS as it was said last, outside sessions */
+    bool           past_digests;    /* since ALGORITHMS there was another request than GET_DIGESTS */
+    uint32_t       digests_len;     /* of such a connection: the first DIGESTS, if it came before any other request */
     uint8_t        digests[SPDM_DIGESTS_MAX];
     /* DSP0274: VCA; digests and certificates; measurements outside sessions */
     SpdmTranscript a, b, l1l2;
@@ -322,6 +333,7 @@ typedef struct SpdmOpArgs {
     const uint8_t *message; /* copied */
     size_t         len;
     uint8_t        slot;       /* SPDM_OP_SET_CERTIFICATE */
+    uint8_t        key_pair, model; /* both, in multi-key connections: KeyPairID and SPDM_MODEL_* */
     uint8_t        attributes; /* SPDM_OP_GET_CSR: Param2 of 1.3 */
     /* SPDM_OP_MEASUREMENTS */
     uint8_t        index;  /* 0xFF: all; 0: the count alone */

@@ -79,6 +79,7 @@ typedef enum SpdmError {
     SPDM_LARGE_RESPONSE = 0x0f,
     SPDM_VERSION_MISMATCH = 0x41,
     SPDM_RESPONSE_NOT_READY = 0x42,
+    SPDM_OPERATION_FAILED = 0x44,    /* 1.3 */
     SPDM_NO_PENDING_REQUESTS = 0x45, /* 1.3 */
     SPDM_SILENT = 0x100, /* no answer at all */
 } SpdmError;

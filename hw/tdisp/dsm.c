@@ -862,6 +862,7 @@ static bool make_aliases(Dsm *dsm, GError **error)
                   ? spdm_alias_append(id, &device->key, &alias, entropy)
                   : "an alias needs an EC key: of P-256, P-384 or P-521";
         if (why == NULL && device == id) {
+            id->ca = id->key;
             id->key = alias;
         }
     }

@@ -64,7 +64,7 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         pair_init(p, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u));
         p->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
         p->requester.options.transfer_size = small ? 64 : 0;
-        p->responder.config.version_max = which > 3 ? SPDM_VERSION_13 : SPDM_VERSION_12; /* where those are whole */
+        p->responder.config.version_max = skip == 4 ? SPDM_VERSION_14 : which > 3 ? SPDM_VERSION_13 : SPDM_VERSION_12;
         p->responder.config.capabilities |= which == PSK ? (uint32_t)SPDM_CAP_PSK_WITH_CONTEXT : 0;
         p->responder.config.capabilities |= small ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u;
         p->responder.config.requester_key = requester_key;
@@ -72,6 +72,7 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->responder.config.capabilities |= which > CHALLENGE ? SPDM_CAP_ENCAP | SPDM_CAP_EVENT : 0u;
         p->responder.config.mutual_basic = true;
         p->responder.config.capabilities |= small ? SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_GET_KEY_PAIR_INFO : 0u;
+        p->responder.config.capabilities |= skip & 1 ? SPDM_CAP_EP_INFO_SIG : SPDM_CAP_EP_INFO_NO_SIG;
         p->requester.options.multi_key = small;
         p->requester.challenge = which == CHALLENGE ? &p->challenge : NULL;
         p->requester.options.encapsulated = which > CHALLENGE;

@@ -24,6 +24,9 @@ static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, 
     }
 }
 
+/* What of keys a device has that keeps those which requests make. */
+#define KEYS ((uint32_t)(SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_SET_KEY_PAIR_INFO | SPDM_CAP_SET_CERT | SPDM_CAP_CSR))
+
 /* What certificates go into, beside the pair: slot 0 as it was, slot 1 when it has a key, and nothing that waits. */
 static void put_back(SpdmPair *pair)
 {
@@ -36,6 +39,10 @@ static void put_back(SpdmPair *pair)
         ids[1].slot = 1;
     }
     memset(provisions.usage_off, 0, sizeof(provisions.usage_off));
+    memset(provisions.made, 0, sizeof(provisions.made));
+    if ((pair->responder.config.capabilities & KEYS) == KEYS) {
+        provisions.made[0] = (SpdmMadePair){ true, pair_identity(SPDM_TEST_WRONG_ROOT)->key };
+    }
     provisions.identities = ids;
     provisions.staged_slots = 0;
     for (unsigned tag = 0; tag < SPDM_CSR_TAGS; tag++) {
@@ -143,6 +150,16 @@ static void start_asking(SpdmPair *pair, unsigned state)
     }
 }
 
+/* Key pairs and their certificates in 1.4: connected, in a session; what comes takes effect at once or with a reset. */
+static void start_keys(SpdmPair *pair, unsigned state)
+{
+    pair->responder.config.capabilities |=
+        KEYS | SPDM_CAP_EP_INFO_SIG | (state & 2 ? (uint32_t)SPDM_CAP_CERT_INSTALL_RESET : 0);
+    pair->responder.config.version_max = SPDM_VERSION_14;
+    more_keys(pair);
+    (void)pair_run(pair, 1 + (state & 1));
+}
+
 /* Nothing, connected, between PSK_EXCHANGE and PSK_FINISH, in a session that the two opened. */
 static void start_psk(SpdmPair *pair, unsigned state)
 {
@@ -167,19 +184,22 @@ static void start_running(SpdmPair *pair)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { N_STARTS = 32, RUNNING = 0xf8 }; /* first bytes from there on */
+    enum { PLAIN = 32, N_STARTS = PLAIN + 4, KEYS = 0xe0, RUNNING = 0xf8 }; /* the last two: first bytes from there on */
     static SpdmPair pair, starts[N_STARTS + 1];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
     bool            secured;
+    uint8_t         which;
 
     if (!ready) {
         start_running(&pair);
         starts[N_STARTS] = pair;
         for (unsigned i = 0; i < N_STARTS; i++) {
             start(&pair, i < 16 ? i % 4 : 0, i & 4, i & 8);
-            if (i >= 28) {
+            if (i >= PLAIN) {
+                start_keys(&pair, i % 4);
+            } else if (i >= 28) {
                 start_asking(&pair, i % 4);
             } else if (i >= 24) {
                 start_challenged(&pair, i % 4);
@@ -192,9 +212,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         ready = true;
     }
-    unsigned from = br_u8(&r);
-
-    pair = starts[from >= RUNNING ? N_STARTS : from % N_STARTS];
+    which = br_u8(&r); /* inputs that were kept mean what they meant */
+    pair = starts[which >= RUNNING ? N_STARTS : which >= KEYS ? PLAIN + which % 4 : which % PLAIN];
     if (pair.responder.config.provisions != NULL) {
         put_back(&pair);
     }

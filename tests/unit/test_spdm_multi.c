@@ -79,6 +79,29 @@ static void test_signatures(void **state)
     }
 }
 
+/* What of DIGESTS is in TH: the first one, right behind ALGORITHMS. */
+static void test_first_digests(void **state)
+{
+    static const uint8_t get[] = { 0x13, SPDM_GET_DIGESTS, 0, 0 }, cert[] = { 0x13, 0x82, 0, 0, 0, 0, 9, 0 };
+    static const uint8_t caps[20] = { 0x13, 0xe1, 0, 0, 0, 20, 0, 0, 0xc6, 0x82, 0, 0, 0, 0x10, 0, 0, 0, 0x10 };
+    static const uint8_t algorithms[48] = { 0x13, 0xe3, 4, 0, 48, 0, 1, 0x12, 0x80, 0, 0, 0, 2, 0, 0, 0,
+                                            [32] = 2, 0x20, 0x10, 0, 3, 0x20, 2, 0, 4, 0x20, 0x80, 0, 5, 0x20, 1, 0 };
+
+    assert_int_equal(begin(SPDM_VERSION_13, CAPS, true, 0), SPDM_DONE);
+    provisions.usage_off[1] = 6; /* what is said another time is something else */
+    assert_int_equal(ask(get, sizeof(get)), 4 + 3 * HASH + 12);
+    assert_memory_not_equal(reply, pair.requester.digests, pair.requester.digests_len);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+    for (unsigned first = 0; first < 2; first++) {
+        (void)ask((const uint8_t[]){ 0x10, 0x84, 0, 0 }, 4);
+        (void)ask(caps, sizeof(caps));
+        assert_int_equal(ask(algorithms, sizeof(algorithms)), 52);
+        assert_true(first || ask(cert, sizeof(cert)) > 8);
+        assert_int_equal(ask(get, sizeof(get)), 4 + 3 * HASH + 12);
+        assert_int_equal(pair.responder.digests_len != 0, first);
+    }
+}
+
 /* Where it was not agreed, the slot with another key is not there. */
 static void test_not_agreed(void **state)
 {
@@ -122,8 +145,8 @@ static void test_digests(void **state)
 /* KEY_PAIR_INFO of both: total, ID, what can change, usages, algorithms, slots. */
 static void test_pairs(void **state)
 {
-    static const uint8_t first[] = { 0x13, 0x7c, 0, 0, 2, 1, 8, 0, ALL, 0, ALL, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0 },
-                         second[] = { 0x13, 0x7c, 0, 0, 2, 2, 8, 0, ALL, 0, ALL, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0 };
+    static const uint8_t first[] = { 0x13, 0x7c, 0, 0, 4, 1, 8, 0, ALL, 0, ALL, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0 },
+                         second[] = { 0x13, 0x7c, 0, 0, 4, 2, 8, 0, ALL, 0, ALL, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 0 };
 
     assert_int_equal(begin(SPDM_VERSION_13, CAPS, true, 0), SPDM_DONE);
     assert_true(ask((const uint8_t[]){ 0x13, SPDM_GET_KEY_PAIR_INFO, 0, 0, 1 }, 5) > 23);
@@ -199,11 +222,12 @@ static void test_set_rows(void **state)
         { "generate", 13, { 0x13, 0xfd, 2, 0, 2, 0, 3, 0 }, 1, 0 },
         { "operation 3", 13, { 0x13, 0xfd, 3, 0, 2, 0, 3, 0 }, 1, 0 },
         { "pair 0", 13, { 0x13, 0xfd, 0, 0, 0, 0, 3, 0 }, 1, 0 },
-        { "pair 3", 13, { 0x13, 0xfd, 0, 0, 3, 0, 3, 0 }, 1, 0 },
+        { "pair 5", 13, { 0x13, 0xfd, 0, 0, 5, 0, 3, 0 }, 1, 0 },
         { "a usage that is not had", 13, { 0x13, 0xfd, 0, 0, 2, 0, 9, 0 }, 1, 0 },
         { "a vendor's usage", 13, { 0x13, 0xfd, 0, 0, 2, 0, 0, 0x80 }, 1, 0 },
         { "an algorithm", 13, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0, 0x10 }, 1, 0 },
-        { "slots", 13, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0, 0, 0, 0, 0, 2 }, 1, 0 },
+        { "slots", 13, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0, 0, 0, 0, 0, 4 }, 1, 0 },
+        { "the same slots", 13, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0, 0, 0, 0, 0, 2 }, 0, 0 },
         { "short", 12, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0 }, 1, 0 },
         { "long", 17, { 0x13, 0xfd, 0, 0, 2, 0, 3, 0 }, 1, 0 },
         { "version", 13, { 0x12, 0xfd, 0, 0, 2, 0, 3, 0 }, 0x41, 0 },
@@ -312,9 +336,11 @@ static void test_requesters_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures), cmocka_unit_test(test_not_agreed), cmocka_unit_test(test_digests),
-        cmocka_unit_test(test_pairs),      cmocka_unit_test(test_usage),      cmocka_unit_test(test_set_rows),
-        cmocka_unit_test(test_requesters_keys), cmocka_unit_test(test_only), cmocka_unit_test(test_pairs_of_14),
+        cmocka_unit_test(test_signatures),         cmocka_unit_test(test_first_digests),
+        cmocka_unit_test(test_not_agreed),         cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_pairs),              cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_set_rows),           cmocka_unit_test(test_only),
+        cmocka_unit_test(test_requesters_keys),    cmocka_unit_test(test_pairs_of_14),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
