@@ -952,7 +952,10 @@ size_t spdm_requester_next(SpdmRequester *r, uint8_t *out, size_t cap, bool *sec
         len = 0;
     }
     if (!bw_ok(&w) || len == 0) {
-        spdm_requester_fail(r, "the request does not fit its buffer");
+        bool used_up = *secured && !handshake && r->session.keys.request_data.sequence == UINT64_MAX;
+
+        spdm_requester_fail(r, used_up ? "the session's sequence numbers are used up"
+                                       : "the request does not fit its buffer");
         give_up(r, true);
         return 0;
     }

@@ -488,6 +488,8 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
     }
     if (rsp.pos != 0) {
         out_len = spdm_record_seal(aead, to, id, plain, rsp.pos, out, cap);
+        /* DSP0277 "Sequence number": none is used twice with a key, so that a session without any left is over. */
+        x.after = out_len == 0 ? SPDM_AFTER_END : x.after;
     }
     finish_exchange(s, &x);
     spdm_wipe(msg, sizeof(msg));

@@ -818,14 +818,15 @@ static void print_page(void)
 
 /* ---- judges ---- */
 
-/* What suites of others say of the firmware model: the parts of docs/suites.md about them, as they stand there. */
+/* What suites of others say of the firmware model and the device: the parts of docs/suites.md about them. */
 static bool print_judges(const char *tests)
 {
     static const char *const parts[] = {"## Arm's RMM architecture compliance suite\n",
-                                        "## Realm payload tests of the Trusted Firmware project\n"};
+                                        "## Realm payload tests of the Trusted Firmware project\n",
+                                        "## DMTF's SPDM responder validator and emulators\n"};
     g_autofree char *path = g_build_filename(tests, "..", "docs", "suites.md", NULL), *page = NULL;
 
-    printf("\n## Public suites\n\nRealms, RECs, memory and devices as suites of others judge them, by dialect; from\n"
+    printf("\n## Public suites\n\nRealms, RECs, memory and devices as suites of others judge them; from\n"
            "suites.md, which says how they are run.\n");
     if (!g_file_get_contents(path, &page, NULL, NULL)) {
         fprintf(stderr, "conformance: cannot read '%s'; name the tests folder of the tree\n", path);

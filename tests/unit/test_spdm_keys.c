@@ -74,7 +74,7 @@ static size_t ask(const uint8_t *msg, size_t len)
 /* The code of the ERROR that it is answered with; 0: it is done. */
 static uint8_t set_pair(uint8_t operation, uint8_t number, uint8_t usage, uint8_t algorithm, uint8_t slots)
 {
-    const uint8_t msg[13] = { 0x13, SPDM_SET_KEY_PAIR_INFO, operation, 0, number, 0, usage, 0, algorithm, 0, 0, 0, slots };
+    const uint8_t msg[13] = { 0x13, 0xfd, operation, 0, number, 0, usage, 0, algorithm, 0, 0, 0, slots };
 
     assert_int_equal(ask(msg, operation == 1 ? 5 : sizeof(msg)), 4);
     return reply[1] == 0x7f ? reply[2] : 0;

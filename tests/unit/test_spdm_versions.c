@@ -414,6 +414,41 @@ static void test_key_update_missed(void **state)
     assert_int_equal(pair.sessions_ended, 1);
 }
 
+/* DSP0277 "Sequence number": a key meets each number once. A session whose numbers are used up is over, unless its keys
+ * are updated in time. */
+static void test_sequence_numbers(void **state)
+{
+    SpdmKeys *ours = &pair.requester.session.keys, *theirs = &pair.responder.sessions[0].keys;
+
+    open_session(0); /* the device's */
+    ours->response_data.sequence = theirs->response_data.sequence = UINT64_MAX - 1;
+    assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
+    assert_int_equal(pair.sessions_ended, 0);
+    assert_int_equal(send(SPDM_HEARTBEAT, 0, 0), 0); /* there is no answer that it could give */
+    assert_int_equal(pair.sessions_ended, 1);
+
+    open_session(0); /* the requester's, which notices by itself */
+    ours->request_data.sequence = theirs->request_data.sequence = UINT64_MAX - 1;
+    assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
+    assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_FAILED);
+    assert_string_equal(spdm_requester_error(&pair.requester), "the session's sequence numbers are used up");
+    assert_false(spdm_requester_has_session(&pair.requester));
+
+    open_session(0); /* and if it does not, the device takes no number again */
+    theirs->request_data.sequence = UINT64_MAX;
+    expect_error(send(SPDM_HEARTBEAT, 0, 0), 0x12, SPDM_DECRYPT_ERROR);
+    assert_int_equal(pair.sessions_ended, 1);
+
+    open_session(0); /* with new keys in time it goes on */
+    ours->request_data.sequence = theirs->request_data.sequence = UINT64_MAX - 1;
+    expect_ack(send(SPDM_KEY_UPDATE, 1, 1), 1, 1);
+    update_request();
+    expect_ack(send(SPDM_KEY_UPDATE, 3, 2), 3, 2);
+    assert_int_equal(theirs->request_data.sequence, 1);
+    assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
+    assert_int_equal(pair.sessions_ended, 0);
+}
+
 /* Nobody has to take what was not agreed. */
 static void test_not_agreed(void **state)
 {
@@ -450,10 +485,12 @@ static void test_heartbeat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),   cmocka_unit_test(test_refused_versions),  cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_key_update), cmocka_unit_test(test_key_update_missed), cmocka_unit_test(test_not_agreed),
-        cmocka_unit_test(test_heartbeat),  cmocka_unit_test(test_post_quantum),      cmocka_unit_test(test_large),
-        cmocka_unit_test(test_sessions),   cmocka_unit_test(test_finish_opaque),
+        cmocka_unit_test(test_versions),             cmocka_unit_test(test_refused_versions),
+        cmocka_unit_test(test_flags),                cmocka_unit_test(test_key_update),
+        cmocka_unit_test(test_key_update_missed),    cmocka_unit_test(test_not_agreed),
+        cmocka_unit_test(test_heartbeat),            cmocka_unit_test(test_post_quantum),
+        cmocka_unit_test(test_large),                cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_finish_opaque),        cmocka_unit_test(test_sequence_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
