@@ -64,6 +64,9 @@ StepResult spdm_read_psk_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t par
     if (!spdm_message_ends(rsp) || (context_len != 0) != has_context) {
         return step_fail(r, "PSK_EXCHANGE_RSP has a wrong length or context");
     }
+    if (!spdm_heartbeat_accept(r, param1)) {
+        return step_fail(r, "the device wants a heartbeat, which was not agreed");
+    }
     if (!spdm_secured_version_is_ours(r->session.secured_version)) {
         return step_fail(r, "the device selected no secured message version that was offered");
     }

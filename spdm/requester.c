@@ -101,7 +101,7 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
     const uint32_t sealed = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC, certified = sealed | SPDM_CAP_CERT | SPDM_CAP_KEY_EX;
 
     br_skip(rsp, 4);
-    r->peer_capabilities = br_u32(rsp);
+    r->peer_capabilities = br_u32(rsp) & spdm_capability_mask(r->version);
     r->peer_transfer_size = r->peer_max_size = SPDM_MSG_MAX; /* 1.1 does not say */
     if (r->version >= SPDM_VERSION_12) {
         r->peer_transfer_size = br_u32(rsp);
@@ -405,6 +405,9 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
     if (!spdm_secured_version_is_ours(r->session.secured_version)) {
         return step_fail(r, "the device selected no secured message version that was offered");
     }
+    if (!spdm_heartbeat_accept(r, param1)) {
+        return step_fail(r, "the device wants a heartbeat, which was not agreed");
+    }
     why = spdm_mutual_accept(r, mut_auth, slot);
     if (why != NULL) {
         return step_fail(r, why);
@@ -491,6 +494,23 @@ static StepResult read_end_session(SpdmRequester *r, ByteReader *rsp, uint8_t pa
     }
     spdm_wipe(&r->session, sizeof(r->session));
     return STEP_NEXT;
+}
+
+bool spdm_heartbeat_accept(SpdmRequester *r, uint8_t period_s)
+{
+    r->heartbeat_s = period_s;
+    return period_s == 0 || (spdm_requester_capabilities(r) & r->peer_capabilities & SPDM_CAP_HBEAT) != 0;
+}
+
+static bool build_heartbeat(SpdmRequester *r, ByteWriter *w)
+{
+    params(w, 0, 0);
+    return true;
+}
+
+static StepResult read_heartbeat(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
+{
+    return spdm_message_ends(rsp) ? STEP_NEXT : step_fail(r, "HEARTBEAT_ACK has a wrong length");
 }
 
 /* ---- inside a session ---------------------------------------------------------------------------------- */
@@ -706,6 +726,8 @@ static const Step steps[] = {
     { SPDM_OP_KEY_UPDATE,    SPDM_KEY_UPDATE,            spdm_build_verify_key,      spdm_read_verify_key },
     { SPDM_OP_SUBSCRIBE,     SPDM_GET_SUPPORTED_EVENT_TYPES, spdm_build_get_event_types, spdm_read_event_types },
     { SPDM_OP_SUBSCRIBE,     SPDM_SUBSCRIBE_EVENT_TYPES, spdm_build_subscribe,       spdm_read_subscribe },
+    { SPDM_OP_HEARTBEAT,     SPDM_HEARTBEAT,             build_heartbeat,            read_heartbeat    },
+    { SPDM_OP_KEY_PAIRS,     SPDM_GET_KEY_PAIR_INFO,     spdm_build_get_key_pair_info, spdm_read_key_pair_info },
     { SPDM_OP_ENDPOINT_INFO, SPDM_GET_ENDPOINT_INFO,     spdm_build_get_endpoint_info, spdm_read_endpoint_info },
     { SPDM_OP_ENCAPSULATED,  SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated },
     { SPDM_OP_ENCAPSULATED,  SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack },
@@ -799,6 +821,13 @@ static const char *check_abilities(const SpdmRequester *r, SpdmOp op)
     if (op == SPDM_OP_SUBSCRIBE && (r->version < SPDM_VERSION_13 || !(both & SPDM_CAP_ENCAP) ||
                                     !(r->peer_capabilities & SPDM_CAP_EVENT))) {
         return "the device has no events, or could not tell them";
+    }
+    if (op == SPDM_OP_HEARTBEAT && r->heartbeat_s == 0) {
+        return "the session needs no heartbeat";
+    }
+    if (op == SPDM_OP_KEY_PAIRS &&
+        (r->version < SPDM_VERSION_13 || !(r->peer_capabilities & SPDM_CAP_GET_KEY_PAIR_INFO))) {
+        return "the device does not tell of its key pairs";
     }
     if (op == SPDM_OP_ENDPOINT_INFO && (r->version < SPDM_VERSION_13 || !(r->peer_capabilities & SPDM_CAP_EP_INFO))) {
         return "the device does not tell what kind it is of";
@@ -1108,6 +1137,10 @@ SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r)
 }
 
 SpdmSpan spdm_requester_log(const SpdmRequester *r) { return (SpdmSpan){ r->message, r->message_len }; }
+
+SpdmSpan spdm_requester_key_pairs(const SpdmRequester *r) { return (SpdmSpan){ r->message, r->message_len }; }
+
+uint8_t spdm_requester_heartbeat_s(const SpdmRequester *r) { return r->heartbeat_s; }
 
 SpdmSpan spdm_requester_vca(const SpdmRequester *r) { return spdm_transcript_span(&r->a); }
 

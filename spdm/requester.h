@@ -101,6 +101,14 @@ StepResult spdm_read_challenge(SpdmRequester *r, ByteReader *rsp, uint8_t param1
 /* The exchange that just ended counts for the next CHALLENGE, as part B. */
 void spdm_keep_b(SpdmRequester *r, const ByteReader *rsp);
 
+/* ---- req_keys.c ---- */
+
+bool       spdm_build_get_key_pair_info(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_key_pair_info(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+/* HeartbeatPeriod of a session that is opened; false: it was not agreed that there is one. */
+bool spdm_heartbeat_accept(SpdmRequester *r, uint8_t period_s);
+
 /* ---- req_endpoint.c ---- */
 
 bool       spdm_build_get_endpoint_info(SpdmRequester *r, ByteWriter *w);

@@ -303,6 +303,8 @@ typedef enum SpdmOp {
     SPDM_OP_CHALLENGE,    /* outside a session, and what the device asks then; needs the public key, and challenge */
     SPDM_OP_KEY_UPDATE,   /* of all keys of the session */
     SPDM_OP_SUBSCRIBE,    /* to all types of events that the device has, in the session (1.3) */
+    SPDM_OP_HEARTBEAT,    /* a sign of life in a session that wants one */
+    SPDM_OP_KEY_PAIRS,    /* what key pairs the device has, in the session (1.3) */
     SPDM_OP_ENDPOINT_INFO, /* what kind of device it is, in the session (1.3) */
     SPDM_OP_ENCAPSULATED, /* ask the device what it wants in the session, and answer until that is nothing */
 } SpdmOp;
@@ -348,6 +350,7 @@ typedef struct SpdmRequesterOptions {
     uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
     SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
     bool          multi_key;     /* the device may have a key for each slot, if it can */
+    bool          heartbeat;     /* HBEAT is announced: the owner sends signs of life, by SPDM_OP_HEARTBEAT */
     bool          encapsulated;  /* ENCAP and KEY_UPD are announced: what a device asks in a session is answered */
 } SpdmRequesterOptions;
 
@@ -403,6 +406,7 @@ typedef struct SpdmRequester {
     uint8_t        encapsulated[256], encapsulated_id; /* request of the device's that is to be answered */
     uint32_t       encapsulated_len;
     bool           challenged_back; /* CHALLENGE_AUTH said so */
+    uint8_t        heartbeat_s;     /* HeartbeatPeriod of the session */
     uint8_t        dhe_private[SPDM_DHE_MAX]; /* between KEY_EXCHANGE and its response */
     uint16_t       next_session_id;             /* ReqSessionID of the next session */
     SpdmTranscript a;
@@ -468,6 +472,13 @@ SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
 
 /* Events after SPDM_OP_ENCAPSULATED, one behind the other: spdm_event_read() takes them apart. */
 SpdmSpan spdm_requester_events(const SpdmRequester *r);
+
+/* After SPDM_OP_KEY_PAIRS: of each key pair what KEY_PAIR_INFO has behind its header, with its length, two bytes, in
+ * front. */
+SpdmSpan spdm_requester_key_pairs(const SpdmRequester *r);
+
+/* How many seconds apart signs of life may be in this session; 0: none are needed. */
+uint8_t spdm_requester_heartbeat_s(const SpdmRequester *r);
 
 /* The log after SPDM_OP_LOG: spdm_log_extend() tells what it makes of a measurement. */
 SpdmSpan spdm_requester_log(const SpdmRequester *r);

@@ -228,11 +228,31 @@ static bool show_class(Client *c)
     return true;
 }
 
+/* DSP0274 1.3 "KEY_PAIR_INFO response message": where what is shown stands. */
+static bool show_key_pairs(Client *c)
+{
+    enum { USAGE = 6, ALGORITHM = 12, SLOTS = 18 };
+
+    SpdmSpan   pairs = spdm_requester_key_pairs(&c->requester);
+    ByteReader r = br_init(pairs.data, pairs.len);
+
+    while (br_left(&r) != 0) {
+        size_t         len = br_u16(&r);
+        const uint8_t *info = br_take(&r, len);
+
+        printf("     key pair %u: algorithm 0x%02x, for 0x%02x, slots 0x%02x\n", info[1], le32_get(info + ALGORITHM),
+               le16_get(info + USAGE), info[SLOTS]);
+    }
+    return true;
+}
+
 static const Step steps[] = {
     { "connection", SPDM_OP_CONNECT, check_chain, 0, false },
     { "challenge", SPDM_OP_CHALLENGE, show_challenge, SPDM_CAP_CHAL, false },
     { "session", SPDM_OP_SESSION, NULL, 0, false },
     { "subscription to events", SPDM_OP_SUBSCRIBE, NULL, SPDM_CAP_EVENT, true },
+    { "heartbeat", SPDM_OP_HEARTBEAT, NULL, SPDM_CAP_HBEAT, false },
+    { "key pairs", SPDM_OP_KEY_PAIRS, show_key_pairs, SPDM_CAP_GET_KEY_PAIR_INFO, false },
     { "endpoint information", SPDM_OP_ENDPOINT_INFO, show_class, SPDM_CAP_EP_INFO, false },
     { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL, false },
     { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS, false },
@@ -269,6 +289,7 @@ static bool step_is_possible(const Client *c)
     const Step *step = &steps[c->step];
 
     return (step->needs == 0 || (c->requester.peer_capabilities & step->needs) != 0) &&
+           (step->op != SPDM_OP_HEARTBEAT || spdm_requester_heartbeat_s(&c->requester) != 0) &&
            (!step->encap || c->requester.options.encapsulated);
 }
 
@@ -556,7 +577,8 @@ static int request(const RequesterOptions *o, GError **error)
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
                                                    .slot = (uint8_t)o->slot, .psk = o->psk,
-                                                   .multi_key = o->multi_key, .encapsulated = o->encap };
+                                                   .multi_key = o->multi_key, .heartbeat = true,
+                                                   .encapsulated = o->encap };
     c->requester.challenge = &c->challenge;
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_identity(o, c, error) && read_root(o->root, c, error) &&

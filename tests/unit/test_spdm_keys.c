@@ -320,6 +320,64 @@ static void test_refused(void **state)
     assert_int_equal(set_pair(2, MADE, 0, P384, 0), SPDM_INVALID_REQUEST);
 }
 
+/* What a requester hears of them all. */
+static void test_requester(void **state)
+{
+    SpdmSpan       got;
+    const uint8_t *p;
+
+    for (unsigned made = 0; made < 2; made++) {
+        const size_t with_key = 19 + 18, without = 19;
+
+        begin(CAPS, true);
+        if (made) {
+            assert_int_equal(set_pair(2, MADE_2, 0, P384, 2), 0);
+        }
+        assert_int_equal(pair_op(&pair, SPDM_OP_KEY_PAIRS, NULL), SPDM_DONE);
+        got = spdm_requester_key_pairs(&pair.requester);
+        p = got.data;
+        assert_int_equal(got.len, 3 * 2 + with_key + without + (made ? with_key : without));
+        assert_int_equal(le16_get(p), with_key);
+        assert_int_equal(p[3], OWN);
+        p += 2 + with_key;
+        assert_int_equal(p[3], MADE);
+        p += 2 + without;
+        assert_int_equal(le16_get(p), made ? with_key : without);
+        assert_int_equal(p[3], MADE_2);
+        assert_int_equal(p[2 + 18], made ? 2 : 0); /* slots */
+    }
+    begin(CAPS & ~(uint32_t)(SPDM_CAP_MULTI_KEY | SPDM_CAP_SET_KEY_PAIR_INFO | SPDM_CAP_GET_KEY_PAIR_INFO), false);
+    assert_string_equal(spdm_requester_start(&pair.requester, SPDM_OP_KEY_PAIRS, NULL),
+                        "the device does not tell of its key pairs");
+}
+
+/* Answers to it that are refused; the step reads plain ones when there is no session, which its start alone wants. */
+static void test_bad_pairs(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t     at, value;
+    } spoils[] = { { "another pair", 5, 2 }, { "fewer pairs than this", 4, 0 }, { "longer than it is", 20, 23 },
+                   { "shorter", 20, 14 } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(spoils); i++) {
+        uint8_t out[SPDM_MSG_MAX];
+        bool    secured;
+        size_t  len;
+
+        begin(CAPS, true);
+        assert_null(spdm_requester_start(&pair.requester, SPDM_OP_KEY_PAIRS, NULL));
+        pair.requester.session.state = SPDM_SESSION_FREE;
+        len = spdm_requester_next(&pair.requester, out, sizeof(out), &secured);
+        len = spdm_responder_handle(&pair.responder, secured, out, len, reply, sizeof(reply), &secured);
+        assert_int_equal(len, 23 + 18);
+        reply[spoils[i].at] = spoils[i].value;
+        if (spdm_requester_response(&pair.requester, reply, len, false) != SPDM_FAILED) {
+            fail_msg("%s was taken", spoils[i].name);
+        }
+    }
+}
+
 /* Pair and model of GET_CSR and SET_CERTIFICATE. */
 static void test_names(void **state)
 {
@@ -448,7 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),    cmocka_unit_test(test_other_connections), cmocka_unit_test(test_slots),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_names),             cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_alias),   cmocka_unit_test(test_requester),         cmocka_unit_test(test_bad_pairs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,8 +332,9 @@ static void open_session(uint8_t heartbeat_s)
     pair_init(&pair, SPDM_RESPONDER_CAPS | (heartbeat_s != 0 ? (uint32_t)SPDM_CAP_HBEAT : 0));
     pair.responder.config.heartbeat_s = heartbeat_s;
     pair.responder.config.now_ns = get_now;
+    pair.requester.options.heartbeat = heartbeat_s != 0;
     assert_int_equal(pair_connect(&pair), SPDM_DONE);
-    pair.responder.peer_capabilities |= SPDM_CAP_KEY_UPD | SPDM_CAP_HBEAT;
+    pair.responder.peer_capabilities |= SPDM_CAP_KEY_UPD;
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }
 
@@ -414,6 +415,38 @@ static void test_key_update_missed(void **state)
     assert_int_equal(pair.sessions_ended, 1);
 }
 
+/* A requester's signs of life, in sessions of both kinds; a period that was not agreed is refused. */
+static void test_requesters_heartbeat(void **state)
+{
+    for (unsigned psk = 0; psk < 2; psk++) {
+        SpdmOp open = psk ? SPDM_OP_PSK_SESSION : SPDM_OP_SESSION;
+
+        now = 0;
+        pair_init(&pair, SPDM_RESPONDER_CAPS | SPDM_CAP_HBEAT | SPDM_CAP_PSK_WITH_CONTEXT);
+        pair.responder.config.heartbeat_s = 3;
+        pair.responder.config.now_ns = get_now;
+        pair.requester.options.heartbeat = true;
+        pair.requester.options.psk = pair_psk();
+        assert_int_equal(pair_connect(&pair), SPDM_DONE);
+        assert_string_equal(spdm_requester_start(&pair.requester, SPDM_OP_HEARTBEAT, NULL), "there is no session");
+        assert_int_equal(pair_op(&pair, open, NULL), SPDM_DONE);
+        assert_int_equal(spdm_requester_heartbeat_s(&pair.requester), 3);
+        now = 5000000000;
+        assert_int_equal(pair_op(&pair, SPDM_OP_HEARTBEAT, NULL), SPDM_DONE);
+        assert_int_equal(spdm_responder_expire(&pair.responder, now), 11000000000);
+
+        pair.requester.options.heartbeat = false; /* as if it had not been announced */
+        assert_int_equal(pair_op(&pair, SPDM_OP_END_SESSION, NULL), SPDM_DONE);
+        assert_int_equal(pair_op(&pair, open, NULL), SPDM_FAILED);
+        assert_string_equal(spdm_requester_error(&pair.requester),
+                            "the device wants a heartbeat, which was not agreed");
+        assert_int_equal(pair_connect(&pair), SPDM_DONE);
+        assert_int_equal(pair_op(&pair, open, NULL), SPDM_DONE);
+        assert_string_equal(spdm_requester_start(&pair.requester, SPDM_OP_HEARTBEAT, NULL),
+                            "the session needs no heartbeat");
+    }
+}
+
 /* DSP0277 "Sequence number": a key meets each number once. A session whose numbers are used up is over, unless its keys
  * are updated in time. */
 static void test_sequence_numbers(void **state)
@@ -490,7 +523,8 @@ int main(void)
         cmocka_unit_test(test_key_update_missed),    cmocka_unit_test(test_not_agreed),
         cmocka_unit_test(test_heartbeat),            cmocka_unit_test(test_post_quantum),
         cmocka_unit_test(test_large),                cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_finish_opaque),        cmocka_unit_test(test_sequence_numbers),
+        cmocka_unit_test(test_finish_opaque),        cmocka_unit_test(test_requesters_heartbeat),
+        cmocka_unit_test(test_sequence_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
