@@ -16,6 +16,7 @@ uint32_t spdm_requester_capabilities(const SpdmRequester *r)
     return SPDM_CAP_CERT | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR |
            (r->identity != NULL ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u) |
            (r->identity != NULL && r->challenge != NULL ? (uint32_t)SPDM_CAP_CHAL : 0u) |
+           (spdm_has_own_keys(r) ? SPDM_CAP_MULTI_KEY_ONLY : 0u) |
            (r->options.heartbeat ? (uint32_t)SPDM_CAP_HBEAT : 0u) |
            (r->options.encapsulated ? SPDM_CAP_ENCAP | SPDM_CAP_KEY_UPD : 0u) |
            (r->options.psk.key_len != 0 ? SPDM_CAP_PSK_PLAIN : 0u) |

@@ -28,4 +28,10 @@ SpdmCarried spdm_carry_reply(SpdmRequester *r);
 /* Nothing is under way any more. */
 void spdm_carry_stop(SpdmRequester *r);
 
+/* Whether the requester's slots have keys of their own. */
+static inline bool spdm_has_own_keys(const SpdmRequester *r)
+{
+    return r->options.own_keys && r->identity != NULL && r->version >= SPDM_VERSION_13;
+}
+
 #endif

@@ -5,7 +5,10 @@
  */
 #include "spdm/requester.h"
 
+#include "spdm/carry.h"
 #include "spdm/chain.h"
+
+enum { USES = 1 | 2 }; /* KeyUsageMask: key exchanges, challenges */
 
 #define OVERHEAD 16 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
 
@@ -38,6 +41,7 @@ SpdmError spdm_answer_digests(SpdmRequester *r, const SpdmAsked *q, ByteWriter *
     const SpdmHash *hash = spdm_hash(r->selected.hash);
     SpdmChain       chain;
     uint8_t        *out;
+    size_t          at = w->pos;
 
     if (r->identity == NULL) {
         return SPDM_UNSUPPORTED_REQUEST;
@@ -47,9 +51,18 @@ SpdmError spdm_answer_digests(SpdmRequester *r, const SpdmAsked *q, ByteWriter *
     }
     spdm_begin(w, r->version, SPDM_RESPONSE_OF(SPDM_GET_DIGESTS), r->version >= SPDM_VERSION_13 ? 1 : 0, 1);
     out = bw_take(w, hash->len);
-    return out != NULL && spdm_chain_of(r->identity, hash, &chain) && spdm_hash_spans(hash, chain.spans, 2, out)
-               ? SPDM_OK
-               : SPDM_UNSPECIFIED;
+    if (out == NULL || !spdm_chain_of(r->identity, hash, &chain) || !spdm_hash_spans(hash, chain.spans, 2, out)) {
+        return SPDM_UNSPECIFIED;
+    }
+    if (spdm_has_own_keys(r)) { /* the one key pair, and what it is for; then the message is a part of TH */
+        bw_u8(w, 1);
+        bw_u8(w, SPDM_MODEL_DEVICE);
+        bw_u16(w, USES);
+        if (r->session.state == SPDM_SESSION_HANDSHAKE && bw_ok(w)) {
+            spdm_transcript_add(&r->session.th, w->data + at, w->pos - at);
+        }
+    }
+    return SPDM_OK;
 }
 
 SpdmError spdm_answer_certificate(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w)
@@ -67,7 +80,8 @@ SpdmError spdm_answer_certificate(SpdmRequester *r, const SpdmAsked *q, ByteWrit
     left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
-    spdm_begin(w, r->version, SPDM_RESPONSE_OF(SPDM_GET_CERTIFICATE), 0, 0);
+    spdm_begin(w, r->version, SPDM_RESPONSE_OF(SPDM_GET_CERTIFICATE), 0,
+               spdm_has_own_keys(r) ? SPDM_MODEL_DEVICE : 0);
     bw_u16(w, (uint16_t)len);
     bw_u16(w, (uint16_t)(left - len));
     spdm_chain_append(&chain, offset, len, w);

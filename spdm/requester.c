@@ -196,6 +196,7 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
 {
     SpdmSelection *sel = &r->selected;
     size_t         len = br_u16(rsp);
+    uint8_t        other_params = opaque_format(r) | (spdm_has_own_keys(r) ? SPDM_MULTI_KEY_CONN : 0);
     unsigned       ext_algs;
 
     *sel = (SpdmSelection){ .measure_spec = br_u8(rsp) };
@@ -212,7 +213,7 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
-    if (!selection_is_ours(r) || ext_algs != 0 || sel->other_params != opaque_format(r) ||
+    if (!selection_is_ours(r) || ext_algs != 0 || sel->other_params != other_params ||
         sel->mel_spec > (r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0)) {
         return step_fail(r, "the device selected algorithms that were not offered");
     }

@@ -220,6 +220,13 @@ bool spdm_breaks_flow(const SpdmResponder *s, const SpdmRequest *q, const SpdmEx
 /* What of the answer has been read, as it was encapsulated. */
 SpdmSpan spdm_encapsulated_span(const ByteReader *r);
 
+/* Whether the requester's slots have keys of their own: it says so, and ALGORITHMS agrees. One that can do without does
+ * without. */
+static inline bool spdm_requester_has_keys(const SpdmResponder *s)
+{
+    return s->version >= SPDM_VERSION_13 && (s->peer_capabilities & SPDM_CAP_MULTI_KEY) == SPDM_CAP_MULTI_KEY_ONLY;
+}
+
 /* ---- rsp_mutual.c ---- */
 
 /* Both sides can do it. */

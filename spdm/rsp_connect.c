@@ -298,12 +298,6 @@ static bool selection_suffices(const SpdmResponder *s, const SpdmSelection *sel)
                                    (s->version < SPDM_VERSION_12 || sel->other_params == SPDM_OPAQUE_FMT1)));
 }
 
-/* Whether the requester may have a key for each slot; of no use here. */
-static uint8_t requesters_keys(const SpdmResponder *s)
-{
-    return (s->peer_capabilities & SPDM_CAP_MULTI_KEY) == SPDM_CAP_MULTI_KEY_ONLY ? SPDM_MULTI_KEY_CONN : 0;
-}
-
 SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_NEGOTIATED, .exactly = true,
              .where = SPDM_OUTSIDE, .kept = SPDM_KEPT_A)
 {
@@ -322,7 +316,7 @@ SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_N
     spdm_reply(s, x, rsp, o.n_tables, 0);
     bw_u16(rsp, (uint16_t)(ALGORITHMS_RSP_LEN + 4 * o.n_tables));
     bw_u8(rsp, sel.measure_spec);
-    bw_u8(rsp, sel.other_params | requesters_keys(s));
+    bw_u8(rsp, sel.other_params | (spdm_requester_has_keys(s) ? SPDM_MULTI_KEY_CONN : 0));
     bw_u32(rsp, sel.measure_hash);
     bw_u32(rsp, sel.asym);
     bw_u32(rsp, sel.hash);

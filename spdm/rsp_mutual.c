@@ -13,8 +13,7 @@ bool spdm_mutual_agreed(const SpdmResponder *s)
 {
     const uint32_t both = SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
 
-    return (spdm_capabilities(s) & s->peer_capabilities & both) == both && (s->peer_capabilities & SPDM_CAP_CERT) &&
-           (s->peer_capabilities & SPDM_CAP_MULTI_KEY) != SPDM_CAP_MULTI_KEY_ONLY; /* its DIGESTS is another then */
+    return (spdm_capabilities(s) & s->peer_capabilities & both) == both && (s->peer_capabilities & SPDM_CAP_CERT);
 }
 
 uint8_t spdm_mutual_begin(SpdmResponder *s, SpdmSession *session)
@@ -63,16 +62,26 @@ void spdm_ask_digests(SpdmResponder *s, ByteWriter *rsp)
     keep(s, (SpdmSpan){ rsp->data + at, rsp->pos - at });
 }
 
-/* DIGESTS: that of slot 0 comes first. */
+/* DIGESTS: that of slot 0 comes first. Where slots have keys of their own, what is told of these follows (nothing of it
+ * matters here), and the message is a part of TH. */
 bool spdm_take_digests(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t slots)
 {
-    size_t h = spdm_hash(s->selected.hash)->len;
+    size_t       h = spdm_hash(s->selected.hash)->len;
+    SpdmSession *session = spdm_session_find(s, s->flow.session_id);
+    SpdmSpan     message;
 
     br_bytes(r, s->mutual.chain_hash, h);
     for (unsigned slot = 1; slot < SPDM_SLOTS; slot++) {
         br_skip(r, slots >> slot & 1 ? h : 0);
     }
-    keep(s, spdm_encapsulated_span(r));
+    for (unsigned slot = 0; spdm_requester_has_keys(s) && slot < SPDM_SLOTS; slot++) {
+        br_skip(r, slots >> slot & 1 ? SPDM_DIGEST_EXTRA : 0);
+    }
+    message = spdm_encapsulated_span(r);
+    keep(s, message);
+    if (spdm_requester_has_keys(s) && session != NULL && br_ok(r)) {
+        spdm_transcript_add(&session->th, message.data, message.len);
+    }
     s->flow.wanted = SPDM_GET_CERTIFICATE;
     return (slots & 1) && spdm_message_ends(r);
 }

@@ -350,6 +350,7 @@ typedef struct SpdmRequesterOptions {
     uint8_t       slot;          /* whose certificates are read, and that is named where a slot is */
     SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
     bool          multi_key;     /* the device may have a key for each slot, if it can */
+    bool          own_keys;      /* the requester's slots have keys of their own (1.3), as MULTI_KEY_CAP 1 says */
     bool          heartbeat;     /* HBEAT is announced: the owner sends signs of life, by SPDM_OP_HEARTBEAT */
     bool          encapsulated;  /* ENCAP and KEY_UPD are announced: what a device asks in a session is answered */
 } SpdmRequesterOptions;

@@ -394,8 +394,8 @@ static gboolean on_timeout(gpointer opaque)
 
 typedef struct RequesterOptions {
     const char   *connect, *transport_name, *size_text, *root, *seed_text, *version, *algs, *slot_text, *psk_text,
-        *chain, *key, *encap_text, *multi_text;
-    bool          encap, multi_key;
+        *chain, *key, *encap_text, *multi_text, *own_text;
+    bool          encap, multi_key, own_keys;
     SpdmPsk       psk;
     SpdmTransport transport;
     uint64_t      size, seed, slot;
@@ -532,6 +532,7 @@ static bool parse_options(const Command *cmd, RequesterOptions *o, GError **erro
     }
     return read_switch("encap", o->encap_text, &o->encap, error) &&
            read_switch("multi-key", o->multi_text, &o->multi_key, error) &&
+           read_switch("own-keys", o->own_text, &o->own_keys, error) &&
            (o->transport_name == NULL || spdm_link_transport(cmd->name, o->transport_name, &o->transport, error)) &&
            (o->seed_text == NULL || command_number(cmd, "seed", o->seed_text, &o->seed, error)) &&
            read_psk(o->psk_text, &o->psk, error) && read_version(o->version, &o->offer, error) &&
@@ -577,7 +578,8 @@ static int request(const RequesterOptions *o, GError **error)
     spdm_requester_init(&c->requester, &c->entropy);
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
                                                    .slot = (uint8_t)o->slot, .psk = o->psk,
-                                                   .multi_key = o->multi_key, .heartbeat = true,
+                                                   .multi_key = o->multi_key, .own_keys = o->own_keys,
+                                                   .heartbeat = true,
                                                    .encapsulated = o->encap };
     c->requester.challenge = &c->challenge;
     spdm_requester_offer(&c->requester, &o->offer);
@@ -621,6 +623,8 @@ static int run_requester(const Command *cmd, int argc, char **argv)
           &o.encap_text },
         { "multi-key", "on|off", "let each slot of the device have a key of its own, in 1.3 (default: off)",
           &o.multi_text },
+        { "own-keys", "on|off", "say that slots of the requester's have keys of their own, in 1.3 (default: off)",
+          &o.own_text },
         { "version", "1.1|1.2|1.3|1.4", "the SPDM version to agree to (default: the highest common one)", &o.version },
         { "algs", "NAME+NAME...",
           "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },

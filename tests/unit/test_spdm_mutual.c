@@ -396,6 +396,47 @@ static void test_requester_acks(void **state)
     }
 }
 
+/* A requester whose slots have keys of their own: its DIGESTS tells more, and FINISH is signed over it. */
+static void test_own_keys(void **state)
+{
+    for (unsigned row = 0; row < 2 * 2 * 2; row++) {
+        uint8_t  version = row & 1 ? SPDM_VERSION_14 : SPDM_VERSION_13;
+        uint32_t caps = row & 2 ? protected_caps : SPDM_RESPONDER_CAPS;
+
+        for (unsigned forget = 0; forget < 2; forget++) {
+            pair_init(&pair, caps | MUTUAL);
+            pair.responder.config.version_min = pair.responder.config.version_max = version;
+            pair.responder.config.requester_key = trust;
+            pair.responder.config.mutual_digests = row & 4;
+            pair.responder.config.mutual_basic = true;
+            pair.requester.identity = pair_identity(SPDM_TEST_REQUESTER);
+            pair.requester.challenge = &pair.challenge;
+            pair.requester.options.own_keys = true;
+            assert_int_equal(pair_connect(&pair), SPDM_DONE);
+            assert_true(pair.requester.selected.other_params & SPDM_MULTI_KEY_CONN);
+            assert_int_equal(pair_op(&pair, SPDM_OP_CHALLENGE, NULL), SPDM_DONE);
+            assert_int_equal(pair.authenticated, 1);
+            assert_null(spdm_requester_start(&pair.requester, SPDM_OP_SESSION, NULL));
+            for (unsigned i = 0; i < (row & 4 ? 2 : 3); i++) {
+                assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+            }
+            assert_int_equal(pair.responder.flow.wanted, SPDM_GET_CERTIFICATE);
+            /* The usage that was told. */
+            pair.requester.session.th.data[pair.requester.session.th.len - 1] ^= (uint8_t)forget;
+            while (pair.requester.op != SPDM_OP_NONE && pair_step(&pair) == SPDM_CONTINUE) {
+            }
+            assert_int_equal(spdm_requester_has_session(&pair.requester), !forget);
+        }
+    }
+    /* In 1.2 there is no such thing. */
+    pair_init(&pair, SPDM_RESPONDER_CAPS | MUTUAL);
+    pair.responder.config.requester_key = trust;
+    pair.requester.identity = pair_identity(SPDM_TEST_REQUESTER);
+    pair.requester.options.own_keys = true;
+    assert_int_equal(pair_connect(&pair), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,7 +445,7 @@ int main(void)
         cmocka_unit_test(test_rows),              cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_finish),            cmocka_unit_test(test_spoilt),
         cmocka_unit_test(test_requester_accepts), cmocka_unit_test(test_requester_answers),
-        cmocka_unit_test(test_requester_acks),
+        cmocka_unit_test(test_own_keys),          cmocka_unit_test(test_requester_acks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
