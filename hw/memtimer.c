@@ -22,7 +22,7 @@ static uint64_t read_count(Device *dev, const Reg *reg, unsigned i)
 {
     const Syscount *s = (Syscount *)dev;
 
-    return (uint64_t)clock_now(dev->clock) / s->tick_ns;
+    return (uint64_t)clock_show(dev->clock) / s->tick_ns;
 }
 
 static uint64_t read_hz(Device *dev, const Reg *reg, unsigned i) { return i == 0 ? ((Syscount *)dev)->hz : 0; }
@@ -77,7 +77,8 @@ typedef struct Memtimer {
     uint64_t   cval;
 } Memtimer;
 
-static uint64_t timer_count(const Memtimer *s) { return (uint64_t)clock_now(s->dev.clock) / s->tick_ns; }
+static uint64_t timer_count(const Memtimer *s) { return (uint64_t)clock_seen(s->dev.clock) / s->tick_ns; }
+static uint64_t shown_count(const Memtimer *s) { return (uint64_t)clock_show(s->dev.clock) / s->tick_ns; }
 static bool condition(const Memtimer *s) { return timer_count(s) >= s->cval; }
 
 static void timer_plan(Memtimer *s)
@@ -153,7 +154,7 @@ static uint32_t frame_read_word(const Memtimer *s, uint64_t off)
     switch (off & ~4ull) {
     case F_CNTPCT:
     case F_CNTVCT: /* the same: the frame's CNTVOFF is zero */
-        return frame_may(s, off < F_CNTVCT ? ACR_RPCT : ACR_RVCT, off) ? (uint32_t)(timer_count(s) >> high) : 0;
+        return frame_may(s, off < F_CNTVCT ? ACR_RPCT : ACR_RVCT, off) ? (uint32_t)(shown_count(s) >> high) : 0;
     case F_CNTFRQ:
         return high == 0 && frame_may(s, ACR_RFRQ, off) ? s->hz : 0;
     case F_CNTP_CVAL:
@@ -162,7 +163,7 @@ static uint32_t frame_read_word(const Memtimer *s, uint64_t off)
         if (!frame_may(s, ACR_RWPT, off)) {
             return 0;
         }
-        return high == 0 ? (uint32_t)(s->cval - timer_count(s)) : (uint32_t)ctl_value(s);
+        return high == 0 ? (uint32_t)(s->cval - shown_count(s)) : (uint32_t)ctl_value(s);
     default:
         guest_error("%s: read of undefined offset 0x%" PRIx64 " of the frame", s->dev.id, off);
         return 0;

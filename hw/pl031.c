@@ -17,7 +17,7 @@ typedef struct Pl031 {
 
 static uint32_t now_s(const Pl031 *s)
 {
-    return (uint32_t)(s->base_s + s->offset_s + clock_now(s->dev.clock) / NS_PER_S);
+    return (uint32_t)(s->base_s + s->offset_s + clock_show(s->dev.clock) / NS_PER_S);
 }
 
 static void update(Pl031 *s)
@@ -29,7 +29,7 @@ static void update(Pl031 *s)
 static void set_alarm(Pl031 *s)
 {
     uint32_t left_s = s->match_s - now_s(s);
-    int64_t  this_second = clock_now(s->dev.clock) / NS_PER_S;
+    int64_t  this_second = clock_show(s->dev.clock) / NS_PER_S;
 
     if (left_s == 0) {
         s->ris = 1;

@@ -28,12 +28,12 @@ static uint64_t read_sys_id(Device *dev, const Reg *reg, unsigned i) { return ((
 
 static uint64_t read_100hz(Device *dev, const Reg *reg, unsigned i)
 {
-    return (uint32_t)(clock_now(dev->clock) / NS_PER_100HZ);
+    return (uint32_t)(clock_show(dev->clock) / NS_PER_100HZ);
 }
 
 static uint64_t read_24mhz(Device *dev, const Reg *reg, unsigned i)
 {
-    return (uint32_t)NS_24MHZ(clock_now(dev->clock));
+    return (uint32_t)NS_24MHZ(clock_show(dev->clock));
 }
 
 /* SYS_FLAGS, SYS_NVFLAGS: reads, and writes of ones set; the address after it clears. */

@@ -7,7 +7,7 @@
 #include <glib.h>
 
 struct Clock {
-    int64_t    now_ns;
+    int64_t    now_ns, shown_ns;
     GPtrArray *set;        /* ClockTimer *, earliest first */
     uint32_t   next_order;
     uint32_t   round;      /* number of the running clock_advance(), 0 outside */
@@ -36,6 +36,16 @@ void clock_free(Clock *c)
 int64_t clock_now(const Clock *c)
 {
     return c->now != NULL ? c->now(c->opaque) : c->now_ns;
+}
+
+int64_t clock_seen(const Clock *c)
+{
+    return MAX(clock_now(c), c->shown_ns);
+}
+
+int64_t clock_show(Clock *c)
+{
+    return c->shown_ns = clock_seen(c);
 }
 
 void clock_set_runner(Clock *c, int64_t (*now)(void *opaque), void (*recut)(void *opaque), void *opaque)
@@ -141,4 +151,9 @@ void clock_advance(Clock *c, int64_t now_ns)
 void clock_rewind(Clock *c, int64_t now_ns)
 {
     c->now_ns = now_ns;
+}
+
+void clock_restart(Clock *c)
+{
+    c->now_ns = c->shown_ns = 0;
 }

@@ -27,6 +27,16 @@ void   clock_free(Clock *c);
 int64_t clock_now(const Clock *c);
 
 /**
+ * clock_seen - guest time as counters show it: clock_now(), but never before what clock_show() has given.
+ * The CPUs of a window run one after the other, each from its start; one that runs later would else see time go back,
+ * after another has told it how late it is. Within a window a counter may stand still instead.
+ */
+int64_t clock_seen(const Clock *c);
+
+/* clock_show - clock_seen() for somebody who may tell others: a guest's read of a counter. */
+int64_t clock_show(Clock *c);
+
+/**
  * clock_set_runner - name who knows the time during a slice.
  * @now:   returns the exact time; NULL between slices
  * @recut: called when the earliest deadline changed during the slice, so that the CPU stops in time
@@ -39,6 +49,9 @@ void clock_advance(Clock *c, int64_t now_ns);
 
 /* clock_rewind - between slices: the next CPU of a window starts where the window started. Nothing fires. */
 void clock_rewind(Clock *c, int64_t now_ns);
+
+/* clock_restart - time begins anew, for a test that uses a machine again. Nothing fires. */
+void clock_restart(Clock *c);
 
 /* The earliest deadline, or INT64_MAX. */
 int64_t clock_next_deadline(const Clock *c);

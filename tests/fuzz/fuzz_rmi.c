@@ -109,7 +109,7 @@ static void copy_give(const Copy *c, DevRig *d)
     rig->rmm->entropy = c->entropy;
     memcpy(rig->rmm->vmid_used, c->vmid_used, sizeof(c->vmid_used));
     gicv3_reset(rig->gic);
-    clock_rewind(rig->clock, 0);
+    clock_restart(rig->clock);
     for (unsigned i = 0; i < RIG_CPUS; i++) {
         rig->rmm->cpu[i] = (RmmCpu){ .cpu = rig->cpu[i] };
         monitor_set_builtin_host(rig->monitor, rig->cpu[i]);

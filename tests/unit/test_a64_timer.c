@@ -61,6 +61,44 @@ static void test_counts(void **state)
     test_machine_free(&t);
 }
 
+/* The CPUs of a window run one after the other from its start. One that runs later does not see a count behind what an
+ * earlier one has read, nor does its timer say that such a count is still to come. */
+static void test_never_back(void **state)
+{
+    static const char *const reads[] = { "CNTPCT_EL0", "CNTVCT_EL0", "CNTP_TVAL_EL0" };
+    TestMachine t;
+    Lines       l;
+
+    setup(&t, &l, 2);
+    for (unsigned i = 0; i < ARRAY_LEN(reads); i++) {
+        int64_t start = 100000 * (i + 1);
+
+        clock_advance(t.clock, start + 20000);
+        (void)a64_sysreg_peek(t.cpu, a64_sysreg_by_name(reads[i])); /* a debugger changes nothing */
+        assert_int_equal(clock_seen(t.clock), start + 20000);
+        clock_rewind(t.clock, start + 16);
+        assert_int_equal(clock_seen(t.clock), start + 16);
+        clock_advance(t.clock, start + 20000);
+        (void)rd(&t, reads[i]);
+        clock_rewind(t.clock, start + 16);
+        assert_int_equal(rd(&t, "CNTPCT_EL0"), (start + 20000) / 16);
+        wr(&t, "CNTP_CVAL_EL0", (uint64_t)(start + 20000) / 16);
+        wr(&t, "CNTP_CTL_EL0", 1);
+        assert_int_equal(rd(&t, "CNTP_CTL_EL0"), 5); /* ISTATUS */
+        assert_true(l.level[A64_TIMER_PHYS]);
+        wr(&t, "CNTP_TVAL_EL0", 1);
+        assert_false(l.level[A64_TIMER_PHYS]);
+        assert_int_equal(t.cpu->timer[A64_TIMER_PHYS].deadline_ns, start + 20000 + 16);
+        clock_advance(t.clock, start + 20015);
+        assert_int_equal(rd(&t, "CNTPCT_EL0"), (start + 20000) / 16);
+        clock_advance(t.clock, start + 20016);
+        assert_true(l.level[A64_TIMER_PHYS]);
+        assert_int_equal(rd(&t, "CNTPCT_EL0"), (start + 20016) / 16);
+        wr(&t, "CNTP_CTL_EL0", 0);
+    }
+    test_machine_free(&t);
+}
+
 /* Each timer by its own names, with the distance at which its condition falls. */
 typedef struct TimerRow {
     const char *ctl, *cval, *tval;
@@ -213,8 +251,8 @@ static void test_host_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts), cmocka_unit_test(test_timers),     cmocka_unit_test(test_far_deadline),
-        cmocka_unit_test(test_access), cmocka_unit_test(test_host_names),
+        cmocka_unit_test(test_counts),       cmocka_unit_test(test_never_back), cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_far_deadline), cmocka_unit_test(test_access),     cmocka_unit_test(test_host_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

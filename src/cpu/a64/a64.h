@@ -274,7 +274,7 @@ uint64_t a64_block_key(const Cpu *cpu);
 void a64_set_line(A64Cpu *cpu, A64Line line, bool level);
 void a64_send_event(A64Cpu *cpu); /* SEV from another CPU, or a timer event */
 
-/* The physical counter now: guest time in ticks of A64_TICK_NS. */
+/* The physical counter now: guest time, as clock_seen() has it, in ticks of A64_TICK_NS. */
 uint64_t a64_physical_count(const A64Cpu *cpu);
 void     a64_timers_update(A64Cpu *cpu); /* after a change of timer registers or offsets */
 

@@ -271,6 +271,11 @@ bool a64_mrs(A64Cpu *cpu, uint32_t enc, unsigned rt, uint64_t *value)
         return false;
     }
     if (r != NULL) {
+        /* Software may tell other CPUs what it read, and they must not find their counters behind it: DDI 0487, "The
+         * system counter", has one count for all. A debugger's look tells nobody. */
+        if (r->effects & SYSREG_TIME) {
+            clock_show(cpu->cpu.clock);
+        }
         *value = a64_sysreg_get(cpu, redirected(cpu, r));
     }
     return true;

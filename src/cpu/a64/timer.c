@@ -11,7 +11,7 @@ enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
 
 uint64_t a64_physical_count(const A64Cpu *cpu)
 {
-    return (uint64_t)clock_now(cpu->cpu.clock) / A64_TICK_NS;
+    return (uint64_t)clock_seen(cpu->cpu.clock) / A64_TICK_NS;
 }
 
 /* One timer's registers and what is subtracted from the physical count. */
