@@ -130,6 +130,23 @@ static pixman_format_code_t format_of(uint32_t number)
     return 0;
 }
 
+/* The same bytes with the one that does not count as alpha. */
+static pixman_format_code_t with_alpha(pixman_format_code_t format)
+{
+    switch (format) {
+    case PIXMAN_x8r8g8b8:
+        return PIXMAN_a8r8g8b8;
+    case PIXMAN_b8g8r8x8:
+        return PIXMAN_b8g8r8a8;
+    case PIXMAN_x8b8g8r8:
+        return PIXMAN_a8b8g8r8;
+    case PIXMAN_r8g8b8x8:
+        return PIXMAN_r8g8b8a8;
+    default:
+        return format;
+    }
+}
+
 static Resource *find(VirtioGpu *g, uint32_t id) { return g_hash_table_lookup(g->resources, &id); }
 
 static void free_resource(gpointer p)
@@ -383,12 +400,12 @@ static uint32_t do_edid(VirtioGpu *g, ByteReader *r)
 static void drop_parent(pixman_image_t *view, void *parent) { pixman_image_unref(parent); }
 
 /* The part of a resource as a picture of its own, which keeps the pixels alive. */
-static pixman_image_t *make_view(const Resource *res, const GpuRect *w)
+static pixman_image_t *make_view(const Resource *res, const GpuRect *w, pixman_format_code_t format)
 {
     int             stride = pixman_image_get_stride(res->image);
     uint8_t        *bits = (uint8_t *)pixman_image_get_data(res->image) + (size_t)stride * w->y + (size_t)w->x * BPP;
-    pixman_image_t *view = pixman_image_create_bits(pixman_image_get_format(res->image), (int)w->width, (int)w->height,
-                                                    (uint32_t *)(void *)bits, stride);
+    pixman_image_t *view =
+        pixman_image_create_bits(format, (int)w->width, (int)w->height, (uint32_t *)(void *)bits, stride);
 
     if (view != NULL) {
         pixman_image_ref(res->image);
@@ -417,7 +434,7 @@ static uint32_t do_scanout(VirtioGpu *g, ByteReader *r)
     if (!inside_resource(&rect, res)) {
         return ERR_INVALID_PARAMETER;
     }
-    pixman_image_t *view = make_view(res, &rect);
+    pixman_image_t *view = make_view(res, &rect, pixman_image_get_format(res->image));
 
     if (view == NULL) {
         return ERR_OUT_OF_MEMORY;
@@ -449,7 +466,8 @@ static uint32_t do_flush(VirtioGpu *g, ByteReader *r)
 
 /* ---- the cursor ---- */
 
-/* The shape is copied: what happens to the resource later does not show. */
+/* The shape is copied: what happens to the resource later does not show. Linux's driver makes it of a format without
+ * alpha, and means it all the same. */
 static uint32_t set_shape(VirtioGpu *g, uint32_t id, uint32_t hot_x, uint32_t hot_y)
 {
     Resource *res = find(g, id);
@@ -465,15 +483,19 @@ static uint32_t set_shape(VirtioGpu *g, uint32_t id, uint32_t hot_x, uint32_t ho
         hot_x >= CURSOR_SIDE || hot_y >= CURSOR_SIDE) {
         return ERR_INVALID_PARAMETER;
     }
+    const GpuRect   all = { 0, 0, CURSOR_SIDE, CURSOR_SIDE };
+    pixman_image_t *drawn = make_view(res, &all, with_alpha(pixman_image_get_format(res->image)));
     pixman_image_t *shape = pixman_image_create_bits(PIXMAN_a8r8g8b8, CURSOR_SIDE, CURSOR_SIDE, NULL, 0);
 
-    if (shape == NULL) {
-        return ERR_OUT_OF_MEMORY;
+    if (drawn != NULL && shape != NULL) {
+        pixman_image_composite32(PIXMAN_OP_SRC, drawn, NULL, shape, 0, 0, 0, 0, 0, 0, CURSOR_SIDE, CURSOR_SIDE);
+        display_head_cursor(g->head, shape, hot_x, hot_y);
     }
-    pixman_image_composite32(PIXMAN_OP_SRC, res->image, NULL, shape, 0, 0, 0, 0, 0, 0, CURSOR_SIDE, CURSOR_SIDE);
-    display_head_cursor(g->head, shape, hot_x, hot_y);
-    pixman_image_unref(shape);
-    return OK_NODATA;
+    uint32_t status = drawn != NULL && shape != NULL ? OK_NODATA : ERR_OUT_OF_MEMORY;
+
+    g_clear_pointer(&drawn, pixman_image_unref);
+    g_clear_pointer(&shape, pixman_image_unref);
+    return status;
 }
 
 static uint32_t do_cursor(VirtioGpu *g, ByteReader *r)

@@ -3,6 +3,7 @@
   raw | zlib        the encoding from now on
   picture FILE      wait for a whole update and write it as PPM
   wait N            updates until at least N pixels are not black
+  pixel X Y RRGGBB  updates until the pixel has that colour
   type TEXT         keys of the characters, and \\n
   point X Y BUTTONS
   size W H          wish for that size, and wait for the server's answer
@@ -83,6 +84,21 @@ class Client:
             assert time.time() < end, f"only {lit} pixels are not black"
             self.update(1)
 
+    def pixel(self, x, y, colour):
+        end = time.time() + DEADLINE_S
+        self.update(0)
+        while True:
+            at = 4 * (y * self.width + x)
+            now = self.pixels[at:at + 3][::-1].hex()
+            if now == colour:
+                return
+            assert time.time() < end, f"pixel {x}, {y} is {now} and not {colour}"
+            self.socket.settimeout(10)
+            try:
+                self.update(1)
+            except socket.timeout:
+                sys.exit(f"vnc.py: pixel {x}, {y} is {now} and not {colour}, and no update comes")
+
     def picture(self, path):
         self.update(0)
         with open(path, "wb") as f:
@@ -114,12 +130,15 @@ def main(path, words):
             getattr(client, word)(words.pop(0))
         elif word == "wait":
             client.wait(int(words.pop(0)))
+        elif word == "pixel":
+            client.pixel(int(words.pop(0)), int(words.pop(0)), words.pop(0))
         elif word == "size":
             client.size(*(int(words.pop(0)) for _ in range(2)))
         elif word == "point":
             client.point(*(int(words.pop(0)) for _ in range(3)))
         else:
             sys.exit(f"vnc.py: there is no command {word}")
+    client.socket.settimeout(DEADLINE_S)
     client.update(0)  # the server has taken all before it answers
     print(f"{client.name}: {client.width}x{client.height}")
 
