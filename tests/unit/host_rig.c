@@ -436,6 +436,7 @@ static void add_host(HostRig *r)
     GError *error = NULL;
 
     r->h = h;
+    r->options.serials = g_ptr_array_new();
     h->cfg = (HostConfig){
         .options = &r->options, .board = &cca_virt, .memory = r->memory, .gic = r->gic, .pci = r->pci,
         .dialect = RMM_1_1_ALP17,
@@ -488,6 +489,7 @@ void host_rig_free(HostRig *r)
     memory_free(r->memory);
     owners_free(r->owners);
     clock_free(r->clock);
+    g_ptr_array_unref(r->options.serials);
     g_free(r->cpu);
     g_free(r);
 }
