@@ -78,6 +78,7 @@ bool lockstep_allowed(const Options *o, GError **error)
     what = o->clock_host ? "-clock host" : what;
     what = o->gdb != NULL ? "-gdb" : what;
     what = o->monitor != NULL ? "-monitor" : what;
+    what = o->profile != NULL ? "-profile" : what;
     for (guint i = 0; i < o->netdevs->len; i++) {
         what = strcmp(((OptionList *)o->netdevs->pdata[i])->driver, "none") != 0 ? "a -netdev other than none" : what;
     }

@@ -65,6 +65,8 @@ struct Machine {
     GMainLoop    *loop;
     Cpu          *running;
     struct Lockstep *lockstep;  /* told of every turn of a CPU; NULL: nobody is */
+    MachineOnTurn *on_turn;     /* likewise */
+    void         *on_turn_opaque;
     MachineParty *party;
     void         *party_opaque;
     int           live;
@@ -187,6 +189,13 @@ void machine_set_party(Machine *m, MachineParty *step, void *opaque)
 }
 
 void machine_set_lockstep(Machine *m, struct Lockstep *l) { m->lockstep = l; }
+
+void machine_on_turn(Machine *m, MachineOnTurn *fn, void *opaque)
+{
+    m->on_turn = fn;
+    m->on_turn_opaque = opaque;
+}
+
 void machine_hold_live(Machine *m, int delta) { m->live += delta; }
 
 void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque)
@@ -378,6 +387,9 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
             uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, &t, deadline));
+            if (m->on_turn != NULL) {
+                budget = m->on_turn(m->on_turn_opaque, cpu, budget);
+            }
             m->executing = true;
             CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
             m->executing = false;

@@ -72,6 +72,11 @@ typedef void MachineOnBreak(void *opaque, Cpu *cpu);
 void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque);
 void machine_off_break(Machine *m, MachineOnBreak *fn, void *opaque);
 
+/* machine_on_turn - who hears of every turn of a CPU that runs guest code, before it: with the instructions that it may
+ * run, of which it returns how many to run until the next turn, at least one. NULL: nobody. */
+typedef uint64_t MachineOnTurn(void *opaque, Cpu *cpu, uint64_t budget);
+void machine_on_turn(Machine *m, MachineOnTurn *fn, void *opaque);
+
 /* machine_set_lockstep - report the CPUs' turns (cpu/lockstep.h). */
 struct Lockstep;
 void machine_set_lockstep(Machine *m, struct Lockstep *l);

@@ -14,6 +14,7 @@
 #include "command.h"
 #include "cpu/lockstep.h"
 #include "gdbstub.h"
+#include "guest/profile.h"
 #include "host/host.h"
 #include "lockstep.h"
 #include "log.h"
@@ -47,6 +48,57 @@ static void on_quit(void *machine)
 static void hold_live(void *opaque, int delta)
 {
     machine_hold_live(opaque, delta);
+}
+
+/* Who looks at the guest's code from the first power on to the last power off. */
+typedef struct Observers {
+    GuestSymbols *symbols;
+    Profile      *profile; /* NULL: no -profile */
+} Observers;
+
+static bool observers_init(Observers *ob, const Options *o, GError **error)
+{
+    ob->symbols = guest_symbols_new();
+    for (guint i = 0; i < o->symbols->len; i++) {
+        const OptionSymbols *s = &g_array_index(o->symbols, OptionSymbols, i);
+
+        if (!guest_symbols_add(ob->symbols, s->path, s->has_offset ? &s->offset : NULL, error)) {
+            return false;
+        }
+    }
+    if (o->profile != NULL) {
+        ob->profile = profile_new(o->profile, o->profile_every, ob->symbols);
+    }
+    return true;
+}
+
+/* A machine is there that has executed nothing. */
+static void observers_attach(const Observers *ob, Machine *m)
+{
+    guest_symbols_restart(ob->symbols);
+    if (ob->profile != NULL) {
+        profile_restart(ob->profile);
+        machine_on_turn(m, profile_turn, ob->profile);
+    }
+}
+
+static bool observers_write(const Observers *ob, GError **error)
+{
+    return ob->profile == NULL || profile_write(ob->profile, error);
+}
+
+static void observers_free(Observers *ob)
+{
+    profile_free(ob->profile);
+    guest_symbols_free(ob->symbols);
+}
+
+/* Tells what is wrong. Returns @status. */
+static int complain(GError *error, int status)
+{
+    log_error("%s", error->message);
+    g_error_free(error);
+    return status;
 }
 
 /* Runs the machine that was built; returns the exit status, or EXIT_RESTART. @deadline_us: of -timeout, 0: none. */
@@ -95,7 +147,7 @@ static int run(Machine *m, Cca *board, const Options *o, int64_t deadline_us)
 }
 
 /* From power on to power off or reset: a machine made anew from the options. */
-static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
+static int power_on(const Options *o, const Observers *observers, CcaLasting *lasting, int64_t deadline_us)
 {
     bool     bad_option = false;
     GError  *error = NULL;
@@ -110,6 +162,7 @@ static int power_on(const Options *o, CcaLasting *lasting, int64_t deadline_us)
     } else if (o->dumpdtb != NULL) {
         status = 0; /* cca_new() wrote it */
     } else {
+        observers_attach(observers, m);
         status = run(m, board, o, deadline_us);
         if (status == EXIT_RESTART) {
             cca_reset(board);
@@ -132,17 +185,21 @@ static int run_all(const Options *o)
 {
     int64_t    deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
     CcaLasting lasting;
+    Observers  observers = { 0 };
     GError    *error = NULL;
     int        status = EXIT_BAD_INPUT;
 
-    if (!cca_lasting_init(&lasting, o, &error)) {
-        log_error("%s", error->message);
-        g_error_free(error);
+    if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &error)) {
+        complain(error, status);
     } else {
         do {
-            status = power_on(o, &lasting, deadline_us);
+            status = power_on(o, &observers, &lasting, deadline_us);
         } while (status == EXIT_RESTART);
+        if (!observers_write(&observers, &error)) {
+            status = complain(error, status == EXIT_GUEST_OFF ? EXIT_BAD_INPUT : status);
+        }
     }
+    observers_free(&observers);
     cca_lasting_free(&lasting);
     return status;
 }

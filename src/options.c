@@ -363,6 +363,47 @@ static bool set_append(Options *o, const char *value, GError **error) { replace(
 static bool set_dtb(Options *o, const char *value, GError **error) { replace(&o->dtb, value); return true; }
 static bool set_result(Options *o, const char *value, GError **error) { replace(&o->result, value); return true; }
 
+
+/* FILE or FILE,@key=NUMBER; @given: whether there is one. */
+static bool parse_file_and_number(const char *value, const char *key, char **path, bool *given, uint64_t *number)
+{
+    OptionList *l = option_list_parse(value);
+    const char *text = option_list_get(l, key);
+    bool        ok = *l->driver != '\0' && l->keys->len == (text != NULL) &&
+              (text == NULL || parse_number(text, 0, UINT64_MAX, number));
+
+    *given = text != NULL;
+    *path = ok ? g_strdup(l->driver) : NULL;
+    option_list_free(l);
+    return ok;
+}
+
+static void clear_symbols(gpointer symbols) { g_free(((OptionSymbols *)symbols)->path); }
+
+static bool set_symbols(Options *o, const char *value, GError **error)
+{
+    OptionSymbols s = { 0 };
+
+    if (!parse_file_and_number(value, "offset", &s.path, &s.has_offset, &s.offset)) {
+        return fail(error, "-symbols: '%s' is not a file and, if any, an offset; for example -symbols vmlinux or "
+                           "-symbols program,offset=0x5555550000", value);
+    }
+    g_array_append_val(o->symbols, s);
+    return true;
+}
+
+static bool set_profile(Options *o, const char *value, GError **error)
+{
+    bool given;
+
+    g_clear_pointer(&o->profile, g_free);
+    o->profile_every = 0;
+    return (parse_file_and_number(value, "every", &o->profile, &given, &o->profile_every) &&
+            (!given || (o->profile_every != 0 && o->profile_every <= 1ull << 40))) ||
+           fail(error, "-profile: '%s' is not a file and, if any, a number of instructions from 1 to 2^40; for example "
+                       "-profile stacks.txt,every=1000000", value);
+}
+
 static bool set_expect(Options *o, const char *value, GError **error)
 {
     replace(&o->expect, value);
@@ -663,6 +704,10 @@ static const Option option_table[] = {
     { "timeout", "SECONDS", "exit with status 4 after so much wall time", set_timeout },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
     { "memory-hash", NULL, "-result has a hash of the memory the guest left, to compare runs by", set_memory_hash },
+    { "symbols", "FILE[,offset=N]",
+      "names of guest code: an ELF file such as vmlinux, or a list such as System.map; may be repeated", set_symbols },
+    { "profile", "FILE[,every=N]",
+      "write the guest's stacks, sampled every N instructions, as flame graph tools read them", set_profile },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
@@ -865,6 +910,8 @@ static Options *options_new(void)
     o->drives = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->serials = g_ptr_array_new_with_free_func(g_free);
+    o->symbols = g_array_new(FALSE, FALSE, sizeof(OptionSymbols));
+    g_array_set_clear_func(o->symbols, clear_symbols);
     return o;
 }
 
@@ -872,7 +919,7 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios };
+                        o->trace_file, o->bios,  o->profile };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -883,6 +930,7 @@ void options_free(Options *o)
     g_ptr_array_free(o->drives, TRUE);
     g_ptr_array_free(o->chardevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
+    g_array_free(o->symbols, TRUE);
     g_free(o);
 }
 

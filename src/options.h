@@ -25,6 +25,13 @@ typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
 
 enum { OPTIONS_PMU_MAX = 8 }; /* event counters that the CPU has */
 
+/* -symbols: one file. */
+typedef struct OptionSymbols {
+    char    *path;
+    bool     has_offset;
+    uint64_t offset;
+} OptionSymbols;
+
 typedef struct Options {
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
@@ -59,6 +66,9 @@ typedef struct Options {
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */
     char       *result;         /* -result FILE.json */
+    GArray     *symbols;        /* OptionSymbols: -symbols FILE[,offset=N] */
+    char       *profile;        /* -profile FILE[,every=N], or NULL */
+    uint64_t    profile_every;  /* 0: not given */
     char       *trace_file;     /* -D FILE */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */

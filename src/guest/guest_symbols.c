@@ -5,16 +5,14 @@
 
 #include "bits.h"
 #include "cpu/a64/system.h"
-#include "device.h"
 #include "guest/kernel.h"
-#include "options.h"
 
 enum { LOOK_EVERY = 64, WORLDS_MAX = 4096 };
 
 typedef struct SymbolFile {
     Symbols *symbols;
-    bool     has_offset, is_kernel;
-    uint64_t offset; /* has_offset: given */
+    bool     is_kernel; /* one that is looked for */
+    uint64_t offset; /* else */
     uint64_t text;   /* is_kernel: of _text */
 } SymbolFile;
 
@@ -35,48 +33,26 @@ struct GuestSymbols {
     bool    has_kernel;
 };
 
-static bool add_file(GuestSymbols *g, const char *spec, GError **error)
-{
-    OptionList *l = option_list_parse(spec);
-    const char *offset = option_list_get(l, "offset");
-    SymbolFile  f = { .has_offset = offset != NULL };
-    char       *end = NULL;
-
-    if (offset != NULL) {
-        f.offset = g_ascii_strtoull(offset, &end, 0);
-    }
-    bool ok = offset == NULL || (*offset != '\0' && *end == '\0');
-    if (!ok || *l->driver == '\0' || l->keys->len != (offset != NULL)) {
-        g_set_error(error, BAILEY_ERROR, 1,
-                    "-symbols: '%s' is not a file and, if any, an offset; for example -symbols vmlinux or -symbols "
-                    "program,offset=0x5555550000",
-                    spec);
-    } else {
-        f.symbols = symbols_load(l->driver, error);
-    }
-    option_list_free(l);
-    if (f.symbols == NULL) {
-        return false;
-    }
-    f.is_kernel = !f.has_offset && symbols_address(f.symbols, "_text", &f.text) && f.text >> 55 != 0;
-    g->has_kernel |= f.is_kernel;
-    g_array_append_val(g->files, f);
-    return true;
-}
-
-GuestSymbols *guest_symbols_new(const char *const *specs, size_t n, GError **error)
+GuestSymbols *guest_symbols_new(void)
 {
     GuestSymbols *g = g_new0(GuestSymbols, 1);
 
     g->files = g_array_new(FALSE, TRUE, sizeof(SymbolFile));
     g->worlds = g_array_new(FALSE, TRUE, sizeof(World));
-    for (size_t i = 0; i < n; i++) {
-        if (!add_file(g, specs[i], error)) {
-            guest_symbols_free(g);
-            return NULL;
-        }
-    }
     return g;
+}
+
+bool guest_symbols_add(GuestSymbols *g, const char *path, const uint64_t *offset, GError **error)
+{
+    SymbolFile f = { .symbols = symbols_load(path, error), .offset = offset != NULL ? *offset : 0 };
+
+    if (f.symbols == NULL) {
+        return false;
+    }
+    f.is_kernel = offset == NULL && symbols_address(f.symbols, "_text", &f.text) && f.text >> 55 != 0;
+    g->has_kernel |= f.is_kernel;
+    g_array_append_val(g->files, f);
+    return true;
 }
 
 void guest_symbols_free(GuestSymbols *g)

@@ -15,13 +15,16 @@
 
 typedef struct GuestSymbols GuestSymbols;
 
-/**
- * guest_symbols_new - read the files of all -symbols options.
- * @specs: texts "FILE[,offset=N]", @n of them; offset: what is added to the file's addresses
- * Returns NULL with a sentence.
- */
-GuestSymbols *guest_symbols_new(const char *const *specs, size_t n, GError **error);
+/* guest_symbols_new - no files yet. */
+GuestSymbols *guest_symbols_new(void);
 void          guest_symbols_free(GuestSymbols *g);
+
+/**
+ * guest_symbols_add - read a file.
+ * @offset: what is added to the file's addresses; NULL: not given
+ * Returns false with a sentence.
+ */
+bool guest_symbols_add(GuestSymbols *g, const char *path, const uint64_t *offset, GError **error);
 
 /* guest_symbols_world - the world whose code the CPU runs: a number that stays its own. Looks for its kernel, now and
  * then, as long as that has not been found. */
