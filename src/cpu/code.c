@@ -70,6 +70,7 @@ void code_deinit(CpuEngine *e)
     g_array_free(e->breakpoints, TRUE);
     g_array_free(e->watchpoints, TRUE);
     ir_block_free(e->ir);
+    ir_block_free(e->hook_ir);
     for (unsigned i = 0; i < G_N_ELEMENTS(e->region_ir); i++) {
         ir_block_free(e->region_ir[i]);
     }
@@ -529,8 +530,10 @@ static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
     max = insns_to_split(cpu, s, max);
     for (;;) {
         ir_block_reset(e->ir, cpu->guest->regs, cpu->guest->n_regs);
+        hook_begin_block(e, cpu->guest, s->host_page);
         cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max,
                               s->guarded);
+        hook_end_block(e, s->pc + (uint64_t)e->ir->n_insns * cpu->guest->insn_bytes);
         g_assert(e->ir->exited && e->ir->n_insns > 0); /* the front end's part */
         unsigned allowed = allowed_insns(e, s);
         if (e->ir->n_insns <= allowed) {

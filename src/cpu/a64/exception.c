@@ -113,6 +113,9 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
     bool stepping = a64_step_active(cpu) && !completes_step(exc);
 
     tell_exception(cpu, exc);
+    if (cpu->cpu.hooks != NULL && cpu->cpu.hooks->exception != NULL) {
+        cpu->cpu.hooks->exception(cpu->cpu.hooks->opaque, &cpu->cpu, exc);
+    }
     if (a64_pmu_active(cpu)) { /* before a model puts the counters away */
         a64_pmu_exception(cpu, exc);
     }
