@@ -162,4 +162,11 @@ bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action)
     return true;
 }
 
+const SmcFunction *realm_psci_find(uint32_t fid)
+{
+    const struct Row *row = find(fid);
+
+    return row != NULL ? &row->f : NULL;
+}
+
 const SmcFunction *realm_psci_function(size_t n) { return n < ARRAY_LEN(rows) ? &rows[n].f : NULL; }

@@ -161,7 +161,10 @@ static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const
         log_values(line, out->x, c->out);
     }
     LOG(RMI, "%s", line->str);
-    event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .text = line->str });
+    event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .text = line->str,
+                         .call = &(EventCall){ .cpu = in->cpu->cpu->cpu.index, .fid = in->x[0], .n_in = c->in,
+                                               .in = &in->x[1], .n_out = c->out, .out = &out->x[1],
+                                               .pending = out->runs, .status = x0 } });
 }
 
 bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)

@@ -573,6 +573,13 @@ static inline uint64_t smc_argument(uint32_t fid, uint64_t x) { return fid & SMC
 const SmcFunction *realm_psci_function(size_t n);
 const SmcFunction *monitor_function(size_t n);
 
+/* realm_psci_find - the function that a Realm calls by @fid; NULL: there is none. */
+const SmcFunction *realm_psci_find(uint32_t fid);
+
+/* smc_tell - to whoever waits for EVENT_SMC: a call with the registers @x has got the answer @status, or will get one.
+ * @f: NULL: there is no such function. */
+void smc_tell(const A64Cpu *cpu, const uint64_t *x, const SmcFunction *f, uint64_t status, bool pending);
+
 /* The answer of realm_map(). */
 typedef enum RealmMap {
     REALM_MAPPED,

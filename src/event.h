@@ -9,14 +9,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum EventKind { EVENT_RMI, EVENT_RSI, EVENT_EXC, EVENT_TDISP, EVENT_GRANULE, EVENT_N_KINDS } EventKind;
+typedef enum EventKind {
+    EVENT_RMI, EVENT_RSI, EVENT_EXC, EVENT_TDISP, EVENT_GRANULE, EVENT_SMC, EVENT_N_KINDS
+} EventKind;
+
+/* Of a call of firmware: RMI, RSI; SMC: PSCI and what else there is, or is not. */
+typedef struct EventCall {
+    unsigned        cpu;       /* index of the one that called */
+    uint64_t        fid;       /* x0 */
+    unsigned        n_in, n_out;
+    const uint64_t *in, *out;  /* x1 and on, before and after it */
+    bool            pending;   /* it is not answered yet: a Realm runs now, or its host does */
+    uint64_t        status;    /* else: x0 */
+} EventCall;
 
 typedef struct Event {
     EventKind   kind;
-    const char *name;   /* RMI, RSI: of the command; EXC: of the exception's kind; TDISP, GRANULE: of the new state */
+    const char *name;   /* RMI, RSI, SMC: of the command; EXC: of its kind; TDISP, GRANULE: of the new state */
     const char *who;    /* TDISP: ID of the device; else NULL */
     uint64_t    number; /* EXC: the exception level that takes it; GRANULE: its physical address; else 0 */
     const char *text;   /* a line about it, as traces have it */
+    const EventCall *call; /* RMI, RSI, SMC; else NULL */
 } Event;
 
 /* Whoever hears of events; the owner's memory. */
