@@ -14,6 +14,8 @@
 #include "command.h"
 #include "cpu/lockstep.h"
 #include "gdbstub.h"
+#include "guest/coverage.h"
+#include "guest/plugins.h"
 #include "guest/profile.h"
 #include "host/host.h"
 #include "lockstep.h"
@@ -53,12 +55,16 @@ static void hold_live(void *opaque, int delta)
 /* Who looks at the guest's code from the first power on to the last power off. */
 typedef struct Observers {
     GuestSymbols *symbols;
-    Profile      *profile; /* NULL: no -profile */
+    Profile      *profile;  /* NULL: no -profile */
+    Coverage     *coverage; /* NULL: no -coverage */
+    Plugins      *plugins;
 } Observers;
 
-static bool observers_init(Observers *ob, const Options *o, GError **error)
+/* @bad_option: it is the command line that is wrong, not a file. */
+static bool observers_init(Observers *ob, const Options *o, bool *bad_option, GError **error)
 {
     ob->symbols = guest_symbols_new();
+    ob->plugins = plugins_new(ob->symbols);
     for (guint i = 0; i < o->symbols->len; i++) {
         const OptionSymbols *s = &g_array_index(o->symbols, OptionSymbols, i);
 
@@ -69,26 +75,52 @@ static bool observers_init(Observers *ob, const Options *o, GError **error)
     if (o->profile != NULL) {
         ob->profile = profile_new(o->profile, o->profile_every, ob->symbols);
     }
+    *bad_option = true;
+    if (o->coverage != NULL) {
+        ob->coverage = coverage_new(o->coverage, ob->symbols, error);
+        if (ob->coverage == NULL) {
+            return false;
+        }
+        BaileyPlugin p = coverage_plugin(ob->coverage);
+        plugins_add(ob->plugins, &p);
+    }
+    for (guint i = 0; i < o->plugins->len; i++) {
+        if (!plugins_load(ob->plugins, o->plugins->pdata[i], error)) {
+            return false;
+        }
+    }
     return true;
 }
 
 /* A machine is there that has executed nothing. */
-static void observers_attach(const Observers *ob, Machine *m)
+static void observers_attach(const Observers *ob, Machine *m, Cca *board)
 {
     guest_symbols_restart(ob->symbols);
+    plugins_attach(ob->plugins, cca_cpus(board), cca_n_cpus(board));
     if (ob->profile != NULL) {
         profile_restart(ob->profile);
         machine_on_turn(m, profile_turn, ob->profile);
     }
 }
 
+static void observers_detach(const Observers *ob)
+{
+    if (ob->coverage != NULL) {
+        coverage_stop(ob->coverage);
+    }
+    plugins_detach(ob->plugins);
+}
+
 static bool observers_write(const Observers *ob, GError **error)
 {
-    return ob->profile == NULL || profile_write(ob->profile, error);
+    return (ob->profile == NULL || profile_write(ob->profile, error)) &&
+           (ob->coverage == NULL || coverage_write(ob->coverage, error));
 }
 
 static void observers_free(Observers *ob)
 {
+    plugins_free(ob->plugins);
+    coverage_free(ob->coverage);
     profile_free(ob->profile);
     guest_symbols_free(ob->symbols);
 }
@@ -162,8 +194,9 @@ static int power_on(const Options *o, const Observers *observers, CcaLasting *la
     } else if (o->dumpdtb != NULL) {
         status = 0; /* cca_new() wrote it */
     } else {
-        observers_attach(observers, m);
+        observers_attach(observers, m, board);
         status = run(m, board, o, deadline_us);
+        observers_detach(observers);
         if (status == EXIT_RESTART) {
             cca_reset(board);
         }
@@ -188,9 +221,10 @@ static int run_all(const Options *o)
     Observers  observers = { 0 };
     GError    *error = NULL;
     int        status = EXIT_BAD_INPUT;
+    bool       bad_option = false;
 
-    if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &error)) {
-        complain(error, status);
+    if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &bad_option, &error)) {
+        status = complain(error, bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT);
     } else {
         do {
             status = power_on(o, &observers, &lasting, deadline_us);

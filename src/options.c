@@ -404,6 +404,22 @@ static bool set_profile(Options *o, const char *value, GError **error)
                        "-profile stacks.txt,every=1000000", value);
 }
 
+static bool set_plugin(Options *o, const char *value, GError **error)
+{
+    GPtrArray *words = g_ptr_array_new();
+    char      *word;
+
+    while ((word = next_word(&value)) != NULL) {
+        g_ptr_array_add(words, word);
+    }
+    bool ok = words->len != 0 && *(char *)words->pdata[0] != '\0';
+    g_ptr_array_add(words, NULL);
+    g_ptr_array_add(o->plugins, g_ptr_array_free(words, FALSE));
+    return ok || fail(error, "-plugin: no file is named; for example -plugin hotblocks.so,top=10");
+}
+
+static bool set_coverage(Options *o, const char *value, GError **error) { replace(&o->coverage, value); return true; }
+
 static bool set_expect(Options *o, const char *value, GError **error)
 {
     replace(&o->expect, value);
@@ -708,6 +724,9 @@ static const Option option_table[] = {
       "names of guest code: an ELF file such as vmlinux, or a list such as System.map; may be repeated", set_symbols },
     { "profile", "FILE[,every=N]",
       "write the guest's stacks, sampled every N instructions, as flame graph tools read them", set_profile },
+    { "coverage", "FILE", "write which lines of guest code ran, as lcov reads it; needs -symbols with line tables",
+      set_coverage },
+    { "plugin", "FILE.so[,ARGUMENT...]", "load a plugin that observes the guest; may be repeated", set_plugin },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
@@ -910,6 +929,7 @@ static Options *options_new(void)
     o->drives = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->serials = g_ptr_array_new_with_free_func(g_free);
+    o->plugins = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
     o->symbols = g_array_new(FALSE, FALSE, sizeof(OptionSymbols));
     g_array_set_clear_func(o->symbols, clear_symbols);
     return o;
@@ -919,7 +939,7 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios,  o->profile };
+                        o->trace_file, o->bios,  o->profile, o->coverage };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -931,6 +951,7 @@ void options_free(Options *o)
     g_ptr_array_free(o->chardevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
     g_array_free(o->symbols, TRUE);
+    g_ptr_array_free(o->plugins, TRUE);
     g_free(o);
 }
 

@@ -69,6 +69,8 @@ typedef struct Options {
     GArray     *symbols;        /* OptionSymbols: -symbols FILE[,offset=N] */
     char       *profile;        /* -profile FILE[,every=N], or NULL */
     uint64_t    profile_every;  /* 0: not given */
+    GPtrArray  *plugins;        /* char **: -plugin FILE.so[,ARGUMENT...], its words */
+    char       *coverage;       /* -coverage FILE.info, or NULL */
     char       *trace_file;     /* -D FILE */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */

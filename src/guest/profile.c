@@ -221,7 +221,9 @@ bool profile_write(const Profile *p, GError **error)
     }
     GList *sorted = g_list_sort(g_hash_table_get_keys(lines), compare_lines);
     for (GList *l = sorted; l != NULL; l = l->next) {
-        g_string_append_printf(text, "%s %zu\n", (char *)l->data, GPOINTER_TO_SIZE(g_hash_table_lookup(lines, l->data)));
+        gsize times = GPOINTER_TO_SIZE(g_hash_table_lookup(lines, l->data));
+
+        g_string_append_printf(text, "%s %zu\n", (char *)l->data, times);
     }
     if (p->others != 0) {
         g_string_append_printf(text, "more_stacks_than_are_kept %" G_GUINT64_FORMAT "\n", p->others);
