@@ -30,7 +30,8 @@ typedef enum BaileyWorld { BAILEY_SECURE, BAILEY_NONSECURE, BAILEY_ROOT, BAILEY_
 typedef struct BaileyBlock {
     uint64_t        pc, pa;  /* virtual and physical address of the first instruction */
     const uint32_t *code;    /* instructions */
-    size_t          n;       /* of them, at most 256: what a longer block has beyond is not shown */
+    size_t          n;       /* of them, at most 256: what a longer block has beyond is not shown; 0: where @pc is
+                              * not aligned, they may be none in the page */
     void           *data;    /* what translate() returned for it */
 } BaileyBlock;
 

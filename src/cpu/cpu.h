@@ -320,13 +320,18 @@ void cpu_engine_set_hooks(CpuEngine *e, const CpuHooks *hooks);
 
 /* The code of a block. */
 typedef struct CpuBlockCode {
-    uint64_t pa, key;    /* with its pc, what makes it this block */
-    const uint8_t *code; /* @len bytes of the guest's memory */
-    unsigned n, len;     /* instructions, up to the one that ends it or the end of its page, at most IR_MAX_INSNS */
+    uint64_t pc, pa, key; /* what makes it this block */
+    bool     guarded;     /* likewise */
+    const uint8_t *code;  /* the guest's memory, up to the end of the page: */
+    unsigned room;        /* bytes */
 } CpuBlockCode;
 
 /* cpu_block_code - for CpuHooks.block: of the block that begins. False: not there any more. */
 bool cpu_block_code(Cpu *cpu, CpuBlockCode *out);
+
+/* cpu_block_insns - how many instructions such a block has: up to the one that ends it or the end of its page, at most
+ * IR_MAX_INSNS. That takes as long as to translate it. */
+unsigned cpu_block_insns(Cpu *cpu, const CpuBlockCode *b);
 
 /* cpu_step - run exactly one instruction, ignoring a breakpoint on it. At a watchpoint it stops without. */
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);

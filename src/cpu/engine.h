@@ -294,7 +294,7 @@ struct CpuEngine {
     struct Jit *jit;         /* NULL: the portable executor runs everything */
     const CpuHooks *hooks;   /* NULL: nobody observes */
     IrHooks     ir_hooks;
-    IrBlock    *hook_ir;     /* for cpu_block_code(); NULL before */
+    IrBlock    *hook_ir;     /* for cpu_block_insns(); NULL before */
     const uint8_t *hook_page; /* that is being translated */
     unsigned    hook_insn_bytes;
     GArray     *breakpoints; /* uint64_t */

@@ -135,27 +135,30 @@ void cpu_engine_set_hooks(CpuEngine *e, const CpuHooks *hooks)
 
 bool cpu_block_code(Cpu *cpu, CpuBlockCode *out)
 {
-    CpuEngine *e = cpu->engine;
-    CpuSite    here;
-    bool       writable;
+    CpuSite here;
+    bool    writable;
 
     if (!run_here(cpu, &here)) {
         return false;
     }
-    unsigned offset = (unsigned)(here.pc & ~PAGE_MASK);
-    *out = (CpuBlockCode){ .pa = (here.block->pa & PAGE_MASK) | offset, .key = cpu->guest->key(cpu) };
     const uint8_t *page = memory_host_page(cpu->memory, here.block->pa & PAGE_MASK, &writable);
+    unsigned       offset = (unsigned)(here.pc & ~PAGE_MASK);
     if (page == NULL) {
         return false;
     }
+    *out = (CpuBlockCode){ .pc = here.pc, .pa = (here.block->pa & PAGE_MASK) | offset, .key = cpu->guest->key(cpu),
+                           .guarded = here.block->guarded, .code = page + offset, .room = PAGE_SIZE - offset };
+    return true;
+}
+
+unsigned cpu_block_insns(Cpu *cpu, const CpuBlockCode *b)
+{
+    CpuEngine *e = cpu->engine;
+
     if (e->hook_ir == NULL) {
         e->hook_ir = ir_block_new(NULL, 0);
     }
     ir_block_reset(e->hook_ir, cpu->guest->regs, cpu->guest->n_regs);
-    cpu->guest->translate(cpu, e->hook_ir, here.pc, out->key, page + offset, PAGE_SIZE - offset, IR_MAX_INSNS,
-                          here.block->guarded);
-    out->code = page + offset;
-    out->n = e->hook_ir->n_insns;
-    out->len = MIN(out->n * cpu->guest->insn_bytes, PAGE_SIZE - offset);
-    return true;
+    cpu->guest->translate(cpu, e->hook_ir, b->pc, b->key, b->code, b->room, IR_MAX_INSNS, b->guarded);
+    return e->hook_ir->n_insns;
 }

@@ -21,7 +21,7 @@ typedef struct Loaded {
 } Loaded;
 
 typedef struct BlockName {
-    uint64_t pc, pa, key;
+    uint64_t pc, pa, key, guarded;
 } BlockName;
 
 typedef struct Block {
@@ -158,9 +158,10 @@ static void free_block(gpointer block)
     g_free(block);
 }
 
+/* The same instructions are there, so that they end as they did. */
 static bool is_same(const Block *b, const CpuBlockCode *code)
 {
-    return b->n == code->len / 4 && memcmp(b->code, code->code, b->n * sizeof(uint32_t)) == 0; /* as in memory */
+    return b->n * sizeof(uint32_t) <= code->room && memcmp(b->code, code->code, b->n * sizeof(uint32_t)) == 0;
 }
 
 static BaileyBlock shown(const Block *b, guint plugin)
@@ -170,7 +171,7 @@ static BaileyBlock shown(const Block *b, guint plugin)
 
 static Block *new_block(Plugins *p, Cpu *cpu, const BlockName *name, const CpuBlockCode *code)
 {
-    size_t n = code->len / 4;
+    size_t n = MIN(cpu_block_insns(cpu, code), code->room / sizeof(uint32_t));
     Block *b = g_malloc(sizeof(Block) + n * sizeof(uint32_t));
 
     *b = (Block){ .name = *name, .n = (unsigned)n, .data = g_new0(void *, p->list->len) };
@@ -198,7 +199,7 @@ static void on_block(void *opaque, Cpu *cpu, uint64_t pc)
     if (!cpu_block_code(cpu, &code)) {
         return;
     }
-    const BlockName name = { pc, code.pa, code.key };
+    const BlockName name = { pc, code.pa, code.key, code.guarded };
     Block          *b = g_hash_table_lookup(p->blocks, &name);
     if (b == NULL || !is_same(b, &code)) {
         b = new_block(p, cpu, &name, &code);

@@ -55,6 +55,9 @@ static void *translate(void *opaque, BaileyCpu *cpu, const BaileyBlock *b)
     char     text[80];
 
     translated++;
+    if (b->n == 0) {
+        return NULL;
+    }
     api->disassemble(b->pc, b->code[0], text, sizeof(text));
     if (!api->read_memory(cpu, b->pc, &word, sizeof(word)) || word != b->code[0]) {
         note(cpu, "code that is not there");
