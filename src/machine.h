@@ -91,6 +91,10 @@ uint64_t machine_memory_hash(const Machine *m);
 const char *machine_stop_reason(const Machine *m);
 uint64_t    machine_insns(const Machine *m); /* of all CPUs */
 
+/* machine_running - the CPU whose turn it is; NULL: none. machine_realm_of() - VMID of the Realm that it is in, or 0. */
+Cpu     *machine_running(const Machine *m);
+unsigned machine_realm_of(const Cpu *cpu);
+
 /* Steps of the main job for -result: name, guest time, instruction count, host CPU time; the first some thousand. */
 void machine_note_step(Machine *m, const char *name);
 void machine_foreach_step(const Machine *m,

@@ -521,9 +521,19 @@ static bool set_log(Options *o, const char *value, GError **error)
         return true;
     }
     if (!log_parse(value, &bad)) {
-        return fail(error, "-d: there is no trace category '%s'; '-d help' lists them", bad);
+        return fail(error, "-d: there is no trace category '%s'; '-d help' lists them, and rmi:realm=1 has of one "
+                           "what is about the Realm with VMID 1", bad);
     }
     return true;
+}
+
+static bool set_log_filter(Options *o, const char *value, GError **error)
+{
+    const char *bad;
+
+    return log_filter_parse(value, &bad) ||
+           fail(error, "-dfilter: '%s' does not begin with a range of addresses; write FIRST..LAST, START+LENGTH or "
+                       "END-LENGTH, such as 0x40000000+0x1000, and a comma between two", bad);
 }
 
 static bool set_log_file(Options *o, const char *value, GError **error)
@@ -702,6 +712,8 @@ static const Option option_table[] = {
     { "serial", "stdio|file:PATH|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
+    { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
+      set_log_filter },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
     { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },

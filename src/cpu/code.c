@@ -463,7 +463,7 @@ static void trace_guest_code(const Cpu *cpu, const Source *s)
         char     text[128] = "";
         uint64_t pc = ir->node[i].imm;
 
-        if (ir->node[i].op == IR_insn && cpu->guest->disassemble != NULL) {
+        if (ir->node[i].op == IR_insn && cpu->guest->disassemble != NULL && log_has_pc(pc)) {
             cpu->guest->disassemble(pc, s->host_page + (pc & ~PAGE_MASK), text, sizeof(text));
             LOG(IN_ASM, "0x%" PRIx64 ": %s", pc, text);
         }
@@ -500,7 +500,7 @@ static void show_code(const Cpu *cpu, const CpuBlock *b)
     if (b->code != NULL) {
         jit_perf_map(cpu->engine->jit, b);
     }
-    if (log_on(LOG_OUT_ASM)) {
+    if (log_on(LOG_OUT_ASM) && log_has_pc(b->pc)) {
         trace_block(cpu, b, LOG_OUT_ASM);
     }
 }
@@ -581,7 +581,7 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     if (log_on(LOG_IN_ASM)) {
         trace_guest_code(cpu, s);
     }
-    if (log_on(LOG_IR)) {
+    if (log_on(LOG_IR) && log_has_pc(b->pc)) {
         trace_block(cpu, b, LOG_IR);
     }
     show_code(cpu, b);

@@ -103,7 +103,9 @@ static void tell_exception(const A64Cpu *cpu, const A64Exception *exc)
     if (log_on(LOG_EXC) || event_on(EVENT_EXC)) {
         g_snprintf(text, sizeof(text), "%s EL%u -> EL%u esr 0x%" PRIx64 " far 0x%" PRIx64 " elr 0x%" PRIx64, kind,
                    cpu->el, exc->target, exc->esr, exc->far_valid ? exc->far : 0, exc->return_pc);
-        LOG(EXC, "%s", text);
+        if (log_has_pc(exc->return_pc)) {
+            LOG(EXC, "%s", text);
+        }
         event_tell(&(Event){ .kind = EVENT_EXC, .name = kind, .number = exc->target, .text = text });
     }
 }
