@@ -40,16 +40,27 @@ void realm_written(Rmm *rmm, const Realm *realm, uint64_t ipa, uint64_t len)
 static void tell_rsi(const Rmm *rmm, const RsiCommand *c, const RsiCall *call, uint64_t action)
 {
     g_autoptr(GString) line = g_string_new(NULL);
+    EventField         fields[RMM_FIELDS_MAX];
+    unsigned           n = rmm_fields(fields, 0, false, call->x, c->in);
+    uint64_t           status = action == RSI_AGAIN ? 0 : action;
 
     g_string_append_printf(line, "RSI_%s(", c->name);
     for (unsigned i = 1; i <= c->in; i++) {
         g_string_append_printf(line, "%s0x%" PRIx64, i == 1 ? "" : ", ", call->x[i]);
     }
-    g_string_append_printf(line, ") = %s%" PRIu64 "%s%s", action == RSI_TO_HOST ? "exit " : "",
-                           action == RSI_AGAIN ? 0 : action, rmm->failure != NULL ? " " : "",
-                           rmm->failure != NULL ? rmm->failure->label : "");
+    g_string_append_printf(line, ") = %s%" PRIu64 "%s%s", action == RSI_TO_HOST ? "exit " : "", status,
+                           rmm->failure != NULL ? " " : "", rmm->failure != NULL ? rmm->failure->label : "");
+    fields[n++] = action == RSI_TO_HOST ? (EventField){ .name = "status", .text = "to the host" }
+                                        : (EventField){ .name = "status", .number = status };
+    if (rmm->failure != NULL) {
+        fields[n++] = (EventField){ .name = "failure", .text = rmm->failure->label };
+    }
+    if (action < RSI_TO_HOST) {
+        n = rmm_fields(fields, n, true, call->out, c->out);
+    }
     LOG(RSI, "%s", line->str);
-    event_tell(&(Event){ .kind = EVENT_RSI, .name = c->name, .text = line->str,
+    event_tell(&(Event){ .kind = EVENT_RSI, .name = c->name, .realm = call->realm->vmid, .text = line->str,
+                         .fields = fields, .n_fields = n,
                          .call = &(EventCall){ .cpu = call->cpu->cpu->cpu.index, .fid = call->x[0], .n_in = c->in,
                                                .in = &call->x[1], .n_out = c->out, .out = &call->out[1],
                                                .pending = action >= RSI_TO_HOST, .status = action } });
