@@ -81,6 +81,7 @@ bool lockstep_allowed(const Options *o, GError **error)
     what = o->profile != NULL ? "-profile" : what;
     what = o->coverage != NULL ? "-coverage" : what;
     what = o->plugins->len != 0 ? "-plugin" : what;
+    what = o->trace != NULL ? "-trace" : what;
     for (guint i = 0; i < o->netdevs->len; i++) {
         what = strcmp(((OptionList *)o->netdevs->pdata[i])->driver, "none") != 0 ? "a -netdev other than none" : what;
     }

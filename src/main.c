@@ -26,6 +26,7 @@
 #include "options.h"
 #include "result.h"
 #include "rmm/rmm.h"
+#include "trace.h"
 
 static gboolean on_timeout(gpointer machine)
 {
@@ -58,6 +59,7 @@ typedef struct Observers {
     Profile      *profile;  /* NULL: no -profile */
     Coverage     *coverage; /* NULL: no -coverage */
     Plugins      *plugins;
+    Trace        *trace;    /* NULL: no -trace */
 } Observers;
 
 /* @bad_option: it is the command line that is wrong, not a file. */
@@ -101,6 +103,7 @@ static void observers_attach(const Observers *ob, Machine *m, Cca *board)
         profile_restart(ob->profile);
         machine_on_turn(m, profile_turn, ob->profile);
     }
+    trace_attach(ob->trace, m);
 }
 
 static void observers_detach(const Observers *ob)
@@ -109,6 +112,7 @@ static void observers_detach(const Observers *ob)
         coverage_stop(ob->coverage);
     }
     plugins_detach(ob->plugins);
+    trace_detach(ob->trace);
 }
 
 static bool observers_write(const Observers *ob, GError **error)
@@ -121,6 +125,7 @@ static void observers_free(Observers *ob)
 {
     plugins_free(ob->plugins);
     coverage_free(ob->coverage);
+    trace_free(ob->trace);
     profile_free(ob->profile);
     guest_symbols_free(ob->symbols);
 }
@@ -223,6 +228,10 @@ static int run_all(const Options *o)
     int        status = EXIT_BAD_INPUT;
     bool       bad_option = false;
 
+    observers.trace = trace_new(o, &error);
+    if (error != NULL) {
+        return complain(error, EXIT_BAD_OPTION);
+    }
     if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &bad_option, &error)) {
         status = complain(error, bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT);
     } else {

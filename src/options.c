@@ -258,6 +258,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
     const char *type = option_list_get(l, "type");
     replace(&o->machine, type != NULL ? type : l->driver);
     option_list_free(o->machine_opts);
+    option_list_free(o->trace);
     o->machine_opts = l;
     if (strcmp(o->machine, "cca") != 0) {
         return fail(error, "-M: there is no machine '%s'; '-M help' lists them (cca)", o->machine);
@@ -542,6 +543,14 @@ static bool set_log_file(Options *o, const char *value, GError **error)
     return true;
 }
 
+static bool set_trace(Options *o, const char *value, GError **error)
+{
+    option_list_free(o->trace);
+    o->trace = option_list_parse(value);
+    return *o->trace->driver != '\0' ||
+           fail(error, "-trace: '%s' does not begin with the name of a file to write; for example -trace run.json", value);
+}
+
 static void accel_help(void)
 {
     printf("How guest code runs (-accel NAME[,key=value...]); what the guest sees is the same:\n"
@@ -715,6 +724,8 @@ static const Option option_table[] = {
     { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
       set_log_filter },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
+    { "trace", "FILE.json[,with=LIST]", "write calls, states and messages for Perfetto and 'bailey report'; with=exc+irq: "
+      "these categories, too", set_trace },
     { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },

@@ -72,6 +72,7 @@ typedef struct Options {
     GPtrArray  *plugins;        /* char **: -plugin FILE.so[,ARGUMENT...], its words */
     char       *coverage;       /* -coverage FILE.info, or NULL */
     char       *trace_file;     /* -D FILE */
+    OptionList *trace;          /* -trace FILE.json[,with=...]; NULL: none */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */
 } Options;
