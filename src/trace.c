@@ -15,6 +15,7 @@
 #include "device.h"
 #include "event.h"
 #include "log.h"
+#include "rmm/dialect.h"
 
 enum {
     BUFFER_BYTES = 1 << 16, /* written out beyond it */
@@ -709,14 +710,15 @@ static bool parse_keys(const OptionList *l, uint32_t *lines, uint32_t *events, G
 /* What the file is about, for those who read it alone. */
 static void put_header(Trace *t, const Options *o)
 {
-    const Track track = { .group = 0, .tid = 0 };
+    const Track  track = { .group = 0, .tid = 0 };
+    RmmDialectId dialect;
 
     begin(t, 'M', &track, "bailey_trace");
     g_string_append_printf(t->buf, "\"ts\":0,\"args\":{\"version\":1,\"cpus\":%u,\"ram\":\"0x%" PRIx64 "\",\"board\":",
                            o->smp, o->ram_size);
     put_string(t->buf, o->board);
     g_string_append(t->buf, ",\"rmm\":");
-    put_string(t->buf, o->rmm != NULL ? o->rmm : "default");
+    put_string(t->buf, rmm_dialect_parse(o->rmm, &dialect, NULL) ? rmm_dialects[dialect].name : "?");
     g_string_append_printf(t->buf, ",\"boot\":\"%s\"}", o->boot == BOOT_HOST ? "host" : "realm");
     end(t);
 }
