@@ -91,8 +91,10 @@ uint64_t machine_memory_hash(const Machine *m);
 const char *machine_stop_reason(const Machine *m);
 uint64_t    machine_insns(const Machine *m); /* of all CPUs */
 
-/* machine_running - the CPU whose turn it is; NULL: none. machine_realm_of() - VMID of the Realm that it is in, or 0. */
-Cpu     *machine_running(const Machine *m);
+/* machine_running - the CPU whose turn it is; NULL: none. */
+Cpu *machine_running(const Machine *m);
+
+/* machine_realm_of - VMID of the Realm that a CPU is in; 0: it is in none. */
 unsigned machine_realm_of(const Cpu *cpu);
 
 /* Steps of the main job for -result: name, guest time, instruction count, host CPU time; the first some thousand. */

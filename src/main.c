@@ -103,7 +103,7 @@ static void observers_attach(const Observers *ob, Machine *m, Cca *board)
         profile_restart(ob->profile);
         machine_on_turn(m, profile_turn, ob->profile);
     }
-    trace_attach(ob->trace, m);
+    trace_attach(ob->trace, m, ob->symbols);
 }
 
 static void observers_detach(const Observers *ob)

@@ -548,7 +548,8 @@ static bool set_trace(Options *o, const char *value, GError **error)
     option_list_free(o->trace);
     o->trace = option_list_parse(value);
     return *o->trace->driver != '\0' ||
-           fail(error, "-trace: '%s' does not begin with the name of a file to write; for example -trace run.json", value);
+           fail(error, "-trace: '%s' does not begin with the name of a file to write; for example -trace run.json",
+                value);
 }
 
 static void accel_help(void)
@@ -724,8 +725,8 @@ static const Option option_table[] = {
     { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
       set_log_filter },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
-    { "trace", "FILE.json[,with=LIST]", "write calls, states and messages for Perfetto and 'bailey report'; with=exc+irq: "
-      "these categories, too", set_trace },
+    { "trace", "FILE.json[,with=LIST]",
+      "write calls, states, messages for Perfetto and 'bailey report'; with=exc+irq: these categories too", set_trace },
     { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },

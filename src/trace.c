@@ -1,7 +1,7 @@
 /*
  * Trace files. Chrome's trace-event format, "JSON Array Format": metadata events name processes (groups of tracks) and
- * threads (tracks); slices are B and E, or X when they take no time; i is an instant, C a counter. A flow is a bind_id on
- * the slices that it leads through. Timestamps are microseconds; three decimals make them nanoseconds.
+ * threads (tracks); slices are B and E, or X when they take no time; i is an instant, C a counter. A flow is a bind_id
+ * on the slices that it leads through. Timestamps are microseconds; three decimals make them nanoseconds.
  */
 #include "trace.h"
 
@@ -75,6 +75,7 @@ struct Trace {
     GString    *buf;
     bool        any;      /* an event was written: the next one is behind a comma */
     Machine    *machine;
+    GuestSymbols *symbols;
     int64_t     base_ns, last_ns; /* guest time 0 of the machine; the latest so far */
     int64_t     now_ns;   /* of what is being told */
     uint64_t    flow;
@@ -249,7 +250,10 @@ static Track *track_of_cpu(Trace *t)
 
 /* ---- kinds of events ---- */
 
-static void put_category(Trace *t, const char *category) { g_string_append_printf(t->buf, ",\"cat\":\"%s\"", category); }
+static void put_category(Trace *t, const char *category)
+{
+    g_string_append_printf(t->buf, ",\"cat\":\"%s\"", category);
+}
 
 typedef enum FlowEnd { FLOW_OUT = 1, FLOW_IN = 2, FLOW_ON = 3 } FlowEnd; /* begins here, ends here, goes through */
 
@@ -484,13 +488,19 @@ static void on_bulk(Trace *t, const Event *e)
 
 /* ---- events ---- */
 
-/* The pc of the CPU whose turn it is, if there is room for it behind @n fields. */
+/* Where the CPU is whose turn it is, behind @n fields: its pc, and the function when that is known. */
 static unsigned add_pc(const Trace *t, EventField *fields, unsigned n)
 {
-    const Cpu *cpu = machine_running(t->machine);
+    A64Cpu  *cpu = (A64Cpu *)machine_running(t->machine);
+    Symbol   symbol;
+    uint64_t offset;
 
-    if (cpu != NULL) {
-        fields[n++] = (EventField){ .name = "pc", .number = ((const A64Cpu *)cpu)->pc };
+    if (cpu == NULL) {
+        return n;
+    }
+    fields[n++] = (EventField){ .name = "pc", .number = cpu->pc };
+    if (guest_symbols_find(t->symbols, guest_symbols_world(t->symbols, cpu), cpu->el != 0, cpu->pc, &symbol, &offset)) {
+        fields[n++] = (EventField){ .name = "in", .text = symbol.name };
     }
     return n;
 }
@@ -750,10 +760,11 @@ Trace *trace_new(const Options *o, GError **error)
     return t;
 }
 
-void trace_attach(Trace *t, Machine *m)
+void trace_attach(Trace *t, Machine *m, GuestSymbols *symbols)
 {
     if (t != NULL) {
         t->machine = m;
+        t->symbols = symbols;
         t->base_ns = t->last_ns;
         event_listen(&t->listener);
         log_set_sink(t->lines, on_line, t);

@@ -1,5 +1,6 @@
 /*
- * What a device was asked and what it answered, for those who watch: names and fields of SPDM, IDE_KM and TDISP messages.
+ * What a device was asked and what it answered, for those who watch: names and fields of SPDM, IDE_KM and TDISP
+ * messages.
  */
 #ifndef BAILEY_HW_TDISP_MESSAGE_H
 #define BAILEY_HW_TDISP_MESSAGE_H

@@ -73,7 +73,8 @@ static int run_report(const Command *cmd, int argc, char **argv)
         } else if ((d = read_trace(path, &error)) == NULL) {
             status = COMMAND_FAILED;
         } else {
-            g_autofree char   *stem = g_str_has_suffix(path, ".json") ? g_strndup(path, strlen(path) - 5) : g_strdup(path);
+            bool               json = g_str_has_suffix(path, ".json");
+            g_autofree char   *stem = g_strndup(path, strlen(path) - (json ? strlen(".json") : 0));
             g_autofree char   *name = g_strconcat(stem, ".html", NULL), *title = g_path_get_basename(path);
             g_autoptr(GString) page = report_page(d, title);
 

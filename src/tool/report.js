@@ -234,7 +234,7 @@ function timelines() {
     if (moments[span[5]] === undefined) moments[span[5]] = span[3];
   }
   const first = Math.max(0, moments.findIndex((ns) => ns !== undefined)), last = Math.max(first + 1, moments.length - 1);
-  const place = el("div"), detail = el("div", { class: "detail", "aria-live": "polite" }), LEFT = 190, WIDTH = 1160, ROW = 26;
+  const place = el("div"), detail = el("div", { class: "detail", "aria-live": "polite" }, "A click on a state tells its times."), LEFT = 190, WIDTH = 1160, ROW = 26;
   let byTime = false;
 
   function draw() {

@@ -1,6 +1,6 @@
 /*
- * The reader of trace files. A scanner cuts the array into its objects, by brackets and strings alone; each is parsed by
- * itself, so a file that ends in the middle is good up to there, and memory does not grow with it.
+ * The reader of trace files. A scanner cuts the array into its objects, by brackets and strings alone; each is parsed
+ * by itself, so a file that ends in the middle is good up to there, and memory does not grow with it.
  */
 #include "tool/trace_read.h"
 
@@ -60,8 +60,9 @@ static const char *text_of(JsonObject *o, const char *name)
 {
     JsonNode *n = o != NULL ? json_object_get_member(o, name) : NULL;
 
-    return n != NULL && JSON_NODE_HOLDS_VALUE(n) && json_node_get_value_type(n) == G_TYPE_STRING ? json_node_get_string(n)
-                                                                                                : NULL;
+    bool      text = n != NULL && JSON_NODE_HOLDS_VALUE(n) && json_node_get_value_type(n) == G_TYPE_STRING;
+
+    return text ? json_node_get_string(n) : NULL;
 }
 
 static double number_of(JsonObject *o, const char *name)
@@ -169,7 +170,8 @@ static void add_row(TraceReader *r, int64_t ns, TraceRowKind kind, const char *n
         g_ptr_array_unref(fields);
         return;
     }
-    for (unsigned n = 0; n < EFFECTS_MAX && at > 0 && is_effect(&g_array_index(r->d->rows, TraceRow, at - 1), &row); n++) {
+    while (at > 0 && r->d->rows->len - at < EFFECTS_MAX &&
+           is_effect(&g_array_index(r->d->rows, TraceRow, at - 1), &row)) {
         at--;
     }
     g_array_insert_val(r->d->rows, at, row);

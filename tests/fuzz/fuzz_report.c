@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     trace_read_free(r);
     if (d != NULL) {
         g_autoptr(GString) page = report_page(d, "trace.json");
-        const char        *at = strstr(page->str, "<script id=\"data\""), *end = at != NULL ? strstr(at, "</script") : NULL;
+        const char        *at = strstr(page->str, "<script id=\"data\"");
+        const char        *end = at != NULL ? strstr(at, "</script") : NULL;
 
         /* The data end where its element does, and have nothing that could begin another. */
         if (end == NULL || memchr(strchr(at, '>') + 1, '<', (size_t)(end - strchr(at, '>') - 1)) != NULL) {
