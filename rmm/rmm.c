@@ -224,8 +224,8 @@ bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
     if (c == NULL || (c->needs_da && !rmm->da)) {
         return false;
     }
-    bool     told = log_mask != 0 || event_mask != 0;
-    unsigned realm = told ? realm_in_arguments(rmm, c, in) : 0;
+    bool     told = log_on(LOG_RMI) || event_on(EVENT_RMI);
+    unsigned realm = told || log_any() ? realm_in_arguments(rmm, c, in) : 0;
 
     rmm->failure = NULL;
     rmm->rmi_count[fid - RMI_FID_FIRST]++;
@@ -235,9 +235,9 @@ bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
         realm = realm != 0 ? realm : realm_in_arguments(rmm, c, in); /* the one that was made */
         log_about_realm(realm);
         tell_rmi(rmm, c, in, out, *x0, realm);
-        if (out->runs) {
-            rec_tell(rmm, in->cpu, "runs");
-        }
+    }
+    if (out->runs && event_on(EVENT_REC)) {
+        rec_tell(rmm, in->cpu, "runs");
     }
     log_about_realm(0);
     for (unsigned i = 1; i <= c->out; i++) {

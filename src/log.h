@@ -41,9 +41,10 @@ typedef enum LogCategory {
         LOG_N_CATEGORIES
 } LogCategory;
 
-/* One bit per category that somebody hears. Read only through log_on(). */
+/* One bit per category that somebody hears. Read only through these. */
 extern uint32_t log_mask;
 
+static inline bool log_any(void) { return log_mask != 0; }
 static inline bool log_on(LogCategory c) { return (log_mask >> c & 1) != 0; }
 
 /**

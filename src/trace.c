@@ -83,7 +83,8 @@ struct Trace {
     GHashTable *tracks;   /* name -> Track, for the search; they belong to: */
     GPtrArray  *in_order; /* of Track, as they were made */
     unsigned    n_tids[N_GROUPS];
-    int64_t     pending_ns; /* when all of these were */
+    int64_t     pending_ns; /* when all of these were, and on which CPU */
+    unsigned    pending_cpu;
     unsigned    n_runs, n_bulks;
     Run         runs[PENDING_MAX];
     Bulk        bulks[PENDING_MAX];
@@ -132,7 +133,7 @@ static void put_string(GString *s, const char *text)
 }
 
 /* An event up to its time; args and end follow. */
-static GString *begin(Trace *t, char phase, const Track *track, const char *name)
+static void begin(Trace *t, char phase, const Track *track, const char *name)
 {
     g_string_append(t->buf, t->any ? ",\n" : "[\n");
     t->any = true;
@@ -142,7 +143,6 @@ static GString *begin(Trace *t, char phase, const Track *track, const char *name
         put_string(t->buf, name);
         g_string_append_c(t->buf, ',');
     }
-    return t->buf;
 }
 
 static void end(Trace *t)
@@ -235,6 +235,14 @@ static Track *track_of(Trace *t, Group group, const char *fmt, ...)
     g_vsnprintf(name, sizeof(name), fmt, ap);
     va_end(ap);
     return track_named(t, group, name);
+}
+
+/* Of the CPU whose turn it is; a model's timers have nobody's and count as the first one's. */
+static unsigned cpu_index(const Trace *t)
+{
+    const Cpu *cpu = machine_running(t->machine);
+
+    return cpu != NULL ? cpu->index : 0;
 }
 
 /* Of the world that the running CPU is in. */
@@ -381,19 +389,14 @@ static void put_run(Trace *t, const Track *track, const Run *r)
     count(t, r->to, (int64_t)r->count);
 }
 
-static const Track *callers_track(Trace *t)
-{
-    const Cpu *cpu = machine_running(t->machine);
+static const Track *callers_track(Trace *t, unsigned cpu) { return track_of(t, GROUP_HOST, "calls of CPU %u", cpu); }
 
-    return track_of(t, GROUP_HOST, "calls of CPU %u", cpu != NULL ? cpu->index : 0);
-}
-
-static void put_rmi(Trace *t, const char *command, const EventField *fields, unsigned n)
+static void put_rmi(Trace *t, unsigned cpu, const char *command, const EventField *fields, unsigned n)
 {
     g_autofree char *name = g_strconcat("RMI_", command, NULL);
 
     t->flow++;
-    moment(t, callers_track(t), "request", name, NULL, 0, t->flow, FLOW_OUT);
+    moment(t, callers_track(t, cpu), "request", name, NULL, 0, t->flow, FLOW_OUT);
     moment(t, track_of(t, GROUP_RMM, "RMI"), "rmi", name, fields, n, t->flow, FLOW_ON);
 }
 
@@ -405,7 +408,7 @@ static void put_bulk(Trace *t, Bulk *b)
     if (b->count > 1) {
         b->fields[b->n_fields++] = (EventField){ .name = "count", .number = b->count };
     }
-    put_rmi(t, b->name, b->fields, b->n_fields);
+    put_rmi(t, t->pending_cpu, b->name, b->fields, b->n_fields);
 }
 
 /* What was held back is written, before what comes at another moment or is of another kind. */
@@ -435,10 +438,11 @@ static void put_pending(Trace *t)
 /* Before something is held back: @full: there is no room. */
 static void make_pending(Trace *t, bool full)
 {
-    if (full || t->pending_ns != t->now_ns) {
+    if (full || t->pending_ns != t->now_ns || t->pending_cpu != cpu_index(t)) {
         put_pending(t);
     }
     t->pending_ns = t->now_ns;
+    t->pending_cpu = cpu_index(t);
 }
 
 static void on_granule(Trace *t, const Event *e)
@@ -523,7 +527,7 @@ static void on_rmi(Trace *t, const Event *e)
     if (e->realm != 0) {
         fields[n++] = (EventField){ .name = "realm", .number = e->realm };
     }
-    put_rmi(t, e->name, fields, n);
+    put_rmi(t, cpu_index(t), e->name, fields, n);
 }
 
 static Track *rec_track(Trace *t, const Event *e)
@@ -534,15 +538,15 @@ static Track *rec_track(Trace *t, const Event *e)
 /* The REC's own track, and that of its CPU: the world. */
 static void on_rec(Trace *t, const Event *e)
 {
-    const Cpu *cpu = machine_running(t->machine);
+    unsigned   cpu = cpu_index(t);
     bool       runs = strcmp(e->name, "runs") == 0;
     Track     *rec = rec_track(t, e), *normal, *realm;
     EventField fields[FIELDS_MAX];
     unsigned   n = copy_fields(fields, e);
     char       name[32];
 
-    normal = track_of(t, GROUP_CPUS, "CPU %u nonsecure", cpu != NULL ? cpu->index : 0);
-    realm = track_of(t, GROUP_CPUS, "CPU %u realm", cpu != NULL ? cpu->index : 0);
+    normal = track_of(t, GROUP_CPUS, "CPU %u nonsecure", cpu);
+    realm = track_of(t, GROUP_CPUS, "CPU %u realm", cpu);
     g_snprintf(name, sizeof(name), "Realm %u", e->realm);
     if (runs) {
         n = add_pc(t, fields, n);
@@ -561,20 +565,19 @@ static void on_rec(Trace *t, const Event *e)
         slice_end(t, realm, NULL, 0);
         slice_begin(t, normal, "world", "host", NULL, 0, 0);
     }
-    moment(t, callers_track(t), "exit_at_host", e->name, NULL, 0, t->flow, FLOW_IN);
+    moment(t, callers_track(t, cpu), "exit_at_host", e->name, NULL, 0, t->flow, FLOW_IN);
 }
 
 static void on_rsi(Trace *t, const Event *e)
 {
-    const Cpu       *cpu = machine_running(t->machine);
     g_autofree char *name = g_strconcat("RSI_", e->name, NULL);
     EventField       fields[FIELDS_MAX];
     unsigned         n = add_pc(t, fields, copy_fields(fields, e));
 
     t->flow++;
     fields[n++] = (EventField){ .name = "realm", .number = e->realm };
-    moment(t, track_of(t, GROUP_REALMS, "Realm %u, calls of CPU %u", e->realm, cpu != NULL ? cpu->index : 0), "request",
-           name, NULL, 0, t->flow, FLOW_OUT);
+    moment(t, track_of(t, GROUP_REALMS, "Realm %u, calls of CPU %u", e->realm, cpu_index(t)), "request", name, NULL, 0,
+           t->flow, FLOW_OUT);
     moment(t, track_of(t, GROUP_RMM, "RSI"), "rsi", name, fields, n, t->flow, FLOW_IN);
 }
 
@@ -586,7 +589,7 @@ static void on_message(Trace *t, const Event *e)
 
     t->flow++;
     fields[n++] = (EventField){ .name = "device", .text = e->who };
-    moment(t, callers_track(t), "request", e->name, NULL, 0, t->flow, FLOW_OUT);
+    moment(t, callers_track(t, cpu_index(t)), "request", e->name, NULL, 0, t->flow, FLOW_OUT);
     moment(t, track_of(t, GROUP_DEVICES, "%s messages", e->who), "message", e->name, fields, n, t->flow, FLOW_IN);
 }
 

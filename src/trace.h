@@ -1,9 +1,9 @@
 /*
  * -trace FILE.json: what happened in a run, for trace viewers (Perfetto, Chrome) and `bailey report`. Chrome's
  * trace-event format, one event a line: tracks for each CPU and world, Realm, device, for RMM, SMMU and host; flows
- * from a request to who serves it. It hears of events (event.h) and of lines (log.h), and is written as it goes: what of
- * it is in memory does not grow with the run, and a run that is killed leaves a file that ends after an event. Time is
- * guest time, so two runs write the same file. docs/traces.md says what is in it.
+ * from a request to who serves it. It hears of events (event.h) and of lines (log.h), and is written as it goes: what
+ * of it is in memory does not grow with the run, and a run that is killed leaves a file that ends after an event. Time
+ * is guest time, so two runs write the same file. docs/traces.md says what is in it.
  */
 #ifndef BAILEY_TRACE_H
 #define BAILEY_TRACE_H
