@@ -137,20 +137,6 @@ static void log_values(GString *s, const uint64_t *x, unsigned n)
     }
 }
 
-unsigned rmm_fields(EventField *fields, unsigned n, bool out, const uint64_t *x, unsigned n_x)
-{
-    static const char *const names[][RMM_REGISTERS] = {
-        { "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11" },
-        { "out x0", "out x1", "out x2", "out x3", "out x4", "out x5", "out x6", "out x7", "out x8", "out x9", "out x10",
-          "out x11" },
-    };
-
-    for (unsigned i = 1; i <= n_x && i < RMM_REGISTERS; i++) {
-        fields[n++] = (EventField){ .name = names[out][i], .number = x[i] };
-    }
-    return n;
-}
-
 /* VMID of the Realm that a command's arguments name first, by itself, a REC or a VDEV; 0: none. */
 static unsigned realm_in_arguments(Rmm *rmm, const RmiCommand *c, const RmiIn *in)
 {
@@ -185,8 +171,8 @@ static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const
                                          "ERROR_RTT", "ERROR_NOT_SUPPORTED", "ERROR_DEVICE" };
     g_autoptr(GString)       line = g_string_new(NULL);
     RmiStatus                status = RMI_RETURN_STATUS(x0);
-    EventField               fields[RMM_FIELDS_MAX];
-    unsigned                 n = rmm_fields(fields, 0, false, in->x, c->in);
+    EventField               fields[3];
+    unsigned                 n = 0;
     const char              *result = out->runs                           ? "runs"
                                       : (size_t)status < ARRAY_LEN(names) ? names[status]
                                                                           : "?";
@@ -206,7 +192,6 @@ static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const
     if (c->out != 0) {
         g_string_append(line, " -> ");
         log_values(line, out->x, c->out);
-        n = rmm_fields(fields, n, true, out->x, c->out);
     }
     LOG(RMI, "%s", line->str);
     event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .realm = realm, .text = line->str, .fields = fields,

@@ -525,11 +525,6 @@ void realm_set_state(Realm *realm, uint64_t rd, RealmState state);
 /* rec_tell - for whoever waits for it: the REC that runs on @cpu does so from now on, or leaves it with cpu->exit. */
 void rec_tell(Rmm *rmm, const RmmCpu *cpu, const char *what);
 
-/* rmm_fields - registers x1 to @n_x of a command, its arguments or what comes @out, behind the first @n of @fields.
- * Returns how many there are then. At most RMM_FIELDS_MAX come of a command. */
-enum { RMM_REGISTERS = 12, RMM_FIELDS_MAX = 2 * RMM_REGISTERS + 3 };
-unsigned rmm_fields(EventField *fields, unsigned n, bool out, const uint64_t *x, unsigned n_x);
-
 /* rec_leave - the REC that runs on @cpu goes back to its granule with cpu->exit as news; the Normal world
  * goes on. */
 void rec_leave(Rmm *rmm, RmmCpu *cpu);

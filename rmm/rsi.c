@@ -40,8 +40,8 @@ void realm_written(Rmm *rmm, const Realm *realm, uint64_t ipa, uint64_t len)
 static void tell_rsi(const Rmm *rmm, const RsiCommand *c, const RsiCall *call, uint64_t action)
 {
     g_autoptr(GString) line = g_string_new(NULL);
-    EventField         fields[RMM_FIELDS_MAX];
-    unsigned           n = rmm_fields(fields, 0, false, call->x, c->in);
+    EventField         fields[2];
+    unsigned           n = 0;
     uint64_t           status = action == RSI_AGAIN ? 0 : action;
 
     g_string_append_printf(line, "RSI_%s(", c->name);
@@ -54,9 +54,6 @@ static void tell_rsi(const Rmm *rmm, const RsiCommand *c, const RsiCall *call, u
                                         : (EventField){ .name = "status", .number = status };
     if (rmm->failure != NULL) {
         fields[n++] = (EventField){ .name = "failure", .text = rmm->failure->label };
-    }
-    if (action < RSI_TO_HOST) {
-        n = rmm_fields(fields, n, true, call->out, c->out);
     }
     LOG(RSI, "%s", line->str);
     event_tell(&(Event){ .kind = EVENT_RSI, .name = c->name, .realm = call->realm->vmid, .text = line->str,

@@ -21,7 +21,10 @@ enum {
     BUFFER_BYTES = 1 << 16, /* written out beyond it */
     TRACKS_MAX = 4096,      /* a guest that makes objects for ever does not fill our memory */
     COUNTERS_MAX = 32,      /* states of granules */
-    BULK_FIELDS = 8,
+    BULK_FIELDS = 8,        /* of the calls that are told at once */
+    EVENT_FIELDS_MAX = 24,  /* that an event brings, its registers aside */
+    REGISTERS_MAX = 11,     /* x1 to x11 */
+    FIELDS_MAX = EVENT_FIELDS_MAX + 2 * REGISTERS_MAX + 4,
     PENDING_MAX = 16,       /* runs of calls, and of granules, that may still grow */
 };
 
@@ -345,6 +348,33 @@ static void state(Trace *t, Track *track, const char *category, const Event *e)
     }
 }
 
+/* Registers from x1 on, of a call's arguments or of its answer. */
+static unsigned add_registers(EventField *to, unsigned n, bool out, const uint64_t *x, unsigned n_x)
+{
+    static const char *const names[][REGISTERS_MAX] = {
+        { "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11" },
+        { "out x1", "out x2", "out x3", "out x4", "out x5", "out x6", "out x7", "out x8", "out x9", "out x10",
+          "out x11" },
+    };
+
+    for (unsigned i = 0; i < n_x && i < REGISTERS_MAX; i++) {
+        to[n++] = (EventField){ .name = names[out][i], .number = x[i] };
+    }
+    return n;
+}
+
+/* What an event has to say, with room for more: at most FIELDS_MAX in all. */
+static unsigned copy_fields(EventField *to, const Event *e)
+{
+    const EventCall *call = e->call;
+    unsigned         n = call != NULL ? add_registers(to, 0, false, call->in, call->n_in) : 0;
+
+    for (unsigned i = 0; i < e->n_fields && i < EVENT_FIELDS_MAX; i++) {
+        to[n++] = e->fields[i];
+    }
+    return call != NULL && !call->pending ? add_registers(to, n, true, call->out, call->n_out) : n;
+}
+
 /* ---- what comes in thousands ---- */
 
 static void count(Trace *t, const char *name, int64_t change)
@@ -463,12 +493,9 @@ static void on_granule(Trace *t, const Event *e)
 /* A command about granules and tables that has succeeded. */
 static bool is_bulk(const Event *e)
 {
-    const EventField *status = NULL;
+    const EventCall *c = e->call;
 
-    for (unsigned i = 0; i < e->n_fields && status == NULL; i++) {
-        status = strcmp(e->fields[i].name, "status") == 0 ? &e->fields[i] : NULL;
-    }
-    return status != NULL && strcmp(status->text, "SUCCESS") == 0 && e->n_fields <= BULK_FIELDS - 2 &&
+    return !c->pending && c->status == 0 && c->n_in + c->n_out + e->n_fields <= BULK_FIELDS - 2 &&
            (g_str_has_prefix(e->name, "GRANULE_") || g_str_has_prefix(e->name, "DATA_") ||
             g_str_has_prefix(e->name, "RTT_"));
 }
@@ -486,8 +513,8 @@ static void on_bulk(Trace *t, const Event *e)
     }
     make_pending(t, t->n_bulks == PENDING_MAX);
     Bulk *b = &t->bulks[t->n_bulks++];
-    *b = (Bulk){ .name = e->name, .realm = e->realm, .count = 1, .n_fields = e->n_fields };
-    memcpy(b->fields, e->fields, e->n_fields * sizeof(*e->fields));
+    *b = (Bulk){ .name = e->name, .realm = e->realm, .count = 1 };
+    b->n_fields = copy_fields(b->fields, e);
 }
 
 /* ---- events ---- */
@@ -506,16 +533,6 @@ static unsigned add_pc(const Trace *t, EventField *fields, unsigned n)
     if (guest_symbols_find(t->symbols, guest_symbols_world(t->symbols, cpu), cpu->el != 0, cpu->pc, &symbol, &offset)) {
         fields[n++] = (EventField){ .name = "in", .text = symbol.name };
     }
-    return n;
-}
-
-enum { FIELDS_MAX = 40 };
-
-static unsigned copy_fields(EventField *to, const Event *e)
-{
-    unsigned n = MIN(e->n_fields, FIELDS_MAX - 8);
-
-    memcpy(to, e->fields, n * sizeof(*to));
     return n;
 }
 
@@ -646,6 +663,7 @@ static void on_event(void *opaque, const Event *e)
         state(t, track_of(t, GROUP_DEVICES, "%s IDE stream %" PRIu64, e->who, e->number), "ide", e);
         break;
     case EVENT_GRANULE:
+    case EVENT_SMC:
     case EVENT_N_KINDS:
         break;
     }
@@ -738,7 +756,7 @@ static void put_header(Trace *t, const Options *o)
 
 Trace *trace_new(const Options *o, GError **error)
 {
-    const uint32_t quiet = 1u << EVENT_EXC; /* there are too many */
+    const uint32_t quiet = 1u << EVENT_EXC | 1u << EVENT_SMC; /* there are too many; there are lines about them */
     uint32_t       lines = LINES_ALWAYS, events = ((1u << EVENT_N_KINDS) - 1) & ~quiet;
     int            fd;
 
