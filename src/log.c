@@ -157,6 +157,7 @@ void log_help(void)
     for (size_t i = 0; i < ARRAY_LEN(categories); i++) {
         printf("%-14s %s\n", categories[i].name, categories[i].help);
     }
+    printf("NAME:realm=N is what of it is about the Realm with VMID N; all is all of them.\n");
 }
 
 bool log_open(const char *path)

@@ -522,8 +522,11 @@ static bool set_log(Options *o, const char *value, GError **error)
         return true;
     }
     if (!log_parse(value, &bad)) {
-        return fail(error, "-d: there is no trace category '%s'; '-d help' lists them, and rmi:realm=1 has of one "
-                           "what is about the Realm with VMID 1", bad);
+        size_t name_len = strcspn(bad, ",:");
+
+        return bad[name_len] != ':' ? fail(error, "-d: there is no trace category '%s'; '-d help' lists them", bad)
+                                    : fail(error, "-d: '%s' does not begin with a category and a Realm's VMID, 1 to "
+                                                  "65535; for example rmi:realm=1", bad);
     }
     return true;
 }

@@ -255,7 +255,7 @@ function timelines() {
         const rect = svg("rect", { class: "span", x: left, y: row * ROW + 3, width: wide, height: ROW - 6, rx: 3, fill: colour(name),
           tabindex: 0, onclick: show, onfocus: show }, svg("title", {}, `${name}, ${time(to - from)}`));
         top.append(rect);
-        if (wide > name.length * 7 + 8) {
+        if (wide > name.length * 8 + 10) {
           top.append(svg("text", { class: "in", x: left + wide / 2, y: row * ROW + 17, "text-anchor": "middle" }, name));
         }
       }
@@ -360,7 +360,7 @@ function granules() {
   paint(best);
   section("granules", "Granules", "Memory that the host has given away, by what it is now. The map has a cell for " +
     (per === 1 ? "each granule" : number(per) + " granules") + " of 4 KiB, by address, at the moment that is chosen; the chart has all " +
-    "moments. Light cells are the host's.", top, el("div", { class: "tools" }, slider, when), canvas,
+    "moments. Empty cells are the host's.", top, el("div", { class: "tools" }, slider, when), canvas,
   el("div", { class: "legend" }, ...names.map((s) => el("span", {}, el("i", { style: { background: colour("granule " + data.states[s]) } }),
     data.states[s]))));
 }
