@@ -153,8 +153,8 @@ static void test_odd_values(void **state)
         "{\"ph\":\"X\",\"cat\":7,\"name\":\"RMI_X\",\"ts\":\"x\",\"pid\":\"a\",\"tid\":{}}",
         "{\"ph\":\"E\",\"pid\":9,\"tid\":9,\"ts\":1}",
         "{\"ph\":\"C\",\"name\":null}", "{\"ph\":17}", "{}",
-        "{\"ph\":\"i\",\"cat\":\"granule\",\"name\":\"X\",\"args\":"
-        "{\"count\":\"0xffffffffffffffff\",\"first\":\"-1\"}}",
+        "{\"ph\":\"i\",\"cat\":\"granule\",\"name\":\"X\",\"args\":{\"count\":\"0xffffffffffffffff\"}}",
+        "{\"ph\":\"i\",\"cat\":\"granule\",\"name\":\"X\",\"args\":{\"first\":\"-1\",\"from\":7}}",
         "{\"ph\":\"B\",\"cat\":\"tdi\",\"name\":\"X\",\"ts\":5}",
         "{\"ph\":\"B\",\"cat\":\"tdi\",\"name\":\"Y\",\"ts\":2}",
         "{\"ph\":\"X\",\"cat\":\"exit\",\"name\":\"SYNC\",\"args\":null}",
