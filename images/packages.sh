@@ -6,7 +6,7 @@ BAILEY_BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libglib2.0-d
 BAILEY_IMAGE_PACKAGES=(gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu libc6-dev-arm64-cross cpio xz-utils openssl
   busybox)
 BAILEY_TEST_PACKAGES=(qemu-user gdb-multiarch lldb clang libclang-rt-14-dev device-tree-compiler git python3-cbor2
-  acpica-tools fdisk mtools qemu-utils)
+  acpica-tools fdisk mtools qemu-utils chromium chromium-driver)
 
 # bailey_install PACKAGE... - install what is missing, quietly; a sentence when that cannot be done.
 bailey_install() {

@@ -294,10 +294,39 @@ static uint64_t write_exit(Rmm *rmm, const RmmCpu *c, const Rec *rec, const GicE
     return RMI_SUCCESS;
 }
 
-static void log_exit(const Rmm *rmm, const RmmCpu *c)
+void rec_tell(Rmm *rmm, const RmmCpu *c, const char *what)
+{
+    const EventField fields[] = {
+        { .name = "esr", .number = c->exit.esr },
+        { .name = "far", .number = c->exit.far },
+        { .name = "hpfar", .number = c->exit.hpfar },
+        { .name = "imm", .number = c->exit.imm },
+        { .name = "ripas_base", .number = c->exit.ripas_base },
+        { .name = "ripas_top", .number = c->exit.ripas_top },
+    };
+    unsigned wanted = c->exit.reason == RMI_EXIT_SYNC           ? 7
+                      : c->exit.reason == RMI_EXIT_HOST_CALL    ? 8
+                      : c->exit.reason == RMI_EXIT_RIPAS_CHANGE ? 0x30
+                                                                : 0;
+    EventField told[ARRAY_LEN(fields)];
+    unsigned   n = 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+        if (wanted >> i & 1) {
+            told[n++] = fields[i];
+        }
+    }
+    event_tell(&(Event){ .kind = EVENT_REC, .name = what, .number = c->rec, .fields = told, .n_fields = n,
+                         .realm = realm_at(rmm, rec_at(rmm, c->rec)->rd)->vmid });
+}
+
+static void log_exit(Rmm *rmm, const RmmCpu *c)
 {
     const char *name = c->exit.reason < RMI_N_EXITS ? rmm->dialect->exits[c->exit.reason] : NULL;
 
+    if (event_on(EVENT_REC)) {
+        rec_tell(rmm, c, name == NULL ? "?" : name);
+    }
     LOG(RMI, "REC 0x%" PRIx64 " exits: %s esr 0x%" PRIx64 " hpfar 0x%" PRIx64, c->rec,
         name == NULL ? "?" : name, c->exit.esr, c->exit.hpfar);
 }

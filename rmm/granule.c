@@ -132,7 +132,8 @@ static void tell_change(uint64_t pa, GranuleState from, GranuleState to)
 
     g_snprintf(text, sizeof(text), "granule 0x%" G_GINT64_MODIFIER "x: %s to %s", (guint64)pa, state_names[from],
                state_names[to]);
-    event_tell(&(Event){ .kind = EVENT_GRANULE, .name = state_names[to], .number = pa, .text = text });
+    event_tell(&(Event){ .kind = EVENT_GRANULE, .name = state_names[to], .from = state_names[from], .number = pa,
+                         .text = text });
 }
 
 void granule_set(Rmm *rmm, uint64_t pa, GranuleState to)

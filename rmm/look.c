@@ -51,13 +51,11 @@ static void each_in_state(Rmm *rmm, GranuleState state, void (*fn)(Rmm *rmm, uin
 
 bool rmm_realm_at(Rmm *rmm, uint64_t rd, RmmRealm *out)
 {
-    static const char *const states[] = { "NEW", "ACTIVE", "SYSTEM_OFF" };
-
     if (granule_state(rmm, rd) != GRANULE_RD) {
         return false;
     }
     const Realm *r = realm_at(rmm, rd);
-    *out = (RmmRealm){ .rd = rd, .state = states[r->state], .vmid = r->vmid, .ipa_bits = r->ipa_bits,
+    *out = (RmmRealm){ .rd = rd, .state = realm_state_name(r->state), .vmid = r->vmid, .ipa_bits = r->ipa_bits,
                        .n_recs = r->n_recs, .n_vdevs = r->n_vdevs, .rtt_base = r->rtt_base,
                        .level_start = r->level_start, .vtcr = realm_vtcr(r), .vttbr = realm_vttbr(r),
                        .rim = r->measurement[0], .rim_len = measure_len(r->hash) };

@@ -210,6 +210,27 @@ static int64_t psci_features(Monitor *m, A64Cpu *cpu, const uint64_t *x)
 
 /* ---- SMC ---- */
 
+void smc_tell(const A64Cpu *cpu, const uint64_t *x, const SmcFunction *f, uint64_t status, bool pending)
+{
+    EventCall call = { .cpu = cpu->cpu.index, .fid = x[0], .n_in = f != NULL ? f->n_args : 0, .in = &x[1],
+                       .pending = pending, .status = status };
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    if (f == NULL) {
+        g_string_append_printf(line, "SMC 0x%" PRIx64 "(", x[0]);
+    } else {
+        g_string_append_printf(line, "%s(", f->name);
+    }
+    for (unsigned i = 0; i < call.n_in; i++) {
+        g_string_append_printf(line, "%s0x%" PRIx64, i == 0 ? "" : ", ", call.in[i]);
+    }
+    g_string_append(line, ")");
+    if (!pending) {
+        g_string_append_printf(line, " = %" PRId64, (int64_t)status);
+    }
+    event_tell(&(Event){ .kind = EVENT_SMC, .name = f != NULL ? f->name : "?", .text = line->str, .call = &call });
+}
+
 static bool is_rmi(uint32_t fid) { return (fid & 0xffff0000u) == SMC64_STD(0) && rmi_is_fid(fid & 0xffff); }
 
 /* RMI: of NS-EL2 only, forwarded to the RMM. True: the CPU is in a Realm now. */
@@ -240,15 +261,22 @@ static bool normal_smc(Monitor *m, A64Cpu *cpu, unsigned el)
     }
     const struct Service *s = find_service(fid);
     if (s == NULL) {
+        if (event_on(EVENT_SMC)) {
+            smc_tell(cpu, cpu->x, NULL, SMC_UNKNOWN, false);
+        }
         cpu->x[0] = SMC_UNKNOWN;
         return false;
     }
+    x[0] = fid;
     for (unsigned i = 1; i <= s->f.n_args; i++) {
         x[i] = smc_argument(fid, cpu->x[i]);
     }
     int64_t result = s->serve(m, cpu, x);
     LOG(PSCI, "%s(0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ") = %" PRId64, s->f.name, x[1], x[2], x[3],
         result);
+    if (event_on(EVENT_SMC)) {
+        smc_tell(cpu, x, &s->f, (uint64_t)result, false);
+    }
     cpu->x[0] = (uint64_t)result;
     return false;
 }

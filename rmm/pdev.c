@@ -68,6 +68,8 @@ const char *pdev_state_name(RmiPdevState state)
 static void set_state(Pdev *pdev, RmiPdevState state)
 {
     LOG(RMI, "pdev 0x%" PRIx64 ": %s to %s", pdev->id, pdev_state_name(pdev->state), pdev_state_name(state));
+    event_tell(&(Event){ .kind = EVENT_PDEV, .name = pdev_state_name(state), .from = pdev_state_name(pdev->state),
+                         .number = pdev->id });
     pdev->state = state;
 }
 
@@ -256,6 +258,7 @@ RMI(PDEV_CREATE, .in = 2, .out = 0, .dialects = IN_DA, .needs_da = true, .source
         granule_zero(rmm, pdev->aux[i]);
         granule_set(rmm, pdev->aux[i], GRANULE_PDEV_AUX);
     }
+    event_tell(&(Event){ .kind = EVENT_PDEV, .name = pdev_state_name(pdev->state), .number = pdev->id });
     SpdmRequester *spdm = &pdev_link(rmm, pdev)->spdm;
 
     spdm_requester_init(spdm, &rmm->entropy);
@@ -443,6 +446,8 @@ RMI(PDEV_DESTROY, .in = 1, .out = 0, .dialects = IN_DA, .needs_da = true, .sourc
     }
     granule_set(rmm, in->x[1], GRANULE_DELEGATED);
     *find_place(rmm, in->x[1]) = 0;
+    event_tell(&(Event){ .kind = EVENT_PDEV, .name = "destroyed", .from = pdev_state_name(pdev.state),
+                         .number = pdev.id });
     return RMI_SUCCESS;
 }
 

@@ -109,7 +109,7 @@ static uint64_t psci_AFFINITY_INFO(Rmm *rmm, RsiCall *call, const SmcFunction *f
 /* DEN0137 "Realm state": a Realm cannot be started again, so a reset is an end as well. */
 static uint64_t system_off(Rmm *rmm, RsiCall *call, const SmcFunction *f, uint32_t fid)
 {
-    call->realm->state = REALM_SYSTEM_OFF;
+    realm_set_state(call->realm, call->rec->rd, REALM_SYSTEM_OFF);
     return to_host(call, f, fid);
 }
 
@@ -160,6 +160,13 @@ bool realm_psci(Rmm *rmm, RsiCall *call, uint32_t fid, uint64_t *action)
     rmm->failure = NULL;
     *action = row->serve(rmm, call, &row->f, fid);
     return true;
+}
+
+const SmcFunction *realm_psci_find(uint32_t fid)
+{
+    const struct Row *row = find(fid);
+
+    return row != NULL ? &row->f : NULL;
 }
 
 const SmcFunction *realm_psci_function(size_t n) { return n < ARRAY_LEN(rows) ? &rows[n].f : NULL; }

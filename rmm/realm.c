@@ -107,6 +107,26 @@ static void make_root(Rmm *rmm, const Realm *realm)
     }
 }
 
+const char *realm_state_name(RealmState state)
+{
+    static const char *const names[] = { [REALM_NEW] = "NEW", [REALM_ACTIVE] = "ACTIVE",
+                                         [REALM_SYSTEM_OFF] = "SYSTEM_OFF" };
+
+    return names[state];
+}
+
+/* For whoever waits for it. @from: NULL: it was made. */
+static void tell_state(const Realm *realm, uint64_t rd, const char *from, const char *to)
+{
+    event_tell(&(Event){ .kind = EVENT_REALM, .name = to, .from = from, .number = rd, .realm = realm->vmid });
+}
+
+void realm_set_state(Realm *realm, uint64_t rd, RealmState state)
+{
+    tell_state(realm, rd, realm_state_name(realm->state), realm_state_name(state));
+    realm->state = state;
+}
+
 /* RMI_REALM_CREATE. x1: granule for the RD, x2: NS page of RmiRealmParams. */
 RMI(REALM_CREATE, .in = 2, .out = 0)
 {
@@ -139,6 +159,7 @@ RMI(REALM_CREATE, .in = 2, .out = 0)
     vmid_take(rmm, p.vmid);
     make_root(rmm, realm);
     measure_realm(rmm, realm, p.page);
+    tell_state(realm, rd, NULL, "NEW");
     return RMI_SUCCESS;
 }
 
@@ -149,7 +170,7 @@ RMI(REALM_ACTIVATE, .in = 1, .out = 0)
     Realm *realm = realm_at(rmm, in->x[1]);
     REQUIRE(realm->state == REALM_NEW, RMI_ERROR_REALM, "realm_state");
 
-    realm->state = REALM_ACTIVE;
+    realm_set_state(realm, in->x[1], REALM_ACTIVE);
     return RMI_SUCCESS;
 }
 
@@ -195,5 +216,6 @@ RMI(REALM_DESTROY, .in = 1, .out = 0)
     }
     granule_set(rmm, rd, GRANULE_DELEGATED);
     vmid_free(rmm, realm.vmid);
+    tell_state(&realm, rd, realm_state_name(realm.state), "destroyed");
     return RMI_SUCCESS;
 }

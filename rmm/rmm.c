@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cpu/a64/sysreg.h"
+#include "rmm/dev_int.h"
 
 extern const RmiCommand *const __start_bailey_rmi[], *const __stop_bailey_rmi[];
 extern const RsiCommand *const __start_bailey_rsi[], *const __stop_bailey_rsi[];
@@ -136,32 +137,68 @@ static void log_values(GString *s, const uint64_t *x, unsigned n)
     }
 }
 
+/* VMID of the Realm that a command's arguments name first, by itself, a REC or a VDEV; 0: none. */
+static unsigned realm_in_arguments(Rmm *rmm, const RmiCommand *c, const RmiIn *in)
+{
+    for (unsigned i = 1; i <= c->in && i <= 3; i++) {
+        uint64_t pa = in->x[i], rd = pa;
+
+        if (!is_aligned(pa, RMM_GRANULE_SIZE)) {
+            continue;
+        }
+        switch (granule_state(rmm, pa)) {
+        case GRANULE_REC:
+            rd = rec_at(rmm, pa)->rd;
+            break;
+        case GRANULE_VDEV:
+            rd = vdev_at(rmm, pa)->rd;
+            break;
+        case GRANULE_RD:
+            break;
+        default:
+            continue;
+        }
+        return realm_at(rmm, rd)->vmid;
+    }
+    return 0;
+}
+
 /* For traces and whoever waits for it. */
-static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const RmiOut *out, uint64_t x0)
+static void tell_rmi(const Rmm *rmm, const RmiCommand *c, const RmiIn *in, const RmiOut *out, uint64_t x0,
+                     unsigned realm)
 {
     static const char *const names[] = { "SUCCESS", "ERROR_INPUT", "ERROR_REALM", "ERROR_REC",
                                          "ERROR_RTT", "ERROR_NOT_SUPPORTED", "ERROR_DEVICE" };
     g_autoptr(GString)       line = g_string_new(NULL);
     RmiStatus                status = RMI_RETURN_STATUS(x0);
+    EventField               fields[3];
+    unsigned                 n = 0;
+    const char              *result = out->runs                           ? "runs"
+                                      : (size_t)status < ARRAY_LEN(names) ? names[status]
+                                                                          : "?";
 
     g_string_append_printf(line, "RMI_%s(", c->name);
     log_values(line, in->x, c->in);
-    g_string_append_printf(line, ") = %s",
-                           out->runs                           ? "runs"
-                           : (size_t)status < ARRAY_LEN(names) ? names[status]
-                                                               : "?");
+    g_string_append_printf(line, ") = %s", result);
+    fields[n++] = (EventField){ .name = "status", .text = result };
     if (RMI_RETURN_INDEX(x0) != 0) {
         g_string_append_printf(line, "/%u", RMI_RETURN_INDEX(x0));
+        fields[n++] = (EventField){ .name = "index", .number = RMI_RETURN_INDEX(x0) };
     }
     if (rmm->failure != NULL && status != RMI_SUCCESS) { /* with REC_ENTER it may be an RSI command that failed */
         g_string_append_printf(line, " (%s)", rmm->failure->label);
+        fields[n++] = (EventField){ .name = "failure", .text = rmm->failure->label };
     }
     if (c->out != 0) {
         g_string_append(line, " -> ");
         log_values(line, out->x, c->out);
     }
     LOG(RMI, "%s", line->str);
-    event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .text = line->str });
+    event_tell(&(Event){ .kind = EVENT_RMI, .name = c->name, .realm = realm, .text = line->str, .fields = fields,
+                         .n_fields = n,
+                         .call = &(EventCall){ .cpu = in->cpu->cpu->cpu.index, .fid = in->x[0], .n_in = c->in,
+                                               .in = &in->x[1], .n_out = c->out, .out = &out->x[1],
+                                               .pending = out->runs, .status = x0 } });
 }
 
 bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
@@ -172,12 +209,22 @@ bool rmi_call(Rmm *rmm, const RmiIn *in, RmiOut *out, uint64_t *x0)
     if (c == NULL || (c->needs_da && !rmm->da)) {
         return false;
     }
+    bool     told = log_on(LOG_RMI) || event_on(EVENT_RMI);
+    unsigned realm = told || log_any() ? realm_in_arguments(rmm, c, in) : 0;
+
     rmm->failure = NULL;
     rmm->rmi_count[fid - RMI_FID_FIRST]++;
+    log_about_realm(realm);
     *x0 = c->handler(rmm, in, out);
-    if (log_on(LOG_RMI) || event_on(EVENT_RMI)) {
-        tell_rmi(rmm, c, in, out, *x0);
+    if (told) {
+        realm = realm != 0 ? realm : realm_in_arguments(rmm, c, in); /* the one that was made */
+        log_about_realm(realm);
+        tell_rmi(rmm, c, in, out, *x0, realm);
     }
+    if (out->runs && event_on(EVENT_REC)) {
+        rec_tell(rmm, in->cpu, "runs");
+    }
+    log_about_realm(0);
     for (unsigned i = 1; i <= c->out; i++) {
         in->cpu->cpu->x[i] = out->x[i];
     }

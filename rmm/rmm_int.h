@@ -161,6 +161,8 @@ uint64_t realm_vttbr(const Realm *realm);
 
 typedef enum RealmState { REALM_NEW, REALM_ACTIVE, REALM_SYSTEM_OFF } RealmState;
 
+const char *realm_state_name(RealmState state);
+
 struct Realm {
     RealmState state;
     uint32_t   ipa_bits;
@@ -517,6 +519,12 @@ RmmCpu *rmm_cpu(Rmm *rmm, const A64Cpu *cpu);
 
 /* ---- entering and leaving Realms (enter.c) ---- */
 
+/* realm_set_state - of the Realm with RD @rd, which tells of it. */
+void realm_set_state(Realm *realm, uint64_t rd, RealmState state);
+
+/* rec_tell - for whoever waits for it: the REC that runs on @cpu does so from now on, or leaves it with cpu->exit. */
+void rec_tell(Rmm *rmm, const RmmCpu *cpu, const char *what);
+
 /* rec_leave - the REC that runs on @cpu goes back to its granule with cpu->exit as news; the Normal world
  * goes on. */
 void rec_leave(Rmm *rmm, RmmCpu *cpu);
@@ -572,6 +580,13 @@ static inline uint64_t smc_argument(uint32_t fid, uint64_t x) { return fid & SMC
 /* The @n-th function that is served, NULL past the last. */
 const SmcFunction *realm_psci_function(size_t n);
 const SmcFunction *monitor_function(size_t n);
+
+/* realm_psci_find - the function that a Realm calls by @fid; NULL: there is none. */
+const SmcFunction *realm_psci_find(uint32_t fid);
+
+/* smc_tell - to whoever waits for EVENT_SMC: a call with the registers @x has got the answer @status, or will get one.
+ * @f: NULL: there is no such function. */
+void smc_tell(const A64Cpu *cpu, const uint64_t *x, const SmcFunction *f, uint64_t status, bool pending);
 
 /* The answer of realm_map(). */
 typedef enum RealmMap {

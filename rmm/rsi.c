@@ -37,19 +37,30 @@ void realm_written(Rmm *rmm, const Realm *realm, uint64_t ipa, uint64_t len)
 /* ---- dispatch ---- */
 
 /* For traces and whoever waits for it. */
-static void tell_rsi(const Rmm *rmm, const char *name, const RsiCall *call, unsigned in, uint64_t action)
+static void tell_rsi(const Rmm *rmm, const RsiCommand *c, const RsiCall *call, uint64_t action)
 {
     g_autoptr(GString) line = g_string_new(NULL);
+    EventField         fields[2];
+    unsigned           n = 0;
+    uint64_t           status = action == RSI_AGAIN ? 0 : action;
 
-    g_string_append_printf(line, "RSI_%s(", name);
-    for (unsigned i = 1; i <= in; i++) {
+    g_string_append_printf(line, "RSI_%s(", c->name);
+    for (unsigned i = 1; i <= c->in; i++) {
         g_string_append_printf(line, "%s0x%" PRIx64, i == 1 ? "" : ", ", call->x[i]);
     }
-    g_string_append_printf(line, ") = %s%" PRIu64 "%s%s", action == RSI_TO_HOST ? "exit " : "",
-                           action == RSI_AGAIN ? 0 : action, rmm->failure != NULL ? " " : "",
-                           rmm->failure != NULL ? rmm->failure->label : "");
+    g_string_append_printf(line, ") = %s%" PRIu64 "%s%s", action == RSI_TO_HOST ? "exit " : "", status,
+                           rmm->failure != NULL ? " " : "", rmm->failure != NULL ? rmm->failure->label : "");
+    fields[n++] = action == RSI_TO_HOST ? (EventField){ .name = "status", .text = "to the host" }
+                                        : (EventField){ .name = "status", .number = status };
+    if (rmm->failure != NULL) {
+        fields[n++] = (EventField){ .name = "failure", .text = rmm->failure->label };
+    }
     LOG(RSI, "%s", line->str);
-    event_tell(&(Event){ .kind = EVENT_RSI, .name = name, .text = line->str });
+    event_tell(&(Event){ .kind = EVENT_RSI, .name = c->name, .realm = call->realm->vmid, .text = line->str,
+                         .fields = fields, .n_fields = n,
+                         .call = &(EventCall){ .cpu = call->cpu->cpu->cpu.index, .fid = call->x[0], .n_in = c->in,
+                                               .in = &call->x[1], .n_out = c->out, .out = &call->out[1],
+                                               .pending = action >= RSI_TO_HOST, .status = action } });
 }
 
 static const RsiCommand *rsi_find(const Rmm *rmm, uint32_t fid)
@@ -73,7 +84,7 @@ static uint64_t run_command(Rmm *rmm, const RsiCommand *c, RsiCall *call)
     uint64_t action = allowed ? c->handler(rmm, call) : rmm_fail(rmm, &rsi_no_devices, RSI_ERROR_STATE, 0);
 
     if (log_on(LOG_RSI) || event_on(EVENT_RSI)) {
-        tell_rsi(rmm, c->name, call, c->in, action);
+        tell_rsi(rmm, c, call, action);
     }
     if (action < RSI_TO_HOST) {
         call->out[0] = action;
@@ -101,6 +112,9 @@ void realm_smc(Rmm *rmm, RmmCpu *c)
         action = run_command(rmm, command, &call);
     } else if (!realm_psci(rmm, &call, fid, &action)) {
         call.out[0] = SMC_UNKNOWN;
+    }
+    if (command == NULL && event_on(EVENT_SMC)) {
+        smc_tell(cpu, call.x, realm_psci_find(fid), call.out[0], action >= RSI_TO_HOST);
     }
     if (action == RSI_AGAIN) {
         rec_leave(rmm, c);

@@ -25,6 +25,8 @@ const char *vdev_state_name(RmiVdevState state)
 static void set_state(Vdev *vdev, RmiVdevState state)
 {
     LOG(RMI, "vdev 0x%" PRIx64 ": %s to %s", vdev->id, vdev_state_name(vdev->state), vdev_state_name(state));
+    event_tell(&(Event){ .kind = EVENT_VDEV, .name = vdev_state_name(state), .from = vdev_state_name(vdev->state),
+                         .number = vdev->id });
     vdev->state = state;
 }
 
@@ -186,6 +188,8 @@ void vdev_remove(Rmm *rmm, uint64_t pa)
 {
     const Vdev *vdev = vdev_at(rmm, pa);
 
+    event_tell(&(Event){ .kind = EVENT_VDEV, .name = "destroyed", .from = vdev_state_name(vdev->state),
+                         .number = vdev->id });
     psmmu_stream_detach(rmm, vdev->stream);
     leave_tables(rmm, realm_at(rmm, vdev->rd), pdev_at(rmm, vdev->pdev), pa);
     granule_set(rmm, pa, GRANULE_DELEGATED);
@@ -230,6 +234,7 @@ RMI(VDEV_CREATE, .in = 4, .out = 0, .dialects = IN_DA, .needs_da = true, .source
     } else {
         dev_queue(&vdev->comm, DEV_PREPARE);
     }
+    event_tell(&(Event){ .kind = EVENT_VDEV, .name = vdev_state_name(vdev->state), .number = vdev->id });
     return RMI_SUCCESS;
 }
 

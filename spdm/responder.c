@@ -403,6 +403,15 @@ void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t l
     }
 }
 
+/* Whoever watches hears of it. */
+static void tell_answer(const SpdmResponder *s, const SpdmExchange *x, const uint8_t *msg, size_t len,
+                        const ByteWriter *rsp)
+{
+    if (s->config.answered != NULL) {
+        s->config.answered(s->config.opaque, x->record_session, msg, len, rsp->data, rsp->pos);
+    }
+}
+
 /* The room for a response: what the peer declared, which does not count what sealing adds, as far as the sealed record
  * stays within @cap and within a page, because that is what the buffers of an RMM's host hold. */
 static size_t response_room(const SpdmResponder *s, bool secured, size_t cap)
@@ -430,6 +439,7 @@ static size_t handle_plain(SpdmResponder *s, const uint8_t *in, size_t in_len, u
     SpdmExchange x = { .room = response_room(s, false, cap) };
 
     spdm_answer(s, &x, in, in_len, &rsp);
+    tell_answer(s, &x, in, in_len, &rsp);
     finish_exchange(s, &x);
     memcpy(out, plain, rsp.pos);
     return rsp.pos;
@@ -481,6 +491,7 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
         open_with_old_key(aead, x.session, in, in_len, msg, sizeof(msg), &len)) {
         note_traffic(s, x.session);
         spdm_answer(s, &x, msg, len, &rsp);
+        tell_answer(s, &x, msg, len, &rsp);
     } else {
         /* DSP0277 "Secured Message format": a record that fails ends its session. */
         x.after = SPDM_AFTER_END;

@@ -140,6 +140,11 @@ typedef struct SpdmResponderConfig {
     /* A requester has answered the CHALLENGE that it got back, with such a key. */
     void (*requester_authenticated)(void *opaque);
 
+    /* A request, as it was before its record was sealed, and what it was answered with, nothing perhaps; @session_id: 0
+     * outside of one. For those who watch. */
+    void (*answered)(void *opaque, uint32_t session_id, const uint8_t *req, size_t req_len, const uint8_t *rsp,
+                     size_t rsp_len);
+
     /* The DHE secret of a session that KEY_EXCHANGE opens, or the key of one from PSK_EXCHANGE; for those who decrypt a
      * capture. */
     void (*session_secret)(void *opaque, uint32_t session_id, bool psk, const uint8_t *secret, size_t len);

@@ -1,4 +1,4 @@
-/* Events for debuggers: who listens. */
+/* Events for debuggers and trace files: who listens. */
 #include "event.h"
 
 #include <stddef.h>

@@ -80,6 +80,10 @@ bool lockstep_allowed(const Options *o, GError **error)
     what = o->monitor != NULL ? "-monitor" : what;
     what = o->display != NULL ? "-display vnc" : what;
     what = o->qmp != NULL ? "-qmp" : what;
+    what = o->profile != NULL ? "-profile" : what;
+    what = o->coverage != NULL ? "-coverage" : what;
+    what = o->plugins->len != 0 ? "-plugin" : what;
+    what = o->trace != NULL ? "-trace" : what;
     for (guint i = 0; i < o->netdevs->len; i++) {
         what = strcmp(((OptionList *)o->netdevs->pdata[i])->driver, "none") != 0 ? "a -netdev other than none" : what;
     }

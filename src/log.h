@@ -1,11 +1,13 @@
 /*
  * Messages to the user and traces. Errors and warnings go to stderr; traces (-d CATEGORY,...) to stderr or -D FILE,
- * each line headed by the instruction count, CPU and security state of whoever runs.
+ * each line headed by guest time, instruction count, CPU, security state and level of whoever runs. A sink (-trace) has
+ * the same lines without being asked for by -d.
  */
 #ifndef BAILEY_LOG_H
 #define BAILEY_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* X(identifier, -d name, help). One list: -d help, the mask and the parser come from it. */
@@ -39,17 +41,32 @@ typedef enum LogCategory {
         LOG_N_CATEGORIES
 } LogCategory;
 
-/* One bit per category that is on. Read only through log_on(). */
+/* One bit per category that somebody hears. Read only through these. */
 extern uint32_t log_mask;
 
+static inline bool log_any(void) { return log_mask != 0; }
 static inline bool log_on(LogCategory c) { return (log_mask >> c & 1) != 0; }
 
 /**
  * log_parse - turn categories on by the names of -d.
- * @list: comma-separated names; "all" is all of them
- * Returns false on an unknown name, which *@bad then points to (inside @list).
+ * @list: comma-separated names; "all" is all of them. "name:realm=N" has of this category what is about the Realm of
+ *        VMID N, 1 to 65535
+ * Returns false on an unknown name or a wrong Realm, which *@bad then points to (inside @list).
  */
 bool log_parse(const char *list, const char **bad);
+
+/**
+ * log_filter_parse - lines about code and its exceptions are of these addresses alone (-dfilter).
+ * @list: comma-separated ranges of virtual addresses: FIRST..LAST, START+LENGTH, END-LENGTH (the bytes up to END)
+ * Returns false on what is no range, which *@bad then points to (inside @list).
+ */
+bool log_filter_parse(const char *list, const char **bad);
+
+/* log_has_pc - -dfilter wants to hear of the instruction at @pc; without one, of all. */
+bool log_has_pc(uint64_t pc);
+
+/* A category by its -d name, of which @name has @len bytes; -1: there is none. */
+int log_find(const char *name, size_t len);
 
 /* log_name - of a category, as -d takes it. */
 const char *log_name(LogCategory c);
@@ -63,8 +80,20 @@ void log_help(void);
  */
 bool log_open(const char *path);
 
-/* The head of each trace line. @prefix writes at most @cap bytes; set by the machine. NULL: no head. */
-void log_set_prefix(void (*prefix)(void *opaque, char *dst, unsigned cap), void *opaque);
+/* Who runs while a line is written. */
+typedef struct LogHead {
+    char     text[96]; /* the head of the line */
+    unsigned realm;    /* VMID of the Realm that the CPU is in; 0: it is in none */
+} LogHead;
+
+/* log_set_head - @head, set by the machine, says it for each trace line. NULL: lines have no head. */
+void log_set_head(void (*head)(void *opaque, LogHead *h), void *opaque);
+
+/* log_about_realm - what is told from now on is about the Realm of this VMID, whoever runs; 0: of whoever runs. */
+void log_about_realm(unsigned vmid);
+
+/* log_set_sink - @sink gets the text of the lines in the categories of @mask, filters aside. NULL: nobody does. */
+void log_set_sink(uint32_t mask, void (*sink)(void *opaque, LogCategory c, const char *text), void *opaque);
 
 /* log_write - one trace line in a category; a newline is added. Does nothing when the category is off. */
 void log_write(LogCategory c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

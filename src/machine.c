@@ -65,6 +65,8 @@ struct Machine {
     GMainLoop    *loop;
     Cpu          *running;
     struct Lockstep *lockstep;  /* told of every turn of a CPU; NULL: nobody is */
+    MachineOnTurn *on_turn;     /* likewise */
+    void         *on_turn_opaque;
     MachineParty *party;
     void         *party_opaque;
     int           live;
@@ -116,7 +118,14 @@ static void runner_recut(void *opaque)
     cpu_set_deadline(m->running, clock_next_deadline(m->clock));
 }
 
-static void trace_prefix(void *opaque, char *dst, unsigned cap)
+unsigned machine_realm_of(const Cpu *running)
+{
+    const A64Cpu *cpu = (const A64Cpu *)running;
+
+    return cpu->security == PAS_REALM ? (unsigned)(cpu->el2.vttbr >> 48) : 0;
+}
+
+static void head_of_line(void *opaque, LogHead *h)
 {
     Machine *m = opaque;
     Cpu     *cpu = m->running;
@@ -124,12 +133,16 @@ static void trace_prefix(void *opaque, char *dst, unsigned cap)
     if (cpu != NULL) {
         const A64Cpu *a64 = (const A64Cpu *)cpu;
 
-        snprintf(dst, cap, "%12lld %u %s-EL%u ", (long long)clock_now(m->clock), cpu->index,
-                 pas_name(a64->security), a64->el);
+        h->realm = machine_realm_of(cpu);
+        snprintf(h->text, sizeof(h->text), "%12lld %12llu %u %s-EL%u ", (long long)clock_now(m->clock),
+                 (unsigned long long)cpu_insns(cpu), cpu->index, pas_name(a64->security), a64->el);
     } else {
-        snprintf(dst, cap, "%12lld - ", (long long)clock_now(m->clock));
+        snprintf(h->text, sizeof(h->text), "%12lld %12llu - ", (long long)clock_now(m->clock),
+                 (unsigned long long)machine_insns(m));
     }
 }
+
+Cpu *machine_running(const Machine *m) { return m->running; }
 
 Machine *machine_new(const Options *o, GError **error)
 {
@@ -144,7 +157,7 @@ Machine *machine_new(const Options *o, GError **error)
     m->on_break = g_array_new(FALSE, FALSE, sizeof(BreakListener));
     m->loop = g_main_loop_new(NULL, FALSE);
     m->host_clock = o->clock_host;
-    log_set_prefix(trace_prefix, m);
+    log_set_head(head_of_line, m);
     if (m->engine == NULL) {
         machine_free(m);
         return NULL;
@@ -154,7 +167,7 @@ Machine *machine_new(const Options *o, GError **error)
 
 void machine_free(Machine *m)
 {
-    log_set_prefix(NULL, NULL);
+    log_set_head(NULL, NULL);
     cpu_engine_free(m->engine);
     memory_free(m->memory);
     owners_free(m->owners);
@@ -190,6 +203,13 @@ void machine_set_party(Machine *m, MachineParty *step, void *opaque)
 }
 
 void machine_set_lockstep(Machine *m, struct Lockstep *l) { m->lockstep = l; }
+
+void machine_on_turn(Machine *m, MachineOnTurn *fn, void *opaque)
+{
+    m->on_turn = fn;
+    m->on_turn_opaque = opaque;
+}
+
 void machine_hold_live(Machine *m, int delta) { m->live += delta; }
 
 void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque)
@@ -401,6 +421,9 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
             uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, &t, deadline));
+            if (m->on_turn != NULL) {
+                budget = m->on_turn(m->on_turn_opaque, cpu, budget);
+            }
             m->executing = true;
             CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
             m->executing = false;

@@ -80,6 +80,11 @@ typedef void MachineOnBreak(void *opaque, Cpu *cpu);
 void machine_on_break(Machine *m, MachineOnBreak *fn, void *opaque);
 void machine_off_break(Machine *m, MachineOnBreak *fn, void *opaque);
 
+/* machine_on_turn - who hears of every turn of a CPU that runs guest code, before it: with the instructions that it may
+ * run, of which it returns how many to run until the next turn, at least one. NULL: nobody. */
+typedef uint64_t MachineOnTurn(void *opaque, Cpu *cpu, uint64_t budget);
+void machine_on_turn(Machine *m, MachineOnTurn *fn, void *opaque);
+
 /* machine_set_lockstep - report the CPUs' turns (cpu/lockstep.h). */
 struct Lockstep;
 void machine_set_lockstep(Machine *m, struct Lockstep *l);
@@ -93,6 +98,12 @@ uint64_t machine_memory_hash(const Machine *m);
 
 const char *machine_stop_reason(const Machine *m);
 uint64_t    machine_insns(const Machine *m); /* of all CPUs */
+
+/* machine_running - the CPU whose turn it is; NULL: none. */
+Cpu *machine_running(const Machine *m);
+
+/* machine_realm_of - VMID of the Realm that a CPU is in; 0: it is in none. */
+unsigned machine_realm_of(const Cpu *cpu);
 
 /* Steps of the main job for -result: name, guest time, instruction count, host CPU time; the first some thousand. */
 void machine_note_step(Machine *m, const char *name);

@@ -17,6 +17,9 @@
 #include "display/vnc.h"
 #include "fsdev.h"
 #include "gdbstub.h"
+#include "guest/coverage.h"
+#include "guest/plugins.h"
+#include "guest/profile.h"
 #include "host/host.h"
 #include "live.h"
 #include "lockstep.h"
@@ -28,6 +31,7 @@
 #include "options.h"
 #include "result.h"
 #include "rmm/rmm.h"
+#include "trace.h"
 
 static gboolean on_timeout(gpointer machine)
 {
@@ -122,6 +126,91 @@ static void fronts_free(Fronts *f)
     qmp_free(f->qmp);
 }
 
+/* Who looks at the guest's code from the first power on to the last power off. */
+typedef struct Observers {
+    GuestSymbols *symbols;
+    Profile      *profile;  /* NULL: no -profile */
+    Coverage     *coverage; /* NULL: no -coverage */
+    Plugins      *plugins;
+    Trace        *trace;    /* NULL: no -trace */
+} Observers;
+
+/* @bad_option: it is the command line that is wrong, not a file. */
+static bool observers_init(Observers *ob, const Options *o, bool *bad_option, GError **error)
+{
+    ob->symbols = guest_symbols_new();
+    ob->plugins = plugins_new(ob->symbols);
+    for (guint i = 0; i < o->symbols->len; i++) {
+        const OptionSymbols *s = &g_array_index(o->symbols, OptionSymbols, i);
+
+        if (!guest_symbols_add(ob->symbols, s->path, s->has_offset ? &s->offset : NULL, error)) {
+            return false;
+        }
+    }
+    if (o->profile != NULL) {
+        ob->profile = profile_new(o->profile, o->profile_every, ob->symbols);
+    }
+    *bad_option = true;
+    if (o->coverage != NULL) {
+        ob->coverage = coverage_new(o->coverage, ob->symbols, error);
+        if (ob->coverage == NULL) {
+            return false;
+        }
+        BaileyPlugin p = coverage_plugin(ob->coverage);
+        plugins_add(ob->plugins, &p);
+    }
+    for (guint i = 0; i < o->plugins->len; i++) {
+        if (!plugins_load(ob->plugins, o->plugins->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A machine is there that has executed nothing. */
+static void observers_attach(const Observers *ob, Machine *m, Cca *board)
+{
+    guest_symbols_restart(ob->symbols);
+    plugins_attach(ob->plugins, cca_cpus(board), cca_n_cpus(board));
+    if (ob->profile != NULL) {
+        profile_restart(ob->profile);
+        machine_on_turn(m, profile_turn, ob->profile);
+    }
+    trace_attach(ob->trace, m, ob->symbols);
+}
+
+static void observers_detach(const Observers *ob)
+{
+    if (ob->coverage != NULL) {
+        coverage_stop(ob->coverage);
+    }
+    plugins_detach(ob->plugins);
+    trace_detach(ob->trace);
+}
+
+static bool observers_write(const Observers *ob, GError **error)
+{
+    return (ob->profile == NULL || profile_write(ob->profile, error)) &&
+           (ob->coverage == NULL || coverage_write(ob->coverage, error));
+}
+
+static void observers_free(Observers *ob)
+{
+    plugins_free(ob->plugins);
+    coverage_free(ob->coverage);
+    trace_free(ob->trace);
+    profile_free(ob->profile);
+    guest_symbols_free(ob->symbols);
+}
+
+/* Tells what is wrong. Returns @status. */
+static int complain(GError *error, int status)
+{
+    log_error("%s", error->message);
+    g_error_free(error);
+    return status;
+}
+
 /* Runs the machine that was built; returns the exit status, or EXIT_RESTART. @deadline_us: of -timeout, 0: none. */
 static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t deadline_us)
 {
@@ -169,7 +258,8 @@ static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t
 }
 
 /* From power on to power off or reset: a machine made anew from the options. */
-static int power_on(const Options *o, CcaLasting *lasting, Fronts *fronts, int64_t deadline_us)
+static int power_on(const Options *o, const Observers *observers, CcaLasting *lasting, Fronts *fronts,
+                    int64_t deadline_us)
 {
     bool     bad_option = false;
     GError  *error = NULL;
@@ -184,7 +274,9 @@ static int power_on(const Options *o, CcaLasting *lasting, Fronts *fronts, int64
     } else if (o->dumpdtb != NULL) {
         status = 0; /* cca_new() wrote it */
     } else {
+        observers_attach(observers, m, board);
         status = run(m, board, o, fronts, deadline_us);
+        observers_detach(observers);
         if (status == EXIT_RESTART) {
             cca_reset(board);
         }
@@ -207,25 +299,30 @@ static int run_all(const Options *o)
 {
     int64_t    deadline_us = o->timeout_s != 0 ? g_get_monotonic_time() + o->timeout_s * G_USEC_PER_SEC : 0;
     CcaLasting lasting;
+    Observers  observers = { 0 };
     Fronts     fronts = { 0 };
     GError    *error = NULL;
     int        status = EXIT_BAD_INPUT;
-    bool       shows = o->display != NULL && o->dumpdtb == NULL;
-    Vnc       *vnc = shows ? vnc_new(o->display, &error) : NULL;
+    bool       shows = o->display != NULL && o->dumpdtb == NULL, bad_option = false;
+    Vnc       *vnc = NULL;
 
+    observers.trace = trace_new(o, &error);
+    vnc = shows && error == NULL ? vnc_new(o->display, &error) : NULL;
     if (error != NULL) {
-        log_error("%s", error->message);
-        g_error_free(error);
-        return EXIT_BAD_OPTION;
+        trace_free(observers.trace);
+        return complain(error, EXIT_BAD_OPTION);
     }
-    if (!cca_lasting_init(&lasting, o, &error)) {
-        log_error("%s", error->message);
-        g_error_free(error);
+    if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &bad_option, &error)) {
+        status = complain(error, bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT);
     } else {
         do {
-            status = power_on(o, &lasting, &fronts, deadline_us);
+            status = power_on(o, &observers, &lasting, &fronts, deadline_us);
         } while (status == EXIT_RESTART);
+        if (!observers_write(&observers, &error)) {
+            status = complain(error, status == EXIT_GUEST_OFF ? EXIT_BAD_INPUT : status);
+        }
     }
+    observers_free(&observers);
     fronts_free(&fronts);
     chardev_free_all();
     cca_lasting_free(&lasting);

@@ -255,6 +255,7 @@ static bool set_machine(Options *o, const char *value, GError **error)
     const char *type = option_list_get(l, "type");
     replace(&o->machine, type != NULL ? type : l->driver);
     option_list_free(o->machine_opts);
+    option_list_free(o->trace);
     o->machine_opts = l;
     if (strcmp(o->machine, "cca") != 0) {
         return fail(error, "-M: there is no machine '%s'; '-M help' lists them (cca)", o->machine);
@@ -359,6 +360,63 @@ static bool set_initrd(Options *o, const char *value, GError **error) { replace(
 static bool set_append(Options *o, const char *value, GError **error) { replace(&o->append, value); return true; }
 static bool set_dtb(Options *o, const char *value, GError **error) { replace(&o->dtb, value); return true; }
 static bool set_result(Options *o, const char *value, GError **error) { replace(&o->result, value); return true; }
+
+
+/* FILE or FILE,@key=NUMBER; @given: whether there is one. */
+static bool parse_file_and_number(const char *value, const char *key, char **path, bool *given, uint64_t *number)
+{
+    OptionList *l = option_list_parse(value);
+    const char *text = option_list_get(l, key);
+    bool        ok = *l->driver != '\0' && l->keys->len == (text != NULL) &&
+              (text == NULL || parse_number(text, 0, UINT64_MAX, number));
+
+    *given = text != NULL;
+    *path = ok ? g_strdup(l->driver) : NULL;
+    option_list_free(l);
+    return ok;
+}
+
+static void clear_symbols(gpointer symbols) { g_free(((OptionSymbols *)symbols)->path); }
+
+static bool set_symbols(Options *o, const char *value, GError **error)
+{
+    OptionSymbols s = { 0 };
+
+    if (!parse_file_and_number(value, "offset", &s.path, &s.has_offset, &s.offset)) {
+        return fail(error, "-symbols: '%s' is not a file and, if any, an offset; for example -symbols vmlinux or "
+                           "-symbols program,offset=0x5555550000", value);
+    }
+    g_array_append_val(o->symbols, s);
+    return true;
+}
+
+static bool set_profile(Options *o, const char *value, GError **error)
+{
+    bool given;
+
+    g_clear_pointer(&o->profile, g_free);
+    o->profile_every = 0;
+    return (parse_file_and_number(value, "every", &o->profile, &given, &o->profile_every) &&
+            (!given || (o->profile_every != 0 && o->profile_every <= 1ull << 40))) ||
+           fail(error, "-profile: '%s' is not a file and, if any, a number of instructions from 1 to 2^40; for example "
+                       "-profile stacks.txt,every=1000000", value);
+}
+
+static bool set_plugin(Options *o, const char *value, GError **error)
+{
+    GPtrArray *words = g_ptr_array_new();
+    char      *word;
+
+    while ((word = next_word(&value)) != NULL) {
+        g_ptr_array_add(words, word);
+    }
+    bool ok = words->len != 0 && *(char *)words->pdata[0] != '\0';
+    g_ptr_array_add(words, NULL);
+    g_ptr_array_add(o->plugins, g_ptr_array_free(words, FALSE));
+    return ok || fail(error, "-plugin: no file is named; for example -plugin hotblocks.so,top=10");
+}
+
+static bool set_coverage(Options *o, const char *value, GError **error) { replace(&o->coverage, value); return true; }
 
 static bool set_expect(Options *o, const char *value, GError **error)
 {
@@ -524,15 +582,37 @@ static bool set_log(Options *o, const char *value, GError **error)
         return true;
     }
     if (!log_parse(value, &bad)) {
-        return fail(error, "-d: there is no trace category '%s'; '-d help' lists them", bad);
+        size_t name_len = strcspn(bad, ",:");
+
+        return bad[name_len] != ':' ? fail(error, "-d: there is no trace category '%s'; '-d help' lists them", bad)
+                                    : fail(error, "-d: '%s' does not begin with a category and a Realm's VMID, 1 to "
+                                                  "65535; for example rmi:realm=1", bad);
     }
     return true;
+}
+
+static bool set_log_filter(Options *o, const char *value, GError **error)
+{
+    const char *bad;
+
+    return log_filter_parse(value, &bad) ||
+           fail(error, "-dfilter: '%s' does not begin with a range of addresses; write FIRST..LAST, START+LENGTH or "
+                       "END-LENGTH, such as 0x40000000+0x1000, and a comma between two", bad);
 }
 
 static bool set_log_file(Options *o, const char *value, GError **error)
 {
     replace(&o->trace_file, value);
     return true;
+}
+
+static bool set_trace(Options *o, const char *value, GError **error)
+{
+    option_list_free(o->trace);
+    o->trace = option_list_parse(value);
+    return *o->trace->driver != '\0' ||
+           fail(error, "-trace: '%s' does not begin with the name of a file to write; for example -trace run.json",
+                value);
 }
 
 static void accel_help(void)
@@ -749,7 +829,11 @@ static const Option option_table[] = {
       set_display },
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
+    { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
+      set_log_filter },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
+    { "trace", "FILE.json[,with=LIST]",
+      "write calls, states, messages for Perfetto and 'bailey report'; with=exc+irq: these categories too", set_trace },
     { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },
@@ -774,6 +858,13 @@ static const Option option_table[] = {
       set_writeconfig },
     { "result", "FILE.json", "write what happened: exit reason, steps, call counts, DMA bytes, hashes", set_result },
     { "memory-hash", NULL, "-result has a hash of the memory the guest left, to compare runs by", set_memory_hash },
+    { "symbols", "FILE[,offset=N]",
+      "names of guest code: an ELF file such as vmlinux, or a list such as System.map; may be repeated", set_symbols },
+    { "profile", "FILE[,every=N]",
+      "write the guest's stacks, sampled every N instructions, as flame graph tools read them", set_profile },
+    { "coverage", "FILE", "write which lines of guest code ran, as lcov reads it; needs -symbols with line tables",
+      set_coverage },
+    { "plugin", "FILE.so[,ARGUMENT...]", "load a plugin that observes the guest; may be repeated", set_plugin },
     { "attest-root", NULL, "print the certificate of the test root that signs attestation keys", set_attest_root },
     { "version", NULL, "print the version", set_version },
     { "man", NULL, "print the manual page (for man -l -)", set_man },
@@ -1055,6 +1146,9 @@ static Options *options_new(void)
     o->fsdevs = g_ptr_array_new_with_free_func((GDestroyNotify)option_list_free);
     o->serials = g_ptr_array_new_with_free_func(g_free);
     o->given = g_ptr_array_new_with_free_func(given_free);
+    o->plugins = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
+    o->symbols = g_array_new(FALSE, FALSE, sizeof(OptionSymbols));
+    g_array_set_clear_func(o->symbols, clear_symbols);
     return o;
 }
 
@@ -1062,7 +1156,7 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios, o->write_config, o->qmp };
+                        o->trace_file, o->bios, o->write_config, o->qmp, o->profile, o->coverage };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);
@@ -1076,6 +1170,8 @@ void options_free(Options *o)
     g_ptr_array_free(o->fsdevs, TRUE);
     g_ptr_array_free(o->serials, TRUE);
     g_ptr_array_free(o->given, TRUE);
+    g_array_free(o->symbols, TRUE);
+    g_ptr_array_free(o->plugins, TRUE);
     g_free(o);
 }
 

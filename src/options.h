@@ -26,6 +26,12 @@ typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
 enum { OPTIONS_PMU_MAX = 8 }; /* event counters that the CPU has */
 
 #define BAILEY_VERSION "0.1.0"
+/* -symbols: one file. */
+typedef struct OptionSymbols {
+    char    *path;
+    bool     has_offset;
+    uint64_t offset;
+} OptionSymbols;
 
 typedef struct Options {
     char       *machine;        /* "cca" */
@@ -63,9 +69,15 @@ typedef struct Options {
     char       *expect, *fail_on;
     unsigned    timeout_s;      /* 0: none */
     char       *result;         /* -result FILE.json */
+    GArray     *symbols;        /* OptionSymbols: -symbols FILE[,offset=N] */
+    char       *profile;        /* -profile FILE[,every=N], or NULL */
+    uint64_t    profile_every;  /* 0: not given */
+    GPtrArray  *plugins;        /* char **: -plugin FILE.so[,ARGUMENT...], its words */
+    char       *coverage;       /* -coverage FILE.info, or NULL */
     char       *trace_file;     /* -D FILE */
     GPtrArray  *given;          /* the options one by one, for -writeconfig */
     char       *write_config;   /* -writeconfig FILE */
+    OptionList *trace;          /* -trace FILE.json[,with=...]; NULL: none */
     bool        print_attest_root; /* the program prints it and exits 0 */
     bool        help_only;      /* the option asked for help, which was printed: exit 0 */
 } Options;

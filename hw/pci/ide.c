@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "event.h"
 #include "log.h"
 
 enum {
@@ -230,6 +231,8 @@ static void update(IdeCap *ide, unsigned sel)
     pci_set(ide->pd, reg, 4, (pci_get(ide->pd, reg, 4) & ~0xfu) | state);
     LOG(IDE, "%s: %s stream %u (ID %u) is %s", ide->pd->dev.id, link ? "link" : "selective",
         link ? sel - ide->cfg.n_sel : sel, ide_stream_id(ide, sel), state == IDE_SECURE ? "Secure" : "Insecure");
+    event_tell(&(Event){ .kind = EVENT_IDE, .name = state == IDE_SECURE ? "Secure" : "Insecure", .who = ide->pd->dev.id,
+                         .from = state == IDE_SECURE ? "Insecure" : "Secure", .number = ide_stream_id(ide, sel) });
     if (ide->ops != NULL && ide->ops->changed != NULL) {
         ide->ops->changed(ide->opaque, ide, sel, state);
     }

@@ -11,6 +11,7 @@
 #include "files.h"
 #include "hw/pci/root_port.h"
 #include "hw/tdisp/dsm_int.h"
+#include "hw/tdisp/message.h"
 #include "log.h"
 #include "spdm/caps.h"
 
@@ -380,7 +381,7 @@ static void tell_state(const TdiFunction *f, TdiState from)
     g_autofree char   *text = g_strdup_printf("%s: %s to %s", id, tdi_state_name(from), to);
 
     LOG(TDISP, "%s", text);
-    event_tell(&(Event){ .kind = EVENT_TDISP, .name = to, .who = id, .text = text });
+    event_tell(&(Event){ .kind = EVENT_TDISP, .name = to, .from = tdi_state_name(from), .who = id, .text = text });
 }
 
 /* The T bit follows the state. Whoever takes the function over finds no data and settings of the other. */
@@ -450,6 +451,14 @@ static void requester_authenticated(void *opaque)
     Dsm *dsm = opaque;
 
     LOG(SPDM, "%s: the requester has answered the CHALLENGE that it got back", name(dsm));
+}
+
+static void answered(void *opaque, uint32_t session_id, const uint8_t *req, size_t req_len, const uint8_t *rsp,
+                     size_t rsp_len)
+{
+    if (event_on(EVENT_MESSAGE)) {
+        message_tell(name(opaque), session_id, req, req_len, rsp, rsp_len);
+    }
 }
 
 static void session_secret(void *opaque, uint32_t session_id, bool psk, const uint8_t *secret, size_t len)
@@ -924,6 +933,7 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
         .vendor = vendor,
         .now_ns = device_time,
         .session_changed = session_changed,
+        .answered = answered,
         .session_secret = session_secret,
         .requester_key = requester_key,
         .requester_authenticated = requester_authenticated,

@@ -72,6 +72,7 @@ void code_deinit(CpuEngine *e)
     g_array_free(e->breakpoints, TRUE);
     g_array_free(e->watchpoints, TRUE);
     ir_block_free(e->ir);
+    ir_block_free(e->hook_ir);
     for (unsigned i = 0; i < G_N_ELEMENTS(e->region_ir); i++) {
         ir_block_free(e->region_ir[i]);
     }
@@ -464,7 +465,7 @@ static void trace_guest_code(const Cpu *cpu, const Source *s)
         char     text[128] = "";
         uint64_t pc = ir->node[i].imm;
 
-        if (ir->node[i].op == IR_insn && cpu->guest->disassemble != NULL) {
+        if (ir->node[i].op == IR_insn && cpu->guest->disassemble != NULL && log_has_pc(pc)) {
             cpu->guest->disassemble(pc, s->host_page + (pc & ~PAGE_MASK), text, sizeof(text));
             LOG(IN_ASM, "0x%" PRIx64 ": %s", pc, text);
         }
@@ -501,7 +502,7 @@ static void show_code(const Cpu *cpu, const CpuBlock *b)
     if (b->code != NULL) {
         jit_perf_map(cpu->engine->jit, b);
     }
-    if (log_on(LOG_OUT_ASM)) {
+    if (log_on(LOG_OUT_ASM) && log_has_pc(b->pc)) {
         trace_block(cpu, b, LOG_OUT_ASM);
     }
 }
@@ -531,8 +532,10 @@ static void emit_ir(Cpu *cpu, const Source *s, unsigned max)
     max = insns_to_split(cpu, s, max);
     for (;;) {
         ir_block_reset(e->ir, cpu->guest->regs, cpu->guest->n_regs);
+        hook_begin_block(e, cpu->guest, s->host_page);
         cpu->guest->translate(cpu, e->ir, s->pc, s->key, s->host_page + offset, PAGE_SIZE - offset, max,
                               s->guarded);
+        hook_end_block(e, s->pc + (uint64_t)e->ir->n_insns * cpu->guest->insn_bytes);
         g_assert(e->ir->exited && e->ir->n_insns > 0); /* the front end's part */
         unsigned allowed = allowed_insns(e, s);
         if (e->ir->n_insns <= allowed) {
@@ -594,7 +597,7 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     if (log_on(LOG_IN_ASM)) {
         trace_guest_code(cpu, s);
     }
-    if (log_on(LOG_IR)) {
+    if (log_on(LOG_IR) && log_has_pc(b->pc)) {
         trace_block(cpu, b, LOG_IR);
     }
     if (b->code != NULL) {

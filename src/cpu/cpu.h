@@ -140,6 +140,25 @@ typedef struct CpuAcross {
 } CpuAcross;
 
 /*
+ * Who observes guest code. What is NULL costs nothing: hooks are translated with the code. All are called in the order
+ * of the architecture, at the same places whatever runs the code; the guest's registers and cpu_insns() are then those
+ * before the instruction. A hook may look at anything and must change nothing.
+ */
+typedef struct CpuHooks {
+    void *opaque;
+    /* A straight run of code begins: at a branch's target, behind a branch that was not taken, behind an instruction
+     * that changes what the engine assumed, at the start of a page, at an exception's vector or return. */
+    void (*block)(void *opaque, Cpu *cpu, uint64_t pc);
+    /* An instruction is about to be executed; it may still raise an exception, and come again later. @code: its bytes,
+     * little-endian, up to 8. */
+    void (*insn)(void *opaque, Cpu *cpu, uint64_t pc, uint64_t code);
+    /* The current instruction has accessed data. A store that only may happen (an atomic's) counts. */
+    void (*access)(void *opaque, Cpu *cpu, uint64_t va, unsigned size, bool store);
+    /* An exception is about to be taken; @exception: as the front end describes one. */
+    void (*exception)(void *opaque, Cpu *cpu, const void *exception);
+} CpuHooks;
+
+/*
  * First member of a front end's CPU structure. What generated code uses most is at its end, the guest's registers that
  * are used most should follow: CPU_NEAR bytes can be named by a displacement of one byte.
  */
@@ -153,7 +172,7 @@ struct Cpu {
     bool      waiting;     /* WFI or WFE without a wake-up */
     bool      stop;        /* cpu_request_stop() */
     uint64_t  n_insns;     /* executed since reset, exact only outside cpu_run(); see cpu_insns() */
-    int64_t   slice_end_ns;
+    const CpuHooks *hooks; /* NULL: nobody observes */
     struct CpuRun *run;    /* engine's own per-CPU state */
     union {
         CpuSaved  saved;
@@ -295,6 +314,24 @@ void cpu_watch_remove(CpuEngine *e, const CpuWatch *w);
 
 /* cpu_watch_hit - whether the last run stopped at a watchpoint: which, with .va the first byte accessed of it. */
 bool cpu_watch_hit(const Cpu *cpu, CpuWatch *hit);
+
+/* cpu_engine_set_hooks - who observes from now on; NULL: nobody. Not while a CPU runs. @hooks stays the caller's. */
+void cpu_engine_set_hooks(CpuEngine *e, const CpuHooks *hooks);
+
+/* The code of a block. */
+typedef struct CpuBlockCode {
+    uint64_t pc, pa, key; /* what makes it this block */
+    bool     guarded;     /* likewise */
+    const uint8_t *code;  /* the guest's memory, up to the end of the page: */
+    unsigned room;        /* bytes */
+} CpuBlockCode;
+
+/* cpu_block_code - for CpuHooks.block: of the block that begins. False: not there any more. */
+bool cpu_block_code(Cpu *cpu, CpuBlockCode *out);
+
+/* cpu_block_insns - how many instructions such a block has: up to the one that ends it or the end of its page, at most
+ * IR_MAX_INSNS. That takes as long as to translate it. */
+unsigned cpu_block_insns(Cpu *cpu, const CpuBlockCode *b);
 
 /* cpu_step - run exactly one instruction, ignoring a breakpoint on it. At a watchpoint it stops without. */
 CpuStop cpu_step(Cpu *cpu, int64_t start_ns, uint64_t *used);

@@ -448,6 +448,7 @@ static CpuRun *run_new(void)
 void cpu_init(Cpu *cpu, CpuEngine *e, const CpuGuest *guest, Memory *memory, Clock *clock, unsigned index)
 {
     cpu->engine = e;
+    cpu->hooks = e->hooks;
     cpu->guest = guest;
     cpu->memory = memory;
     cpu->clock = clock;

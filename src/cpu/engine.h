@@ -217,6 +217,12 @@ bool watch_in_page(const CpuEngine *e, uint64_t va);
  * watchpoint is there, the block must be left. */
 bool watch_stops(Cpu *cpu, uint64_t va, unsigned size, unsigned access);
 
+/* ---- hooks (hook.c) ---- */
+
+/* Around the translation of code in @page into e->ir: the calls that observers want go into it. */
+void hook_begin_block(CpuEngine *e, const CpuGuest *guest, const uint8_t *page);
+void hook_end_block(CpuEngine *e, uint64_t end_pc);
+
 /* ---- accesses (access.c) ---- */
 
 /* The whole path of an access whose fast test failed. @value: 16 bytes. False: the block must be left. */
@@ -286,6 +292,11 @@ struct CpuEngine {
     IrBlock    *ir;
     IrBlock    *region_ir[CPU_REGION_PARTS]; /* of the parts of the region being formed */
     struct Jit *jit;         /* NULL: the portable executor runs everything */
+    const CpuHooks *hooks;   /* NULL: nobody observes */
+    IrHooks     ir_hooks;
+    IrBlock    *hook_ir;     /* for cpu_block_insns(); NULL before */
+    const uint8_t *hook_page; /* that is being translated */
+    unsigned    hook_insn_bytes;
     GArray     *breakpoints; /* uint64_t */
     GArray     *watchpoints; /* CpuWatch */
     CpuEngineStats stats;
@@ -335,7 +346,19 @@ typedef struct ContextName {
     bool     valid;    /* has a tag */
 } ContextName;
 
+/* What observers were told last. */
+typedef struct HookState {
+    uint64_t begin_pc, begin_at; /* of the engine's block that began last: pc, count of instructions */
+    uint32_t begin_insns; /* instructions in it; 0: none has begun */
+    bool     sequential;  /* it does not end with a branch */
+    bool     told;        /* an instruction was: */
+    uint64_t insn_pc, insn_at;
+    unsigned accesses;    /* of it that were told */
+    unsigned seen;        /* of it so far, since it began anew */
+} HookState;
+
 typedef struct CpuRun {
+    HookState hook;
     int64_t   start_ns;    /* time of the first instruction of this run */
     int64_t   limit;       /* cpu->left + instructions executed, at the end of the running block */
     int64_t   budget;

@@ -230,6 +230,12 @@ static const BadRow bad_rows[] = {
     { { K, "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none", "-serial", "none" },
       "-serial: 'none' is one too many, no machine has more than 4 serial ports; leave it out" },
     { { K, "-d", "smmu,frob" }, "-d: there is no trace category 'frob'; '-d help' lists them" },
+    { { K, "-d", "smmu,rmi:realm=0" }, "-d: 'rmi:realm=0' does not begin with a category and a Realm's VMID, 1 to "
+                                       "65535; for example rmi:realm=1" },
+    { { K, "-dfilter", "1..2,3" }, "-dfilter: '3' does not begin with a range of addresses; write FIRST..LAST, "
+                                   "START+LENGTH or END-LENGTH, such as 0x40000000+0x1000, and a comma between two" },
+    { { K, "-trace", ",with=exc" }, "-trace: ',with=exc' does not begin with the name of a file to write; for example "
+                                    "-trace run.json" },
     { { K, "-D", "/nonexistent/x" },
       "-D: cannot write the trace file '/nonexistent/x': No such file or directory; name another" },
     { { K, "-accel", "kvm" },

@@ -113,6 +113,9 @@ static void raise_gpc(A64Cpu *cpu, const A64Request *req, const A64Walk *w, uint
 
 static void log_fault(const A64Cpu *cpu, const A64Request *req, const A64Walk *w, uint64_t va)
 {
+    if (!log_on(LOG_MMU) || !log_has_pc(cpu_current_pc(&cpu->cpu))) {
+        return;
+    }
     LOG(MMU, "EL%u %s va 0x%" PRIx64 " fault status 0x%02x stage %d%s ipa 0x%" PRIx64, cpu->el,
         req->fetch ? "fetch" : req->write ? "write" : "read", va, a64_fault_status(w), w->stage2 ? 2 : 1,
         w->s1ptw ? " on a walk" : "", w->ipa);

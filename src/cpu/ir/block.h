@@ -48,9 +48,17 @@ enum {
     IR_FULL = 2560,     /* no further instruction starts: one may take the rest */
     IR_MAX_INSNS = 256,
     IR_MAX_REGS = 512,
+    IR_MAX_ACCESSES = 64, /* that are told together */
     IR_ZERO64 = 1, /* constants at the start of every block */
     IR_ZERO32 = 2,
 };
+
+/* An access that its hook is not called for yet. */
+typedef struct IrAccess {
+    IrMem mem;
+    IrRef addr;
+    bool  store;
+} IrAccess;
 
 struct IrBlock {
     const IrReg *regs;
@@ -59,6 +67,10 @@ struct IrBlock {
     unsigned     n_insns;
     bool         exited;
     bool         ends;      /* a helper with IR_ENDS was called */
+    const IrHooks *hooks;   /* NULL: nobody observes */
+    IrRef        begin;     /* of hooks: a call that is to know of the whole block; 0: none */
+    unsigned     n_accesses;
+    IrAccess     access[IR_MAX_ACCESSES]; /* of the instruction, for its hooks */
     uint64_t     returns;   /* where the call that is the exit comes back to; 0: it is none */
     unsigned     n_state;   /* after ir_optimize(): */
     IrRef        state[IR_MAX_NODES]; /* nodes that ir_op_is_state(), in order */

@@ -62,6 +62,8 @@ void ir_block_reset(IrBlock *b, const IrReg *regs, size_t n_regs)
     b->n_insns = 0;
     b->exited = b->ends = false;
     b->returns = 0;
+    b->hooks = NULL;
+    b->n_accesses = 0;
     memset(&b->node[0], 0, sizeof(b->node[0]));
     ir_const(b, IR_I64,
              0); /* IR_ZERO64 and IR_ZERO32: passes cannot insert a node, so these are always there */
@@ -98,6 +100,28 @@ static inline IrNode *append(IrBlock *b)
 
 static inline IrRef last(const IrBlock *b) { return (IrRef)(b->n - 1); }
 
+/* What the instruction has accessed is told once nothing of it can fault any more. */
+static void tell_accesses(IrBlock *b)
+{
+    unsigned n = b->n_accesses;
+
+    b->n_accesses = 0; /* hooks call helpers */
+    for (unsigned i = 0; i < n; i++) {
+        b->hooks->access(b, b->access[i].mem, b->access[i].addr, b->access[i].store);
+    }
+}
+
+static inline void note_access(IrBlock *b, IrMem mem, IrRef addr, bool store)
+{
+    if (b->hooks == NULL) {
+        return;
+    }
+    if (b->n_accesses == IR_MAX_ACCESSES) {
+        tell_accesses(b);
+    }
+    b->access[b->n_accesses++] = (IrAccess){ mem, addr, store };
+}
+
 IrRef ir_const(IrBlock *b, IrType ty, uint64_t v)
 {
     unsigned bits = ir_type_bits(ty);
@@ -118,6 +142,9 @@ void ir_put(IrBlock *b, unsigned reg, IrRef v)
 {
     CHECK(reg < b->n_regs);
     CHECK(b->regs[reg].type == ir_type(b, v));
+    if (b->n_accesses != 0) {
+        tell_accesses(b);
+    }
     *append(b) = (IrNode){ .op = IR_put, .imm = reg, .a = v };
 }
 
@@ -213,18 +240,24 @@ IrRef ir_load(IrBlock *b, IrType ty, IrMem mem, IrRef addr)
 {
     CHECK(ir_type(b, addr) == IR_I64 && ir_type_bits(ty) >= 8u << mem.size_log2);
     *append(b) = (IrNode){ .op = IR_load, .type = ty, .mem = mem, .a = addr };
-    return last(b);
+    IrRef r = last(b);
+    note_access(b, mem, addr, false);
+    return r;
 }
 
 void ir_store(IrBlock *b, IrType ty, IrMem mem, IrRef addr, IrRef value)
 {
     CHECK(ir_type(b, addr) == IR_I64 && ir_type(b, value) == ty && ir_type_bits(ty) >= 8u << mem.size_log2);
     *append(b) = (IrNode){ .op = IR_store, .kind = ty, .mem = mem, .a = addr, .b = value };
+    note_access(b, mem, addr, true);
 }
 
 IrRef ir_call(IrBlock *b, const IrHelper *h, IrRef a, IrRef c, IrRef d, uint64_t imm)
 {
     CHECK((a != 0) + (c != 0) + (d != 0) == h->n_args);
+    if (b->n_accesses != 0) {
+        tell_accesses(b);
+    }
     b->ends |= (h->effects & IR_ENDS) != 0;
     *append(b) = (IrNode){.op = IR_call, .type = h->ret, .a = a, .b = c, .c = d, .imm = imm, .helper = h};
     return h->ret == IR_VOID ? 0 : last(b);
@@ -242,12 +275,21 @@ void ir_guard(IrBlock *b, IrRef v, uint64_t mask, const IrHelper *h)
 void ir_insn(IrBlock *b, uint64_t pc)
 {
     CHECK(!b->ends);
+    if (b->n_accesses != 0) {
+        tell_accesses(b);
+    }
     *append(b) = (IrNode){ .op = IR_insn, .imm = pc };
     b->n_insns++;
+    if (b->hooks != NULL) {
+        b->hooks->insn(b, pc);
+    }
 }
 
 static inline IrNode *append_exit(IrBlock *b)
 {
+    if (b->n_accesses != 0) {
+        tell_accesses(b);
+    }
     IrNode *n = append(b);
 
     b->exited = true;

@@ -312,6 +312,16 @@ typedef struct IrHelper {
     } fn;
 } IrHelper;
 
+/*
+ * Whoever wants calls in blocks for observers: asked while a block is built, and calls helpers then. They read guest
+ * registers at most. Those for accesses come behind all that may fault in their instruction.
+ */
+typedef struct IrHooks {
+    void (*insn)(IrBlock *b, uint64_t pc); /* right behind the instruction's mark */
+    void (*access)(IrBlock *b, IrMem mem, IrRef addr, bool store);
+    void  *opaque;
+} IrHooks;
+
 /* ---- life of a block ---- */
 
 /* ir_block_new - an empty block for a guest with these registers. */
