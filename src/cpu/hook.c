@@ -102,9 +102,11 @@ static void emit_access(IrBlock *b, IrMem mem, IrRef addr, bool store)
 
 void hook_begin_block(CpuEngine *e, const CpuGuest *guest, const uint8_t *page)
 {
+    if (e->hooks == NULL) {
+        return;
+    }
     e->ir_hooks = (IrHooks){ .insn = emit_insn, .access = emit_access, .opaque = e };
-    e->ir->hooks = e->hooks != NULL ? &e->ir_hooks : NULL;
-    e->ir->begin = 0;
+    e->ir->hooks = &e->ir_hooks;
     e->hook_page = page;
     e->hook_insn_bytes = MIN(guest->insn_bytes, 8);
 }
@@ -113,9 +115,9 @@ void hook_end_block(CpuEngine *e, uint64_t end_pc)
 {
     IrBlock      *b = e->ir;
     const IrNode *x = &b->node[b->n - 1];
-    bool          on = (x->op == IR_exit_jump || x->op == IR_exit_state) && x->imm == end_pc;
 
     if (b->begin != 0) {
+        bool on = (x->op == IR_exit_jump || x->op == IR_exit_state) && x->imm == end_pc;
         bool sequential = on && !b->ends && (end_pc & ~PAGE_MASK) != 0;
 
         b->node[b->begin].imm = b->n_insns | (sequential ? BEGIN_SEQUENTIAL : 0);

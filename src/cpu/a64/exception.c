@@ -95,11 +95,15 @@ const char *a64_exc_kind_name(unsigned n)
 }
 
 /* For traces and whoever waits for it. */
-static void tell_exception(const A64Cpu *cpu, const A64Exception *exc)
+static void tell_exception(A64Cpu *cpu, const A64Exception *exc)
 {
-    const char *kind = a64_exc_kind_name(exc->kind);
-    char        text[160];
+    const CpuHooks *hooks = cpu->cpu.hooks;
+    const char     *kind = a64_exc_kind_name(exc->kind);
+    char            text[160];
 
+    if (hooks != NULL && hooks->exception != NULL) {
+        hooks->exception(hooks->opaque, &cpu->cpu, exc);
+    }
     if (log_on(LOG_EXC) || event_on(EVENT_EXC)) {
         g_snprintf(text, sizeof(text), "%s EL%u -> EL%u esr 0x%" PRIx64 " far 0x%" PRIx64 " elr 0x%" PRIx64, kind,
                    cpu->el, exc->target, exc->esr, exc->far_valid ? exc->far : 0, exc->return_pc);
@@ -115,9 +119,6 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
     bool stepping = a64_step_active(cpu) && !completes_step(exc);
 
     tell_exception(cpu, exc);
-    if (cpu->cpu.hooks != NULL && cpu->cpu.hooks->exception != NULL) {
-        cpu->cpu.hooks->exception(cpu->cpu.hooks->opaque, &cpu->cpu, exc);
-    }
     if (a64_pmu_active(cpu)) { /* before a model puts the counters away */
         a64_pmu_exception(cpu, exc);
     }

@@ -63,6 +63,7 @@ void ir_block_reset(IrBlock *b, const IrReg *regs, size_t n_regs)
     b->exited = b->ends = false;
     b->returns = 0;
     b->hooks = NULL;
+    b->begin = 0;
     b->n_accesses = 0;
     memset(&b->node[0], 0, sizeof(b->node[0]));
     ir_const(b, IR_I64,
