@@ -39,12 +39,16 @@ static gboolean on_timeout(gpointer machine)
     return G_SOURCE_REMOVE;
 }
 
-static bool interrupted;
+static bool     interrupted;
+static Machine *powered; /* NULL: none is, between a reset and what follows */
 
-static gboolean on_signal(gpointer machine)
+static gboolean on_signal(gpointer opaque)
 {
+    (void)opaque;
     interrupted = true;
-    machine_stop_from_outside(machine, EXIT_GUEST_OFF, "interrupted");
+    if (powered != NULL) {
+        machine_stop_from_outside(powered, EXIT_GUEST_OFF, "interrupted");
+    }
     return G_SOURCE_CONTINUE;
 }
 
@@ -216,7 +220,6 @@ static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t
 {
     int64_t  left_us = MAX(deadline_us - g_get_monotonic_time(), 0);
     guint    timeout = deadline_us != 0 ? g_timeout_add((guint)(left_us / 1000), on_timeout, m) : 0;
-    guint    sigint = g_unix_signal_add(SIGINT, on_signal, m), sigterm = g_unix_signal_add(SIGTERM, on_signal, m);
     GError  *error = NULL;
     Gdbstub *gdb;
     int      status;
@@ -238,7 +241,9 @@ static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t
     chardev_set_quit(on_quit, m);
     live_set_hook(hold_live, m);
     machine_set_lockstep(m, o->side);
+    powered = m;
     status = machine_run(m);
+    powered = NULL;
     lockstep_end(o->side, machine_memory(m), machine_insns(m), interrupted ? LOCKSTEP_INTERRUPTED : status);
     live_set_hook(NULL, NULL);
     fronts_detach(fronts, m, status, status == EXIT_RESTART && !o->no_reboot);
@@ -247,8 +252,6 @@ static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t
     if (timeout != 0 && status != EXIT_TIMEOUT) {
         g_source_remove(timeout);
     }
-    g_source_remove(sigint);
-    g_source_remove(sigterm);
     if (o->result != NULL && !result_write(o->result, m, board, o, &error)) {
         log_error("%s", error->message);
         g_error_free(error);
@@ -294,6 +297,19 @@ static int power_on(const Options *o, const Observers *observers, CcaLasting *la
     return status;
 }
 
+/* Whether another machine follows one that ended with *@status. A guest that resets at once for ever ends, too. */
+static bool starts_again(int *status, int64_t deadline_us)
+{
+    while (*status == EXIT_RESTART && g_main_context_iteration(NULL, FALSE)) {
+    }
+    if (*status == EXIT_RESTART && interrupted) {
+        *status = EXIT_GUEST_OFF;
+    } else if (*status == EXIT_RESTART && deadline_us != 0 && g_get_monotonic_time() >= deadline_us) {
+        *status = EXIT_TIMEOUT;
+    }
+    return *status == EXIT_RESTART;
+}
+
 /* The machine, and each that follows it when the guest resets it. */
 static int run_all(const Options *o)
 {
@@ -315,9 +331,14 @@ static int run_all(const Options *o)
     if (!cca_lasting_init(&lasting, o, &error) || !observers_init(&observers, o, &bad_option, &error)) {
         status = complain(error, bad_option ? EXIT_BAD_OPTION : EXIT_BAD_INPUT);
     } else {
+        guint sigint = g_unix_signal_add(SIGINT, on_signal, NULL);
+        guint sigterm = g_unix_signal_add(SIGTERM, on_signal, NULL);
+
         do {
             status = power_on(o, &observers, &lasting, &fronts, deadline_us);
-        } while (status == EXIT_RESTART);
+        } while (starts_again(&status, deadline_us));
+        g_source_remove(sigint);
+        g_source_remove(sigterm);
         if (!observers_write(&observers, &error)) {
             status = complain(error, status == EXIT_GUEST_OFF ? EXIT_BAD_INPUT : status);
         }

@@ -184,7 +184,8 @@ static void start_running(SpdmPair *pair)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { PLAIN = 32, N_STARTS = PLAIN + 4, KEYS = 0xe0, RUNNING = 0xf8 }; /* the last two: first bytes from there on */
+    enum { PLAIN = 32, N_STARTS = PLAIN + 4 };
+    enum { KEYS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
     static SpdmPair pair, starts[N_STARTS + 1];
     static bool     ready;
     ByteReader      r = br_init(data, size);

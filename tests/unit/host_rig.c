@@ -439,7 +439,7 @@ static void add_host(HostRig *r)
     r->options.serials = g_ptr_array_new();
     h->cfg = (HostConfig){
         .options = &r->options, .board = &cca_virt, .memory = r->memory, .gic = r->gic, .pci = r->pci,
-        .dialect = RMM_1_1_ALP17,
+        .serial = r->serial, .dialect = RMM_1_1_ALP17,
     };
     h->dialect = &rmm_dialects[RMM_1_1_ALP17];
     h->da = true;

@@ -61,6 +61,7 @@ typedef struct HostRig {
     RigDevice  *dev;
     A64Cpu     *cpu;
     Options     options;
+    Chardev    *serial[CCA_MAX_UARTS]; /* none */
     Host       *h;
     HostCpu    *hc;
     FakeRmm     rmm;

@@ -93,7 +93,8 @@ static void test_find(void **state)
     assert_true(guest_symbols_find(r.symbols, world, true, TEXT + 0x10208, &sym, &offset));
     assert_string_equal(sym.name, "leaf");
     assert_int_equal(offset, 8);
-    assert_true(guest_symbols_find(r.symbols, world, true, TEXT_PA + 0x10004, &sym, &offset)); /* before its MMU is on */
+    /* before its MMU is on */
+    assert_true(guest_symbols_find(r.symbols, world, true, TEXT_PA + 0x10004, &sym, &offset));
     assert_string_equal(sym.name, "start_kernel");
     assert_false(guest_symbols_find(r.symbols, world, false, TEXT_PA + 0x10004, &sym, &offset)); /* a program */
     assert_false(guest_symbols_find(r.symbols, world, true, LINKED + 0x10208, &sym, &offset));

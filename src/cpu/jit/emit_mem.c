@@ -441,7 +441,8 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
 /* The entry's own copy of its part would meet another page each time, and say so of the loop's accesses. */
 static bool may_use_slot(const Gen *g, IrMem m)
 {
-    return g->region && g->part >= g->first_target && m.space == 0 && !m.align && !jit_is_scattered(g->j, access_name(g));
+    return g->region && g->part >= g->first_target && m.space == 0 && !m.align &&
+           !jit_is_scattered(g->j, access_name(g));
 }
 
 /* The access at @first: where it is in the host's memory. */

@@ -48,8 +48,8 @@ bool simd_begin_saturating(Gen *g);
 /* simd_saturated - saturation happened. */
 void simd_saturated(Gen *g);
 
-/* simd_if_saturated - saturation happened unless T1 is zero, or with @bits those of T1 are; then what follows is left out,
- * up to where @fits is bound: there is the correction of the result. T1 is not changed.
+/* simd_if_saturated - saturation happened unless T1 is zero, or with @bits those of T1 are; then what follows is left
+ * out, up to where @fits is bound: there is the correction of the result. T1 is not changed.
  * simd_if_covered - likewise with @lane_bits of each lane that is covered.
  * simd_note_saturation, simd_note_covered - likewise, with nothing to correct. */
 void simd_if_saturated(Gen *g, const X86Mem *bits, AsmLabel *fits);
