@@ -185,7 +185,7 @@ static void start_running(SpdmPair *pair)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     enum { PLAIN = 32, N_STARTS = PLAIN + 4 };
-    enum { KEYS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
+    enum { KEY_PAIRS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
     static SpdmPair pair, starts[N_STARTS + 1];
     static bool     ready;
     ByteReader      r = br_init(data, size);
@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ready = true;
     }
     which = br_u8(&r); /* inputs that were kept mean what they meant */
-    pair = starts[which >= RUNNING ? N_STARTS : which >= KEYS ? PLAIN + which % 4 : which % PLAIN];
+    pair = starts[which >= RUNNING ? N_STARTS : which >= KEY_PAIRS ? PLAIN + which % 4 : which % PLAIN];
     if (pair.responder.config.provisions != NULL) {
         put_back(&pair);
     }
