@@ -1,4 +1,7 @@
-/* QMP's commands that agree on the protocol, and those that let the guest run, stop it and end it. */
+/* QMP's commands that agree on the protocol, let the guest run, stop it and end it, and show its picture. */
+#include <string.h>
+
+#include "display/display.h"
 #include "monitor/qmp_int.h"
 
 QMP_COMMAND(qmp_capabilities, .name = "qmp_capabilities", .args = { { "enable", QMP_ARRAY, true } },
@@ -43,6 +46,18 @@ QMP_COMMAND(system_powerdown, .name = "system_powerdown")
     }
     qmp_event(q, "POWERDOWN", NULL);
     return qmp_nothing();
+}
+
+QMP_COMMAND(screendump, .name = "screendump",
+            .args = { { "filename", QMP_STRING, false }, { "device", QMP_STRING, true }, { "format", QMP_STRING, true } })
+{
+    const char *device = json_object_get_string_member_with_default(args, "device", NULL);
+    const char *format = json_object_get_string_member_with_default(args, "format", "png");
+
+    if (strcmp(format, "png") != 0) {
+        return qmp_fail(error, QMP_GENERIC, "screendump: format '%s' is not offered; leave it out, or say png", format);
+    }
+    return display_screendump(json_object_get_string_member(args, "filename"), device, error) ? qmp_nothing() : NULL;
 }
 
 /* As QEMU has it: what goes wrong is text as well. */
