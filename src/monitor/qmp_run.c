@@ -49,7 +49,9 @@ QMP_COMMAND(system_powerdown, .name = "system_powerdown")
 }
 
 QMP_COMMAND(screendump, .name = "screendump",
-            .args = { { "filename", QMP_STRING, false }, { "device", QMP_STRING, true }, { "format", QMP_STRING, true } })
+            .args = { { "filename", QMP_STRING, false },
+                      { "device", QMP_STRING, true },
+                      { "format", QMP_STRING, true } })
 {
     const char *device = json_object_get_string_member_with_default(args, "device", NULL);
     const char *format = json_object_get_string_member_with_default(args, "format", "png");
