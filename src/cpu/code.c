@@ -20,8 +20,6 @@
 
 enum { ONCE_ARENA_SIZE = 1 << 20 };
 
-enum { HOT_LOOP = 4 }; /* so much less than other blocks must one that begins a loop have run to be hot */
-
 /* ---- the cache ---- */
 
 static void arena_init(Arena *a, size_t size)
@@ -554,20 +552,6 @@ static LowerResult lower(CpuEngine *e, const Source *s, Arena *arena, CpuBlock *
                                                 : lower_block(e->ir, arena, b);
 }
 
-/* Where a block leads back to there is a loop, whose region pays earlier than that of other code. */
-static void warm_loop(Cpu *cpu, const Source *s)
-{
-    const CpuEngine *e = cpu->engine;
-    const IrNode    *x = &e->ir->node[e->ir->n - 1];
-    uint64_t         to[2] = { x->imm, x->imm2 };
-
-    for (unsigned i = 0; i < (x->op == IR_exit_branch ? 2u : x->op == IR_exit_jump ? 1u : 0u); i++) {
-        if (to[i] <= s->pc && (to[i] & PAGE_MASK) == (s->pc & PAGE_MASK)) {
-            jit_warm(cpu, to[i], e->hot / HOT_LOOP);
-        }
-    }
-}
-
 static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max)
 {
     CpuEngine *e = cpu->engine;
@@ -599,9 +583,6 @@ static CpuBlock *translate(Cpu *cpu, const Source *s, Arena *arena, unsigned max
     }
     if (log_on(LOG_IR) && log_has_pc(b->pc)) {
         trace_block(cpu, b, LOG_IR);
-    }
-    if (b->code != NULL) {
-        warm_loop(cpu, s);
     }
     show_code(cpu, b);
     return b;
@@ -813,7 +794,7 @@ void code_demote(Cpu *cpu, CpuBlock *b)
 {
     if (!b->dead) {
         kill_block(cpu->engine, b);
-        jit_warm(cpu, b->pc, 16);
+        jit_warm(cpu, b->pc);
     }
 }
 

@@ -2468,12 +2468,7 @@ static unsigned heat_slot(uint64_t pc)
     return (unsigned)((pc >> 2) + (pc >> PAGE_BITS) * 0x9e3779b1u) & (CPU_HEAT - 1);
 }
 
-void jit_warm(Cpu *cpu, uint64_t pc, uint32_t runs)
-{
-    uint32_t *heat = &cpu->heat[heat_slot(pc)];
-
-    *heat = MIN(*heat, runs);
-}
+void jit_warm(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = 16; }
 
 void jit_cool(Cpu *cpu, uint64_t pc) { cpu->heat[heat_slot(pc)] = cpu->engine->hot; }
 

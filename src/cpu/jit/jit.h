@@ -68,8 +68,8 @@ void jit_revive(Jit *j, CpuBlock *gone, CpuBlock *by);
 /* jit_cool - start counting anew until the blocks at @pc, and those that share their counter, are hot: CpuEngine.hot
  * runs, counted per CPU, by the guest's execution alone. */
 void jit_cool(Cpu *cpu, uint64_t pc);
-/* jit_warm - at most @runs are left until they are. */
-void jit_warm(Cpu *cpu, uint64_t pc, uint32_t runs);
+/* jit_warm - few runs are left until they are. */
+void jit_warm(Cpu *cpu, uint64_t pc);
 
 /* jit_reset - all code is gone. */
 void jit_reset(Jit *j);

@@ -26,7 +26,7 @@ void     jit_settle(Cpu *cpu) { g_assert_not_reached(); }
 void     jit_link(Jit *j, Cpu *cpu, JitExit *exit, CpuBlock *to) { g_assert_not_reached(); }
 void     jit_kill(Jit *j, CpuBlock *b) { g_assert_not_reached(); }
 void     jit_replace(Jit *j, CpuBlock *b, CpuBlock *by) { g_assert_not_reached(); }
-void     jit_warm(Cpu *cpu, uint64_t pc, uint32_t runs) { g_assert_not_reached(); }
+void     jit_warm(Cpu *cpu, uint64_t pc) { g_assert_not_reached(); }
 void     jit_cool(Cpu *cpu, uint64_t pc) { g_assert_not_reached(); }
 void     jit_reset(Jit *j) { g_assert_not_reached(); }
 bool     jit_perf_map_open(Jit *j, char *why, size_t why_len) { g_assert_not_reached(); }
