@@ -251,6 +251,20 @@ static void recheck(Gen *g, Cold *c)
     asm_bind(as, &redo);
 }
 
+/* One number's exponent, but for its lowest bit, is zero (ZF): by a general register, which takes two operations less
+ * than PTEST. */
+static void test_exponent(const Fp *p, uint64_t mask)
+{
+    Asm *as = &p->g->as;
+
+    asm_movq_rx(as, p->size == 3, RAX, p->t);
+    if (fits_i32(mask)) {
+        asm_test_ri(as, false, RAX, (int32_t)mask);
+    } else {
+        asm_test_rm(as, true, RAX, constant(p, mask));
+    }
+}
+
 /*
  * Results that are NaNs or may be the smallest normal number go to C: those whose exponent is among the two least or
  * the two greatest, or in vectors the lowest or highest quarter, are looked at again out of line.
@@ -264,7 +278,13 @@ static void check_range(const Fp *p)
     p->cold->value = p->t;
     p->cold->shape = (uint8_t)(p->size | (p->one ? 8 : 0) | (p->wide ? 4 : 0));
     if (p->one) { /* all of the exponent but its lowest bit: zeroes (ZF) or ones (CF) */
-        asm_sse1_m(as, X86_PTEST, p->t, constant(p, (uint64_t)(exponent_max(p) - 1) << f));
+        uint64_t mask = (uint64_t)(exponent_max(p) - 1) << f;
+
+        if (p->nan_is_right) {
+            test_exponent(p, mask);
+        } else {
+            asm_sse1_m(as, X86_PTEST, p->t, constant(p, mask));
+        }
         asm_jcc(as, p->nan_is_right ? CC_E : CC_BE, &p->cold->from);
     } else { /* plus three quarters of the range: the highest bit of the exponent is set for the outer quarters */
         uint64_t quarter = (uint64_t)(exponent_max(p) + 1) / 4 << f;
