@@ -1163,6 +1163,7 @@ void options_free(Options *o)
     }
     option_list_free(o->machine_opts);
     option_list_free(o->display);
+    option_list_free(o->trace);
     g_ptr_array_free(o->devices, TRUE);
     g_ptr_array_free(o->netdevs, TRUE);
     g_ptr_array_free(o->drives, TRUE);

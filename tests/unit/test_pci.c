@@ -545,7 +545,9 @@ static void other_keys(PciRig *r, Link *l)
 {
     IdeCap *rp = root_port_ide(l->rp);
 
-    memset(rp->streams[rp->cfg.n_sel].keys[0], 0xff, sizeof(rp->streams[0].keys[0]));
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        memset(rp->streams[rp->cfg.n_sel].keys[0][i / IDE_N_SUB][i % IDE_N_SUB].key, 0xff, IDE_KEY_LEN);
+    }
 }
 static void key_stopped(PciRig *r, Link *l)
 {
