@@ -288,29 +288,16 @@ static void reset(VirtioPci *v)
     d->buttons = d->x = d->y = 0;
 }
 
-static const VirtioType keyboard_type = {
-    .id = VIRTIO_ID_INPUT,
-    .class_code = 0x090000,
-    .n_queues = N_QUEUES,
-    .queue_size = 64,
-    .config_len = CONFIG_LEN,
-    .config_get = config_get,
-    .config_set = config_set,
-    .notify = notify,
-    .reset = reset,
-};
+/* Keyboard and tablet are one device but for the class that a kernel's list of PCI functions shows. */
+#define INPUT_TYPE(pci_class) \
+    { \
+        .id = VIRTIO_ID_INPUT, .class_code = (pci_class), .n_queues = N_QUEUES, .queue_size = 64, \
+        .config_len = CONFIG_LEN, .config_get = config_get, .config_set = config_set, .notify = notify, \
+        .reset = reset, \
+    }
 
-static const VirtioType tablet_type = {
-    .id = VIRTIO_ID_INPUT,
-    .class_code = 0x090200,
-    .n_queues = N_QUEUES,
-    .queue_size = 64,
-    .config_len = CONFIG_LEN,
-    .config_get = config_get,
-    .config_set = config_set,
-    .notify = notify,
-    .reset = reset,
-};
+static const VirtioType keyboard_type = INPUT_TYPE(0x090000);
+static const VirtioType tablet_type = INPUT_TYPE(0x090200);
 
 static const InputKind keyboard_kind = { "Bailey Virtio Keyboard", 1, true };
 static const InputKind tablet_kind = { "Bailey Virtio Tablet", 3, false };
