@@ -1,6 +1,7 @@
 /* The protocol: who is there, what was agreed, commands to their handlers, answers and events. */
 #include "monitor/qmp.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -296,6 +297,23 @@ static void serve(Qmp *q, JsonObject *request)
     say(q, o);
 }
 
+/* Whether every number in it is one: an infinite one, from 1e999, could not be written back in an "id". */
+static bool has_finite_numbers(JsonNode *n)
+{
+    if (JSON_NODE_HOLDS_VALUE(n)) {
+        return json_node_get_value_type(n) != G_TYPE_DOUBLE || isfinite(json_node_get_double(n));
+    }
+    g_autoptr(GList) all = JSON_NODE_HOLDS_OBJECT(n) ? json_object_get_values(json_node_get_object(n)) :
+                           JSON_NODE_HOLDS_ARRAY(n) ? json_array_get_elements(json_node_get_array(n)) : NULL;
+
+    for (GList *l = all; l != NULL; l = l->next) {
+        if (!has_finite_numbers(l->data)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A value is complete. */
 static void take_value(Qmp *q, const char *text, size_t len)
 {
@@ -309,6 +327,8 @@ static void take_value(Qmp *q, const char *text, size_t len)
         root = json_parser_get_root(parser);
         if (root == NULL || !JSON_NODE_HOLDS_OBJECT(root)) {
             qmp_fail(&error, QMP_GENERIC, "a command is a JSON object: { \"execute\": \"query-commands\" }");
+        } else if (!has_finite_numbers(root)) {
+            qmp_fail(&error, QMP_GENERIC, "a number in the command is beyond what a double holds");
         }
     } else {
         g_prefix_error(&error, "this is no JSON: ");

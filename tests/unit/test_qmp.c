@@ -103,6 +103,8 @@ static const Row rows[] = {
       "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"there is no command 'moon'; query-commands lists them\"},"
       "\"id\":7}\r\n" },
     { "no object", "[1]", GENERIC("a command is a JSON object: { \\\"execute\\\": \\\"query-commands\\\" }") },
+    { "a number that is none", "{\"execute\":\"stop\",\"id\":[{\"x\":-1e999}]}",
+      GENERIC("a number in the command is beyond what a double holds") },
     { "no execute", "{\"id\":1}",
       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"the request has no member 'execute'\"},\"id\":1}\r\n" },
     { "execute is no string", "{\"execute\":1}", GENERIC("the member 'execute' of a request is to be of type string") },
