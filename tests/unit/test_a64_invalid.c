@@ -1,6 +1,7 @@
 /*
- * Invalid operations of floating point and NaNs in hot A64 code, where the host may trap at them: few, and so many that
- * code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN".
+ * Invalid operations of floating point, NaNs and tiny results in hot A64 code, where the host may trap at them: few,
+ * and so many that code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN" and
+ * "Floating-point exceptions": a result is tiny if it is so before rounding, and underflows if it is inexact as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +14,12 @@
 #include "bits.h"
 #include "tests/unit/a64_box.h"
 
-enum { FEW = 300, MANY = 3000, IOC = 1, DN = 1 << 25, NOP = 0xd503201f };
+enum { FEW = 300, MANY = 3000, IOC = 1, UFC_IXC = 0x18, DN = 1 << 25, NOP = 0xd503201f };
 
 static const uint64_t inf = 0x7ff0000000000000, minus = 0x8000000000000000, one = 0x3ff0000000000000,
                       default_nan = 0x7ff8000000000000, quiet_2 = 0x7ff8000000000002, quiet_3 = 0xfff8000000000003,
-                      signals_4 = 0x7ff0000000000004, quieted_4 = 0x7ff8000000000004;
+                      signals_4 = 0x7ff0000000000004, quieted_4 = 0x7ff8000000000004, half = 0x3fe0000000000000,
+                      below_one = 0x3fefffffffffffff, least = 0x0010000000000000, three = 0x4008000000000000;
 
 typedef struct Row {
     const char *name;
@@ -54,6 +56,28 @@ static void test_rows(void **state)
         { "FCMGE", 0x7e61e402, NOP, quiet_2, one, 0, 0, 0, IOC },
         { "FCVTZS", 0x9e780007, NOP, quiet_2, 0, 0, 0, 0, IOC },
         { "FMAX", 0x1e614802, NOP, signals_4, one, quieted_4, 0, 0, IOC },
+        { "rounded to the least normal number", FMUL, NOP, below_one, least, least, 0, 0, UFC_IXC },
+        { "and by its negative", FMUL, NOP, least | minus, below_one, least | minus, 0, 0, UFC_IXC },
+        { "the least normal number, exact", FMUL, NOP, one, least, least, 0, 0, 0 },
+        { "a denormal number, exact", FMUL, NOP, half, least, least / 2, 0, 0, 0 },
+        { "a denormal number, rounded", FMUL, NOP, half, least + 1, least / 2, 0, 0, UFC_IXC },
+        { "rounded to zero", FMUL, NOP, least, least, 0, 0, 0, UFC_IXC },
+        { "twice the least normal number", FMUL, NOP, 0x4000000000000000, least, 2 * least, 0, 0, 0 },
+        { "a denormal operand, normal result", FMUL, NOP, 0x4000000000000000, least / 2, least, 0, 0, 0 },
+        { "a denormal sum", FSUB, NOP, least + 1, least, 1, 0, 0, 0 },
+        { "a denormal quotient", FDIV, NOP, least, three, 0x0005555555555555, 0, 0, UFC_IXC },
+        { "a quotient rounded to the least", FDIV, NOP, 2 * least - 1, 0x4000000000000000, least, 0, 0, UFC_IXC },
+        { "a denormal single", 0x1e624002 /* fcvt s2, d0 */, NOP, 0x3800000000000000, 0, 0x00400000, 0, 0, 0 },
+        { "and rounded", 0x1e624002, NOP, 0x3800000000000001, 0, 0x00400000, 0, 0, UFC_IXC },
+        { "lanes of doubles", 0x6e61dc02 /* fmul v2.2d */, NOP, below_one, least, least, 0, 0, UFC_IXC },
+        { "lanes of singles", 0x6e21dc02 /* fmul v2.4s */, NOP, 0x3f7fffff3f7fffff, 0x0080000000800000,
+          0x0080000000800000, 0, 0, UFC_IXC },
+        { "short lanes by zero", 0x2e21fc02 /* fdiv v2.2s */, NOP, 0x0080000000800000, 0x4000000000000000,
+          0x004000007f800000, 0, 0, 2 /* DZC */ },
+        { "halves", 0x1ee10802 /* fmul h2, h0, h1 */, NOP, 0x3bff, 0x0400, 0x0400, 0, 0, UFC_IXC },
+        { "a fused product", 0x1f410c02 /* fmadd d2, d0, d1, d3 */, NOP, below_one, least, least, 0, 0, UFC_IXC },
+        { "unordered, then tiny", 0x1e622010 /* fcmpe d0, d2 */, 0x1e610803 /* fmul d3, d0, d1 */, below_one, least,
+          quiet_2, 0, 0, IOC | UFC_IXC, quiet_2 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

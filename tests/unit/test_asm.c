@@ -530,8 +530,6 @@ static void check_alu_memory(bool w, X86Reg g, X86Mem m)
         asm_test_mi(&a, w, m, imms[i]);
         check(byte ? 8 : wide ? 64 : 32, "test %s ptr %s, %d", byte ? "byte" : ptr(wide), at, imms[i]);
     }
-    asm_test_rm(&a, w, g, m);
-    check(64, "test %s ptr %s, %s", ptr(w), at, r(w, g));
     asm_cmov_m(&a, (X86Cond)(g & 15), w, g, m);
     check(64, "cmov%s %s, %s ptr %s", cc_names[g & 15], r(w, g), ptr(w), at);
 }

@@ -214,11 +214,6 @@ void asm_test_rr(Asm *a, bool w, X86Reg x, X86Reg y)
     op_rr(a, 0x85, w, y, x);
 }
 
-void asm_test_rm(Asm *a, bool w, X86Reg x, X86Mem m)
-{
-    op_rm(a, 0x85, w, x, m);
-}
-
 /*
  * TEST has no sign-extended byte. But an immediate whose sign bit is clear makes all flags the same in any operand size
  * that holds it: the result is never negative, and parity is of the low byte only.

@@ -92,7 +92,6 @@ void asm_alu_rm(Asm *a, X86Alu op, bool w, X86Reg d, X86Mem m);
 void asm_alu_mr(Asm *a, X86Alu op, bool w, X86Mem m, X86Reg s);
 void asm_alu_mi(Asm *a, X86Alu op, bool w, X86Mem m, int32_t imm);
 void asm_test_rr(Asm *a, bool w, X86Reg x, X86Reg y);
-void asm_test_rm(Asm *a, bool w, X86Reg x, X86Mem m);
 void asm_test_ri(Asm *a, bool w, X86Reg x, int32_t imm);
 void asm_test_mi(Asm *a, bool w, X86Mem m, int32_t imm);
 void asm_mov_rr(Asm *a, bool w, X86Reg d, X86Reg s);        /* emitted even when d == s: 32-bit zero-extends */

@@ -4,7 +4,8 @@
  * jit_settle(), except where
  *
  *   - the result is a NaN: which one is the guest's affair (trap.c);
- *   - the result is the smallest normal number: the guest may detect tininess before rounding, the host does so after;
+ *   - the result is tiny or the smallest normal number: the guest may detect tininess before rounding, the host does
+ *     so after (trap.c);
  *   - a number does not fit the integer it is converted to.
  *
  * So the host does the operation, a trap or a test of the result finds these cases, and C does the operation anew. What
@@ -251,41 +252,29 @@ static void recheck(Gen *g, Cold *c)
     asm_bind(as, &redo);
 }
 
-/* One number's exponent, but for its lowest bit, is zero (ZF): by a general register, which takes two operations less
- * than PTEST. */
-static void test_exponent(const Fp *p, uint64_t mask)
-{
-    Asm *as = &p->g->as;
-
-    asm_movq_rx(as, p->size == 3, RAX, p->t);
-    if (fits_i32(mask)) {
-        asm_test_ri(as, false, RAX, (int32_t)mask);
-    } else {
-        asm_test_rm(as, true, RAX, constant(p, mask));
-    }
-}
-
 /*
- * Results that are NaNs or may be the smallest normal number go to C: those whose exponent is among the two least or
- * the two greatest, or in vectors the lowest or highest quarter, are looked at again out of line.
+ * Results that are NaNs or may be the smallest normal number go to C. Where the host traps, NaNs are right, and of all
+ * results that are there half of that number only is tiny: to make that is exact, and raises nothing. Otherwise those
+ * whose exponent is among the two least or the two greatest, or in vectors the lowest or highest quarter, are looked at
+ * again out of line.
  */
 static void check_range(const Fp *p)
 {
     Asm     *as = &p->g->as;
     unsigned f = fraction_bits(p);
 
+    if (p->nan_is_right) {
+        asm_sse2_m(as, form(p, X86_MULPS), 1, p->t, gen_constant_lanes(p->g, p->size, power(p, 1)));
+        return;
+    }
     p->cold->first = recheck;
     p->cold->value = p->t;
     p->cold->shape = (uint8_t)(p->size | (p->one ? 8 : 0) | (p->wide ? 4 : 0));
     if (p->one) { /* all of the exponent but its lowest bit: zeroes (ZF) or ones (CF) */
         uint64_t mask = (uint64_t)(exponent_max(p) - 1) << f;
 
-        if (p->nan_is_right) {
-            test_exponent(p, mask);
-        } else {
-            asm_sse1_m(as, X86_PTEST, p->t, constant(p, mask));
-        }
-        asm_jcc(as, p->nan_is_right ? CC_E : CC_BE, &p->cold->from);
+        asm_sse1_m(as, X86_PTEST, p->t, constant(p, mask));
+        asm_jcc(as, CC_BE, &p->cold->from);
     } else { /* plus three quarters of the range: the highest bit of the exponent is set for the outer quarters */
         uint64_t quarter = (uint64_t)(exponent_max(p) + 1) / 4 << f;
 

@@ -462,7 +462,7 @@ bool jit_is_wide(const Jit *j, uint64_t pa) { return has_bit(j->wide, pa); }
  * floating point, or may lead to some that does, is called by jit_slow(), between jit_begin_c() and jit_end_c().
  */
 
-uint32_t jit_mxcsr(const Jit *j) { return j->traps ? JIT_MXCSR & ~(uint32_t)_MM_MASK_INVALID : JIT_MXCSR; }
+uint32_t jit_mxcsr(const Jit *j) { return j->traps ? JIT_MXCSR & ~JIT_TRAPS : JIT_MXCSR; }
 
 void jit_settle(Cpu *cpu)
 {

@@ -147,11 +147,11 @@ typedef struct JitCall {
 
 enum { JIT_CALL_BYTES = 5, JIT_CALL_SHIFT = 8 };
 
-/* What follows an invalid operation: C does it; or it was a comparison, of which no flag tells "less", "greater" or
+/* What follows a trap: C does the operation; or it was a comparison, of which no flag tells "less", "greater" or
  * "equal"; or XMM0 is zero. */
 typedef enum JitTrapKind { TRAP_TO_C, TRAP_UNORDERED, TRAP_UNEQUAL } JitTrapKind;
 
-/* Where an invalid operation may trap: offsets into code memory. In order of @from. */
+/* Where an operation may trap: offsets into code memory. In order of @from. */
 typedef struct JitTrap {
     uint32_t from, to, target;
     uint32_t kind;
@@ -187,7 +187,7 @@ struct Jit {
     uint32_t   n_pool, max_pool;
     JitTrap   *trap;
     uint32_t   n_traps, max_traps;
-    bool       traps;     /* the code lets invalid operations trap, */
+    bool       traps;     /* the code lets operations trap, */
     uint32_t   n_trapped; /* as so many did */
     CpuTemp    constant[CPU_CONSTANTS]; /* copied to a CPU when it enters code and its copy is an older version */
     uint32_t   n_constants, constants_version;
@@ -206,7 +206,10 @@ enum { JIT_WIDENED = 8 };
 /* MXCSR: no exception raised so far, all masked, to nearest, nothing flushed to zero. */
 enum { JIT_MXCSR = 0x1f80 };
 
-/* Invalid operations that trap, at most, before code asks for them: they take milliseconds. */
+/* Of its masks, those of what traps: invalid operations and tiny results. */
+#define JIT_TRAPS (_MM_MASK_INVALID | _MM_MASK_UNDERFLOW)
+
+/* Operations that trap, at most, before code asks for what makes them: they take milliseconds. */
 enum { JIT_MANY_TRAPS = 1024 };
 
 /* jit_mxcsr - what it is where generated code computes. */
@@ -551,7 +554,7 @@ JitPlace gen_place_xmm(X86Xmm r, IrType ty);
 /* gen_cold - a jump target out of line that calls C for site @id and comes back to cold->back, which the caller
  * binds. */
 Cold *gen_cold(Gen *g, uint32_t id);
-/* gen_trap - an invalid operation in the code made since @from leads to @cold, or is a comparison if that is NULL. */
+/* gen_trap - a trap in the code made since @from leads to @cold, or is of a comparison if that is NULL. */
 void gen_trap(Gen *g, const uint8_t *from, JitTrapKind kind, Cold *cold);
 /* jit_pack_host_flags - the host's flags, with Arm's carry, packed in rax; rdx is lost. */
 void jit_pack_host_flags(Asm *as);

@@ -251,7 +251,7 @@ static void call_arithmetic(const Jit *j, Cpu *cpu, const JitSite *s, uint64_t r
     unsigned csr = computes ? _mm_getcsr() : 0;
 
     if (computes && j->traps) {
-        _mm_setcsr(csr | _MM_MASK_INVALID);
+        _mm_setcsr(csr | JIT_TRAPS);
     }
     call_vector(j, cpu, s, r);
     if (computes && _mm_getcsr() != csr) {

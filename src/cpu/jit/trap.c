@@ -1,14 +1,17 @@
 /*
- * Invalid operations of floating point. Where a NaN comes from numbers, or from a signalling NaN, the guest's rules say
- * which one it is; other NaNs pass through the host's instructions as through the guest's. Generated code does not ask
- * whether a result is a NaN: it lets the host trap at invalid operations, which do not write their result then, and the
- * signal's handler goes on where C does the operation anew.
+ * Invalid operations of floating point, and tiny results. Where a NaN comes from numbers, or from a signalling NaN, the
+ * guest's rules say which one it is; other NaNs pass through the host's instructions as through the guest's. Where a
+ * result is tiny, the guest's rules say whether that is an underflow. Generated code does not ask for either: it lets
+ * the host trap, which does not write the result then, and the signal's handler goes on where C does the operation
+ * anew.
  *
  * A trap takes microseconds. A guest that makes many gets code that asks (JIT_MANY_TRAPS); so does every guest where
  * the host's traps do not work, as in some emulators.
  */
 #define _GNU_SOURCE
+#include <float.h>
 #include <immintrin.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
@@ -88,7 +91,11 @@ static bool handle(ucontext_t *c)
     if (++j->n_trapped == JIT_MANY_TRAPS) {
         cpu_flush_code(j->engine); /* generated code expects that at any operation that C may do */
     }
-    c->uc_mcontext.fpregs->mxcsr |= _MM_EXCEPT_INVALID;
+    if (c->uc_mcontext.fpregs->mxcsr & _MM_EXCEPT_UNDERFLOW) { /* only a trap leaves that: C knows whether it is one */
+        c->uc_mcontext.fpregs->mxcsr &= ~(uint32_t)_MM_EXCEPT_UNDERFLOW;
+    } else {
+        c->uc_mcontext.fpregs->mxcsr |= _MM_EXCEPT_INVALID;
+    }
     *pc = (greg_t)((uintptr_t)j->mem.run + resume(t, c));
     return true;
 }
@@ -110,15 +117,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     }
 }
 
-/* Whether an invalid operation comes to the handler. */
-static bool probe(void)
+/* Whether @x * @y comes to the handler, with @exceptions unmasked. */
+static bool probe(double x, double y, unsigned exceptions)
 {
-    double zero = 0;
-    bool   works;
+    bool works;
 
     probing = true;
-    _mm_setcsr(JIT_MXCSR & ~_MM_MASK_INVALID);
-    __asm__ volatile("divsd %0, %0" : "+x"(zero));
+    _mm_setcsr(JIT_MXCSR & ~exceptions);
+    __asm__ volatile("mulsd %1, %0" : "+x"(x) : "x"(y));
     _mm_setcsr(JIT_MXCSR);
     works = !probing;
     probing = false;
@@ -139,5 +145,5 @@ bool jit_host_traps(void)
             return false;
         }
     }
-    return probe();
+    return probe(0, INFINITY, _MM_MASK_INVALID) && probe(DBL_MIN, 0.5, _MM_MASK_UNDERFLOW);
 }
