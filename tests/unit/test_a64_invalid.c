@@ -1,7 +1,7 @@
 /*
  * Invalid operations of floating point, NaNs and tiny results in hot A64 code, where the host may trap at them: few,
- * and so many that code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN" and
- * "Floating-point exceptions": a result is tiny if it is so before rounding, and underflows if it is inexact as well.
+ * and so many that code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN"
+ * and "Floating-point exceptions": a result is tiny if it is so before rounding, and underflows if it is inexact as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +56,12 @@ static void test_rows(void **state)
         { "FCMGE", 0x7e61e402, NOP, quiet_2, one, 0, 0, 0, IOC },
         { "FCVTZS", 0x9e780007, NOP, quiet_2, 0, 0, 0, 0, IOC },
         { "FMAX", 0x1e614802, NOP, signals_4, one, quieted_4, 0, 0, IOC },
+        { "a NaN converted to single", 0x1e624002 /* fcvt s2, d0 */, NOP, 0xfff8000020000001, 0, 0xffc00001, 0, 0, 0 },
+        { "a signalling NaN converted", 0x1e22c002 /* fcvt d2, s0 */, NOP,
+          0x7f800001, 0, 0x7ff8000020000000, 0, 0, IOC },
+        { "a NaN rounded", 0x1e64c002 /* frintp d2, d0 */, NOP, quiet_3, 0, quiet_3, 0, 0, 0 },
+        { "a signalling NaN rounded", 0x1e674002 /* frintx d2, d0 */, NOP, signals_4, 0, quieted_4, 0, 0, IOC },
+        { "the default NaN rounded", 0x1e64c002, NOP, quiet_3, 0, default_nan, 0, DN, 0 },
         { "rounded to the least normal number", FMUL, NOP, below_one, least, least, 0, 0, UFC_IXC },
         { "and by its negative", FMUL, NOP, least | minus, below_one, least | minus, 0, 0, UFC_IXC },
         { "the least normal number, exact", FMUL, NOP, one, least, least, 0, 0, 0 },

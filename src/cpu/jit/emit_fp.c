@@ -889,6 +889,7 @@ static bool emit_round(Fp *p)
     }
     mode |= p->n->imm & IR_FP_SIGNAL_INEXACT ? 0 : QUIET;
     begin(p, true);
+    p->nan_is_right = host_nan(p);
     if (away) {
         round_away(p, p->t, gen_xmm(p->g, p->n->a, 1));
     } else if (p->one) {
@@ -914,6 +915,7 @@ static bool emit_convert(Fp *p)
         return false;
     }
     begin(p, true);
+    p->nan_is_right = host_nan(p);
     X86Xmm x = gen_xmm(p->g, p->n->a, 1);
     clear(p, p->t);
     asm_sse2(&p->g->as, to == 3 ? X86_CVTSS2SD : X86_CVTSD2SS, p->t, p->t, x);
@@ -938,6 +940,7 @@ static bool emit_lengthen(Fp *p)
     p->wide = true;
     p->size = 3;
     begin(p, true);
+    p->nan_is_right = host_nan(p);
     X86Xmm x = gen_xmm(p->g, p->n->a, 1);
     if (upper) {
         asm_sse2(&p->g->as, X86_UNPCKHPD, 1, x, x);
@@ -958,6 +961,7 @@ static bool emit_narrow(Fp *p)
     }
     p->wide = false;
     begin(p, true);
+    p->nan_is_right = host_nan(p);
     asm_sse1(&p->g->as, X86_CVTPD2PS, p->t, gen_xmm(p->g, p->n->a, 1));
     check_range(p);
     if (upper) {
