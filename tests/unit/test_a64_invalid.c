@@ -1,7 +1,8 @@
 /*
  * Invalid operations of floating point, NaNs and tiny results in hot A64 code, where the host may trap at them: few,
  * and so many that code is made that asks instead. Results are those of DDI 0487, "NaN handling and the Default NaN"
- * and "Floating-point exceptions": a result is tiny if it is so before rounding, and underflows if it is inexact as well.
+ * and "Floating-point exceptions": a result is tiny if it is so before rounding, and underflows if it is inexact as
+ * well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
