@@ -7,7 +7,11 @@
 #include "cpu/a64/system.h"
 #include "guest/kernel.h"
 
-enum { LOOK_EVERY = 64, WORLDS_MAX = 4096 };
+enum {
+    LOOK_ALWAYS = 256, /* times that the kernel is looked for: it starts early, with the MMU off */
+    LOOK_EVERY = 64,   /* after them */
+    WORLDS_MAX = 4096,
+};
 
 typedef struct SymbolFile {
     Symbols *symbols;
@@ -98,8 +102,12 @@ unsigned guest_symbols_world(GuestSymbols *g, A64Cpu *cpu)
     unsigned n = world_number(g, &w);
     World   *known = n != 0 ? &g_array_index(g->worlds, World, n - 1) : NULL;
 
-    if (known != NULL && !known->found && g->has_kernel && known->asked++ % LOOK_EVERY == 0) {
+    bool seeks = known != NULL && !known->found && g->has_kernel;
+    if (seeks && (known->asked < LOOK_ALWAYS || known->asked % LOOK_EVERY == 0)) {
         known->found = guest_kernel_find(cpu, cpu->pc, &known->kernel);
+    }
+    if (seeks) {
+        known->asked++;
     }
     return n;
 }

@@ -105,6 +105,28 @@ static void test_find(void **state)
     rig_free(&r);
 }
 
+/* The kernel is named from when its MMU is on, not some questions later. */
+static void test_early(void **state)
+{
+    Rig      r;
+    Symbol   sym;
+    uint64_t offset;
+
+    rig_init(&r);
+    r.t.cpu->el1.sctlr = 0;
+    r.t.cpu->pc = TEXT_PA + 0x10004;
+    a64_context_changed(r.t.cpu);
+    unsigned world = guest_symbols_world(r.symbols, r.t.cpu);
+    assert_false(guest_symbols_find(r.symbols, world, true, TEXT + 0x10208, &sym, &offset));
+    r.t.cpu->el1.sctlr = SCTLR_M;
+    r.t.cpu->pc = TEXT + 0x10208;
+    a64_context_changed(r.t.cpu);
+    assert_int_equal(guest_symbols_world(r.symbols, r.t.cpu), world);
+    assert_true(guest_symbols_find(r.symbols, world, true, TEXT + 0x10208, &sym, &offset));
+    assert_string_equal(sym.name, "leaf");
+    rig_free(&r);
+}
+
 /* Another world has not found its kernel because this one has. */
 static void test_worlds(void **state)
 {
@@ -188,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_early),
         cmocka_unit_test(test_worlds),
         cmocka_unit_test(test_stack),
     };
