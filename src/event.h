@@ -14,6 +14,7 @@ typedef enum EventKind {
     EVENT_REC,     /* one runs from now on, or has left its CPU; the CPU still has the Realm's registers */
     EVENT_REALM, EVENT_PDEV, EVENT_VDEV, EVENT_IDE, /* another state */
     EVENT_MESSAGE, /* a device has answered one */
+    EVENT_LEVEL,   /* a CPU is at another exception level of the same world: an exception was taken, or returned from */
     EVENT_N_KINDS
 } EventKind;
 
@@ -37,8 +38,8 @@ typedef struct EventField {
 typedef struct Event {
     EventKind   kind;
     const char *name;   /* RMI, RSI, SMC: of the command; EXC: of its kind; states: of the new one; REC: "runs", or the
-                           reason of its exit; MESSAGE: of the request */
-    const char *from;   /* states: the one before; NULL: there was none, or it does not matter */
+                           reason of its exit; MESSAGE: of the request; LEVEL: "EL1" and its like */
+    const char *from;   /* states and LEVEL: the one before; NULL: there was none, or it does not matter */
     const char *who;    /* TDISP, IDE, MESSAGE: ID of the device; else NULL */
     uint64_t    number; /* EXC: the exception level that takes it; GRANULE, REALM, REC: its physical address; PDEV,
                            VDEV: the ID that the host gave it; IDE: Stream ID; else 0 */

@@ -832,8 +832,9 @@ static const Option option_table[] = {
     { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
       set_log_filter },
     { "D", "FILE", "write traces to a file instead of stderr", set_log_file },
-    { "trace", "FILE.json[,with=LIST]",
-      "write calls, states, messages for Perfetto and 'bailey report'; with=exc+irq: these categories too", set_trace },
+    { "trace", "FILE.json[,with=LIST][,el=NS]",
+      "write calls, states, messages for Perfetto and 'bailey report'; with=exc+irq: these categories too; el=NS: "
+      "exception levels that a CPU stays at for NS ns (default 10000; off: none)", set_trace },
     { "accel", "jit|interp|lockstep[,...]", "how guest code runs; -accel help says more (default jit where possible)",
       set_accel },
     { "clock", "virtual|host", "guest time: counted instructions (default), or wall time", set_clock },

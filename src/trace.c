@@ -26,6 +26,9 @@ enum {
     REGISTERS_MAX = 11,     /* x1 to x11 */
     FIELDS_MAX = EVENT_FIELDS_MAX + 2 * REGISTERS_MAX + 4,
     PENDING_MAX = 16,       /* runs of calls, and of granules, that may still grow */
+    CPUS_MAX = 64,
+    STAY_NS = 10000,        /* a CPU's stay at an exception level that is shown, unless el= says otherwise */
+    STAY_MAX_NS = 1000000000,
 };
 
 /* Groups of tracks, in the order they are shown. */
@@ -66,6 +69,19 @@ typedef struct Bulk {
     EventField  fields[BULK_FIELDS];
 } Bulk;
 
+/* A CPU's time at one exception level. */
+typedef struct Stay {
+    const char *level; /* NULL: none */
+    int64_t     since_ns;
+} Stay;
+
+/* The stays of a CPU: one that was too short to be shown counts to the one before it, which is written when it cannot
+ * become longer. */
+typedef struct Levels {
+    Track *track;     /* of the world that it is in */
+    Stay   last, now; /* @last is long enough, and ends where @now began */
+} Levels;
+
 typedef struct Counter {
     const char *name;
     uint64_t    value;
@@ -85,7 +101,10 @@ struct Trace {
     uint32_t    lines;    /* categories of lines that are in it */
     GHashTable *tracks;   /* name -> Track, for the search; they belong to: */
     GPtrArray  *in_order; /* of Track, as they were made */
-    unsigned    n_tids[N_GROUPS];
+    unsigned    n_tracks[N_GROUPS];
+    bool        host_is_code; /* the host is a kernel, not the built-in one */
+    int64_t     stay_ns;  /* the shortest stay at an exception level that is shown; -1: none is */
+    Levels      levels[CPUS_MAX];
     int64_t     pending_ns; /* when all of these were, and on which CPU */
     unsigned    pending_cpu;
     unsigned    n_runs, n_bulks;
@@ -214,10 +233,10 @@ static Track *track_named(Trace *t, Group group, const char *name)
     }
     if (track == NULL) {
         track = g_new0(Track, 1);
-        *track = (Track){ .group = group, .tid = ++t->n_tids[group] };
+        *track = (Track){ .group = group, .tid = t->in_order->len + 1 }; /* no two alike, in whatever group */
         g_hash_table_insert(t->tracks, g_steal_pointer(&key), track);
         g_ptr_array_add(t->in_order, track);
-        if (track->tid == 1) {
+        if (t->n_tracks[group]++ == 0) {
             put_metadata(t, track, "process_name", "name", group_names[group], 0);
             put_metadata(t, track, "process_sort_index", "sort_index", NULL, group);
         }
@@ -299,6 +318,22 @@ static void slice_end(Trace *t, Track *track, const EventField *fields, unsigned
         end(t);
         track->open = false;
     }
+}
+
+/* What is over: it ends where another event has told the time already. */
+static void slice_whole(Trace *t, const Track *track, const char *category, const char *name, int64_t from_ns,
+                        int64_t to_ns)
+{
+    int64_t now_ns = t->now_ns;
+
+    begin(t, 'X', track, name);
+    t->now_ns = from_ns;
+    put_time(t);
+    t->now_ns = now_ns;
+    g_string_append_printf(t->buf, ",\"dur\":%" PRId64 ".%03d", (to_ns - from_ns) / 1000,
+                           (int)((to_ns - from_ns) % 1000));
+    put_category(t, category);
+    end(t);
 }
 
 /* What takes no guest time. @flow: 0: none. */
@@ -547,6 +582,67 @@ static void on_rmi(Trace *t, const Event *e)
     put_rmi(t, cpu_index(t), e->name, fields, n);
 }
 
+/* ---- exception levels ---- */
+
+static void put_stay(Trace *t, const Levels *l, const Stay *stay, int64_t to_ns)
+{
+    if (stay->level != NULL && to_ns - stay->since_ns >= MAX(t->stay_ns, 1)) {
+        slice_whole(t, l->track, "el", stay->level, stay->since_ns, to_ns);
+    }
+}
+
+/* The CPU is at another level, in the same world. */
+static void level_now(Trace *t, Levels *l, const char *level)
+{
+    if (t->now_ns - l->now.since_ns >= t->stay_ns) {
+        put_stay(t, l, &l->last, l->now.since_ns);
+        l->last = l->now;
+        l->now = (Stay){ level, t->now_ns };
+    } else if (l->last.level != NULL && strcmp(l->last.level, level) == 0) {
+        l->now = l->last;
+        l->last.level = NULL;
+    } else {
+        l->now.level = level; /* the short one is the next one's */
+    }
+}
+
+/* The CPU leaves the world that it is in. */
+static void levels_end(Trace *t, unsigned cpu)
+{
+    Levels *l = &t->levels[cpu % CPUS_MAX];
+    bool    both = l->now.level != NULL && t->now_ns - l->now.since_ns >= t->stay_ns;
+
+    put_stay(t, l, &l->last, both ? l->now.since_ns : t->now_ns);
+    if (both || l->last.level == NULL) {
+        put_stay(t, l, &l->now, t->now_ns);
+    }
+    *l = (Levels){ 0 };
+}
+
+/* The running CPU is at @level of the world whose track it is, since @since_ns. */
+static void levels_begin(Trace *t, Track *track, const char *level, int64_t since_ns)
+{
+    if (t->stay_ns >= 0) {
+        t->levels[cpu_index(t) % CPUS_MAX] = (Levels){ .track = track, .now = { level, since_ns } };
+    }
+}
+
+static void on_level(Trace *t, const Event *e)
+{
+    Levels    *l = &t->levels[cpu_index(t) % CPUS_MAX];
+    const Cpu *cpu = machine_running(t->machine);
+
+    if (cpu == NULL) {
+        return;
+    }
+    if (l->now.level == NULL) { /* it has been where it came from since it was switched on */
+        int64_t on_ns = t->now_ns - (int64_t)MIN(cpu_insns(cpu), (uint64_t)(t->now_ns - t->base_ns));
+
+        levels_begin(t, track_of_cpu(t), e->from, on_ns);
+    }
+    level_now(t, l, e->name);
+}
+
 static Track *rec_track(Trace *t, const Event *e)
 {
     return track_of(t, GROUP_REALMS, "Realm %u, REC 0x%" PRIx64, e->realm, e->number);
@@ -567,8 +663,10 @@ static void on_rec(Trace *t, const Event *e)
     g_snprintf(name, sizeof(name), "Realm %u", e->realm);
     if (runs) {
         n = add_pc(t, fields, n);
+        levels_end(t, cpu);
         slice_end(t, normal, NULL, 0);
         slice_begin(t, realm, "world", name, NULL, 0, 0);
+        levels_begin(t, realm, a64_level_name(((const A64Cpu *)machine_running(t->machine))->el), t->now_ns);
         slice_begin(t, rec, "rec", "runs", fields, n, t->flow);
         return;
     }
@@ -578,9 +676,13 @@ static void on_rec(Trace *t, const Event *e)
     t->flow++;
     moment(t, rec, "exit", e->name, fields, n, t->flow, FLOW_OUT);
     if (rec->open) { /* else it came from an entry that ends before the Realm runs */
+        levels_end(t, cpu);
         slice_end(t, rec, NULL, 0);
         slice_end(t, realm, NULL, 0);
         slice_begin(t, normal, "world", "host", NULL, 0, 0);
+        if (t->host_is_code) { /* it made the call at EL2 */
+            levels_begin(t, normal, a64_level_name(2), t->now_ns);
+        }
     }
     moment(t, callers_track(t, cpu), "exit_at_host", e->name, NULL, 0, t->flow, FLOW_IN);
 }
@@ -646,6 +748,9 @@ static void on_event(void *opaque, const Event *e)
         break;
     case EVENT_EXC:
         on_exception(t, e);
+        break;
+    case EVENT_LEVEL:
+        on_level(t, e);
         break;
     case EVENT_REALM:
         state(t, track_of(t, GROUP_REALMS, "Realm %u", e->realm), "realm", e);
@@ -723,15 +828,41 @@ static bool parse_with(const char *list, uint32_t *lines, uint32_t *events, GErr
     return true;
 }
 
-static bool parse_keys(const OptionList *l, uint32_t *lines, uint32_t *events, GError **error)
+/* "off" or nanoseconds. */
+static bool parse_stay(const char *text, int64_t *stay_ns, uint32_t *events, GError **error)
+{
+    guint64 ns = 0;
+
+    if (strcmp(text, "off") == 0) {
+        *events &= ~(1u << EVENT_LEVEL);
+        *stay_ns = -1;
+        return true;
+    }
+    if (!g_ascii_string_to_unsigned(text, 10, 0, STAY_MAX_NS, &ns, NULL)) {
+        g_set_error(error, BAILEY_ERROR, 1, "-trace: el=%s is not a time; give the shortest stay at an exception level "
+                    "that is to be shown, in nanoseconds up to 1000000000, or el=off", text);
+        return false;
+    }
+    *events |= 1u << EVENT_LEVEL;
+    *stay_ns = (int64_t)ns;
+    return true;
+}
+
+static bool parse_keys(Trace *t, const OptionList *l, GError **error)
 {
     for (guint i = 0; i < l->keys->len; i++) {
-        if (strcmp(l->keys->pdata[i], "with") != 0) {
-            g_set_error(error, BAILEY_ERROR, 1, "-trace: there is no key '%s'; there is with=CATEGORY+CATEGORY",
-                        (const char *)l->keys->pdata[i]);
-            return false;
+        const char *key = l->keys->pdata[i], *value = l->values->pdata[i];
+        bool        ok = false;
+
+        if (strcmp(key, "with") == 0) {
+            ok = parse_with(value, &t->lines, &t->listener.mask, error);
+        } else if (strcmp(key, "el") == 0) {
+            ok = parse_stay(value, &t->stay_ns, &t->listener.mask, error);
+        } else {
+            g_set_error(error, BAILEY_ERROR, 1, "-trace: there is no key '%s'; there are with=CATEGORY+CATEGORY and "
+                        "el=NANOSECONDS", key);
         }
-        if (!parse_with(l->values->pdata[i], lines, events, error)) {
+        if (!ok) {
             return false;
         }
     }
@@ -757,26 +888,31 @@ static void put_header(Trace *t, const Options *o)
 Trace *trace_new(const Options *o, GError **error)
 {
     const uint32_t quiet = 1u << EVENT_EXC | 1u << EVENT_SMC; /* there are too many; there are lines about them */
-    uint32_t       lines = LINES_ALWAYS, events = ((1u << EVENT_N_KINDS) - 1) & ~quiet;
-    int            fd;
 
-    if (o->trace == NULL || !parse_keys(o->trace, &lines, &events, error)) {
-        return NULL;
-    }
-    fd = open(o->trace->driver, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        g_set_error(error, BAILEY_ERROR, 1, "-trace: cannot write '%s': %s; name another file", o->trace->driver,
-                    g_strerror(errno));
+    if (o->trace == NULL) {
         return NULL;
     }
     Trace *t = g_new0(Trace, 1);
+    t->fd = -1;
     t->path = g_strdup(o->trace->driver);
-    t->fd = fd;
     t->buf = g_string_sized_new(BUFFER_BYTES + 4096);
     t->tracks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     t->in_order = g_ptr_array_new_with_free_func(g_free);
-    t->listener = (EventListener){ .mask = events, .tell = on_event, .opaque = t };
-    t->lines = lines;
+    t->listener = (EventListener){ .mask = ((1u << EVENT_N_KINDS) - 1) & ~quiet, .tell = on_event, .opaque = t };
+    t->lines = LINES_ALWAYS;
+    t->host_is_code = o->boot == BOOT_HOST;
+    t->stay_ns = STAY_NS;
+    if (!parse_keys(t, o->trace, error)) {
+        trace_free(t);
+        return NULL;
+    }
+    t->fd = open(t->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (t->fd < 0) {
+        g_set_error(error, BAILEY_ERROR, 1, "-trace: cannot write '%s': %s; name another file", t->path,
+                    g_strerror(errno));
+        trace_free(t);
+        return NULL;
+    }
     put_header(t, o);
     return t;
 }
@@ -797,6 +933,9 @@ void trace_detach(Trace *t)
     if (t != NULL) {
         look_at_clock(t);
         put_pending(t);
+        for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
+            levels_end(t, cpu);
+        }
         for (guint i = 0; i < t->in_order->len; i++) {
             slice_end(t, t->in_order->pdata[i], NULL, 0);
         }

@@ -72,6 +72,10 @@ function colour(name) {
   return colours.get(name);
 }
 
+function legend(names, key) {
+  return el("div", { class: "legend" }, ...names.map((name) => el("span", {}, el("i", { style: { background: colour(key(name)) } }), name)));
+}
+
 const header = {};
 for (let i = 0; i + 1 < data.header.length; i += 2) header[data.header[i]] = data.header[i + 1];
 
@@ -270,8 +274,9 @@ function timelines() {
   } }, name);
   const tools = el("div", { class: "tools" }, scale("each change the same width", false), scale("guest time", true));
   draw();
+  const names = [...new Set(tracks.flatMap((t) => t.spans.map((s) => s[1])))];
   section("states", "States", "How long Realms, PDEVs, VDEVs, device interfaces (TDI) and IDE streams were in each of their states.",
-    tools, place, detail);
+    tools, place, legend(names.slice(0, 60), (name) => name), detail);
 }
 
 // ---- granules ----
@@ -311,7 +316,21 @@ function granules() {
     if (i % stride === 0 || i === changes.length - 1) samples.push([ns, [...counts]]);
   });
 
-  const canvas = el("canvas", { width: 128, height: Math.ceil(cells / 128), "aria-label": "Map of granules by state", role: "img" });
+  // Where a cell's memory begins.
+  const hex = (granule) => "0x" + (BigInt(granule) * 4096n).toString(16);
+  function address(cell) {
+    const i = bases.findLastIndex((base) => base <= cell * per);
+    return hex(islands[i][0] + cell * per - bases[i]);
+  }
+  const place = el("div", { class: "detail", "aria-live": "polite" },
+    `The map is of ${hex(islands[0][0])} to ${hex(islands[islands.length - 1][1])}. A click on it tells where that is.`);
+  const canvas = el("canvas", { width: 128, height: Math.ceil(cells / 128), "aria-label": "Map of granules by state", role: "img",
+    onclick: (event) => {
+      const cell = Math.floor(event.offsetY / canvas.clientHeight * canvas.height) * 128 +
+        Math.floor(event.offsetX / canvas.clientWidth * 128);
+      if (cell < cells) place.textContent = `${address(cell)}: ${shown[cell] < 0 ? "the host's" : data.states[shown[cell]]}`;
+    } });
+  let shown = [];
   const when = el("span", { class: "mono" }), names = data.states.map((s, i) => i).filter((i) => !isHosts[i]);
   function paint(upTo) {
     const map = new Int8Array(cells).fill(-1), context = canvas.getContext("2d");
@@ -325,6 +344,7 @@ function granules() {
       context.fillStyle = colour("granule " + data.states[state]);
       context.fillRect(c % 128, Math.floor(c / 128), 1, 1);
     });
+    shown = map;
     when.textContent = at(changes[upTo][0]);
     marker.setAttribute("x1", x(changes[upTo][0]));
     marker.setAttribute("x2", x(changes[upTo][0]));
@@ -361,8 +381,7 @@ function granules() {
   section("granules", "Granules", "Memory that the host has given away, by what it is now. The map has a cell for " +
     (per === 1 ? "each granule" : number(per) + " granules") + " of 4 KiB, by address, at the moment that is chosen; the chart has all " +
     "moments. Empty cells are the host's.", top, el("div", { class: "tools" }, slider, when), canvas,
-  el("div", { class: "legend" }, ...names.map((s) => el("span", {}, el("i", { style: { background: colour("granule " + data.states[s]) } }),
-    data.states[s]))));
+  legend(names.map((s) => data.states[s]), (name) => "granule " + name), place);
 }
 
 // ---- counts ----
@@ -378,12 +397,14 @@ function table(what, rows, byTime) {
 
 function counts() {
   const by = (k) => (a, b) => b[k] - a[k] || (a[0] < b[0] ? -1 : 1);
-  if (data.times.length > 0) {
+  if (data.times.length > 0 || data.levels.length > 0) {
     const worlds = data.times.filter((t) => t[0].startsWith("CPU ")).map((t) => [t[0].replace(/ (nonsecure|realm):/, ":"), t[1], t[2]]);
     const recs = data.times.filter((t) => !t[0].startsWith("CPU "));
     section("time", "Where time went", "Guest time by CPU, from the first entry of a REC on, and by REC. What the built-in host does takes " +
       "none; time that a CPU waits is counted for whoever it waits in.", el("div", { class: "columns" },
-      table("CPU", worlds.sort(by(2)), true), table("REC", recs.sort(by(2)), true)),
+      ...[["CPU", worlds], ["REC", recs], ["exception level", data.levels]].filter((t) => t[1].length > 0)
+        .map(([what, rows]) => table(what, rows.sort(by(2)), true))),
+    ...(data.levels.length > 0 ? [el("p", { class: "note" }, "Exception levels: stays as long as the trace has them (el=).")] : []),
     ...(data.places.length > 0 ? [table("functions that Realms left", data.places.sort(by(1)).slice(0, 40), true)] : []));
   }
   if (data.exits.length > 0) {

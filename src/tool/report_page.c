@@ -133,6 +133,7 @@ static void put_data(GString *s, const TraceData *d, const char *title)
     put_counts(s, "exits", d->exits);
     put_counts(s, "times", d->times);
     put_counts(s, "places", d->places);
+    put_counts(s, "levels", d->levels);
     g_string_append(s, "}\n");
 }
 

@@ -31,7 +31,7 @@ struct TraceReader {
     unsigned    changes;  /* of states, so far */
     GHashTable *tracks;   /* "pid tid" -> index + 1 of d->tracks */
     GHashTable *names;    /* "pid tid" -> name, of thread_name */
-    GHashTable *counts[4]; /* name -> index + 1, of calls, exits, times, places */
+    GHashTable *counts[5]; /* name -> index + 1, of calls, exits, times, places, levels */
     GHashTable *states;   /* of granules: name -> index + 1 */
 };
 
@@ -88,9 +88,9 @@ static JsonObject *args_of(JsonObject *event)
 }
 
 /* Microseconds of the file; what is no time is 0. */
-static int64_t time_of(JsonObject *event)
+static int64_t time_of(JsonObject *event, const char *name)
 {
-    double us = number_of(event, "ts");
+    double us = number_of(event, name);
 
     return isfinite(us) && us > 0 && us < 9e12 ? llround(us * 1000) : 0;
 }
@@ -121,7 +121,7 @@ static GPtrArray *fields_of(JsonObject *args)
 
 static void count(TraceReader *r, unsigned which, const char *name, uint64_t n, int64_t ns)
 {
-    GArray   *const lists[] = { r->d->calls, r->d->exits, r->d->times, r->d->places };
+    GArray   *const lists[] = { r->d->calls, r->d->exits, r->d->times, r->d->places, r->d->levels };
     GArray   *list = lists[which];
     unsigned  at = GPOINTER_TO_UINT(g_hash_table_lookup(r->counts[which], name));
 
@@ -141,7 +141,7 @@ static void count(TraceReader *r, unsigned which, const char *name, uint64_t n, 
     c->ns += ns;
 }
 
-enum { CALLS, EXITS, TIMES, PLACES };
+enum { CALLS, EXITS, TIMES, PLACES, LEVELS };
 
 static TraceRow *last_row(TraceReader *r)
 {
@@ -443,6 +443,15 @@ static void on_slice(TraceReader *r, char phase, const char *key, const char *ca
     }
 }
 
+/* A CPU's stay at an exception level: of them, too, only how long is kept. */
+static void on_level(TraceReader *r, const char *key, const char *name, int64_t ns)
+{
+    const char      *track = g_hash_table_lookup(r->names, key);
+    g_autofree char *where = g_strdup_printf("%s: %s", track != NULL ? track : key, name);
+
+    count(r, LEVELS, where, 1, ns);
+}
+
 static void on_moment(TraceReader *r, const char *key, const char *category, const char *name, int64_t ns,
                       JsonObject *args)
 {
@@ -467,7 +476,7 @@ static void on_event(TraceReader *r, JsonObject *event)
 {
     const char *phase = text_of(event, "ph"), *name = text_of(event, "name"), *category = text_of(event, "cat");
     JsonObject *args = args_of(event);
-    int64_t     ns = time_of(event);
+    int64_t     ns = time_of(event, "ts");
     char        key[64];
 
     if (phase == NULL || strlen(phase) != 1 || (name == NULL && *phase != 'E')) {
@@ -483,6 +492,8 @@ static void on_event(TraceReader *r, JsonObject *event)
         on_slice(r, *phase, key, category, name, ns, args);
     } else if (*phase == 'i' && is_state(category)) {
         on_slice(r, *phase, key, category, name, ns, args);
+    } else if (*phase == 'X' && strcmp(category, "el") == 0) {
+        on_level(r, key, name, time_of(event, "dur"));
     } else if (*phase == 'X' || *phase == 'i') {
         on_moment(r, key, category, name, ns, args);
     }
@@ -579,6 +590,7 @@ TraceReader *trace_read_new(void)
     r->d->exits = g_array_new(FALSE, FALSE, sizeof(TraceCount));
     r->d->times = g_array_new(FALSE, FALSE, sizeof(TraceCount));
     r->d->places = g_array_new(FALSE, FALSE, sizeof(TraceCount));
+    r->d->levels = g_array_new(FALSE, FALSE, sizeof(TraceCount));
     r->parser = json_parser_new_immutable();
     r->object = g_string_new(NULL);
     r->tracks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -657,5 +669,6 @@ void trace_data_free(TraceData *d)
     free_counts(d->exits);
     free_counts(d->times);
     free_counts(d->places);
+    free_counts(d->levels);
     g_free(d);
 }

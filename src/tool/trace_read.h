@@ -70,6 +70,7 @@ typedef struct TraceData {
     GArray    *exits;     /* TraceCount: by reason; ns: the Realm ran before */
     GArray    *times;     /* TraceCount: "CPU 0: Realm 1" ... */
     GArray    *places;    /* TraceCount: functions that a Realm was in when it left */
+    GArray    *levels;    /* TraceCount: stays of each CPU and world at each exception level */
     int64_t    end_ns;
     uint64_t   n_events, n_left_out;
     bool       cut;       /* the file ends in the middle: the run was killed */

@@ -12,6 +12,8 @@
 
 #include "a64_machine.h"
 #include "cpu/a64/decode.h"
+#include "event.h"
+#include "log.h"
 
 #define NS PAS_NONSECURE
 
@@ -568,6 +570,35 @@ static void test_run_watchpoint(void **state)
     test_machine_free(&t);
 }
 
+/* Who traces hears of the way in and of the way back, and of the level after each. */
+static void hear_level(void *said, const Event *e) { g_string_append_printf(said, "%s to %s\n", e->from, e->name); }
+
+static void hear_line(void *said, LogCategory c, const char *text) { g_string_append_printf(said, "%s\n", text); }
+
+static void test_told(void **state)
+{
+    TestMachine        t;
+    g_autoptr(GString) said = g_string_new(NULL);
+    EventListener      l = { .mask = 1u << EVENT_LEVEL, .tell = hear_level, .opaque = said };
+    static const uint32_t code[] = { 0xd4000001 /* svc #0 */ }, vector[] = { 0xd69f03e0 /* eret */ };
+
+    test_machine_init(&t);
+    go(&t, 0, NS, 0);
+    put_code(&t, TEST_RAM, code, ARRAY_LEN(code));
+    put_code(&t, TEST_RAM + 0x1400, vector, ARRAY_LEN(vector));
+    t.cpu->el1.vbar = TEST_RAM + 0x1000;
+    event_listen(&l);
+    log_set_sink(1u << LOG_EXC, hear_line, said);
+    run(&t, 2);
+    log_set_sink(0, NULL, NULL);
+    event_ignore(&l);
+    g_autofree char *want = g_strdup_printf(
+        "sync EL0 -> EL1 esr 0x56000000 far 0x0 elr 0x%x\nEL0 to EL1\nreturn EL1 -> EL0 spsr 0x0 to 0x%x\nEL1 to EL0\n",
+        TEST_RAM + 4, TEST_RAM + 4);
+    assert_string_equal(said->str, want);
+    test_machine_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,7 +607,7 @@ int main(void)
         cmocka_unit_test(test_firmware),    cmocka_unit_test(test_run_svc_eret),   cmocka_unit_test(test_run_wfi),
         cmocka_unit_test(test_run_unmask),  cmocka_unit_test(test_run_step),
                   cmocka_unit_test(test_run_breakpoint),
-        cmocka_unit_test(test_run_watchpoint),
+        cmocka_unit_test(test_run_watchpoint), cmocka_unit_test(test_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ static TraceData *read_in(const char *text, size_t piece, GError **error)
 
 static const char small[] =
     "[\n{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"bailey_trace\",\"args\":{\"version\":1,\"rmm\":\"1.1-alp17\"}},\n"
+    THREAD("1", "7", "CPU 0 realm")
     THREAD("2", "1", "Realm 1") THREAD("2", "2", "Realm 1, REC 0x1000") THREAD("5", "1", "nic TDI")
     "{\"ph\":\"B\",\"pid\":2,\"tid\":1,\"name\":\"NEW\",\"ts\":1.5,\"cat\":\"realm\",\"args\":{\"id\":\"0x1000\"}},\n"
     "{\"ph\":\"X\",\"pid\":4,\"tid\":1,\"name\":\"RMI_REALM_CREATE\",\"ts\":1.5,\"dur\":0,\"cat\":\"rmi\",\"args\":"
@@ -44,6 +45,8 @@ static const char small[] =
     "{\"ph\":\"X\",\"pid\":2,\"tid\":2,\"name\":\"SYNC\",\"ts\":10,\"dur\":0,\"cat\":\"exit\",\"args\":"
     "{\"esr\":\"0x93c08006\",\"realm\":\"0x1\",\"in\":\"memcpy\"}},\n"
     "{\"ph\":\"E\",\"pid\":2,\"tid\":2,\"ts\":10,\"args\":{}},\n"
+    "{\"ph\":\"X\",\"pid\":1,\"tid\":7,\"name\":\"EL1\",\"ts\":4,\"dur\":5.25,\"cat\":\"el\"},\n"
+    "{\"ph\":\"X\",\"pid\":1,\"tid\":7,\"name\":\"EL1\",\"ts\":9.5,\"dur\":0.5,\"cat\":\"el\"},\n"
     "{\"ph\":\"X\",\"pid\":5,\"tid\":2,\"name\":\"GET_VERSION\",\"ts\":11,\"dur\":0,\"cat\":\"message\",\"args\":"
     "{\"device\":\"nic\"}},\n"
     "{\"ph\":\"B\",\"pid\":5,\"tid\":1,\"name\":\"RUN\",\"ts\":12.001,\"cat\":\"tdi\",\"args\":{\"device\":\"nic\"}}";
@@ -85,6 +88,10 @@ static void check_small(const TraceData *d)
     assert_string_equal(g_array_index(d->exits, TraceCount, 0).name, "SYNC, data abort");
     assert_int_equal(g_array_index(d->exits, TraceCount, 0).ns, 6000);
     assert_string_equal(g_array_index(d->places, TraceCount, 0).name, "memcpy");
+    assert_int_equal(d->levels->len, 1);
+    assert_string_equal(g_array_index(d->levels, TraceCount, 0).name, "CPU 0 realm: EL1");
+    assert_int_equal(g_array_index(d->levels, TraceCount, 0).n, 2);
+    assert_int_equal(g_array_index(d->levels, TraceCount, 0).ns, 5750);
     assert_string_equal(g_array_index(d->times, TraceCount, 0).name, "Realm 1, REC 0x1000: runs");
     assert_int_equal(g_array_index(d->times, TraceCount, 0).ns, 6000);
     assert_int_equal(d->end_ns, 12001);

@@ -54,6 +54,9 @@ typedef enum A64ExcKind { A64_EXC_SYNC, A64_EXC_IRQ, A64_EXC_FIQ, A64_EXC_SERROR
 /* a64_exc_kind_name - of the @n-th kind of exception; NULL past the last. */
 const char *a64_exc_kind_name(unsigned n);
 
+/* a64_level_name - "EL0" to "EL3". */
+const char *a64_level_name(unsigned el);
+
 /* An exception on its way to @target; the registers of the target are not written yet. */
 typedef struct A64Exception {
     A64ExcKind kind;

@@ -5,6 +5,7 @@
  */
 #include "bytes.h"
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "cpu/a64/fp.h"
 #include "cpu/a64/system.h"
 #include "entropy.h"
+#include "log.h"
 
 A64Cpu *a64_cpus;
 
@@ -163,12 +165,23 @@ static bool return_steps(A64Cpu *cpu, uint64_t spsr, bool illegal)
     return !before && after;
 }
 
+/* For traces. */
+static void tell_return(const A64Cpu *cpu, uint64_t spsr, uint64_t pc, bool illegal)
+{
+    if (log_on(LOG_EXC) && log_has_pc(cpu_current_pc(&cpu->cpu))) {
+        LOG(EXC, "return EL%u -> EL%u spsr 0x%" PRIx64 " to 0x%" PRIx64 "%s", cpu->el,
+            illegal ? cpu->el : (unsigned)(spsr >> 2 & 3), spsr, pc, illegal ? ", illegal" : "");
+    }
+}
+
 void a64_eret(A64Cpu *cpu, uint64_t pc)
 {
     uint64_t spsr = current_spsr(cpu);
     bool     illegal = return_is_illegal(cpu, spsr);
     bool     ss = return_steps(cpu, spsr, illegal);
+    unsigned from = cpu->el;
 
+    tell_return(cpu, spsr, pc, illegal);
     if (a64_pmu_active(cpu)) {
         a64_pmu_eret(cpu);
     }
@@ -186,6 +199,7 @@ void a64_eret(A64Cpu *cpu, uint64_t pc)
     cpu->event = true; /* SendEventLocal() */
     a64_update_security(cpu);
     cpu->pc = a64_branch_addr(cpu, pc);
+    a64_tell_level(cpu, from);
     a64_select_contexts(cpu);
     if (a64_pmu_active(cpu)) {
         a64_pmu_update(cpu);

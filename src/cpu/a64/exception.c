@@ -114,9 +114,24 @@ static void tell_exception(A64Cpu *cpu, const A64Exception *exc)
     }
 }
 
+const char *a64_level_name(unsigned el)
+{
+    static const char *const names[] = { "EL0", "EL1", "EL2", "EL3" };
+
+    return names[el & 3];
+}
+
+void a64_tell_level(const A64Cpu *cpu, unsigned from)
+{
+    if (event_on(EVENT_LEVEL) && from != cpu->el) {
+        event_tell(&(Event){ .kind = EVENT_LEVEL, .name = a64_level_name(cpu->el), .from = a64_level_name(from) });
+    }
+}
+
 void a64_raise(A64Cpu *cpu, const A64Exception *exc)
 {
-    bool stepping = a64_step_active(cpu) && !completes_step(exc);
+    unsigned from = cpu->el;
+    bool     stepping = a64_step_active(cpu) && !completes_step(exc);
 
     tell_exception(cpu, exc);
     if (a64_pmu_active(cpu)) { /* before a model puts the counters away */
@@ -135,6 +150,7 @@ void a64_raise(A64Cpu *cpu, const A64Exception *exc)
         }
     }
     enter_vector(cpu, exc, a64_get_spsr(cpu)); /* masks only: no interrupt becomes takeable */
+    a64_tell_level(cpu, from);
     a64_select_contexts(cpu);
     if (a64_pmu_active(cpu)) {
         a64_pmu_update(cpu);
@@ -152,8 +168,11 @@ void a64_inject(A64Cpu *cpu, unsigned target_el, uint64_t esr, uint64_t far, boo
         .return_pc = cpu->pc,
     };
 
+    unsigned from = cpu->el;
+
     tell_exception(cpu, &exc);
     enter_vector(cpu, &exc, a64_get_spsr(cpu));
+    a64_tell_level(cpu, from);
     a64_context_changed(cpu);
 }
 

@@ -226,6 +226,9 @@ void a64_pmu_init(A64Cpu *cpu);
  * by the old ones. */
 void a64_pmu_update(A64Cpu *cpu);
 
+/* a64_tell_level - the CPU is at another exception level than @from, whoever listens hears of it; or it is not. */
+void a64_tell_level(const A64Cpu *cpu, unsigned from);
+
 /* While a64_pmu_active(): before an exception changes the level, before an exception return does. Who changed it calls
  * a64_pmu_update(). */
 void a64_pmu_exception(A64Cpu *cpu, const A64Exception *exc);
