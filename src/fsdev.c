@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -497,6 +498,126 @@ int fsdev_truncate(Fsdev *f, const char *path, uint64_t size)
         close(fd);
     }
     return why;
+}
+
+/* ---- the guest's extended attributes ---- */
+
+static const char kept[] = "user.virtfs."; /* names of what is kept begin with it, and are not the guest's */
+
+/* Whether it is in a namespace that is kept. */
+static bool is_kept(const char *name)
+{
+    return g_str_has_prefix(name, "security.") || g_str_has_prefix(name, "trusted.") ||
+           g_str_has_prefix(name, "system.posix_acl_");
+}
+
+static bool is_acl(const char *name)
+{
+    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, "system.posix_acl_default") == 0;
+}
+
+/* The host's name of what the guest calls @name; @absent: the error when it has none. */
+static int attr_host_name(const Fsdev *f, const char *name, int absent, char host[XATTR_NAME_MAX + 1])
+{
+    bool   user = g_str_has_prefix(name, "user.") && name[5] != '\0', keep = f->mapped && is_kept(name);
+    size_t len = strlen(name) + (keep ? strlen(kept) : 0);
+
+    if (g_str_has_prefix(name, kept)) {
+        return absent;
+    }
+    if (!user && !keep && !is_acl(name)) {
+        return EOPNOTSUPP;
+    }
+    if (len > XATTR_NAME_MAX) {
+        return ERANGE;
+    }
+    g_snprintf(host, XATTR_NAME_MAX + 1, "%s%s", keep ? kept : "", name);
+    return 0;
+}
+
+int fsdev_attr_get(Fsdev *f, const char *path, const char *name, GByteArray **value)
+{
+    char  host[XATTR_NAME_MAX + 1];
+    Place p;
+    int   why = attr_host_name(f, name, ENODATA, host);
+
+    why = why == 0 ? reach(f, path, &p) : why;
+    if (why != 0) {
+        return why;
+    }
+    GByteArray *v = g_byte_array_new();
+
+    g_byte_array_set_size(v, FSDEV_ATTR_MAX);
+    ssize_t n = lgetxattr(attr_path(&p).text, host, v->data, v->len);
+
+    why = leave(&p, n < 0 ? -1 : 0);
+    if (why != 0) {
+        g_byte_array_unref(v);
+        return why;
+    }
+    g_byte_array_set_size(v, (guint)n);
+    *value = v;
+    return 0;
+}
+
+/* What the guest calls the host's @name; NULL: it has no name for it. */
+static const char *attr_guest_name(const Fsdev *f, const char *name)
+{
+    if (g_str_has_prefix(name, kept)) {
+        return f->mapped && is_kept(name + strlen(kept)) ? name + strlen(kept) : NULL;
+    }
+    return g_str_has_prefix(name, "user.") || (!f->mapped && is_acl(name)) ? name : NULL;
+}
+
+int fsdev_attr_list(Fsdev *f, const char *path, GByteArray **names)
+{
+    g_autofree char *host = g_malloc(FSDEV_ATTR_MAX);
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+    Place p;
+    int   why = reach(f, path, &p);
+
+    if (why != 0) {
+        return why;
+    }
+    ssize_t n = llistxattr(attr_path(&p).text, host, FSDEV_ATTR_MAX);
+
+    why = leave(&p, n < 0 ? -1 : 0);
+    if (why != 0) {
+        return why;
+    }
+    for (const char *name = host; name < host + n; name += strlen(name) + 1) {
+        const char *guest = attr_guest_name(f, name);
+
+        if (guest != NULL) {
+            g_ptr_array_add(list, (gpointer)guest);
+        }
+    }
+    g_ptr_array_sort(list, by_bytes); /* the host's file system has an order of its own */
+    *names = g_byte_array_new();
+    for (guint i = 0; i < list->len; i++) {
+        g_byte_array_append(*names, list->pdata[i], (guint)strlen(list->pdata[i]) + 1);
+    }
+    return 0;
+}
+
+int fsdev_attr_set(Fsdev *f, const char *path, const char *name, const void *value, size_t len, int flags)
+{
+    char  host[XATTR_NAME_MAX + 1];
+    Place p;
+    int   why = f->readonly ? EROFS : attr_host_name(f, name, EPERM, host);
+
+    why = why == 0 ? reach_to_change(f, path, false, &p) : why;
+    return why != 0 ? why : leave(&p, lsetxattr(attr_path(&p).text, host, value, len, flags));
+}
+
+int fsdev_attr_remove(Fsdev *f, const char *path, const char *name)
+{
+    char  host[XATTR_NAME_MAX + 1];
+    Place p;
+    int   why = f->readonly ? EROFS : attr_host_name(f, name, EPERM, host);
+
+    why = why == 0 ? reach_to_change(f, path, false, &p) : why;
+    return why != 0 ? why : leave(&p, lremovexattr(attr_path(&p).text, host));
 }
 
 /* ---- options ---- */

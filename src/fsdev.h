@@ -6,6 +6,10 @@
  * With security_model=none a file is what it is on the host: it belongs to whoever runs Bailey, whatever the guest
  * makes of its owner, and has no set-user-ID, set-group-ID or sticky bit; there are no device nodes. With mapped-xattr
  * owner, mode, links and nodes of the guest are kept in extended attributes, as QEMU keeps them.
+ *
+ * Extended attributes of the guest: user.* are the host's of that name, but for those that keep what is mapped. ACLs
+ * are the host's with none; with mapped-xattr they are kept in attributes, and so are security.* and trusted.*, which
+ * there are none of with none: the host would act on them.
  */
 #ifndef BAILEY_FSDEV_H
 #define BAILEY_FSDEV_H
@@ -20,7 +24,7 @@
 
 typedef struct Fsdev Fsdev;
 
-enum { FSDEV_NAME_MAX = 255, FSDEV_PATH_MAX = 4095 };
+enum { FSDEV_NAME_MAX = 255, FSDEV_PATH_MAX = 4095, FSDEV_ATTR_MAX = 64 << 10 };
 
 /**
  * fsdev_new - a folder from the text of -fsdev.
@@ -74,6 +78,19 @@ int fsdev_chown(Fsdev *f, const char *path, uint32_t uid, uint32_t gid);
 int fsdev_utimes(Fsdev *f, const char *path, const struct timespec times[2]);
 int fsdev_truncate(Fsdev *f, const char *path, uint64_t size);
 int fsdev_statvfs(Fsdev *f, struct statvfs *st);
+
+/**
+ * fsdev_attr_get - an extended attribute, of at most FSDEV_ATTR_MAX bytes.
+ * @value: receives what the caller frees
+ */
+int fsdev_attr_get(Fsdev *f, const char *path, const char *name, GByteArray **value);
+
+/* fsdev_attr_list - the names of all, each with its NUL, sorted by their bytes; of which the caller frees @names. */
+int fsdev_attr_list(Fsdev *f, const char *path, GByteArray **names);
+
+/* fsdev_attr_set - @flags: XATTR_CREATE, XATTR_REPLACE, or 0. fsdev_attr_remove: of one that is there. */
+int fsdev_attr_set(Fsdev *f, const char *path, const char *name, const void *value, size_t len, int flags);
+int fsdev_attr_remove(Fsdev *f, const char *path, const char *name);
 
 /**
  * fsdev_list - the names in a directory that is open, sorted by their bytes, without "." and "..".

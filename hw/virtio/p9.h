@@ -1,7 +1,7 @@
 /*
  * A server of 9P2000.L: messages in, messages out, of one client that is hostile. It knows nothing of virtio. Source:
  * the 9P2000 manual pages (intro(5) and those it names) and the protocol description of 9P2000.L. Not served:
- * authentication and extended attributes (EOPNOTSUPP), as a client expects of a server that has none.
+ * authentication (EOPNOTSUPP), as a client expects of a server that has none.
  */
 #ifndef BAILEY_HW_VIRTIO_P9_H
 #define BAILEY_HW_VIRTIO_P9_H
@@ -17,6 +17,7 @@ enum {
     P9_MAX_FIDS = 1 << 18,      /* a client that caches has one for each name it knows */
     P9_PATHS_MAX = 64 << 20,    /* bytes of their paths */
     P9_MAX_OPEN = 512,          /* of them, with a descriptor of the host's */
+    P9_ATTRS_MAX = 16 << 20,    /* bytes of extended attributes that are being read or written */
     P9_NAMES_MAX = 64 << 20,    /* bytes of names in directories that are being read */
 };
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "bits.h"
@@ -19,8 +20,8 @@
 enum {
     RLERROR = 7,
     TSTATFS = 8, TLOPEN = 12, TLCREATE = 14, TSYMLINK = 16, TMKNOD = 18, TRENAME = 20, TREADLINK = 22, TGETATTR = 24,
-    TSETATTR = 26, TREADDIR = 40, TFSYNC = 50, TLOCK = 52, TGETLOCK = 54, TLINK = 70, TMKDIR = 72, TRENAMEAT = 74,
-    TUNLINKAT = 76,
+    TSETATTR = 26, TXATTRWALK = 30, TXATTRCREATE = 32, TREADDIR = 40, TFSYNC = 50, TLOCK = 52, TGETLOCK = 54,
+    TLINK = 70, TMKDIR = 72, TRENAMEAT = 74, TUNLINKAT = 76,
     TVERSION = 100, TATTACH = 104, TFLUSH = 108, TWALK = 110, TREAD = 116, TWRITE = 118, TCLUNK = 120, TREMOVE = 122,
 
     QID_DIR = 0x80, QID_LINK = 0x02,
@@ -51,6 +52,10 @@ typedef struct Fid {
     bool       is_dir; /* what is open */
     GPtrArray *names;  /* of a directory that is being read; NULL: not yet */
     size_t     names_len;
+    GByteArray *attr;  /* what it is in place of a file: an extended attribute of one, or the names of all; else NULL */
+    char      *attr_name;  /* of one that is written, and set when the fid is given up; NULL: it is read */
+    size_t     attr_len;   /* that it is to have */
+    uint32_t   attr_flags;
 } Fid;
 
 struct P9 {
@@ -60,6 +65,7 @@ struct P9 {
     size_t      paths_len; /* of all fids */
     unsigned    n_open;
     size_t      names_len; /* of all fids */
+    size_t      attrs_len; /* of all fids */
     GHashTable *numbers; /* Inode -> its number */
     uint64_t    next_number;
     ByteReader  in;
@@ -139,6 +145,11 @@ static Fid *fid_find(P9 *s, uint32_t id)
 static void fid_drop(P9 *s, Fid *f)
 {
     fid_close(s, f);
+    if (f->attr != NULL) {
+        s->attrs_len -= f->attr_len;
+        g_byte_array_unref(f->attr);
+        g_free(f->attr_name);
+    }
     g_hash_table_remove(s->fids, GUINT_TO_POINTER(f->id));
     s->paths_len -= strlen(f->path);
     g_free(f->path);
@@ -231,13 +242,21 @@ static int fid_stat(P9 *s, const Fid *f, struct stat *st)
 
 /* ---- reading and writing messages ---- */
 
-/* The fid that comes next in the message. */
-static int get_fid(P9 *s, Fid **f)
+/* The fid that comes next in the message, of a file or of an attribute. */
+static int get_any_fid(P9 *s, Fid **f)
 {
     uint32_t id = br_u32(&s->in);
 
     *f = br_ok(&s->in) ? fid_find(s, id) : NULL;
     return *f == NULL ? EBADF : 0;
+}
+
+/* The same for what only files take. */
+static int get_fid(P9 *s, Fid **f)
+{
+    int why = get_any_fid(s, f);
+
+    return why == 0 && (*f)->attr != NULL ? EBADF : why;
 }
 
 /* A string; NULL: it is not whole, or has a NUL in it. */
@@ -393,12 +412,24 @@ static int t_walk(P9 *s)
     return fid_add(s, id, f->uid, path);
 }
 
+/* An attribute that was written is set now. No bytes and "replace" is how clients remove one; an ACL is never empty. */
+static int set_attr(P9 *s, const Fid *f)
+{
+    bool remove = f->attr_len == 0 && (f->attr_flags == XATTR_REPLACE || g_str_has_prefix(f->attr_name, "system."));
+
+    return remove                        ? fsdev_attr_remove(s->fs, f->path, f->attr_name)
+           : f->attr->len != f->attr_len ? EINVAL /* not all of it came */
+                                         : fsdev_attr_set(s->fs, f->path, f->attr_name, f->attr->data, f->attr_len,
+                                                          (int)f->attr_flags);
+}
+
 static int t_clunk(P9 *s)
 {
     Fid *f;
-    int  why = get_fid(s, &f);
+    int  why = get_any_fid(s, &f);
 
     if (why == 0) {
+        why = f->attr_name != NULL ? set_attr(s, f) : 0;
         fid_drop(s, f);
     }
     return why;
@@ -421,12 +452,12 @@ static int t_remove(P9 *s)
 {
     Fid        *f;
     struct stat st;
-    int         why = get_fid(s, &f);
+    int         why = get_any_fid(s, &f);
 
     if (why != 0) {
         return why;
     }
-    why = fsdev_stat(s->fs, f->path, &st);
+    why = f->attr != NULL ? EINVAL : fsdev_stat(s->fs, f->path, &st);
     why = why == 0 ? remove_path(s, f->path, S_ISDIR(st.st_mode)) : why;
     fid_drop(s, f);
     return why;
@@ -721,6 +752,94 @@ static int t_setattr(P9 *s)
     return why;
 }
 
+/* ---- extended attributes ---- */
+
+/* The fid is that of an attribute from now on; takes @attr over. */
+static int become_attr(P9 *s, Fid *f, GByteArray *attr, size_t len)
+{
+    if (s->attrs_len + len > P9_ATTRS_MAX) {
+        g_byte_array_unref(attr);
+        return ENOSPC;
+    }
+    f->attr = attr;
+    f->attr_len = len;
+    s->attrs_len += len;
+    return 0;
+}
+
+/* A new fid to read an attribute by, or with no name the names of all. */
+static int t_xattrwalk(P9 *s)
+{
+    Fid             *f;
+    int              why = get_fid(s, &f);
+    uint32_t         id = br_u32(&s->in);
+    g_autofree char *name = get_string(s);
+    GByteArray      *attr = NULL;
+
+    if (why != 0 || name == NULL) {
+        return why != 0 ? why : EINVAL;
+    }
+    why = *name == '\0' ? fsdev_attr_list(s->fs, f->path, &attr) : fsdev_attr_get(s->fs, f->path, name, &attr);
+    if (why != 0) {
+        return why;
+    }
+    why = fid_add(s, id, f->uid, g_strdup(f->path));
+    if (why != 0) {
+        g_byte_array_unref(attr);
+        return why;
+    }
+    bw_u64(&s->out, attr->len);
+    why = become_attr(s, fid_find(s, id), attr, attr->len);
+    if (why != 0) {
+        fid_drop(s, fid_find(s, id));
+    }
+    return why;
+}
+
+/* The fid becomes one to write an attribute by. */
+static int t_xattrcreate(P9 *s)
+{
+    Fid             *f;
+    int              why = get_fid(s, &f);
+    g_autofree char *name = get_string(s);
+    uint64_t         len = br_u64(&s->in);
+    uint32_t         flags = br_u32(&s->in);
+
+    if (why != 0 || !br_ok(&s->in) || name == NULL || f->fd >= 0 || (flags & ~(XATTR_CREATE | XATTR_REPLACE))) {
+        return why != 0 ? why : EINVAL;
+    }
+    if (len > FSDEV_ATTR_MAX || fsdev_readonly(s->fs)) {
+        return len > FSDEV_ATTR_MAX ? E2BIG : EROFS;
+    }
+    why = become_attr(s, f, g_byte_array_new(), (size_t)len);
+    if (why == 0) {
+        f->attr_name = g_steal_pointer(&name);
+        f->attr_flags = flags;
+    }
+    return why;
+}
+
+static int read_attr(P9 *s, const Fid *f, uint64_t off, size_t n)
+{
+    size_t from = (size_t)MIN(off, (uint64_t)f->attr->len);
+
+    n = MIN(n, f->attr->len - from);
+    bw_u32(&s->out, (uint32_t)n);
+    bw_bytes(&s->out, f->attr->data + from, n);
+    return 0;
+}
+
+/* Bytes come one after the other. */
+static int write_attr(P9 *s, Fid *f, uint64_t off, const uint8_t *data, uint32_t count)
+{
+    if (f->attr_name == NULL || off != f->attr->len || count > f->attr_len - f->attr->len) {
+        return f->attr_name == NULL ? EBADF : EINVAL;
+    }
+    g_byte_array_append(f->attr, data, count);
+    bw_u32(&s->out, count);
+    return 0;
+}
+
 /* ---- content ---- */
 
 /* Bytes that the answer to a read of @count may have. */
@@ -734,10 +853,13 @@ static size_t read_room(const P9 *s, uint32_t count)
 static int t_read(P9 *s)
 {
     Fid     *f;
-    int      why = get_fid(s, &f);
+    int      why = get_any_fid(s, &f);
     uint64_t off = br_u64(&s->in);
     size_t   n = read_room(s, br_u32(&s->in));
 
+    if (why == 0 && f->attr != NULL && br_ok(&s->in)) {
+        return f->attr_name == NULL ? read_attr(s, f, off, n) : EBADF;
+    }
     if (why != 0 || f->fd < 0 || !br_ok(&s->in) || off > INT64_MAX) {
         return why != 0 || f->fd < 0 ? EBADF : EINVAL;
     }
@@ -755,11 +877,14 @@ static int t_read(P9 *s)
 static int t_write(P9 *s)
 {
     Fid           *f;
-    int            why = get_fid(s, &f);
+    int            why = get_any_fid(s, &f);
     uint64_t       off = br_u64(&s->in);
     uint32_t       count = br_u32(&s->in);
     const uint8_t *data = br_take(&s->in, count);
 
+    if (why == 0 && f->attr != NULL && data != NULL) {
+        return write_attr(s, f, off, data, count);
+    }
     if (why != 0 || f->fd < 0 || data == NULL || off > INT64_MAX) {
         return why != 0 || f->fd < 0 ? EBADF : EINVAL;
     }
@@ -918,7 +1043,7 @@ static const struct {
     { TGETLOCK, t_getlock }, { TLINK, t_link },       { TMKDIR, t_mkdir },     { TRENAMEAT, t_renameat },
     { TUNLINKAT, t_unlinkat }, { TVERSION, t_version }, { TATTACH, t_attach }, { TFLUSH, t_flush },
     { TWALK, t_walk },       { TREAD, t_read },       { TWRITE, t_write },     { TCLUNK, t_clunk },
-    { TREMOVE, t_remove },
+    { TREMOVE, t_remove },   { TXATTRWALK, t_xattrwalk }, { TXATTRCREATE, t_xattrcreate },
 };
 
 static void put_header(uint8_t *reply, size_t len, uint8_t type, uint16_t tag)

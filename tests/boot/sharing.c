@@ -4,7 +4,14 @@
  *
  *   sharing echo vsock PORT | unix PATH            takes one connection and sends back what comes
  *   sharing send vsock PORT | unix PATH PORT       sends a MiB, hears it back, and says whether it is the same
+ *
+ * And what a folder keeps of a file beside its content:
+ *
+ *   sharing attributes FILE     extended attributes
+ *   sharing acl FILE            lets user 1000 write there, and sees that 1001 may not
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +19,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -130,10 +139,68 @@ static void greet(int fd, const char *port)
     printf("sharing: %s", line);
 }
 
+static void attributes(const char *file)
+{
+    static char big[20000], back[sizeof(big)];
+    char        names[100];
+
+    memset(big, 'b', sizeof(big));
+    if (setxattr(file, "user.small", "value", 5, XATTR_CREATE) != 0 || setxattr(file, "user.gone", "x", 1, 0) != 0 ||
+        setxattr(file, "user.empty", "", 0, 0) != 0 || removexattr(file, "user.gone") != 0) {
+        die("setxattr");
+    }
+    if (getxattr(file, "user.small", back, sizeof(back)) != 5 || memcmp(back, "value", 5) != 0 ||
+        getxattr(file, "user.empty", back, sizeof(back)) != 0 || getxattr(file, "user.gone", back, sizeof(back)) >= 0) {
+        die("getxattr");
+    }
+    ssize_t n = listxattr(file, names, sizeof(names));
+
+    printf("sharing: attributes");
+    for (ssize_t i = 0; i < n; i += (ssize_t)strlen(names + i) + 1) {
+        printf(" %s", names + i);
+    }
+    /* Long ones are for file systems of the host that have room for them. */
+    n = setxattr(file, "user.big", big, sizeof(big), 0) == 0 ? getxattr(file, "user.big", back, sizeof(back)) : -1;
+    printf(", a long one %s\n", n == sizeof(big) && memcmp(big, back, sizeof(big)) == 0 ? "comes back"
+                                : errno == ENOSPC || errno == E2BIG                     ? "has no room"
+                                                                                        : "does not");
+}
+
+/* Whether @user may write there. */
+static int may_write(const char *file, uid_t user)
+{
+    pid_t pid = fork();
+    int   status;
+
+    if (pid == 0) {
+        _exit(setgid(user) == 0 && setuid(user) == 0 && open(file, O_WRONLY) >= 0 ? 0 : 1);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void acl(const char *file)
+{
+    /* Version 2; entries of tag, permissions, ID: the owner, user 1000, the group, the mask, others. */
+    static const struct {
+        uint32_t version;
+        struct { uint16_t tag, perm; uint32_t id; } entry[5];
+    } list = { 2, { { 1, 6, ~0u }, { 2, 6, 1000 }, { 4, 0, ~0u }, { 16, 6, ~0u }, { 32, 0, ~0u } } };
+
+    if (setxattr(file, "system.posix_acl_access", &list, sizeof(list), 0) != 0) {
+        die("the ACL");
+    }
+    printf("sharing: by its ACL user 1000 %s, 1001 %s\n", may_write(file, 1000) ? "writes" : "does not",
+           may_write(file, 1001) ? "writes" : "does not");
+}
+
 int main(int argc, char **argv)
 {
     int fd, listening = argc > 1 && strcmp(argv[1], "echo") == 0;
 
+    if (argc == 3) {
+        (strcmp(argv[1], "acl") == 0 ? acl : attributes)(argv[2]);
+        return 0;
+    }
     if (argc < 4) {
         return 2;
     }

@@ -26,15 +26,18 @@ static const struct {
     { 22, "f" },       { 24, "fq" },    { 26, "fdddd" "qqqqq" },         { 40, "fqd" },     { 50, "fd" },
     { 52, "fbdqqds" }, { 54, "fbqqds" }, { 70, "ffs" },  { 72, "fsdd" }, { 74, "fsfs" },    { 76, "fsd" },
     { 100, "ds" },     { 104, "fdssd" }, { 110, "ffn" }, { 116, "fqd" }, { 118, "fqr" },    { 120, "f" },
-    { 122, "f" },
+    { 122, "f" },      { 30, "ffs" },   { 32, "fsqd" },
 };
 
-static const char *const names[] = { "a", "b", "dir", "up", "..", "pipe", "../out", "" };
+static const char *const names[] = {
+    "a", "b", "dir", "up", "..", "pipe", "../out", "", "user.a", "user.virtfs.uid", "security.capability",
+    "system.posix_acl_access",
+};
 
 static void put_name(ByteWriter *w, ByteReader *r)
 {
     uint8_t     how = br_u8(r);
-    const char *name = names[how & 7];
+    const char *name = names[how % ARRAY_LEN(names)];
 
     if (how < 0xf0) {
         bw_u16(w, (uint16_t)strlen(name));

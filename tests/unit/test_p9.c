@@ -23,7 +23,8 @@
 
 enum {
     LOPEN = 12, LCREATE = 14, SYMLINK = 16, MKNOD = 18, RENAME = 20, READLINK = 22, GETATTR = 24, SETATTR = 26,
-    XATTRWALK = 30, READDIR = 40, FSYNC = 50, LOCK = 52, GETLOCK = 54, LINK = 70, MKDIR = 72, RENAMEAT = 74,
+    XATTRWALK = 30, XATTRCREATE = 32, READDIR = 40, FSYNC = 50, LOCK = 52, GETLOCK = 54, LINK = 70, MKDIR = 72,
+    RENAMEAT = 74,
     UNLINKAT = 76, VERSION = 100, AUTH = 102, ATTACH = 104, WALK = 110, READ = 116, WRITE = 118, CLUNK = 120,
     REMOVE = 122,
 };
@@ -327,6 +328,126 @@ static void test_mapped(void **state)
     client_free(c);
 }
 
+/* Sets an attribute of in/file as a client does: a fid becomes it, is written, and given up. */
+static int set_attr(Client *c, const char *name, const char *value, unsigned flags)
+{
+    unsigned len = (unsigned)strlen(value);
+
+    walk(c, 90, "file");
+    int why = ask(c, XATTRCREATE, "dsqd", 90, name, (uint64_t)len, flags);
+
+    if (why == 0 && len != 0) {
+        assert_int_equal(ask(c, WRITE, "dqr", 90, 0ull, 1u, value), 0);
+        assert_int_equal(ask(c, WRITE, "dqr", 90, 1ull, len - 1, value + 1), 0);
+    }
+    int clunked = ask(c, CLUNK, "d", 90);
+    return why != 0 ? why : clunked;
+}
+
+/* Expects one, or with no name the names of all, NUL written as '|'. */
+static void expect_attr(Client *c, const char *name, const char *value)
+{
+    walk(c, 90, "file");
+    assert_int_equal(ask(c, XATTRWALK, "dds", 90, 91, name), 0);
+    size_t len = (size_t)le64_get(body(c));
+
+    assert_int_equal(ask(c, READ, "dqd", 91, 0ull, 1000), 0);
+    assert_int_equal(le32_get(body(c)), len);
+    g_autofree char *said = g_strndup((const char *)body(c) + 4, len);
+
+    for (size_t i = 0; i < len; i++) {
+        said[i] = body(c)[4 + i] == '\0' ? '|' : (char)body(c)[4 + i];
+    }
+    assert_string_equal(said, value);
+    assert_int_equal(ask(c, READ, "dqd", 91, ~0ull, 1000), 0);
+    assert_int_equal(le32_get(body(c)), 0);
+    assert_int_equal(ask(c, CLUNK, "d", 91), 0);
+    assert_int_equal(ask(c, CLUNK, "d", 90), 0);
+}
+
+static void test_attributes(void **state)
+{
+    static const char *const models[] = { "", ",security_model=mapped-xattr" };
+
+    for (unsigned mapped = 0; mapped < ARRAY_LEN(models); mapped++) {
+        Client          *c = client_new(models[mapped]);
+        g_autofree char *file = g_strdup_printf("%s/in/file", c->dir);
+
+        if (set_attr(c, "user.b", "two", 0) == EOPNOTSUPP) {
+            client_free(c);
+            skip(); /* the file system of /tmp has no extended attributes */
+        }
+        assert_int_equal(setxattr(file, "user.virtfs.gid", "\0\0\0\0", 4, 0), 0);
+        assert_int_equal(set_attr(c, "user.a", "one", XATTR_CREATE), 0);
+        assert_int_equal(set_attr(c, "user.a", "one", XATTR_CREATE), EEXIST);
+        assert_int_equal(set_attr(c, "user.c", "x", XATTR_REPLACE), ENODATA);
+        expect_attr(c, "user.a", "one");
+        expect_attr(c, "", "user.a|user.b|");
+        assert_int_equal(getxattr(file, "user.b", NULL, 0), 3); /* the host's, too */
+        /* What keeps owners is not the guest's, nor what the host would act on. */
+        assert_int_equal(set_attr(c, "user.virtfs.uid", "root", 0), EPERM);
+        assert_int_equal(set_attr(c, "user.virtfs.gid", "", XATTR_REPLACE), EPERM);
+        assert_int_equal(ask(c, XATTRWALK, "dds", 0, 5, "user.virtfs.gid"), ENODATA);
+        assert_int_equal(set_attr(c, "user.", "x", 0), EOPNOTSUPP);
+        assert_int_equal(set_attr(c, "x", "x", 0), EOPNOTSUPP);
+        assert_int_equal(set_attr(c, "security.capability", "cap", 0), mapped ? 0 : EOPNOTSUPP);
+        assert_int_equal(set_attr(c, "trusted.x", "t", 0), mapped ? 0 : EOPNOTSUPP);
+        assert_int_equal(getxattr(file, "security.capability", NULL, 0), -1);
+        if (mapped) {
+            expect_attr(c, "security.capability", "cap");
+            expect_attr(c, "", "security.capability|trusted.x|user.a|user.b|");
+            assert_int_equal(set_attr(c, "system.posix_acl_access", "any", 0), 0);
+            expect_attr(c, "system.posix_acl_access", "any");
+            assert_int_equal(set_attr(c, "system.posix_acl_access", "", 0), 0); /* no ACL is empty: it goes */
+            assert_int_equal(ask(c, XATTRWALK, "dds", 0, 5, "system.posix_acl_access"), ENODATA);
+        } else {
+            int why = set_attr(c, "system.posix_acl_access", "any", 0); /* the host's: it looks at it, if it has any */
+
+            assert_true(why == EINVAL || why == EOPNOTSUPP);
+        }
+        /* An empty one, and one less. */
+        assert_int_equal(set_attr(c, "user.b", "", 0), 0);
+        expect_attr(c, "user.b", "");
+        assert_int_equal(set_attr(c, "user.b", "", XATTR_REPLACE), 0);
+        assert_int_equal(ask(c, XATTRWALK, "dds", 0, 5, "user.b"), ENODATA);
+        /* A fid that is one takes nothing else; half of one is not set. */
+        walk(c, 1, "file");
+        assert_int_equal(ask(c, XATTRCREATE, "dsqd", 1, "user.h", 4ull, 0), 0);
+        assert_int_equal(ask(c, LOPEN, "dd", 1, 0), EBADF);
+        assert_int_equal(ask(c, WALK, "ddw", 1, 2, 0), EBADF);
+        assert_int_equal(ask(c, GETATTR, "dq", 1, 0ull), EBADF);
+        assert_int_equal(ask(c, XATTRWALK, "dds", 1, 2, ""), EBADF);
+        assert_int_equal(ask(c, READ, "dqd", 1, 0ull, 10), EBADF);
+        assert_int_equal(ask(c, WRITE, "dqr", 1, 1ull, 1u, "x"), EINVAL);
+        assert_int_equal(ask(c, WRITE, "dqr", 1, 0ull, 5u, "xxxxx"), EINVAL);
+        assert_int_equal(ask(c, WRITE, "dqr", 1, 0ull, 2u, "xx"), 0);
+        assert_int_equal(ask(c, CLUNK, "d", 1), EINVAL);
+        assert_int_equal(getxattr(file, "user.h", NULL, 0), -1);
+        assert_int_equal(ask(c, XATTRWALK, "dds", 0, 0, ""), EBADF); /* there already */
+        client_free(c);
+    }
+}
+
+/* A client that begins attributes and never ends is stopped. */
+static void test_attribute_room(void **state)
+{
+    Client  *c = client_new("");
+    unsigned fid = 1;
+    int      why = 0;
+
+    assert_int_equal(ask(c, WALK, "ddw", 0, 1, 0), 0);
+    assert_int_equal(ask(c, XATTRCREATE, "dsqd", 1, "user.x", FSDEV_ATTR_MAX + 1ull, 0), E2BIG);
+    for (; why == 0; fid++) {
+        why = ask(c, XATTRCREATE, "dsqd", fid, "user.x", (uint64_t)FSDEV_ATTR_MAX, 0);
+        assert_int_equal(ask(c, WALK, "ddw", 0, fid + 1, 0), 0);
+    }
+    assert_int_equal(why, ENOSPC);
+    assert_int_equal(fid - 2, P9_ATTRS_MAX / FSDEV_ATTR_MAX);
+    assert_int_equal(ask(c, CLUNK, "d", 1), EINVAL);
+    assert_int_equal(ask(c, XATTRCREATE, "dsqd", fid, "user.x", (uint64_t)FSDEV_ATTR_MAX, 0), 0);
+    client_free(c);
+}
+
 static void test_readonly(void **state)
 {
     Client *c = client_new(",readonly=on");
@@ -338,6 +459,7 @@ static void test_readonly(void **state)
     assert_int_equal(ask(c, SETATTR, "ddddd" "qqqqq", 1, 2, 0, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull), EROFS);
     assert_int_equal(ask(c, SETATTR, "ddddd" "qqqqq", 1, 8, 0, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull), EROFS);
     assert_int_equal(ask(c, SETATTR, "ddddd" "qqqqq", 1, 0x20, 0, 0, 0, 0ull, 0ull, 0ull, 0ull, 0ull), EROFS);
+    assert_int_equal(ask(c, XATTRCREATE, "dsqd", 1, "user.x", 1ull, 0), EROFS);
     assert_int_equal(ask(c, LINK, "dds", 0, 1, "x"), EROFS);
     assert_int_equal(ask(c, RENAME, "dds", 1, 0, "x"), EROFS);
     assert_int_equal(ask(c, MKDIR, "dsdd", 0, "x", 0755, 0), EROFS);
@@ -367,7 +489,6 @@ static void test_hostile(void **state)
     assert_int_equal(le32_get(c->reply + P9_HEADER), EINVAL);
     assert_int_equal(ask(c, VERSION, "ds", 4095, "9P2000.L"), EINVAL);
     assert_int_equal(ask(c, AUTH, "dssd", 1, "", "", 0), EOPNOTSUPP);
-    assert_int_equal(ask(c, XATTRWALK, "dds", 0, 1, "user.x"), EOPNOTSUPP);
     assert_int_equal(ask(c, 255, ""), EOPNOTSUPP);
     assert_int_equal(ask(c, WALK, "ddw", 0, 1, 17), EINVAL);
     assert_int_equal(ask(c, WALK, "ddw", 0, 1, 1), EINVAL); /* and the name is missing */
@@ -514,7 +635,7 @@ int main(void)
         cmocka_unit_test(test_confined), cmocka_unit_test(test_files),   cmocka_unit_test(test_names_follow),
         cmocka_unit_test(test_directory), cmocka_unit_test(test_mapped), cmocka_unit_test(test_readonly),
         cmocka_unit_test(test_hostile),  cmocka_unit_test(test_deep),    cmocka_unit_test(test_options),
-        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_device),   cmocka_unit_test(test_attributes), cmocka_unit_test(test_attribute_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
