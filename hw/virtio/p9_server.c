@@ -825,7 +825,9 @@ static int read_attr(P9 *s, const Fid *f, uint64_t off, size_t n)
 
     n = MIN(n, f->attr->len - from);
     bw_u32(&s->out, (uint32_t)n);
-    bw_bytes(&s->out, f->attr->data + from, n);
+    if (n != 0) { /* an empty array has no memory */
+        bw_bytes(&s->out, f->attr->data + from, n);
+    }
     return 0;
 }
 

@@ -1,12 +1,13 @@
 /*
- * Virtio socket device: stream connections between the guest and programs of the host, over Unix sockets. Who connects
- * to the socket of the device says "CONNECT PORT\n" first and hears "OK PORT\n" when the guest has taken the
- * connection; a connection that the guest makes to port N of the host (CID 2) goes to the socket with "_N" behind its
- * path. So it is with other virtual machine monitors that have no vhost. Source: VIRTIO 1.2, "Socket Device". Not
- * offered: SEQPACKET.
+ * Virtio socket device: connections between the guest and programs of the host, over Unix sockets. Who connects to the
+ * socket of the device says "CONNECT PORT\n" first and hears "OK PORT\n" when the guest has taken the connection; a
+ * connection that the guest makes to port N of the host (CID 2) goes to the socket with "_N" behind its path. So it is
+ * with other virtual machine monitors that have no vhost. SOCK_SEQPACKET has sockets of its kind at the host: the
+ * device's has "_seqpacket" behind its path, where greeting and answer are messages. Source: VIRTIO 1.2, "Socket
+ * Device". Left out: VIRTIO_VSOCK_SEQ_EOR, as Unix sockets have nothing like it.
  *
- * Nothing is read from a connection before the guest has a buffer and credit for it, and the guest has credit for what
- * we keep for a slow reader: so memory is bounded by the number of connections.
+ * Nothing is read from a connection before the guest has a buffer and credit for it, but for the message that is on its
+ * way; and the guest has credit for what we keep for a slow reader: so memory is bounded by the number of connections.
  */
 #define _GNU_SOURCE /* accept4() */
 #include <errno.h>
@@ -29,6 +30,10 @@ enum {
     HDR = 44,
     HOST_CID = 2,
     TYPE_STREAM = 1,
+    TYPE_SEQPACKET = 2,
+    F_STREAM = 1 << 0,
+    F_SEQPACKET = 1 << 1,
+    SEQ_EOM = 1,                 /* flag of OP_RW: the last packet of a message */
     OP_REQUEST = 1, OP_RESPONSE, OP_RST, OP_SHUTDOWN, OP_RW, OP_CREDIT_UPDATE, OP_CREDIT_REQUEST,
     NO_RECEIVE = 1, NO_SEND = 2, /* of OP_SHUTDOWN: what its sender will not do any more */
 
@@ -36,6 +41,7 @@ enum {
     MAX_REFUSALS = 64,
     BUFFER = 256 << 10,          /* what the guest may send before the host has read it */
     PART = 64 << 10,             /* the most data of a packet, either way */
+    MAX_WAITING = 1 << 16,       /* messages that the host has not read: empty ones take no credit */
     LINE_LEN = 32,               /* room for "CONNECT PORT\n" */
     FIRST_PORT = 1 << 30,        /* of connections that come from the host */
 };
@@ -50,15 +56,23 @@ typedef enum ConnState {
     CONN_OVER,      /* only the guest is still to be told */
 } ConnState;
 
+/* Sockets where programs of the host connect, by the type of connection. */
+enum { LISTEN_STREAM, LISTEN_SEQPACKET, N_LISTENERS };
+
 typedef struct Conn {
     Vsock      *d;
     ConnState   state;
+    uint16_t    type; /* TYPE_STREAM or TYPE_SEQPACKET */
     int         fd; /* -1: closed */
     guint       watch_in, watch_out;
     uint32_t    host_port, guest_port;
     uint32_t    sent, peer_alloc, peer_taken;    /* towards the guest: bytes sent, its room, what it took of them */
     uint32_t    received, written, written_told; /* from the guest: bytes, what the host took, what the guest knows */
     GByteArray *pending;                         /* from the guest, to be written */
+    GArray     *ends;                            /* TYPE_SEQPACKET: uint32_t, lengths of the messages in there ... */
+    uint32_t    begun;                           /* ... and of the one behind them, whose end has not come */
+    GByteArray *message;                         /* TYPE_SEQPACKET: for the guest; NULL: none is on its way */
+    uint32_t    message_sent;                    /* of it */
     char        line[LINE_LEN];                  /* of the greeting, as far as it came */
     unsigned    line_len;
     bool        readable, at_end;                /* the host's side has something to read; has no more */
@@ -72,14 +86,16 @@ typedef struct Conn {
 typedef struct Refusal {
     uint64_t cid;
     uint32_t host_port, guest_port;
+    uint16_t type;
 } Refusal;
 
 struct Vsock {
     VirtioPci v;
     uint64_t  cid;  /* property guest-cid= */
     char     *path; /* property socket= */
-    int       listener;
-    guint     watch;
+    char     *seq_path; /* of LISTEN_SEQPACKET */
+    int       listener[N_LISTENERS];
+    guint     watch[N_LISTENERS];
     uint32_t  next_port;
     GPtrArray *conns; /* of Conn, oldest first */
     Refusal   refusals[MAX_REFUSALS];
@@ -114,11 +130,17 @@ static void drop_watch(guint *id)
     }
 }
 
-static Conn *conn_add(Vsock *d, int fd, ConnState state)
+static Conn *conn_add(Vsock *d, int fd, uint16_t type, ConnState state)
 {
     Conn *c = g_new0(Conn, 1);
 
-    *c = (Conn){ .d = d, .state = state, .fd = fd, .pending = g_byte_array_new() };
+    *c = (Conn){ .d = d, .state = state, .fd = fd, .type = type, .pending = g_byte_array_new() };
+    if (type == TYPE_SEQPACKET) {
+        const int room = 2 * BUFFER; /* a message is one piece of the socket's */
+
+        c->ends = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    }
     g_ptr_array_add(d->conns, c);
     return c;
 }
@@ -132,6 +154,10 @@ static void conn_close(Conn *c)
         c->fd = -1;
     }
     g_byte_array_set_size(c->pending, 0);
+    if (c->ends != NULL) {
+        g_array_set_size(c->ends, 0);
+    }
+    g_clear_pointer(&c->message, g_byte_array_unref);
 }
 
 static void conn_free(Conn *c)
@@ -139,15 +165,16 @@ static void conn_free(Conn *c)
     conn_close(c);
     g_ptr_array_remove(c->d->conns, c);
     g_byte_array_free(c->pending, TRUE);
+    g_clear_pointer(&c->ends, g_array_unref);
     g_free(c);
 }
 
-static Conn *conn_find(Vsock *d, uint32_t host_port, uint32_t guest_port)
+static Conn *conn_find(Vsock *d, uint16_t type, uint32_t host_port, uint32_t guest_port)
 {
     for (guint i = 0; i < d->conns->len; i++) {
         Conn *c = d->conns->pdata[i];
 
-        if (c->host_port == host_port && c->guest_port == guest_port &&
+        if (c->type == type && c->host_port == host_port && c->guest_port == guest_port &&
             (c->state == CONN_OPEN || c->state == CONN_REQUESTED)) {
             return c;
         }
@@ -185,10 +212,40 @@ static void count_written(Conn *c, size_t n)
     }
 }
 
+/* Messages that the socket takes now: their bytes, or -1 with errno when there is none. */
+static ssize_t write_messages(Conn *c)
+{
+    size_t at = 0;
+    guint  done = 0;
+    bool   failed = false;
+
+    while (done < c->ends->len && !failed) {
+        uint32_t len = g_array_index(c->ends, uint32_t, done);
+
+        failed = send(c->fd, len != 0 ? c->pending->data + at : NULL, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+        if (!failed) {
+            at += len;
+            done++;
+        }
+    }
+    if (done != 0) {
+        g_array_remove_range(c->ends, 0, done);
+    }
+    return done == 0 && failed ? -1 : (ssize_t)at;
+}
+
+/* What is left of a message that has no end is no message. */
+static bool all_written(const Conn *c)
+{
+    return c->type == TYPE_STREAM ? c->pending->len == 0 : c->ends->len == 0;
+}
+
 /* Writes what the socket takes now; the rest waits for it. */
 static void write_pending(Conn *c)
 {
-    ssize_t n = send(c->fd, c->pending->data, c->pending->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = c->type == TYPE_SEQPACKET
+                    ? write_messages(c)
+                    : send(c->fd, c->pending->data, c->pending->len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         conn_end(c, c->state == CONN_OPEN || c->reset_at_end);
@@ -198,7 +255,7 @@ static void write_pending(Conn *c)
         g_byte_array_remove_range(c->pending, 0, (guint)n);
         count_written(c, (size_t)n);
     }
-    if (c->pending->len == 0) {
+    if (all_written(c)) {
         drained(c);
     } else if (c->watch_out == 0) {
         c->watch_out = g_unix_fd_add(c->fd, G_IO_OUT | G_IO_ERR, on_writable, c);
@@ -221,7 +278,7 @@ static void finish(Conn *c, bool tell)
     drop_watch(&c->watch_in);
     c->state = CONN_DRAINING;
     c->reset_at_end = tell;
-    if (c->pending->len == 0) {
+    if (all_written(c)) {
         drained(c);
     }
 }
@@ -247,7 +304,7 @@ static bool send_packet(Vsock *d, const Header *h, const uint8_t *data)
     bw_u32(&w, h->src_port);
     bw_u32(&w, h->dst_port);
     bw_u32(&w, h->len);
-    bw_u16(&w, TYPE_STREAM);
+    bw_u16(&w, h->type);
     bw_u16(&w, h->op);
     bw_u32(&w, h->flags);
     bw_u32(&w, h->buf_alloc);
@@ -263,8 +320,8 @@ static bool send_packet(Vsock *d, const Header *h, const uint8_t *data)
 
 static bool send_op(Conn *c, uint16_t op, uint32_t flags, const uint8_t *data, uint32_t len)
 {
-    const Header h = { .dst_cid = c->d->cid, .src_port = c->host_port, .dst_port = c->guest_port, .op = op,
-                       .flags = flags, .len = len, .buf_alloc = BUFFER, .fwd_cnt = c->written };
+    const Header h = { .dst_cid = c->d->cid, .src_port = c->host_port, .dst_port = c->guest_port, .type = c->type,
+                       .op = op, .flags = flags, .len = len, .buf_alloc = BUFFER, .fwd_cnt = c->written };
 
     if (!send_packet(c->d, &h, data)) {
         return false;
@@ -305,6 +362,51 @@ static void end_of_input(Conn *c)
     c->send_shutdown = NO_SEND | (gone ? NO_RECEIVE : 0);
 }
 
+/* Takes the host's next message, whole. False: there is none, or the connection ends. */
+static bool take_message(Conn *c)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+    ssize_t       n = recv(c->fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        c->readable = false;
+        return false;
+    }
+    if (n < 0 || (n == 0 && poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP)))) {
+        end_of_input(c);
+        return false;
+    }
+    if (n > BUFFER || (uint32_t)n > c->peer_alloc) {
+        log_warning("%s: a message of %zd bytes to port %u is longer than the guest's buffer; the connection ends",
+                    c->d->v.pci.dev.id, n, c->guest_port);
+        conn_end(c, true);
+        return false;
+    }
+    c->message = g_byte_array_new();
+    g_byte_array_set_size(c->message, (guint)n);
+    c->message_sent = 0;
+    return recv(c->fd, c->message->data, (size_t)n, MSG_DONTWAIT) == n;
+}
+
+/* The next part of a message, of at most @room bytes. */
+static bool send_message(Conn *c, uint32_t room)
+{
+    if (c->message == NULL && !take_message(c)) {
+        return true; /* whatever was found is to be said */
+    }
+    uint32_t len = MIN(room, c->message->len - c->message_sent);
+    bool     last = len == c->message->len - c->message_sent;
+
+    if (!send_op(c, OP_RW, last ? SEQ_EOM : 0, len != 0 ? c->message->data + c->message_sent : NULL, len)) {
+        return false;
+    }
+    c->message_sent += len;
+    if (last) {
+        g_clear_pointer(&c->message, g_byte_array_unref);
+    }
+    return true;
+}
+
 /* One packet of data. False: there is none now, or no room for it. */
 static bool send_data(Conn *c)
 {
@@ -314,6 +416,9 @@ static bool send_data(Conn *c)
 
     if (room == 0) {
         return false;
+    }
+    if (c->type == TYPE_SEQPACKET) {
+        return send_message(c, room);
     }
     ssize_t n = recv(c->fd, d->part, room, MSG_DONTWAIT);
 
@@ -340,6 +445,10 @@ static bool say(Conn *c, bool *what, uint16_t op)
 /* What is to be said besides data, in an order that makes sense. False: the guest has no buffer for all of it. */
 static bool send_signals(Conn *c)
 {
+    if (c->send_request && c->type == TYPE_SEQPACKET && virtio_ready(&c->d->v, RXQ) &&
+        !virtio_has(&c->d->v, F_SEQPACKET)) {
+        conn_end(c, false); /* its driver does not know of them */
+    }
     bool ok = say(c, &c->send_request, OP_REQUEST) && say(c, &c->send_response, OP_RESPONSE) &&
               say(c, &c->send_credit, OP_CREDIT_UPDATE);
 
@@ -369,7 +478,8 @@ static bool send_refusals(Vsock *d)
 
     for (; done < d->n_refusals; done++) {
         const Refusal *r = &d->refusals[done];
-        const Header   h = { .dst_cid = r->cid, .src_port = r->host_port, .dst_port = r->guest_port, .op = OP_RST };
+        const Header   h = { .dst_cid = r->cid, .src_port = r->host_port, .dst_port = r->guest_port, .type = r->type,
+                             .op = OP_RST };
 
         if (!send_packet(d, &h, NULL)) {
             break;
@@ -408,20 +518,22 @@ static void pump(Vsock *d)
 
 /* ---- from the host ---- */
 
-/* The line "CONNECT PORT\n", of which nothing behind it is taken. -1: it is not one; 0: it is not all there. */
+/* The line "CONNECT PORT\n", of which nothing behind it is taken, or a message that is one. -1: it is not one; 0: it is
+ * not all there. */
 static int read_greeting(Conn *c)
 {
+    size_t   piece = c->type == TYPE_SEQPACKET ? LINE_LEN - 1 : 1;
     ssize_t  n;
     unsigned port;
     char     end;
 
     do {
-        n = recv(c->fd, c->line + c->line_len, 1, MSG_DONTWAIT);
+        n = recv(c->fd, c->line + c->line_len, piece, MSG_DONTWAIT);
         if (n <= 0) {
             return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
         }
-        c->line_len++;
-    } while (c->line[c->line_len - 1] != '\n' && c->line_len < LINE_LEN - 1);
+        c->line_len += (unsigned)n;
+    } while (piece == 1 && c->line[c->line_len - 1] != '\n' && c->line_len < LINE_LEN - 1);
     if (sscanf(c->line, "CONNECT %10u%c", &port, &end) != 2 || end != '\n') {
         return -1;
     }
@@ -453,11 +565,12 @@ static gboolean on_caller(gint fd, GIOCondition cond, gpointer opaque)
 {
     Vsock *d = opaque;
     int    peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    bool   seqpacket = fd == d->listener[LISTEN_SEQPACKET];
 
     if (peer >= 0 && d->conns->len >= MAX_CONNECTIONS) {
         close(peer);
     } else if (peer >= 0) {
-        watch_input(conn_add(d, peer, CONN_GREETING));
+        watch_input(conn_add(d, peer, seqpacket ? TYPE_SEQPACKET : TYPE_STREAM, CONN_GREETING));
     }
     return G_SOURCE_CONTINUE;
 }
@@ -474,7 +587,7 @@ static bool address_of(const char *path, struct sockaddr_un *a)
 static void refuse(Vsock *d, const Header *h)
 {
     if (h->op != OP_RST && d->n_refusals < MAX_REFUSALS) {
-        d->refusals[d->n_refusals++] = (Refusal){ h->src_cid, h->dst_port, h->src_port };
+        d->refusals[d->n_refusals++] = (Refusal){ h->src_cid, h->dst_port, h->src_port, h->type };
     }
 }
 
@@ -483,8 +596,9 @@ static void connect_out(Vsock *d, const Header *h)
 {
     g_autofree char   *path = g_strdup_printf("%s_%u", d->path, h->dst_port);
     struct sockaddr_un a;
+    int                kind = h->type == TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
     int                fd = d->conns->len < MAX_CONNECTIONS && address_of(path, &a)
-                                ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+                                ? socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
         if (fd >= 0) {
@@ -493,7 +607,7 @@ static void connect_out(Vsock *d, const Header *h)
         refuse(d, h);
         return;
     }
-    Conn *c = conn_add(d, fd, CONN_OPEN);
+    Conn *c = conn_add(d, fd, h->type, CONN_OPEN);
 
     c->host_port = h->dst_port;
     c->guest_port = h->src_port;
@@ -516,14 +630,23 @@ static void accepted(Conn *c)
 
 static void data_came(Conn *c, const Header *h)
 {
-    if (c->received - c->written + h->len > BUFFER) {
+    bool seqpacket = c->type == TYPE_SEQPACKET, whole = seqpacket && (h->flags & SEQ_EOM);
+
+    if (c->received - c->written + h->len > BUFFER || (whole && c->ends->len >= MAX_WAITING)) {
         guest_error("%s: %u bytes are more than the credit for port %u", c->d->v.pci.dev.id, h->len, c->host_port);
         conn_end(c, true);
         return;
     }
     c->received += h->len;
     g_byte_array_append(c->pending, c->d->part, h->len);
-    if (c->watch_out == 0 && h->len != 0) {
+    if (seqpacket) {
+        c->begun += h->len;
+    }
+    if (whole) {
+        g_array_append_val(c->ends, c->begun);
+        c->begun = 0;
+    }
+    if (c->watch_out == 0 && (seqpacket ? whole : h->len != 0)) {
         write_pending(c);
     }
 }
@@ -533,7 +656,7 @@ static void shutdown_came(Conn *c, uint32_t flags)
     c->guest_shut |= flags & (NO_RECEIVE | NO_SEND);
     if (c->guest_shut == (NO_RECEIVE | NO_SEND)) {
         finish(c, true);
-    } else if (c->pending->len == 0) {
+    } else if (all_written(c)) {
         drained(c);
     }
 }
@@ -563,11 +686,12 @@ static void take_packet(Conn *c, const Header *h)
 /* "Device Operation": what comes from another CID than the guest's is dropped, what leads nowhere is refused. */
 static void route(Vsock *d, const Header *h)
 {
-    Conn *c = conn_find(d, h->dst_port, h->src_port);
+    bool  known = h->type == TYPE_STREAM || (h->type == TYPE_SEQPACKET && virtio_has(&d->v, F_SEQPACKET));
+    Conn *c = conn_find(d, h->type, h->dst_port, h->src_port);
 
     if (h->src_cid != d->cid) {
         guest_error("%s: a packet from CID %llu", d->v.pci.dev.id, (unsigned long long)h->src_cid);
-    } else if (h->dst_cid != HOST_CID || h->type != TYPE_STREAM) {
+    } else if (h->dst_cid != HOST_CID || !known) {
         refuse(d, h);
     } else if (c != NULL) {
         take_packet(c, h);
@@ -668,6 +792,7 @@ static void config_get(VirtioPci *v, uint8_t *config)
 
 static const VirtioType vsock_type = {
     .id = VIRTIO_ID_VSOCK,
+    .features = F_STREAM | F_SEQPACKET,
     .class_code = 0x028000,
     .n_queues = N_QUEUES,
     .queue_size = 128,
@@ -678,26 +803,40 @@ static const VirtioType vsock_type = {
     .reset = reset,
 };
 
-static bool vsock_listen(Vsock *d, GError **error)
+static bool listen_at(Vsock *d, unsigned which, const char *path, int kind, GError **error)
 {
     struct sockaddr_un a;
+    int                fd = -1;
 
-    d->listener = -1;
-    if (!address_of(d->path, &a)) {
+    if (!address_of(path, &a)) {
         errno = ENAMETOOLONG;
     } else {
-        unlink(d->path);
-        d->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        unlink(path);
+        fd = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     }
-    if (d->listener < 0 || bind(d->listener, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(d->listener, 16) != 0) {
-        g_set_error(error, BAILEY_ERROR, 0, "device %s cannot listen on socket=%s: %s; name a path in a folder you may "
-                                            "write to", d->v.pci.dev.id, d->path, g_strerror(errno));
-        if (d->listener >= 0) {
-            close(d->listener);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, 16) != 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "device %s cannot listen on %s (from socket=): %s; name a path in a folder "
+                                            "you may write to", d->v.pci.dev.id, path, g_strerror(errno));
+        if (fd >= 0) {
+            close(fd);
         }
         return false;
     }
+    d->listener[which] = fd;
+    d->watch[which] = g_unix_fd_add(fd, G_IO_IN, on_caller, d);
     return true;
+}
+
+static void stop_listening(Vsock *d)
+{
+    for (unsigned i = 0; i < N_LISTENERS; i++) {
+        if (d->watch[i] != 0) {
+            drop_watch(&d->watch[i]);
+            close(d->listener[i]);
+            unlink(i == LISTEN_STREAM ? d->path : d->seq_path);
+        }
+    }
+    g_clear_pointer(&d->seq_path, g_free);
 }
 
 static bool vsock_realize(Device *dev, GError **error)
@@ -710,14 +849,16 @@ static bool vsock_realize(Device *dev, GError **error)
                     "connect", dev->id);
         return false;
     }
-    if (!vsock_listen(d, error)) {
+    d->seq_path = g_strconcat(d->path, "_seqpacket", NULL);
+    if (!listen_at(d, LISTEN_STREAM, d->path, SOCK_STREAM, error) ||
+        !listen_at(d, LISTEN_SEQPACKET, d->seq_path, SOCK_SEQPACKET, error)) {
+        stop_listening(d);
         return false;
     }
     d->conns = g_ptr_array_new();
     d->next_port = FIRST_PORT;
-    d->watch = g_unix_fd_add(d->listener, G_IO_IN, on_caller, d);
     live_add(1);
-    virtio_pci_init(&d->v, &vsock_type, &virtio_default_layout, 0, NULL);
+    virtio_pci_init(&d->v, &vsock_type, &virtio_default_layout, vsock_type.features, NULL);
     return true;
 }
 
@@ -732,9 +873,7 @@ static void vsock_unrealize(Device *dev)
         conn_free(d->conns->pdata[d->conns->len - 1]);
     }
     g_ptr_array_free(d->conns, TRUE);
-    g_source_remove(d->watch);
-    close(d->listener);
-    unlink(d->path);
+    stop_listening(d);
     live_add(-1);
 }
 

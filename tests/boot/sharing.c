@@ -4,6 +4,7 @@
  *
  *   sharing echo vsock PORT | unix PATH            takes one connection and sends back what comes
  *   sharing send vsock PORT | unix PATH PORT       sends a MiB, hears it back, and says whether it is the same
+ *   sharing mirror, sharing messages               the same with messages of many lengths (SOCK_SEQPACKET)
  *
  * And what a folder keeps of a file beside its content:
  *
@@ -34,9 +35,9 @@ static void die(const char *what)
 }
 
 /* Connected, or with @listening the one that connected to us. */
-static int reach(int family, const void *address, socklen_t len, int listening)
+static int reach(int family, int kind, const void *address, socklen_t len, int listening)
 {
-    int fd = socket(family, SOCK_STREAM, 0);
+    int fd = socket(family, kind, 0);
 
     if (fd < 0) {
         die("socket");
@@ -121,8 +122,46 @@ static void send_all(int fd)
     exit(got == TOTAL ? 0 : 1);
 }
 
+/* Messages go back as they come. */
+static void mirror(int fd)
+{
+    static uint8_t message[100000];
+    ssize_t        n;
+    unsigned       total = 0;
+
+    while ((n = recv(fd, message, sizeof(message), 0)) > 0) {
+        if (send(fd, message, (size_t)n, 0) != n) {
+            die("send");
+        }
+        total++;
+    }
+    printf("sharing: mirrored %u messages\n", total);
+}
+
+static void messages(int fd)
+{
+    static const unsigned lens[] = { 1, 2, 1000, 4052, 4053, 65535, 65536, 65537, 90000, 3 };
+    static uint8_t        out[100000], in[sizeof(out)];
+    unsigned              right = 0;
+
+    for (unsigned i = 0; i < sizeof(out); i++) {
+        out[i] = byte_at(i);
+    }
+    for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i += 2) { /* two on the way */
+        if (send(fd, out, lens[i], 0) != lens[i] || send(fd, out, lens[i + 1], 0) != lens[i + 1]) {
+            die("send");
+        }
+        for (unsigned k = i; k < i + 2; k++) {
+            ssize_t n = recv(fd, in, sizeof(in), 0);
+
+            right += n == lens[k] && memcmp(in, out, lens[k]) == 0;
+        }
+    }
+    printf("sharing: %u messages came back\n", right);
+}
+
 /* The line that a host's program says to the device's socket, and the answer. */
-static void greet(int fd, const char *port)
+static void greet(int fd, int kind, const char *port)
 {
     char line[64];
     int  n = snprintf(line, sizeof(line), "CONNECT %s\n", port);
@@ -130,8 +169,10 @@ static void greet(int fd, const char *port)
     if (write(fd, line, (size_t)n) != n) {
         die("CONNECT");
     }
-    for (n = 0; n == 0 || line[n - 1] != '\n'; n++) {
-        if (n == sizeof(line) - 1 || read(fd, line + n, 1) != 1) {
+    for (n = 0; n == 0 || line[n - 1] != '\n';) {
+        ssize_t got = recv(fd, line + n, kind == SOCK_STREAM ? 1 : sizeof(line) - 1, 0);
+
+        if (got <= 0 || (n += (int)got) == sizeof(line) - 1) {
             die("OK");
         }
     }
@@ -195,7 +236,8 @@ static void acl(const char *file)
 
 int main(int argc, char **argv)
 {
-    int fd, listening = argc > 1 && strcmp(argv[1], "echo") == 0;
+    int listening = argc > 1 && (strcmp(argv[1], "echo") == 0 || strcmp(argv[1], "mirror") == 0);
+    int kind = argc > 1 && argv[1][0] == 'm' ? SOCK_SEQPACKET : SOCK_STREAM, fd;
 
     if (argc == 3) {
         (strcmp(argv[1], "acl") == 0 ? acl : attributes)(argv[2]);
@@ -208,20 +250,20 @@ int main(int argc, char **argv)
         struct sockaddr_vm a = { .svm_family = AF_VSOCK, .svm_cid = listening ? VMADDR_CID_ANY : HOST,
                                  .svm_port = (unsigned)atoi(argv[3]) };
 
-        fd = reach(AF_VSOCK, &a, sizeof(a), listening);
+        fd = reach(AF_VSOCK, kind, &a, sizeof(a), listening);
     } else {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
 
         snprintf(a.sun_path, sizeof(a.sun_path), "%s", argv[3]);
-        fd = reach(AF_UNIX, &a, sizeof(a), listening);
+        fd = reach(AF_UNIX, kind, &a, sizeof(a), listening);
         if (argc > 4) {
-            greet(fd, argv[4]);
+            greet(fd, kind, argv[4]);
         }
     }
-    if (listening) {
-        echo(fd);
+    if (kind == SOCK_SEQPACKET) {
+        (listening ? mirror : messages)(fd);
     } else {
-        send_all(fd);
+        (listening ? echo : send_all)(fd);
     }
     return 0;
 }

@@ -4,6 +4,7 @@
  * crash, leak, wait or grow.
  */
 #define _GNU_SOURCE /* accept4() */
+#include "bits.h"
 #include "bytes.h"
 #include "unit/virtio_rig.h"
 
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char dir[] = "/tmp/bailey-fuzz-vsock-XXXXXX";
 static int  host[N_HOST]; /* 0: not open */
-static int  server;
+static int  server[2]; /* of streams, of messages */
 
 static struct sockaddr_un address(const char *name)
 {
@@ -32,10 +33,11 @@ static struct sockaddr_un address(const char *name)
 
 static void clean_up(void)
 {
-    g_autofree char *path = g_strdup_printf("%s/s_1", dir), *own = g_strdup_printf("%s/s", dir);
+    static const char *const names[] = { "s", "s_seqpacket", "s_1", "s_2" };
 
-    unlink(path);
-    unlink(own);
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        unlink(address(names[i]).sun_path);
+    }
     rmdir(dir);
 }
 
@@ -45,14 +47,17 @@ static VirtioRig *set_up(void)
         abort();
     }
     atexit(clean_up);
-    struct sockaddr_un a = address("s_1");
-    g_autofree char   *option = g_strdup_printf("virtio-vsock-pci,id=v,guest-cid=%d,socket=%s/s", CID, dir);
+    g_autofree char *option = g_strdup_printf("virtio-vsock-pci,id=v,guest-cid=%d,socket=%s/s", CID, dir);
 
-    server = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (bind(server, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(server, 4) != 0) {
-        abort();
+    for (unsigned i = 0; i < ARRAY_LEN(server); i++) {
+        struct sockaddr_un a = address(i == 0 ? "s_1" : "s_2");
+
+        server[i] = socket(AF_UNIX, (i == 0 ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (bind(server[i], (struct sockaddr *)&a, sizeof(a)) != 0 || listen(server[i], 4) != 0) {
+            abort();
+        }
     }
-    return vr_new(rig_new(), option, 0);
+    return vr_new(rig_new(), option, 3 /* streams and messages */);
 }
 
 /* A packet, mostly of the guest to a port that may be connected. */
@@ -61,14 +66,15 @@ static void send_packet(VirtioRig *v, ByteReader *r)
     uint8_t    how = br_u8(r), head[HDR];
     ByteWriter w = bw_init(head, sizeof(head));
     uint32_t   len = br_u8(r) * (how & 0x40 ? 300u : 1u);
+    uint8_t    op = br_u8(r);
 
     bw_u64(&w, how & 0x80 ? br_u8(r) : CID);
     bw_u64(&w, (how & 0x30) == 0x30 ? br_u8(r) : 2);
     bw_u32(&w, how & 3);
     bw_u32(&w, how & 4 ? FIRST_PORT + (br_u8(r) & 3) : (how >> 3 & 3));
     bw_u32(&w, len);
-    bw_u16(&w, how == 0xff ? br_u16(r) : 1);
-    bw_u16(&w, br_u8(r) & 15);
+    bw_u16(&w, how == 0xff ? br_u16(r) : op & 0x80 ? 2 : 1);
+    bw_u16(&w, op & 15);
     bw_u32(&w, br_u8(r) & 3);
     bw_u32(&w, (uint32_t)br_u8(r) << (br_u8(r) & 31));
     bw_u32(&w, br_u8(r) & 0x80 ? br_u32(r) : br_u8(r));
@@ -87,15 +93,15 @@ static void host_step(VirtioRig *v, unsigned what, ByteReader *r)
     char     line[32];
 
     if (what == 0 && *fd == 0) {
-        struct sockaddr_un a = address("s");
+        struct sockaddr_un a = address(which & 0x40 ? "s_seqpacket" : "s");
 
-        *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        *fd = socket(AF_UNIX, (which & 0x40 ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (connect(*fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
             snprintf(line, sizeof(line), "CONNECT %u\n", which >> 2 & 3);
             (void)send(*fd, line, strlen(line) - (which == 0xff), MSG_NOSIGNAL);
         }
     } else if (what == 1 && *fd == 0) {
-        *fd = MAX(accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), 0);
+        *fd = MAX(accept4(server[which >> 6 & 1], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), 0);
     } else if (*fd == 0) {
         return;
     } else if (what == 2) {
@@ -168,8 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             host[i] = 0;
         }
     }
-    for (int fd; (fd = accept4(server, NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
-        close(fd);
+    for (unsigned i = 0; i < ARRAY_LEN(server); i++) {
+        for (int fd; (fd = accept4(server[i], NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
+            close(fd);
+        }
     }
     hear_all();
     vr_start(v, 0); /* ends connections */

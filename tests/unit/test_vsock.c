@@ -19,6 +19,7 @@
 #include "virtio_rig.h"
 
 enum { HDR = 44, CID = 7, REQUEST = 1, RESPONSE, RST, SHUTDOWN, RW, CREDIT_UPDATE, CREDIT_REQUEST };
+enum { STREAM = 1, SEQPACKET, EOM = 1, F_SEQPACKET = 2 };
 enum { ALLOC = 256 << 10, RX_LEN = 4096, N_RX = 8 };
 
 #define RX_BUF(i) (VR_BUFFERS + 0x10000 + (i) * 0x2000ull)
@@ -29,6 +30,7 @@ typedef struct Driver {
     VirtioRig *r;
     char       dir[64], path[96];
     unsigned   seen; /* of the used ring of RX */
+    uint16_t   type; /* of what is sent and comes */
 } Driver;
 
 /* A packet as the driver sees it. */
@@ -44,7 +46,7 @@ static void give_rx(Driver *d, unsigned i, uint32_t len)
     vr_offer(d->r, 0, (uint16_t)i, true);
 }
 
-static Driver *driver_new(unsigned n_rx)
+static Driver *driver_of(unsigned n_rx, uint64_t features, uint16_t type)
 {
     Driver *d = g_new0(Driver, 1);
     char    option[160];
@@ -53,12 +55,16 @@ static Driver *driver_new(unsigned n_rx)
     assert_non_null(mkdtemp(d->dir));
     snprintf(d->path, sizeof(d->path), "%s/s", d->dir);
     snprintf(option, sizeof(option), "virtio-vsock-pci,id=v,guest-cid=%u,socket=%s", CID, d->path);
-    d->r = vr_new(rig_new(), option, 0);
+    d->r = vr_new(rig_new(), option, features);
+    d->type = type;
     for (unsigned i = 0; i < n_rx; i++) {
         give_rx(d, i, RX_LEN);
     }
     return d;
 }
+
+/* One that knows streams alone. */
+static Driver *driver_new(unsigned n_rx) { return driver_of(n_rx, 0, STREAM); }
 
 static void driver_free(Driver *d)
 {
@@ -100,7 +106,7 @@ static void send_as(Driver *d, uint64_t src, uint64_t dst, uint16_t type, const 
     vr_offer(d->r, 1, 0, true);
 }
 
-static void send_packet(Driver *d, const Packet *p) { send_as(d, CID, 2, 1, p); }
+static void send_packet(Driver *d, const Packet *p) { send_as(d, CID, 2, d->type, p); }
 
 /* The next packet that came; its buffer goes back. False: there is none. */
 static bool receive(Driver *d, Packet *p)
@@ -127,7 +133,7 @@ static bool receive(Driver *d, Packet *p)
     p->flags = br_u32(&r);
     p->buf_alloc = br_u32(&r);
     p->fwd_cnt = br_u32(&r);
-    assert_int_equal(p->type, 1);
+    assert_int_equal(p->type, d->type);
     assert_int_equal(len, HDR + p->len);
     for (unsigned k = 0; k < p->len; k++) {
         p->data[k] = (uint8_t)rig_read(d->r->pci, RX_BUF(i) + HDR + k, 1);
@@ -142,16 +148,18 @@ static void expect_op(Driver *d, Packet *p, uint16_t op)
     assert_int_equal(p->op, op);
 }
 
-static int host_socket(const char *path, bool server)
+static int socket_of(int kind, const char *path, bool server)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int                fd = socket(AF_UNIX, kind | SOCK_NONBLOCK, 0);
 
     strcpy(a.sun_path, path);
     assert_int_equal(server ? bind(fd, (void *)&a, sizeof(a)) : connect(fd, (void *)&a, sizeof(a)), 0);
     assert_int_equal(server ? listen(fd, 4) : 0, 0);
     return fd;
 }
+
+static int host_socket(const char *path, bool server) { return socket_of(SOCK_STREAM, path, server); }
 
 static void say(int fd, const char *text)
 {
@@ -290,6 +298,120 @@ static void test_credit(void **state)
     driver_free(d);
 }
 
+/* Messages keep their ends both ways, whatever packets they come in; empty ones are messages, too. */
+static void test_messages(void **state)
+{
+    Driver *d = driver_of(N_RX, F_SEQPACKET, SEQPACKET);
+    Packet  p;
+    char    ok[32], path[128], big[6000], back[6000];
+    g_autofree char *own = g_strconcat(d->path, "_seqpacket", NULL);
+    int     fd = socket_of(SOCK_SEQPACKET, own, false);
+
+    loop();
+    say(fd, "CONNECT 5\n");
+    expect_op(d, &p, REQUEST);
+    assert_int_equal(p.dst_port, 5);
+    uint32_t port = p.src_port;
+    Packet   to_host = { .src_port = 5, .dst_port = port, .op = RESPONSE, .buf_alloc = 10000 };
+
+    send_packet(d, &to_host);
+    snprintf(ok, sizeof(ok), "OK %u\n", port);
+    hears(fd, ok);
+    /* From the host: each is whole, or in parts of which the last says so. */
+    say(fd, "one");
+    say(fd, "");
+    say(fd, "three");
+    expect_op(d, &p, RW);
+    assert_int_equal(p.len, 3);
+    assert_int_equal(p.flags, EOM);
+    expect_op(d, &p, RW);
+    assert_int_equal(p.len, 0);
+    assert_int_equal(p.flags, EOM);
+    expect_op(d, &p, RW);
+    assert_int_equal(p.len, 5);
+    memset(big, 'b', sizeof(big));
+    assert_int_equal(send(fd, big, sizeof(big), 0), sizeof(big));
+    loop();
+    expect_op(d, &p, RW);
+    assert_int_equal(p.len, RX_LEN - HDR);
+    assert_int_equal(p.flags, 0);
+    expect_op(d, &p, RW);
+    assert_int_equal(p.len, sizeof(big) - (RX_LEN - HDR));
+    assert_int_equal(p.flags, EOM);
+    /* From the guest. */
+    to_host.op = RW;
+    to_host.fwd_cnt = 8 + sizeof(big);
+    to_host.len = 2;
+    memcpy(to_host.data, "he", 2);
+    send_packet(d, &to_host);
+    assert_int_equal(recv(fd, back, sizeof(back), 0), -1);
+    to_host.flags = EOM;
+    send_packet(d, &to_host);
+    to_host.len = 0;
+    send_packet(d, &to_host);
+    hears(fd, "hehe");
+    hears(fd, "");
+    assert_int_equal(recv(fd, back, sizeof(back), 0), -1);
+    assert_int_equal(errno, EAGAIN);
+    /* More than the guest says it has room for cannot be told in one piece. */
+    to_host.op = CREDIT_UPDATE;
+    to_host.buf_alloc = sizeof(big) - 1;
+    send_packet(d, &to_host);
+    assert_int_equal(send(fd, big, sizeof(big), 0), sizeof(big));
+    loop();
+    expect_op(d, &p, RST);
+    close(fd);
+
+    /* The guest connects; a host that listens for a stream is nobody. */
+    Packet request = { .src_port = 9, .dst_port = 77, .op = REQUEST, .buf_alloc = 100 };
+
+    snprintf(path, sizeof(path), "%s_77", d->path);
+    int server = socket_of(SOCK_STREAM, path, true);
+    send_packet(d, &request);
+    expect_op(d, &p, RST);
+    close(server);
+    unlink(path);
+    server = socket_of(SOCK_SEQPACKET, path, true);
+    send_packet(d, &request);
+    expect_op(d, &p, RESPONSE);
+    fd = accept(server, NULL, NULL);
+    send_packet(d, &(Packet){ .src_port = 9, .dst_port = 77, .op = RW, .flags = EOM, .len = 3, .data = "hey",
+                              .buf_alloc = 100 });
+    hears(fd, "hey");
+    /* The same ports of the other type are another connection. */
+    d->type = STREAM;
+    send_packet(d, &(Packet){ .src_port = 9, .dst_port = 77, .op = RW, .len = 3, .data = "hey", .buf_alloc = 100 });
+    expect_op(d, &p, RST);
+    d->type = SEQPACKET;
+    /* Messages that the host does not read are kept, and empty ones for nothing not for ever. */
+    Packet   empty = { .src_port = 9, .dst_port = 77, .op = RW, .flags = EOM, .buf_alloc = 100 };
+    unsigned n = 0;
+
+    while (!receive(d, &p) && n < 1 << 17) {
+        send_packet(d, &empty);
+        n++;
+    }
+    assert_int_equal(p.op, RST);
+    assert_true(n > 1 << 16 && n < 1 << 17);
+    close(fd);
+    close(server);
+    unlink(path);
+    driver_free(d);
+    assert_int_equal(access(own, F_OK), -1);
+
+    /* A driver that did not choose them is not asked. */
+    d = driver_new(N_RX);
+    g_autofree char *other = g_strconcat(d->path, "_seqpacket", NULL);
+
+    fd = socket_of(SOCK_SEQPACKET, other, false);
+    loop();
+    say(fd, "CONNECT 5\n");
+    assert_false(receive(d, &p));
+    hears(fd, "");
+    close(fd);
+    driver_free(d);
+}
+
 /* What belongs nowhere is refused, a refusal is not, and what has no buffers waits without end or growth. */
 static void test_hostile(void **state)
 {
@@ -304,8 +426,11 @@ static void test_hostile(void **state)
     lost.op = 99;
     send_packet(d, &lost);
     expect_op(d, &p, RST);
-    send_as(d, CID, 2, 2, &lost); /* a type that was not offered */
-    expect_op(d, &p, RST);
+    for (d->type = SEQPACKET; d->type <= 3; d->type++) { /* types that the driver did not choose, and that are none */
+        send_packet(d, &lost);
+        expect_op(d, &p, RST);
+    }
+    d->type = STREAM;
     send_as(d, CID, 9, 1, &lost); /* another guest */
     expect_op(d, &p, RST);
     send_as(d, 9, 2, 1, &lost);   /* as another guest */
@@ -362,8 +487,8 @@ static void test_options(void **state)
           "device virtio-vsock-pci needs guest-cid=N, from 3 to 4294967294, and socket=PATH, where programs of the "
           "host connect" },
         { "virtio-vsock-pci,socket=/nonexistent/x",
-          "device virtio-vsock-pci cannot listen on socket=/nonexistent/x: No such file or directory; name a path in a "
-          "folder you may write to" },
+          "device virtio-vsock-pci cannot listen on /nonexistent/x (from socket=): No such file or directory; name a "
+          "path in a folder you may write to" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -383,7 +508,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_host), cmocka_unit_test(test_from_guest), cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_options),
+        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_options),    cmocka_unit_test(test_messages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
