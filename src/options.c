@@ -14,6 +14,7 @@
 #include "config_file.h"
 #include "device.h"
 #include "log.h"
+#include "option_help.h"
 
 #define DEFAULT_RAM_SIZE (1ull << 30)
 #define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
@@ -815,14 +816,16 @@ static const Option option_table[] = {
     { "dtb", "FILE", "device tree to pass instead of the machine's own", set_dtb },
     { "device", "NAME[,key=value]",
       "add a PCI device, or load a payload; -device help lists them, -device NAME,help their keys", set_device },
-    { "netdev", "user|stream|socket|tap|none,id=ID[,...]", "a network backend for a device's netdev=", set_netdev },
+    { "netdev", "user|stream|socket|tap|none,id=ID[,...]", "a network back end for a device's netdev=; -netdev help",
+      set_netdev },
     { "drive", "file=FILE,id=ID[,format=qcow2][,snapshot=on]",
       "a disk image, raw or qcow2, for a device's drive=; if=pflash: firmware or its variables", set_drive },
     { "fsdev", "local,id=ID,path=FOLDER[,security_model=none|mapped-xattr][,readonly=on]",
       "a folder of the host, for the fsdev= of a virtio-9p-pci", set_fsdev },
     { "virtfs", "local,path=FOLDER,mount_tag=TAG[,...]", "share a folder: -fsdev and its virtio-9p-pci in one",
       set_virtfs },
-    { "chardev", "TYPE,id=ID[,...]", "a character backend: stdio, file, pty, socket, null", set_chardev },
+    { "chardev", "TYPE,id=ID[,...]", "a character back end: stdio, file, pty, socket, null; -chardev help",
+      set_chardev },
     { "serial", "stdio|file:PATH|pty|none|chardev:ID", "where the next serial port goes (default stdio)", set_serial },
     { "display", "none|vnc=[ADDR]:N[,password-file=FILE]",
       "a VNC server for what -device virtio-gpu-pci or ramfb shows: TCP port 5900 + N, or vnc=unix:PATH (default none)",
@@ -1246,6 +1249,8 @@ Options *options_parse(int argc, char **argv, GError **error)
             ok = fail(error, "there is no option '%s'; --help lists them", argv[i]);
         } else if (opt->arg != NULL && i + 1 == argc) {
             ok = fail(error, "-%s needs an argument: -%s %s", opt->name, opt->name, opt->arg);
+        } else if (opt->arg != NULL && strcmp(argv[i + 1], "help") == 0 && option_help(opt->name)) {
+            o->help_only = true;
         } else {
             ok = take_option(o, opt, opt->arg != NULL ? argv[++i] : NULL, error);
         }

@@ -354,6 +354,8 @@ static void test_help(void **state)
     static const char *const lines[][3] = {
         { "--help" }, { "-h" }, { "--version" }, { "-M", "help" }, { "-cpu", "help" }, { "-d", "help" },
         { "-device", "help" }, { "-device", "virtio-net-pci,help" }, { "-man" }, { "-help", "-frob" },
+        { "-netdev", "help" }, { "-serial", "help" }, { "-chardev", "help" }, { "-drive", "help" },
+        { "-fsdev", "help" }, { "-virtfs", "help" }, { "-display", "help" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
