@@ -170,7 +170,7 @@ function sequence() {
       default: {
         const text = row[1] === "state" ? row[2].replace(/^Realm \d+: /, "") : row[2];
         const x = middle(lane), place = x > 78 ? { right: 0, transform: "none" } : x < 22 ? { left: 0, transform: "none" } : { left: x + "%" };
-        const long = text.length > 24 || (x >= 22 && x <= 78);
+        const long = text.length > 14 || (x >= 22 && x <= 78);
         return [el("span", { class: "pill " + classOfLane(lane), style: long ? place : { left: x + "%" } }, text)];
       }
     }
@@ -322,8 +322,7 @@ function granules() {
     const i = bases.findLastIndex((base) => base <= cell * per);
     return hex(islands[i][0] + cell * per - bases[i]);
   }
-  const place = el("div", { class: "detail", "aria-live": "polite" },
-    `The map is of ${hex(islands[0][0])} to ${hex(islands[islands.length - 1][1])}. A click on it tells where that is.`);
+  const place = el("div", { class: "detail", "aria-live": "polite" });
   const canvas = el("canvas", { width: 128, height: Math.ceil(cells / 128), "aria-label": "Map of granules by state", role: "img",
     onclick: (event) => {
       const cell = Math.floor(event.offsetY / canvas.clientHeight * canvas.height) * 128 +
@@ -346,6 +345,8 @@ function granules() {
     });
     shown = map;
     when.textContent = at(changes[upTo][0]);
+    place.textContent = `The map is of ${hex(islands[0][0])} to ${hex(islands[islands.length - 1][1])}, at ${when.textContent}. ` +
+      "A click on it tells where that is.";
     marker.setAttribute("x1", x(changes[upTo][0]));
     marker.setAttribute("x2", x(changes[upTo][0]));
   }
