@@ -51,8 +51,8 @@ static const struct {
       "  readonly=on                           nothing is changed\n"
       "  security_model=none|mapped-xattr      files as they are, or owners and modes kept in extended attributes\n" },
     { "virtfs",
-      "Shared folders (-virtfs local,path=FOLDER,mount_tag=TAG[,key=value...]): -fsdev and its device in one; the guest\n"
-      "mounts it by 'mount -t 9p -o trans=virtio TAG /mnt'. -fsdev help has the other keys.\n" },
+      "Shared folders (-virtfs local,path=FOLDER,mount_tag=TAG[,key=value...]): -fsdev and its device in one; the\n"
+      "guest mounts it by 'mount -t 9p -o trans=virtio TAG /mnt'. -fsdev help has the other keys.\n" },
     { "display",
       "Viewers of what -device virtio-gpu-pci or ramfb shows (-display NAME):\n"
       "  none                      the default; screendump of the monitor takes pictures all the same\n"
