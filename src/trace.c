@@ -199,6 +199,9 @@ static void put_field(GString *s, const EventField *f)
 
 static void put_args(Trace *t, const EventField *fields, unsigned n)
 {
+    if (n == 0) {
+        return;
+    }
     g_string_append(t->buf, ",\"args\":{");
     for (unsigned i = 0; i < n; i++) {
         g_string_append(t->buf, i == 0 ? "" : ",");
