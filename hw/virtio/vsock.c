@@ -385,7 +385,11 @@ static bool take_message(Conn *c)
     c->message = g_byte_array_new();
     g_byte_array_set_size(c->message, (guint)n);
     c->message_sent = 0;
-    return recv(c->fd, c->message->data, (size_t)n, MSG_DONTWAIT) == n;
+    if (recv(c->fd, c->message->data, (size_t)n, MSG_DONTWAIT) != n) {
+        conn_end(c, true); /* a message that changes is none */
+        return false;
+    }
+    return true;
 }
 
 /* The next part of a message, of at most @room bytes. */
