@@ -551,8 +551,8 @@ static bool open_pty(Chardev *c, const char *link, GError **error)
                                  : "use a socket: unix:PATH,server=on,wait=off");
         return false;
     }
-    log_warning("the pseudo-terminal%s%s is %s%s%s", c->id != NULL ? " of " : "", c->id != NULL ? c->id : "", name,
-                link != NULL ? ", also " : "", link != NULL ? link : "");
+    log_notice("the pseudo-terminal%s%s is %s%s%s", c->id != NULL ? " of " : "", c->id != NULL ? c->id : "", name,
+               link != NULL ? ", also " : "", link != NULL ? link : "");
     set_live(c, true);
     return true;
 }
@@ -673,8 +673,8 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
     c->unlink_path = g_strdup(s->path);
     set_live(c, true);
     if (s->wait) {
-        log_warning("waiting for a connection to %s%s%s", s->path != NULL ? s->path : s->host,
-                    s->path != NULL ? "" : ":", s->path != NULL ? "" : s->port);
+        log_notice("waiting for a connection to %s%s%s", s->path != NULL ? s->path : s->host,
+                   s->path != NULL ? "" : ":", s->path != NULL ? "" : s->port);
         int peer = accept(fd, NULL, NULL);
 
         if (peer >= 0) {

@@ -265,6 +265,15 @@ void log_error(const char *fmt, ...)
     va_end(ap);
 }
 
+void log_notice(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    to_stderr("bailey: ", fmt, ap);
+    va_end(ap);
+}
+
 void log_warning(const char *fmt, ...)
 {
     va_list ap;

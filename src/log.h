@@ -109,8 +109,10 @@ void log_write(LogCategory c, const char *fmt, ...) __attribute__((format(printf
 /* guest_error - a guest broke a rule: the architected answer follows, this only tells. Rate-limited by text. */
 #define guest_error(...) LOG(GUEST_ERRORS, __VA_ARGS__)
 
-/* log_error, log_warning - to stderr, headed "bailey: " and "bailey: warning: ". */
+/* log_error, log_warning - to stderr, headed "bailey: " and "bailey: warning: ". log_notice: what a user must know to
+ * go on, while nothing is wrong; headed "bailey: ". */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -127,10 +127,30 @@ static void test_lines(void **state)
     unlink(path);
 }
 
+/* What is said to the user: only what is odd is called a warning. */
+static void test_messages(void **state)
+{
+    g_autofree char *path = NULL, *text = NULL;
+    int              fd = g_file_open_tmp("test_log_XXXXXX", &path, NULL), saved = dup(STDERR_FILENO);
+
+    assert_true(fd >= 0 && saved >= 0);
+    dup2(fd, STDERR_FILENO);
+    log_error("no %s", "file");
+    log_warning("slow");
+    log_notice("here is %d", 1);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(fd);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_string_equal(text, "bailey: no file\nbailey: warning: slow\nbailey: here is 1\n");
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse), cmocka_unit_test(test_ranges), cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_messages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
