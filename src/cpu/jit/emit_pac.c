@@ -4,19 +4,6 @@
  */
 #include "cpu/jit/jit_int.h"
 
-/* rsi: all ones for a pointer of the upper range, in rax, else 0. rdi: the mask of that range, from the two at rdi. */
-static void find_range(Asm *as, bool by_63)
-{
-    asm_mov_rr(as, true, RSI, RAX);
-    if (!by_63) {
-        asm_shift_ri(as, SH_SHL, true, RSI, 63 - IR_PAC_RANGE);
-    }
-    asm_shift_ri(as, SH_SAR, true, RSI, 63);
-    asm_mov_rr(as, false, RBX, RSI);
-    asm_alu_ri(as, ALU_AND, false, RBX, sizeof(uint64_t));
-    asm_load(as, 3, false, true, RDI, X86_INDEX(RDI, RBX, 0, 0));
-}
-
 /* rax = IR_PAC_HASH() of rcx and rdx. */
 static void hash(Asm *as)
 {
@@ -30,42 +17,46 @@ static void hash(Asm *as)
     asm_imul_rr(as, true, RAX, RDX);
 }
 
-static void keep_but_range(Asm *as, X86Reg d)
+/* Bit IR_PAC_RANGE of a pointer signed with IR_PAC_BY_63, whose code is in rax, and the bit itself in rsi. */
+static void sign_range(Asm *as)
 {
     asm_mov_ri(as, RCX, ~BIT(IR_PAC_RANGE));
-    asm_alu_rr(as, ALU_AND, true, d, RCX);
+    asm_alu_rr(as, ALU_AND, true, RAX, RCX);
+    asm_shift_ri(as, SH_SHR, true, RSI, IR_PAC_RANGE);
+    asm_alu_ri(as, ALU_AND, false, RSI, 1);
+    asm_shift_ri(as, SH_SHL, true, RSI, IR_PAC_RANGE);
+    asm_alu_rr(as, ALU_XOR, true, RAX, RSI);
 }
 
-/* rax: the pointer, rcx and rdx: what keys it; rdi: where the masks of the two ranges are. rax: the result; the others
- * are lost. After a check ZF tells whether the code is right. */
+/*
+ * rax: the pointer, rcx and rdx: what keys it; rdi: where the masks of the two ranges are, the upper one's first. rax:
+ * the result; the others are lost, but rsi and rbx. After a check ZF tells whether the code is right.
+ */
 static const void *make_routine(Asm *as, bool check, bool by_63)
 {
     const void *here = asm_here(as);
 
     asm_push(as, RSI);
     asm_push(as, RBX);
-    find_range(as, by_63);
-    asm_mov_rr(as, true, RBX, RSI); /* the bits that differ from those of a pointer without code */
-    asm_alu_rr(as, ALU_XOR, true, RBX, RAX);
-    asm_alu_rr(as, ALU_AND, true, RBX, RDI);
+    asm_bt_ri(as, true, RAX, by_63 ? 63 : IR_PAC_RANGE);
+    asm_alu_rr(as, ALU_SBB, true, RSI, RSI); /* all ones for the upper range */
+    asm_load(as, 3, false, true, RDI, X86_INDEX(RDI, RSI, 3, sizeof(uint64_t)));
+    asm_alu_rr(as, ALU_XOR, true, RSI, RAX); /* the bits that differ from those of a pointer without code */
+    asm_alu_rr(as, ALU_AND, true, RSI, RDI);
+    asm_mov_rr(as, true, RBX, RAX);
     asm_alu_rr(as, ALU_XOR, true, RCX, RAX);
-    asm_alu_rr(as, ALU_XOR, true, RCX, RBX);
-    asm_push(as, RAX);
+    asm_alu_rr(as, ALU_XOR, true, RCX, RSI);
     hash(as);
     asm_alu_rr(as, ALU_AND, true, RAX, RDI);
-    asm_pop(as, RDX);
     if (check) {
-        keep_but_range(as, RAX);
-        asm_mov_rr(as, true, RCX, RAX);
-        asm_mov_rr(as, true, RAX, RDX);
-        asm_alu_rr(as, ALU_XOR, true, RAX, RBX);
-        asm_alu_rr(as, ALU_CMP, true, RCX, RBX);
+        asm_alu_rr(as, ALU_XOR, true, RBX, RSI);
+        asm_alu_rr(as, ALU_CMP, true, RAX, RSI);
+        asm_mov_rr(as, true, RAX, RBX);
     } else {
-        asm_alu_rr(as, ALU_XOR, true, RAX, RDX);
-        keep_but_range(as, RAX);
-        asm_shift_ri(as, SH_SHR, true, RSI, 63);
-        asm_shift_ri(as, SH_SHL, true, RSI, IR_PAC_RANGE);
-        asm_alu_rr(as, ALU_OR, true, RAX, RSI);
+        if (by_63) {
+            sign_range(as);
+        }
+        asm_alu_rr(as, ALU_XOR, true, RAX, RBX);
     }
     asm_pop(as, RBX);
     asm_pop(as, RSI);
@@ -97,6 +88,8 @@ static Cold *fail_site(Gen *g, const IrNode *n, X86Reg d)
 bool emit_pac(Gen *g, const IrNode *n)
 {
     IrInline op = n->helper->inline_op;
+    bool     by_63 = op == IR_INLINE_PAC_SIGN && (n->imm & IR_PAC_BY_63) != 0;
+    uint64_t bits = by_63 ? UINT64_MAX : ~BIT(IR_PAC_RANGE); /* else that bit is what it should be */
 
     if (op != IR_INLINE_PAC_SIGN && op != IR_INLINE_PAC_CHECK) {
         return false;
@@ -107,8 +100,8 @@ bool emit_pac(Gen *g, const IrNode *n)
     gen_gpr_into(g, n->a, RAX, true);
     gen_gpr_into(g, n->b, RCX, true);
     gen_gpr_into(g, n->c, RDX, true);
-    asm_lea(&g->as, true, RDI, gen_constant(g, ir_pac_mask(n->imm, 1), ir_pac_mask(n->imm, 0)));
-    asm_call_to(&g->as, cold != NULL ? g->j->pac_check : g->j->pac_sign[(n->imm & IR_PAC_BY_63) != 0]);
+    asm_lea(&g->as, true, RDI, gen_constant(g, ir_pac_mask(n->imm, 0) & bits, ir_pac_mask(n->imm, 1) & bits));
+    asm_call_to(&g->as, cold != NULL ? g->j->pac_check : g->j->pac_sign[by_63]);
     if (cold != NULL) {
         asm_jcc(&g->as, CC_NE, &cold->from);
     }
