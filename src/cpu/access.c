@@ -274,6 +274,24 @@ uint8_t *cpu_beside_code(Cpu *cpu, uint64_t va, IrMem mem, unsigned size)
     return code_beside(cpu->engine, e->pa + offset, size) ? e->host + offset : NULL;
 }
 
+void cpu_slot_beside_code(Cpu *cpu, uint64_t va, unsigned bytes, PageSlot *s)
+{
+    CpuTlb          *t = cpu->tlb[0];
+    const SlowEntry *e = tlb_find_slow(t, va);
+    unsigned         from, to;
+
+    if (!e->readable) {
+        return; /* loads may be checked with a store */
+    }
+    to = code_gap(cpu->engine, e->pa | (va & ~PAGE_MASK), &from);
+    *s = (PageSlot){
+        .tag = e->page + from,
+        .addend = (uintptr_t)e->host - e->page,
+        .limit = to - from >= bytes ? to - from - bytes + 1 : 0,
+    };
+    t->slots_used = t->slots_beside = true;
+}
+
 bool cpu_is_mapped(const Cpu *cpu, uint64_t va, CpuAccess access)
 {
     CpuTlb *t = cpu->tlb[0];

@@ -189,6 +189,16 @@ static CodePage *add_to_page(CpuEngine *e, CpuBlock *b, const uint8_t *host_page
     return p;
 }
 
+/* Code was made from [@from, @to) of the page. */
+static void mark_code(CpuEngine *e, CodePage *p, unsigned from, unsigned to)
+{
+    for (guint i = 0; p->direct && i < e->cpus->len; i++) {
+        tlb_forget_beside(e->cpus->pdata[i]);
+    }
+    p->direct = false;
+    code_page_mark(p, from, to, true);
+}
+
 static CodePage *add_block(CpuEngine *e, CpuBlock *b, const uint8_t *host_page)
 {
     CpuBlock **bucket = &e->buckets[bucket_of(b->pa, b->pc, b->key)];
@@ -341,6 +351,16 @@ bool code_beside(CpuEngine *e, uint64_t pa, unsigned len)
     }
     p->stores++;
     return true;
+}
+
+unsigned code_gap(CpuEngine *e, uint64_t pa, unsigned *from)
+{
+    CodePage *p = code_page_find(e, pa);
+    unsigned  to;
+
+    code_page_gap(p, (unsigned)(pa & ~PAGE_MASK), from, &to);
+    p->direct = true;
+    return to;
 }
 
 bool code_hit(CpuEngine *e, uint64_t pa, unsigned len)
@@ -604,7 +624,7 @@ CpuBlock *code_find(Cpu *cpu, uint64_t pc, uint64_t key)
     b = lookup(e, &s);
     if (b == NULL) {
         b = translate(cpu, &s, &e->arena, e->max_block);
-        code_page_mark(add_block(e, b, s.host_page), b->from, b->to, true);
+        mark_code(e, add_block(e, b, s.host_page), b->from, b->to);
         if (code_is_breakpoint(e, pc)) {
             bar_entry(e, b, X_breakpoint);
         }
@@ -739,14 +759,14 @@ static void grow(Cpu *cpu, Region *r, unsigned part)
     }
 }
 
-static void cover_parts(const Cpu *cpu, const Region *r, CpuBlock *b, CodePage *p)
+static void cover_parts(Cpu *cpu, const Region *r, CpuBlock *b, CodePage *p)
 {
     b->from = PAGE_SIZE;
     b->to = 0;
     for (unsigned i = 0; i < r->n; i++) {
         uint16_t from = r->part[i].pc & ~PAGE_MASK, to = end_of(cpu, r->part[i].ir, r->part[i].pc);
 
-        code_page_mark(p, from, to, true);
+        mark_code(cpu->engine, p, from, to);
         b->from = MIN(b->from, from);
         b->to = MAX(b->to, to);
     }

@@ -68,3 +68,19 @@ bool code_page_has(const CodePage *p, unsigned from, unsigned to)
     }
     return false;
 }
+
+static bool has_unit(const CodePage *p, unsigned i) { return p->unit[i / 64] >> i % 64 & 1; }
+
+void code_page_gap(const CodePage *p, unsigned at, unsigned *from, unsigned *to)
+{
+    unsigned first = at / CODE_UNIT, end = first + 1;
+
+    while (first > 0 && !has_unit(p, first - 1)) {
+        first--;
+    }
+    while (end < PAGE_SIZE / CODE_UNIT && !has_unit(p, end)) {
+        end++;
+    }
+    *from = first * CODE_UNIT;
+    *to = end * CODE_UNIT;
+}

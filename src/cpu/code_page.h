@@ -16,7 +16,8 @@ enum {
 typedef struct CodePage {
     uint64_t  page;
     CpuBlock *blocks; /* list by next_page; dead ones among them */
-    unsigned  stores; /* beside the code so far */
+    unsigned  stores; /* beside the code so far, by C */
+    bool      direct; /* slots may lead beside the code */
     uint64_t  unit[PAGE_SIZE / CODE_UNIT / 64]; /* set wherever a block that is not dead was made from */
 } CodePage;
 
@@ -32,5 +33,8 @@ void code_page_remove(CpuEngine *e, CodePage *p);
 /* code_page_mark - whether there is code in the units of [@from, @to) of the page; @to at most PAGE_SIZE. */
 void code_page_mark(CodePage *p, unsigned from, unsigned to, bool has_code);
 bool code_page_has(const CodePage *p, unsigned from, unsigned to);
+
+/* code_page_gap - the bytes around @at, which is in no code, up to the next code of the page on both sides. */
+void code_page_gap(const CodePage *p, unsigned at, unsigned *from, unsigned *to);
 
 #endif

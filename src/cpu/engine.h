@@ -124,6 +124,7 @@ struct CpuTlb {
     uint64_t   large_sizes;  /* bits: log2 of sizes there */
     unsigned   n_large;      /* slots that are not 0 */
     bool       slow_used, slots_used;
+    bool       slots_beside; /* some lead beside code: entries of the tables say nothing of those */
     bool       huge;         /* the kernel was asked for huge pages */
     bool       started;      /* false: all is zero, not empty */
 } __attribute__((aligned(HUGE_PAGE)));
@@ -205,6 +206,9 @@ void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len);
 /* tlb_write_protect - no fast store may reach a page any more. */
 void tlb_write_protect(Cpu *cpu, const uint8_t *host_page);
 
+/* tlb_forget_beside - no store may be direct any more in a page where code is. */
+void tlb_forget_beside(Cpu *cpu);
+
 /* tlb_forget_code - empty all jump caches. */
 void tlb_forget_code(Cpu *cpu);
 
@@ -232,6 +236,9 @@ bool cpu_store_slow(Cpu *cpu, uint64_t va, IrMem mem, const void *value);
 /* cpu_beside_code - where in the host's memory a store goes that does nothing but that: in a page with code, but not
  * into any. It counts as done. NULL: cpu_store_slow() knows. */
 uint8_t *cpu_beside_code(Cpu *cpu, uint64_t va, IrMem mem, unsigned size);
+
+/* cpu_slot_beside_code - makes a slot for accesses of up to @bytes to what lies around such a store, between code. */
+void cpu_slot_beside_code(Cpu *cpu, uint64_t va, unsigned bytes, PageSlot *s);
 
 /* ---- blocks (code.c) ---- */
 
@@ -335,6 +342,10 @@ bool code_hit(CpuEngine *e, uint64_t pa, unsigned len);
 
 /* code_beside - whether it is known to change none. Such stores are counted. */
 bool code_beside(CpuEngine *e, uint64_t pa, unsigned len);
+
+/* code_gap - what of a page with code lies around @pa and is in no code: from @from to before the result, bytes of the
+ * page. Until more code is made of the page, slots may lead there. */
+unsigned code_gap(CpuEngine *e, uint64_t pa, unsigned *from);
 
 /* ---- the run loop (engine.c) ---- */
 

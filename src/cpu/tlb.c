@@ -28,7 +28,15 @@ static void empty_slots(CpuTlb *t)
     for (unsigned i = 0; i < SPANS; i++) {
         t->read_span[i].limit = t->write_span[i].limit = 0;
     }
-    t->slots_used = false;
+    t->slots_used = t->slots_beside = false;
+}
+
+/* Before anything goes that those may come from. */
+static void empty_slots_beside(CpuTlb *t)
+{
+    if (t->slots_beside) {
+        empty_slots(t);
+    }
 }
 
 static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
@@ -521,7 +529,7 @@ static void drop_page(CpuTlb *t, uint64_t va)
     unsigned   fetch = fetch_slot(va);
     bool       read = drop_tag(t->read, va), write = drop_tag(t->write, va);
 
-    if (read || write) { /* slots have nothing that the tables do not have */
+    if (read || write || t->slots_beside) { /* other slots have nothing that the tables do not have */
         empty_slots(t);
     }
     if (in_range(slow->page & PAGE_MASK, va, PAGE_SIZE)) {
@@ -691,7 +699,11 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
         CpuTlb   *t = &cpu->run->context[i];
         uint16_t *h = holder_of(t, (uintptr_t)host_page);
 
-        if (!in_use(cpu, t) || *h == HOLDER_NONE) {
+        if (!in_use(cpu, t)) {
+            continue;
+        }
+        empty_slots_beside(t);
+        if (*h == HOLDER_NONE) {
             continue;
         }
         if (*h == HOLDER_ANY) {
@@ -739,6 +751,7 @@ static void drop_data(CpuTlb *t, uint64_t len, uintptr_t host)
 
 static void drop_pa(CpuTlb *t, uint64_t pa, uint64_t len, uintptr_t host)
 {
+    empty_slots_beside(t);
     drop_data(t, len, host);
     if (len == PAGE_SIZE && !may_have_other(t, pa)) {
         return;
@@ -775,6 +788,15 @@ void tlb_flush_pa(Cpu *cpu, uint64_t pa, uint64_t len)
         }
     }
     run_recheck(cpu);
+}
+
+void tlb_forget_beside(Cpu *cpu)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        if (in_use(cpu, &cpu->run->context[i])) {
+            empty_slots_beside(&cpu->run->context[i]);
+        }
+    }
 }
 
 void tlb_forget_code(Cpu *cpu)

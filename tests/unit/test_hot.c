@@ -182,6 +182,68 @@ static void test_hot_code_is_mapped_elsewhere(void **state)
     toy_machine_free(m);
 }
 
+/* Stores of hot code beside code are direct: until there is code, too, another page is in its place, or it goes. The
+ * table's entry for its loads is gone already. */
+static void test_stores_beside_code(void **state)
+{
+    enum { PAGE = 0x30000, FN = ALIAS + 0x800, SAME_ENTRY = ALIAS + TLB_ENTRIES * PAGE_SIZE };
+    static const uint32_t code[] = { TOY(TOY_ADDI, 3, 3, 1), TOY(TOY_STW, 2, 1, 0), TOY(TOY_SHADD, 1, 1, 4),
+                                     TOY(TOY_B, 0, 0, -3), TOY(TOY_LD, 9, 10, 0), TOY(TOY_B, 0, 0, -5) };
+    static const uint32_t fn[] = { TOY(TOY_ADDI, 8, 8, 1), TOY(TOY_B, 0, 0, -1) };
+    ToyMachine           *m = toy_machine_flat(code, ARRAY_LEN(code));
+    ToyMap               *map = toy_map(m, ALIAS, PAGE, 0x1000);
+    const uint64_t        loop = 4 * HOT;
+    uint32_t              word;
+
+    toy_map(m, SAME_ENTRY, DATA, 0x1000);
+    m->cpu->s.x[10] = SAME_ENTRY;
+    toy_load(m, PAGE, fn, ARRAY_LEN(fn));
+    toy_load(m, PAGE + 0x800, fn, ARRAY_LEN(fn));
+    m->cpu->s.pc = ALIAS;
+    run(m, &m->cpu->cpu, 20, CPU_STOP_TIME); /* the page has code */
+    m->cpu->s.pc = CODE;
+    m->cpu->s.x[1] = FN - 9 * 4;
+    m->cpu->s.x[2] = 5;
+    run(m, &m->cpu->cpu, loop, CPU_STOP_TIME);
+    check_regions(m);
+
+    m->cpu->s.pc = FN;
+    run(m, &m->cpu->cpu, 20, CPU_STOP_TIME);
+    m->cpu->s.pc = CODE;
+    m->cpu->s.x[2] = TOY(TOY_ADDI, 8, 8, 50);
+    m->cpu->s.x[4] = 4;
+    run(m, &m->cpu->cpu, 4 * 10, CPU_STOP_TIME); /* the last one hits it */
+    m->cpu->s.pc = FN;
+    run(m, &m->cpu->cpu, 20, CPU_STOP_TIME);
+    assert_int_equal(m->cpu->s.x[8], 10 + 10 + 10 * 50);
+
+    m->cpu->s.x[1] = FN + 0x400;
+    m->cpu->s.x[2] = 6;
+    m->cpu->s.x[4] = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        m->cpu->s.pc = CODE + 4 * 4;
+        run(m, &m->cpu->cpu, loop, CPU_STOP_TIME);
+        map->pa = PAGE + 0x1000;
+        cpu_flush_va(&m->cpu->cpu, NULL, NULL, ALIAS, PAGE_SIZE);
+        m->cpu->s.x[2]++;
+        run(m, &m->cpu->cpu, loop, CPU_STOP_TIME);
+        memory_read(m->memory, PAGE + 0xc00, attrs, &word, sizeof(word));
+        assert_int_equal(word, 6 + i);
+        memory_read(m->memory, PAGE + 0x1c00, attrs, &word, sizeof(word));
+        assert_int_equal(word, 7 + i);
+        map->pa = PAGE;
+        cpu_flush_va(&m->cpu->cpu, NULL, NULL, ALIAS, PAGE_SIZE);
+    }
+
+    m->cpu->s.pc = CODE + 4 * 4;
+    run(m, &m->cpu->cpu, loop, CPU_STOP_TIME);
+    owners_set(m->owners, PAGE, 0x1000, OWNER_REALM);
+    run(m, &m->cpu->cpu, 100, CPU_STOP_WAIT);
+    assert_int_equal(m->cpu->s.cause, TOY_CAUSE_TRANSLATION);
+    assert_int_equal(m->cpu->s.far, FN + 0x400);
+    toy_machine_free(m);
+}
+
 /* ---- faults in the middle ---- */
 
 static const struct {
@@ -381,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_other_cpu_writes),
         cmocka_unit_test(test_owner_of_hot_code),
         cmocka_unit_test(test_hot_code_is_mapped_elsewhere),
+        cmocka_unit_test(test_stores_beside_code),
         cmocka_unit_test(test_faults_in_hot_code),
         cmocka_unit_test(test_read_and_write_of_one_page),
         cmocka_unit_test(test_helpers_in_hot_code),

@@ -339,6 +339,10 @@ static void emit_by_slot(Gen *g, unsigned first, Reach *r, Cold *c)
     asm_load(&g->as, 3, false, true, RDI, X86_AT(R14, at + (int32_t)offsetof(PageSlot, addend)));
     asm_bind(&g->as, &c->resume);
     c->first = miss_slot;
+    g->j->site[c->site].slot = r->slot + 1;
+    if (c->host.group != 0) {
+        g->group[c->host.group - 1].slot = r->slot + 1;
+    }
 }
 
 /* ---- by what an access before it found ---- */
@@ -384,6 +388,7 @@ static X86Mem emit_by_host(Gen *g, Host *h, const Reach *r, Cold *c)
     asm_jcc(&g->as, CC_E, &c->from);
     c->first = g->region ? miss_host : NULL;
     c->access = *r;
+    g->j->site[c->site].slot = g->group[h->group - 1].slot;
     if (g->group[h->group - 1].last == g->at) {
         host_give(g, h);
     }
@@ -464,6 +469,7 @@ static JitSite *access_site(Gen *g, const IrNode *n, unsigned first, uint32_t *i
     JitSite       *s = gen_site(g, n->op == IR_load ? SITE_LOAD : SITE_STORE, id);
 
     s->mem = n->mem;
+    s->slot = 0;
     s->offset = a->offset;
     s->shift = a->shift;
     s->a = gen_place(g, a->base);

@@ -85,7 +85,10 @@ typedef struct JitSite {
         const IrHelper *helper;
         uint64_t        offset; /* of a load or store: added to a and b << shift */
     };
-    uint64_t imm;
+    union {
+        uint64_t imm;
+        uint32_t slot; /* of a load or store: 1 + index of the JitSlot that checks for it; 0: none */
+    };
     JitPlace d, d2, a, b, c;    /* store: the value is c. Two accesses side by side: d2 is the second value */
     uint32_t dirty;             /* pins that memory does not hold: bit per pin */
     uint8_t  kind, op, type, shift;
@@ -272,6 +275,7 @@ typedef struct Group {
     int64_t  low;   /* of their bytes the first, off the base, */
     int64_t  bytes; /* and how many there are from there */
     unsigned last;  /* the last one's node */
+    uint32_t slot;  /* as in a JitSite */
 } Group;
 
 enum { GROUPS = 255, GROUP_BYTES = 128, GROUP_HOSTS = 4, RMW_TEMP = 1 + GROUP_HOSTS };

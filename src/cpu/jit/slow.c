@@ -176,14 +176,11 @@ static uint64_t address(const Jit *j, Cpu *cpu, const JitSite *s)
     return get(j, cpu, &s->a) + (get(j, cpu, &s->b) << s->shift) + s->offset;
 }
 
-static bool load_one(Cpu *cpu, const JitSite *s, uint64_t va, const JitPlace *d)
+/* What was loaded; what is above that is 0. */
+static void set_loaded(Cpu *cpu, const JitSite *s, uint64_t v[2], const JitPlace *d)
 {
     unsigned size = 1u << s->mem.size_log2, bits = ir_type_bits(s->type);
-    uint64_t v[2] = { 0 };
 
-    if (!cpu_load_slow(cpu, va, s->mem, v)) {
-        return false;
-    }
     if (s->mem.sign && size < 8) {
         v[0] = (uint64_t)sign_extend64(v[0], size * 8) & mask64(MIN(bits, 64));
     }
@@ -193,6 +190,16 @@ static bool load_one(Cpu *cpu, const JitSite *s, uint64_t va, const JitPlace *d)
     } else {
         set(cpu, d, size < 8 && !s->mem.sign ? v[0] & mask64(size * 8) : v[0]);
     }
+}
+
+static bool load_one(Cpu *cpu, const JitSite *s, uint64_t va, const JitPlace *d)
+{
+    uint64_t v[2] = { 0 };
+
+    if (!cpu_load_slow(cpu, va, s->mem, v)) {
+        return false;
+    }
+    set_loaded(cpu, s, v, d);
     return true;
 }
 
@@ -213,19 +220,51 @@ static bool slow_access(const Jit *j, Cpu *cpu, const JitSite *s)
     return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, second, &s->d2));
 }
 
-/* Sees no register that is not in Cpu.saved, and cannot fault. */
-static bool store_beside_code(const Jit *j, Cpu *cpu, const JitSite *s)
+/* Where the access is in the host's memory, if no more is to do for it: the table has its page, or it is a store beside
+ * code. Only code that runs seldom leaves C what the table has: the rest of a group whose check failed. */
+static uint8_t *host_of_access(const Jit *j, Cpu *cpu, const JitSite *s)
 {
-    unsigned size = 1u << s->mem.size_log2;
-    uint8_t *host = cpu_beside_code(cpu, address(j, cpu, s), s->mem, size << s->pair);
-    uint64_t tmp[2];
+    bool            write = s->kind == SITE_STORE || s->mem.write_intent;
+    unsigned        size = (1u << s->mem.size_log2) << s->pair;
+    uint64_t        va = address(j, cpu, s);
+    CpuTlb         *t = cpu->tlb[s->mem.space];
+    const TlbEntry *e = tlb_slot(write ? t->write : t->read, va);
+
+    if (va - e->tag <= PAGE_SIZE - size && !s->mem.big && !s->mem.align) {
+        return (uint8_t *)(uintptr_t)(va + e->addend);
+    }
+    if (s->kind != SITE_STORE) {
+        return NULL;
+    }
+    uint8_t *host = cpu_beside_code(cpu, va, s->mem, size);
+    if (host != NULL && s->slot != 0) {
+        const JitSlot *slot = &j->slot[s->slot - 1];
+        PageSlot      *where = (PageSlot *)((uint8_t *)t + slot->offset);
+
+        cpu_slot_beside_code(cpu, va, (unsigned)(PAGE_SIZE + 1 - slot->limit), where);
+    }
+    return host;
+}
+
+/* Sees no register that is not in Cpu.saved, and cannot fault. False: it was not done. */
+static bool simple_access(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    const JitPlace *part[] = { s->kind == SITE_STORE ? &s->c : &s->d, &s->d2 };
+    uint8_t        *host = host_of_access(j, cpu, s);
+    unsigned        size = 1u << s->mem.size_log2;
+    uint64_t        v[2];
 
     if (host == NULL) {
         return false;
     }
-    memcpy(host, pointer(j, cpu, &s->c, tmp), size);
-    if (s->pair) {
-        memcpy(host + size, pointer(j, cpu, &s->d2, tmp), size);
+    for (unsigned i = 0; i <= s->pair; i++, host += size) {
+        if (s->kind == SITE_STORE) {
+            memcpy(host, pointer(j, cpu, part[i], v), size);
+        } else {
+            v[0] = v[1] = 0;
+            memcpy(v, host, size);
+            set_loaded(cpu, s, v, part[i]);
+        }
     }
     return true;
 }
@@ -348,7 +387,7 @@ const void *jit_slow(Cpu *cpu, const void *back)
         call_helper(j, cpu, s); /* sees no pinned register and does not fault */
         return back;
     }
-    if (s->kind == SITE_STORE && store_beside_code(j, cpu, s)) {
+    if ((s->kind == SITE_LOAD || s->kind == SITE_STORE) && simple_access(j, cpu, s)) {
         return back;
     }
     uint8_t used = jit_begin_c(cpu);
