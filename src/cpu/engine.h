@@ -123,6 +123,7 @@ struct CpuTlb {
     uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
     uint64_t   large_sizes;  /* bits: log2 of sizes there */
     unsigned   n_large;      /* slots that are not 0 */
+    uint32_t   losses;       /* times that something was taken out of read or write */
     bool       slow_used, slots_used;
     bool       slots_beside; /* some lead beside code: entries of the tables say nothing of those */
     bool       huge;         /* the kernel was asked for huge pages */

@@ -17,8 +17,10 @@ static void empty_entry(TlbEntry *table, size_t slot)
     table[slot].tag = slot == 0 ? PAGE_SIZE : 0;
 }
 
+/* Whenever an entry goes. */
 static void empty_slots(CpuTlb *t)
 {
+    t->losses++;
     if (!t->slots_used) {
         return;
     }

@@ -187,9 +187,6 @@ static void miss_check(Gen *g, Cold *c)
     access_across(g, c, r->base, false, &c->alone);
 }
 
-/* In code that runs seldom: all of the group is left to C then. */
-static void lose_group(Gen *g, Cold *c) { hosts_set_none(g, host_bit(&c->host)); }
-
 /* ---- by the table, in line ---- */
 
 /* Whether the check is of the base, with what is off it left to the limit. */
@@ -229,8 +226,6 @@ static void emit_by_table(Gen *g, IrMem m, Reach *r, Cold *c)
     if (g->region) {
         asm_bind(&g->as, &c->resume);
         c->first = miss_table;
-    } else if (c->host.group != 0) {
-        c->first = lose_group;
     }
 }
 
@@ -408,6 +403,18 @@ static void keep_host(Gen *g, const Host *h, X86Mem m)
 
 /* ---- an access ---- */
 
+/* C, when it has done the access, looks for the group's page again. */
+static void lead_group(Gen *g, const Cold *c)
+{
+    const Group *p = &g->group[c->host.group - 1];
+    JitSite     *s = &g->j->site[c->site];
+
+    s->group.low = (int32_t)p->low;
+    s->group.bytes = (uint8_t)p->bytes;
+    s->group.write = p->write;
+    s->group.host = (uint8_t)__builtin_ctz(host_bit(&c->host));
+}
+
 /* In rdi and a register; what is checked is the whole group that the access leads, if any. */
 static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, Cold *c)
 {
@@ -422,6 +429,7 @@ static X86Mem emit_check(Gen *g, unsigned first, IrMem m, bool slot, Reach *r, C
         r->range = (unsigned)g->group[h->group - 1].bytes;
         r->check_write = g->group[h->group - 1].write;
         c->host = *h;
+        lead_group(g, c);
     }
     if (m.align && m.size_log2 != 0) {
         asm_test_ri(&g->as, false, r->base, (1 << m.size_log2) - 1);

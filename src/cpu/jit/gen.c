@@ -1740,6 +1740,16 @@ static bool may_change_tables(const JitSite *s)
     return s->kind == SITE_LOAD || s->kind == SITE_STORE || s->kind == SITE_GUARD;
 }
 
+/* Accesses say whether they have changed the tables; one that is written back always leaves that to C. */
+static void make_stale(Gen *g, Cold *c)
+{
+    const uint8_t *from = g->as.p;
+    JitSite       *s = &g->j->site[c->site];
+
+    hosts_set_none(g, c->hosts);
+    s->stale_bytes = s->mem.write_intent ? 0 : (uint8_t)(g->as.p - from);
+}
+
 /* Slow paths of all parts, after the last one. */
 static void emit_cold(Gen *g)
 {
@@ -1755,7 +1765,7 @@ static void emit_cold(Gen *g)
         }
         gen_call(g, c->site);
         if (may_change_tables(&g->j->site[c->site])) {
-            hosts_set_none(g, c->hosts);
+            make_stale(g, c);
         }
         asm_jmp(&g->as, &c->back);
     }

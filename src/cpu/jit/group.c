@@ -1,8 +1,9 @@
 /*
  * Groups: plain accesses of a part off one base, a few bytes apart. The first one checks for all of them, for writing
  * if one of them stores (what may be written directly may be read, see tlb_fill()), and leaves the host's address of
- * the base, which the others use as it is. It is 0 when the check failed, or C ran since: it may have changed what the
- * tables say. Each access then does its own check, out of line; or, where code runs seldom, C does it.
+ * the base, which the others use as it is; when C had to do the first one, it leaves that. It is 0 when the accesses
+ * lie in two pages, or C ran since and took something out of the tables. Each access then does its own check, out of
+ * line; or, where code runs seldom, C does it.
  */
 #include <string.h>
 

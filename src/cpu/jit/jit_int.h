@@ -94,6 +94,13 @@ typedef struct JitSite {
     uint8_t  kind, op, type, shift;
     IrMem    mem;
     bool     pair;
+    uint8_t  stale_bytes; /* of code where this returns to that is for when the tables have lost something */
+    struct {
+        int32_t low;   /* of its bytes the first, off the base */
+        uint8_t bytes; /* 0: the access leads none */
+        uint8_t host;  /* where the Host is: a register, or 16 plus a temporary */
+        bool    write;
+    } group; /* that the access leads */
     uint32_t flags_how; /* of the flags register, in place of Cpu.flags_how when not 0; or: */
     struct {
         JitPlace a, b;

@@ -354,6 +354,22 @@ static void evaluate(const Jit *j, Cpu *cpu, const JitSite *s)
                             get(j, cpu, &s->c), s->imm));
 }
 
+/* The host's address of the base of the group that the access leads, for those that follow: the access may have brought
+ * their page into the table. */
+static void find_host(Cpu *cpu, const JitSite *s, uint64_t base)
+{
+    CpuTlb         *t = cpu->tlb[0];
+    uint64_t        first = base + (uint64_t)(int64_t)s->group.low;
+    const TlbEntry *e = tlb_slot(s->group.write ? t->write : t->read, first);
+    uint64_t        host = first - e->tag <= PAGE_SIZE - (uint64_t)s->group.bytes ? base + e->addend : 0;
+
+    if (s->group.host < 16) {
+        cpu->saved.gpr[s->group.host] = host;
+    } else {
+        memcpy(&cpu->temp[s->group.host - 16], &host, sizeof(host));
+    }
+}
+
 /* What may reach anything: translation tables, devices, models of firmware. False: an exception was raised. */
 static bool call_out(const Jit *j, Cpu *cpu, const JitSite *s)
 {
@@ -368,6 +384,22 @@ static bool call_out(const Jit *j, Cpu *cpu, const JitSite *s)
         call_helper(j, cpu, s);
         return !cpu->fault;
     }
+}
+
+/* With all that C may look at in memory. False: the block is left. */
+static bool leave_for_c(const Jit *j, Cpu *cpu, const JitSite *s)
+{
+    uint8_t used = jit_begin_c(cpu);
+
+    cpu->site = &s->at;
+    write_back(cpu, s);
+    write_flags(j, cpu, s);
+    if (!call_out(j, cpu, s)) {
+        return false;
+    }
+    jit_end_c(cpu, used);
+    cpu->site = NULL;
+    return true;
 }
 
 const void *jit_slow(Cpu *cpu, const void *back)
@@ -387,17 +419,17 @@ const void *jit_slow(Cpu *cpu, const void *back)
         call_helper(j, cpu, s); /* sees no pinned register and does not fault */
         return back;
     }
-    if ((s->kind == SITE_LOAD || s->kind == SITE_STORE) && simple_access(j, cpu, s)) {
-        return back;
+    if (s->kind != SITE_LOAD && s->kind != SITE_STORE) {
+        return leave_for_c(j, cpu, s) ? back : NULL;
     }
-    uint8_t used = jit_begin_c(cpu);
-    cpu->site = &s->at;
-    write_back(cpu, s);
-    write_flags(j, cpu, s);
-    if (!call_out(j, cpu, s)) {
+    const CpuTlb *t = cpu->tlb[0];
+    uint32_t      losses = t->losses;
+    uint64_t      base = get(j, cpu, &s->a); /* a load may write its register */
+    if (!simple_access(j, cpu, s) && !leave_for_c(j, cpu, s)) {
         return NULL;
     }
-    jit_end_c(cpu, used);
-    cpu->site = NULL;
-    return back;
+    if (s->group.bytes != 0) {
+        find_host(cpu, s, base);
+    }
+    return cpu->tlb[0] == t && t->losses == losses ? (const uint8_t *)back + s->stale_bytes : back;
 }
