@@ -74,7 +74,10 @@ struct Machine {
     bool          from_outside; /* it was not the guest that ended it */
     void        (*on_pause)(void *opaque, bool paused);
     void         *on_pause_opaque;
+    MachineWall  *wall_ns;
+    void         *wall_opaque;
     int64_t       wall_start_ns; /* wall time at guest time 0, for pacing; moves forward over pauses and idle jumps */
+    int64_t       wall_paused_ns; /* guest time by the wall when the pause began */
     MachineExit   status;
     char         *reason;
     GSource      *source;
@@ -90,7 +93,7 @@ struct Machine {
     GArray       *on_break;  /* of BreakListener */
 };
 
-static int64_t monotonic_ns(void)
+static int64_t monotonic_ns(void *unused)
 {
     struct timespec t;
 
@@ -101,7 +104,7 @@ static int64_t monotonic_ns(void)
 /* Guest time by the wall: what -clock host follows and what pacing aims at. */
 static int64_t wall_now_ns(const Machine *m)
 {
-    return monotonic_ns() - m->wall_start_ns;
+    return m->wall_ns(m->wall_opaque) - m->wall_start_ns;
 }
 
 static int64_t runner_now(void *opaque)
@@ -157,6 +160,7 @@ Machine *machine_new(const Options *o, GError **error)
     m->on_break = g_array_new(FALSE, FALSE, sizeof(BreakListener));
     m->loop = g_main_loop_new(NULL, FALSE);
     m->host_clock = o->clock_host;
+    m->wall_ns = monotonic_ns;
     log_set_head(head_of_line, m);
     if (m->engine == NULL) {
         machine_free(m);
@@ -208,6 +212,12 @@ void machine_on_turn(Machine *m, MachineOnTurn *fn, void *opaque)
 {
     m->on_turn = fn;
     m->on_turn_opaque = opaque;
+}
+
+void machine_set_wall(Machine *m, MachineWall *fn, void *opaque)
+{
+    m->wall_ns = fn;
+    m->wall_opaque = opaque;
 }
 
 void machine_hold_live(Machine *m, int delta) { m->live += delta; }
@@ -333,8 +343,15 @@ void machine_pause(Machine *m, bool paused)
     if (paused && m->executing) {
         cpu_request_stop(m->running);
     }
-    if (!paused) {
-        m->wall_start_ns = monotonic_ns() - clock_now(m->clock);
+    if (changed && paused) {
+        m->wall_paused_ns = wall_now_ns(m);
+    } else if (changed) {
+        int64_t now = clock_now(m->clock);
+
+        if (m->slept) { /* it goes on, not anew */
+            now = MAX(now, m->wall_paused_ns);
+        }
+        m->wall_start_ns = m->wall_ns(m->wall_opaque) - now;
         m->delay_us = 0;
     }
     if (changed && m->on_pause != NULL) {
@@ -435,6 +452,7 @@ static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
             clock_advance(m->clock, t.now);
             t.worked |= used != 0 || fires;
             if (stop == CPU_STOP_BREAK && m->on_break->len != 0) {
+                t.worked = true;   /* it does not wait */
                 m->running = NULL; /* it has stopped: a request to would hold until its next run */
                 tell_listeners(m, cpu);
                 break;
@@ -492,9 +510,9 @@ static int64_t window_length(const Machine *m)
     return m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS;
 }
 
-/* One turn of every CPU. Returns false when none of them had anything to do: they wait, and no turn has ended the wait
- * of a CPU before it. */
-static bool run_window(Machine *m)
+/* One turn of every CPU, of @length. Returns false when none of them had anything to do: they wait, and no turn has
+ * ended the wait of a CPU before it. */
+static bool run_window(Machine *m, int64_t length)
 {
     int64_t start = clock_now(m->clock), reached = start;
     bool    busy = false;
@@ -506,7 +524,7 @@ static bool run_window(Machine *m)
         Slot *s = &g_array_index(m->slots, Slot, i);
 
         if (!s->is_off(s->cpu)) {
-            Turn t = run_cpu(m, s->cpu, m->host_clock ? reached : start, window_length(m));
+            Turn t = run_cpu(m, s->cpu, m->host_clock ? reached : start, length);
 
             reached = MAX(reached, t.now);
             busy |= t.worked;
@@ -546,6 +564,25 @@ static int64_t idle_jump(Machine *m)
     }
     clock_advance(m->clock, deadline);
     return 0;
+}
+
+/* A sleep is over. When it ended early, what came from outside comes now and not when the machine fell asleep: a CPU
+ * that has work by it begins now. When no CPU has, it was not for the guest, and no time has passed: else windows would
+ * begin wherever viewers, debuggers and signals have waked us. Returns whether one has. */
+static bool wake_up(Machine *m)
+{
+    int64_t asleep = clock_now(m->clock), deadline = clock_next_deadline(m->clock), now = wall_now_ns(m);
+
+    if (m->host_clock || now >= deadline) {
+        clock_advance(m->clock, MIN(now, deadline));
+    } else if (now > asleep) {
+        clock_advance(m->clock, now);
+        if (run_window(m, MIN(window_length(m), deadline - now))) {
+            return true;
+        }
+        clock_rewind(m->clock, asleep);
+    }
+    return false;
 }
 
 /* ---- the main loop's view: one source that is ready while there is work ---- */
@@ -599,27 +636,31 @@ static gboolean source_check(GSource *source)
 static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer opaque)
 {
     Machine *m = ((MachineSource *)source)->machine;
+    int64_t  began = clock_now(m->clock);
+    bool     busy = false;
 
     if (m->slept && g_get_monotonic_time() < m->wake_us) {
         m->heard_us = g_get_monotonic_time();
     }
     if (m->slept && (m->host_clock || m->live > 0)) {
-        /* What woke an idle machine arrives now, not at the time the machine fell asleep. */
-        clock_advance(m->clock, MIN(MAX(wall_now_ns(m), clock_now(m->clock)), clock_next_deadline(m->clock)));
+        busy = wake_up(m);
     }
     m->slept = false;
     m->delay_us = 0;
     for (int i = 0; i < WINDOWS_PER_POLL && !m->stopping && !m->paused; i++) {
-        if (!run_window(m) && !m->stopping && !m->paused) {
+        if (run_window(m, window_length(m))) {
+            busy = true;
+        } else if (!m->stopping && !m->paused) {
             m->delay_us = idle_jump(m);
             if (m->delay_us > 0) {
                 break;
             }
         }
     }
-    if (!m->host_clock) {
-        /* Pacing counts from here: time spent computing is not made up for by rushing through idle time. */
-        m->wall_start_ns = MAX(m->wall_start_ns, monotonic_ns() - clock_now(m->clock));
+    if (!m->host_clock && (busy || clock_now(m->clock) != began)) {
+        /* Pacing counts from here: time spent computing is not made up for by rushing through idle time. A sleep that
+         * goes on was none. */
+        m->wall_start_ns = MAX(m->wall_start_ns, m->wall_ns(m->wall_opaque) - clock_now(m->clock));
     }
     return G_SOURCE_CONTINUE;
 }
@@ -655,7 +696,8 @@ static void source_start(Machine *m)
 
 MachineExit machine_run(Machine *m)
 {
-    m->wall_start_ns = monotonic_ns() - clock_now(m->clock);
+    m->wall_paused_ns = clock_now(m->clock);
+    m->wall_start_ns = m->wall_ns(m->wall_opaque) - m->wall_paused_ns;
     source_start(m);
     if (!m->stopping) {
         g_main_loop_run(m->loop);

@@ -51,6 +51,11 @@ void machine_wake(Machine *m);
  * are paced by wall time while the count is above zero. */
 void machine_hold_live(Machine *m, int delta);
 
+/* machine_set_wall - where wall time comes from, for tests: nanoseconds that never go back. The host's monotonic clock
+ * otherwise. */
+typedef int64_t MachineWall(void *opaque);
+void machine_set_wall(Machine *m, MachineWall *fn, void *opaque);
+
 /* machine_stop - end the run with @status; the first call wins. @reason goes to -result. */
 void machine_stop(Machine *m, MachineExit status, const char *reason);
 
