@@ -55,6 +55,24 @@ typedef struct BreakListener {
     void           *opaque;
 } BreakListener;
 
+/* A CPU's turn. */
+typedef struct Turn {
+    int64_t now;    /* its local time */
+    int64_t left;   /* instructions, or nanoseconds to skip, that it may still take; 0 when it is over */
+    bool    worked; /* did anything at all: it may have woken a CPU whose turn was before */
+} Turn;
+
+/* A turn of every CPU. A debugger may stop the machine in the middle of one; it goes on from there. */
+typedef struct Window {
+    bool    open;            /* it has begun and is not over */
+    bool    in_turn;         /* likewise the turn */
+    bool    busy;            /* a turn that is over has worked */
+    guint   slot;            /* whose turn it is */
+    Turn    turn;
+    int64_t start, length;
+    int64_t reached;         /* by the turns that are over */
+} Window;
+
 struct Machine {
     Clock        *clock;
     Owners       *owners;
@@ -62,6 +80,7 @@ struct Machine {
     CpuEngine    *engine;
     GArray       *slots;        /* of Slot */
     GArray       *steps;        /* of Step */
+    Window        window;
     GMainLoop    *loop;
     Cpu          *running;
     struct Lockstep *lockstep;  /* told of every turn of a CPU; NULL: nobody is */
@@ -377,13 +396,6 @@ static void tell_break(Machine *m)
     tell_listeners(m, m->breaking_cpu);
 }
 
-/* A CPU's turn. */
-typedef struct Turn {
-    int64_t now;    /* its local time */
-    int64_t left;   /* instructions, or nanoseconds to skip, that it may still take */
-    bool    worked; /* did anything at all: it may have woken a CPU whose turn was before */
-} Turn;
-
 /* How long the CPU may run before a timer is due. Under -clock host so many instructions are a guess, and what is too
  * short to be worth it is made longer: a timer may be late, not early. */
 static uint64_t turn_budget(const Machine *m, const Turn *t, int64_t deadline)
@@ -414,57 +426,56 @@ static bool turn_skip(const Machine *m, Turn *t)
     return true;
 }
 
-/* Run one CPU for a turn from @start; timers fire at their instruction, a waiting CPU skips to them. It ends
- * early when the CPU waits and no deadline is left in the turn. */
-static Turn run_cpu(Machine *m, Cpu *cpu, int64_t start, int64_t length)
+/* Run one CPU for a turn, or on with it; timers fire at their instruction, a waiting CPU skips to them. The turn is
+ * over early when the CPU waits and no deadline is left in it. */
+static void run_cpu(Machine *m, Cpu *cpu, Turn *t)
 {
-    Turn t = { .now = start, .left = length };
-
     m->running = cpu;
-    clock_rewind(m->clock, start);
-    while (t.left > 0 && !m->stopping && !m->paused) {
+    while (t->left > 0 && !m->stopping && !m->paused) {
         int64_t  deadline = clock_next_deadline(m->clock);
         uint64_t used = 0;
         bool     waits = false;
 
-        if (deadline <= t.now) {
-            clock_advance(m->clock, t.now);
-            t.worked = true;
+        if (deadline <= t->now) {
+            clock_advance(m->clock, t->now);
+            t->worked = true;
             continue;
         }
         if (cpu->party) {
             waits = !m->party(m->party_opaque, cpu);
-            t.worked |= !waits;
+            t->worked |= !waits;
         } else {
             clock_set_runner(m->clock, runner_now, runner_recut, m);
-            uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, &t, deadline));
+            uint64_t budget = lockstep_before(m->lockstep, cpu, turn_budget(m, t, deadline));
             if (m->on_turn != NULL) {
                 budget = m->on_turn(m->on_turn_opaque, cpu, budget);
             }
             m->executing = true;
-            CpuStop  stop = cpu_run(cpu, t.now, budget, &used);
+            CpuStop  stop = cpu_run(cpu, t->now, budget, &used);
             m->executing = false;
-            lockstep_after(m->lockstep, cpu, stop, used, t.now + (int64_t)used);
+            lockstep_after(m->lockstep, cpu, stop, used, t->now + (int64_t)used);
             clock_set_runner(m->clock, NULL, NULL, NULL);
-            turn_used(m, &t, used);
+            turn_used(m, t, used);
             /* Under -clock host time passes for a CPU that waits, too, and what fires now may end its wait. */
-            bool fires = clock_next_deadline(m->clock) <= t.now;
-            clock_advance(m->clock, t.now);
-            t.worked |= used != 0 || fires;
+            bool fires = clock_next_deadline(m->clock) <= t->now;
+            clock_advance(m->clock, t->now);
+            t->worked |= used != 0 || fires;
             if (stop == CPU_STOP_BREAK && m->on_break->len != 0) {
-                t.worked = true;   /* it does not wait */
+                t->worked = true;  /* it does not wait */
                 m->running = NULL; /* it has stopped: a request to would hold until its next run */
                 tell_listeners(m, cpu);
-                break;
+                if (!m->paused) {
+                    t->left = 0; /* it would stop there at once again: first others get their turns */
+                }
+                continue;
             }
             waits = stop == CPU_STOP_WAIT && used == 0 && !fires;
         }
-        if (waits && !turn_skip(m, &t)) {
-            break;
+        if (waits && !turn_skip(m, t)) {
+            t->left = 0;
         }
     }
     m->running = NULL;
-    return t;
 }
 
 static bool runs_guest_code(const Machine *m, const Cpu *cpu)
@@ -477,6 +488,22 @@ static bool runs_guest_code(const Machine *m, const Cpu *cpu)
         }
     }
     return false;
+}
+
+/* A paused machine has gone on from @since by steps of @cpu. Its turn is shorter by that; it has one when it is the CPU
+ * that the machine stopped at. With another CPU's steps the window ends. */
+static void turn_stepped(Machine *m, const Cpu *cpu, int64_t since)
+{
+    Window *w = &m->window;
+
+    if (w->open && w->in_turn && g_array_index(m->slots, Slot, w->slot).cpu == cpu) {
+        w->turn.now = clock_now(m->clock);
+        w->turn.left -= w->turn.now - since;
+        w->turn.worked = true;
+    } else if (w->open) {
+        w->open = false;
+        clock_advance(m->clock, w->reached);
+    }
 }
 
 void machine_step(Machine *m, Cpu *cpu)
@@ -499,6 +526,7 @@ void machine_step(Machine *m, Cpu *cpu)
     } else {
         clock_advance(m->clock, now + (int64_t)used);
     }
+    turn_stepped(m, cpu, now);
 }
 
 /* How much every CPU may do in the next window; a single one goes on to its next deadline. */
@@ -510,29 +538,51 @@ static int64_t window_length(const Machine *m)
     return m->slots->len > 1 ? WINDOW_SMP_NS : WINDOW_UP_NS;
 }
 
-/* One turn of every CPU, of @length. Returns false when none of them had anything to do: they wait, and no turn has
- * ended the wait of a CPU before it. */
+/* The turn of the window's CPU, or the rest of it. */
+static void run_turn(Machine *m, Window *w)
+{
+    const Slot *s = &g_array_index(m->slots, Slot, w->slot);
+
+    if (!w->in_turn) {
+        if (s->is_off(s->cpu)) {
+            w->slot++;
+            return;
+        }
+        w->turn = (Turn){ .now = m->host_clock ? w->reached : w->start, .left = w->length };
+        w->in_turn = true;
+        clock_rewind(m->clock, w->turn.now);
+    }
+    run_cpu(m, s->cpu, &w->turn);
+    if (w->turn.left <= 0 || m->stopping) {
+        w->reached = MAX(w->reached, w->turn.now);
+        w->busy |= w->turn.worked;
+        w->in_turn = false;
+        w->slot++;
+    }
+}
+
+/* One turn of every CPU, of @length, or the rest of a window in which the machine was paused. Returns false when none
+ * of them had anything to do: they wait, and no turn has ended the wait of a CPU before it. */
 static bool run_window(Machine *m, int64_t length)
 {
-    int64_t start = clock_now(m->clock), reached = start;
-    bool    busy = false;
+    Window *w = &m->window;
 
-    if (m->host_clock) {
-        start = reached = MAX(start, wall_now_ns(m));
+    if (!w->open) {
+        int64_t now = clock_now(m->clock);
+        int64_t start = m->host_clock ? MAX(now, wall_now_ns(m)) : now;
+
+        *w = (Window){ .open = true, .start = start, .reached = start, .length = length };
     }
-    for (guint i = 0; i < m->slots->len && !m->stopping && !m->paused; i++) {
-        Slot *s = &g_array_index(m->slots, Slot, i);
-
-        if (!s->is_off(s->cpu)) {
-            Turn t = run_cpu(m, s->cpu, m->host_clock ? reached : start, length);
-
-            reached = MAX(reached, t.now);
-            busy |= t.worked;
-        }
+    while (w->slot < m->slots->len && !m->stopping && !m->paused) {
+        run_turn(m, w);
     }
-    clock_rewind(m->clock, start);
-    clock_advance(m->clock, reached);
-    return busy;
+    if (m->paused && w->slot < m->slots->len && !m->stopping) {
+        return true; /* the clock stands where the CPU does */
+    }
+    w->open = false;
+    clock_rewind(m->clock, w->start);
+    clock_advance(m->clock, w->reached);
+    return w->busy;
 }
 
 /* How far guest time may lead the wall's. */

@@ -1,7 +1,8 @@
 /*
- * The run loop: what a guest sees does not depend on when the loop was waked, for what, or how late. CPUs wait for
- * timers, count in memory that they share and tell a device; a disturbed run must tell it the same as one that nobody
- * disturbs. Wall time is the test's own: every look at it is later than the one before.
+ * The run loop: what a guest sees does not depend on when the loop was waked, for what, or how late, nor on where a
+ * debugger stopped it. CPUs wait for timers, count in memory that they share and tell a device; a disturbed run must
+ * tell it the same as one that nobody disturbs. Wall time is the test's own: every look at it is later than the one
+ * before.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 #include "machine.h"
 #include "tests/unit/accel.h"
 
-enum { CPUS = 3, TELLS = 2000, RAM_SIZE = 1 << 20, SHARED_AT = 0x8000, LOOPS = 4000 };
+enum { CPUS = 3, TELLS = 1500, SEEDS = 3, RAM_SIZE = 1 << 20, SHARED_AT = 0x8000, LOOPS = 4000, BREAK_AT = 0x28 };
 #define RAM    0x40000000ull
 #define DEVICE 0x09000000ull
 
@@ -33,7 +34,7 @@ static const uint32_t program[] = {
     0xf9000026, /* str x6, [x1] */
     0xf10004a5, /* subs x5, x5, #1 */
     0x54ffff41, /* b.ne 1b */
-    0xd53be027, /* mrs x7, cntpct_el0 */
+    0xd53be027, /* mrs x7, cntpct_el0; BREAK_AT */
     0x8b0700c4, /* add x4, x6, x7 */
     0xf9000404, /* str x4, [x0, #8] */
     0x17fffff3, /* b again */
@@ -64,6 +65,9 @@ struct Rig {
     uint32_t random; /* of the disturber's */
     int64_t  wall_ns;
     unsigned n_looks;
+    bool     debugged;
+    Cpu     *stopped; /* by a break */
+    unsigned n_stops;
 };
 
 static uint32_t next_random(uint32_t *state)
@@ -76,7 +80,7 @@ static int64_t wall(void *opaque)
 {
     Rig *r = opaque;
 
-    return r->wall_ns += 1 + next_random(&r->random) % 2500;
+    return r->wall_ns += 1 + next_random(&r->random) % (next_random(&r->random) % 4 == 0 ? 40000 : 500);
 }
 
 static void ring(void *opaque)
@@ -104,6 +108,9 @@ static MemResult device_write(void *opaque, uint64_t off, unsigned size, MemAttr
     g_array_append_val(r->tells, t);
     if (off == 0) {
         serve(&r->alarm[cpu->index]);
+    }
+    if (r->debugged && next_random(&r->random) % 4 == 0) {
+        machine_break(r->machine); /* as a device does that is to stop for the debugger */
     }
     if (r->tells->len == TELLS) {
         machine_stop(r->machine, EXIT_GUEST_OFF, "enough");
@@ -162,38 +169,59 @@ static gboolean look(gpointer opaque)
     Rig *r = opaque;
 
     r->n_looks++;
-    switch (next_random(&r->random) % 8) {
+    /* The host had something else to do, at times for longer than a window. */
+    r->wall_ns += (int64_t)next_random(&r->random) % (next_random(&r->random) % 3 == 0 ? 80000 : 10000) * r->scale;
+    switch (next_random(&r->random) % 16) {
     case 0:
         machine_wake(r->machine);
         break;
     case 1:
         machine_pause(r->machine, true);
         break;
-    case 2: /* the host had something else to do */
-        r->wall_ns += (int64_t)next_random(&r->random) % 80000 * r->scale;
-        break;
     default:
+        if (machine_is_paused(r->machine)) {
+            machine_pause(r->machine, false);
+        }
         break;
     }
-    if (next_random(&r->random) % 2 == 0) {
+    return G_SOURCE_CONTINUE;
+}
+
+/* A debugger: its breakpoint stops a CPU, it steps and goes on. */
+static void on_break(void *opaque, Cpu *cpu)
+{
+    Rig *r = opaque;
+
+    r->stopped = cpu;
+    r->n_stops++;
+    machine_pause(r->machine, true);
+}
+
+static gboolean debug(gpointer opaque)
+{
+    Rig *r = opaque;
+
+    if (r->stopped != NULL) {
+        bool     on_it = a64_from_cpu(r->stopped)->pc == RAM + BREAK_AT;
+        unsigned steps = r->n_cpus == 1 ? 1 + next_random(&r->random) % 20 : on_it; /* more: others fall behind */
+
+        for (unsigned i = 0; i < steps; i++) {
+            machine_step(r->machine, r->stopped);
+        }
+        r->stopped = NULL;
         machine_pause(r->machine, false);
     }
     return G_SOURCE_CONTINUE;
 }
 
-static void run(Rig *r, bool disturbed, uint32_t seed)
+static void run(Rig *r, GSourceFunc disturb, uint32_t seed)
 {
-    guint source = 0;
+    guint source = disturb != NULL ? g_idle_add(disturb, r) : 0;
 
     r->random = seed;
-    if (disturbed) {
-        source = g_idle_add(look, r);
-        machine_hold_live(r->machine, 1);
-    }
     assert_int_equal(machine_run(r->machine), EXIT_GUEST_OFF);
-    if (disturbed) {
+    if (source != 0) {
         g_source_remove(source);
-        assert_true(r->n_looks > 1000);
     }
 }
 
@@ -214,29 +242,54 @@ static void check_same(const Rig *a, const Rig *b, uint32_t seed)
     assert_int_equal(machine_memory_hash(a->machine), machine_memory_hash(b->machine));
 }
 
-static void runs_are_the_same(unsigned n_cpus)
+static void check_watched(unsigned n_cpus)
 {
     Rig alone, watched;
 
     rig_init(&alone, n_cpus);
-    run(&alone, false, 1);
-    for (uint32_t seed = 1; seed <= 4; seed++) {
+    run(&alone, NULL, 1);
+    for (uint32_t seed = 1; seed <= SEEDS; seed++) {
         rig_init(&watched, n_cpus);
-        run(&watched, true, seed);
+        machine_hold_live(watched.machine, 1);
+        run(&watched, look, seed);
+        assert_true(watched.n_looks > 500);
         check_same(&alone, &watched, seed);
         rig_free(&watched);
     }
     rig_free(&alone);
 }
 
-static void test_one_cpu(void **state) { runs_are_the_same(1); }
-static void test_several_cpus(void **state) { runs_are_the_same(CPUS); }
+static void check_debugged(unsigned n_cpus)
+{
+    Rig alone, debugged;
+
+    rig_init(&alone, n_cpus);
+    run(&alone, NULL, 1);
+    for (uint32_t seed = 1; seed <= SEEDS; seed++) {
+        rig_init(&debugged, n_cpus);
+        debugged.debugged = true;
+        machine_on_break(debugged.machine, on_break, &debugged);
+        cpu_break_insert(machine_engine(debugged.machine), RAM + BREAK_AT);
+        run(&debugged, debug, seed);
+        assert_true(debugged.n_stops > 500);
+        check_same(&alone, &debugged, seed);
+        rig_free(&debugged);
+    }
+    rig_free(&alone);
+}
+
+static void test_watched(void **state) { check_watched(1); }
+static void test_watched_cpus(void **state) { check_watched(CPUS); }
+static void test_debugged(void **state) { check_debugged(1); }
+static void test_debugged_cpus(void **state) { check_debugged(CPUS); }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_cpu),
-        cmocka_unit_test(test_several_cpus),
+        cmocka_unit_test(test_watched),
+        cmocka_unit_test(test_watched_cpus),
+        cmocka_unit_test(test_debugged),
+        cmocka_unit_test(test_debugged_cpus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
