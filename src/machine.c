@@ -99,11 +99,12 @@ struct Machine {
     int64_t       wall_paused_ns; /* guest time by the wall when the pause began */
     MachineExit   status;
     char         *reason;
-    GSource      *source;
+    GSource      *source, *waking;
     int64_t       delay_us;  /* how long to sleep before the next window; 0: not at all; or SLEEP_FOREVER */
     int64_t       wake_us;   /* when that ends, in monotonic time */
     int64_t       heard_us;  /* when something from outside last ended it early */
     bool          slept;
+    int64_t       asleep_ns; /* guest time when that began */
     bool          hash_kept;
     uint64_t      memory_hash;
     bool          executing; /* the running CPU is in cpu_run(): it can be asked to stop */
@@ -527,6 +528,7 @@ void machine_step(Machine *m, Cpu *cpu)
         clock_advance(m->clock, now + (int64_t)used);
     }
     turn_stepped(m, cpu, now);
+    m->slept = false; /* time has gone on */
 }
 
 /* How much every CPU may do in the next window; a single one goes on to its next deadline. */
@@ -621,17 +623,19 @@ static int64_t idle_jump(Machine *m)
  * begin wherever viewers, debuggers and signals have waked us. Returns whether one has. */
 static bool wake_up(Machine *m)
 {
-    int64_t asleep = clock_now(m->clock), deadline = clock_next_deadline(m->clock), now = wall_now_ns(m);
+    int64_t deadline = clock_next_deadline(m->clock), now = wall_now_ns(m);
 
-    if (m->host_clock || now >= deadline) {
+    if (m->host_clock || (m->live > 0 && now >= deadline)) {
         clock_advance(m->clock, MIN(now, deadline));
-    } else if (now > asleep) {
+        return false;
+    }
+    if (m->live > 0 && now > m->asleep_ns) {
         clock_advance(m->clock, now);
         if (run_window(m, MIN(window_length(m), deadline - now))) {
             return true;
         }
-        clock_rewind(m->clock, asleep);
     }
+    clock_rewind(m->clock, m->asleep_ns);
     return false;
 }
 
@@ -670,6 +674,7 @@ static gboolean source_prepare(GSource *source, gint *timeout_ms)
         return TRUE;
     }
     m->slept = true;
+    m->asleep_ns = clock_now(m->clock);
     *timeout_ms = m->delay_us > (int64_t)G_MAXINT * 1000 ? -1 : (gint)((m->delay_us + 999) / 1000);
     m->wake_us = *timeout_ms < 0 ? SLEEP_FOREVER : g_get_monotonic_time() + m->delay_us;
     set_alarm(s, *timeout_ms < 0 ? 0 : m->delay_us);
@@ -686,13 +691,13 @@ static gboolean source_check(GSource *source)
 static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer opaque)
 {
     Machine *m = ((MachineSource *)source)->machine;
-    int64_t  began = clock_now(m->clock);
+    int64_t  began = m->slept ? m->asleep_ns : clock_now(m->clock);
     bool     busy = false;
 
     if (m->slept && g_get_monotonic_time() < m->wake_us) {
         m->heard_us = g_get_monotonic_time();
     }
-    if (m->slept && (m->host_clock || m->live > 0)) {
+    if (m->slept) {
         busy = wake_up(m);
     }
     m->slept = false;
@@ -715,6 +720,20 @@ static gboolean source_dispatch(GSource *source, GSourceFunc unused, gpointer op
     return G_SOURCE_CONTINUE;
 }
 
+/* Asked after every poll, before anything that came is served: it comes now, and what it makes happen later does so
+ * later than now. */
+static gboolean waking_check(GSource *source)
+{
+    Machine *m = ((MachineSource *)source)->machine;
+
+    if (m->slept && !m->paused && m->live > 0 && !m->host_clock) {
+        int64_t now = wall_now_ns(m), deadline = clock_next_deadline(m->clock);
+
+        clock_rewind(m->clock, CLAMP(now, m->asleep_ns, MAX(deadline, m->asleep_ns)));
+    }
+    return FALSE;
+}
+
 static void source_finalize(GSource *source)
 {
     const MachineSource *s = (MachineSource *)source;
@@ -727,6 +746,8 @@ static void source_finalize(GSource *source)
 static GSourceFuncs source_funcs = {
     .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch, .finalize = source_finalize
 };
+
+static GSourceFuncs waking_funcs = { .check = waking_check };
 
 static void source_start(Machine *m)
 {
@@ -742,6 +763,10 @@ static void source_start(Machine *m)
     }
     g_source_set_priority(m->source, G_PRIORITY_DEFAULT_IDLE); /* after everything that brings input */
     g_source_attach(m->source, NULL);
+    m->waking = g_source_new(&waking_funcs, sizeof(MachineSource));
+    ((MachineSource *)m->waking)->machine = m;
+    g_source_set_priority(m->waking, G_PRIORITY_HIGH); /* before all of them */
+    g_source_attach(m->waking, NULL);
 }
 
 MachineExit machine_run(Machine *m)
@@ -752,7 +777,12 @@ MachineExit machine_run(Machine *m)
     if (!m->stopping) {
         g_main_loop_run(m->loop);
     }
+    if (m->slept && !m->host_clock) {
+        clock_rewind(m->clock, m->asleep_ns); /* what ended the run was not for the guest */
+    }
     g_source_destroy(m->source);
     g_clear_pointer(&m->source, g_source_unref);
+    g_source_destroy(m->waking);
+    g_clear_pointer(&m->waking, g_source_unref);
     return m->status;
 }

@@ -68,6 +68,8 @@ struct Rig {
     bool     debugged;
     Cpu     *stopped; /* by a break */
     unsigned n_stops;
+    ClockTimer packet;
+    int64_t    sent_ns, arrived_ns; /* by the wall, by the guest */
 };
 
 static uint32_t next_random(uint32_t *state)
@@ -278,6 +280,43 @@ static void check_debugged(unsigned n_cpus)
     rig_free(&alone);
 }
 
+enum { SENT_NS = 300000000, FAR_NS = 1000000000, LATENCY_NS = 1000, LEAD_NS = 12000000 };
+
+/* A network: what comes while the guest sleeps is delivered a little later. */
+static gboolean send_late(gpointer opaque)
+{
+    Rig *r = opaque;
+
+    r->wall_ns += 100000;
+    if (r->sent_ns == 0 && r->wall_ns >= SENT_NS) {
+        r->sent_ns = r->wall_ns;
+        timer_set(&r->packet, clock_now(machine_clock(r->machine)) + LATENCY_NS);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static void arrive(void *opaque)
+{
+    Rig *r = opaque;
+
+    r->arrived_ns = clock_now(machine_clock(r->machine));
+    machine_stop(r->machine, EXIT_GUEST_OFF, "it is there");
+}
+
+static void test_input_comes_at_the_time_of_the_wall(void **state)
+{
+    Rig r;
+
+    rig_init(&r, 1);
+    timer_set(&r.alarm[0].timer, FAR_NS);
+    timer_init(&r.packet, machine_clock(r.machine), arrive, &r);
+    machine_hold_live(r.machine, 1);
+    run(&r, send_late, 1);
+    assert_in_range(r.arrived_ns, r.sent_ns - LEAD_NS, r.sent_ns + LEAD_NS);
+    timer_deinit(&r.packet);
+    rig_free(&r);
+}
+
 static void test_watched(void **state) { check_watched(1); }
 static void test_watched_cpus(void **state) { check_watched(CPUS); }
 static void test_debugged(void **state) { check_debugged(1); }
@@ -286,6 +325,7 @@ static void test_debugged_cpus(void **state) { check_debugged(CPUS); }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_input_comes_at_the_time_of_the_wall),
         cmocka_unit_test(test_watched),
         cmocka_unit_test(test_watched_cpus),
         cmocka_unit_test(test_debugged),
