@@ -18,7 +18,6 @@
 
 #define DEFAULT_RAM_SIZE (1ull << 30)
 #define DEFAULT_RTC_BASE 1767225600 /* 2026-01-01T00:00:00Z: a fixed date, so that runs repeat */
-#define MAX_CPUS         8
 #define MAX_SERIALS      4
 
 typedef struct Option Option;
@@ -332,11 +331,12 @@ static bool set_smp(Options *o, const char *value, GError **error)
     OptionList *l = option_list_parse(value);
     const char *n = only_value(l, "cpus");
     uint64_t    v;
-    bool        ok = n != NULL && parse_number(n, 1, MAX_CPUS, &v);
+    bool        ok = n != NULL && parse_number(n, 1, OPTIONS_MAX_CPUS, &v);
 
     option_list_free(l);
     if (!ok) {
-        return fail(error, "-smp: '%s' is not a number of CPUs from 1 to %d; for example -smp 2", value, MAX_CPUS);
+        return fail(error, "-smp: '%s' is not a number of CPUs from 1 to %d; for example -smp 2", value,
+                    OPTIONS_MAX_CPUS);
     }
     o->smp = (unsigned)v;
     return true;

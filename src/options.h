@@ -23,6 +23,7 @@ typedef enum BootMode { BOOT_REALM, BOOT_HOST } BootMode; /* without boot=: host
 /* Where payloads of -device loader start: at NS-EL2 or NS-EL1 with BOOT_HOST, in a Realm with BOOT_REALM. */
 typedef enum EntryMode { ENTRY_NS_EL2, ENTRY_NS_EL1, ENTRY_REALM } EntryMode;
 
+enum { OPTIONS_MAX_CPUS = 8 };  /* of -smp */
 enum { OPTIONS_PMU_MAX = 8 }; /* event counters that the CPU has */
 
 #define BAILEY_VERSION "0.1.0"

@@ -128,6 +128,9 @@ void qmp_event(Qmp *q, const char *name, JsonObject *data)
     gint64      now_us = g_get_real_time(); /* of the host: only the other side sees it */
     JsonObject *o = json_object_new(), *when = json_object_new();
 
+#ifdef BAILEY_DEBUG
+    g_assert(qmp_event_fits(name, data));
+#endif
     json_object_set_int_member(when, "seconds", now_us / G_USEC_PER_SEC);
     json_object_set_int_member(when, "microseconds", now_us % G_USEC_PER_SEC);
     json_object_set_object_member(o, "timestamp", when);
@@ -157,35 +160,11 @@ static void greet(Qmp *q)
 
 /* ---- in ---- */
 
-static bool is_of_type(JsonNode *node, QmpType type)
+static const QmpMember *find_arg(const QmpCommand *c, const char *name)
 {
-    GType value = json_node_get_value_type(node); /* of arrays and objects: no scalar's */
-
-    switch (type) {
-    case QMP_STRING:
-        return value == G_TYPE_STRING;
-    case QMP_INT:
-        return value == G_TYPE_INT64;
-    case QMP_BOOL:
-        return value == G_TYPE_BOOLEAN;
-    case QMP_ARRAY:
-        return JSON_NODE_HOLDS_ARRAY(node);
-    }
-    return false;
-}
-
-static const char *type_name(QmpType type)
-{
-    static const char *const names[] = { "string", "integer", "boolean", "array" };
-
-    return names[type];
-}
-
-static const QmpArg *find_arg(const QmpCommand *c, const char *name)
-{
-    for (unsigned i = 0; i < QMP_ARGS_MAX && c->args[i].name != NULL; i++) {
-        if (strcmp(c->args[i].name, name) == 0) {
-            return &c->args[i];
+    for (const QmpMember *m = c->args; m->name != NULL; m++) {
+        if (strcmp(m->name, name) == 0) {
+            return m;
         }
     }
     return NULL;
@@ -197,21 +176,23 @@ static bool check_args(const QmpCommand *c, JsonObject *args, GError **error)
     const char    *name;
     JsonNode      *node;
 
-    for (unsigned i = 0; i < QMP_ARGS_MAX && c->args[i].name != NULL; i++) {
-        if (!c->args[i].optional && !json_object_has_member(args, c->args[i].name)) {
-            return qmp_fail(error, QMP_GENERIC, "%s needs the argument '%s'", c->name, c->args[i].name) != NULL;
+    for (const QmpMember *m = c->args; m->name != NULL; m++) {
+        if (!m->optional && !json_object_has_member(args, m->name)) {
+            return qmp_fail(error, QMP_GENERIC, "%s needs the argument '%s'", c->name, m->name) != NULL;
         }
     }
     json_object_iter_init(&iter, args);
     while (json_object_iter_next(&iter, &name, &node)) {
-        const QmpArg *arg = find_arg(c, name);
+        const QmpMember *arg = find_arg(c, name);
 
         if (arg == NULL && !c->free_args) {
             return qmp_fail(error, QMP_GENERIC, "%s takes no argument '%s'", c->name, name) != NULL;
         }
-        if (arg != NULL && !is_of_type(node, arg->type)) {
-            return qmp_fail(error, QMP_GENERIC, "the argument '%s' of %s is to be of type %s", name, c->name,
-                            type_name(arg->type)) != NULL;
+        if (arg != NULL && !qmp_fits(arg->type, node)) {
+            g_autofree char *words = qmp_type_words(arg->type);
+
+            return qmp_fail(error, QMP_GENERIC, "the argument '%s' of %s is to be of type %s", name, c->name, words) !=
+                   NULL;
         }
     }
     return true;
@@ -248,7 +229,7 @@ static bool take_apart(JsonObject *request, const char **command, JsonObject **a
     *args = NULL;
     json_object_iter_init(&iter, request);
     while (json_object_iter_next(&iter, &name, &node)) {
-        if (strcmp(name, "execute") == 0 && is_of_type(node, QMP_STRING)) {
+        if (strcmp(name, "execute") == 0 && qmp_fits("str", node)) {
             *command = json_node_get_string(node);
         } else if (strcmp(name, "arguments") == 0 && JSON_NODE_HOLDS_OBJECT(node)) {
             *args = json_node_get_object(node);
@@ -269,13 +250,18 @@ static JsonNode *execute(Qmp *q, JsonObject *request, GError **error)
     const QmpCommand     *c;
     const char           *name;
     JsonObject           *args;
+    JsonNode             *answer;
 
     if (!take_apart(request, &name, &args, error)) {
         return NULL;
     }
     c = find_now(q, name, error);
     args = args != NULL ? args : empty;
-    return c != NULL && check_args(c, args, error) ? c->run(q, args, error) : NULL;
+    answer = c != NULL && check_args(c, args, error) ? c->run(q, args, error) : NULL;
+#ifdef BAILEY_DEBUG
+    g_assert(answer == NULL || qmp_fits(c->returns, answer));
+#endif
+    return answer;
 }
 
 static void serve(Qmp *q, JsonObject *request)
@@ -387,6 +373,9 @@ static const ChardevClient client = { can_receive, receive, peer_changed };
 
 /* ---- the machine ---- */
 
+QMP_EVENT(STOP);
+QMP_EVENT(RESUME);
+
 static void on_pause(void *opaque, bool paused)
 {
     Qmp *q = opaque;
@@ -396,6 +385,8 @@ static void on_pause(void *opaque, bool paused)
 }
 
 /* A breakpoint on an event of this session, or one of the debugger's. No event of QEMU's says so. */
+QMP_EVENT(X_BREAK, { "cpu-index", "int" }, { "pc", "int" }, { "events", "[str]" });
+
 static void on_break(void *opaque, Cpu *cpu)
 {
     Qmp                 *q = opaque;
@@ -420,6 +411,8 @@ static void on_break(void *opaque, Cpu *cpu)
     qmp_event(q, "X_BREAK", data);
 }
 
+QMP_EVENT(DEVICE_DELETED, { "device", "str" }, { "path", "str" });
+
 static void on_deleted(void *opaque, const char *id)
 {
     g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
@@ -442,6 +435,11 @@ void qmp_attach(Qmp *q, const MonMachine *on)
     }
     chardev_accept_input(q->chardev);
 }
+
+QMP_ENUM(ShutdownCause, "host-error", "host-qmp-quit", "host-qmp-system-reset", "host-signal", "guest-shutdown",
+         "guest-reset", "guest-panic");
+QMP_EVENT(RESET, { "guest", "bool" }, { "reason", "ShutdownCause" });
+QMP_EVENT(SHUTDOWN, { "guest", "bool" }, { "reason", "ShutdownCause" });
 
 void qmp_detach(Qmp *q, bool restarts, bool by_guest, const char *reason)
 {

@@ -49,7 +49,7 @@ static char *option_text(JsonObject *args, GError **error)
 }
 
 QMP_COMMAND(device_add, .name = "device_add",
-            .args = { { "driver", QMP_STRING, false }, { "id", QMP_STRING, true }, { "bus", QMP_STRING, true } },
+            .args = { { "driver", "str" }, { "id", "str", true }, { "bus", "str", true } },
             .free_args = true)
 {
     g_autofree char *text = option_text(args, error);
@@ -57,7 +57,7 @@ QMP_COMMAND(device_add, .name = "device_add",
     return text != NULL && mon_device_add(qmp_mon(q), text, error) ? qmp_nothing() : NULL;
 }
 
-QMP_COMMAND(device_del, .name = "device_del", .args = { { "id", QMP_STRING, false } })
+QMP_COMMAND(device_del, .name = "device_del", .args = { { "id", "str" } })
 {
     g_autoptr(GError) why = NULL;
     bool              found;

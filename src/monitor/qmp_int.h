@@ -6,26 +6,45 @@
 
 #include "monitor/qmp.h"
 
+#define QMP_CPU_TYPE "max-arm-cpu" /* QEMU's name for what -cpu max is */
+
 /* Classes of errors; codes of the domain QMP_ERROR. A GError of another domain is a GenericError. */
 typedef enum QmpErrorClass { QMP_GENERIC, QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND } QmpErrorClass;
 #define QMP_ERROR g_quark_from_static_string("bailey-qmp")
 
-typedef enum QmpType { QMP_STRING, QMP_INT, QMP_BOOL, QMP_ARRAY } QmpType;
+/*
+ * Types are named as in QEMU's schema: str, int, bool, any, those that QMP_OBJECT() and QMP_ENUM() declare, and [TYPE]
+ * for an array. What programs send is checked by them, and query-qmp-schema tells them.
+ */
+enum { QMP_MEMBERS_MAX = 12, QMP_VALUES_MAX = 8 };
 
-typedef struct QmpArg {
+typedef struct QmpMember {
     const char *name; /* NULL: none */
-    QmpType     type;
+    const char *type;
     bool        optional;
-} QmpArg;
+} QmpMember;
 
-enum { QMP_ARGS_MAX = 4 };
+typedef struct QmpType {
+    const char *name;
+    QmpMember   members[QMP_MEMBERS_MAX + 1];
+    const char *values[QMP_VALUES_MAX + 1]; /* of an enumeration; none: it is an object */
+} QmpType;
+
+/* QMP_OBJECT(StatusInfo, { "running", "bool" }, { "status", "RunState" }); QMP_ENUM(RunState, "running", "paused"); */
+#define QMP_REGISTER_TYPE(ident, ...)                                                                  \
+    static const QmpType qmp_type_##ident = { .name = #ident, __VA_ARGS__ };                           \
+    static const QmpType *const qmp_type_##ident##_ptr                                                 \
+        __attribute__((used, section("bailey_qmp_types"))) = &qmp_type_##ident
+#define QMP_OBJECT(ident, ...) QMP_REGISTER_TYPE(ident, .members = { __VA_ARGS__ })
+#define QMP_ENUM(ident, ...) QMP_REGISTER_TYPE(ident, .values = { __VA_ARGS__ })
 
 /* A command. @args: what it was given, already checked against the row. Returns what it answers, NULL with @error. */
 typedef JsonNode *QmpHandler(Qmp *q, JsonObject *args, GError **error);
 
 typedef struct QmpCommand {
     const char *name;
-    QmpArg      args[QMP_ARGS_MAX];
+    QmpMember   args[QMP_MEMBERS_MAX + 1];
+    const char *returns;   /* a type; NULL: an object without members */
     bool        free_args; /* any argument beside those: properties of a device */
     bool        negotiates; /* comes before all others, and not after */
     QmpHandler *run;
@@ -38,6 +57,30 @@ typedef struct QmpCommand {
     static const QmpCommand *const qmp_cmd_##ident##_ptr                                               \
         __attribute__((used, section("bailey_qmp"))) = &qmp_cmd_##ident##_row;                         \
     static JsonNode *qmp_cmd_##ident(Qmp *q, JsonObject *args, GError **error)
+
+/* What is told without being asked for. */
+typedef struct QmpEvent {
+    const char *name;
+    QmpMember   data[QMP_MEMBERS_MAX + 1]; /* none: the event has no data */
+} QmpEvent;
+
+/* QMP_EVENT(RESET, { "guest", "bool" }); declares and registers one. */
+#define QMP_EVENT(ident, ...)                                                                          \
+    static const QmpEvent qmp_event_##ident = { .name = #ident, .data = { __VA_ARGS__ } };             \
+    static const QmpEvent *const qmp_event_##ident##_ptr                                               \
+        __attribute__((used, section("bailey_qmp_events"))) = &qmp_event_##ident
+
+/**
+ * qmp_fits - whether a value is one of a type, all that is in it included.
+ * @type: as in a row; NULL: an object without members
+ */
+bool qmp_fits(const char *type, JsonNode *value);
+
+/* qmp_event_fits - whether an event is declared, and its data, which may be NULL, fit the row. */
+bool qmp_event_fits(const char *name, JsonObject *data);
+
+/* qmp_type_words - what JSON calls such a value: "string", "array of integer". To be freed. */
+char *qmp_type_words(const char *type);
 
 /* qmp_foreach - calls @fn for every command in order of name. */
 void qmp_foreach(void (*fn)(void *opaque, const QmpCommand *c), void *opaque);

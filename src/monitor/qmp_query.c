@@ -12,7 +12,10 @@
 /* The QEMU whose words these are: programs look at it to know what they may ask. The package says whose they are. */
 enum { QEMU_MAJOR = 7, QEMU_MINOR = 2, QEMU_MICRO = 0 };
 
-QMP_COMMAND(query_version, .name = "query-version")
+QMP_OBJECT(VersionTriple, { "major", "int" }, { "minor", "int" }, { "micro", "int" });
+QMP_OBJECT(VersionInfo, { "qemu", "VersionTriple" }, { "package", "str" });
+
+QMP_COMMAND(query_version, .name = "query-version", .returns = "VersionInfo")
 {
     JsonObject *o = json_object_new(), *qemu = json_object_new();
 
@@ -32,7 +35,9 @@ static void put_command(void *opaque, const QmpCommand *c)
     json_array_add_object_element(opaque, o);
 }
 
-QMP_COMMAND(query_commands, .name = "query-commands")
+QMP_OBJECT(CommandInfo, { "name", "str" });
+
+QMP_COMMAND(query_commands, .name = "query-commands", .returns = "[CommandInfo]")
 {
     JsonArray *all = json_array_new();
 
@@ -40,7 +45,10 @@ QMP_COMMAND(query_commands, .name = "query-commands")
     return qmp_array(all);
 }
 
-QMP_COMMAND(query_status, .name = "query-status")
+QMP_ENUM(RunState, "paused", "prelaunch", "running");
+QMP_OBJECT(StatusInfo, { "running", "bool" }, { "singlestep", "bool" }, { "status", "RunState" });
+
+QMP_COMMAND(query_status, .name = "query-status", .returns = "StatusInfo")
 {
     JsonObject *o = json_object_new();
     bool        paused = machine_is_paused(qmp_mon(q)->on.machine);
@@ -51,9 +59,13 @@ QMP_COMMAND(query_status, .name = "query-status")
     return qmp_object(o);
 }
 
-QMP_COMMAND(query_name, .name = "query-name") { return qmp_nothing(); }
+QMP_OBJECT(NameInfo, { "name", "str", true });
 
-QMP_COMMAND(query_kvm, .name = "query-kvm")
+QMP_COMMAND(query_name, .name = "query-name", .returns = "NameInfo") { return qmp_nothing(); }
+
+QMP_OBJECT(KvmInfo, { "enabled", "bool" }, { "present", "bool" });
+
+QMP_COMMAND(query_kvm, .name = "query-kvm", .returns = "KvmInfo")
 {
     JsonObject *o = json_object_new();
 
@@ -62,7 +74,10 @@ QMP_COMMAND(query_kvm, .name = "query-kvm")
     return qmp_object(o);
 }
 
-QMP_COMMAND(query_target, .name = "query-target")
+QMP_ENUM(SysEmuTarget, "aarch64");
+QMP_OBJECT(TargetInfo, { "arch", "SysEmuTarget" });
+
+QMP_COMMAND(query_target, .name = "query-target", .returns = "TargetInfo")
 {
     JsonObject *o = json_object_new();
 
@@ -70,7 +85,11 @@ QMP_COMMAND(query_target, .name = "query-target")
     return qmp_object(o);
 }
 
-QMP_COMMAND(query_cpus_fast, .name = "query-cpus-fast")
+QMP_OBJECT(CpuInstanceProperties, { "core-id", "int", true });
+QMP_OBJECT(CpuInfoFast, { "cpu-index", "int" }, { "qom-path", "str" }, { "thread-id", "int" },
+           { "props", "CpuInstanceProperties", true }, { "target", "SysEmuTarget" });
+
+QMP_COMMAND(query_cpus_fast, .name = "query-cpus-fast", .returns = "[CpuInfoFast]")
 {
     const MonMachine *on = &qmp_mon(q)->on;
     JsonArray        *all = json_array_new();
@@ -88,6 +107,79 @@ QMP_COMMAND(query_cpus_fast, .name = "query-cpus-fast")
         json_array_add_object_element(all, o);
     }
     return qmp_array(all);
+}
+
+QMP_OBJECT(MachineInfo, { "name", "str" }, { "is-default", "bool", true }, { "cpu-max", "int" },
+           { "hotpluggable-cpus", "bool" }, { "numa-mem-supported", "bool" }, { "deprecated", "bool" },
+           { "default-cpu-type", "str", true });
+
+/* As -M help has them. */
+QMP_COMMAND(query_machines, .name = "query-machines", .returns = "[MachineInfo]")
+{
+    JsonArray  *all = json_array_new();
+    JsonObject *o = json_object_new();
+
+    json_object_set_string_member(o, "name", "cca");
+    json_object_set_boolean_member(o, "is-default", TRUE);
+    json_object_set_int_member(o, "cpu-max", OPTIONS_MAX_CPUS);
+    json_object_set_boolean_member(o, "hotpluggable-cpus", FALSE);
+    json_object_set_boolean_member(o, "numa-mem-supported", FALSE);
+    json_object_set_boolean_member(o, "deprecated", FALSE);
+    json_object_set_string_member(o, "default-cpu-type", QMP_CPU_TYPE);
+    json_array_add_object_element(all, o);
+    return qmp_array(all);
+}
+
+QMP_OBJECT(CurrentMachineParams, { "wakeup-suspend-support", "bool" });
+
+QMP_COMMAND(query_current_machine, .name = "query-current-machine", .returns = "CurrentMachineParams")
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_boolean_member(o, "wakeup-suspend-support", FALSE);
+    return qmp_object(o);
+}
+
+QMP_OBJECT(CpuDefinitionInfo, { "name", "str" }, { "static", "bool" }, { "typename", "str" }, { "deprecated", "bool" });
+
+QMP_COMMAND(query_cpu_definitions, .name = "query-cpu-definitions", .returns = "[CpuDefinitionInfo]")
+{
+    JsonArray  *all = json_array_new();
+    JsonObject *o = json_object_new();
+
+    json_object_set_string_member(o, "name", "max");
+    json_object_set_boolean_member(o, "static", FALSE);
+    json_object_set_string_member(o, "typename", QMP_CPU_TYPE);
+    json_object_set_boolean_member(o, "deprecated", FALSE);
+    json_array_add_object_element(all, o);
+    return qmp_array(all);
+}
+
+QMP_OBJECT(UuidInfo, { "UUID", "str" });
+
+/* No option gives the machine one: QEMU's answer then. */
+QMP_COMMAND(query_uuid, .name = "query-uuid", .returns = "UuidInfo")
+{
+    JsonObject *o = json_object_new();
+
+    json_object_set_string_member(o, "UUID", "00000000-0000-0000-0000-000000000000");
+    return qmp_object(o);
+}
+
+/* ---- what there never is ---- */
+
+QMP_OBJECT(IOThreadInfo, { "id", "str" }, { "thread-id", "int" });
+
+QMP_COMMAND(query_iothreads, .name = "query-iothreads", .returns = "[IOThreadInfo]")
+{
+    return qmp_array(json_array_new()); /* one thread does everything */
+}
+
+QMP_OBJECT(JobInfo, { "id", "str" }, { "type", "str" }, { "status", "str" });
+
+QMP_COMMAND(query_jobs, .name = "query-jobs", .returns = "[JobInfo]")
+{
+    return qmp_array(json_array_new()); /* no command goes on behind its answer */
 }
 
 /* ---- back ends ---- */
@@ -112,7 +204,13 @@ static void put_drive(void *opaque, Blockdev *b)
     json_array_add_object_element(opaque, o);
 }
 
-QMP_COMMAND(query_block, .name = "query-block")
+QMP_OBJECT(ImageInfo, { "filename", "str" }, { "format", "str" }, { "virtual-size", "int" });
+QMP_OBJECT(BlockDeviceInfo, { "file", "str" }, { "drv", "str" }, { "ro", "bool" }, { "encrypted", "bool" },
+           { "image", "ImageInfo" });
+QMP_OBJECT(BlockInfo, { "device", "str" }, { "type", "str" }, { "removable", "bool" }, { "locked", "bool" },
+           { "inserted", "BlockDeviceInfo", true });
+
+QMP_COMMAND(query_block, .name = "query-block", .returns = "[BlockInfo]")
 {
     JsonArray *all = json_array_new();
 
@@ -131,7 +229,9 @@ static void put_chardev(void *opaque, Chardev *c, const char *id, const char *wh
     json_array_add_object_element(opaque, o);
 }
 
-QMP_COMMAND(query_chardev, .name = "query-chardev")
+QMP_OBJECT(ChardevInfo, { "label", "str" }, { "filename", "str" }, { "frontend-open", "bool" });
+
+QMP_COMMAND(query_chardev, .name = "query-chardev", .returns = "[ChardevInfo]")
 {
     JsonArray *all = json_array_new();
 
@@ -146,7 +246,9 @@ static void add_ram(void *opaque, const MemRegion *r)
     *(uint64_t *)opaque += r->kind == MEM_RAM ? r->size : 0;
 }
 
-QMP_COMMAND(query_memory_size_summary, .name = "query-memory-size-summary")
+QMP_OBJECT(MemoryInfo, { "base-memory", "int" }, { "plugged-memory", "int", true });
+
+QMP_COMMAND(query_memory_size_summary, .name = "query-memory-size-summary", .returns = "MemoryInfo")
 {
     JsonObject *o = json_object_new();
     uint64_t    size = 0;
@@ -230,7 +332,9 @@ static JsonObject *pci_function(const PciDevice *pd)
     JsonObject *o = json_object_new(), *class = json_object_new();
 
     json_object_set_int_member(class, "class", pci_get(pd, PCI_CLASS_DEVICE, 2));
-    json_object_set_string_member(class, "desc", pd->dev.cls->desc);
+    if (pd->dev.cls->desc != NULL) {
+        json_object_set_string_member(class, "desc", pd->dev.cls->desc);
+    }
     json_object_set_int_member(o, "bus", pd->bus->number);
     json_object_set_int_member(o, "slot", pd->devfn >> 3);
     json_object_set_int_member(o, "function", pd->devfn & 7);
@@ -257,7 +361,22 @@ static JsonArray *functions_of(const PciBus *bus)
     return all;
 }
 
-QMP_COMMAND(query_pci, .name = "query-pci")
+QMP_OBJECT(PciMemoryRange, { "base", "int" }, { "limit", "int" });
+QMP_OBJECT(PciBusInfo, { "number", "int" }, { "secondary", "int" }, { "subordinate", "int" },
+           { "io_range", "PciMemoryRange" }, { "memory_range", "PciMemoryRange" },
+           { "prefetchable_range", "PciMemoryRange" });
+QMP_OBJECT(PciBridgeInfo, { "bus", "PciBusInfo" }, { "devices", "[PciDeviceInfo]", true });
+QMP_ENUM(PciRegionType, "io", "memory");
+QMP_OBJECT(PciMemoryRegion, { "bar", "int" }, { "type", "PciRegionType" }, { "address", "int" }, { "size", "int" },
+           { "prefetch", "bool", true }, { "mem_type_64", "bool", true });
+QMP_OBJECT(PciDeviceClass, { "class", "int" }, { "desc", "str", true });
+QMP_OBJECT(PciDeviceId, { "device", "int" }, { "vendor", "int" });
+QMP_OBJECT(PciDeviceInfo, { "bus", "int" }, { "slot", "int" }, { "function", "int" },
+           { "class_info", "PciDeviceClass" }, { "id", "PciDeviceId" }, { "irq_pin", "int" }, { "qdev_id", "str" },
+           { "pci_bridge", "PciBridgeInfo", true }, { "regions", "[PciMemoryRegion]" });
+QMP_OBJECT(PciInfo, { "bus", "int" }, { "devices", "[PciDeviceInfo]" });
+
+QMP_COMMAND(query_pci, .name = "query-pci", .returns = "[PciInfo]")
 {
     struct PciHost *host = qmp_mon(q)->on.pci;
     JsonArray      *all = json_array_new();

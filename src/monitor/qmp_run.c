@@ -4,7 +4,7 @@
 #include "display/display.h"
 #include "monitor/qmp_int.h"
 
-QMP_COMMAND(qmp_capabilities, .name = "qmp_capabilities", .args = { { "enable", QMP_ARRAY, true } },
+QMP_COMMAND(qmp_capabilities, .name = "qmp_capabilities", .args = { { "enable", "[str]", true } },
             .negotiates = true)
 {
     if (json_object_has_member(args, "enable") &&
@@ -39,6 +39,8 @@ QMP_COMMAND(system_reset, .name = "system_reset")
     return qmp_nothing();
 }
 
+QMP_EVENT(POWERDOWN);
+
 QMP_COMMAND(system_powerdown, .name = "system_powerdown")
 {
     if (!mon_powerdown(qmp_mon(q), error)) {
@@ -49,9 +51,9 @@ QMP_COMMAND(system_powerdown, .name = "system_powerdown")
 }
 
 QMP_COMMAND(screendump, .name = "screendump",
-            .args = { { "filename", QMP_STRING, false },
-                      { "device", QMP_STRING, true },
-                      { "format", QMP_STRING, true } })
+            .args = { { "filename", "str" },
+                      { "device", "str", true },
+                      { "format", "str", true } })
 {
     const char *device = json_object_get_string_member_with_default(args, "device", NULL);
     const char *format = json_object_get_string_member_with_default(args, "format", "png");
@@ -64,7 +66,7 @@ QMP_COMMAND(screendump, .name = "screendump",
 
 /* As QEMU has it: what goes wrong is text as well. */
 QMP_COMMAND(human_monitor_command, .name = "human-monitor-command",
-            .args = { { "command-line", QMP_STRING, false }, { "cpu-index", QMP_INT, true } })
+            .args = { { "command-line", "str" }, { "cpu-index", "int", true } }, .returns = "str")
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autofree char   *valid = NULL;

@@ -11,6 +11,40 @@ def check(what, got, want):
         sys.exit("FAIL: %s: %r, not %r" % (what, got, want))
 
 
+class Schema:
+    """query-qmp-schema, and whether what is said fits it."""
+    json_types = {"string": str, "int": int, "boolean": bool, "value": object}
+
+    def __init__(self, rows):
+        self.rows = {(r["meta-type"] in ("command", "event"), r["name"]): r for r in rows}
+        check("each has a row", len(self.rows), len(rows))
+        for r in rows:
+            names = [r.get("arg-type"), r.get("ret-type"), r.get("element-type")]
+            if r["meta-type"] == "object":
+                names += [m["type"] for m in r["members"]]
+            for name in filter(None, names):
+                check("type of " + r["name"], (False, name) in self.rows, True)
+
+    def check(self, what, type_name, value):
+        t = self.rows[False, type_name]
+        if t["meta-type"] == "builtin":
+            want = self.json_types[t["json-type"]]
+            good = isinstance(value, want) and (want is not int or not isinstance(value, bool))
+        elif t["meta-type"] == "enum":
+            good = value in t["values"]
+        elif t["meta-type"] == "array":
+            good = isinstance(value, list)
+            for element in value if good else []:
+                self.check(what, t["element-type"], element)
+        else:
+            good = isinstance(value, dict) and not set(value) - {m["name"] for m in t["members"]}
+            for m in t["members"] if good else []:
+                if m["name"] in value or "default" not in m:
+                    self.check("%s.%s" % (what, m["name"]), m["type"], value.get(m["name"]))
+        if not good:
+            sys.exit("FAIL: %s is no %s: %r" % (what, type_name, value))
+
+
 class Machine:
     def __init__(self, image, *more):
         self.p = subprocess.Popen(
@@ -39,12 +73,18 @@ class Qmp:
     def __init__(self, s=None):
         self.s = s or call()
         self.f = self.s.makefile("rw")
+        self.schema = None
         check("greeting", list(self.get()["QMP"]), ["version", "capabilities"])
         check("negotiation", self.do("qmp_capabilities"), {})
+        self.schema = Schema(self.do("query-qmp-schema"))
 
     def get(self):
         line = self.f.readline()
-        return json.loads(line) if line else None
+        answer = json.loads(line) if line else None
+        if answer and "event" in answer and self.schema:
+            event = answer["event"]
+            self.schema.check(event, self.schema.rows[True, event]["arg-type"], answer.get("data", {}))
+        return answer
 
     def put(self, text):
         self.s.sendall(text.encode())
@@ -58,6 +98,8 @@ class Qmp:
                 sys.exit("FAIL: no answer to " + command)
             if "event" not in answer:
                 check("id", answer.get("id"), command)
+                if "return" in answer and self.schema:
+                    self.schema.check(command, self.schema.rows[True, command]["ret-type"], answer["return"])
                 return answer["return"] if "return" in answer else answer["error"]["class"]
 
     def event(self, name):
@@ -107,6 +149,10 @@ check("status", second.do("query-status"), {"running": True, "singlestep": False
 # ---- what there is ----
 names = [c["name"] for c in second.do("query-commands")]
 check("commands in order", names, sorted(names))
+check("commands of the schema", [n for is_call, n in second.schema.rows if is_call and n.islower()], names)
+for name in names:
+    if name.startswith("query-"):
+        second.do(name)  # and the answer fits
 check("CPUs", [c["cpu-index"] for c in second.do("query-cpus-fast")], [0])
 block = second.do("query-block")
 check("drives", [(b["device"], b["inserted"]["drv"], b["inserted"]["image"]["virtual-size"]) for b in block],
@@ -118,6 +164,20 @@ check("ports", (port["qdev_id"], port["slot"], port["id"], port["class_info"]["c
 check("below it", [d["qdev_id"] for d in port["pci_bridge"]["devices"]], ["blk"])
 check("chardevs", [c["filename"] for c in second.do("query-chardev") if c["filename"] != "null"],
       ["unix:m.sock,server=on,wait=off", "unix:q.sock,server=on,wait=off"])
+
+# ---- objects ----
+check("objects", [p["name"] for p in second.do("qom-list", path="/machine/peripheral")], ["type", "rp", "blk", "slot"])
+check("a property", second.do("qom-get", path="/machine/peripheral/blk", property="drive"), "d0")
+check("a class", second.do("qom-get", path="slot", property="type"), "pcie-root-port")
+check("a switch", second.do("qom-get", path="slot", property="hotplug"), True)
+check("a CPU", second.do("qom-get", path=second.do("query-cpus-fast")[0]["qom-path"], property="type"),
+      second.do("query-cpu-definitions")[0]["typename"])
+for path in "moon", "/machine/peripheral/moon", "/machine/cpu[1]", "/machine/cpu[", "/moon", "":
+    check("no object", second.do("qom-list", path=path), "DeviceNotFound")
+check("no property", second.do("qom-get", path="blk", property="moon"), "GenericError")
+for t in second.do("qom-list-types", implements="device", abstract=False):
+    second.do("device-list-properties", typename=t["name"])
+check("no class", second.do("device-list-properties", typename="moon"), "DeviceNotFound")
 
 # ---- a device that comes; the guest does not hear that it should give it back ----
 

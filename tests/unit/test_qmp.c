@@ -140,6 +140,15 @@ static const Row rows[] = {
     { "chardevs", "{\"execute\":\"query-chardev\"}",
       "{\"return\":[{\"label\":\"null\",\"filename\":\"null\",\"frontend-open\":true}]}\r\n" },
 
+    { "a path that is none", "{\"execute\":\"qom-get\",\"arguments\":{\"path\":[1],\"property\":\"type\"}}",
+      GENERIC("the argument 'path' of qom-get is to be of type string") },
+    { "objects", "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/\"}}",
+      "{\"return\":[{\"name\":\"type\",\"type\":\"string\"},"
+      "{\"name\":\"machine\",\"type\":\"child<cca-machine>\"}]}\r\n" },
+    { "no such object", "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/cpu[2]\",\"property\":\"type\"}}",
+      "{\"error\":{\"class\":\"DeviceNotFound\",\"desc\":"
+      "\"there is nothing at '/machine/cpu[2]'; qom-list begins at / and /machine/peripheral\"}}\r\n" },
+
     /* What is no JSON ends with its line; what follows is served. */
     { "words", "quit\n{\"execute\":\"query-status\"}", BAD("a command is a JSON object, which begins with {") STATUS },
     { "a comment", "{/*\"*/\"execute\":\"stop\"}\n{\"execute\":\"query-status\"}",
