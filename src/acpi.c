@@ -217,6 +217,29 @@ void aml_interrupt(GByteArray *a, uint32_t intid)
     acpi_u32(a, intid);
 }
 
+void aml_gpio_interrupt(GByteArray *a, unsigned pin, const char *controller)
+{
+    enum { HEAD = 23, PIN = 2 }; /* bytes of the descriptor before the pins, and of each of these */
+    uint16_t end = (uint16_t)(HEAD + PIN + strlen(controller) + 1);
+
+    acpi_u8(a, 0x8c); /* GPIO Connection Descriptor */
+    acpi_u16(a, end - 3);
+    acpi_u8(a, 1);          /* revision */
+    acpi_u8(a, 0);          /* an interrupt */
+    acpi_u16(a, 1);         /* consumer */
+    acpi_u16(a, 1);         /* edge, active high, exclusive */
+    acpi_u8(a, 2);          /* pulled down */
+    acpi_u16(a, 0);         /* drive strength */
+    acpi_u16(a, 0);         /* debouncing */
+    acpi_u16(a, HEAD);
+    acpi_u8(a, 0);
+    acpi_u16(a, HEAD + PIN);
+    acpi_u16(a, end);       /* vendor's data: none */
+    acpi_u16(a, 0);
+    acpi_u16(a, (uint16_t)pin);
+    put(a, controller, strlen(controller) + 1);
+}
+
 void aml_buses(GByteArray *a, unsigned n)
 {
     acpi_u8(a, 0x88); /* Word Address Space Descriptor */

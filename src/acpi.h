@@ -60,6 +60,7 @@ uint32_t aml_resources(GByteArray *a, const char *name);
 void     aml_resources_end(GByteArray *a, uint32_t at);
 void     aml_memory(GByteArray *a, uint32_t base, uint32_t size);    /* 32-bit fixed, read-write */
 void     aml_interrupt(GByteArray *a, uint32_t intid);               /* level, high, exclusive */
+void     aml_gpio_interrupt(GByteArray *a, unsigned pin, const char *controller); /* rising edge, exclusive; its path */
 void     aml_buses(GByteArray *a, unsigned n);                       /* buses 0 to @n - 1 below a host bridge */
 
 /* aml_window - an address space: QWord descriptor. Producer: what a bridge passes on; else the device's own.

@@ -94,12 +94,13 @@ bool cca_powerdown(void *cca, GError **error)
 {
     Cca *c = cca;
 
-    if (c->gpio == NULL || c->options->boot == BOOT_REALM) {
-        g_set_error(error, BAILEY_ERROR, 1, "%s has no power button; shut down from within the guest, or quit",
-                    c->gpio != NULL ? "a Realm" : "this board");
+    Device *gpio = c->host != NULL ? host_gpio(c->host) : c->gpio;
+
+    if (gpio == NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "this board has no power button; shut down from within the guest, or quit");
         return false;
     }
-    pl061_pulse(c->gpio, CCA_POWER_PIN, POWER_PRESS_NS);
+    pl061_pulse(gpio, CCA_POWER_PIN, POWER_PRESS_NS);
     machine_wake(c->machine);
     return true;
 }

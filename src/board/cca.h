@@ -109,7 +109,7 @@ typedef struct CcaTree {
     const char *bootargs;
     uint64_t    initrd_start, initrd_end; /* 0: none */
     bool        realm; /* of a Realm: CPUs are RECs without EL2, no SMMU, BARs are placed already, and of the small
-                        * devices there are serial ports and the clock */
+                        * devices there are serial ports, the clock and the power button */
     bool        realm_pmu; /* the Realm has performance monitors, as the machine always has */
     unsigned    n_uarts;
     uint64_t    seed;  /* of /chosen rng-seed and kaslr-seed; 0: leave them out */

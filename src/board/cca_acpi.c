@@ -1,8 +1,8 @@
 /*
  * The machine in ACPI tables: hardware-reduced, GICv3 with ITS, SMMUv3, PCI Express, PL011, PSCI by SMC. ACPI 6.5,
  * chapter 5.2 (FADT, MADT, PPTT, GTDT, DSDT); PCI Firmware Specification (MCFG, _OSC); Arm DEN0049 (IORT); Microsoft's
- * "Serial Port Console Redirection Table" and "Debug Port Table 2". No power button and no sleep states: the machine
- * has neither. The real-time clock belongs to the firmware's runtime services.
+ * "Serial Port Console Redirection Table" and "Debug Port Table 2". No sleep states: the machine has none. The
+ * real-time clock belongs to the firmware's runtime services.
  */
 #include "board/cca_acpi.h"
 
@@ -15,9 +15,12 @@
 #define TABLES_FILE "etc/acpi/tables"
 #define COM0_PATH   "\\_SB.COM0"
 
+#define GPIO_PATH   "\\_SB.GPO0"
+
 enum {
     SPI_BASE = 32, /* INTID of shared peripheral interrupt 0 */
     UART_SIZE = 0x1000,
+    GPIO_SIZE = 0x1000,
     FW_CFG_SIZE = 0x18,
     N_LISTED = 8, /* tables of the XSDT */
 };
@@ -31,7 +34,7 @@ static uint32_t put_fadt(GByteArray *a, uint32_t dsdt)
 {
     enum {
         FADT_SIZE = 276, FLAGS = 112, ARM_BOOT_ARCH = 129, MINOR_VERSION = 131, X_DSDT = 140,
-        /* The buttons' bits say that there are none of fixed hardware. */
+        /* The buttons' bits say that there are none of fixed hardware: the power button is a device of the DSDT. */
         PWR_BUTTON = 1 << 4, SLP_BUTTON = 1 << 5, HW_REDUCED_ACPI = 1 << 20,
         PSCI_COMPLIANT = 1 << 0, /* PSCI_USE_HVC clear: SMC */
     };
@@ -488,6 +491,37 @@ static void put_pci(GByteArray *a, const CcaBoard *b)
     aml_end(a, dev);
 }
 
+/* "GPIO-signaled ACPI Events": the pin's rising edge runs a method, which says that the button was pressed. */
+static void put_power_button(GByteArray *a, const CcaPart *gpio)
+{
+    enum { OP_NOTIFY = 0x86, PRESSED = 0x80, NO_ARGS = 0 };
+    g_autofree char *event = g_strdup_printf("_E%02X", CCA_POWER_PIN);
+    uint32_t         dev = begin_device(a, "PWRB"); /* "Control Method Power Button" */
+
+    aml_name_eisa(a, "_HID", "PNP0C0C");
+    aml_name_int(a, "_UID", 0);
+    aml_end(a, dev);
+
+    dev = begin_device(a, "GPO0");
+    aml_name_string(a, "_HID", "ARMH0061");
+    aml_name_int(a, "_UID", 0);
+    uint32_t crs = aml_resources(a, "_CRS");
+    aml_memory(a, (uint32_t)gpio->base, GPIO_SIZE);
+    aml_interrupt(a, SPI_BASE + gpio->spi);
+    aml_resources_end(a, crs);
+    uint32_t aei = aml_resources(a, "_AEI");
+    aml_gpio_interrupt(a, CCA_POWER_PIN, GPIO_PATH);
+    aml_resources_end(a, aei);
+    uint32_t method = aml_begin(a, AML_METHOD);
+    aml_path(a, event);
+    acpi_u8(a, NO_ARGS);
+    aml_op(a, OP_NOTIFY);
+    aml_path(a, "PWRB");
+    aml_int(a, PRESSED);
+    aml_end(a, method);
+    aml_end(a, dev);
+}
+
 static uint32_t put_dsdt(GByteArray *a, const CcaBoard *b, unsigned n_cpus, unsigned n_uarts)
 {
     uint32_t at = acpi_table(a, "DSDT", 2);
@@ -503,6 +537,9 @@ static uint32_t put_dsdt(GByteArray *a, const CcaBoard *b, unsigned n_cpus, unsi
     put_fw_cfg(a, b->fw_cfg);
     put_ecam(a, &b->ecam);
     put_pci(a, b);
+    if (b->gpio.base != 0) {
+        put_power_button(a, &b->gpio);
+    }
     aml_end(a, scope);
     acpi_table_end(a, at);
     return at;

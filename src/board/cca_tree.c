@@ -413,11 +413,11 @@ GBytes *cca_tree_build(const CcaTree *t)
     if (!t->realm || t->realm_pmu) {
         put_pmu(fdt);
     }
+    if (t->board->gpio.base != 0) {
+        put_gpio(fdt, t->board);
+    }
     if (!t->realm) {
         put_board(fdt, t->board);
-        if (t->board->gpio.base != 0) {
-            put_gpio(fdt, t->board);
-        }
         if (t->board->fw_cfg != 0) {
             put_fw_cfg(fdt, t);
         }

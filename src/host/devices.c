@@ -8,6 +8,7 @@
 #include "host/host_int.h"
 #include "hw/pl011.h"
 #include "hw/pl031.h"
+#include "hw/pl061.h"
 #include "log.h"
 
 static bool is_shared(Host *h, uint64_t ipa)
@@ -159,8 +160,12 @@ bool host_devices_init(Host *h, GError **error)
     }
     h->rtc = add_device(h, "pl031", h->cfg.board->rtc.base);
     pl031_connect(h->rtc, vspi(h, h->cfg.board->rtc.spi), h->cfg.date_s);
+    if (h->cfg.board->gpio.base != 0) {
+        h->gpio = add_device(h, "pl061", h->cfg.board->gpio.base);
+        pl061_connect(h->gpio, vspi(h, h->cfg.board->gpio.spi));
+    }
     add_vpci(h);
-    return ok && device_realize(h->rtc, error);
+    return ok && device_realize(h->rtc, error) && (h->gpio == NULL || device_realize(h->gpio, error));
 }
 
 void host_devices_free(Host *h)
@@ -170,6 +175,7 @@ void host_devices_free(Host *h)
         g_clear_pointer(&h->uart[i], device_free);
     }
     g_clear_pointer(&h->rtc, device_free);
+    g_clear_pointer(&h->gpio, device_free);
     g_clear_pointer(&h->vgic, gicv3_free);
     g_clear_pointer(&h->vmem, memory_free);
     g_clear_pointer(&h->vowners, owners_free);

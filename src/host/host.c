@@ -47,6 +47,8 @@ static bool place_payload(const Options *o, const LoadImage *im, BootLayout *l, 
     return true;
 }
 
+Device *host_gpio(const Host *h) { return h->gpio; }
+
 unsigned host_n_uarts(const Options *o)
 {
     unsigned n = 1;

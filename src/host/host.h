@@ -72,6 +72,9 @@ GBytes *host_realm_tree(const Options *o, const LoadImage *payload, GError **err
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);
 
+/* host_gpio - the Realm's PL061, whose pin CCA_POWER_PIN is its power button; NULL: it has none. */
+Device *host_gpio(const Host *h);
+
 /* host_end - the Realm has ended. The next steps take back all that it had; then HostConfig.ended is called. */
 void host_end(Host *h, HostEnd how);
 

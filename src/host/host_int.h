@@ -112,7 +112,7 @@ struct Host {
     Owners      *vowners;
     Memory      *vmem;
     Gic         *vgic;
-    Device      *uart[CCA_MAX_UARTS], *rtc;
+    Device      *uart[CCA_MAX_UARTS], *rtc, *gpio; /* gpio: NULL: the board has none */
     PciHost     *vpci;
 
     /* Device assignment: the physical bus and what of it the Realm gets. */
