@@ -54,17 +54,30 @@ typedef struct SmmuLook {
     unsigned n_pages;                   /* translations that the TLB has */
 } SmmuLook;
 
-/* A stream's configuration as the SMMU has it cached. */
+/* A stream's configuration. */
 typedef struct SmmuStreamLook {
     uint32_t sid;
+    bool     cached;        /* as the SMMU has it cached; else as the table in memory has it */
+    bool     differs;       /* of a cached one: the table in memory says otherwise */
+    bool     bad_ste, bad_cd; /* requests would meet that event; nothing below bad_ste means anything */
     bool     abort, s1, s2; /* neither of them: bypass */
+    bool     tables;        /* asid and s1_ttb are known: the context descriptor is, and can be read */
     uint16_t asid, vmid;
+    uint64_t cd;            /* with stage 2 an IPA, and not looked at */
     uint64_t s1_ttb[2], s2_ttb;
 } SmmuStreamLook;
 
-/* smmu_look - the interface of @pas, and its cached streams in the order of their place; nothing changes by it. */
+/* smmu_look - the interface of @pas; nothing changes by it. */
 void smmu_look(const Smmu *s, Pas pas, SmmuLook *out);
-void smmu_look_streams(const Smmu *s, Pas pas, void (*fn)(void *opaque, const SmmuStreamLook *st), void *opaque);
+
+/**
+ * smmu_look_streams - the streams of the interface of @pas: valid entries of its stream table, in order, and after them
+ * those that are cached but are others in the table. Only memory is read, never a device, and nothing changes.
+ * @max: how many of the table are told
+ * Returns how many valid entries the table has; 0 while the interface is off.
+ */
+unsigned smmu_look_streams(const Smmu *s, Pas pas, unsigned max, void (*fn)(void *opaque, const SmmuStreamLook *st),
+                           void *opaque);
 
 /* smmu_conformance - rows for docs/conformance.md: @kind "register", "command" or "event"; @number its offset in its
  * page, opcode or event number. */

@@ -36,41 +36,57 @@ static bool fail_stream_id(const SmmuBank *b, SmmuFault *f)
     return false;
 }
 
+SmmuTable smmu_table(const Smmu *s, const SmmuBank *b)
+{
+    unsigned  log2size = b->strtab_cfg & 63, split = b->strtab_cfg >> 6 & 31;
+    uint64_t  base = b->strtab_base & 0x000fffffffffffc0ull;
+    SmmuTable t = { .log2size = MIN(log2size, s->cfg.sid_bits) };
+
+    if ((b->strtab_cfg >> 16 & 3) != 1) {
+        t.base = align_down(base, (uint64_t)SMMU_STE_SIZE << t.log2size);
+        return t;
+    }
+    t.split = split == 8 || split == 10 ? split : 6; /* reserved values behave as 6 */
+    uint64_t l1_size = t.log2size > t.split ? 8ull << (t.log2size - t.split) : 8;
+    t.base = align_down(base, MAX(l1_size, 64));
+    return t;
+}
+
+unsigned smmu_l1_span(const SmmuTable *t, uint64_t desc, uint64_t *stes)
+{
+    unsigned span = desc & 31;
+
+    if (span == 0 || span > t->split + 1) {
+        return 0;
+    }
+    *stes = align_down(desc & 0x000fffffffffffc0ull, (uint64_t)SMMU_STE_SIZE << (span - 1));
+    return 1u << (span - 1);
+}
+
 /* The address of a stream's STE: linear or two-level table. */
 static bool ste_address(Smmu *s, SmmuBank *b, uint32_t sid, uint64_t *addr, SmmuFault *f)
 {
-    unsigned log2size = b->strtab_cfg & 63, split = b->strtab_cfg >> 6 & 31, fmt = b->strtab_cfg >> 16 & 3;
-    uint64_t base = b->strtab_base & 0x000fffffffffffc0ull;
+    SmmuTable t = smmu_table(s, b);
+    uint64_t  stes = t.base;
     uint8_t   l1[8];
     MemResult r;
 
-    if (log2size > s->cfg.sid_bits) {
-        log2size = s->cfg.sid_bits;
-    }
-    if (sid >= 1ull << log2size) {
+    if (sid >= 1ull << t.log2size) {
         return fail_stream_id(b, f);
     }
-    if (fmt != 1) {
-        *addr = align_down(base, (uint64_t)SMMU_STE_SIZE << log2size) + (uint64_t)sid * SMMU_STE_SIZE;
-        return true;
+    if (t.split != 0) {
+        uint64_t l1_addr = t.base + (uint64_t)(sid >> t.split) * 8;
+
+        r = smmu_fetch(s, b->pas, l1_addr, l1, sizeof(l1), SMMU_GPF_STE);
+        if (r != MEM_OK) {
+            return fail_fetch(f, SMMU_F_STE_FETCH, l1_addr, r);
+        }
+        sid &= (uint32_t)mask64(t.split);
+        if (sid >= smmu_l1_span(&t, le64_get(l1), &stes)) {
+            return fail_stream_id(b, f);
+        }
     }
-    if (split != 8 && split != 10) {
-        split = 6; /* reserved values behave as 6 */
-    }
-    uint64_t l1_size = log2size > split ? 8ull << (log2size - split) : 8;
-    uint64_t l1_addr = align_down(base, MAX(l1_size, 64)) + (uint64_t)(sid >> split) * 8;
-    r = smmu_fetch(s, b->pas, l1_addr, l1, sizeof(l1), SMMU_GPF_STE);
-    if (r != MEM_OK) {
-        return fail_fetch(f, SMMU_F_STE_FETCH, l1_addr, r);
-    }
-    uint64_t desc = le64_get(l1);
-    unsigned span = desc & 31;
-    uint32_t index = sid & (uint32_t)mask64(split);
-    if (span == 0 || span > split + 1 || index >= 1u << (span - 1)) {
-        return fail_stream_id(b, f);
-    }
-    *addr = align_down(desc & 0x000fffffffffffc0ull, (uint64_t)SMMU_STE_SIZE << (span - 1)) +
-            (uint64_t)index * SMMU_STE_SIZE;
+    *addr = stes + (uint64_t)sid * SMMU_STE_SIZE;
     return true;
 }
 
@@ -88,7 +104,7 @@ static bool cd_half(SmmuStream *st, unsigned i, bool epd, unsigned tsz, unsigned
     return granule_log2 != 0 && tsz >= MIN_TSZ && tsz <= MAX_TSZ && st->half[i].ttb >> st->ips_bits == 0;
 }
 
-static bool parse_cd(SmmuStream *st, const uint8_t cd[SMMU_CD_SIZE])
+bool smmu_parse_cd(SmmuStream *st, const uint8_t cd[SMMU_CD_SIZE])
 {
     static const unsigned tg0[4] = { 12, 16, 14, 0 }, tg1[4] = { 0, 14, 12, 16 };
     static const unsigned ips[8] = { 32, 36, 40, 42, 44, SMMU_OAS, SMMU_OAS, SMMU_OAS };
@@ -123,7 +139,7 @@ static bool load_cd(Smmu *s, SmmuBank *b, SmmuStream *st, uint64_t addr, SmmuFau
     if (r != MEM_OK) {
         return fail_fetch(f, SMMU_F_CD_FETCH, where.pa, r);
     }
-    return parse_cd(st, cd) || fail(f, SMMU_C_BAD_CD);
+    return smmu_parse_cd(st, cd) || fail(f, SMMU_C_BAD_CD);
 }
 
 /* Whether S2T0SZ, S2SL0, S2TG and S2TTB go together. "Stage 2 translation: consistency of fields" of the STE, and
@@ -157,13 +173,13 @@ static bool parse_stage2(SmmuStream *st, const uint8_t ste[SMMU_STE_SIZE])
     return (w2 >> 51 & 1) && !(w2 >> 52 & 1) && !(w2 >> 57 & 1) && !(w2 >> 55 & 3) && stage2_consistent(w2, ttb);
 }
 
-static bool parse_ste(Smmu *s, SmmuBank *b, SmmuStream *st, const uint8_t ste[SMMU_STE_SIZE], SmmuFault *f)
+bool smmu_parse_ste(const SmmuBank *b, SmmuStream *st, const uint8_t ste[SMMU_STE_SIZE])
 {
     uint64_t w0 = le64_get(ste), w1 = le64_get(ste + 8);
     unsigned cfg = w0 >> 1 & 7;
 
     if (!(w0 & 1)) {
-        return fail(f, SMMU_C_BAD_STE);
+        return false;
     }
     st->abort = cfg < STE_CFG_BYPASS; /* 1 to 3 are reserved and behave as 0 */
     st->bypass = cfg == STE_CFG_BYPASS;
@@ -171,18 +187,9 @@ static bool parse_ste(Smmu *s, SmmuBank *b, SmmuStream *st, const uint8_t ste[SM
     st->s2 = cfg == STE_CFG_S2 || cfg == STE_CFG_NESTED;
     st->vmid = (uint16_t)le64_get(ste + 16); /* tags stage 1 translations too */
     st->bypass_pas = b->pas == PAS_REALM && (w1 >> 46 & 3) == STE_NSCFG_NS ? PAS_NONSECURE : b->pas;
-    if (st->s2 && !parse_stage2(st, ste)) {
-        return fail(f, SMMU_C_BAD_STE);
-    }
-    if (!st->s1) {
-        return true;
-    }
+    st->cd = st->s1 ? w0 & 0x000fffffffffffc0ull : 0;
     /* S1CDMAX, S1FMT, STRW and EATS ask for what is not offered and are then ignored; S1STALLD is illegal. */
-    uint64_t cd = w0 & 0x000fffffffffffc0ull;
-    if ((w1 >> 27 & 1) || cd >> SMMU_OAS != 0) {
-        return fail(f, SMMU_C_BAD_STE);
-    }
-    return load_cd(s, b, st, cd, f);
+    return (!st->s2 || parse_stage2(st, ste)) && (!st->s1 || (!(w1 >> 27 & 1) && st->cd >> SMMU_OAS == 0));
 }
 
 bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault *f)
@@ -205,7 +212,10 @@ bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault
     if (r != MEM_OK) {
         return fail_fetch(f, SMMU_F_STE_FETCH, addr, r);
     }
-    st->valid = parse_ste(s, b, st, ste, f); /* only good configuration is cached */
+    if (!smmu_parse_ste(b, st, ste)) {
+        return fail(f, SMMU_C_BAD_STE);
+    }
+    st->valid = !st->s1 || load_cd(s, b, st, st->cd, f); /* only good configuration is cached */
     return st->valid;
 }
 

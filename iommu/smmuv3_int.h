@@ -103,6 +103,7 @@ typedef struct SmmuStream {
     bool     abort, bypass; /* neither: translated */
     Pas      bypass_pas;    /* where a bypass leads: "Realm stream bypass" */
     bool     s1, s2;
+    uint64_t cd;            /* of stage 1: where its context descriptor is; an IPA when there is stage 2 */
     /* stage 1: one table for each half of the input range */
     struct {
         bool     enabled;
@@ -166,6 +167,20 @@ void smmu_list_events(SmmuRow *fn, void *opaque);
 
 /* cmdq.c: consume commands until the queue is empty or stopped by an error. */
 void smmu_cmdq_run(Smmu *s, SmmuBank *b);
+
+/* Where the stream table is, as the registers say. */
+typedef struct SmmuTable {
+    uint64_t base;
+    unsigned log2size; /* of stream IDs */
+    unsigned split;    /* log2 of those that one level 1 descriptor has; 0: a linear table */
+} SmmuTable;
+
+/* config.c: the configuration of a stream, part by part; without effect on anything but @st. smmu_l1_span - how many
+ * entries a level 1 descriptor leads to, at @stes. smmu_parse_ste, smmu_parse_cd - false: bad ones. */
+SmmuTable smmu_table(const Smmu *s, const SmmuBank *b);
+unsigned smmu_l1_span(const SmmuTable *t, uint64_t desc, uint64_t *stes);
+bool smmu_parse_ste(const SmmuBank *b, SmmuStream *st, const uint8_t ste[SMMU_STE_SIZE]);
+bool smmu_parse_cd(SmmuStream *st, const uint8_t cd[SMMU_CD_SIZE]);
 
 /* config.c: the configuration of a stream; false with @f filled. */
 bool smmu_stream(Smmu *s, SmmuBank *b, uint32_t sid, SmmuStream **out, SmmuFault *f);

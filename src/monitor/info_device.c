@@ -200,29 +200,50 @@ MON_COMMAND(info_spdm, .name = "info spdm", .args = "", .help = "SPDM connection
 
 /* ---- the SMMU ---- */
 
+enum { STREAMS_MAX = 256 }; /* of a stream table */
+
+static void put_stage1(const SmmuStreamLook *st, GString *out)
+{
+    g_string_append_printf(out, "stage 1, context descriptor at %s0x%" PRIx64, st->s2 ? "IPA " : "", st->cd);
+    if (st->tables) {
+        g_string_append_printf(out, ": tables 0x%" PRIx64 " and 0x%" PRIx64 ", ASID %u", st->s1_ttb[0], st->s1_ttb[1],
+                               st->asid);
+    } else if (st->bad_cd) {
+        g_string_append(out, ", a bad one (C_BAD_CD)");
+    } else if (!st->s2) {
+        g_string_append(out, ", which cannot be read (F_CD_FETCH)");
+    }
+    g_string_append(out, st->s2 ? "; " : "");
+}
+
 static void put_smmu_stream(void *opaque, const SmmuStreamLook *st)
 {
     GString *out = opaque;
 
     g_string_append_printf(out, "  stream 0x%x: ", st->sid);
+    if (st->bad_ste) {
+        g_string_append(out, "a bad entry (C_BAD_STE)\n");
+        return;
+    }
     if (st->abort) {
         g_string_append(out, "refused");
     } else if (!st->s1 && !st->s2) {
         g_string_append(out, "bypass");
     }
     if (st->s1) {
-        g_string_append_printf(out, "stage 1 by 0x%" PRIx64 " and 0x%" PRIx64 ", ASID %u%s", st->s1_ttb[0],
-                               st->s1_ttb[1], st->asid, st->s2 ? ", " : "");
+        put_stage1(st, out);
     }
     if (st->s2) {
-        g_string_append_printf(out, "stage 2 by 0x%" PRIx64 ", VMID %u", st->s2_ttb, st->vmid);
+        g_string_append_printf(out, "stage 2, tables 0x%" PRIx64 ", VMID %u", st->s2_ttb, st->vmid);
     }
-    g_string_append_c(out, '\n');
+    g_string_append_printf(out, "%s\n", st->differs  ? "; so cached, the table in memory says otherwise"
+                                       : st->cached ? "; cached" : "");
 }
 
 static void put_smmu(const Smmu *s, Pas pas, GString *out)
 {
     SmmuLook l;
+    unsigned n;
 
     smmu_look(s, pas, &l);
     g_string_append_printf(out, "%s: %s, stream table 0x%" PRIx64 " (configuration 0x%x), %u pages and %" PRIu64
@@ -234,11 +255,14 @@ static void put_smmu(const Smmu *s, Pas pas, GString *out)
                            ", prod 0x%x, cons 0x%x; global errors 0x%x\n", l.commands ? "on" : "off", l.cmdq.base,
                            l.cmdq.prod, l.cmdq.cons, l.events ? "on" : "off", l.evtq.base, l.evtq.prod, l.evtq.cons,
                            l.gerror ^ l.gerrorn);
-    smmu_look_streams(s, pas, put_smmu_stream, out);
+    n = smmu_look_streams(s, pas, STREAMS_MAX, put_smmu_stream, out);
+    if (n > STREAMS_MAX) {
+        g_string_append_printf(out, "  and %u more entries\n", n - STREAMS_MAX);
+    }
 }
 
 MON_COMMAND(info_smmu, .name = "info smmu", .args = "",
-            .help = "both interfaces of the SMMU: tables, queues, streams that it has cached")
+            .help = "both interfaces of the SMMU: queues, and the streams of their tables")
 {
     if (m->on.smmu == NULL) {
         return mon_fail(error, "this machine has no SMMU");

@@ -102,6 +102,18 @@ static void change_owner(SmmuRig *rig, ByteReader *r)
                owners[br_u8(r) & 3]);
 }
 
+/* A monitor looks, at any time; what it sees is bounded. */
+static void count(void *opaque, const SmmuStreamLook *st) { ++*(unsigned *)opaque; }
+
+static void look(SmmuRig *rig)
+{
+    unsigned n = 0;
+
+    smmu_look_streams(rig->smmu, PAS_NONSECURE, 16, count, &n);
+    smmu_look_streams(rig->smmu, PAS_REALM, 16, count, &n);
+    g_assert(n <= 2 * (16 + 64)); /* and what is cached */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -119,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         default: dma(rig, &r); break;
         }
     }
+    look(rig);
     rig_free(rig);
     return 0;
 }

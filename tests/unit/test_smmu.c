@@ -1327,6 +1327,80 @@ static void test_cfgi(void **state)
     assert_int_equal(rig_dma(r, false, 1 + 64, RIG_DATA, false, &t), DMA_FAULT);
 }
 
+/* ---- what a monitor sees ---- */
+
+static void put_look(void *opaque, const SmmuStreamLook *st)
+{
+    g_string_append_printf(opaque, "%x:%s%s%s%s%s%s%s%s", st->sid, st->cached ? " cached" : "",
+                           st->differs ? " differs" : "", st->bad_ste ? " bad" : "", st->bad_cd ? " bad-cd" : "",
+                           st->bad_ste ? "" : st->abort ? " abort" : !st->s1 && !st->s2 ? " bypass" : "",
+                           st->s1 && !st->bad_ste ? " s1" : "", st->s2 && !st->bad_ste ? " s2" : "",
+                           st->tables ? " tables" : "");
+    if (!st->bad_ste) {
+        g_string_append_printf(opaque, " asid %u vmid %u", st->asid, st->vmid);
+    }
+    g_string_append_c(opaque, '\n');
+}
+
+static void expect_look(SmmuRig *r, Pas pas, unsigned max, unsigned n, const char *want)
+{
+    g_autoptr(GString) got = g_string_new(NULL);
+
+    assert_int_equal(smmu_look_streams(r->smmu, pas, max, put_look, got), n);
+    assert_string_equal(got->str, want);
+}
+
+/* Each entry of the table by its own, whatever the cache has; nothing is cached or told by looking. */
+static void test_look(void **state)
+{
+    SmmuRig  *r = *state;
+    DmaTarget t;
+
+    expect_look(r, PAS_NONSECURE, 9, 0, "");
+    rig_ste(r, false, 1, STE_V | STE_ABORT, 0, 0, 0);
+    rig_ste(r, false, 2, STE_V | STE_BYPASS, 0, 0, 0);
+    good_stage1(r);
+    rig_ste(r, false, 20, STE_V | STE_S2, 0, 0, 0); /* no stage 2 like that */
+    rig_ste(r, false, 21, RIG_CD | STE_V | STE_NESTED, 0, STE2(VTCR48, 7), rig_table(r, 4096));
+    rig_ste(r, false, 22, (RIG_CD + 64) | STE_V | STE_S1, 0, 0, 0);     /* no context descriptor */
+    rig_ste(r, false, 63, RIG_SMMU | STE_V | STE_S1, 0, 0, 0);          /* a device's registers */
+    g_autofree char *s1 = g_strdup_printf("%x:", SID);
+    g_autofree char *rest = g_strdup_printf("1: abort asid 0 vmid 0\n2: bypass asid 0 vmid 0\n"
+                                            "%s s1 tables asid 1 vmid 0\n",
+                                            s1);
+    g_autofree char *all = g_strconcat(rest, "14: bad\n15: s1 s2 asid 0 vmid 7\n16: bad-cd s1 asid 0 vmid 0\n"
+                                       "3f: s1 asid 0 vmid 0\n", NULL);
+    expect_look(r, PAS_NONSECURE, 99, 7, all);
+    expect_look(r, PAS_NONSECURE, 3, 7, rest);
+    expect_look(r, PAS_REALM, 99, 0, "");
+    assert_int_equal(smmu_n_events(r->smmu, PAS_NONSECURE), 0);
+
+    /* The cache, and what has changed since in memory. */
+    assert_int_equal(rig_dma(r, false, 2, RIG_DATA, false, &t), DMA_OK);
+    assert_int_equal(rig_dma(r, false, SID, 0x1000, false, &t), DMA_OK);
+    rig_ste(r, false, 2, 0, 0, 0, 0);
+    g_autofree char *now = g_strdup_printf("1: abort asid 0 vmid 0\n%s cached s1 tables asid 1 vmid 0\n", s1);
+    g_autofree char *stale = g_strconcat(now, "2: cached differs bypass asid 0 vmid 0\n", NULL);
+    expect_look(r, PAS_NONSECURE, 2, 6, stale);
+
+    /* Of two levels, and where the table is another world's or no memory. */
+    rig_set(r, false, CR0, 4, 0);
+    expect_look(r, PAS_NONSECURE, 9, 0, "");
+    rig_set(r, false, STRTAB_BASE, 8, RIG_EVTQ);
+    rig_set(r, false, STRTAB_BASE_CFG, 4, 1 << 16 | 8 << 6 | 16);
+    rig_set(r, false, CR0, 4, 0xd);
+    rig_put(r, RIG_EVTQ, RIG_STRTAB | 7);           /* 64 of 256 */
+    rig_put(r, RIG_EVTQ + 8, RIG_R_STRTAB | 8);     /* the Realm's memory */
+    rig_put(r, RIG_EVTQ + 16, RIG_SMMU | 9);
+    rig_put(r, RIG_EVTQ + 24, 31);
+    rig_put(r, RIG_EVTQ + 32, RIG_STRTAB | 2);      /* the first two once more */
+    expect_look(r, PAS_NONSECURE, 1, 7, "1: abort asid 0 vmid 0\n");
+    rig_set(r, false, CR0, 4, 0);
+    rig_set(r, false, STRTAB_BASE, 8, ~0ull);
+    rig_set(r, false, CR0, 4, 0xd);
+    expect_look(r, PAS_NONSECURE, 9, 0, "");
+}
+
 /* ---- the Realm interface ---- */
 
 #define R_DATA (RIG_DATA + 0x10000)
@@ -1725,6 +1799,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tlbi_tagged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tlbi_ipa, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cfgi, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_look, setup, teardown),
         cmocka_unit_test_setup_teardown(test_realm_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_realm_bypass, setup, teardown),
         cmocka_unit_test(test_realm_stage1),
