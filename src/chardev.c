@@ -561,7 +561,9 @@ static bool open_pty(Chardev *c, const char *link, GError **error)
 typedef struct SocketSpec {
     const char *path;        /* unix */
     const char *host, *port; /* tcp */
+    const char *fd;          /* a socket that the caller of the program has connected */
     bool        server, wait;
+    bool        side_said;   /* server= is in the text */
     unsigned    reconnect_s; /* 0: never */
 } SocketSpec;
 
@@ -615,17 +617,15 @@ static void redial_later(Chardev *c)
 
 static bool redial_init(Chardev *c, const SocketSpec *s, GError **error)
 {
-    char  *end;
-    gulong port = s->path == NULL ? strtoul(s->port, &end, 10) : 0;
-
-    if (s->server || (s->path == NULL && (port < 1 || port > 65535 || *end != '\0'))) {
-        g_set_error(error, BAILEY_ERROR, 0, "reconnect= %s; leave it out",
-                    s->server ? "is for the side that connects, and server=on waits for the other one again by itself"
-                              : "wants a port that is a number");
+    if (s->server) {
+        g_set_error(error, BAILEY_ERROR, 0, "reconnect= is for the side that connects, and server=on waits for the "
+                    "other one again by itself; leave it out");
         return false;
     }
+    uint16_t port = s->path == NULL ? (uint16_t)strtoul(s->port, NULL, 10) : 0;
+
     c->redial = g_new0(Redial, 1);
-    *c->redial = (Redial){ .path = g_strdup(s->path), .port = (uint16_t)port, .seconds = s->reconnect_s,
+    *c->redial = (Redial){ .path = g_strdup(s->path), .port = port, .seconds = s->reconnect_s,
                            .host = g_strdup(s->host == NULL || *s->host == '\0' ? "localhost" : s->host) };
     return true;
 }
@@ -644,8 +644,46 @@ static void redial_free(Redial *r)
     g_free(r);
 }
 
+/* A socket that whoever started the program has left open for it, as test harnesses do. */
+static bool open_fd(Chardev *c, const SocketSpec *s, GError **error)
+{
+    guint64   n;
+    int       type, accepts;
+    socklen_t len = sizeof(type);
+
+    if (s->server || s->reconnect_s != 0 || s->path != NULL || s->port != NULL) {
+        g_set_error(error, BAILEY_ERROR, 0, "fd=%s is a connected socket; leave out path, host, port, server and "
+                    "reconnect", s->fd);
+        return false;
+    }
+    if (!g_ascii_string_to_unsigned(s->fd, 10, 0, INT_MAX, &n, NULL) ||
+        getsockopt((int)n, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM ||
+        getsockopt((int)n, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len) != 0 || accepts) {
+        g_set_error(error, BAILEY_ERROR, 0, "fd=%s is not the number of a connected stream socket, which is to be open "
+                    "when the program is started", s->fd);
+        return false;
+    }
+    fcntl((int)n, F_SETFD, FD_CLOEXEC);
+    c->is_socket = c->owns_fds = true;
+    take_peer(c, (int)n);
+    return true;
+}
+
+static bool port_is_one(const SocketSpec *s, GError **error)
+{
+    if (s->path != NULL || g_ascii_string_to_unsigned(s->port, 10, 1, 65535, NULL, NULL)) {
+        return true;
+    }
+    g_set_error(error, BAILEY_ERROR, 0, "the port '%s' of socket %s:%s is no number from 1 to 65535", s->port, s->host,
+                s->port);
+    return false;
+}
+
 static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
 {
+    if (!port_is_one(s, error)) {
+        return false;
+    }
     if (s->reconnect_s != 0 && !redial_init(c, s, error)) {
         return false;
     }
@@ -661,7 +699,9 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
         g_set_error(error, BAILEY_ERROR, 0, "cannot %s socket %s%s%s: %s; check the address%s",
                     s->server ? "listen on" : "connect to", s->path != NULL ? s->path : s->host,
                     s->path != NULL ? "" : ":", s->path != NULL ? "" : s->port, g_strerror(errno),
-                    s->server ? "" : ", or add server=on to wait for the other side");
+                    s->server      ? ""
+                    : s->side_said ? ", and that the other side listens already"
+                                   : ", or add server=on to wait for the other side");
         return false;
     }
     c->is_socket = c->owns_fds = true;
@@ -688,7 +728,7 @@ static bool open_socket(Chardev *c, const SocketSpec *s, GError **error)
 static bool keys_known(const OptionList *l, GError **error)
 {
     static const char *const known[] = { "id",     "path", "host",   "port",      "server", "wait",
-                                         "nowait", "mux",  "signal", "reconnect", "append" };
+                                         "nowait", "mux",  "signal", "reconnect", "append", "fd" };
 
     for (guint i = 0; i < l->keys->len; i++) {
         bool ok = false;
@@ -699,7 +739,7 @@ static bool keys_known(const OptionList *l, GError **error)
         if (!ok) {
             g_set_error(error, BAILEY_ERROR, 0,
                         "'%s' in '%s' is not known to -chardev and -serial; use id, path, host, "
-                        "port, server, wait, reconnect, append or mux",
+                        "port, fd, server, wait, reconnect, append or mux",
                         (char *)l->keys->pdata[i], l->text);
             return false;
         }
@@ -749,6 +789,8 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
          .path = option_list_get(l, "path"),
          .host = option_list_get(l, "host"),
          .port = option_list_get(l, "port"),
+         .fd = option_list_get(l, "fd"),
+         .side_said = option_list_get(l, "server") != NULL,
     };
     bool nowait = false, append = false;
 
@@ -783,13 +825,16 @@ static bool open_backend(Chardev *c, const OptionList *l, bool raw, GError **err
     if (g_str_has_prefix(d, "tcp:")) {
         return open_tcp_text(c, &s, d + strlen("tcp:"), error);
     }
+    if (strcmp(d, "socket") == 0 && s.fd != NULL) {
+        return open_fd(c, &s, error);
+    }
     if (strcmp(d, "socket") == 0 && (s.path != NULL || (s.port != NULL))) {
         s.host = s.host != NULL ? s.host : "";
         return open_socket(c, &s, error);
     }
     g_set_error(error, BAILEY_ERROR, 0,
                 "'%s' names no character device; use stdio, null, none, pty, file:PATH, unix:PATH, "
-                "tcp:HOST:PORT, or socket with path= or port=",
+                "tcp:HOST:PORT, or socket with path=, port= or fd=",
                 l->text);
     return false;
 }

@@ -28,7 +28,7 @@ typedef void ChardevObserver(void *opaque, const uint8_t *data, size_t len);
  * @spec: stdio | null | none | pty[,path=LINK] | file:PATH[,append=on] |
  *        unix:PATH[,server=on][,wait=off][,reconnect=SECONDS] |
  *        tcp:HOST:PORT[,server=on][,wait=off][,reconnect=SECONDS] (-serial form) or
- *        BACKEND,id=ID[,path=|host=|port=|server=|wait=|reconnect=|append=|mux=] (-chardev form; BACKEND also
+ *        BACKEND,id=ID[,path=|host=|port=|fd=|server=|wait=|reconnect=|append=|mux=] (-chardev form; BACKEND also
  *        "socket"), or chardev:ID for one made before.
  * @raw: stdio only: put a terminal into raw mode until chardev_free or exit (-nographic and -serial stdio)
  * Returns NULL with a sentence in @error. Escape on stdio: Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A

@@ -738,7 +738,9 @@ Gdbstub *gdbstub_new(const MonMachine *on, const char *address, GError **error)
                                                     G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, &cause)) {
         g_set_error(error, BAILEY_ERROR, 1,
                     "-gdb: cannot listen on '%s': %s; use tcp:127.0.0.1:1234 or unix:PATH", address,
-                    cause != NULL ? cause->message : "it is neither tcp:ADDR:PORT nor unix:PATH");
+                    cause != NULL ? cause->message
+                                  : "it is neither tcp:ADDR:PORT, with a numeric address and a port of 1 to 65535, nor "
+                                    "unix:PATH");
         g_clear_error(&cause);
         g_clear_object(&a);
         gdbstub_free(g);

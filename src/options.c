@@ -568,6 +568,29 @@ static bool set_display(Options *o, const char *value, GError **error)
     return true;
 }
 
+/* What programs that start a QEMU say, whatever they want to start: true here in any case, but for the name. */
+static bool set_name(Options *o, const char *value, GError **error)
+{
+    OptionList *l = option_list_parse(value);
+    const char *name = *l->driver != '\0' ? l->driver : option_list_get(l, "guest");
+    bool        ok = name != NULL && *name != '\0';
+
+    if (ok) {
+        replace(&o->name, name);
+    }
+    option_list_free(l);
+    return ok || fail(error, "-name: '%s' has no name; for example -name guest=first", value);
+}
+
+static bool set_vga(Options *o, const char *value, GError **error)
+{
+    return strcmp(value, "none") == 0 ||
+           fail(error, "-vga: '%s' is not offered; use none, and -device virtio-gpu-pci for a display", value);
+}
+
+static bool set_no_user_config(Options *o, const char *value, GError **error) { return true; }
+static bool set_no_defaults(Options *o, const char *value, GError **error) { o->no_defaults = true; return true; }
+
 static bool set_memory_hash(Options *o, const char *value, GError **error) { o->memory_hash = true; return true; }
 static bool set_nographic(Options *o, const char *value, GError **error) { o->nographic = true; return true; }
 static bool set_no_reboot(Options *o, const char *value, GError **error) { o->no_reboot = true; return true; }
@@ -805,6 +828,7 @@ static bool set_completion(Options *o, const char *value, GError **error)
 static const Option option_table[] = {
     { "M", "NAME[,key=value]", "the machine; -M help lists machines and keys (default cca)", set_machine },
     { "machine", "NAME[,key=value]", "the same as -M", set_machine },
+    { "name", "[guest=]NAME", "what people call the guest: query-name at -qmp tells it", set_name },
     { "cpu", "MODEL", "CPU model (default max)", set_cpu },
     { "smp", "N", "the guest's CPUs, 1 to 8: with boot=realm the Realm's RECs (default 1)", set_smp },
     { "m", "SIZE", "the guest's memory, such as 512M or 2G (default 1G)", set_ram },
@@ -830,6 +854,9 @@ static const Option option_table[] = {
     { "display", "none|vnc=[ADDR]:N[,password-file=FILE]",
       "a VNC server for what -device virtio-gpu-pci or ramfb shows: TCP port 5900 + N, or vnc=unix:PATH (default none)",
       set_display },
+    { "vga", "none", "as harnesses say it: there is no display but by -device", set_vga },
+    { "nodefaults", NULL, "no serial port but by -serial: the first one does not go to stdio", set_no_defaults },
+    { "no-user-config", NULL, "as harnesses say it: no file is read but by -readconfig", set_no_user_config },
     { "nographic", NULL, "serial port on the terminal; Ctrl-A x ends", set_nographic },
     { "d", "LIST", "trace categories, comma-separated; -d help lists them", set_log },
     { "dfilter", "RANGE[,...]", "of code and exceptions, -d has what is at these addresses: FIRST..LAST, START+LENGTH",
@@ -1160,7 +1187,8 @@ void options_free(Options *o)
 {
     char *strings[] = { o->machine, o->board,  o->dumpdtb, o->host_fault, o->rmm,    o->cpu_model, o->kernel, o->initrd,
                         o->append,  o->dtb,    o->gdb,     o->monitor,    o->expect, o->fail_on,   o->result,
-                        o->trace_file, o->bios, o->write_config, o->qmp, o->profile, o->coverage };
+                        o->trace_file, o->bios, o->write_config, o->qmp, o->profile, o->coverage,
+                        o->name };
 
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         g_free(strings[i]);

@@ -35,6 +35,7 @@ typedef struct OptionSymbols {
 } OptionSymbols;
 
 typedef struct Options {
+    char       *name;           /* -name: what people call the guest, or NULL */
     char       *machine;        /* "cca" */
     OptionList *machine_opts;
     BootMode    boot;
@@ -55,6 +56,7 @@ typedef struct Options {
     GPtrArray  *devices, *netdevs, *drives, *chardevs, *fsdevs; /* OptionList * */
     GPtrArray  *serials;        /* char * */
     bool        nographic, no_reboot;
+    bool        no_defaults;    /* -nodefaults: no serial port on the terminal that nobody asked for */
     bool        clock_host;     /* -clock host */
     CpuConfig   cpu;            /* -accel */
     bool        lockstep;       /* -accel lockstep: both ways, compared */

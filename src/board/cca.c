@@ -376,7 +376,8 @@ static bool add_serials(Cca *c, GError **error)
         return false;
     }
     for (unsigned i = 0; i < n_uarts(c); i++) {
-        const char *spec = i < given->len ? given->pdata[i] : i == 0 ? "stdio" : "null";
+        bool        terminal = i == 0 && !c->options->no_defaults;
+        const char *spec = i < given->len ? given->pdata[i] : terminal ? "stdio" : "null";
 
         c->serial[i] = chardev_new(spec, true, error);
         if (c->serial[i] == NULL) {

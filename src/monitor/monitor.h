@@ -17,6 +17,7 @@
 /* What there is to ask. */
 typedef struct MonMachine {
     Machine *machine;
+    const char *name; /* -name, or NULL */
     A64Cpu **cpus;
     unsigned n_cpus;
     Rmm     *rmm;

@@ -61,7 +61,15 @@ QMP_COMMAND(query_status, .name = "query-status", .returns = "StatusInfo")
 
 QMP_OBJECT(NameInfo, { "name", "str", true });
 
-QMP_COMMAND(query_name, .name = "query-name", .returns = "NameInfo") { return qmp_nothing(); }
+QMP_COMMAND(query_name, .name = "query-name", .returns = "NameInfo")
+{
+    JsonObject *o = json_object_new();
+
+    if (qmp_mon(q)->on.name != NULL) {
+        qmp_set_text(o, "name", qmp_mon(q)->on.name);
+    }
+    return qmp_object(o);
+}
 
 QMP_OBJECT(KvmInfo, { "enabled", "bool" }, { "present", "bool" });
 

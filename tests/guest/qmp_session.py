@@ -239,6 +239,30 @@ p = subprocess.run([bailey, "-M", "cca,boot=host", "-m", "64M", "-kernel", guest
                    capture_output=True, timeout=PATIENCE_S)
 check("somebody else's", (p.returncode, b"-qmp: something else receives what comes there" in p.stderr), (2, True))
 
+# ---- as QEMU's own library of harnesses starts it: a socket that is there already, a console, words for no defaults ----
+ours, its = socket.socketpair()
+server = socket.socket(socket.AF_UNIX)
+server.bind("console.sock")
+server.listen(1)
+server.settimeout(PATIENCE_S)
+p = subprocess.Popen(
+    [bailey, "-name", "guest=first,debug-threads=on", "-no-user-config", "-nodefaults", "-display", "none", "-vga", "none",
+     "-chardev", "socket,id=mon,fd=%d" % its.fileno(), "-mon", "chardev=mon,mode=control", "-S", "-machine", "cca,boot=host",
+     "-chardev", "socket,id=console,path=console.sock", "-serial", "chardev:console", "-m", "64M", "-kernel",
+     guests + "/hello.img", *options], stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
+its.close()
+ours.settimeout(PATIENCE_S)
+q = Qmp(ours)
+check("name", q.do("query-name"), {"name": "first"})
+console = server.accept()[0].makefile()
+check("go", q.do("cont"), {})
+check("console", console.readline(), "hello\n")
+q.event("SHUTDOWN")
+check("exit status", p.wait(PATIENCE_S), 0)
+p = subprocess.run([bailey, "-nodefaults", "-machine", "cca,boot=host", "-m", "64M", "-kernel", guests + "/hello.img",
+                    *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S)
+check("no serial port of its own", (p.returncode, p.stdout, p.stderr), (0, b"", b""))
+
 # ---- the guest's own: power-off, reset, reset that ends the run, a signal ----
 m = Machine("hello", "-S")
 q = Qmp()

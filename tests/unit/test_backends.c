@@ -174,6 +174,38 @@ static void test_pty(void **state)
     g_string_free(s.got, TRUE);
 }
 
+/* A socket that a harness has made, one end of which it keeps. */
+static void test_fd(void **state)
+{
+    char    spec[64];
+    int     pair[2], out[2];
+    Sink    s = { 100, g_string_new(NULL) };
+    GError *error = NULL;
+
+    assert_int_equal(pipe(out), 0);
+    snprintf(spec, sizeof(spec), "socket,id=f,fd=%d", out[0]);
+    assert_null(chardev_new(spec, false, &error));
+    g_clear_error(&error);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(spec, sizeof(spec), "socket,id=f,fd=%d", pair[0]);
+    Chardev *c = chardev_new(spec, false, NULL);
+
+    assert_non_null(c);
+    assert_true(chardev_has_peer(c));
+    chardev_set_client(c, &sink_client, &s);
+    assert_int_equal(write(pair[1], "in", 2), 2);
+    wait_for(s.got, "in");
+    close(pair[1]);
+    while (chardev_has_peer(c)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    chardev_set_client(c, NULL, NULL);
+    chardev_free_all();
+    close(out[0]);
+    close(out[1]);
+    g_string_free(s.got, TRUE);
+}
+
 /* A client whose server comes later, goes, and comes again; input counts as possible all the time. */
 static void test_reconnect(void **state)
 {
@@ -211,7 +243,7 @@ static void test_reconnect(void **state)
         g_string_free(heard.got, TRUE);
     }
     assert_null(chardev_new("socket,id=b,port=x,reconnect=1", false, &error));
-    assert_string_equal(error->message, "reconnect= wants a port that is a number; leave it out");
+    assert_string_equal(error->message, "the port 'x' of socket :x is no number from 1 to 65535");
     g_clear_error(&error);
     assert_null(chardev_new("unix:/tmp/x,server=on,reconnect=1", false, &error));
     assert_string_equal(error->message, "reconnect= is for the side that connects, and server=on waits for the other "
@@ -256,7 +288,15 @@ static const ErrorCase chardev_errors[] = {
     { "socket,port=1,wait=", "neither on nor off" },
     { "chardev:nobody", "no -chardev with id=nobody" },
     { "tcp:localhost", "has no port" },
-    { "unix:/nonexistent/x", "cannot connect to socket" },
+    { "tcp:localhost:99999,server=on,wait=off",
+      "the port '99999' of socket localhost:99999 is no number from 1 to 65535" },
+    { "socket,id=a,port=0,server=on,wait=off", "the port '0' of socket :0 is no number" },
+    { "socket,id=a,port=+1", "the port '+1' of socket :+1 is no number" },
+    { "socket,id=a,fd=x", "fd=x is not the number of a connected stream socket" },
+    { "socket,id=a,fd=2147483647", "fd=2147483647 is not the number of a connected stream socket" },
+    { "socket,id=a,fd=0,path=x", "fd=0 is a connected socket; leave out path" },
+    { "unix:/nonexistent/x,server=off", "and that the other side listens already" },
+    { "unix:/nonexistent/x", "check the address, or add server=on to wait for the other side" },
 };
 
 static void test_chardev_errors(void **state)
@@ -942,7 +982,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input),         cmocka_unit_test(test_socket),
-        cmocka_unit_test(test_pty),           cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_pty),           cmocka_unit_test(test_fd),
+        cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_file),          cmocka_unit_test(test_chardev_errors),
         cmocka_unit_test(test_loop),          cmocka_unit_test(test_loop_lengths),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_user_idle),
