@@ -38,6 +38,7 @@ struct Gdbstub {
     GArray            *breaks;    /* of uint64_t: what is inserted, to be taken out when the debugger goes */
     GArray            *watches;   /* of CpuWatch: the same */
     bool               no_ack, in_packet, escaped;
+    bool               suffixes;  /* registers are asked for with their thread: lldb, which names it nowhere else */
     uint8_t            checksum_digits;
     GString           *packet;
     char               received_sum[3];
@@ -173,6 +174,22 @@ static void report_stop(Gdbstub *g, unsigned signal)
     send_stop(g, signal);
 }
 
+/* ---- threads ---- */
+
+/* Makes the CPU of a thread ID current; -1 (all) and 0 (any) leave it. */
+static bool select_thread(Gdbstub *g, const char *p)
+{
+    uint64_t id = 0;
+
+    if (strncmp(p, "-1", 2) != 0 && (!get_number(&p, &id) || id > g->mon.on.n_cpus)) {
+        return false;
+    }
+    if (id != 0) {
+        g->mon.cpu = (unsigned)id - 1;
+    }
+    return true;
+}
+
 /* ---- registers ---- */
 
 static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
@@ -194,7 +211,37 @@ static void cmd_registers(Gdbstub *g, const char *p, bool all, bool write)
     send_packet(g, ok ? out->str : "E01"); /* writing all at once is answered "": gdb then writes one by one */
 }
 
+/* The same of the thread that ";thread:ID;" names at the end, if lldb has put it there. */
+static void cmd_registers_of(Gdbstub *g, const char *p, bool all, bool write)
+{
+    const unsigned   before = g->mon.cpu;
+    const char      *suffix = g->suffixes ? strstr(p, ";thread:") : NULL;
+    const char      *id = suffix != NULL ? suffix + strlen(";thread:") : NULL;
+    g_autofree char *own = g_strndup(p, suffix != NULL ? (gsize)(suffix - p) : strlen(p));
+
+    if (id != NULL && !select_thread(g, id)) {
+        send_packet(g, "E01");
+        return;
+    }
+    cmd_registers(g, own, all, write);
+    g->mon.cpu = before;
+}
+
 /* ---- memory ---- */
+
+/* lldb does not say for which thread it reads: the one that stopped, and where that has nothing, another one. */
+static bool read_memory(Gdbstub *g, uint64_t addr, uint8_t *data, size_t len)
+{
+    const unsigned before = g->mon.cpu;
+    bool           ok = mon_read(&g->mon, addr, data, len);
+
+    for (unsigned i = 0; !ok && g->suffixes && i < g->mon.on.n_cpus; i++) {
+        g->mon.cpu = i;
+        ok = mon_read(&g->mon, addr, data, len);
+    }
+    g->mon.cpu = before;
+    return ok;
+}
 
 static void cmd_read_memory(Gdbstub *g, const char *p)
 {
@@ -202,7 +249,7 @@ static void cmd_read_memory(Gdbstub *g, const char *p)
     uint8_t  data[MEMORY_MAX];
     GString *out;
 
-    if (!get_range(&p, &addr, &len, '\0') || len > MEMORY_MAX || !mon_read(&g->mon, addr, data, len)) {
+    if (!get_range(&p, &addr, &len, '\0') || len > MEMORY_MAX || !read_memory(g, addr, data, len)) {
         send_packet(g, "E14");
         return;
     }
@@ -411,6 +458,25 @@ static void cmd_monitor(Gdbstub *g, const char *p)
     send_packet(g, "OK");
 }
 
+/* lldb asks before it reads stacks, and for a place of its own when it evaluates expressions. */
+static void cmd_region(Gdbstub *g, const char *p)
+{
+    uint64_t         addr;
+    MonRegion        r;
+    g_autofree char *text = NULL;
+
+    if (!get_number(&p, &addr) || *p != '\0') {
+        send_packet(g, "E01");
+        return;
+    }
+    mon_region(&g->mon, addr, &r);
+    text = g_strdup_printf("start:%" PRIx64 ";size:%" PRIx64 ";%s%s%s%s", r.start,
+                           MIN(r.last - r.start, UINT64_MAX - 1) + 1, /* the whole is no number of 64 bits */
+                           r.mapped ? "permissions:r" : "", r.writable ? "w" : "", r.executable ? "x" : "",
+                           r.mapped ? ";" : "");
+    send_packet(g, text);
+}
+
 static void cmd_thread_info(Gdbstub *g, const char *p)
 {
     uint64_t           id;
@@ -436,6 +502,8 @@ static void cmd_query(Gdbstub *g, const char *p)
         cmd_transfer(g, p + strlen("Xfer:"));
     } else if (g_str_has_prefix(p, "Rcmd,")) {
         cmd_monitor(g, p + strlen("Rcmd,"));
+    } else if (g_str_has_prefix(p, "MemoryRegionInfo:")) {
+        cmd_region(g, p + strlen("MemoryRegionInfo:"));
     } else if (g_str_has_prefix(p, "ThreadExtraInfo,")) {
         cmd_thread_info(g, p + strlen("ThreadExtraInfo,"));
     } else if (strcmp(p, "fThreadInfo") == 0) {
@@ -458,20 +526,6 @@ static void cmd_query(Gdbstub *g, const char *p)
     } else {
         send_packet(g, "");
     }
-}
-
-/* Makes the CPU of a thread ID current; -1 (all) and 0 (any) leave it. */
-static bool select_thread(Gdbstub *g, const char *p)
-{
-    uint64_t id = 0;
-
-    if (strncmp(p, "-1", 2) != 0 && (!get_number(&p, &id) || id > g->mon.on.n_cpus)) {
-        return false;
-    }
-    if (id != 0) {
-        g->mon.cpu = (unsigned)id - 1;
-    }
-    return true;
 }
 
 static void cmd_thread(Gdbstub *g, const char *p)
@@ -538,6 +592,9 @@ static void cmd_set(Gdbstub *g, const char *p)
     if (strcmp(p, "StartNoAckMode") == 0) {
         send_packet(g, "OK");
         g->no_ack = true;
+    } else if (strcmp(p, "ThreadSuffixSupported") == 0) {
+        g->suffixes = true;
+        send_packet(g, "OK");
     } else if (g_str_has_prefix(p, "NonStop:")) {
         send_packet(g, strcmp(p, "NonStop:0") == 0 ? "OK"
                                                    : "E.CPUs stop and go on together here; set non-stop off");
@@ -557,10 +614,10 @@ static bool handle_packet(Gdbstub *g, const char *p, size_t len)
 {
     switch (*p) {
     case '?': send_stop(g, SIGNAL_TRAP); break;
-    case 'g': cmd_registers(g, p + 1, true, false); break;
-    case 'G': cmd_registers(g, p + 1, true, true); break;
-    case 'p': cmd_registers(g, p + 1, false, false); break;
-    case 'P': cmd_registers(g, p + 1, false, true); break;
+    case 'g': cmd_registers_of(g, p + 1, true, false); break;
+    case 'G': cmd_registers_of(g, p + 1, true, true); break;
+    case 'p': cmd_registers_of(g, p + 1, false, false); break;
+    case 'P': cmd_registers_of(g, p + 1, false, true); break;
     case 'm': cmd_read_memory(g, p + 1); break;
     case 'M': cmd_write_memory(g, p + 1); break;
     case 'X': cmd_write_binary(g, p + 1, p + len); break;
@@ -693,7 +750,7 @@ static gboolean on_connect(GSocketService *service, GSocketConnection *connectio
         return TRUE; /* one at a time: the newcomer is closed */
     }
     g->connection = g_object_ref(connection);
-    g->no_ack = g->in_packet = false;
+    g->no_ack = g->in_packet = g->suffixes = false;
     machine_hold_live(g->machine, 1);
     machine_pause(g->machine, true);
     hear(g);

@@ -143,9 +143,9 @@ static bool parse_state_word(const char *word, GError **error)
     return g_ascii_strcasecmp(word, "state") == 0 || mon_fail(error, "'%s' where 'state' is to stand", word);
 }
 
-static bool parse_granule(MonBreak *b, unsigned argc, char **argv, GError **error)
+static bool parse_granule(const Mon *m, MonBreak *b, unsigned argc, char **argv, GError **error)
 {
-    if (!mon_number(argv[0], &b->number, error) || (argc > 1 && !parse_state_word(argv[1], error))) {
+    if (!mon_address(m, argv[0], &b->number, error) || (argc > 1 && !parse_state_word(argv[1], error))) {
         return false;
     }
     if (b->number % 4096 != 0) {
@@ -224,7 +224,7 @@ MON_COMMAND(break_granule, .name = "break granule", .args = "ADDRESS [state [STA
 {
     MonBreak b = { .kind = EVENT_GRANULE, .number = ANY };
 
-    return parse_granule(&b, argc, argv, error) && add(m, &b, out, error);
+    return parse_granule(m, &b, argc, argv, error) && add(m, &b, out, error);
 }
 
 MON_COMMAND(info_break, .name = "info break", .args = "", .help = "breakpoints on events")

@@ -97,7 +97,7 @@ typedef struct MemRun {
     A64Walk  first;
 } MemRun;
 
-enum { MEM_WALKS_MAX = 1 << 20, MEM_LINES_MAX = 2000 };
+enum { MEM_WALKS_MAX = 1 << 20, REGION_WALKS_MAX = 1024, MEM_LINES_MAX = 2000 };
 
 static bool goes_on(const MemRun *run, uint64_t va, const A64Walk *w)
 {
@@ -128,6 +128,39 @@ static uint64_t hole_bytes(const A64Walk *w)
 
 /* Both halves of the addresses are walked: what lies between them is never mapped. */
 static uint64_t next_half(uint64_t va) { return va >> 48 == 0 || va >> 48 == 0xffff ? va : 0xffff000000000000; }
+
+/* One step of mon_region(): what maps @addr alone, or how far nothing is mapped. */
+static void region_at(Mon *m, uint64_t addr, MonRegion *out)
+{
+    A64Walk  w = { .page_size = 4096, .writable = true, .executable = true };
+    uint64_t pa, size = 4096;
+    Pas      pas;
+
+    if (m->view.space == MON_CPU && next_half(addr) != addr) { /* none of a CPU's addresses */
+        *out = (MonRegion){ .start = 1ull << 48, .last = 0xfffeffffffffffff };
+        return;
+    }
+    bool mapped = m->view.space == MON_CPU ? a64_regime_walk(mon_a64(m), addr, &w) : mon_translate(m, addr, &pa, &pas);
+
+    size = mapped ? w.page_size : m->view.space == MON_CPU ? hole_bytes(&w) : size;
+    *out = (MonRegion){ .start = addr & ~(size - 1), .last = addr | (size - 1), .mapped = mapped,
+                        .writable = mapped && w.writable, .executable = mapped && w.executable };
+}
+
+void mon_region(Mon *m, uint64_t addr, MonRegion *out)
+{
+    MonRegion next;
+
+    region_at(m, addr, out);
+    for (unsigned n = 0; n < REGION_WALKS_MAX && out->last != ~0ull; n++) {
+        region_at(m, out->last + 1, &next);
+        if (next.mapped != out->mapped || next.writable != out->writable || next.executable != out->executable ||
+            next.start != out->last + 1) {
+            break;
+        }
+        out->last = next.last;
+    }
+}
 
 static bool walk_mem(Mon *m, uint64_t va, uint64_t end, GString *out)
 {
@@ -193,7 +226,7 @@ MON_COMMAND(info_granules, .name = "info granules", .args = "[ADDRESS]",
         return true;
     }
     uint64_t pa;
-    if (!mon_number(argv[0], &pa, error)) {
+    if (!mon_address(m, argv[0], &pa, error)) {
         return false;
     }
     g_string_append_printf(out, "0x%" PRIx64 " is %s\n", pa, rmm_granule_state(m->on.rmm, pa));
@@ -269,10 +302,10 @@ MON_COMMAND(info_rtt, .name = "info rtt", .args = "[RD [IPA [LENGTH]]]",
                                    "realms' lists");
         }
         rd = realm.rd;
-    } else if (!mon_number(argv[0], &rd, error)) {
+    } else if (!mon_address(m, argv[0], &rd, error)) {
         return false;
     }
-    if ((argc > 1 && !mon_number(argv[1], &ipa, error)) ||
+    if ((argc > 1 && !mon_address(m, argv[1], &ipa, error)) ||
         (argc > 2 && !mon_number(argv[2], &len, error))) {
         return false;
     }

@@ -87,6 +87,15 @@ bool mon_write(Mon *m, uint64_t addr, const void *src, size_t len);
 /* mon_translate - where @addr leads in the session's view. */
 bool mon_translate(Mon *m, uint64_t addr, uint64_t *pa, Pas *pas);
 
+/* What is around an address, in the session's view: all of it alike. */
+typedef struct MonRegion {
+    uint64_t start, last;
+    bool     mapped, writable, executable;
+} MonRegion;
+
+/* mon_region - the region of @addr, or a part of it that has the address: finding its end takes a bounded time. */
+void mon_region(Mon *m, uint64_t addr, MonRegion *out);
+
 /* mon_realm - the Realm whose RD is at @rd; 0: the one that the CPU runs, or the only one. */
 bool mon_realm(Mon *m, uint64_t rd, RmmRealm *out);
 

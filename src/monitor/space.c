@@ -154,7 +154,7 @@ static bool set_ipa(Mon *m, const char *word, GString *out, GError **error)
     uint64_t rd = 0;
     RmmRealm realm;
 
-    if (word != NULL && !mon_number(word, &rd, error)) {
+    if (word != NULL && !mon_address(m, word, &rd, error)) {
         return false;
     }
     if (!mon_realm(m, rd, &realm)) {
@@ -203,7 +203,7 @@ MON_COMMAND(translate, .name = "translate", .args = "ADDRESS", .help = "where an
     uint64_t addr, pa;
     Pas      pas;
 
-    if (!mon_number(argv[0], &addr, error)) {
+    if (!mon_address(m, argv[0], &addr, error)) {
         return false;
     }
     if (!mon_translate(m, addr, &pa, &pas)) {
