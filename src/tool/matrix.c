@@ -299,6 +299,31 @@ static bool add_test(Matrix *m, const char *group, GError **error)
     return ok;
 }
 
+/* The library joins groups of one name, and lets the last of two keys win: a test would be lost without a word. */
+static bool is_unambiguous(const Matrix *m, const char *text, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_auto(GStrv)         lines = g_strsplit(text, "\n", -1);
+    const char           *group = "";
+
+    for (char **l = lines; *l != NULL; l++) {
+        char  *line = g_strstrip(*l);
+        gsize  key_len = strcspn(line, "=");
+        bool   is_group = *line == '[', is_key = !is_group && *line != '#' && line[key_len] == '=';
+        char  *key = is_key ? g_strndup(line, key_len) : NULL;
+        char  *name = is_group ? g_strdup(line) : is_key ? g_strconcat(group, g_strchomp(key), NULL) : NULL;
+
+        g_free(key);
+        if (name != NULL && !g_hash_table_add(seen, name)) {
+            fail(m, error, "line %u, '%.60s', %s; rename or remove one", (unsigned)(l - lines) + 1, line,
+                 is_group ? "begins a group that is there already" : "has a key that its group has already");
+            return false;
+        }
+        group = is_group ? line : group;
+    }
+    return true;
+}
+
 static bool read_groups(Matrix *m, GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(m->file, NULL);
@@ -330,13 +355,15 @@ GPtrArray *matrix_load(const char *path, GError **error)
 {
     Matrix            m = { .file = g_key_file_new(), .path = path };
     g_autoptr(GError) why = NULL;
-    bool              ok = g_key_file_load_from_file(m.file, path, G_KEY_FILE_NONE, &why);
+    g_autofree char  *text = NULL;
+    bool              ok = g_key_file_load_from_file(m.file, path, G_KEY_FILE_NONE, &why) &&
+              g_file_get_contents(path, &text, NULL, &why);
 
     m.cases = g_ptr_array_new_with_free_func(case_free);
     if (!ok) {
         fail(&m, error, "%s; docs/ci.md shows such a file", why->message);
     }
-    ok = ok && read_groups(&m, error);
+    ok = ok && is_unambiguous(&m, text, error) && read_groups(&m, error);
     g_key_file_free(m.file);
     if (!ok) {
         g_ptr_array_free(m.cases, TRUE);

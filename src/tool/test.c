@@ -1,6 +1,7 @@
 /*
  * bailey test: boots a matrix of guests and says which did what they should. docs/ci.md is its manual.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,22 @@ static bool job_count(const Command *cmd, const char *text, unsigned *jobs, GErr
     return true;
 }
 
+/* Whether the report can be written at the end: known before the runs, which may take hours. */
+static bool check_junit(const char *path, GError **error)
+{
+    FILE *f = path != NULL ? fopen(path, "a") : NULL;
+
+    if (path != NULL && f == NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "test: cannot write -junit %s: %s; name another file", path,
+                    g_strerror(errno));
+        return false;
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return true;
+}
+
 static void print_result(void *opaque, unsigned number, const TestResult *r) { tap_result(number, r); }
 
 static int run_cases(const GPtrArray *cases, const char *path, const TestOptions *o, unsigned jobs, GError **error)
@@ -58,6 +75,9 @@ static int run_cases(const GPtrArray *cases, const char *path, const TestOptions
     bool             interrupted = false;
     bool             ok = true;
 
+    if (!check_junit(o->junit, error)) {
+        return COMMAND_FAILED;
+    }
     tap_plan(cases->len);
     GPtrArray *results = test_run(cases, &config, &interrupted, error);
 

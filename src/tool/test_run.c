@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +126,12 @@ static char *judge(const Job *j, int status)
     if (WEXITSTATUS(status) == c->status) {
         return NULL;
     }
+    if (WEXITSTATUS(status) == EXIT_NO_EXPECT && c->expect == NULL) {
+        return g_strdup("the guest stopped before it printed what -expect in args names; write expect= instead");
+    }
+    if (WEXITSTATUS(status) == EXIT_FAIL_ON && c->fail_on == NULL) {
+        return g_strdup("it printed a line that matches -fail-on of args; write fail-on= instead");
+    }
     switch (WEXITSTATUS(status)) {
     case EXIT_GUEST_OFF:
         return g_strdup_printf("it ended with status 0, %d was expected", c->status);
@@ -237,11 +244,19 @@ static char *as_typed(char **argv)
     return g_string_free(text, FALSE);
 }
 
+/* No guest outlives us, however we end; and what a terminal sends goes to us alone, who then says what was ended. */
+static void before_exec(gpointer opaque)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+}
+
 static GSubprocess *spawn(const TestResult *result, char **argv, GError **error)
 {
     g_autoptr(GSubprocessLauncher) l = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autofree char *console = file_of(result, "console"), *errors = file_of(result, "errors");
 
+    g_subprocess_launcher_set_child_setup(l, before_exec, NULL, NULL);
     g_subprocess_launcher_set_stdout_file_path(l, console);
     g_subprocess_launcher_set_stderr_file_path(l, errors);
     return g_subprocess_launcher_spawnv(l, (const char *const *)argv, error);
@@ -324,14 +339,16 @@ GPtrArray *test_run(const GPtrArray *cases, const TestRunConfig *config, bool *i
     }
     r.jobs = g_ptr_array_new_with_free_func(g_free);
     r.loop = g_main_loop_new(NULL, FALSE);
-    guint sigint = g_unix_signal_add(SIGINT, on_signal, &r), sigterm = g_unix_signal_add(SIGTERM, on_signal, &r);
+    guint sources[] = { g_unix_signal_add(SIGINT, on_signal, &r), g_unix_signal_add(SIGTERM, on_signal, &r),
+                        g_unix_signal_add(SIGHUP, on_signal, &r) };
 
     start_more(&r);
     if (r.jobs->len != 0) {
         g_main_loop_run(r.loop);
     }
-    g_source_remove(sigint);
-    g_source_remove(sigterm);
+    for (unsigned i = 0; i < ARRAY_LEN(sources); i++) {
+        g_source_remove(sources[i]);
+    }
     g_main_loop_unref(r.loop);
     g_ptr_array_free(r.jobs, TRUE);
     g_free(r.program);

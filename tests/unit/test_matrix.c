@@ -97,6 +97,10 @@ static const struct {
     { "[test t]\nfail-on=(\n", "fail-on=( is not a regular expression" },
     { "[test t]\nargs=-append 'quiet\n", "args=-append 'quiet: " },
     { "[test t]\nargs=${MATRIX_NOT_SET}\n", "names ${MATRIX_NOT_SET}, which is not set; set it in front" },
+    { "[test t]\nargs=-a\n[test u]\n [test t] \nargs=-b\n",
+      "line 4, '[test t]', begins a group that is there already; rename or remove one" },
+    { "[axis a]\nx=-a\n# x=-c\n x =-b\n[test t]\nmatrix=a\n",
+      "line 4, 'x =-b', has a key that its group has already; rename or remove one" },
     { "[axis a]\nx=${MATRIX_NOT_SET}\n[test t]\nmatrix=a\n", "[axis a] names ${MATRIX_NOT_SET}" },
 };
 
