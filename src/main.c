@@ -224,8 +224,9 @@ static int run(Machine *m, Cca *board, const Options *o, Fronts *fronts, int64_t
     Gdbstub *gdb;
     int      status;
     const MonMachine on = { .machine = m, .name = o->name, .cpus = cca_cpus(board), .n_cpus = cca_n_cpus(board),
-                            .rmm = cca_rmm(board), .pci = cca_pci(board), .gic = cca_gic(board),
-                            .smmu = cca_smmu(board), .powerdown = cca_powerdown, .plug = cca_plug, .board = board };
+                            .rmm = cca_rmm(board), .pci = cca_pci(board), .realm_pci = cca_realm_pci(board),
+                            .gic = cca_gic(board), .smmu = cca_smmu(board), .powerdown = cca_powerdown,
+                            .plug = cca_plug, .board = board };
 
     if (o->display != NULL) {
         (void)display_head_need(option_list_get(o->display, "head"), &error);

@@ -295,3 +295,8 @@ static const Prop root_port_props[] = {
 DEVICE(root_port, .name = "pcie-root-port", .desc = "PCI Express root port with IDE and ACS", .bus = "pci",
        .state_size = sizeof(RootPort), .props = root_port_props, .n_props = ARRAY_LEN(root_port_props),
        .realize = root_port_realize, .unrealize = root_port_unrealize);
+
+bool root_port_takes_cards(const Device *dev)
+{
+    return dev->cls == &root_port_class && ((const RootPort *)dev)->hotplug;
+}

@@ -21,6 +21,9 @@ void root_port_set_endpoint_ide(PciDevice *endpoint, IdeCap *ide);
 /* root_port_of - the root port above @pd, or NULL when it sits on the root bus. */
 PciDevice *root_port_of(PciDevice *pd);
 
+/* root_port_takes_cards - @dev, of any class, is a port with hotplug=on. */
+bool root_port_takes_cards(const Device *dev);
+
 /* root_port_tdisp_enabled, root_port_stream_locked - RME-DA DVSEC: control 1 bit 0; lock bitmap of control
  * 2. */
 bool root_port_tdisp_enabled(const PciDevice *pd);

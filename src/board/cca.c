@@ -87,6 +87,7 @@ A64Cpu **cca_cpus(Cca *c) { return c->cpus; }
 unsigned cca_n_cpus(const Cca *c) { return c->n_cpus; }
 struct Rmm *cca_rmm(const Cca *c) { return c->rmm; }
 struct PciHost *cca_pci(const Cca *c) { return c->pci; }
+struct PciHost *cca_realm_pci(const Cca *c) { return c->host != NULL ? host_emulated_pci(c->host) : NULL; }
 struct Gic *cca_gic(const Cca *c) { return c->gic; }
 struct Smmu *cca_smmu(const Cca *c) { return c->smmu; }
 
@@ -641,6 +642,28 @@ static char *device_text(Cca *c, const OptionList *l)
     return n == 0 ? g_strdup(l->text) : g_strdup_printf("%s,id=%s-%u", l->text, l->driver, n);
 }
 
+/* Whether a card that a Realm can trust is to sit below the port: then it is the machine's. */
+static bool has_assignable_below(const Cca *c, const char *port)
+{
+    for (guint i = 0; i < c->options->devices->len; i++) {
+        const OptionList  *l = c->options->devices->pdata[i];
+        const DeviceClass *cls = device_class_find(l->driver);
+
+        if (cls != NULL && cls->assignable != NULL && g_strcmp0(option_list_get(l, "bus"), port) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a device of the command line is the machine's, or one that the built-in host emulates for its Realm. */
+static bool is_of_machine(const Cca *c, const Device *dev, bool tdisp)
+{
+    return c->options->boot == BOOT_HOST || tdisp ||
+           (strcmp(dev->cls->name, "pcie-root-port") == 0 &&
+            (!root_port_takes_cards(dev) || has_assignable_below(c, dev->id)));
+}
+
 static bool add_device(Cca *c, const OptionList *l, GError **error)
 {
     char   *text = device_text(c, l);
@@ -663,24 +686,21 @@ static bool add_device(Cca *c, const OptionList *l, GError **error)
         device_free(dev);
         return false;
     }
-    if (c->options->boot == BOOT_REALM && !tdisp && strcmp(dev->cls->name, "pcie-root-port") != 0) {
-        return host_plug(c->host, dev, error);
-    }
-    return pci_plug_option(c->pci, dev, error);
+    return is_of_machine(c, dev, tdisp) ? pci_plug_option(c->pci, dev, error) : host_plug(c->host, dev, error);
 }
 
 bool cca_plug(void *cca, const char *text, GError **error)
 {
     Cca    *c = cca;
-    Device *dev;
+    Device *dev = device_from_option(text, c->clock, c->options->seed, error);
 
-    if (c->options->boot == BOOT_REALM) {
-        g_set_error(error, BAILEY_ERROR, 1, "the built-in host gives its Realm what is there from the start; name the "
-                    "device by -device, or let a kernel be the host with -M cca,boot=host");
+    if (dev != NULL && c->host != NULL && dev->cls->assignable != NULL && dev->cls->assignable(dev)) {
+        g_set_error(error, BAILEY_ERROR, 1, "the built-in host assigns trusted devices before its Realm starts: name "
+                    "'%s' by -device, or let a kernel be the host with -M cca,boot=host", dev->id);
+        device_free(dev);
         return false;
     }
-    dev = device_from_option(text, c->clock, c->options->seed, error);
-    if (dev == NULL || !pci_hotplug(c->pci, dev, error)) {
+    if (dev == NULL || !pci_hotplug(c->host != NULL ? host_emulated_pci(c->host) : c->pci, dev, error)) {
         return false;
     }
     machine_wake(c->machine);

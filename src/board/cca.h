@@ -148,6 +148,7 @@ A64Cpu **cca_cpus(Cca *c);
 unsigned cca_n_cpus(const Cca *c);
 struct Rmm *cca_rmm(const Cca *c);
 struct PciHost *cca_pci(const Cca *c);
+struct PciHost *cca_realm_pci(const Cca *c); /* what the built-in host emulates; NULL: there is none */
 struct Gic *cca_gic(const Cca *c);
 struct Smmu *cca_smmu(const Cca *c);
 

@@ -102,7 +102,7 @@ struct HostFunction {
 typedef struct HostScan {
     PciHost     *pci;
     uint64_t     next32, end32, next64, end64;
-    unsigned     next_bus; /* the first unused bus number */
+    unsigned     next_bus; /* the first unused bus number; given: 0, or where another scan has ended */
     uint8_t      vfs;      /* which virtual functions of each card the Realm gets, bit 0: the first; given */
     HostFunction fns[HOST_MAX_FUNCTIONS];
     unsigned     n_fns;

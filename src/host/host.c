@@ -47,6 +47,7 @@ static bool place_payload(const Options *o, const LoadImage *im, BootLayout *l, 
     return true;
 }
 
+PciHost *host_emulated_pci(const Host *h) { return h->vpci; }
 Device *host_gpio(const Host *h) { return h->gpio; }
 
 unsigned host_n_uarts(const Options *o)

@@ -72,6 +72,9 @@ GBytes *host_realm_tree(const Options *o, const LoadImage *payload, GError **err
 /* host_step - one step for @cpu; a MachineParty, opaque is the Host. */
 bool host_step(void *host, Cpu *cpu);
 
+/* host_emulated_pci - what the Realm has of PCI beside the machine's own functions. */
+PciHost *host_emulated_pci(const Host *h);
+
 /* host_gpio - the Realm's PL061, whose pin CCA_POWER_PIN is its power button; NULL: it has none. */
 Device *host_gpio(const Host *h);
 

@@ -515,6 +515,22 @@ static void open_windows(const HostFunction *f)
     host_config_write(f, PCI_PREF_LIMIT_UPPER32, 4, (uint32_t)(limit >> 32));
 }
 
+/* A slot that cards come to while the Realm runs: room for one of them, which the Realm's kernel then places. */
+static bool reserve_slot(HostScan *s, const HostFunction *f)
+{
+    enum { SLOT_HOT_PLUG = 1 << 6, SLOT_MEM32 = 2 * MIB, SLOT_MEM64 = 32 * MIB };
+
+    if (f->exp_cap == 0 || !(host_config_read(f, f->exp_cap + PCI_EXP_SLTCAP, 4) & SLOT_HOT_PLUG)) {
+        return true;
+    }
+    if (take(&s->next32, s->end32, SLOT_MEM32, MIB) == UINT64_MAX ||
+        take(&s->next64, s->end64, SLOT_MEM64, MIB) == UINT64_MAX) {
+        s->error = "the slots of hot-plug ports do not fit into the board's PCI memory windows";
+        return false;
+    }
+    return true;
+}
+
 static bool scan_bus(HostScan *s, unsigned bus, int parent);
 
 /* Everything below a bridge lies between the cursors before and after it. */
@@ -532,7 +548,7 @@ static bool scan_bridge(HostScan *s, int index)
     f->window[0].base = s->next32;
     f->window[1].base = s->next64;
     host_config_write(f, PCI_PRIMARY_BUS, 4, f->bdf >> 8 | secondary << 8 | 0xffu << 16);
-    if (!scan_bus(s, secondary, index)) {
+    if (!scan_bus(s, secondary, index) || !reserve_slot(s, f)) {
         return false;
     }
     host_config_write(f, PCI_SUBORDINATE_BUS, 1, s->next_bus - 1);
@@ -595,7 +611,7 @@ bool host_pci_scan(HostScan *s)
 {
     s->n_fns = 0;
     s->error = NULL;
-    s->next_bus = pci_host_config(s->pci)->first_bus + 1u;
+    s->next_bus = MAX(s->next_bus, pci_host_config(s->pci)->first_bus + 1u);
     return scan_bus(s, pci_host_config(s->pci)->first_bus, -1);
 }
 

@@ -11,9 +11,26 @@ bool mon_device_add(Mon *m, const char *text, GError **error)
     return m->on.plug(m->on.board, text, error);
 }
 
-bool mon_device_del(Mon *m, const char *id, bool *found, GError **error)
+void mon_each_function(const Mon *m, void (*fn)(PciDevice *pd, void *opaque), void *opaque)
+{
+    if (m->on.pci != NULL) {
+        pci_host_foreach(m->on.pci, fn, opaque);
+    }
+    if (m->on.realm_pci != NULL) {
+        pci_host_foreach(m->on.realm_pci, fn, opaque);
+    }
+}
+
+PciDevice *mon_function(const Mon *m, const char *id)
 {
     PciDevice *pd = m->on.pci != NULL ? pci_host_find_id(m->on.pci, id) : NULL;
+
+    return pd != NULL || m->on.realm_pci == NULL ? pd : pci_host_find_id(m->on.realm_pci, id);
+}
+
+bool mon_device_del(Mon *m, const char *id, bool *found, GError **error)
+{
+    PciDevice *pd = mon_function(m, id);
 
     *found = pd != NULL;
     if (pd == NULL) {

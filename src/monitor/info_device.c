@@ -81,7 +81,17 @@ static void put_function(PciDevice *pd, void *opaque)
 
 MON_COMMAND(info_pci, .name = "info pci", .args = "", .help = "PCI functions, their BARs and what is switched on")
 {
-    return each_function(m, put_function, "there are no PCI functions", out);
+    gsize before;
+
+    each_function(m, put_function, "there are no PCI functions", out);
+    before = out->len;
+    if (m->on.realm_pci != NULL) {
+        pci_host_foreach(m->on.realm_pci, put_function, out);
+    }
+    if (out->len != before) {
+        g_string_insert(out, (gssize)before, "emulated by the built-in host for its Realm:\n");
+    }
+    return true;
 }
 
 /* ---- IDE ---- */

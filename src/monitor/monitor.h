@@ -22,6 +22,7 @@ typedef struct MonMachine {
     unsigned n_cpus;
     Rmm     *rmm;
     struct PciHost *pci; /* this and those below: NULL: there is none */
+    struct PciHost *realm_pci; /* what the built-in host emulates for its Realm */
     struct Gic *gic;
     struct Smmu *smmu;
     bool (*powerdown)(void *board, GError **error); /* press the power button; false with a sentence: there is none */
@@ -144,6 +145,13 @@ bool mon_powerdown(Mon *m, GError **error);
  * one; false, and not @found, when there is none. */
 bool mon_device_add(Mon *m, const char *text, GError **error);
 bool mon_device_del(Mon *m, const char *id, bool *found, GError **error);
+
+struct PciDevice;
+
+/* mon_each_function - every PCI function of the machine, and then those of its Realm. mon_function - one by its id=, or
+ * NULL. */
+void mon_each_function(const Mon *m, void (*fn)(struct PciDevice *pd, void *opaque), void *opaque);
+struct PciDevice *mon_function(const Mon *m, const char *id);
 
 /* mon_a64 - the CPU that commands are about. */
 static inline A64Cpu *mon_a64(const Mon *m) { return m->on.cpus[m->cpu]; }

@@ -433,6 +433,9 @@ void qmp_attach(Qmp *q, const MonMachine *on)
     if (on->pci != NULL) {
         pci_host_on_deleted(on->pci, on_deleted, q);
     }
+    if (on->realm_pci != NULL) {
+        pci_host_on_deleted(on->realm_pci, on_deleted, q);
+    }
     chardev_accept_input(q->chardev);
 }
 
@@ -449,6 +452,9 @@ void qmp_detach(Qmp *q, bool restarts, bool by_guest, const char *reason)
     machine_on_pause(q->mon.on.machine, NULL, NULL);
     if (q->mon.on.pci != NULL) {
         pci_host_on_deleted(q->mon.on.pci, NULL, NULL);
+    }
+    if (q->mon.on.realm_pci != NULL) {
+        pci_host_on_deleted(q->mon.on.realm_pci, NULL, NULL);
     }
     json_object_set_boolean_member(data, "guest", by_guest);
     json_object_set_string_member(data, "reason", reason);

@@ -30,12 +30,6 @@ static bool find_cpu(const Mon *m, const char *text)
     return g_ascii_string_to_unsigned(digits, 10, 0, m->on.n_cpus - 1, &n, NULL);
 }
 
-/* A function by its ID, which may have a slash. */
-static PciDevice *find_function(const Mon *m, const char *id)
-{
-    return m->on.pci != NULL ? pci_host_find_id(m->on.pci, id) : NULL;
-}
-
 static bool find_place(const Mon *m, const char *path, QomPlace *at, GError **error)
 {
     *at = (QomPlace){ .kind = QOM_ROOT };
@@ -50,10 +44,10 @@ static bool find_place(const Mon *m, const char *path, QomPlace *at, GError **er
         at->kind = QOM_CPU;
     } else if (g_str_has_prefix(path, PERIPHERAL "/")) {
         at->kind = QOM_DEVICE;
-        at->pd = find_function(m, path + strlen(PERIPHERAL "/"));
+        at->pd = mon_function(m, path + strlen(PERIPHERAL "/")); /* which may have a slash */
     } else if (strchr(path, '/') == NULL) { /* QEMU takes the ID alone as well */
         at->kind = QOM_DEVICE;
-        at->pd = find_function(m, path);
+        at->pd = mon_function(m, path);
     }
     if (at->kind == QOM_ROOT || (at->kind == QOM_DEVICE && at->pd == NULL)) {
         qmp_fail(error, QMP_DEVICE_NOT_FOUND, "there is nothing at '%s'; qom-list begins at / and " PERIPHERAL, path);
@@ -132,8 +126,8 @@ QMP_COMMAND(qom_list, .name = "qom-list", .args = { { "path", "str" } }, .return
 
             put_child(all, name, QMP_CPU_TYPE);
         }
-    } else if (at.kind == QOM_PERIPHERAL && m->on.pci != NULL) {
-        pci_host_foreach(m->on.pci, put_function, all);
+    } else if (at.kind == QOM_PERIPHERAL) {
+        mon_each_function(m, put_function, all);
     } else if (at.kind == QOM_DEVICE) {
         put_props(all, at.pd->dev.cls, false);
     }

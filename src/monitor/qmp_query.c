@@ -384,18 +384,27 @@ QMP_OBJECT(PciDeviceInfo, { "bus", "int" }, { "slot", "int" }, { "function", "in
            { "pci_bridge", "PciBridgeInfo", true }, { "regions", "[PciMemoryRegion]" });
 QMP_OBJECT(PciInfo, { "bus", "int" }, { "devices", "[PciDeviceInfo]" });
 
+static void put_root(JsonArray *all, PciHost *host)
+{
+    JsonObject *o = json_object_new();
+    PciBus     *root = pci_host_root(host);
+
+    json_object_set_int_member(o, "bus", root->number);
+    json_object_set_array_member(o, "devices", functions_of(root));
+    json_array_add_object_element(all, o);
+}
+
+/* The machine's buses, and those that a Realm has beside them. */
 QMP_COMMAND(query_pci, .name = "query-pci", .returns = "[PciInfo]")
 {
-    struct PciHost *host = qmp_mon(q)->on.pci;
-    JsonArray      *all = json_array_new();
+    const MonMachine *on = &qmp_mon(q)->on;
+    JsonArray        *all = json_array_new();
 
-    if (host != NULL) {
-        JsonObject *o = json_object_new();
-        PciBus     *root = pci_host_root(host);
-
-        json_object_set_int_member(o, "bus", root->number);
-        json_object_set_array_member(o, "devices", functions_of(root));
-        json_array_add_object_element(all, o);
+    if (on->pci != NULL) {
+        put_root(all, on->pci);
+    }
+    if (on->realm_pci != NULL) {
+        put_root(all, on->realm_pci);
     }
     return qmp_array(all);
 }

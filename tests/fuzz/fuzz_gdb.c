@@ -62,7 +62,7 @@ static void rig_init(Rig *r, const char *address)
     r->cpu[0]->x[2] = RAM + 0x1000;
     monitor_start(r->monitor, r->cpu[0], RAM, 0);
     machine_pause(r->machine, true);
-    const MonMachine on = { r->machine, r->cpu, N_CPUS, r->rmm };
+    const MonMachine on = { .machine = r->machine, .cpus = r->cpu, .n_cpus = N_CPUS, .rmm = r->rmm };
     r->gdb = gdbstub_new(&on, address, &error);
     g_assert(r->gdb != NULL);
 }

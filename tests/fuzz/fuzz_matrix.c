@@ -1,4 +1,6 @@
 /* Any bytes as a file of tests. Cases that come of it have names that are folders below the one for results. */
+#define _GNU_SOURCE
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -26,6 +26,7 @@ typedef struct Box {
 static void scan(Box *b)
 {
     b->scan.pci = b->rig->host;
+    b->scan.next_bus = 0;
     b->scan.next32 = RIG_MEM32;
     b->scan.end32 = RIG_MEM32 + (64ull << 20);
     b->scan.next64 = RIG_MEM64;
@@ -123,6 +124,31 @@ static void test_capabilities(void **state)
     assert_true(f->devcap & PCI_EXP_DEVCAP_TEE_IO);
     assert_int_equal(f->msix.n, 4);
     assert_int_equal(f->msix.bar, 1);
+}
+
+/* A slot that is empty has room for a card; another scan's buses and addresses come behind. */
+static void test_slots(void **state)
+{
+    Box *b = *state;
+
+    rig_add(b->rig, "pcie-root-port,id=p3,addr=4,hotplug=on");
+    scan(b);
+    const HostFunction *fixed = host_pci_find(&b->scan, PORT1), *slot = host_pci_find(&b->scan, 0x20);
+    uint64_t            next32 = b->scan.next32;
+
+    assert_non_null(slot);
+    assert_true(fixed->window[0].size < 2 << 20);
+    assert_int_equal(slot->window[0].size, 2 << 20);
+    assert_int_equal(slot->window[1].size, 32 << 20);
+    assert_int_equal(host_config_read(slot, PCI_SECONDARY_BUS, 1), 3);
+    assert_int_equal(b->scan.next_bus, 4);
+    b->scan.end32 = next32 + (12 << 20);
+    assert_true(host_pci_scan(&b->scan));
+    assert_int_equal(host_config_read(slot, PCI_SECONDARY_BUS, 1), 6);
+    assert_true(slot->window[0].base >= next32);
+    b->scan.end32 = b->scan.next32 + (5 << 20);
+    assert_false(host_pci_scan(&b->scan));
+    assert_non_null(strstr(b->scan.error, "PCI memory windows"));
 }
 
 static void test_no_room(void **state)
@@ -531,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_places, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bars, setup, teardown),
         cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_function_reset, setup, teardown),
