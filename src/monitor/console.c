@@ -167,6 +167,11 @@ static char **complete(const char *word, int start, int end)
     return rl_completion_matches(word, next_completion);
 }
 
+static void on_line(char *line);
+
+/* Shows the prompt and has keys as they are typed: libedit gives the terminal back with each line. */
+static void prompt_terminal(void) { rl_callback_handler_install(prompt, on_line); }
+
 /* A line was entered; NULL: the end of input. */
 static void on_line(char *line)
 {
@@ -182,6 +187,9 @@ static void on_line(char *line)
     }
     run_line(c, line);
     free(line);
+    if (!machine_is_stopping(c->mon.on.machine)) {
+        prompt_terminal();
+    }
 }
 
 static gboolean on_terminal(gint fd, GIOCondition cond, gpointer opaque)
@@ -199,7 +207,7 @@ static void edit(MonConsole *c)
     using_history();
     stifle_history(HISTORY_LEN);
     greet(c);
-    rl_callback_handler_install(prompt, on_line);
+    prompt_terminal();
     c->source = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, on_terminal, c);
 }
 
@@ -210,7 +218,9 @@ void mon_console_attach(MonConsole *c, const MonMachine *on)
     mon_attach(&c->mon, on);
     c->attached = true;
     machine_on_break(on->machine, on_break, c);
-    if (!c->edits) {
+    if (c->edits) {
+        prompt_terminal();
+    } else {
         chardev_accept_input(c->chardev);
     }
 }

@@ -85,11 +85,28 @@ static const MonCommand *find(unsigned n, char **words, unsigned *used)
     return best;
 }
 
+/* Whether there are commands of several words whose first it is: info, break, inject. */
+static bool has_family(const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const MonCommand *const *c = __start_bailey_monitor; c < __stop_bailey_monitor; c++) {
+        if (strncmp((*c)->name, word, len) == 0 && (*c)->name[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool run_words(Mon *m, unsigned n, char **words, GString *out, GError **error)
 {
     unsigned          used;
     const MonCommand *c = find(n, words, &used);
 
+    if (c == NULL && has_family(words[0])) {
+        return mon_fail(error, "there is no command '%s%s%s'; 'help %s' lists them", words[0], n > 1 ? " " : "",
+                        n > 1 ? words[1] : "", words[0]);
+    }
     if (c == NULL) {
         return mon_fail(error, "there is no command '%s'; 'help' lists them", words[0]);
     }

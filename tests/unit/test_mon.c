@@ -108,6 +108,8 @@ static const Row memory_rows[] = {
                              "it leads, 'as' what addresses mean\n" },
     { "translate $x3", "0x40001000 is 0x40001000 of the nonsecure space: ram\n" },
     { "break granule $x3", "event 1: granule 0x40001000 state\n" },
+    { "info st", "error: there is no command 'info st'; 'help info' lists them\n" },
+    { "break", "error: there is no command 'break'; 'help break' lists them\n" },
     { "xp moon 0x40001000",
       "error: there is no physical address space 'moon'; write realm, ns, secure or root\n" },
     { "x/3xb 0x4007fffe", "0x000000004007fffe: 0x00 0x00\nerror: there is no memory at 0x40080000 that could be read "
