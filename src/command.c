@@ -44,25 +44,26 @@ void command_foreach(void (*fn)(const Command *cmd, void *opaque), void *opaque)
     g_ptr_array_free(all, TRUE);
 }
 
-void command_usage(const Command *cmd, const CommandOption *options, size_t n)
+void command_usage(const Command *cmd)
 {
     printf("Usage: bailey %s %s\n\nbailey %s: %s.\n\nOptions:\n", cmd->name, cmd->args, cmd->name, cmd->help);
-    for (size_t i = 0; i < n; i++) {
-        char *head = g_strjoin(" ", options[i].name, options[i].arg, NULL);
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        const CommandOption *o = &cmd->options[i];
+        char                *head = g_strjoin(" ", o->name, o->arg, NULL);
 
-        printf("  -%-23s  %s\n", head, options[i].help);
+        printf("  -%-23s  %s\n", head, o->help);
         g_free(head);
     }
     printf("  %-24s  print this\n", "-help");
 }
 
 /* The option that @word names with one dash or two, or NULL. */
-static const CommandOption *find_option(const CommandOption *options, size_t n, const char *word)
+static const CommandOption *find_option(const Command *cmd, const char *word)
 {
     word += 1 + (word[1] == '-');
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(options[i].name, word) == 0) {
-            return &options[i];
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        if (strcmp(cmd->options[i].name, word) == 0) {
+            return &cmd->options[i];
         }
     }
     return NULL;
@@ -73,22 +74,23 @@ static bool asks_for_help(const char *word)
     return strcmp(word, "-h") == 0 || strcmp(word, "-help") == 0 || strcmp(word, "--help") == 0;
 }
 
-bool command_parse(const Command *cmd, const CommandOption *options, size_t n, int argc, char **argv,
-                   const char **operand, bool *help, GError **error)
+bool command_parse(const Command *cmd, void *values, int argc, char **argv, const char **operand, bool *help,
+                   GError **error)
 {
     *help = false;
     for (int i = 1; i < argc; i++) {
-        const CommandOption *o = argv[i][0] == '-' ? find_option(options, n, argv[i]) : NULL;
+        const CommandOption *o = argv[i][0] == '-' ? find_option(cmd, argv[i]) : NULL;
+        const char         **value = o != NULL ? (const char **)(void *)((char *)values + o->offset) : NULL;
 
         if (asks_for_help(argv[i])) {
-            command_usage(cmd, options, n);
+            command_usage(cmd);
             *help = true;
             return true;
         }
         if (o != NULL && o->arg == NULL) {
-            *o->value = o->name;
+            *value = o->name;
         } else if (o != NULL && i + 1 < argc) {
-            *o->value = argv[++i];
+            *value = argv[++i];
         } else if (o != NULL) {
             g_set_error(error, BAILEY_ERROR, 1, "%s: -%s needs an argument: -%s %s", cmd->name, o->name, o->name,
                         o->arg);

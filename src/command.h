@@ -12,18 +12,21 @@
 
 typedef struct Command Command;
 
+/* One option of a command. Its argument goes to the const char * at @offset of the command's own struct; with @arg NULL
+ * it takes none, and its name goes there. */
+typedef struct CommandOption {
+    const char *name, *arg, *help;
+    size_t      offset;
+} CommandOption;
+
 struct Command {
     const char *name;
     const char *args;   /* what follows the name in a usage line */
     const char *help;   /* one line */
+    const CommandOption *options; /* @n_options of them: what is parsed, and what --help, manual and completion tell */
+    size_t      n_options;        /* 0: those of a run */
     int       (*run)(const Command *cmd, int argc, char **argv); /* argv[0]: the name; returns the exit status */
 };
-
-/* One option of a command. Its argument goes to *@value; with @arg NULL it takes none, and its name goes there. */
-typedef struct CommandOption {
-    const char  *name, *arg, *help;
-    const char **value;
-} CommandOption;
 
 /* Exit statuses of commands. That of what could not be read or does not hold is the same as for a run. */
 enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_BAD_USAGE = 2 };
@@ -42,13 +45,13 @@ void command_foreach(void (*fn)(const Command *cmd, void *opaque), void *opaque)
 
 /**
  * command_parse - read a command's arguments.
- * @options: @n of them; each given one's value is set
+ * @values: the struct that cmd->options speak of; members of those that are given are set
  * @operand: the one argument that is no option; NULL when there is none. Pass NULL if the command takes none
  * @help: set when the arguments ask for help, which was printed: the command ends with COMMAND_OK
  * Returns false with a sentence that names the argument and the mend.
  */
-bool command_parse(const Command *cmd, const CommandOption *options, size_t n, int argc, char **argv,
-                   const char **operand, bool *help, GError **error);
+bool command_parse(const Command *cmd, void *values, int argc, char **argv, const char **operand, bool *help,
+                   GError **error);
 
 /* command_number - a decimal number of 64 bits, the argument of -@option; false with a sentence, @value untouched. */
 bool command_number(const Command *cmd, const char *option, const char *text, uint64_t *value, GError **error);
@@ -62,6 +65,6 @@ bool command_number(const Command *cmd, const char *option, const char *text, ui
 int command_finish(bool help, int status, GError *error);
 
 /* command_usage - the usage line and the options' help, to stdout. */
-void command_usage(const Command *cmd, const CommandOption *options, size_t n);
+void command_usage(const Command *cmd);
 
 #endif

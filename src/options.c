@@ -967,13 +967,31 @@ static void man_text(const char *s)
     }
 }
 
+static void man_option(const char *name, const char *arg, const char *help)
+{
+    printf(".TP\n.B \\-");
+    man_text(name);
+    if (arg != NULL) {
+        printf(" \\fI");
+        man_text(arg);
+        printf("\\fR");
+    }
+    printf("\n");
+    man_text(help);
+    printf("\n");
+}
+
 static void man_command(const Command *cmd, void *opaque)
 {
     printf(".TP\n.B bailey %s\n\\fI", cmd->name);
     man_text(cmd->args);
     printf("\\fR\n.br\n");
     man_text(cmd->help);
-    printf("\n");
+    printf("\n.RS\n");
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        man_option(cmd->options[i].name, cmd->options[i].arg, cmd->options[i].help);
+    }
+    printf(".RE\n");
 }
 
 void options_man(void)
@@ -981,15 +999,7 @@ void options_man(void)
     printf(".TH BAILEY 1\n.SH NAME\nbailey \\- emulate a confidential-computing platform\n"
            ".SH SYNOPSIS\n.B bailey\n[options]\n.br\n.B bailey\nCOMMAND [...]\n.SH OPTIONS\n");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
-        printf(".TP\n.B \\-%s", option_table[i].name);
-        if (option_table[i].arg != NULL) {
-            printf(" \\fI");
-            man_text(option_table[i].arg);
-            printf("\\fR");
-        }
-        printf("\n");
-        man_text(option_table[i].help);
-        printf("\n");
+        man_option(option_table[i].name, option_table[i].arg, option_table[i].help);
     }
     printf(".SH COMMANDS\n");
     command_foreach(man_command, NULL);
@@ -1009,15 +1019,27 @@ static void complete_device(const DeviceClass *cls, void *opaque)
     }
 }
 
-/* What may follow an option by its argument's text: files, one of "a|b|c", a device, a category; else no help. */
-static void complete_argument(const Option *opt)
+/* What may follow an option by its argument's text: files, one of "a|b|c"; else no help. */
+static void complete_by_text(const char *name, const char *arg)
 {
     static const char lower[] = "abcdefghijklmnopqrstuvwxyz|-";
-    size_t            words = strspn(opt->arg, lower);
+    size_t            words = strspn(arg, lower);
 
-    if (g_str_has_prefix(opt->arg, "FILE")) {
-        printf("    -%s) files=1 ;;\n", opt->name);
-    } else if (strcmp(opt->name, "device") == 0) {
+    if (g_str_has_prefix(arg, "FILE") || strcmp(arg, "DIR") == 0) {
+        printf("    -%s) files=1 ;;\n", name);
+    } else if (memchr(arg, '|', words) != NULL && strchr("[,", arg[words]) != NULL) {
+        g_autofree char *list = g_strndup(arg, words);
+
+        printf("    -%s) words='%s' ;;\n", name, g_strdelimit(list, "|", ' '));
+    } else {
+        printf("    -%s) return ;;\n", name);
+    }
+}
+
+/* The same of an option of a run, of which some have names from tables: a device, a category. */
+static void complete_argument(const Option *opt)
+{
+    if (strcmp(opt->name, "device") == 0) {
         printf("    -device) words='");
         device_class_foreach(complete_device, "pci");
         device_class_foreach(complete_device, "fw_cfg");
@@ -1029,13 +1051,28 @@ static void complete_argument(const Option *opt)
             printf(" %s", log_name(c));
         }
         printf("' ;;\n");
-    } else if (memchr(opt->arg, '|', words) != NULL && strchr("[,", opt->arg[words]) != NULL) {
-        g_autofree char *list = g_strndup(opt->arg, words);
-
-        printf("    -%s) words='%s' ;;\n", opt->name, g_strdelimit(list, "|", ' '));
     } else {
-        printf("    -%s) return ;;\n", opt->name);
+        complete_by_text(opt->name, opt->arg);
     }
+}
+
+/* What stands behind a command: its own options, and files. One without options has those of a run. */
+static void complete_options(const Command *cmd, void *opaque)
+{
+    if (cmd->n_options == 0) {
+        return;
+    }
+    printf("  %s)\n    case $prev in\n", cmd->name);
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        if (cmd->options[i].arg != NULL) {
+            complete_by_text(cmd->options[i].name, cmd->options[i].arg);
+        }
+    }
+    printf("    *)\n      if [[ $cur == -* ]]; then words='");
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        printf(" -%s", cmd->options[i].name);
+    }
+    printf(" -help'; else files=1; fi ;;\n    esac ;;\n");
 }
 
 void options_completion(void)
@@ -1044,7 +1081,10 @@ void options_completion(void)
            "_bailey() {\n"
            "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= files=\n"
            "  COMPREPLY=()\n"
-           "  case $prev in\n");
+           "  [ \"$COMP_CWORD\" = 1 ] || case ${COMP_WORDS[1]} in\n");
+    command_foreach(complete_options, NULL);
+    printf("  esac\n"
+           "  [ -n \"$files$words\" ] || case $prev in\n");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         if (option_table[i].arg != NULL) {
             complete_argument(&option_table[i]);
@@ -1052,7 +1092,7 @@ void options_completion(void)
     }
     printf("    *)\n      if [ \"$COMP_CWORD\" = 1 ] && [[ $cur != -* ]]; then words='");
     command_foreach(complete_command, NULL);
-    printf("'\n      elif [[ ${COMP_WORDS[1]} != -* ]]; then files=1\n      else words='");
+    printf("'\n      elif [[ ${COMP_WORDS[1]} != -* && $cur != -* ]]; then files=1\n      else words='");
     for (size_t i = 0; i < ARRAY_LEN(option_table); i++) {
         printf(" -%s", option_table[i].name);
     }

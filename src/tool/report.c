@@ -56,18 +56,25 @@ static bool write_page(const char *path, const GString *page, GError **error)
     return ok;
 }
 
+typedef struct ReportOptions {
+    const char *out;
+} ReportOptions;
+
+static const CommandOption report_options[] = {
+    { "o", "FILE", "where the page goes; - is stdout (default: the trace's name with .html)",
+      offsetof(ReportOptions, out) },
+};
+
 static int run_report(const Command *cmd, int argc, char **argv)
 {
-    const char         *out = NULL, *path = NULL;
-    const CommandOption options[] = {
-        { "o", "FILE", "where the page goes; - is stdout (default: the trace's name with .html)", &out },
-    };
-    bool       help = false;
-    GError    *error = NULL;
-    int        status = COMMAND_BAD_USAGE;
-    TraceData *d;
+    ReportOptions o = { 0 };
+    const char   *path = NULL;
+    bool          help = false;
+    GError       *error = NULL;
+    int           status = COMMAND_BAD_USAGE;
+    TraceData    *d;
 
-    if (command_parse(cmd, options, ARRAY_LEN(options), argc, argv, &path, &help, &error) && !help) {
+    if (command_parse(cmd, &o, argc, argv, &path, &help, &error) && !help) {
         if (path == NULL) {
             g_set_error(&error, BAILEY_ERROR, 1, "report: no trace given; for example bailey report run.json");
         } else if ((d = read_trace(path, &error)) == NULL) {
@@ -78,12 +85,13 @@ static int run_report(const Command *cmd, int argc, char **argv)
             g_autofree char   *name = g_strconcat(stem, ".html", NULL), *title = g_path_get_basename(path);
             g_autoptr(GString) page = report_page(d, title);
 
-            status = write_page(out != NULL ? out : name, page, &error) ? COMMAND_OK : COMMAND_FAILED;
+            status = write_page(o.out != NULL ? o.out : name, page, &error) ? COMMAND_OK : COMMAND_FAILED;
             trace_data_free(d);
         }
     }
     return command_finish(help, status, error);
 }
 
-COMMAND(report, .name = "report", .args = "TRACE [-o FILE]", .run = run_report,
+COMMAND(report, .name = "report", .options = report_options, .n_options = G_N_ELEMENTS(report_options),
+        .args = "TRACE [-o FILE]", .run = run_report,
         .help = "make a page (HTML) of a trace: sequence chart, states, granules, exits");

@@ -603,39 +603,43 @@ static int request(const RequesterOptions *o, GError **error)
     return status;
 }
 
+static const CommandOption requester_options[] = {
+    { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", offsetof(RequesterOptions, connect) },
+    { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp",
+      offsetof(RequesterOptions, transport_name) },
+    { "transfer-size", "BYTES", "of the buffer for messages, 42 to 4096: longer ones come and go in chunks",
+      offsetof(RequesterOptions, size_text) },
+    { "slot", "N", "the certificate slot to check, 0 (default) to 7", offsetof(RequesterOptions, slot_text) },
+    { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
+      offsetof(RequesterOptions, root) },
+    { "psk", "FILE|test", "open the session from this pre-shared key, a line HINT:HEX (test: the TEST key)",
+      offsetof(RequesterOptions, psk_text) },
+    { "cert-chain", "FILE|test", "the requester's own certificates in PEM, root first, if the device asks for them",
+      offsetof(RequesterOptions, chain) },
+    { "key", "FILE", "the key of the last of -cert-chain, in PEM", offsetof(RequesterOptions, key) },
+    { "encap", "on|off", "ask the device what it wants in the session: new keys, to tell events (default: off)",
+      offsetof(RequesterOptions, encap_text) },
+    { "multi-key", "on|off", "let each slot of the device have a key of its own, in 1.3 (default: off)",
+      offsetof(RequesterOptions, multi_text) },
+    { "own-keys", "on|off", "say that slots of the requester's have keys of their own, in 1.3 (default: off)",
+      offsetof(RequesterOptions, own_text) },
+    { "version", "1.1|1.2|1.3|1.4", "the SPDM version to agree to (default: the highest common one)",
+      offsetof(RequesterOptions, version) },
+    { "algs", "NAME+NAME...",
+      "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of",
+      offsetof(RequesterOptions, algs) },
+    { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",
+      offsetof(RequesterOptions, seed_text) },
+};
+
 static int run_requester(const Command *cmd, int argc, char **argv)
 {
-    RequesterOptions    o = { 0 };
-    const CommandOption options[] = {
-        { "connect", "ADDRESS:PORT", "where the responder listens; also unix:PATH", &o.connect },
-        { "transport", "NAME", "that messages go by: pci-doe (default), mctp or tcp", &o.transport_name },
-        { "transfer-size", "BYTES", "of the buffer for messages, 42 to 4096: longer ones come and go in chunks",
-          &o.size_text },
-        { "slot", "N", "the certificate slot to check, 0 (default) to 7", &o.slot_text },
-        { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root of the key's kind)",
-          &o.root },
-        { "psk", "FILE|test", "open the session from this pre-shared key, a line HINT:HEX (test: the TEST key)",
-          &o.psk_text },
-        { "cert-chain", "FILE|test", "the requester's own certificates in PEM, root first, if the device asks for them",
-          &o.chain },
-        { "key", "FILE", "the key of the last of -cert-chain, in PEM", &o.key },
-        { "encap", "on|off", "ask the device what it wants in the session: new keys, to tell events (default: off)",
-          &o.encap_text },
-        { "multi-key", "on|off", "let each slot of the device have a key of its own, in 1.3 (default: off)",
-          &o.multi_text },
-        { "own-keys", "on|off", "say that slots of the requester's have keys of their own, in 1.3 (default: off)",
-          &o.own_text },
-        { "version", "1.1|1.2|1.3|1.4", "the SPDM version to agree to (default: the highest common one)", &o.version },
-        { "algs", "NAME+NAME...",
-          "the algorithms to agree to, as in sha256+ecdsa-p256; all of a kind that none is named of", &o.algs },
-        { "seed", "N", "draw nonces and keys from this number, to repeat an exchange (default: the host's random ones)",
-          &o.seed_text },
-    };
-    GError *error = NULL;
-    bool    help;
-    int     status = COMMAND_BAD_USAGE;
+    RequesterOptions o = { 0 };
+    GError          *error = NULL;
+    bool             help;
+    int              status = COMMAND_BAD_USAGE;
 
-    if (command_parse(cmd, options, G_N_ELEMENTS(options), argc, argv, NULL, &help, &error) && !help) {
+    if (command_parse(cmd, &o, argc, argv, NULL, &help, &error) && !help) {
         if (parse_options(cmd, &o, &error)) {
             status = request(&o, &error);
         }
@@ -643,5 +647,7 @@ static int run_requester(const Command *cmd, int argc, char **argv)
     return command_finish(help, status, error);
 }
 
-COMMAND(spdm_requester, .name = "spdm-requester", .args = "-connect ADDRESS:PORT [options]", .run = run_requester,
+COMMAND(spdm_requester, .name = "spdm-requester", .options = requester_options,
+        .n_options = G_N_ELEMENTS(requester_options),
+        .args = "-connect ADDRESS:PORT [options]", .run = run_requester,
         .help = "check a device behind a socket as a trusted module does: status 0 when it is accepted, 1 when not");

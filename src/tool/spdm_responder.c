@@ -98,24 +98,27 @@ static int respond(const Command *cmd, const ResponderOptions *o, GError **error
     return status;
 }
 
+static const CommandOption responder_options[] = {
+    { "listen", "ADDRESS:PORT", "where requesters connect, one at a time; also unix:PATH",
+      offsetof(ResponderOptions, listen) },
+    { "transport", "NAME", "that messages come by: pci-doe (default; through the device's mailbox), mctp or tcp",
+      offsetof(ResponderOptions, transport) },
+    { "device", "PROPERTIES", "of the device, as behind -device tdisp-nic, (see 'bailey -device tdisp-nic,help')",
+      offsetof(ResponderOptions, device) },
+    { "seed", "N", "what the device's random numbers come from (default 1)", offsetof(ResponderOptions, seed) },
+    { "d", "CATEGORIES", "trace to stderr, as -d of a run: spdm, tdisp, ide, doe",
+      offsetof(ResponderOptions, categories) },
+};
+
 static int run_responder(const Command *cmd, int argc, char **argv)
 {
-    ResponderOptions    o = { 0 };
-    const CommandOption options[] = {
-        { "listen", "ADDRESS:PORT", "where requesters connect, one at a time; also unix:PATH", &o.listen },
-        { "transport", "NAME", "that messages come by: pci-doe (default; through the device's mailbox), mctp or tcp",
-          &o.transport },
-        { "device", "PROPERTIES", "of the device, as behind -device tdisp-nic, (see 'bailey -device tdisp-nic,help')",
-          &o.device },
-        { "seed", "N", "what the device's random numbers come from (default 1)", &o.seed },
-        { "d", "CATEGORIES", "trace to stderr, as -d of a run: spdm, tdisp, ide, doe", &o.categories },
-    };
-    GError     *error = NULL;
-    const char *bad;
-    bool        help;
-    int         status = COMMAND_BAD_USAGE;
+    ResponderOptions o = { 0 };
+    GError          *error = NULL;
+    const char      *bad;
+    bool             help;
+    int              status = COMMAND_BAD_USAGE;
 
-    if (command_parse(cmd, options, G_N_ELEMENTS(options), argc, argv, NULL, &help, &error) && !help) {
+    if (command_parse(cmd, &o, argc, argv, NULL, &help, &error) && !help) {
         if (o.listen == NULL) {
             g_set_error(&error, BAILEY_ERROR, 1, "spdm-responder: no address given; for instance -listen "
                                                  "127.0.0.1:2323");
@@ -129,5 +132,7 @@ static int run_responder(const Command *cmd, int argc, char **argv)
     return command_finish(help, status, error);
 }
 
-COMMAND(spdm_responder, .name = "spdm-responder", .args = "-listen ADDRESS:PORT [options]", .run = run_responder,
+COMMAND(spdm_responder, .name = "spdm-responder", .options = responder_options,
+        .n_options = G_N_ELEMENTS(responder_options),
+        .args = "-listen ADDRESS:PORT [options]", .run = run_responder,
         .help = "offer the device's SPDM responder on a socket, in the public emulators' framing");

@@ -97,24 +97,25 @@ static int run_cases(const GPtrArray *cases, const char *path, const TestOptions
     return ok ? COMMAND_OK : COMMAND_FAILED;
 }
 
+static const CommandOption test_options[] = {
+    { "j", "N", "runs at a time (default: the host's processors)", offsetof(TestOptions, jobs) },
+    { "junit", "FILE", "write the results as JUnit's XML", offsetof(TestOptions, junit) },
+    { "out", "DIR", "keep files of failed cases there (default bailey-test)", offsetof(TestOptions, out) },
+    { "keep", "failed|all", "which cases' files (default failed)", offsetof(TestOptions, keep) },
+    { "only", "PATTERN", "only cases whose name matches, such as '*/1.0/*'", offsetof(TestOptions, only) },
+    { "list", NULL, "print the names of the cases, run none", offsetof(TestOptions, list) },
+};
+
 static int run_test(const Command *cmd, int argc, char **argv)
 {
-    TestOptions         o = { .out = "bailey-test", .keep = "failed" };
-    const CommandOption options[] = {
-        { "j", "N", "runs at a time (default: the host's processors)", &o.jobs },
-        { "junit", "FILE", "write the results as JUnit's XML", &o.junit },
-        { "out", "DIR", "keep files of failed cases there (default bailey-test)", &o.out },
-        { "keep", "failed|all", "which cases' files (default failed)", &o.keep },
-        { "only", "PATTERN", "only cases whose name matches, such as '*/1.0/*'", &o.only },
-        { "list", NULL, "print the names of the cases, run none", &o.list },
-    };
+    TestOptions o = { .out = "bailey-test", .keep = "failed" };
     const char *path = NULL;
     GError     *error = NULL;
     GPtrArray  *cases = NULL;
     unsigned    jobs = 1;
     int         status = COMMAND_BAD_USAGE;
     bool        help = false;
-    bool        ok = command_parse(cmd, options, ARRAY_LEN(options), argc, argv, &path, &help, &error);
+    bool        ok = command_parse(cmd, &o, argc, argv, &path, &help, &error);
 
     if (ok && !help && path == NULL) {
         g_set_error(&error, BAILEY_ERROR, 1, "test: name the file with the tests; docs/ci.md shows one");
@@ -138,5 +139,6 @@ static int run_test(const Command *cmd, int argc, char **argv)
     return command_finish(help, status, error);
 }
 
-COMMAND(test, .name = "test", .args = "FILE [-j N] [-junit FILE.xml]",
+COMMAND(test, .name = "test", .options = test_options, .n_options = G_N_ELEMENTS(test_options),
+        .args = "FILE [-j N] [-junit FILE.xml]",
         .help = "boot a matrix of guests and report in TAP", .run = run_test);

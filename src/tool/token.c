@@ -144,23 +144,27 @@ static int verify(const TokenOptions *o, TokenExpect *e, GError **error)
     return status;
 }
 
+static const CommandOption token_options[] = {
+    { "challenge", "HEX", "the challenge the token was asked for; up to 64 bytes, zeros follow",
+      offsetof(TokenOptions, challenge) },
+    { "rim", "HEX", "the initial measurement expected, as 'bailey rim' prints it", offsetof(TokenOptions, rim) },
+    { "rem", "HEX[,HEX]...", "the extensible measurements expected, from the first; empty: not compared",
+      offsetof(TokenOptions, rem) },
+    { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root)",
+      offsetof(TokenOptions, root) },
+    { "platform", "FILE.pem", "the platform key's certificate and those up to the root, or a public key (default: "
+                              "the TEST one)", offsetof(TokenOptions, platform) },
+};
+
 static int run_token(const Command *cmd, int argc, char **argv)
 {
-    TokenOptions        o = { 0 };
-    TokenExpect         e = { 0 };
-    const CommandOption options[] = {
-        { "challenge", "HEX", "the challenge the token was asked for; up to 64 bytes, zeros follow", &o.challenge },
-        { "rim", "HEX", "the initial measurement expected, as 'bailey rim' prints it", &o.rim },
-        { "rem", "HEX[,HEX]...", "the extensible measurements expected, from the first; empty: not compared", &o.rem },
-        { "root", "FILE.pem", "the root certificate that is trusted (default: the TEST root)", &o.root },
-        { "platform", "FILE.pem", "the platform key's certificate and those up to the root, or a public key (default: "
-                                  "the TEST one)", &o.platform },
-    };
-    GError *error = NULL;
-    bool    help;
-    int     status = COMMAND_BAD_USAGE;
+    TokenOptions o = { 0 };
+    TokenExpect  e = { 0 };
+    GError      *error = NULL;
+    bool         help;
+    int          status = COMMAND_BAD_USAGE;
 
-    if (command_parse(cmd, options, G_N_ELEMENTS(options), argc, argv, &o.file, &help, &error) && !help) {
+    if (command_parse(cmd, &o, argc, argv, &o.file, &help, &error) && !help) {
         if (o.file == NULL) {
             g_set_error(&error, BAILEY_ERROR, 1, "token: no FILE given; bailey token %s", cmd->args);
         } else if (parse_expected(&o, &e, &error)) {
@@ -170,5 +174,6 @@ static int run_token(const Command *cmd, int argc, char **argv)
     return command_finish(help, status, error);
 }
 
-COMMAND(token, .name = "token", .args = "FILE [options]", .run = run_token,
+COMMAND(token, .name = "token", .options = token_options, .n_options = G_N_ELEMENTS(token_options),
+        .args = "FILE [options]", .run = run_token,
         .help = "print a CCA attestation token and verify it: status 0 when it is right, 1 when not");
