@@ -56,6 +56,16 @@ void blockdev_foreach(void (*fn)(void *opaque, Blockdev *b), void *opaque)
 
 const char *blockdev_path(const Blockdev *b) { return b->image->path; }
 const char *blockdev_format(const Blockdev *b) { return b->image->format->name; }
+unsigned blockdev_backing_depth(const Blockdev *b)
+{
+    unsigned n = 0;
+
+    for (const DiskImage *d = b->image->backing; d != NULL; d = d->backing) {
+        n++;
+    }
+    return n;
+}
+
 const char *blockdev_id(const Blockdev *b) { return b->id; }
 const char *blockdev_interface(const Blockdev *b) { return b->interface; }
 int blockdev_unit(const Blockdev *b) { return b->unit; }

@@ -51,6 +51,9 @@ bool     blockdev_readonly(const Blockdev *b);
 const char *blockdev_path(const Blockdev *b);
 const char *blockdev_format(const Blockdev *b);
 
+/* blockdev_backing_depth - how many images it stands on, one below the other. */
+unsigned blockdev_backing_depth(const Blockdev *b);
+
 /* blockdev_read, blockdev_write - false when outside the image, read-only, or the host's file fails. */
 bool blockdev_read(Blockdev *b, uint64_t off, void *dst, size_t len);
 bool blockdev_write(Blockdev *b, uint64_t off, const void *src, size_t len);

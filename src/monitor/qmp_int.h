@@ -16,7 +16,7 @@ typedef enum QmpErrorClass { QMP_GENERIC, QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_
  * Types are named as in QEMU's schema: str, int, bool, any, those that QMP_OBJECT() and QMP_ENUM() declare, and [TYPE]
  * for an array. What programs send is checked by them, and query-qmp-schema tells them.
  */
-enum { QMP_MEMBERS_MAX = 12, QMP_VALUES_MAX = 8 };
+enum { QMP_MEMBERS_MAX = 16, QMP_VALUES_MAX = 8 };
 
 typedef struct QmpMember {
     const char *name; /* NULL: none */

@@ -192,6 +192,22 @@ QMP_COMMAND(query_jobs, .name = "query-jobs", .returns = "[JobInfo]")
 
 /* ---- back ends ---- */
 
+/* What QEMU's schema demands beside: writes go through the host's cache, and nothing is limited or watched. */
+static void put_policy(JsonObject *inserted)
+{
+    static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr", "write_threshold" };
+    JsonObject              *cache = json_object_new();
+
+    json_object_set_boolean_member(cache, "writeback", TRUE);
+    json_object_set_boolean_member(cache, "direct", FALSE);
+    json_object_set_boolean_member(cache, "no-flush", FALSE);
+    json_object_set_object_member(inserted, "cache", cache);
+    json_object_set_string_member(inserted, "detect_zeroes", "off");
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        json_object_set_int_member(inserted, limits[i], 0);
+    }
+}
+
 static void put_drive(void *opaque, Blockdev *b)
 {
     JsonObject *o = json_object_new(), *inserted = json_object_new(), *image = json_object_new();
@@ -203,6 +219,8 @@ static void put_drive(void *opaque, Blockdev *b)
     json_object_set_string_member(inserted, "drv", blockdev_format(b));
     json_object_set_boolean_member(inserted, "ro", blockdev_readonly(b));
     json_object_set_boolean_member(inserted, "encrypted", FALSE);
+    json_object_set_int_member(inserted, "backing_file_depth", blockdev_backing_depth(b));
+    put_policy(inserted);
     json_object_set_object_member(inserted, "image", image);
     qmp_set_text(o, "device", blockdev_id(b));
     json_object_set_string_member(o, "type", "unknown");
@@ -213,8 +231,12 @@ static void put_drive(void *opaque, Blockdev *b)
 }
 
 QMP_OBJECT(ImageInfo, { "filename", "str" }, { "format", "str" }, { "virtual-size", "int" });
+QMP_OBJECT(BlockdevCacheInfo, { "writeback", "bool" }, { "direct", "bool" }, { "no-flush", "bool" });
+QMP_ENUM(BlockdevDetectZeroesOptions, "off");
 QMP_OBJECT(BlockDeviceInfo, { "file", "str" }, { "drv", "str" }, { "ro", "bool" }, { "encrypted", "bool" },
-           { "image", "ImageInfo" });
+           { "backing_file_depth", "int" }, { "detect_zeroes", "BlockdevDetectZeroesOptions" }, { "bps", "int" },
+           { "bps_rd", "int" }, { "bps_wr", "int" }, { "iops", "int" }, { "iops_rd", "int" }, { "iops_wr", "int" },
+           { "cache", "BlockdevCacheInfo" }, { "write_threshold", "int" }, { "image", "ImageInfo" });
 QMP_OBJECT(BlockInfo, { "device", "str" }, { "type", "str" }, { "removable", "bool" }, { "locked", "bool" },
            { "inserted", "BlockDeviceInfo", true });
 
@@ -374,8 +396,7 @@ QMP_OBJECT(PciBusInfo, { "number", "int" }, { "secondary", "int" }, { "subordina
            { "io_range", "PciMemoryRange" }, { "memory_range", "PciMemoryRange" },
            { "prefetchable_range", "PciMemoryRange" });
 QMP_OBJECT(PciBridgeInfo, { "bus", "PciBusInfo" }, { "devices", "[PciDeviceInfo]", true });
-QMP_ENUM(PciRegionType, "io", "memory");
-QMP_OBJECT(PciMemoryRegion, { "bar", "int" }, { "type", "PciRegionType" }, { "address", "int" }, { "size", "int" },
+QMP_OBJECT(PciMemoryRegion, { "bar", "int" }, { "type", "str" }, { "address", "int" }, { "size", "int" },
            { "prefetch", "bool", true }, { "mem_type_64", "bool", true });
 QMP_OBJECT(PciDeviceClass, { "class", "int" }, { "desc", "str", true });
 QMP_OBJECT(PciDeviceId, { "device", "int" }, { "vendor", "int" });

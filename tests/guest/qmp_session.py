@@ -157,6 +157,7 @@ check("CPUs", [c["cpu-index"] for c in second.do("query-cpus-fast")], [0])
 block = second.do("query-block")
 check("drives", [(b["device"], b["inserted"]["drv"], b["inserted"]["image"]["virtual-size"]) for b in block],
       [("d0", "raw", 1 << 20)])
+check("on no other image", (block[0]["inserted"]["backing_file_depth"], block[0]["inserted"]["ro"]), (0, False))
 bus = second.do("query-pci")[0]
 port = bus["devices"][0]
 check("ports", (port["qdev_id"], port["slot"], port["id"], port["class_info"]["class"]),
