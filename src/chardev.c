@@ -664,8 +664,15 @@ static bool open_fd(Chardev *c, const SocketSpec *s, GError **error)
         return false;
     }
     fcntl((int)n, F_SETFD, FD_CLOEXEC);
+    /* The number stays open: a machine that is made anew asks for it again. */
+    int fd = fcntl((int)n, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot use the socket fd=%s: %s", s->fd, g_strerror(errno));
+        return false;
+    }
     c->is_socket = c->owns_fds = true;
-    take_peer(c, (int)n);
+    take_peer(c, fd);
     return true;
 }
 

@@ -260,6 +260,16 @@ check("go", q.do("cont"), {})
 check("console", console.readline(), "hello\n")
 q.event("SHUTDOWN")
 check("exit status", p.wait(PATIENCE_S), 0)
+ours, its = socket.socketpair()  # a serial port there, which a reset of the guest leaves connected
+p = subprocess.Popen([bailey, "-machine", "cca,boot=host", "-m", "64M", "-kernel", guests + "/reset.img", "-chardev",
+                      "socket,id=c,fd=%d" % its.fileno(), "-serial", "chardev:c", *options], stdin=subprocess.DEVNULL,
+                     pass_fds=[its.fileno()])
+its.close()
+ours.settimeout(PATIENCE_S)
+console = ours.makefile()
+check("before and after a reset", [console.readline() for _ in range(2)], ["hello\n"] * 2)
+p.terminate()
+check("exit status", p.wait(PATIENCE_S), 0)
 p = subprocess.run([bailey, "-nodefaults", "-machine", "cca,boot=host", "-m", "64M", "-kernel", guests + "/hello.img",
                     *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S)
 check("no serial port of its own", (p.returncode, p.stdout, p.stderr), (0, b"", b""))

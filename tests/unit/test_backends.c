@@ -201,6 +201,7 @@ static void test_fd(void **state)
     }
     chardev_set_client(c, NULL, NULL);
     chardev_free_all();
+    close(pair[0]);
     close(out[0]);
     close(out[1]);
     g_string_free(s.got, TRUE);
