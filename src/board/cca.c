@@ -93,8 +93,7 @@ struct Smmu *cca_smmu(const Cca *c) { return c->smmu; }
 
 bool cca_powerdown(void *cca, GError **error)
 {
-    Cca *c = cca;
-
+    Cca    *c = cca;
     Device *gpio = c->host != NULL ? host_gpio(c->host) : c->gpio;
 
     if (gpio == NULL) {
@@ -697,6 +696,12 @@ bool cca_plug(void *cca, const char *text, GError **error)
     if (dev != NULL && c->host != NULL && dev->cls->assignable != NULL && dev->cls->assignable(dev)) {
         g_set_error(error, BAILEY_ERROR, 1, "the built-in host assigns trusted devices before its Realm starts: name "
                     "'%s' by -device, or let a kernel be the host with -M cca,boot=host", dev->id);
+        device_free(dev);
+        return false;
+    }
+    if (dev != NULL && c->host != NULL && pci_host_find_id(c->pci, dev->id) != NULL) {
+        g_set_error(error, BAILEY_ERROR, 1, "the machine has a device called '%s' already; choose another id=",
+                    dev->id);
         device_free(dev);
         return false;
     }
