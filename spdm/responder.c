@@ -269,12 +269,18 @@ static SpdmError check_where(SpdmResponder *s, const SpdmRequest *q, SpdmExchang
                : SPDM_UNEXPECTED_REQUEST;
 }
 
+/* Whether this connection has the request. Before GET_CAPABILITIES nobody knows, and it is only too early for it. */
+static bool is_supported(const SpdmResponder *s, const SpdmRequest *q)
+{
+    return s->version == 0 || (capable(s, q->needs) && (s->peer_capabilities & q->peer_needs) == q->peer_needs);
+}
+
 static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExchange *x)
 {
     if (!version_fits(s, x->code, x->version)) {
         return SPDM_VERSION_MISMATCH;
     }
-    if (q == NULL || !capable(s, q->needs) || (s->peer_capabilities & q->peer_needs) != q->peer_needs) {
+    if (q == NULL || !is_supported(s, q)) {
         x->error_data = x->code;
         return SPDM_UNSUPPORTED_REQUEST;
     }
