@@ -219,13 +219,13 @@ static void update(IdeCap *ide, unsigned sel)
 {
     IdeStream     *s = &ide->streams[sel];
     bool           link = ide_is_link(ide, sel), secure = ide_enabled(ide, sel) && ide_keys_ready(ide, sel);
-    IdeStreamState state = secure && !s->broken ? IDE_SECURE : IDE_INSECURE;
+    IdeStreamState state = secure && !(link && s->broken) ? IDE_SECURE : IDE_INSECURE;
     unsigned       reg = status_reg(ide, sel);
 
     if (state == s->state) {
         return;
     }
-    s->broken = link && ide_enabled(ide, sel) && is_in_use(s);
+    s->broken = ide_enabled(ide, sel) && is_in_use(s);
     s->state = state;
     s->tx_count = s->rx_count = 0;
     pci_set(ide->pd, reg, 4, (pci_get(ide->pd, reg, 4) & ~0xfu) | state);
@@ -315,8 +315,8 @@ static bool spoils(IdeCap *ide, unsigned sel, IdeDirection dir)
     return ide->ops != NULL && ide->ops->spoils != NULL && ide->ops->spoils(ide->opaque, ide, sel, dir);
 }
 
-/* Both are Secure. */
-static bool pass_secured(IdeCap *tx, unsigned t, IdeCap *rx, unsigned r, IdeSubStream sub)
+/* Both are Secure. @counted: it is one of those that the numbers of injected faults count. */
+static bool pass_secured(IdeCap *tx, unsigned t, IdeCap *rx, unsigned r, IdeSubStream sub, bool counted)
 {
     IdeStream *ts = &tx->streams[t], *rs = &rx->streams[r];
 
@@ -331,7 +331,7 @@ static bool pass_secured(IdeCap *tx, unsigned t, IdeCap *rx, unsigned r, IdeSubS
         }
         ts->tx_count++;
         rs->rx_count++;
-        if (spoils(tx, t, IDE_TX) || spoils(rx, r, IDE_RX)) {
+        if (counted && (spoils(tx, t, IDE_TX) || spoils(rx, r, IDE_RX))) {
             ide_fail(rx, r, false);
             ide_fail(tx, t, true);
         }
@@ -345,7 +345,7 @@ bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub
     int t = ide_find_stream(tx, stream_id), r = ide_find_stream(rx, stream_id);
 
     return t >= 0 && r >= 0 && ide_state(tx, (unsigned)t) == IDE_SECURE && ide_state(rx, (unsigned)r) == IDE_SECURE &&
-           pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub);
+           pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub, true);
 }
 
 /* The enabled link stream of traffic class 0, which all TLPs here have; -1: there is none. */
@@ -359,23 +359,37 @@ static int link_stream(const IdeCap *ide)
     return -1;
 }
 
-/* When which end of a link begins and stops to take IDE TLPs alone, the specification says by its timing of K_SET_GO;
- * here the first TLP after both ends are Secure is the first one. */
-bool ide_link_passes(IdeCap *tx, IdeCap *rx, IdeSubStream sub)
+/* A TLP with T=0 between two streams, -1: there is none. When which end begins and stops to take IDE TLPs alone, the
+ * specification says by its timing of K_SET_GO; here the first TLP after both ends are Secure is the first one. */
+static bool pass(IdeCap *tx, int t, IdeCap *rx, int r, IdeSubStream sub, bool counted)
 {
     static const IdeStream none = { 0 };
-    int                    t = link_stream(tx), r = link_stream(rx);
     const IdeStream       *ts = t >= 0 ? &tx->streams[t] : &none, *rs = r >= 0 ? &rx->streams[r] : &none;
 
     if (ts->state == IDE_SECURE && rs->state == IDE_SECURE) {
         return ide_stream_id(tx, (unsigned)t) == ide_stream_id(rx, (unsigned)r) &&
-               pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub);
+               pass_secured(tx, (unsigned)t, rx, (unsigned)r, sub, counted);
+    }
+    if (ts->broken || is_in_use(ts)) {
+        return false; /* it sends nothing, or what the other end does not take */
     }
     if (is_in_use(rs)) {
         ide_fail(rx, (unsigned)r, false);
         return false;
     }
-    return !ts->broken && !is_in_use(ts);
+    return true;
+}
+
+bool ide_link_passes(IdeCap *tx, IdeCap *rx, IdeSubStream sub)
+{
+    return pass(tx, link_stream(tx), rx, link_stream(rx), sub, true);
+}
+
+bool ide_untrusted_passes(IdeCap *tx, unsigned sel, IdeCap *rx, IdeSubStream sub)
+{
+    int r = ide_find_stream(rx, ide_stream_id(tx, sel));
+
+    return (r >= 0 || ide_state(tx, sel) != IDE_SECURE) && pass(tx, (int)sel, rx, r, sub, false);
 }
 
 /* ---- register writes ---- */

@@ -37,8 +37,8 @@ typedef struct IdeStream {
     IdeStreamState state;
     uint8_t        active_set; /* key set in use while Secure */
     uint64_t       tx_count, rx_count; /* TLPs since the keys went live */
-    bool           broken; /* link streams: left Secure while enabled; nothing is sent, new keys or not, until it is
-                            * disabled */
+    bool           broken; /* left Secure while enabled and in use: nothing with T=0 is sent until it is disabled or, if
+                            * it is a selective one, Secure again */
 } IdeStream;
 
 typedef struct IdeCap IdeCap;
@@ -132,6 +132,13 @@ int ide_default_stream(const IdeCap *ide);
  * Insecure: @rx by its MAC check, @tx by the IDE Fail message.
  */
 bool ide_pair_secure(IdeCap *tx, IdeCap *rx, uint8_t stream_id, IdeSubStream sub);
+
+/**
+ * ide_untrusted_passes - @tx sends a TLP with T=0 of sub-stream @sub to @rx over its selective stream @sel, which is
+ * enabled and not TEE-limited.
+ * Returns whether it arrives, by the rules of ide_link_passes(), but that Secure streams send again.
+ */
+bool ide_untrusted_passes(IdeCap *tx, unsigned sel, IdeCap *rx, IdeSubStream sub);
 
 /**
  * ide_link_passes - @tx sends @rx, across the link, a TLP of traffic class 0 that no selective stream carries.

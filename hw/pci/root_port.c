@@ -114,17 +114,12 @@ static bool exchange(IdeCap *from, IdeCap *to, uint8_t stream_id, bool posted)
            (posted || ide_pair_secure(to, from, stream_id, IDE_CPL));
 }
 
-/* ---- what selective streams do not carry ---- */
+/* ---- T=0 ---- */
 
-/* Not T=1, so not on a TEE-limited stream. */
+/* Whether a selective stream is one for T=0 as well: not a TEE-limited one. */
 static bool carries(const IdeCap *ide, int sel)
 {
     return sel >= 0 && ide_enabled(ide, (unsigned)sel) && !ide_tee_limited(ide, (unsigned)sel);
-}
-
-static bool selective_carries_up(const RootPort *rp)
-{
-    return carries(rp->endpoint, ide_default_stream(rp->endpoint));
 }
 
 /* A request, and for a non-posted one its completion, by the link stream if there is one. */
@@ -133,7 +128,46 @@ static bool cross_link(IdeCap *from, IdeCap *to, bool posted)
     return ide_link_passes(from, to, posted ? IDE_PR : IDE_NPR) && (posted || ide_link_passes(to, from, IDE_CPL));
 }
 
-/* "Selective IDE for Configuration Requests Enable": by the stream that the function is associated with. */
+/* The same by selective stream @sel of @from, whose completions come back on it. */
+static bool cross_selective(IdeCap *from, unsigned sel, IdeCap *to, bool posted)
+{
+    int back = ide_find_stream(to, ide_stream_id(from, sel));
+
+    return ide_untrusted_passes(from, sel, to, posted ? IDE_PR : IDE_NPR) &&
+           (posted || back < 0 || ide_untrusted_passes(to, (unsigned)back, from, IDE_CPL));
+}
+
+/* A request of a function. What comes by a Secure stream of the port comes from a requester that is associated with it
+ * ("Misrouted IDE TLP" otherwise). */
+static bool untrusted_up(RootPort *rp, const DmaRequest *req)
+{
+    int from = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1, to;
+
+    if (rp->endpoint == NULL || !carries(rp->endpoint, from)) {
+        return rp->endpoint == NULL || cross_link(rp->endpoint, &rp->ide, req->write);
+    }
+    to = ide_find_stream(&rp->ide, ide_stream_id(rp->endpoint, (unsigned)from));
+    if (to >= 0 && ide_state(&rp->ide, (unsigned)to) == IDE_SECURE &&
+        !ide_rid_matches(&rp->ide, (unsigned)to, (uint16_t)req->requester)) {
+        return false;
+    }
+    return cross_selective(rp->endpoint, (unsigned)from, &rp->ide, req->write);
+}
+
+/* An access of the host. */
+static bool untrusted_down(RootPort *rp, uint64_t addr)
+{
+    int from = stream_down(rp, addr);
+
+    if (rp->endpoint == NULL) {
+        return true;
+    }
+    return carries(&rp->ide, from) ? cross_selective(&rp->ide, (unsigned)from, rp->endpoint, true)
+                                   : cross_link(&rp->ide, rp->endpoint, true);
+}
+
+/* "Selective IDE for Configuration Requests Enable": by the stream that the function is associated with. In whatever
+ * state that is: the mailbox by which its keys come and go is in configuration space. */
 static bool forward_config(PciDevice *bridge, uint16_t bdf)
 {
     RootPort *rp = (RootPort *)bridge;
@@ -153,10 +187,10 @@ static DmaResult forward_dma(PciDevice *bridge, PciDevice *below, const DmaReque
     RootPort *rp = (RootPort *)bridge;
 
     if (!req->trusted) {
-        bool ok = rp->endpoint == NULL || selective_carries_up(rp) || cross_link(rp->endpoint, &rp->ide, req->write);
+        bool ok = untrusted_up(rp, req);
 
         if (!ok) {
-            LOG(IDE, "%s: request of %s is dropped by the link stream", bridge->dev.id, below->dev.id);
+            LOG(IDE, "%s: T=0 request of %s is dropped: its stream does not take it", bridge->dev.id, below->dev.id);
         }
         return ok ? DMA_OK : DMA_REFUSED;
     }
@@ -179,8 +213,7 @@ static bool forward_mmio(PciDevice *bridge, PciDevice *below, unsigned bar, MemA
     RootPort *rp = (RootPort *)bridge;
 
     if (attrs.pas != PAS_REALM) {
-        return rp->endpoint == NULL || carries(&rp->ide, stream_down(rp, addr)) ||
-               cross_link(&rp->ide, rp->endpoint, true);
+        return untrusted_down(rp, addr);
     }
     int from = stream_down(rp, addr), to = rp->endpoint != NULL ? ide_default_stream(rp->endpoint) : -1;
 

@@ -25,6 +25,8 @@ enum {
     IDE_RID2 = 0x10,
     IDE_ENABLE = 1,
     IDE_DEFAULT = 1 << 22,
+    IDE_TEE_LIMITED = 1 << 23, /* at both ends: T=0 goes beside the stream, whatever becomes of it */
+    IDE_CONTROL = IDE_DEFAULT | IDE_TEE_LIMITED,
 };
 
 #define DOE_GO    0x80000000u
@@ -405,8 +407,8 @@ void rig_enable_stream(NicRig *r)
 
         pci_host_config_write(r->host, bdf[i], block + IDE_RID1, 4, 0x00ffff00);
         pci_host_config_write(r->host, bdf[i], block + IDE_RID2, 4, 1);
-        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_DEFAULT);
-        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_DEFAULT | IDE_ENABLE);
+        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_CONTROL);
+        pci_host_config_write(r->host, bdf[i], block + IDE_SEL_CONTROL, 4, IDE_CONTROL | IDE_ENABLE);
     }
 }
 

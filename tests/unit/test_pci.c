@@ -374,7 +374,7 @@ static void test_ide(void **state)
     assert_int_equal(ide_state(ep, 0), IDE_INSECURE);
     assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED);
     l.ep->dma.trusted = false;
-    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_OK); /* T=0 needs no stream */
+    assert_int_equal(dma_write(&l.ep->dma, RIG_RAM, b, 4), DMA_REFUSED); /* nor T=0: it is a stream for both */
     assert_int_equal(pci_bar_read(l.ep, 0, 0, 4, realm, &v), MEM_OK);
     assert_int_equal(v, 0xffffffff);
     ide_fail(rp, 0, true);
@@ -485,9 +485,7 @@ static void test_drops(void **state)
     }
 }
 
-/* ---- link streams ---- */
-
-enum { LINK_ID = 9, LINK_ON = LINK_ID << 24 | 1, CAP_LINK = 0x0c };
+/* ---- T=0 on selective streams ---- */
 
 static bool dma_passes(Link *l)
 {
@@ -506,6 +504,98 @@ static bool mmio_passes(Link *l)
 }
 
 static bool config_passes(PciRig *r) { return rig_cfg_read(r, 0x300, PCI_VENDOR_ID, 2) != 0xffff; }
+
+static void selective_keys(PciRig *r, Link *l)
+{
+    for (unsigned i = 0; i < 2 * IDE_N_SUB; i++) {
+        memset(root_port_ide(l->rp)->streams[0].keys[0][i / IDE_N_SUB][i % IDE_N_SUB].key, 0xff, IDE_KEY_LEN);
+    }
+}
+static void selective_failed(PciRig *r, Link *l)
+{
+    ide_fail(&l->toy->ide, 0, true);
+    ide_fail(root_port_ide(l->rp), 0, false);
+}
+static void failed_at_port(PciRig *r, Link *l) { ide_fail(root_port_ide(l->rp), 0, false); }
+static void failed_and_keyed(PciRig *r, Link *l)
+{
+    selective_failed(r, l);
+    program(root_port_ide(l->rp), 0, false, 1);
+    program(&l->toy->ide, 0, true, 1);
+}
+static void endpoint_write(PciRig *r, Link *l, uint32_t v)
+{
+    rig_cfg_write(r, 0x300, sel0(&l->toy->ide) + 4, 4, v);
+}
+static void failed_and_disabled(PciRig *r, Link *l)
+{
+    selective_failed(r, l);
+    port_write(r, l, 4, 0);
+    endpoint_write(r, l, 0);
+}
+static void not_keyed(PciRig *r, Link *l) /* enabled anew, as before there are keys */
+{
+    failed_and_disabled(r, l);
+    port_write(r, l, 4, 0x05000001);
+    endpoint_write(r, l, 0x05400001);
+}
+static void tee_limited(PciRig *r, Link *l)
+{
+    failed_and_disabled(r, l);
+    port_write(r, l, 4, 0x05800000);
+    endpoint_write(r, l, 0x05c00000);
+    program(root_port_ide(l->rp), 0, false, 1);
+    program(&l->toy->ide, 0, true, 1);
+    port_write(r, l, 4, 0x05800001);
+    endpoint_write(r, l, 0x05c00001);
+}
+
+/* What the function sends with T=0, and what the host sends it: on a stream that is not TEE-limited it is checked like
+ * T=1, but for what TDISP has to say at the port. */
+static void test_untrusted(void **state)
+{
+    static const struct { const char *name; void (*spoil)(PciRig *r, Link *l); bool dma, mmio, counts; } rows[] = {
+        { "nothing wrong", nothing, true, true, true },
+        { "TDISP disabled at the port", disabled_at_port, true, true, true },
+        { "stream not locked", not_locked, true, true, true },
+        { "requester that is not associated", other_requester, false, true, true },
+        { "address that is not associated", other_addresses, true, true, true },
+        { "stream of another number", other_stream, false, false, false },
+        { "not the function's default stream", no_default, true, true, true },
+        { "other keys at the port", selective_keys, false, false, false },
+        { "a MAC failure", selective_failed, false, false, false },
+        { "a MAC failure at the port alone", failed_at_port, false, false, false },
+        { "locked stream reconfigured", locked_reconfigured, false, false, false },
+        { "a MAC failure, then new keys", failed_and_keyed, true, true, true },
+        { "a MAC failure, then disabled", failed_and_disabled, true, true, false },
+        { "enabled without keys", not_keyed, true, true, false },
+        { "TEE-limited: not on it", tee_limited, true, true, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        PciRig  *r = rig_new();
+        IdeCap  *rp;
+        uint64_t before;
+        Link     l;
+
+        print_message("%s\n", rows[i].name);
+        secure_link(r, &l);
+        rp = root_port_ide(l.rp);
+        assert_true(dma_passes(&l)); /* T=1: it is in use */
+        l.ep->dma.trusted = false;
+        rows[i].spoil(r, &l);
+        before = rp->streams[0].rx_count + rp->streams[0].tx_count;
+        assert_int_equal(dma_passes(&l), rows[i].dma);
+        assert_int_equal(mmio_passes(&l), rows[i].mmio);
+        assert_int_equal(rp->streams[0].rx_count + rp->streams[0].tx_count > before, rows[i].counts);
+        assert_true(config_passes(r)); /* the way to mend it */
+        rig_free(r);
+    }
+}
+
+/* ---- link streams ---- */
+
+enum { LINK_ID = 9, LINK_ON = LINK_ID << 24 | 1, CAP_LINK = 0x0c };
 
 static uint32_t link_status(Link *l, bool port)
 {
@@ -693,7 +783,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_masks), T(test_capabilities), T(test_bars),        T(test_observer), T(test_msix),
         T(test_intx),  T(test_plug_errors),  T(test_bridge),      T(test_ide),
-        T(test_drops), T(test_link_ide), T(test_link_and_selective), T(test_link_down),
+        T(test_drops), T(test_untrusted), T(test_link_ide), T(test_link_and_selective), T(test_link_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
