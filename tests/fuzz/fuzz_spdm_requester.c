@@ -2,6 +2,7 @@
  * Any bytes into the trusted module: an operation at a step that the first bytes choose, whose responses are
  * the input, plain or sealed with the session's keys; and the parsers of PCI messages on the same bytes.
  */
+#include "spdm/log.h"
 #include "spdm/record.h"
 #include "unit/spdm_pair.h"
 
@@ -24,12 +25,15 @@ static void parse_pci(const uint8_t *msg, size_t len)
     IdeKmSequence      q;
     IdeKmQuery         query;
     TdispReport        report;
+    uint8_t            request[128], digest[SPDM_HASH_MAX];
 
     for (unsigned op = 0; op <= TDISP_OP_STATE; op++) {
         tdisp_client_init(&client, PAIR_FUNCTION);
         tdisp_client_start(&client, (TdispOp)op);
+        (void)tdisp_client_next(&client, request, sizeof(request));
         (void)tdisp_client_response(&client, msg, len);
     }
+    (void)spdm_log_extend((SpdmSpan){ msg, len }, 6, spdm_hash(BIT(1)), digest);
     ide_km_sequence_start(&q, (IdeKmOp)(len & 3), 0, 0, 0, NULL);
     (void)ide_km_sequence_response(&q, msg, len);
     (void)ide_km_parse_query(msg, len, &query);
@@ -41,6 +45,9 @@ enum {
     N_OPS = SPDM_OP_ENCAPSULATED - SPDM_OP_CONNECT + 1,
     PSK = SPDM_OP_PSK_SESSION - SPDM_OP_CONNECT,
     CHALLENGE = SPDM_OP_CHALLENGE - SPDM_OP_CONNECT,
+    SET_CERTIFICATE = SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT,
+    HEARTBEAT = SPDM_OP_HEARTBEAT - SPDM_OP_CONNECT,
+    KEY_PAIRS = SPDM_OP_KEY_PAIRS - SPDM_OP_CONNECT,
 };
 
 static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
@@ -77,7 +84,11 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->requester.challenge = which == CHALLENGE ? &p->challenge : NULL;
         p->requester.options.encapsulated = which > CHALLENGE;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
-        args.len = which == SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT ? 0 : args.len;
+        p->responder.config.capabilities |= which == KEY_PAIRS ? (uint32_t)SPDM_CAP_GET_KEY_PAIR_INFO : 0;
+        p->responder.config.capabilities |= which == HEARTBEAT ? (uint32_t)SPDM_CAP_HBEAT : 0;
+        p->responder.config.heartbeat_s = which == HEARTBEAT ? 3 : 0;
+        p->requester.options.heartbeat = which == HEARTBEAT;
+        args.len = which == SET_CERTIFICATE ? 0 : args.len;
         (void)pair_run(p, which == PSK || which == CHALLENGE ? 1 : which < 2 ? which : 2);
         if (which == SPDM_OP_ENCAPSULATED - SPDM_OP_CONNECT) {
             (void)pair_op(p, SPDM_OP_SUBSCRIBE, NULL);

@@ -3,6 +3,7 @@
  * plain, as raw records, out of packets of each transport, or sealed with the session's keys so that they reach the
  * handlers. Each is one length byte pair and bytes.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "spdm/record.h"
@@ -174,6 +175,47 @@ static void start_psk(SpdmPair *pair, unsigned state)
     }
 }
 
+/* A device of the alias certificate model. */
+static const SpdmIdentity *alias_identity(void)
+{
+    static SpdmIdentity id;
+    SpdmPrivateKey      alias;
+    Entropy             entropy;
+
+    if (id.certs_len == 0) {
+        entropy_init(&entropy, 1, "alias");
+        id = *pair_identity(SPDM_TEST_DEVICE_CA);
+        if (!spdm_alias_key(&id.key, (SpdmSpan){ "firmware", 8 }, &entropy, &alias) ||
+            spdm_alias_append(&id, &id.key, &alias, &entropy) != NULL) {
+            abort();
+        }
+        id.key = alias;
+    }
+    return &id;
+}
+
+/* With buffers as long as any message: mutual authentication after KEY_EXCHANGE, and up to FINISH; an alias's
+ * certificates; a session that wants a heartbeat. */
+static void start_more(SpdmPair *pair, unsigned state)
+{
+    pair_init(pair, SPDM_RESPONDER_CAPS | SPDM_CAP_HBEAT);
+    pair->responder.config.heartbeat_s = 3;
+    pair->requester.options.heartbeat = true;
+    if (state < 2) {
+        start_mutual(pair, 1);
+        for (unsigned i = 0; state == 1 && i < 8 && !pair->responder.mutual.trusted; i++) {
+            (void)pair_step(pair);
+        }
+    } else if (state == 2) {
+        pair->responder.config.identities = alias_identity();
+        pair->responder.config.capabilities |= SPDM_CAP_ALIAS_CERT;
+        (void)pair_op(pair, SPDM_OP_CONNECT, NULL);
+    } else {
+        pair->responder.config.version_max = SPDM_VERSION_13;
+        (void)pair_run(pair, 2);
+    }
+}
+
 /* The interface runs, and takes peer-to-peer streams. */
 static void start_running(SpdmPair *pair)
 {
@@ -184,9 +226,9 @@ static void start_running(SpdmPair *pair)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { PLAIN = 32, N_STARTS = PLAIN + 4 };
-    enum { KEY_PAIRS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
-    static SpdmPair pair, starts[N_STARTS + 1];
+    enum { PLAIN = 32, N_STARTS = PLAIN + 4, N_MORE = 4 };
+    enum { MORE = 0xd0, KEY_PAIRS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
+    static SpdmPair pair, starts[N_STARTS + 1], more[N_MORE];
     static bool     ready;
     ByteReader      r = br_init(data, size);
     uint8_t         out[SPDM_MSG_MAX];
@@ -211,10 +253,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             }
             starts[i] = pair;
         }
+        for (unsigned i = 0; i < N_MORE; i++) {
+            start_more(&pair, i);
+            more[i] = pair;
+        }
         ready = true;
     }
     which = br_u8(&r); /* inputs that were kept mean what they meant */
-    pair = starts[which >= RUNNING ? N_STARTS : which >= KEY_PAIRS ? PLAIN + which % 4 : which % PLAIN];
+    pair = which >= RUNNING     ? starts[N_STARTS]
+           : which >= KEY_PAIRS ? starts[PLAIN + which % 4]
+           : which >= MORE      ? more[which % N_MORE]
+                                : starts[which % PLAIN];
     if (pair.responder.config.provisions != NULL) {
         put_back(&pair);
     }
