@@ -104,6 +104,22 @@ static void plug(Rig *rig, RmmPlatform *platform, void *opaque)
     rig->da = rmm_dialects[rig_dialect].da;
 }
 
+void dev_second_realm(DevRig *d)
+{
+    uint8_t *code = rig_bytes(d->rig, PAGE(W_SRC));
+
+    for (unsigned level = 1; level <= 3; level++) {
+        rmi_ok(d->rig, RMI_FID_RTT_CREATE, PAGE(W_RD2), PAGE(R2_L1 + level - 1), 0, level);
+    }
+    rmi_ok(d->rig, RMI_FID_RTT_INIT_RIPAS, PAGE(W_RD2), 0, R2_IPA + 4096);
+    memset(code, 0, 4096);
+    le32_put(code, A64_SMC);
+    le32_put(code + 4, A64_WFI);
+    rmi_ok(d->rig, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_CODE), 0, PAGE(W_SRC), 0);
+    rmi_ok(d->rig, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_BUFFER), R2_IPA, PAGE(W_SRC), 0);
+    rmi_ok(d->rig, RMI_FID_REALM_ACTIVATE, PAGE(W_RD2));
+}
+
 void dev_use(DevRig *d, unsigned device)
 {
     d->device = device;

@@ -16,6 +16,8 @@ enum {
     D_PDEV = 128, D_AUX = 129, D_PDEV2 = 161, D_AUX2 = 162, D_VDEV = 194, D_VDEV2, D_L2, D_L3, D_SPARE,
     D_PARAMS = 208, D_COMM, D_REQ, D_RSP, D_LAST
 };
+/* Of the second Realm, where a test gives it memory: a page of code at 0, one for arguments at R2_IPA. */
+enum { R2_L1 = W_SPARE, R2_L2, R2_L3, R2_CODE, R2_BUFFER, R2_DEV_L3, R2_IPA = 0x5000 };
 #define D_SMMU   0x0a000000ull  /* Realm page 0; the Non-secure pages are below */
 #define D_BAR    0x10000000ull  /* device memory; 16 MiB */
 #define D_IPA    0x10000000ull  /* where it is mapped: at its own address */
@@ -76,6 +78,9 @@ DevRig *dev_rig_new(void);
 /* dev_rig_bare - the machine only: no Realms, nothing delegated. */
 DevRig *dev_rig_bare(void);
 void    dev_rig_free(DevRig *d);
+
+/* dev_second_realm - it runs, too. */
+void dev_second_realm(DevRig *d);
 
 /* dev_use - from here on, the calls are about that device, at D_PDEV or D_PDEV2. */
 void dev_use(DevRig *d, unsigned device);

@@ -20,10 +20,7 @@
 #define DATA_IPA 0x3010ull
 #define REGISTERS (0x8000ull * d->device) /* of the device in use, from D_BAR on and, in the Realm, from D_IPA on */
 
-enum { FOREVER = 1000000, BUFFER_IPA = 0x5000, BUFFER_PAGE = W_DATA + 5 };
-
-/* The second Realm, where a test gives it memory. */
-enum { R2_L1 = W_SPARE, R2_L2, R2_L3, R2_CODE, R2_BUFFER, R2_DEV_L3 };
+enum { FOREVER = 1000000, BUFFER_IPA = R2_IPA, BUFFER_PAGE = W_DATA + 5 };
 
 static DevRig  *d;
 static unsigned budget; /* exchanges until the Realm is killed */
@@ -618,23 +615,6 @@ static void use_device(unsigned device, bool second)
     d->rec = PAGE(second ? W_REC2 : W_REC0);
 }
 
-/* The second Realm runs, too: a page of code and one for arguments. */
-static void second_realm(void)
-{
-    uint8_t *code = rig_bytes(RIG, PAGE(W_SRC));
-
-    for (unsigned level = 1; level <= 3; level++) {
-        rmi_ok(RIG, RMI_FID_RTT_CREATE, PAGE(W_RD2), PAGE(R2_L1 + level - 1), 0, level);
-    }
-    rmi_ok(RIG, RMI_FID_RTT_INIT_RIPAS, PAGE(W_RD2), 0, BUFFER_IPA + 4096);
-    memset(code, 0, 4096);
-    le32_put(code, A64_SMC);
-    le32_put(code + 4, A64_WFI);
-    rmi_ok(RIG, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_CODE), 0, PAGE(W_SRC), 0);
-    rmi_ok(RIG, RMI_FID_DATA_CREATE, PAGE(W_RD2), PAGE(R2_BUFFER), BUFFER_IPA, PAGE(W_SRC), 0);
-    rmi_ok(RIG, RMI_FID_REALM_ACTIVATE, PAGE(W_RD2));
-}
-
 static void kill_second(void)
 {
     rmi_ok(RIG, RMI_FID_RTT_DESTROY, RD, D_IPA & ~0x1fffffull, 3);
@@ -704,7 +684,7 @@ static void test_two_devices_two_realms(void **state)
         rig_dialect = killed & 2 ? RMM_1_1_ALP12 : RMM_1_1_ALP17;
         d = dev_rig_new();
         budget = FOREVER;
-        second_realm();
+        dev_second_realm(d);
         for (unsigned i = 0; i < 2; i++) {
             use_device(i, i == 1);
             assert_true(run());

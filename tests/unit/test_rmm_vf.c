@@ -23,7 +23,7 @@ enum { N_VFS = 8, SHARE = 0x4000, IDE_SEL = 0x14, STREAM_DEFAULT = 1 << 22, INFO
 #define VF_BAR4  (MEM64 + 0x40000)
 #define PATTERN  0x1122334455667788ull
 #define RIG      (d->rig)
-#define RD       PAGE(W_RD)
+#define RD       (d->rd)
 
 static DevRig    *d;
 static PciHost   *host;
@@ -157,7 +157,7 @@ static TdiState state_of(unsigned vf)
 
 static const uint8_t *info(void)
 {
-    return rig_bytes(RIG, PAGE(W_DATA + 5)) + (INFO_IPA & 0xfff);
+    return rig_bytes(RIG, PAGE(RD == PAGE(W_RD) ? W_DATA + 5 : R2_BUFFER)) + (INFO_IPA & 0xfff);
 }
 
 static uint64_t info_u64(unsigned off)
@@ -240,6 +240,48 @@ static void test_two(void **state)
     assert_int_equal(le64_get(rig_bytes(RIG, PAGE(W_DATA + 3)) + 0x10), PATTERN);
     assert_int_equal(write_by_vf(2, 0x9000), ENGINE_FAULT); /* EMPTY */
     assert_int_equal(write_by_vf(5, 0x3010), ~0ull);        /* not in RUN: it does not even answer */
+}
+
+/* From here on, the calls are about that VF and the Realm that it is for. */
+static void use_in(unsigned vf, bool second)
+{
+    use(vf, second);
+    d->rd = PAGE(second ? W_RD2 : W_RD);
+    d->rec = PAGE(second ? W_REC2 : W_REC0);
+}
+
+/* A VF of one card in each of two Realms, at the same addresses: each writes where its own Realm has them, and goes on
+ * when the other is broken or taken back. */
+static void test_two_realms(void **state)
+{
+    enum { AT = 0x5010 };
+    static const unsigned vfs[] = { 2, 5 };
+
+    dev_second_realm(d);
+    for (unsigned i = 0; i < 2; i++) {
+        use_in(vfs[i], i);
+        dev_go_on(d, STAGE_READY, STAGE_STARTED);
+        agree();
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *own = rig_bytes(RIG, PAGE(i == 0 ? W_DATA + 5 : R2_BUFFER)) + (AT & 0xfff);
+        uint8_t *others = rig_bytes(RIG, PAGE(i != 0 ? W_DATA + 5 : R2_BUFFER)) + (AT & 0xfff);
+
+        memset(own, 0, 8);
+        memset(others, 0, 8);
+        assert_int_equal(write_by_vf(vfs[i], AT), ENGINE_OK);
+        assert_int_equal(le64_get(own), PATTERN);
+        assert_int_equal(le64_get(others), 0);
+    }
+    set(pci_bdf(nic->sriov->vfs[5]), nic->sriov->vfs[5]->exp_cap + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_FLR);
+    assert_int_equal(state_of(5), TDI_ERROR);
+    assert_int_equal(write_by_vf(5, AT), ~0ull);
+    assert_int_equal(write_by_vf(2, AT), ENGINE_OK);
+    rmi_ok(RIG, RMI_FID_VDEV_UNLOCK, RD, d->pdev, d->vdev);
+    assert_int_equal(dev_converse(d, true), RMI_SUCCESS);
+    rmi_ok(RIG, RMI_FID_VDEV_DESTROY, RD, d->pdev, d->vdev);
+    assert_int_equal(write_by_vf(2, AT), ENGINE_OK);
+    assert_int_equal(state_of(2), TDI_RUN);
 }
 
 /* The RMM takes a function within the PDEV's requester IDs, once. */
@@ -382,7 +424,8 @@ static void test_link_stream(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { T(test_two), T(test_ids), T(test_host), cmocka_unit_test(test_link_stream) };
+    const struct CMUnitTest tests[] = { T(test_two), T(test_two_realms), T(test_ids), T(test_host),
+                                        cmocka_unit_test(test_link_stream) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
