@@ -10,9 +10,12 @@
 #include <string.h>
 
 #include "spdm/record.h"
+#include "spdm/sign.h"
 #include "spdm_pair.h"
 
-#define CAPS (SPDM_RESPONDER_CAPS | SPDM_CAP_MEL | SPDM_CAP_SET_CERT | SPDM_CAP_CSR)
+#define CAPS                                                                                              \
+    (SPDM_RESPONDER_CAPS | SPDM_CAP_MEL | SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_GET_KEY_PAIR_INFO | \
+     SPDM_CAP_HBEAT)
 
 static SpdmPair pair, saved;
 static uint8_t  large[SPDM_MSG_MAX + 1];
@@ -41,6 +44,13 @@ static const struct {
     { "CSR: short", SPDM_OP_GET_CSR, 0, 6, 0, { 0x13, 0x6d }, "CSR has a wrong length" },
     { "SET_CERTIFICATE_RSP: another slot", SPDM_OP_SET_CERTIFICATE, 0, 4, 0, { 0x13, 0x6e, 4 }, "length or slot" },
     { "SET_CERTIFICATE_RSP: too long", SPDM_OP_SET_CERTIFICATE, 0, 4, 8, { 0x13, 0x6e, 3 }, "length or slot" },
+    { "KEY_PAIR_INFO: short", SPDM_OP_KEY_PAIRS, 0, 6, 22, { 0x13, 0x7c, 0, 0, 1, 1 }, "KEY_PAIR_INFO has a wrong" },
+    { "KEY_PAIR_INFO: algorithm beyond message", SPDM_OP_KEY_PAIRS, 0, 21, 23,
+      { 0x13, 0x7c, 0, 0, 1, 1, [20] = 5 }, "KEY_PAIR_INFO has a wrong" },
+    { "KEY_PAIR_INFO: too long", SPDM_OP_KEY_PAIRS, 0, 6, 27, { 0x13, 0x7c, 0, 0, 1, 1 }, "KEY_PAIR_INFO has a wrong" },
+    { "KEY_PAIR_INFO: another pair", SPDM_OP_KEY_PAIRS, 0, 6, 23, { 0x13, 0x7c, 0, 0, 2, 2 }, "of another pair" },
+    { "KEY_PAIR_INFO: one of none", SPDM_OP_KEY_PAIRS, 0, 6, 23, { 0x13, 0x7c, 0, 0, 0, 1 }, "of another pair" },
+    { "HEARTBEAT_ACK too long", SPDM_OP_HEARTBEAT, 0, 4, 8, { 0x13, 0x68 }, "HEARTBEAT_ACK has a wrong length" },
     { "measurements: short", SPDM_OP_MEASUREMENTS, 0, 8, 49, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
     { "measurements: another context", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
     { "measurements: record beyond message", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60, [5] = 9 }, "malformed" },
@@ -65,6 +75,8 @@ static void open_session(void)
 {
     pair_init(&pair, CAPS);
     pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.heartbeat_s = 3;
+    pair.requester.options.heartbeat = true;
     assert_true(pair_run(&pair, pair_stage("session") + 1));
 }
 
@@ -131,6 +143,51 @@ static void test_unprotected(void **state)
     assert_false(spdm_requester_has_session(&pair.requester));
 }
 
+/* What a device tells of its key pairs without end is given up. */
+static void test_endless_pairs(void **state)
+{
+    open_session();
+    begin(SPDM_OP_KEY_PAIRS, 0);
+    for (uint8_t number = 1; number <= 2; number++) {
+        uint8_t    info[2200] = { 0x13, 0x7c, 0, 0, 9, number }, out[SPDM_MSG_MAX];
+        SpdmResult result;
+        bool       secured;
+
+        le16_put(info + 20, sizeof(info) - 23);
+        result = answer(info, sizeof(info));
+        if (number == 1) {
+            assert_int_equal(result, SPDM_CONTINUE);
+            assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+        } else {
+            expect_failure("two of 2 KiB", result, "longer than 4 KiB");
+        }
+    }
+}
+
+/* A device's share that its key has signed, and is no member of the group all the same. */
+static void test_no_member(void **state)
+{
+    enum { SHARE = 40, SIG = 96 };
+    SpdmRequester *r = &pair.requester;
+    SpdmSigner     signer = { SPDM_VERSION_12, spdm_hash(BIT(1)), spdm_asym(BIT(7)) };
+    SpdmPrivateKey key = pair_identity(SPDM_TEST_DEVICE)->key;
+    uint8_t        out[SPDM_MSG_MAX], rsp[SPDM_MSG_MAX];
+    bool           secured;
+
+    pair_init(&pair, SPDM_RESPONDER_CAPS);
+    assert_int_equal(pair_connect(&pair), SPDM_DONE);
+    assert_null(spdm_requester_start(r, SPDM_OP_SESSION, NULL));
+    size_t   len = spdm_requester_next(r, out, sizeof(out), &secured);
+    size_t   n = spdm_responder_handle(&pair.responder, false, out, len, rsp, sizeof(rsp), &secured);
+    SpdmSpan th[] = { spdm_requester_vca(r), { r->chain_digest, signer.hash->len }, { out, len }, { rsp, n - SIG } };
+
+    rsp[SHARE] ^= 1;
+    assert_true(
+        spdm_sign(&signer, &pair.device_entropy, &key, SPDM_SIGN_KEY_EXCHANGE, th, ARRAY_LEN(th), rsp + n - SIG));
+    expect_failure("not a point", spdm_requester_response(r, rsp, n, false), "no member of the group");
+    assert_false(spdm_requester_has_session(r));
+}
+
 /* Before there is a session. */
 static void test_connection(void **state)
 {
@@ -159,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows), cmocka_unit_test(test_unprotected), cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_endless_pairs), cmocka_unit_test(test_no_member),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
