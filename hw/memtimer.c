@@ -84,9 +84,10 @@ static bool condition(const Memtimer *s) { return timer_count(s) >= s->cval; }
 static void timer_plan(Memtimer *s)
 {
     bool on = (s->ctl & CTL_ENABLE) != 0, ever = s->cval <= (uint64_t)INT64_MAX / s->tick_ns;
+    bool met = condition(s); /* once: the host's clock goes on between two looks */
 
-    timer_set(&s->met, on && !condition(s) && ever ? (int64_t)(s->cval * s->tick_ns) : INT64_MAX);
-    irq_set(&s->irq, on && (s->ctl & CTL_IMASK) == 0 && condition(s));
+    timer_set(&s->met, on && !met && ever ? (int64_t)(s->cval * s->tick_ns) : INT64_MAX);
+    irq_set(&s->irq, on && (s->ctl & CTL_IMASK) == 0 && met);
 }
 
 static void timer_met(void *opaque)

@@ -99,6 +99,34 @@ static void test_never_back(void **state)
     test_machine_free(&t);
 }
 
+/* The host's clock, under -clock host: it is later each time that anyone looks. */
+static int64_t look(void *opaque)
+{
+    int64_t *now = opaque;
+
+    return *now += 16;
+}
+
+/* A timer that is set to about now is met at once or has a deadline, wherever in between the clock goes on. */
+static void test_clock_that_goes_on(void **state)
+{
+    for (unsigned ticks = 0; ticks < 16; ticks++) {
+        TestMachine t;
+        Lines       l;
+        int64_t     now = 16000;
+
+        setup(&t, &l, 2);
+        clock_set_runner(t.clock, look, NULL, &now);
+        wr(&t, "CNTP_CVAL_EL0", 1000 + ticks);
+        wr(&t, "CNTP_CTL_EL0", 1);
+        assert_true(l.level[A64_TIMER_PHYS] || t.cpu->timer[A64_TIMER_PHYS].deadline_ns == (1000 + (int)ticks) * 16);
+        clock_set_runner(t.clock, NULL, NULL, NULL);
+        clock_advance(t.clock, 2 * now);
+        assert_true(l.level[A64_TIMER_PHYS]);
+        test_machine_free(&t);
+    }
+}
+
 /* Each timer by its own names, with the distance at which its condition falls. */
 typedef struct TimerRow {
     const char *ctl, *cval, *tval;
@@ -253,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_never_back), cmocka_unit_test(test_timers),
         cmocka_unit_test(test_far_deadline), cmocka_unit_test(test_access),     cmocka_unit_test(test_host_names),
+        cmocka_unit_test(test_clock_that_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,15 +42,15 @@ static TimerState timer_state(A64Cpu *cpu, A64Timer n)
     }
 }
 
-static bool condition_met(const A64Cpu *cpu, const TimerState *t)
+static bool condition_met(const TimerState *t, uint64_t count)
 {
-    return a64_physical_count(cpu) - t->offset >= *t->cval;
+    return count - t->offset >= *t->cval;
 }
 
-/* First nanosecond at which the condition, not met now, is met; INT64_MAX when guest time ends before. */
-static int64_t deadline(const A64Cpu *cpu, const TimerState *t)
+/* First nanosecond at which the condition, not met at @count, is met; INT64_MAX when guest time ends before. */
+static int64_t deadline(const TimerState *t, uint64_t count)
 {
-    uint64_t count = a64_physical_count(cpu), distance = *t->cval - (count - t->offset), tick;
+    uint64_t distance = *t->cval - (count - t->offset), tick;
 
     if (__builtin_add_overflow(count, distance, &tick) || tick > (uint64_t)INT64_MAX / A64_TICK_NS) {
         return INT64_MAX;
@@ -107,13 +107,14 @@ static uint32_t live_timers(const A64Cpu *cpu)
 void a64_timers_update(A64Cpu *cpu)
 {
     uint32_t live = live_timers(cpu);
+    uint64_t count = a64_physical_count(cpu); /* once: the host's clock goes on between two looks */
 
     for (uint32_t left = live | cpu->timers_live; left != 0; left &= left - 1) {
         A64Timer   n = (A64Timer)__builtin_ctz(left);
         TimerState t = timer_state(cpu, n);
-        bool       is_live = live & 1u << n, met = is_live && condition_met(cpu, &t);
+        bool       is_live = live & 1u << n, met = is_live && condition_met(&t, count);
 
-        timer_set(&cpu->timer[n], is_live && !met ? deadline(cpu, &t) : INT64_MAX);
+        timer_set(&cpu->timer[n], is_live && !met ? deadline(&t, count) : INT64_MAX);
         set_level(cpu, n, met);
     }
     cpu->timers_live = live;
@@ -238,7 +239,7 @@ ROW(CNTVOFF_EL2, 4, 0, 3, EL(2), AT(el2.cntvoff), .write = write_stored, .effect
     static uint64_t ident##_read_ctl(A64Cpu *cpu, const A64Sysreg *r)                                             \
     {                                                                                                             \
         TimerState t = timer_state(cpu, which);                                                                   \
-        bool       met = (*t.ctl & CTL_ENABLE) && condition_met(cpu, &t);                                         \
+        bool       met = (*t.ctl & CTL_ENABLE) && condition_met(&t, a64_physical_count(cpu));                     \
         return *t.ctl | (met ? CTL_ISTATUS : 0);                                                                  \
     }                                                                                                             \
     static void ident##_write_ctl(A64Cpu *cpu, const A64Sysreg *r, uint64_t v)                                    \
