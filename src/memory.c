@@ -17,10 +17,6 @@
 
 enum { PAGE = 4096, MANY_BYTES = 1 << 18 };
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /* A region and what others need not see. */
 typedef struct Region {
     MemRegion r;     /* first member: a MemRegion * is also a Region * */
