@@ -1,6 +1,6 @@
 /*
- * The TEST keys of attestation, from images/pki/attest, as text inside the program. Public: never to be
- * trusted.
+ * The TEST keys of attestation, as text inside the program; images/pki/mkpki.c makes them at build. Public: never to
+ * be trusted.
  */
 #ifndef BAILEY_RMM_ATTEST_PKI_H
 #define BAILEY_RMM_ATTEST_PKI_H

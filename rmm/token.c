@@ -4,7 +4,7 @@
  * CCA token. Nothing is allocated and nothing is random but the signatures' nonces, which come from the RMM's
  * own generator.
  *
- * The platform's key is the TEST key of images/pki/attest: everybody has it. The Realm attestation key is
+ * The platform's key is the TEST key of images/pki/mkpki.c: everybody has it. The Realm attestation key is
  * derived from the machine's seed; the platform token vouches for it by carrying its hash as challenge.
  */
 #include "rmm/attest_pki.h"

@@ -9,12 +9,10 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "spdm/certify.h"
 #include "spdm/pki.h"
 
 enum { COORDINATE_MAX = 66, SERIAL_LEN = 16, TRIES = 8 };
-
-#define FROM  "20250101000000Z"
-#define UNTIL "99991231235959Z" /* RFC 5280: without an end */
 
 static const struct Curve {
     SpdmKeyKind kind;
@@ -74,82 +72,49 @@ static X509 *device_certificate(const SpdmIdentity *id)
     return cert;
 }
 
-static bool add_extension(X509 *cert, X509V3_CTX *ctx, int nid, const char *value)
-{
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, ctx, nid, value);
-    bool            ok = e != NULL && X509_add_ext(cert, e, -1) == 1;
-
-    X509_EXTENSION_free(e);
-    return ok;
-}
-
-/* DSP0274 "Definition of SPDM certificate requirements": the SPDM extension says that the certificate changes with what
- * the device runs. */
-static bool add_mutable(X509 *cert)
-{
-    static const uint8_t der[] = { 0x30, 0x0e, 0x30, 0x0c, 0x06, 0x0a, 0x2b, 0x06,
-                                   0x01, 0x04, 0x01, 0x83, 0x1c, 0x82, 0x12, 0x05 };
-    ASN1_OBJECT         *oid = OBJ_txt2obj("1.3.6.1.4.1.412.274.6", 1);
-    ASN1_OCTET_STRING   *octets = ASN1_OCTET_STRING_new();
-    X509_EXTENSION      *e = NULL;
-    bool ok = oid != NULL && octets != NULL && ASN1_OCTET_STRING_set(octets, der, sizeof(der)) == 1 &&
-              X509_EXTENSION_create_by_OBJ(&e, oid, 0, octets) != NULL && X509_add_ext(cert, e, -1) == 1;
-
-    X509_EXTENSION_free(e);
-    ASN1_OCTET_STRING_free(octets);
-    ASN1_OBJECT_free(oid);
-    return ok;
-}
-
-/* The issuer's name with one part more. */
-static bool set_names(X509 *cert, X509 *issuer)
-{
-    X509_NAME *name = X509_NAME_dup(X509_get_subject_name(issuer));
-    bool       ok = name != NULL &&
-              X509_NAME_add_entry_by_txt(name, "OU", MBSTRING_ASC, (const uint8_t *)"alias", -1, -1, 0) == 1 &&
-              X509_set_subject_name(cert, name) == 1 &&
-              X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1;
-
-    X509_NAME_free(name);
-    return ok;
-}
+/* DSP0274 "Leaf certificate", "Definition of SPDM certificate requirements": the SPDM extension (.6) says that the
+ * certificate changes with what the device runs (.5). */
+static const SpdmCertForm alias_form = {
+    "20250101000000Z",
+    "99991231235959Z", /* RFC 5280: without an end */
+    (const SpdmExtension[]){
+        { "basicConstraints", "critical,CA:FALSE" },
+        { "keyUsage", "critical,digitalSignature" },
+        { "extendedKeyUsage", "1.3.6.1.4.1.412.274.3" },
+        { "subjectKeyIdentifier", "hash" },
+        { "1.3.6.1.4.1.412.274.6", "DER:30:0e:30:0c:06:0a:2b:06:01:04:01:83:1c:82:12:05" },
+        { NULL, NULL },
+    },
+};
 
 /* A number that repeats: of the key. */
-static bool set_serial(X509 *cert, EVP_PKEY *key)
+static bool make_serial(EVP_PKEY *key, uint8_t digest[SPDM_HASH_MAX])
 {
-    uint8_t *der = NULL, digest[SPDM_HASH_MAX];
+    uint8_t *der = NULL;
     int      len = i2d_PUBKEY(key, &der);
-    BIGNUM  *n = NULL;
     bool     ok = len > 0 && spdm_hash_spans(spdm_hash(1u << 2), &(SpdmSpan){ der, (size_t)len }, 1, digest);
 
     digest[0] = 1;
-    n = ok ? BN_bin2bn(digest, SERIAL_LEN, NULL) : NULL;
-    ok = n != NULL && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) != NULL;
-    BN_free(n);
     OPENSSL_free(der);
     return ok;
 }
 
+/* Its subject is the issuer's with one part more. */
 static X509 *certify(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const char *md)
 {
-    X509      *cert = X509_new();
-    X509V3_CTX ctx;
-    bool       ok = cert != NULL && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert, key) &&
-              set_names(cert, issuer) && ASN1_TIME_set_string_X509(X509_getm_notBefore(cert), FROM) == 1 &&
-              ASN1_TIME_set_string_X509(X509_getm_notAfter(cert), UNTIL) == 1 && X509_set_pubkey(cert, key) == 1;
+    X509_NAME *name = X509_NAME_dup(X509_get_subject_name(issuer));
+    uint8_t    serial[SPDM_HASH_MAX];
+    X509      *cert = NULL;
 
-    if (ok) {
-        X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-        ok = add_extension(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE") &&
-             add_extension(cert, &ctx, NID_key_usage, "critical,digitalSignature") &&
-             add_extension(cert, &ctx, NID_ext_key_usage, "1.3.6.1.4.1.412.274.3") &&
-             add_extension(cert, &ctx, NID_subject_key_identifier, "hash") && add_mutable(cert) &&
-             X509_sign(cert, issuer_key, EVP_get_digestbyname(md)) > 0;
+    if (name != NULL && make_serial(key, serial) &&
+        X509_NAME_add_entry_by_txt(name, "OU", MBSTRING_ASC, (const uint8_t *)"alias", -1, -1, 0) == 1) {
+        cert = spdm_certificate_new(&alias_form, name, (SpdmSpan){ serial, SERIAL_LEN }, key, issuer);
     }
-    if (!ok) {
+    if (cert != NULL && X509_sign(cert, issuer_key, EVP_get_digestbyname(md)) <= 0) {
         X509_free(cert);
         cert = NULL;
     }
+    X509_NAME_free(name);
     return cert;
 }
 

@@ -44,7 +44,7 @@ typedef enum SpdmKeyKind {
 } SpdmKeyKind;
 
 typedef struct SpdmKeyType {
-    const char *name, *fetch; /* as images/pki names it; OpenSSL's type */
+    const char *name, *fetch; /* as the test PKI's files are named; OpenSSL's type */
     const char *group;        /* EC alone */
     int         bits;
     size_t      public_len;   /* see SpdmPublicKey */

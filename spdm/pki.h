@@ -67,7 +67,8 @@ const char *spdm_chain_is_for(const SpdmIdentity *id, const SpdmPrivateKey *key,
 /* spdm_identity_check - whether the certificates lead to the private key's; NULL, or why not. */
 const char *spdm_identity_check(const SpdmIdentity *id, Entropy *entropy);
 
-/* The test PKI of images/pki, built into the program. Its private keys are public: never trust it. */
+/* The test PKI, which images/pki/mkpki.c makes at build, inside the program. Its private keys are public: never trust
+ * it. */
 typedef enum SpdmTestPki {
     SPDM_TEST_DEVICE,      /* the device's own: one for each kind of key; the others are of P-384 alone */
     SPDM_TEST_WRONG_ROOT,  /* same names and shape under a root nobody trusts */
@@ -79,7 +80,14 @@ typedef enum SpdmTestPki {
     SPDM_TEST_N
 } SpdmTestPki;
 
-/* NULL: there is none of that kind. */
+/**
+ * spdm_test_pem_of - certificates and key of a device model: the leaf names its PCI IDs.
+ * @model: device class
+ * Returns NULL: there are none of that kind.
+ */
+const SpdmPem *spdm_test_pem_of(const char *model, SpdmTestPki which, SpdmKeyKind kind);
+
+/* The same of tdisp-nic. */
 const SpdmPem *spdm_test_pem(SpdmTestPki which, SpdmKeyKind kind);
 
 /* A private key, P-384, that no certificate belongs to. */

@@ -766,7 +766,7 @@ static void load_test_identities(Dsm *dsm, SpdmTestPki pki)
     size_t      n = 0;
 
     for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
-        const SpdmPem *pem = spdm_test_pem(pki, (SpdmKeyKind)kind);
+        const SpdmPem *pem = spdm_test_pem_of(class_name(dsm), pki, (SpdmKeyKind)kind);
 
         if (pem != NULL && (spdm_asyms_of((SpdmKeyKind)kind) & dsm->spdm.algorithms.asym) != 0 &&
             spdm_identity_load(pem, &dsm->pd->dev.entropy, &dsm->identities[n], &why)) {

@@ -5,7 +5,7 @@
  *   bailey-verify --print-reference MEASUREMENTS
  *
  * --tsm       folder with certificates, measurements, report, vca, info and nonce (the function's tsm/ in sysfs)
- * --device    the PCI function's folder in sysfs, for its BARs
+ * --device    the PCI function's folder in sysfs, for its IDs and BARs
  * --root      the one root certificate we trust
  * --reference lines "INDEX KIND HEX": every measurement the device must report, and no other
  *
@@ -350,8 +350,53 @@ static bool may_sign(void)
     return ok;
 }
 
-static void check_chain(const char *tsm, const char *root_pem)
+/* A number from a file of the function's folder: what configuration space says, which is what drivers go by. */
+static unsigned read_id(const char *device, const char *name)
 {
+    const char *path = join(device, name);
+    FILE       *f = fopen(path, "r");
+    unsigned    id;
+
+    if (f == NULL || fscanf(f, "%x", &id) != 1) {
+        die("cannot read", path);
+    }
+    fclose(f);
+    return id;
+}
+
+/* PCI Express Base Specification 6.0, "CMA-SPDM": an alternative name of the leaf says which device it is for. Without
+ * that, the host could show any device whose maker's root we trust as another one. */
+static bool is_for_device(const char *device, char ids[80])
+{
+    snprintf(ids, 80, "Vendor=%04x:Device=%04x:CC=%06x:REV=%02x:SSVID=%04x:SSID=%04x", read_id(device, "vendor"),
+             read_id(device, "device"), read_id(device, "class"), read_id(device, "revision"),
+             read_id(device, "subsystem_vendor"), read_id(device, "subsystem_device"));
+
+    const char *argv[] = { "openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", join(work, "leaf.pem"), NULL };
+    if (!openssl("names", argv)) {
+        return false;
+    }
+    Bytes text = read_file(join(work, "names"));
+    char *names = calloc(1, text.len + 1), *name = NULL;
+    bool  ok = false;
+
+    if (names != NULL) {
+        memcpy(names, text.data, text.len);
+        name = strstr(names, ": 2.23.147");             /* PCI-SIG's; how the text follows depends on the version */
+        name = name != NULL ? strstr(name, "Vendor=") : NULL;
+    }
+    if (name != NULL) {
+        name[strcspn(name, ",\n")] = 0;
+        ok = strncmp(name, ids, strlen(ids)) == 0 &&
+             strchr(":", name[strlen(ids)]) != NULL;    /* the end, or a serial number: a leaf may be for one device */
+    }
+    free(names);
+    return ok;
+}
+
+static void check_chain(const char *tsm, const char *device, const char *root_pem)
+{
+    char     ids[80];
     Bytes    blob = read_file(join(tsm, "certificates")), root = read_pem(root_pem);
     Bytes    certs[MAX_CERTS];
     unsigned n = split_chain(&blob, certs);
@@ -376,6 +421,7 @@ static void check_chain(const char *tsm, const char *root_pem)
     argv[2] = "-x509_strict";                              /* once more, and the dates matter */
     check("chain-dates", openssl("verify", argv), "by this machine's clock, which the host sets");
     check("leaf-usage", may_sign(), "for signatures, of an SPDM responder");
+    check("leaf-device", is_for_device(device, ids), "for %s", ids);
     check("leaf-key", extract_key(), "a P-384 key");
 }
 
@@ -752,7 +798,7 @@ int main(int argc, char **argv)
     if (mkdir(work, 0700) != 0 && errno != EEXIST) {
         die("cannot make", work);
     }
-    check_chain(tsm, root);
+    check_chain(tsm, device, root);
     check_info(tsm);
     check_measurements(tsm, reference);
     check_report(tsm, device);

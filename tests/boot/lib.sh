@@ -5,6 +5,8 @@ set -euo pipefail
 bailey=${1:?usage: $0 BAILEY-PROGRAM}
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$top/images/cache
+export BAILEY_PKI # for mkinitramfs
+BAILEY_PKI=$(dirname "$bailey")/pki
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

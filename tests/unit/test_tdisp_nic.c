@@ -1385,7 +1385,7 @@ static size_t read_root(uint8_t *der, size_t cap)
     char        *pem, *body = NULL;
     gsize        len;
 
-    assert_true(g_file_get_contents("images/pki/root.pem", &pem, NULL, NULL));
+    assert_true(g_file_get_contents(PKI "/root.pem", &pem, NULL, NULL));
     char *begin = strstr(pem, "-----BEGIN CERTIFICATE-----"), *end = strstr(pem, "-----END");
 
     assert_true(begin != NULL && end != NULL);
@@ -1431,7 +1431,7 @@ static char *join_files(const char *dir)
     char                    *path = g_build_filename(dir, "chain.pem", NULL);
 
     for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
-        char *name = g_strdup_printf("images/pki/%s.pem", parts[i]), *text;
+        char *name = g_strdup_printf(PKI "/%s.pem", parts[i]), *text;
 
         assert_true(g_file_get_contents(name, &text, NULL, NULL));
         g_string_append(all, text);
@@ -1458,14 +1458,14 @@ static void test_properties(void **state)
         { "tamper=expired=1", "rp0", "takes no number" },
         { "tamper=expired+wrong-usage", "rp0", "more than one kind of certificate" },
         { "cert-chain=x,key=y,tamper=slow+expired", "rp0", "leave out" },
-        { "key=images/pki/leaf-key.pem", "rp0", "without cert-chain=" },
-        { "cert-chain=images/pki/leaf.pem", "rp0", "without key=" },
-        { "cert-chain=nowhere.pem,key=images/pki/leaf-key.pem", "rp0", "cannot read cert-chain=nowhere.pem" },
-        { "cert-chain=images/pki/leaf.pem,key=nowhere.pem", "rp0", "cannot read key=nowhere.pem" },
-        { "cert-chain=images/pki/root.pem,key=images/pki/leaf-key.pem", "rp0", "root first" },
+        { "key=" PKI "/leaf-key.pem", "rp0", "without cert-chain=" },
+        { "cert-chain=" PKI "/leaf.pem", "rp0", "without key=" },
+        { "cert-chain=nowhere.pem,key=" PKI "/leaf-key.pem", "rp0", "cannot read cert-chain=nowhere.pem" },
+        { "cert-chain=" PKI "/leaf.pem,key=nowhere.pem", "rp0", "cannot read key=nowhere.pem" },
+        { "cert-chain=" PKI "/root.pem,key=" PKI "/leaf-key.pem", "rp0", "root first" },
         { "cert-chain=x,key=y,tamper=wrong-root", "rp0", "leave out" },
         { "cert-chain-1=nowhere.pem", "rp0", "cannot read cert-chain-1=nowhere.pem" },
-        { "cert-chain-7=images/pki/wrong-leaf.pem", "rp0", "cannot use cert-chain-7=images/pki/wrong-leaf.pem" },
+        { "cert-chain-7=" PKI "/wrong-leaf.pem", "rp0", "cannot use cert-chain-7=" PKI "/wrong-leaf.pem" },
         { "spdm-version=1.5", "rp0", "give 1.1, 1.2, 1.3 or 1.4" },
         { "spdm-version=1.3:1.2", "rp0", "spdm-version=1.3:1.2" },
         { "spdm-version=1.2:", "rp0", "the lowest and the highest" },
@@ -1490,7 +1490,7 @@ static void test_properties(void **state)
     }
     assert_non_null(dir);
     chain = join_files(dir);
-    option = g_strdup_printf("cert-chain=%s,key=images/pki/leaf-key.pem,mac=52:54:00:01:02:03", chain);
+    option = g_strdup_printf("cert-chain=%s,key=" PKI "/leaf-key.pem,mac=52:54:00:01:02:03", chain);
     NicRig *r = rig_new(option);
 
     rig_connect(r);
