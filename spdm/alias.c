@@ -99,6 +99,14 @@ static bool make_serial(EVP_PKEY *key, uint8_t digest[SPDM_HASH_MAX])
     return ok;
 }
 
+/* What the device is, which a host looks for in the leaf (PCIe 6.0 "CMA-SPDM"), is in the issuer's. */
+static bool copy_names(X509 *cert, X509 *issuer)
+{
+    int at = X509_get_ext_by_NID(issuer, NID_subject_alt_name, -1);
+
+    return at < 0 || X509_add_ext(cert, X509_get_ext(issuer, at), -1) == 1;
+}
+
 /* Its subject is the issuer's with one part more. */
 static X509 *certify(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const char *md)
 {
@@ -110,7 +118,8 @@ static X509 *certify(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const ch
         X509_NAME_add_entry_by_txt(name, "OU", MBSTRING_ASC, (const uint8_t *)"alias", -1, -1, 0) == 1) {
         cert = spdm_certificate_new(&alias_form, name, (SpdmSpan){ serial, SERIAL_LEN }, key, issuer);
     }
-    if (cert != NULL && X509_sign(cert, issuer_key, EVP_get_digestbyname(md)) <= 0) {
+    if (cert != NULL &&
+        (!copy_names(cert, issuer) || X509_sign(cert, issuer_key, EVP_get_digestbyname(md)) <= 0)) {
         X509_free(cert);
         cert = NULL;
     }

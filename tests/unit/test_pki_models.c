@@ -86,9 +86,13 @@ static void check_ids(const char *model, const char *option)
 
 static void test_card(void **state)
 {
-    static const char *const options[] = {
-        "", ",vfs=8", ",spdm-algs=rsapss4096", ",spdm-algs=ed25519", ",tamper=wrong-root", ",tamper=expired"
-    };
+    static const char *const options[] = { "",
+                                           ",vfs=8",
+                                           ",spdm-algs=rsapss4096",
+                                           ",spdm-algs=ed25519",
+                                           ",tamper=wrong-root",
+                                           ",tamper=expired",
+                                           ",spdm-caps=+alias_cert" };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         check_ids("tdisp-nic", options[i]);
