@@ -3,10 +3,11 @@
  *
  *   mkpki FOLDER
  *
- * The same sources give the same bytes (keys.h), so that measurements, evidence and captures repeat from build to
- * build. FOLDER gets the files below, for tests and users, and testpki.c: what the program holds of them. All kinds of
- * keys (KIND: rsa2048 rsa3072 rsa4096 p256 p521 ed25519) have a root CA, an intermediate CA and leaves of their own;
- * P-384, what a device uses unless told otherwise, has its files without KIND.
+ * The same sources give the same bytes, so that measurements, evidence and captures repeat from build to build:
+ * libcrypto draws from a generator that the name of the key or certificate seeds. FOLDER gets the files below, for
+ * tests and users, and testpki.c: what the program holds of them. All kinds of keys (KIND: rsa2048 rsa3072 rsa4096 p256
+ * p521 ed25519) have a root CA, an intermediate CA and leaves of their own; P-384, what a device uses unless told
+ * otherwise, has its files without KIND.
  *
  *   root.pem inter.pem leaf.pem   the device's chain: root CA, intermediate CA, device leaf (P-384, SHA-384)
  *   leaf-key.pem inter-key.pem    the leaf's and the intermediate CA's private keys
@@ -35,7 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "images/pki/keys.h"
+#include "entropy.h"
 #include "spdm/certify.h"
 #include "spdm/pki.h"
 
@@ -198,16 +199,44 @@ typedef struct Issuer {
     SpdmKeyKind kind;
 } Issuer;
 
+/* What libcrypto draws from here on depends on @name alone. */
+static void draw_for(Entropy *e, const char *name)
+{
+    char *party = g_strdup_printf("Bailey test PKI: %s", name);
+
+    entropy_init(e, 1, party);
+    entropy_use(e);
+    g_free(party);
+}
+
 static EVP_PKEY *new_key(SpdmKeyKind kind, const char *name)
 {
-    char     *full = g_strdup_printf("%s %s key", spdm_key_type(kind)->name, name);
-    EVP_PKEY *key = pki_key_new(kind, full);
+    const SpdmKeyType *type = spdm_key_type(kind);
+    char              *full = g_strdup_printf("%s %s key", type->name, name);
+    EVP_PKEY          *key;
+    Entropy            e;
 
+    draw_for(&e, full);
+    key = type->group != NULL               ? EVP_PKEY_Q_keygen(NULL, NULL, type->fetch, type->group)
+          : strcmp(type->fetch, "RSA") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, type->fetch, (size_t)type->bits)
+                                            : EVP_PKEY_Q_keygen(NULL, NULL, type->fetch);
     if (key == NULL) {
         fail("make", full);
     }
+    entropy_use(NULL);
     g_free(full);
     return key;
+}
+
+/* NULL: keys that hash for themselves (RFC 8410). */
+static const EVP_MD *hash_of(SpdmKeyKind kind)
+{
+    const SpdmKeyType *type = spdm_key_type(kind);
+
+    if (type->group == NULL) {
+        return strcmp(type->fetch, "RSA") == 0 ? EVP_sha384() : NULL;
+    }
+    return type->bits == 256 ? EVP_sha256() : type->bits == 384 ? EVP_sha384() : EVP_sha512();
 }
 
 static char *device_name(const struct Model *m)
@@ -232,7 +261,7 @@ static X509_NAME *new_subject(const char *common_name)
 
 /*
  * One certificate.
- * @name: no other one's: serial number and nonce come from it
+ * @name: no other one's: serial number and signature come from it
  * @model: whose name goes where the form wants it
  * @issuer: its certificate NULL: the certificate is its own
  */
@@ -254,13 +283,14 @@ static X509 *certify(const char *name, const char *common_name, const SpdmCertFo
             extensions[n].value = device;
         }
     } while (form->extensions[n++].name != NULL);
-    pki_entropy(name, &e);
+    draw_for(&e, name);
     entropy_bytes(&e, serial, sizeof(serial));
     serial[0] = (serial[0] & 0x3f) | 0x40; /* positive, and always as long */
     cert = spdm_certificate_new(&filled, subject, (SpdmSpan){ serial, sizeof(serial) }, key, issuer->cert);
-    if (cert == NULL || !pki_sign(cert, issuer->key, issuer->kind, name)) {
+    if (cert == NULL || X509_sign(cert, issuer->key, hash_of(issuer->kind)) <= 0) {
         fail("certify", name);
     }
+    entropy_use(NULL);
     X509_NAME_free(subject);
     g_free(device);
     return cert;
@@ -406,8 +436,7 @@ static void make_attestation(void)
 
 int main(int argc, char **argv)
 {
-    Entropy numbers; /* what libcrypto draws changes no result: witnesses of primes, blinding, signatures we replace */
-    char   *source;
+    char *source;
 
     if (argc != 2) {
         fprintf(stderr, "usage: mkpki FOLDER\n");
@@ -416,8 +445,6 @@ int main(int argc, char **argv)
     folder = argv[1];
     entries = g_string_new(NULL);
     texts = g_string_new(NULL);
-    pki_entropy("libcrypto", &numbers);
-    entropy_use(&numbers);
     make_p384();
     for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
         if (kind != SPDM_KEY_P384) {
