@@ -433,7 +433,7 @@ StepResult spdm_requester_establish(SpdmRequester *r)
     if (!spdm_requester_hash_th(r, th2) || !spdm_derive_data(&suite, th2, &r->session.keys)) {
         return step_fail(r, "the session's keys could not be derived");
     }
-    spdm_wipe(r->session.keys.handshake_secret, sizeof(r->session.keys.handshake_secret));
+    spdm_forget_handshake(&r->session.keys);
     spdm_transcript_reset(&r->session.th);
     r->session.state = SPDM_SESSION_ESTABLISHED;
     r->next_session_id++;

@@ -133,7 +133,7 @@ static void establish(SpdmResponder *s, SpdmSession *session)
     spdm_mutual_end(s, session->id);
     note_traffic(s, session);
     spdm_transcript_reset(&session->th);
-    spdm_wipe(session->keys.handshake_secret, sizeof(session->keys.handshake_secret));
+    spdm_forget_handshake(&session->keys);
     if (s->config.session_changed != NULL) {
         s->config.session_changed(s->config.opaque, session->id, true);
     }
@@ -363,6 +363,11 @@ size_t spdm_response_room(const SpdmResponder *s, const SpdmExchange *x)
     return spdm_chunks_agreed(s) && !x->carries && max > x->room ? max : x->room;
 }
 
+bool spdm_fits(const SpdmResponder *s, const SpdmExchange *x, const ByteWriter *rsp)
+{
+    return rsp->pos <= spdm_response_room(s, x);
+}
+
 /* DSP0274 "Error code", RequestTooLarge: longer than the buffer we declared, as can be since 1.2. DOE pads to a DW. */
 static bool request_is_too_large(const SpdmResponder *s, const SpdmExchange *x, size_t len)
 {
@@ -394,7 +399,7 @@ void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t l
         e = q->handle(s, x, &req, rsp);
     }
     if (e == SPDM_OK) {
-        e = !bw_ok(rsp) ? SPDM_UNSPECIFIED : rsp->pos > spdm_response_room(s, x) ? SPDM_RESPONSE_TOO_LARGE : SPDM_OK;
+        e = !bw_ok(rsp) ? SPDM_UNSPECIFIED : !spdm_fits(s, x, rsp) ? SPDM_RESPONSE_TOO_LARGE : SPDM_OK;
     }
     if (e == SPDM_SILENT) {
         rsp->pos = 0;

@@ -94,6 +94,10 @@ void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t l
 /* spdm_response_room - longest response of all, in one piece or in chunks. */
 size_t spdm_response_room(const SpdmResponder *s, const SpdmExchange *x);
 
+/* Whether the response can be sent. If not, the dispatcher makes it ERROR ResponseTooLarge; what counts only once it
+ * was sent must not be done. */
+bool spdm_fits(const SpdmResponder *s, const SpdmExchange *x, const ByteWriter *rsp);
+
 /* Starts the response of the request in @x. */
 void spdm_reply(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp, uint8_t param1, uint8_t param2);
 
@@ -163,6 +167,9 @@ bool spdm_slot_chain(const SpdmResponder *s, uint8_t slot, SpdmChain *chain);
 
 /* Hash of a slot's chain, appended to @rsp. */
 void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rsp);
+
+/* Whether the connection has measurement summary hashes of that type: SPDM_SUMMARY_*. */
+bool spdm_summary_is_possible(const SpdmResponder *s, uint8_t type);
 
 /* Appends the measurement summary hash of @type (SPDM_SUMMARY_*) to @rsp; SPDM_INVALID_REQUEST for other
  * types. */

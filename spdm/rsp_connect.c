@@ -136,6 +136,11 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
     if (shows_algorithms) {
         append_supported_algorithms(s, rsp);
     }
+    if (!spdm_fits(s, x, rsp)) { /* nothing was agreed */
+        s->version = 0;
+        s->peer_capabilities = s->peer_transfer_size = s->peer_max_size = 0;
+        return SPDM_RESPONSE_TOO_LARGE;
+    }
     return SPDM_OK;
 }
 

@@ -128,7 +128,8 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
         }
     }
     append_key_pairs(s, provisioned, rsp);
-    if (s->multi_key && !s->past_digests && s->digests_len == 0 && bw_ok(rsp)) { /* part D of TH */
+    if (s->multi_key && !s->past_digests && s->digests_len == 0 && bw_ok(rsp) && spdm_fits(s, x, rsp)) {
+        /* Part D of TH. */
         s->digests_len = (uint32_t)rsp->pos;
         memcpy(s->digests, rsp->data, rsp->pos);
     }
@@ -205,7 +206,7 @@ SPDM_REQUEST(CHALLENGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CHAL, .where 
     m1m2[2] = spdm_whole_request(req);
     m1m2[3] = (SpdmSpan){ rsp->data, rsp->pos };
     e = spdm_append_signature(s, x->param1, SPDM_SIGN_CHALLENGE, m1m2, 4, rsp);
-    if (e == SPDM_OK) {
+    if (e == SPDM_OK && spdm_fits(s, x, rsp)) {
         spdm_transcript_reset(&s->b);
         s->authenticated = true;
         x->after = back ? SPDM_AFTER_CHALLENGE_BACK : SPDM_AFTER_NOTHING;

@@ -71,6 +71,12 @@ static void append_block(SpdmResponder *s, const SpdmMeasurement *m, bool raw, B
     }
 }
 
+bool spdm_summary_is_possible(const SpdmResponder *s, uint8_t type)
+{
+    return type == SPDM_SUMMARY_NONE || ((type == SPDM_SUMMARY_TCB || type == SPDM_SUMMARY_ALL) &&
+                                         (s->config.capabilities & SPDM_CAP_MEAS) && s->selected.measure_spec != 0);
+}
+
 SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
@@ -82,8 +88,7 @@ SpdmError spdm_append_summary(SpdmResponder *s, uint8_t type, ByteWriter *rsp)
     if (type == SPDM_SUMMARY_NONE) {
         return SPDM_OK;
     }
-    if ((type != SPDM_SUMMARY_TCB && type != SPDM_SUMMARY_ALL) || !(s->config.capabilities & SPDM_CAP_MEAS) ||
-        s->selected.measure_spec == 0) {
+    if (!spdm_summary_is_possible(s, type)) {
         return SPDM_INVALID_REQUEST;
     }
     for (unsigned n = 0; next_measurement(s, n, &m); n++) {

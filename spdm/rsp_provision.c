@@ -161,16 +161,21 @@ SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CER
     return e;
 }
 
-/* DSP0274 1.3 "CSR tracking": a request that waits for a reset, by its tag; 0 is the one that 1.2 has. */
+/* DSP0274 1.3 "CSR tracking": the tag of a request that waits for a reset; 0 is the one that 1.2 has. */
+static uint8_t csr_tag(const SpdmResponder *s, const SpdmExchange *x)
+{
+    return s->version >= SPDM_VERSION_13 ? x->param2 >> 3 & 7 : 0;
+}
+
+/* Whether a request has seen its reset; if not, it waits for one. */
 static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t pair, SpdmSpan body)
 {
     bool     is_13 = s->version >= SPDM_VERSION_13;
-    uint8_t  tag = is_13 ? x->param2 >> 3 & 7 : 0;
+    uint8_t  tag = csr_tag(s, x);
     SpdmCsr *csrs = s->config.provisions->csrs, *csr = &csrs[tag];
     bool     same = csr->pair == pair && csr->len == body.len && memcmp(csr->body, body.data, body.len) == 0;
 
     if (csr->used && csr->ready && same && (tag != 0 || !is_13)) {
-        csr->used = false;
         return SPDM_OK;
     }
     if (tag != 0) {
@@ -234,6 +239,9 @@ SPDM_REQUEST(GET_CSR, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CSR, .where = S
         bw_u16(rsp, (uint16_t)len);
         bw_u16(rsp, 0);
         bw_bytes(rsp, csr, len);
+    }
+    if (e == SPDM_OK && needs_reset(s) && spdm_fits(s, x, rsp)) {
+        s->config.provisions->csrs[csr_tag(s, x)].used = false;
     }
     return e;
 }

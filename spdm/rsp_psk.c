@@ -66,7 +66,7 @@ SPDM_REQUEST(PSK_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_PSK, .peer
     SpdmError   e;
 
     if (!(s->peer_capabilities & SPDM_CAP_MAC) || !spdm_policy_is_possible(s, x->param2) ||
-        !read_exchange(s, req, &p)) {
+        !spdm_summary_is_possible(s, x->param1) || !read_exchange(s, req, &p)) {
         return SPDM_INVALID_REQUEST;
     }
     x->opened = spdm_session_open(s, p.req_id, p.secured_version, x->param2, true);

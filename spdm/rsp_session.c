@@ -150,6 +150,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version, opaque_len;
     uint8_t        policy;
+    bool           is_member; /* of the group: the peer's share */
     const uint8_t *peer_share;
     uint8_t        random[32], private_half[SPDM_DHE_MAX], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
     SpdmChain      chain;
@@ -165,15 +166,19 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     opaque_len = br_u16(req);
     version = spdm_opaque_read_supported(req, opaque_len, s->version, spdm_secured_versions, SPDM_N_SECURED_VERSIONS);
     if (!spdm_message_ends(req) || version == 0 || !spdm_policy_is_possible(s, policy) ||
+        !spdm_summary_is_possible(s, x->param1) ||
         !spdm_slot_chain(s, x->param2, &chain) || !spdm_slot_is_for(s, x->param2, SPDM_USE_KEY_EX)) {
         return SPDM_INVALID_REQUEST;
     }
-    if (!spdm_dhe_generate(dhe, s->config.entropy, private_half, share) ||
-        !spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret)) {
-        return SPDM_UNSPECIFIED; /* no member of the group */
+    is_member = spdm_dhe_generate(dhe, s->config.entropy, private_half, share) &&
+                spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret);
+    spdm_wipe(private_half, sizeof(private_half));
+    if (!is_member) {
+        return SPDM_UNSPECIFIED;
     }
     x->opened = spdm_session_open(s, req_id, version, policy, false);
     if (x->opened == NULL) {
+        spdm_wipe(secret, sizeof(secret));
         return SPDM_SESSION_LIMIT_EXCEEDED;
     }
     entropy_bytes(s->config.entropy, random, sizeof(random));
@@ -193,7 +198,6 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     if (e == SPDM_OK && s->config.session_secret != NULL) {
         s->config.session_secret(s->config.opaque, x->opened->id, false, secret, dhe->secret_len);
     }
-    spdm_wipe(private_half, sizeof(private_half));
     spdm_wipe(secret, sizeof(secret));
     return e;
 }
@@ -242,7 +246,8 @@ SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where =
     return spdm_session_establish(&suite, session, x);
 }
 
-SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SESSION, .where = SPDM_IN_SESSION)
+SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SESSION, .where = SPDM_IN_SESSION,
+             .drops_b = true)
 {
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
@@ -254,7 +259,7 @@ SPDM_REQUEST(END_SESSION, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SESSION, .w
 
 /* Any message keeps a session alive: the dispatcher has noted this one's time. */
 SPDM_REQUEST(HEARTBEAT, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_HBEAT, .peer_needs = SPDM_CAP_HBEAT,
-             .where = SPDM_IN_SESSION)
+             .where = SPDM_IN_SESSION, .drops_b = true)
 {
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;

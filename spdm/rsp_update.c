@@ -27,7 +27,7 @@ static SpdmError update_keys(SpdmResponder *s, SpdmSession *session, bool all)
 }
 
 SPDM_REQUEST(KEY_UPDATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_UPD, .peer_needs = SPDM_CAP_KEY_UPD,
-             .where = SPDM_IN_SESSION)
+             .where = SPDM_IN_SESSION, .drops_b = true)
 {
     SpdmError e = SPDM_INVALID_REQUEST;
 

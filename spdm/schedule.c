@@ -92,6 +92,15 @@ bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys
     return ok;
 }
 
+void spdm_forget_handshake(SpdmKeys *keys)
+{
+    spdm_wipe(keys->handshake_secret, sizeof(keys->handshake_secret));
+    spdm_wipe(keys->request_finished, sizeof(keys->request_finished));
+    spdm_wipe(keys->response_finished, sizeof(keys->response_finished));
+    spdm_wipe(&keys->request_handshake, sizeof(keys->request_handshake));
+    spdm_wipe(&keys->response_handshake, sizeof(keys->response_handshake));
+}
+
 bool spdm_update_channel(const SpdmSuite *suite, uint8_t *secret, SpdmChannel *c)
 {
     uint8_t next[SPDM_HASH_MAX];

@@ -53,4 +53,7 @@ bool spdm_update_channel(const SpdmSuite *suite, uint8_t *secret, SpdmChannel *c
 /* From the handshake secret and Hash(TH2): the data channels. */
 bool spdm_derive_data(const SpdmSuite *suite, const uint8_t *th2, SpdmKeys *keys);
 
+/* The handshake is over: its secrets are wiped. */
+void spdm_forget_handshake(SpdmKeys *keys);
+
 #endif
