@@ -44,11 +44,11 @@ static const struct CapNeed {
     { SPDM_CAP_CHAL, SPDM_CAP_CERT, "chal needs cert" },
     { SPDM_CAP_MEAS_SIG, SPDM_CAP_CERT, "meas_sig needs cert" },
     { SPDM_CAP_KEY_EX, SPDM_CAP_CERT, "key_ex needs cert" },
-    { SPDM_CAP_CERT, SPDM_CAP_CHAL | SPDM_CAP_KEY_EX, "cert needs chal or key_ex" },
+    { SPDM_CAP_CERT, SPDM_CAP_CHAL | SPDM_CAP_KEY_EX | SPDM_CAP_MEAS_SIG, "cert needs chal, key_ex or meas_sig" },
     { SPDM_CAP_ALIAS_CERT, SPDM_CAP_CERT, "alias_cert needs cert" },
     { SPDM_CAP_SET_CERT, SPDM_CAP_CERT, "set_cert needs cert" },
-    { SPDM_CAP_CSR, SPDM_CAP_CERT, "csr needs cert" },
-    { SPDM_CAP_CERT_INSTALL_RESET, SPDM_CAP_SET_CERT | SPDM_CAP_CSR, "cert_install_reset needs set_cert or csr" },
+    { SPDM_CAP_CSR, SPDM_CAP_SET_CERT, "csr needs set_cert" },
+    { SPDM_CAP_CERT_INSTALL_RESET, SPDM_CAP_SET_CERT, "cert_install_reset needs set_cert" },
     { SPDM_CAP_GET_KEY_PAIR_INFO, SPDM_CAP_CERT, "get_key_pair_info needs cert" },
     { SPDM_CAP_MULTI_KEY, SPDM_CAP_GET_KEY_PAIR_INFO, "multi_key needs get_key_pair_info" },
     { SPDM_CAP_SET_KEY_PAIR_INFO, SPDM_CAP_GET_KEY_PAIR_INFO, "set_key_pair_info needs get_key_pair_info" },
@@ -76,6 +76,9 @@ static const struct CapField {
     { SPDM_CAP_MULTI_KEY, "multi_key and multi_key_only are two values of one field: only one can be" },
     { SPDM_CAP_EP_INFO, "ep_info_sig and ep_info_no_sig are two values of one field: only one can be" },
 };
+
+/* Fields of two bits of a responder's that have no third value; those of later versions than the connection's are 0. */
+static const uint32_t reserved[] = { SPDM_CAP_MEAS, SPDM_CAP_PSK, SPDM_CAP_EP_INFO, SPDM_CAP_MULTI_KEY };
 
 static const struct CapName *find_name(const char *text, size_t len)
 {
@@ -114,4 +117,39 @@ const char *spdm_caps_change(const char *text, uint32_t *caps)
     }
     *caps = changed;
     return NULL;
+}
+
+const char *spdm_caps_contradiction(uint8_t version, uint32_t caps)
+{
+    const uint32_t of_sessions =
+        SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_HANDSHAKE_IN_THE_CLEAR | SPDM_CAP_HBEAT | SPDM_CAP_KEY_UPD;
+    const uint32_t certified =
+        SPDM_CAP_CHAL | SPDM_CAP_KEY_EX | SPDM_CAP_MEAS_SIG | SPDM_CAP_MUT_AUTH | SPDM_CAP_EP_INFO_SIG;
+    bool session = (caps & SPDM_CAP_SESSION) != 0, has_cert = (caps & SPDM_CAP_CERT) != 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(reserved); i++) {
+        if ((caps & reserved[i]) == reserved[i]) {
+            return "a field of CAPABILITIES has a reserved value";
+        }
+    }
+    if (session ? !(caps & (SPDM_CAP_ENCRYPT | SPDM_CAP_MAC)) : (caps & (of_sessions | SPDM_CAP_EVENT)) != 0) {
+        return "CAPABILITIES has sessions without protection, or what is for sessions without any";
+    }
+    if (!(caps & SPDM_CAP_KEY_EX) && (caps & SPDM_CAP_HANDSHAKE_IN_THE_CLEAR)) {
+        return "CAPABILITIES has a handshake in the clear without KEY_EX";
+    }
+    if (has_cert ? (caps & SPDM_CAP_PUB_KEY_ID) != 0 : !(caps & SPDM_CAP_PUB_KEY_ID) && (caps & certified) != 0) {
+        return "CAPABILITIES has both of CERT and PUB_KEY_ID, or signatures with neither";
+    }
+    if ((caps & SPDM_CAP_MUT_AUTH) && (!(caps & (SPDM_CAP_KEY_EX | SPDM_CAP_CHAL)) ||
+                                       (version == SPDM_VERSION_11 && !(caps & SPDM_CAP_ENCAP)))) {
+        return "CAPABILITIES has MUT_AUTH without what it takes";
+    }
+    if ((!has_cert && (caps & (SPDM_CAP_ALIAS_CERT | SPDM_CAP_SET_CERT)) != 0) ||
+        ((caps & SPDM_CAP_CERT_INSTALL_RESET) && !(caps & (SPDM_CAP_SET_CERT | SPDM_CAP_CSR)))) {
+        return "CAPABILITIES has provision of certificates without certificates";
+    }
+    return (caps & SPDM_CAP_MULTI_KEY) && (!has_cert || !(caps & SPDM_CAP_GET_KEY_PAIR_INFO))
+               ? "CAPABILITIES has MULTI_KEY without what it takes"
+               : NULL;
 }

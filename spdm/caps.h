@@ -15,6 +15,13 @@
  */
 const char *spdm_caps_change(const char *text, uint32_t *caps);
 
+/**
+ * spdm_caps_contradiction - what a requester must not believe of a responder.
+ * @caps: those that @version has
+ * Returns NULL, or which flags do not go together.
+ */
+const char *spdm_caps_contradiction(uint8_t version, uint32_t caps);
+
 /* spdm_caps_names - all names, separated by blanks. */
 const char *spdm_caps_names(void);
 

@@ -136,6 +136,9 @@ static SpdmCarried read_chunk_ack(SpdmRequester *r, ByteReader *rsp, uint8_t par
     if (!br_ok(rsp) || param2 != c->handle || sequence != c->sequence) {
         return broken(r, "CHUNK_SEND_ACK is of another chunk");
     }
+    if ((param1 & EARLY_ERROR) && (br_left(rsp) < 4 || rsp->data[rsp->pos + 1] != SPDM_ERROR)) {
+        return broken(r, "CHUNK_SEND_ACK with an early error has none");
+    }
     if ((param1 & EARLY_ERROR) || c->done == c->len) {
         return unwrap(r, rsp);
     }

@@ -54,8 +54,13 @@ bool spdm_build_key_update(SpdmRequester *r, ByteWriter *w)
 StepResult spdm_read_key_update(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
     SpdmSuite suite = suite_of(r);
+    bool      is_new = r->session.update_pending; /* otherwise the answer came with the old key: spdm_take_key_back() */
 
     forget_old_key(&r->session);
+    if (!is_new) {
+        spdm_wipe(&r->session, sizeof(r->session));
+        return step_fail(r, "the device acknowledged a key update with the key that it had");
+    }
     if (!spdm_message_ends(rsp) || param1 != SPDM_UPDATE_ALL_KEYS || param2 != r->nonce[0] ||
         !spdm_update_channel(&suite, r->session.keys.request_secret, &r->session.keys.request_data)) {
         return step_fail(r, "KEY_UPDATE_ACK is not that of the request");

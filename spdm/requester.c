@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spdm/caps.h"
 #include "spdm/carry.h"
 #include "spdm/record.h"
 
@@ -19,6 +20,7 @@
 #define CERT_PORTION_MAX 1024 /* of a chain or log: what a peer of any size can serve; the rest comes in more pieces */
 #define INDEX_ALL        0xff
 #define CHAIN_HEADER_LEN 4
+#define SLOT_MASK        0xf /* of MEASUREMENTS, Param2 */
 #define SET_CERTIFICATE_ERASE BIT(7)
 
 typedef struct Step {
@@ -99,6 +101,7 @@ static bool build_get_capabilities(SpdmRequester *r, ByteWriter *w)
 static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
     const uint32_t sealed = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC, certified = sealed | SPDM_CAP_CERT | SPDM_CAP_KEY_EX;
+    const char    *why;
 
     br_skip(rsp, 4);
     r->peer_capabilities = br_u32(rsp) & spdm_capability_mask(r->version);
@@ -108,8 +111,13 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
         r->peer_max_size = br_u32(rsp);
     }
     if (!spdm_message_ends(rsp) || r->peer_transfer_size < SPDM_DATA_TRANSFER_MIN ||
-        r->peer_max_size < r->peer_transfer_size) {
+        r->peer_max_size < r->peer_transfer_size ||
+        (!(r->peer_capabilities & SPDM_CAP_CHUNK) && r->peer_max_size != r->peer_transfer_size)) {
         return step_fail(r, "CAPABILITIES has a wrong length or transfer size");
+    }
+    why = spdm_caps_contradiction(r->version, r->peer_capabilities);
+    if (why != NULL) {
+        return step_fail(r, why);
     }
     if (r->options.psk.key_len != 0) {
         if ((r->peer_capabilities & sealed) != sealed || (r->peer_capabilities & SPDM_CAP_PSK) == 0) {
@@ -137,12 +145,16 @@ static bool multi_key(const SpdmRequester *r)
            (theirs == SPDM_CAP_MULTI_KEY_ONLY || (theirs == SPDM_CAP_MULTI_KEY_NEG && r->options.multi_key));
 }
 
+/* What is offered for the requester's own key. Types must not be offered empty; without MUT_AUTH it has no use. */
+static uint32_t own_asyms(const SpdmRequester *r)
+{
+    return r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) : r->offer.algorithms.asym;
+}
+
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmAlgMasks ours = r->offer.algorithms;
-    /* Types must not be offered empty; what is selected for the requester's own key has no use without MUT_AUTH. */
-    const uint32_t own = r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) : ours.asym;
-    const uint16_t supported[] = { ours.dhe, ours.aead, (uint16_t)own, SPDM_KEY_SCHEDULE };
+    const uint16_t     supported[] = { ours.dhe, ours.aead, (uint16_t)own_asyms(r), SPDM_KEY_SCHEDULE };
 
     params(w, ARRAY_LEN(table_types), 0);
     bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
@@ -160,18 +172,24 @@ static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
     return true;
 }
 
-static void read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
+/* Tables of types that were offered, each once and in order, without external algorithms; false: others. */
+static bool read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
 {
+    bool    fit = true;
+    uint8_t last = 0;
+
     for (; n != 0 && br_ok(rsp); n--) {
         uint8_t  type = br_u8(rsp), count = br_u8(rsp);
         uint16_t selected = br_u16(rsp);
 
-        br_skip(rsp, 4 * (size_t)(count & 0xf));
+        fit = fit && type > last && memchr(table_types, type, sizeof(table_types)) != NULL && count == 0x20;
+        last = type;
         sel->dhe = type == SPDM_ALG_DHE ? selected : sel->dhe;
         sel->aead = type == SPDM_ALG_AEAD ? selected : sel->aead;
         sel->req_asym = type == SPDM_ALG_REQ_ASYM ? selected : sel->req_asym;
         sel->key_schedule = type == SPDM_ALG_KEY_SCHEDULE ? selected : sel->key_schedule;
     }
+    return fit;
 }
 
 /* Exactly one bit of those offered, and one that is known here; there may be none of what the device does not need.
@@ -183,7 +201,7 @@ static bool selection_is_ours(const SpdmRequester *r)
     uint32_t             caps = r->peer_capabilities;
     bool                 measures = sel->measure_spec == SPDM_MEAS_SPEC_DMTF && sel->measure_hash != 0;
     bool                 asym = (sel->asym & ours->asym) != 0 && spdm_asym(sel->asym) != NULL;
-    bool                 req_asym = (sel->req_asym & ours->asym) != 0 && spdm_asym(sel->req_asym) != NULL;
+    bool                 req_asym = (sel->req_asym & own_asyms(r)) != 0 && spdm_asym(sel->req_asym) != NULL;
     bool                 dhe = (sel->dhe & ours->dhe) != 0 && spdm_dhe(sel->dhe) != NULL;
 
     return (asym || (sel->asym == 0 && !(caps & SPDM_CAP_CERT))) && (sel->hash & ours->hash) != 0 &&
@@ -198,6 +216,7 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     size_t         len = br_u16(rsp);
     uint8_t        other_params = opaque_format(r) | (spdm_has_own_keys(r) ? SPDM_MULTI_KEY_CONN : 0);
     unsigned       ext_algs;
+    bool           tables_fit;
 
     *sel = (SpdmSelection){ .measure_spec = br_u8(rsp) };
     sel->other_params = br_u8(rsp);
@@ -209,11 +228,11 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     ext_algs = br_u8(rsp);
     ext_algs += br_u8(rsp);
     br_skip(rsp, 2 + 4 * (size_t)ext_algs);
-    read_tables(rsp, param1, sel);
+    tables_fit = read_tables(rsp, param1, sel);
     if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
-    if (!selection_is_ours(r) || ext_algs != 0 || sel->other_params != other_params ||
+    if (!tables_fit || !selection_is_ours(r) || ext_algs != 0 || sel->other_params != other_params ||
         sel->mel_spec > (r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0)) {
         return step_fail(r, "the device selected algorithms that were not offered");
     }
@@ -621,12 +640,16 @@ static bool build_get_measurements(SpdmRequester *r, ByteWriter *w)
     return true;
 }
 
-/* Blocks in ascending order of index, each as long as it says, the last ending with the record. */
+/* Blocks in ascending order of index, each as long as it says, the last ending with the record; none for the count
+ * alone, at least one else. */
 static bool record_is_well_formed(const SpdmRequester *r, const uint8_t *record, size_t len, unsigned blocks)
 {
     ByteReader b = br_init(record, len);
     unsigned   last = 0;
 
+    if ((blocks == 0) != (r->args.index == 0)) {
+        return false;
+    }
     for (; blocks != 0; blocks--) {
         unsigned index = br_u8(&b), spec = br_u8(&b), size = br_u16(&b);
         unsigned value_len;
@@ -678,6 +701,9 @@ static StepResult read_measurements(SpdmRequester *r, ByteReader *rsp, uint8_t p
     if (!spdm_message_ends(rsp) || !answers || opaque_len > SPDM_OPAQUE_MAX ||
         !record_is_well_formed(r, record, record_len, blocks)) {
         return step_fail(r, "MEASUREMENTS is malformed");
+    }
+    if (r->args.sign && (param2 & SLOT_MASK) != r->options.slot) {
+        return step_fail(r, "MEASUREMENTS is signed with the key of another slot");
     }
     if (sig == NULL) {
         spdm_transcript_add(&r->session.l1l2, r->request, r->request_len);
@@ -919,6 +945,9 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
                 forget_connection(r);
             } else if (opens_session(op) && r->challenge != NULL) {
                 spdm_transcript_reset(&r->challenge->b); /* the device forgets it too: DSP0274 "M1 and M2" */
+            }
+            if (op != SPDM_OP_MEASUREMENTS) {
+                spdm_transcript_reset(&r->session.l1l2); /* so does the device: DSP0274 "L1 and L2" */
             }
             r->op = op;
             r->step = (uint8_t)i;

@@ -240,6 +240,8 @@ static void test_wrong_selection(void **state)
         { "AEAD: not offered", 40, 0x00022003 }, { "AEAD: none", 40, 0x00002003 },     { "AEAD: two", 40, 0x00032003 },
         { "measurement hash: none", 8, 0 },      { "requester's key: two", 44, 0x00902004 },
         { "requester's key: not offered", 44, 0x00802004 }, { "key schedule", 48, 0x00002005 },
+        { "a table twice", 40, 0x00102002 }, { "tables out of order", 36, 0x00102005 },
+        { "a table that was not offered", 44, 0x00002007 }, { "algorithms of one byte", 36, 0x00101002 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

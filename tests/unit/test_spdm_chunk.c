@@ -317,6 +317,29 @@ static void test_requester(void **state)
     }
 }
 
+/* An early error is an ERROR: a device has not heard all yet of what it would answer. */
+static void test_early_answer(void **state)
+{
+    static const uint8_t ack[] = { 0x12, 0x05, 1, 1, 0, 0, 0x12, 0x7e, 0, 0, 3, 0, 2, 1, 0, 2, 0, 1, 7 };
+    uint8_t              message[SIZE] = { 0 }, record[SPDM_MSG_MAX];
+    SpdmOpArgs           args = { .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = sizeof(message) };
+    SpdmRequester       *r = &pair.requester;
+    bool                 secured;
+    size_t               len;
+
+    begin(SIZE, SIZE, 0);
+    assert_true(pair_run(&pair, pair_stage("session") + 1));
+    assert_null(spdm_requester_start(r, SPDM_OP_VENDOR, &args));
+    assert_true(spdm_requester_next(r, record, sizeof(record), &secured) > 0);
+    assert_int_equal(r->carrier.what, SPDM_CARRY_SEND);
+    memcpy(message, ack, sizeof(ack));
+    message[3] = r->carrier.handle;
+    len = spdm_record_seal(spdm_aead(r->selected.aead), &pair.responder.sessions[0].keys.response_data, r->session.id,
+                           message, sizeof(ack), record, sizeof(record));
+    assert_int_equal(spdm_requester_response(r, record, len, true), SPDM_FAILED);
+    assert_non_null(strstr(spdm_requester_error(r), "early"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,7 +347,7 @@ int main(void)
         cmocka_unit_test(test_without),       cmocka_unit_test(test_rows),
         cmocka_unit_test(test_version_breaks_in), cmocka_unit_test(test_embedded),
         cmocka_unit_test(test_version_11),    cmocka_unit_test(test_supported_algorithms),
-        cmocka_unit_test(test_requester),
+        cmocka_unit_test(test_requester),     cmocka_unit_test(test_early_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

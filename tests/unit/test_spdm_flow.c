@@ -295,6 +295,10 @@ static void test_measurement_transcript(void **state)
     /* both ends forget what was before */
     assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &none), SPDM_FAILED);
     assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &all), SPDM_DONE);
+    /* and so they do when something else is asked in between */
+    assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &one), SPDM_DONE);
+    assert_int_equal(pair_ide(&pair, IDE_KM_QUERY, 0), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_MEASUREMENTS, &all), SPDM_DONE);
 }
 
 int main(void)

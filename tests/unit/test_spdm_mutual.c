@@ -99,6 +99,26 @@ static void test_plain_requester(void **state)
     assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
 }
 
+/* A device that selects a signature which the requester's key cannot make, and was not offered. */
+static void test_not_my_key(void **state)
+{
+    enum { REQ_ASYM_AT = 46 };
+    uint8_t request[SPDM_MSG_MAX], response[SPDM_MSG_MAX];
+    bool    secured;
+    size_t  len;
+
+    begin(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false);
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_CONNECT, NULL));
+    assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+    assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+    len = spdm_requester_next(&pair.requester, request, sizeof(request), &secured);
+    len = spdm_responder_handle(&pair.responder, false, request, len, response, sizeof(response), &secured);
+    assert_int_equal(le16_get(response + REQ_ASYM_AT), 0x80);
+    response[REQ_ASYM_AT] = 0x10; /* P-256 */
+    assert_int_equal(spdm_requester_response(&pair.requester, response, len, false), SPDM_FAILED);
+    assert_non_null(strstr(spdm_requester_error(&pair.requester), "not offered"));
+}
+
 static void test_stranger(void **state)
 {
     begin_as(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false, SPDM_TEST_WRONG_ROOT);
@@ -441,7 +461,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_capabilities),      cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_plain_requester),   cmocka_unit_test(test_stranger),
+        cmocka_unit_test(test_plain_requester),   cmocka_unit_test(test_not_my_key),
+        cmocka_unit_test(test_stranger),
         cmocka_unit_test(test_rows),              cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_finish),            cmocka_unit_test(test_spoilt),
         cmocka_unit_test(test_requester_accepts), cmocka_unit_test(test_requester_answers),

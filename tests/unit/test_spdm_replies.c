@@ -52,7 +52,7 @@ static const struct {
     { "KEY_PAIR_INFO: one of none", SPDM_OP_KEY_PAIRS, 0, 6, 23, { 0x13, 0x7c, 0, 0, 0, 1 }, "of another pair" },
     { "HEARTBEAT_ACK too long", SPDM_OP_HEARTBEAT, 0, 4, 8, { 0x13, 0x68 }, "HEARTBEAT_ACK has a wrong length" },
     { "measurements: short", SPDM_OP_MEASUREMENTS, 0, 8, 49, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
-    { "measurements: another context", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60 }, "MEASUREMENTS is malformed" },
+    { "measurements: another context", SPDM_OP_MEASUREMENTS, 0, 50, 0, { 0x13, 0x60, [49] = 1 }, "is malformed" },
     { "measurements: record beyond message", SPDM_OP_MEASUREMENTS, 0, 8, 50, { 0x13, 0x60, [5] = 9 }, "malformed" },
     { "measurements: opaque beyond message", SPDM_OP_MEASUREMENTS, 0, 42, 50, { 0x13, 0x60, [40] = 9 }, "malformed" },
     { "measurements: a block of another index", SPDM_OP_MEASUREMENTS, 1, 16, 58,
@@ -65,6 +65,8 @@ static const struct {
       { 0x13, 0x60, 0, 0, 0, 8, 0, 0, 1, 1, 4, 0, 1, 1, 0, 7 }, "malformed" },
     { "measurements: twice the same", SPDM_OP_MEASUREMENTS, 0xff, 24, 66,
       { 0x13, 0x60, 0, 0, 2, 16, 0, 0, 1, 1, 4, 0, 1, 1, 0, 7, 1, 1, 4, 0, 1, 1, 0, 7 }, "malformed" },
+    { "measurements: none of all", SPDM_OP_MEASUREMENTS, 0xff, 8, 50, { 0x13, 0x60 }, "malformed" },
+    { "measurements: none of one", SPDM_OP_MEASUREMENTS, 1, 8, 50, { 0x13, 0x60 }, "malformed" },
     { "another version", SPDM_OP_END_SESSION, 0, 4, 0, { 0x12, 0x6c }, "does not answer" },
     { "another code", SPDM_OP_END_SESSION, 0, 4, 0, { 0x13, 0x6d }, "does not answer" },
     { "shorter than a header", SPDM_OP_END_SESSION, 0, 3, 0, { 0x13, 0x6c }, "shorter than a header" },
@@ -83,8 +85,8 @@ static void open_session(void)
 /* Begins an operation whose request is on its way. */
 static void begin(SpdmOp op, uint8_t index)
 {
-    static const uint8_t version[] = { 0x10, 0x81 };
-    SpdmOpArgs           args = { .index = index, .protocol = SPDM_PCI_PROTOCOL_TDISP, .slot = 3 };
+    static const uint8_t version[] = { 0x10, 0x81 }, nonce[SPDM_NONCE_LEN]; /* a context of zeros, too */
+    SpdmOpArgs args = { .index = index, .protocol = SPDM_PCI_PROTOCOL_TDISP, .slot = 3, .nonce = nonce };
     uint8_t              out[SPDM_MSG_MAX];
     bool                 secured;
 
@@ -188,6 +190,108 @@ static void test_no_member(void **state)
     assert_false(spdm_requester_has_session(r));
 }
 
+/* Measurements that the device's key has signed, and are those of another slot all the same. */
+static void test_another_slot(void **state)
+{
+    enum { SLOT = 3, SIG = 96 };
+    static const uint8_t record[] = { 1, 1, 4, 0, 1, 1, 0, 7 };
+    SpdmRequester       *r = &pair.requester;
+    SpdmPrivateKey       key = pair_identity(SPDM_TEST_DEVICE)->key;
+    uint8_t              out[SPDM_MSG_MAX];
+    bool                 secured;
+
+    for (uint8_t slot = 0; slot <= 1; slot++) {
+        uint8_t    rsp[8 + sizeof(record) + SPDM_NONCE_LEN + 2 + SPDM_CONTEXT_LEN + SIG] = {
+            0x13, 0x60, 0, slot, 1, sizeof(record) };
+        size_t     covered = sizeof(rsp) - SIG;
+        SpdmSigner signer = { SPDM_VERSION_13, spdm_hash(BIT(1)), spdm_asym(BIT(7)) };
+
+        open_session();
+        assert_null(spdm_requester_start(r, SPDM_OP_MEASUREMENTS, &(SpdmOpArgs){ .index = 0xff, .sign = true }));
+        assert_true(spdm_requester_next(r, out, sizeof(out), &secured) > 0);
+        memcpy(rsp + 8, record, sizeof(record));
+        memcpy(rsp + covered - SPDM_CONTEXT_LEN, r->nonce, SPDM_CONTEXT_LEN);
+        SpdmSpan l1l2[] = { spdm_requester_vca(r), spdm_requester_request(r), { rsp, covered } };
+        assert_true(spdm_sign(&signer, &pair.device_entropy, &key, SPDM_SIGN_MEASUREMENTS, l1l2, ARRAY_LEN(l1l2),
+                              rsp + covered));
+        if (slot == 0) {
+            assert_int_equal(answer(rsp, sizeof(rsp)), SPDM_DONE);
+        } else {
+            expect_failure("slot 1", answer(rsp, sizeof(rsp)), "of another slot");
+        }
+    }
+}
+
+/* A device that acknowledges a key update and goes on with the key that it had. */
+static void test_key_not_updated(void **state)
+{
+    uint8_t out[SPDM_MSG_MAX], ack[4] = { 0x13, 0x69, SPDM_UPDATE_ALL_KEYS };
+    bool    secured;
+
+    pair_init(&pair, CAPS);
+    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.requester.options.encapsulated = true; /* and key updates */
+    pair.responder.config.capabilities |= SPDM_CAP_ENCAP;
+    assert_true(pair_run(&pair, pair_stage("session") + 1));
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_KEY_UPDATE, NULL));
+    assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+    ack[3] = pair.requester.nonce[0];
+    expect_failure("the old key", answer(ack, sizeof(ack)), "key that it had");
+    assert_false(spdm_requester_has_session(&pair.requester));
+}
+
+/* Flags that contradict each other, and sizes: DSP0274 "Flag fields definitions for the Responder". */
+static void test_capabilities(void **state)
+{
+    const uint32_t all = SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG | SPDM_CAP_ENCRYPT | SPDM_CAP_MAC |
+                         SPDM_CAP_KEY_EX;
+    const struct {
+        const char *name;
+        uint8_t     version;
+        uint32_t    flags, size, max;
+        bool        good;
+    } caps[] = {
+        { "as they should be", 0x13, all, 4096, 4096, true },
+        { "PSK beside it", 0x13, all | SPDM_CAP_PSK_WITH_CONTEXT, 4096, 4096, true },
+        { "measurements: reserved", 0x13, all | SPDM_CAP_MEAS, 4096, 4096, false },
+        { "PSK: reserved", 0x13, all | SPDM_CAP_PSK, 4096, 4096, false },
+        { "keys: reserved", 0x13, all | SPDM_CAP_MULTI_KEY | SPDM_CAP_GET_KEY_PAIR_INFO, 4096, 4096, false },
+        { "keys: reserved, in 1.2 all of it is", 0x12, all | SPDM_CAP_MULTI_KEY, 4096, 4096, true },
+        { "keys that it does not tell of", 0x13, all | SPDM_CAP_MULTI_KEY_NEG, 4096, 4096, false },
+        { "information: reserved", 0x13, all | SPDM_CAP_EP_INFO, 4096, 4096, false },
+        { "certificates and a public key", 0x13, all | SPDM_CAP_PUB_KEY_ID, 4096, 4096, false },
+        { "mutual authentication of 1.1", 0x11, all | SPDM_CAP_MUT_AUTH, 0, 0, false },
+        { "mutual authentication of 1.2", 0x12, all | SPDM_CAP_MUT_AUTH, 4096, 4096, true },
+        { "installation of nothing", 0x12, all | SPDM_CAP_CERT_INSTALL_RESET, 4096, 4096, false },
+        { "without chunks", 0x12, all, 64, 4096, false },
+        { "with chunks", 0x12, all | SPDM_CAP_CHUNK, 64, 4096, true },
+        { "a buffer of 41 bytes", 0x12, all | SPDM_CAP_CHUNK, 41, 4096, false },
+        { "messages shorter than the buffer", 0x12, all | SPDM_CAP_CHUNK, 4096, 64, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(caps); i++) {
+        uint8_t    rsp[20] = { caps[i].version, 0x61 }, out[SPDM_MSG_MAX];
+        SpdmOffer  offer = { caps[i].version, caps[i].version, { 0 } };
+        SpdmResult result;
+        bool       secured;
+
+        pair_init(&pair, CAPS);
+        pair.responder.config.version_min = SPDM_VERSION_11;
+        pair.responder.config.version_max = SPDM_VERSION_13;
+        spdm_requester_offer(&pair.requester, &offer);
+        assert_null(spdm_requester_start(&pair.requester, SPDM_OP_CONNECT, NULL));
+        assert_int_equal(pair_step(&pair), SPDM_CONTINUE);
+        assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+        le32_put(rsp + 8, caps[i].flags);
+        le32_put(rsp + 12, caps[i].size);
+        le32_put(rsp + 16, caps[i].max);
+        result = spdm_requester_response(&pair.requester, rsp, caps[i].size != 0 ? 20 : 12, false);
+        if (result != (caps[i].good ? SPDM_CONTINUE : SPDM_FAILED)) {
+            fail_msg("%s: %d, %s", caps[i].name, (int)result, spdm_requester_error(&pair.requester));
+        }
+    }
+}
+
 /* Before there is a session. */
 static void test_connection(void **state)
 {
@@ -217,6 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows), cmocka_unit_test(test_unprotected), cmocka_unit_test(test_connection),
         cmocka_unit_test(test_endless_pairs), cmocka_unit_test(test_no_member),
+        cmocka_unit_test(test_another_slot), cmocka_unit_test(test_key_not_updated),
+        cmocka_unit_test(test_capabilities),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
