@@ -71,6 +71,7 @@ bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, s
     const uint8_t *body, *tag;
     size_t         shown = spdm_binding(c->transport)->sequence_len, sealed, plain_len, app_len;
     SpdmSpan       msg;
+    bool           ok;
 
     br_skip(&r, 4);
     if (br_le(&r, shown) != (c->sequence & ((1ull << 8 * shown) - 1))) {
@@ -91,10 +92,11 @@ bool spdm_record_open(const SpdmAead *aead, SpdmChannel *c, const uint8_t *in, s
     c->sequence++;
     app_len = le16_get(plain);
     msg = (SpdmSpan){ plain + 2, app_len };
-    if (app_len > plain_len - 2 || !spdm_inner_unwrap(c->transport, &msg) || msg.len > cap) {
-        return false;
+    ok = app_len <= plain_len - 2 && spdm_inner_unwrap(c->transport, &msg) && msg.len <= cap;
+    if (ok) {
+        memcpy(out, msg.data, msg.len);
+        *out_len = msg.len;
     }
-    memcpy(out, msg.data, msg.len);
-    *out_len = msg.len;
-    return true;
+    spdm_wipe(plain, sizeof(plain)); /* it may hold keys of IDE streams */
+    return ok;
 }

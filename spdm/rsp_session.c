@@ -144,7 +144,8 @@ SpdmSession *spdm_session_open(SpdmResponder *s, uint16_t req_id, uint16_t secur
     return session;
 }
 
-SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_OUTSIDE,
+SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .peer_needs = SPDM_CAP_KEY_EX,
+             .where = SPDM_OUTSIDE,
              .is_signed = true, .drops_b = true)
 {
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
@@ -156,8 +157,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
     SpdmChain      chain;
     SpdmError      e;
 
-    if (dhe == NULL || !(s->peer_capabilities & SPDM_CAP_MAC)) {
-        return SPDM_INVALID_REQUEST; /* the requester announced no KEY_EX, or sessions without integrity */
+    if (!(s->peer_capabilities & SPDM_CAP_MAC)) {
+        return SPDM_INVALID_REQUEST; /* the requester announced sessions without integrity */
     }
     req_id = br_u16(req);
     policy = br_u8(req);
@@ -203,7 +204,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .w
 }
 
 /* With mutual authentication, the requester's signature comes before RequesterVerifyData. */
-SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .where = SPDM_IN_HANDSHAKE,
+SPDM_REQUEST(FINISH, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .peer_needs = SPDM_CAP_KEY_EX,
+             .where = SPDM_IN_HANDSHAKE,
              .drops_b = true)
 {
     SpdmSession   *session = x->session;

@@ -274,6 +274,33 @@ static void test_handshake_keys(void **state)
     }
 }
 
+static bool holds(const void *p, size_t len, const uint8_t key[IDE_KEY_LEN])
+{
+    for (size_t at = 0; at + IDE_KEY_LEN <= len; at++) {
+        if (memcmp((const uint8_t *)p + at, key, IDE_KEY_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A key of an IDE stream as KEY_PROG has it, or as the device gets it, is at neither end once the session is over. */
+static void test_ide_keys(void **state)
+{
+    uint8_t wire[IDE_KEY_LEN];
+
+    pair_init(&pair, SPDM_RESPONDER_CAPS);
+    assert_true(pair_run(&pair, pair_stage("keys") + 1));
+    for (unsigned i = 0; i < IDE_KEY_LEN; i += 4) {
+        le32_put(wire + i, be32_get(pair.last_key + i));
+    }
+    assert_true(holds(&pair.requester, sizeof(pair.requester), wire));
+    assert_int_equal(pair_op(&pair, SPDM_OP_END_SESSION, NULL), SPDM_DONE);
+    assert_false(holds(&pair.requester, sizeof(pair.requester), wire));
+    assert_false(holds(&pair.responder, sizeof(pair.responder), wire));
+    assert_false(holds(&pair.ide, sizeof(pair.ide), pair.last_key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_refused_before_limit),
         cmocka_unit_test(test_refused_leaves_handshake),
         cmocka_unit_test(test_handshake_keys),
+        cmocka_unit_test(test_ide_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
