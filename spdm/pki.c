@@ -177,6 +177,18 @@ size_t spdm_first_certificate_len(const uint8_t *der, size_t len)
     return (size_t)(p - der);
 }
 
+bool spdm_chain_names_root(const SpdmHash *hash, const uint8_t *chain, size_t len)
+{
+    size_t   header = 4 + hash->len;
+    SpdmSpan root = { NULL, 0 };
+    uint8_t  want[SPDM_HASH_MAX];
+
+    if (len > header) {
+        root = (SpdmSpan){ chain + header, spdm_first_certificate_len(chain + header, len - header) };
+    }
+    return root.len != 0 && spdm_hash_spans(hash, &root, 1, want) && memcmp(want, chain + 4, hash->len) == 0;
+}
+
 /* All certificates of the concatenation, NULL when one is malformed or there are too many. */
 static STACK_OF(X509) *read_certificates(const uint8_t *der, size_t len)
 {

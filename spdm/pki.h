@@ -145,6 +145,10 @@ const char *spdm_chain_check(const uint8_t *der, size_t len, const uint8_t *root
 /* spdm_certificate_load - the first certificate of PEM text as DER; its length, 0: there is none, or it is too long. */
 size_t spdm_certificate_load(const char *pem, uint8_t *der, size_t cap);
 
+/* Whether the root hash of a chain, which has its header, is that of its first certificate: DSP0274 "Certificate chain
+ * format". A verifier wants it of chains that begin with the root; spdm_chain_check() looks behind the header. */
+bool spdm_chain_names_root(const SpdmHash *hash, const uint8_t *chain, size_t len);
+
 /* The first certificate of a concatenation: its DER length, 0 when malformed. */
 size_t spdm_first_certificate_len(const uint8_t *der, size_t len);
 

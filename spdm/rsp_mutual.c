@@ -106,7 +106,8 @@ static bool chain_is_good(SpdmResponder *s)
 
     return m->chain_len > header && le32_get(m->chain) == m->chain_len &&
            spdm_hash_spans(hash, &(SpdmSpan){ m->chain, m->chain_len }, 1, digest) &&
-           spdm_equal(digest, m->chain_hash, hash->len) && s->config.requester_key != NULL &&
+           spdm_equal(digest, m->chain_hash, hash->len) && spdm_chain_names_root(hash, m->chain, m->chain_len) &&
+           s->config.requester_key != NULL &&
            s->config.requester_key(s->config.opaque, m->chain + header, m->chain_len - header, &m->key) &&
            m->key.kind == spdm_asym(s->selected.req_asym)->kind;
 }

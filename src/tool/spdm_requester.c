@@ -103,6 +103,9 @@ static bool check_chain(Client *c)
     }
     why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len, SPDM_CHAIN_OF_RESPONDER,
                            g_get_real_time() / G_USEC_PER_SEC, &key);
+    if (why == NULL && !spdm_chain_names_root(spdm_hash(c->requester.selected.hash), chain.data, chain.len)) {
+        why = "the chain's root hash is that of another certificate than it begins with";
+    }
     if (why == NULL && spdm_requester_set_public_key(&c->requester, &key) != SPDM_KEY_OK) {
         why = "the leaf's key does not fit the negotiated algorithm";
     }

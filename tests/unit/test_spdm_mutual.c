@@ -119,6 +119,33 @@ static void test_not_my_key(void **state)
     assert_non_null(strstr(spdm_requester_error(&pair.requester), "not offered"));
 }
 
+/* The hash in front of the certificates is that of another root than they begin with. */
+static void test_root_hash(void **state)
+{
+    static SpdmIdentity spoilt;
+    const SpdmHash     *hash = spdm_hash(BIT(1));
+    SpdmSpan            chain;
+
+    spoilt = *pair_identity(SPDM_TEST_REQUESTER);
+    spoilt.root_len--;
+    begin(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false);
+    pair.requester.identity = &spoilt;
+    assert_int_equal(pair_connect(&pair), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_FAILED);
+    assert_non_null(strstr(spdm_requester_error(&pair.requester), "ERROR 0x09"));
+    assert_int_equal(pair.sessions_begun, 0);
+    /* What a verifier looks at. */
+    chain = spdm_requester_chain(&pair.requester);
+    assert_true(spdm_chain_names_root(hash, chain.data, chain.len));
+    for (size_t at = 4; at < 4 + hash->len + 100; at += 9) {
+        pair.requester.chain[at] ^= 1;
+        assert_false(spdm_chain_names_root(hash, chain.data, chain.len));
+        pair.requester.chain[at] ^= 1;
+    }
+    assert_false(spdm_chain_names_root(hash, chain.data, 4 + hash->len));
+    assert_false(spdm_chain_names_root(hash, chain.data, 3));
+}
+
 static void test_stranger(void **state)
 {
     begin_as(SPDM_VERSION_12, SPDM_RESPONDER_CAPS, false, SPDM_TEST_WRONG_ROOT);
@@ -462,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_capabilities),      cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_plain_requester),   cmocka_unit_test(test_not_my_key),
+        cmocka_unit_test(test_root_hash),
         cmocka_unit_test(test_stranger),
         cmocka_unit_test(test_rows),              cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_finish),            cmocka_unit_test(test_spoilt),
