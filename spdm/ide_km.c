@@ -208,19 +208,12 @@ static SpdmVendorResult handle_query(IdeKm *km, ByteReader *r, ByteWriter *rsp)
     return bw_ok(&regs) ? SPDM_VENDOR_REPLY : SPDM_VENDOR_INVALID;
 }
 
-static IdeKpStatus program_key(IdeKm *km, uint8_t port, uint8_t stream_id, uint8_t sub, ByteReader *r)
+static IdeKpStatus store_key(IdeKm *km, uint8_t port, uint8_t stream_id, uint8_t sub,
+                             const uint8_t key[IDE_KEY_LEN], uint64_t ifv)
 {
-    uint8_t      key[IDE_KEY_LEN];
-    uint64_t     ifv;
     IdeKeySlot   slot;
     IdeKmStream *s;
-    bool         stored;
 
-    read_key(r, key);
-    ifv = read_ifv(r);
-    if (!br_ok(r) || br_left(r) != 0) {
-        return IDE_KP_LENGTH;
-    }
     if (port > km->sink->max_port(km->opaque)) {
         return IDE_KP_PORT;
     }
@@ -233,12 +226,26 @@ static IdeKpStatus program_key(IdeKm *km, uint8_t port, uint8_t stream_id, uint8
     if (s == NULL || s->key[slot.key_set][slot.sub_stream][slot.tx] == IDE_KEY_GO) {
         return IDE_KP_FAILED;
     }
-    stored = km->sink->program == NULL || km->sink->program(km->opaque, &slot, key, ifv);
-    spdm_wipe(key, sizeof(key));
-    if (stored) {
-        set_key(km, s, &slot, IDE_KEY_PROGRAMMED);
+    if (km->sink->program != NULL && !km->sink->program(km->opaque, &slot, key, ifv)) {
+        return IDE_KP_FAILED;
     }
-    return stored ? IDE_KP_OK : IDE_KP_FAILED;
+    set_key(km, s, &slot, IDE_KEY_PROGRAMMED);
+    return IDE_KP_OK;
+}
+
+static IdeKpStatus program_key(IdeKm *km, uint8_t port, uint8_t stream_id, uint8_t sub, ByteReader *r)
+{
+    uint8_t     key[IDE_KEY_LEN];
+    IdeKpStatus status = IDE_KP_LENGTH;
+    uint64_t    ifv;
+
+    read_key(r, key);
+    ifv = read_ifv(r);
+    if (br_ok(r) && br_left(r) == 0) {
+        status = store_key(km, port, stream_id, sub, key, ifv);
+    }
+    spdm_wipe(key, sizeof(key)); /* whatever became of it */
+    return status;
 }
 
 static SpdmVendorResult handle_key_prog(IdeKm *km, ByteReader *r, ByteWriter *rsp)
