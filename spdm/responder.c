@@ -521,10 +521,13 @@ static size_t handle_record(SpdmResponder *s, const uint8_t *in, size_t in_len, 
 size_t spdm_responder_handle(SpdmResponder *s, bool secured, const uint8_t *in, size_t in_len, uint8_t *out,
                              size_t cap, bool *secured_out)
 {
+    const size_t longest = SPDM_MSG_MAX + 4; /* all that tells that it is too long */
+
     *secured_out = secured;
-    if (in_len > (secured ? SPDM_RECORD_MAX : SPDM_MSG_MAX) ||
+    if ((secured && in_len > SPDM_RECORD_MAX) ||
         cap < SPDM_DATA_TRANSFER_MIN + spdm_record_overhead(s->config.transport)) {
-        return 0; /* longer than any buffer we declared: the transport would not have taken it */
+        return 0; /* a record longer than any buffer cannot be opened */
     }
+    in_len = in_len < longest || secured ? in_len : longest;
     return secured ? handle_record(s, in, in_len, out, cap) : handle_plain(s, in, in_len, out, cap);
 }

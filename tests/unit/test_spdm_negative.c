@@ -390,6 +390,25 @@ static void test_small_peer(void **state)
     assert_int_equal(pair.responder.sessions[0].state, SPDM_SESSION_FREE);
 }
 
+/* As long as a transport's objects can be, which is longer than any buffer of ours: told, too. */
+static void test_longest(void **state)
+{
+    static const size_t lens[] = { SPDM_MSG_MAX + 4, 5000, 65536, 1 << 20 };
+    static uint8_t      msg[1 << 20];
+    uint8_t             reply[SPDM_MSG_MAX];
+
+    for (unsigned i = 0; i < ARRAY_LEN(lens); i++) {
+        start_at(FRESH, 0);
+        memcpy(msg, get_version.bytes, get_version.len);
+        expect_error(reply, pair_send(&pair, false, msg, lens[i], reply, sizeof(reply)), SPDM_INVALID_REQUEST);
+        start_at(CONNECTED, 0);
+        memcpy(msg, vendor.bytes, vendor.len);
+        expect_error(reply, pair_send(&pair, false, msg, lens[i], reply, sizeof(reply)), SPDM_REQUEST_TOO_LARGE);
+        assert_int_equal(reply[0], 0x12);
+        assert_true(send(CONNECTED, &get_digests, reply) > 4);
+    }
+}
+
 /* CHALLENGE signs everything said since GET_VERSION. */
 static void test_challenge_signature(void **state)
 {
@@ -495,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_rows),          cmocka_unit_test(test_finish),
         cmocka_unit_test(test_session_limit), cmocka_unit_test(test_no_session_leak),
         cmocka_unit_test(test_small_peer),    cmocka_unit_test(test_challenge_signature),
+        cmocka_unit_test(test_longest),
         cmocka_unit_test(test_records),       cmocka_unit_test(test_transcript_overflow),
         cmocka_unit_test(test_conformance),
     };
