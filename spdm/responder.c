@@ -293,15 +293,20 @@ static SpdmError check_request(SpdmResponder *s, const SpdmRequest *q, SpdmExcha
     return spdm_breaks_flow(s, q, x) ? SPDM_REQUEST_IN_FLIGHT : check_where(s, q, x);
 }
 
-/* Transcripts that a request ends by being another one: DSP0274 "L1 and L2", "M1 and M2 message
- * transcript". */
+/* Requests that end an unfinished authentication because they were issued, whatever becomes of them: DSP0274 "M1 and M2
+ * message transcript". */
+static void drop_part_b(SpdmResponder *s, const SpdmRequest *q)
+{
+    if (q != NULL && q->drops_b && !s->authenticated) {
+        spdm_transcript_reset(&s->b);
+    }
+}
+
+/* What a request ends by being another one: DSP0274 "L1 and L2"; the part of TH that DIGESTS can be. */
 static void drop_transcripts(SpdmResponder *s, const SpdmRequest *q, const SpdmExchange *x)
 {
     if (x->code != SPDM_GET_MEASUREMENTS && !q->carries) {
         spdm_transcript_reset(x->session != NULL ? &x->session->l1l2 : &s->l1l2);
-    }
-    if (q->drops_b && !s->authenticated) {
-        spdm_transcript_reset(&s->b);
     }
     s->past_digests |= s->connection == SPDM_NEGOTIATED && x->code != SPDM_GET_DIGESTS && !q->carries;
 }
@@ -391,6 +396,9 @@ void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t l
     q = find_request(x->code);
     x->carries = q != NULL && q->carries;
     e = request_is_too_large(s, x, len) ? SPDM_REQUEST_TOO_LARGE : check_request(s, q, x);
+    if (e != SPDM_VERSION_MISMATCH) {
+        drop_part_b(s, q);
+    }
     if (e == SPDM_OK && spdm_put_off(s, q, x, msg, len)) {
         e = SPDM_RESPONSE_NOT_READY;
     }
