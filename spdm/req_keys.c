@@ -8,6 +8,10 @@
 
 enum { LENGTH = 2, TOTAL = 0, NUMBER = 1 }; /* of an entry; in what follows it */
 
+/* libspdm's responder had this many bytes of zero behind its KEY_PAIR_INFO of 1.4, until 643ec613 of June 2026: a slip
+ * in reserving room. They mean nothing, and there is nothing else that could stand there. */
+enum { SURPLUS = 6 };
+
 /* Entries that are here already. */
 static uint8_t count(const SpdmRequester *r)
 {
@@ -17,6 +21,19 @@ static uint8_t count(const SpdmRequester *r)
         n++;
     }
     return n;
+}
+
+/* Skips the surplus, if that and DOE's padding is what is left; whether it was there. */
+static bool skip_surplus(const SpdmRequester *r, ByteReader *rsp)
+{
+    size_t left = br_left(rsp);
+    bool   there = r->version == SPDM_VERSION_14 && br_ok(rsp) && left >= SURPLUS && left < SURPLUS + 4;
+
+    for (size_t i = 0; there && i < SURPLUS; i++) {
+        there = rsp->data[rsp->pos + i] == 0;
+    }
+    br_skip(rsp, there ? SURPLUS : 0);
+    return there;
 }
 
 bool spdm_build_get_key_pair_info(SpdmRequester *r, ByteWriter *w)
@@ -39,6 +56,7 @@ StepResult spdm_read_key_pair_info(SpdmRequester *r, ByteReader *rsp, uint8_t pa
         br_skip(rsp, br_u8(rsp)); /* post-quantum algorithms: capabilities, and the current one */
     }
     len = spdm_parsed_len(rsp) - start;
+    r->surplus_key_pairs |= skip_surplus(r, rsp);
     if (!spdm_message_ends(rsp) || info[NUMBER] != number || info[TOTAL] < number) {
         return step_fail(r, "KEY_PAIR_INFO has a wrong length or is of another pair");
     }

@@ -413,6 +413,7 @@ typedef struct SpdmRequester {
     uint32_t       encapsulated_len;
     bool           challenged_back; /* CHALLENGE_AUTH said so */
     uint8_t        heartbeat_s;     /* HeartbeatPeriod of the session */
+    bool           surplus_key_pairs; /* KEY_PAIR_INFO ended with the zeros of an older libspdm: req_keys.c */
     uint8_t        dhe_private[SPDM_DHE_MAX]; /* between KEY_EXCHANGE and its response */
     uint16_t       next_session_id;             /* ReqSessionID of the next session */
     SpdmTranscript a;

@@ -239,6 +239,9 @@ static bool show_key_pairs(Client *c)
     SpdmSpan   pairs = spdm_requester_key_pairs(&c->requester);
     ByteReader r = br_init(pairs.data, pairs.len);
 
+    if (c->requester.surplus_key_pairs) {
+        printf("     KEY_PAIR_INFO has six bytes of zero behind its fields, as libspdm sent it before June 2026\n");
+    }
     while (br_left(&r) != 0) {
         size_t         len = br_u16(&r);
         const uint8_t *info = br_take(&r, len);

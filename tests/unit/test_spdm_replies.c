@@ -73,14 +73,16 @@ static const struct {
     { "an error", SPDM_OP_LOG, 0, 4, 0, { 0x13, 0x7f, 0x0c, 5 }, "ERROR 0x0c (data 0x05) to request 0xef" },
 };
 
-static void open_session(void)
+static void open_session_of(uint8_t version)
 {
     pair_init(&pair, CAPS);
-    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.version_max = version;
     pair.responder.config.heartbeat_s = 3;
     pair.requester.options.heartbeat = true;
     assert_true(pair_run(&pair, pair_stage("session") + 1));
 }
+
+static void open_session(void) { open_session_of(SPDM_VERSION_13); }
 
 /* Begins an operation whose request is on its way. */
 static void begin(SpdmOp op, uint8_t index)
@@ -163,6 +165,44 @@ static void test_endless_pairs(void **state)
         } else {
             expect_failure("two of 2 KiB", result, "longer than 4 KiB");
         }
+    }
+}
+
+/* KEY_PAIR_INFO of 1.4 as libspdm's responder sent it until June 2026, with six zeros behind its fields; DOE pads the
+ * whole to a DW. Nothing else is taken there, and nothing before 1.4. */
+static void test_surplus(void **state)
+{
+    enum { LEN = 23 + 10 };
+    static const struct {
+        const char *name;
+        uint8_t     version, extra, at; /* bytes behind the fields; the one that is not 0; 0: all are */
+        bool        taken, seen;
+    } cases[] = {
+        { "none", 0x14, 0, 0, true, false },          { "padding", 0x14, 3, 0, true, false },
+        { "four", 0x14, 4, 0, false, false },         { "five", 0x14, 5, 0, false, false },
+        { "six", 0x14, 6, 0, true, true },            { "six and padding", 0x14, 9, 0, true, true },
+        { "ten", 0x14, 10, 0, false, false },         { "the first is no zero", 0x14, 6, LEN, false, false },
+        { "the last is no zero", 0x14, 6, LEN + 5, false, false },
+        { "1.3, padding", 0x13, 3, 0, true, false },  { "1.3, six", 0x13, 6, 0, false, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        bool       is_14 = cases[i].version == SPDM_VERSION_14;
+        uint8_t    info[64] = { cases[i].version, 0x7c, 0, 0, 1, 1 };
+        SpdmResult result;
+
+        open_session_of(cases[i].version);
+        begin(SPDM_OP_KEY_PAIRS, 0);
+        info[23] = info[28] = is_14 ? 4 : 0; /* lengths of the post-quantum algorithms */
+        info[cases[i].at] = cases[i].at != 0 ? 1 : cases[i].version;
+        result = answer(info, (is_14 ? LEN : 23) + cases[i].extra);
+        if (cases[i].taken) {
+            assert_int_equal(result, SPDM_DONE);
+            assert_int_equal(spdm_requester_key_pairs(&pair.requester).len, 2 + (is_14 ? LEN : 23) - 4);
+        } else {
+            expect_failure(cases[i].name, result, "KEY_PAIR_INFO has a wrong length");
+        }
+        assert_int_equal(pair.requester.surplus_key_pairs, cases[i].seen);
     }
 }
 
@@ -320,7 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows), cmocka_unit_test(test_unprotected), cmocka_unit_test(test_connection),
-        cmocka_unit_test(test_endless_pairs), cmocka_unit_test(test_no_member),
+        cmocka_unit_test(test_endless_pairs), cmocka_unit_test(test_surplus), cmocka_unit_test(test_no_member),
         cmocka_unit_test(test_another_slot), cmocka_unit_test(test_key_not_updated),
         cmocka_unit_test(test_capabilities),
     };
