@@ -59,7 +59,7 @@ bool spdm_alias_key(const SpdmPrivateKey *device, SpdmSpan runs, Entropy *entrop
 /* The last certificate. */
 static X509 *device_certificate(const SpdmIdentity *id)
 {
-    const uint8_t *p = id->certs, *end = p + id->certs_len;
+    const uint8_t *p = spdm_identity_certs(id), *end = p + id->certs_len;
     X509          *cert = NULL;
 
     while (p < end) {
@@ -136,7 +136,7 @@ const char *spdm_alias_append(SpdmIdentity *id, const SpdmPrivateKey *device, co
     X509               *issuer = device_certificate(id), *cert = NULL;
     EVP_PKEY           *issuer_key = d2i_AutoPrivateKey(NULL, &d, device->len);
     EVP_PKEY           *key = d2i_AutoPrivateKey(NULL, &a, alias->len);
-    uint8_t            *der = NULL;
+    uint8_t            *der = NULL, *at;
     int                 len = 0;
     const char         *why = NULL;
 
@@ -148,11 +148,12 @@ const char *spdm_alias_append(SpdmIdentity *id, const SpdmPrivateKey *device, co
         cert = certify(issuer, issuer_key, key, curve->md);
         len = cert != NULL ? i2d_X509(cert, &der) : 0;
     }
-    if (why == NULL && (len <= 0 || (size_t)len > sizeof(id->certs) - id->certs_len)) {
+    at = why == NULL && len > 0 ? spdm_grow(id->certs, sizeof(id->certs), id->room, id->certs_len, (size_t)len) : NULL;
+    if (why == NULL && at == NULL) {
         why = "the alias certificate could not be made, or the certificates are too long with it";
     }
     if (why == NULL) {
-        memcpy(id->certs + id->certs_len, der, (size_t)len);
+        memcpy(at, der, (size_t)len);
         id->certs_len += (uint32_t)len;
         id->alias_len = (uint32_t)len;
     }

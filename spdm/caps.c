@@ -18,7 +18,8 @@
     X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)                   \
     X(alias_cert, SPDM_CAP_ALIAS_CERT) X(multi_key, SPDM_CAP_MULTI_KEY_NEG)                                   \
     X(multi_key_only, SPDM_CAP_MULTI_KEY_ONLY) X(set_key_pair_info, SPDM_CAP_SET_KEY_PAIR_INFO)               \
-    X(ep_info_no_sig, SPDM_CAP_EP_INFO_NO_SIG) X(ep_info_sig, SPDM_CAP_EP_INFO_SIG)
+    X(ep_info_no_sig, SPDM_CAP_EP_INFO_NO_SIG) X(ep_info_sig, SPDM_CAP_EP_INFO_SIG)             \
+    X(large_resp, SPDM_CAP_LARGE_RESP)
 
 static const struct CapName {
     const char *name;

@@ -18,6 +18,7 @@ uint32_t spdm_requester_capabilities(const SpdmRequester *r)
            (r->identity != NULL && r->challenge != NULL ? (uint32_t)SPDM_CAP_CHAL : 0u) |
            (spdm_has_own_keys(r) ? SPDM_CAP_MULTI_KEY_ONLY : 0u) |
            (r->options.heartbeat ? (uint32_t)SPDM_CAP_HBEAT : 0u) |
+           (r->options.large && r->version >= SPDM_VERSION_14 ? SPDM_CAP_LARGE_RESP : 0u) |
            (r->options.encapsulated ? SPDM_CAP_ENCAP | SPDM_CAP_KEY_UPD : 0u) |
            (r->options.psk.key_len != 0 ? SPDM_CAP_PSK_PLAIN : 0u) |
            (r->options.transfer_size != 0 && r->version >= SPDM_VERSION_12 ? SPDM_CAP_CHUNK : 0u);

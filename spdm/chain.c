@@ -6,10 +6,10 @@
 bool spdm_chain_of(const SpdmIdentity *id, const SpdmHash *hash, SpdmChain *chain)
 {
     chain->spans[0] = (SpdmSpan){ chain->header, 4 + hash->len };
-    chain->spans[1] = (SpdmSpan){ id->certs, id->certs_len };
+    chain->spans[1] = (SpdmSpan){ spdm_identity_certs(id), id->certs_len };
     chain->len = chain->spans[0].len + chain->spans[1].len;
     le32_put(chain->header, (uint32_t)chain->len);
-    return spdm_hash_spans(hash, &(SpdmSpan){ id->certs, id->root_len }, 1, chain->header + 4);
+    return spdm_hash_spans(hash, &(SpdmSpan){ spdm_identity_certs(id), id->root_len }, 1, chain->header + 4);
 }
 
 void spdm_chain_append(const SpdmChain *chain, size_t offset, size_t len, ByteWriter *w)

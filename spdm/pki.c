@@ -16,7 +16,7 @@
 #include "bits.h"
 #include "bytes.h"
 
-#define CERTIFICATES_MAX 16
+#define CERTIFICATES_MAX 128 /* in 64 KiB there is no room for more of elliptic curves */
 
 /* Appends every CERTIFICATE block of the text; @root_len receives the first one's length. */
 static bool append_certificates(const char *text, ByteWriter *w, size_t *root_len)
@@ -63,12 +63,21 @@ bool spdm_key_load(const char *key_pem, Entropy *entropy, SpdmPrivateKey *key)
 
 static bool load_certificates(const char *chain_pem, SpdmIdentity *id, const char **error)
 {
+    SpdmRoom   room = id->room;
     ByteWriter w = bw_init(id->certs, sizeof(id->certs));
     size_t     root_len;
+    bool       ok;
 
     memset(id, 0, sizeof(*id));
-    if (!append_certificates(chain_pem, &w, &root_len)) {
-        *error = "the certificate chain holds no PEM certificate, or more than 8000 bytes of them";
+    id->room = room;
+    ok = append_certificates(chain_pem, &w, &root_len);
+    if (!ok && room.bytes != NULL) {
+        w = bw_init(room.bytes, room.cap);
+        ok = append_certificates(chain_pem, &w, &root_len);
+    }
+    if (!ok) {
+        *error = room.bytes != NULL ? "the certificate chain holds no PEM certificate, or more than 256 KiB of them"
+                                    : "the certificate chain holds no PEM certificate, or more than 8000 bytes of them";
         return false;
     }
     id->root_len = (uint32_t)root_len;
@@ -118,10 +127,15 @@ static bool same_key(const SpdmPublicKey *a, const SpdmPublicKey *b)
            memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
+static const char *check_own(const SpdmIdentity *id, SpdmPublicKey *leaf)
+{
+    return spdm_chain_check(spdm_identity_certs(id), id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, leaf);
+}
+
 const char *spdm_chain_is_for(const SpdmIdentity *id, const SpdmPrivateKey *key, Entropy *entropy)
 {
     SpdmPublicKey leaf, ours;
-    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf);
+    const char   *why = check_own(id, &leaf);
 
     if (why == NULL && (!spdm_public_key_of(key, entropy, &ours) || !same_key(&leaf, &ours))) {
         why = "the private key is not the last certificate's";
@@ -138,7 +152,7 @@ const char *spdm_slot_check(const SpdmIdentity *id, const SpdmIdentity *ids, siz
                             SpdmKeyKind *kind)
 {
     SpdmPublicKey leaf, ours;
-    const char   *why = spdm_chain_check(id->certs, id->certs_len, NULL, 0, SPDM_CHAIN_OF_RESPONDER, -1, &leaf);
+    const char   *why = check_own(id, &leaf);
 
     if (why != NULL) {
         return why;
@@ -247,6 +261,7 @@ static bool verify_path(STACK_OF(X509) *certs, X509 *root, X509 *leaf, int64_t t
     if (ok) {
         X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
+        X509_VERIFY_PARAM_set_depth(param, CERTIFICATES_MAX);
         if (time_s < 0) {
             X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
         } else {

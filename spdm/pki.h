@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "spdm/crypto.h"
+#include "spdm/wire.h"
 
 #define SPDM_SLOTS     8
 #define SPDM_CERTS_MAX 8000 /* with the header of DSP0274 "Certificate chain format", at most 8 KiB */
+#define SPDM_CERTS_SHORT_MAX (SPDM_CHAIN_SHORT_MAX - 4 - SPDM_HASH_MAX) /* whatever the hash */
+#define SPDM_CERTS_LARGE_MAX (256 << 10) /* of those that have a room of their own */
+#define SPDM_B_LARGE_MAX     (2 * SPDM_CERTS_LARGE_MAX) /* room for what is said of them, part B of M1 */
 
 /* What a device has: certificates and the leaf's private key. */
 typedef struct SpdmIdentity {
@@ -23,8 +26,15 @@ typedef struct SpdmIdentity {
     SpdmPrivateKey ca;    /* alias certificate model: the device's key, which certifies the one above */
     uint32_t       root_len, certs_len; /* of the first certificate; of all */
     uint32_t       alias_len; /* of the last one, when the device has made it */
-    uint8_t        certs[SPDM_CERTS_MAX]; /* DER, root first, one behind the other */
+    SpdmRoom       room; /* for more certificates than SPDM_CERTS_MAX; the owner's */
+    uint8_t        certs[SPDM_CERTS_MAX]; /* unless there are more */
 } SpdmIdentity;
+
+/* The certificates: DER, root first, one behind the other. */
+static inline const uint8_t *spdm_identity_certs(const SpdmIdentity *id)
+{
+    return id->certs_len > sizeof(id->certs) ? id->room.bytes : id->certs;
+}
 
 /* CertificateInfo: certificate models of 1.3. */
 enum { SPDM_MODEL_DEVICE = 1, SPDM_MODEL_ALIAS = 2, SPDM_MODEL_GENERIC = 3 };
@@ -38,6 +48,7 @@ typedef struct SpdmPem {
 
 /**
  * spdm_identity_load - make an identity from PEM text.
+ * @id: its room is kept and used
  * @error: receives a sentence on failure
  * Returns false when the text is no chain or key of a kind that can be used, or the chain is too long.
  */

@@ -92,6 +92,9 @@ bool spdm_build_deliver(SpdmRequester *r, ByteWriter *w)
     if (e != SPDM_OK) {
         w->pos = at;
         spdm_begin(w, r->version, SPDM_ERROR, (uint8_t)e, e == SPDM_UNSUPPORTED_REQUEST ? code : 0);
+        if (e == SPDM_DATA_TOO_LARGE) { /* the chain */
+            bw_u32(w, (uint32_t)(4 + spdm_hash(r->selected.hash)->len) + r->identity->certs_len);
+        }
     } else {
         keep(r, &req, w->data + at, w->pos - at);
     }

@@ -10,7 +10,7 @@
 
 enum { USES = 1 | 2 }; /* KeyUsageMask: key exchanges, challenges */
 
-#define OVERHEAD 16 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
+#define OVERHEAD 24 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
 
 const char *spdm_mutual_accept(SpdmRequester *r, uint8_t mut_auth, uint8_t slot)
 {
@@ -67,23 +67,35 @@ SpdmError spdm_answer_digests(SpdmRequester *r, const SpdmAsked *q, ByteWriter *
 
 SpdmError spdm_answer_certificate(SpdmRequester *r, const SpdmAsked *q, ByteWriter *w)
 {
+    bool      large = spdm_is_large(r->version, q->param1);
     size_t    offset = br_u16(q->req), len = br_u16(q->req), left, room = r->peer_transfer_size - OVERHEAD;
     SpdmChain chain;
 
-    if (r->identity == NULL) {
+    if (r->identity == NULL || (large && !r->options.large)) {
         return SPDM_UNSUPPORTED_REQUEST;
+    }
+    if (large) {
+        offset = br_u32(q->req);
+        len = br_u32(q->req);
     }
     if (!spdm_message_ends(q->req) || !spdm_chain_of(r->identity, spdm_hash(r->selected.hash), &chain) ||
         (q->param1 & 0xf) != 0 || offset >= chain.len || len == 0) {
         return SPDM_INVALID_REQUEST;
     }
+    if (!large && chain.len > SPDM_CHAIN_SHORT_MAX) {
+        return r->version >= SPDM_VERSION_14 ? SPDM_DATA_TOO_LARGE : SPDM_UNSPECIFIED;
+    }
     left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
-    spdm_begin(w, r->version, SPDM_RESPONSE_OF(SPDM_GET_CERTIFICATE), 0,
+    spdm_begin(w, r->version, SPDM_RESPONSE_OF(SPDM_GET_CERTIFICATE), large ? SPDM_LARGE : 0,
                spdm_has_own_keys(r) ? SPDM_MODEL_DEVICE : 0);
-    bw_u16(w, (uint16_t)len);
-    bw_u16(w, (uint16_t)(left - len));
+    bw_u16(w, large ? 0 : (uint16_t)len);
+    bw_u16(w, large ? 0 : (uint16_t)(left - len));
+    if (large) {
+        bw_u32(w, (uint32_t)len);
+        bw_u32(w, (uint32_t)(left - len));
+    }
     spdm_chain_append(&chain, offset, len, w);
     return SPDM_OK;
 }

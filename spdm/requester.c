@@ -273,11 +273,23 @@ static StepResult read_digests(SpdmRequester *r, ByteReader *rsp, uint8_t param1
     return STEP_NEXT;
 }
 
+/* The device's capability is enough. */
+static bool reads_large(const SpdmRequester *r)
+{
+    return r->version >= SPDM_VERSION_14 && (r->peer_capabilities & SPDM_CAP_LARGE_RESP);
+}
+
 static bool build_get_certificate(SpdmRequester *r, ByteWriter *w)
 {
-    params(w, r->options.slot, 0);
-    bw_u16(w, (uint16_t)r->chain_len);
-    bw_u16(w, CERT_PORTION_MAX);
+    bool large = reads_large(r);
+
+    params(w, (uint8_t)(r->options.slot | (large ? SPDM_LARGE : 0)), 0);
+    bw_u16(w, large ? 0 : (uint16_t)r->chain_len);
+    bw_u16(w, large ? 0 : CERT_PORTION_MAX);
+    if (large) {
+        bw_u32(w, r->chain_len);
+        bw_u32(w, CERT_PORTION_MAX);
+    }
     return true;
 }
 
@@ -285,10 +297,10 @@ static bool build_get_certificate(SpdmRequester *r, ByteWriter *w)
 static StepResult check_chain(SpdmRequester *r)
 {
     const SpdmHash *hash = spdm_hash(r->selected.hash);
-    SpdmSpan        chain = { r->chain, r->chain_len };
+    SpdmSpan        chain = spdm_requester_chain(r);
     uint8_t         digest[SPDM_HASH_MAX];
 
-    if (r->chain_len < CHAIN_HEADER_LEN + hash->len || le32_get(r->chain) != r->chain_len) {
+    if (r->chain_len < CHAIN_HEADER_LEN + hash->len || le32_get(chain.data) != r->chain_len) {
         return step_fail(r, "the certificate chain contradicts its own length");
     }
     if (!spdm_hash_spans(hash, &chain, 1, digest) || !spdm_equal(digest, r->chain_digest, hash->len)) {
@@ -300,25 +312,39 @@ static StepResult check_chain(SpdmRequester *r)
 
 static StepResult read_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
 {
+    bool           large = reads_large(r);
     size_t         header = CHAIN_HEADER_LEN + spdm_hash(r->selected.hash)->len;
-    size_t         len = br_u16(rsp), left = br_u16(rsp), hidden;
-    const uint8_t *data = br_take(rsp, len);
+    size_t         len = br_u16(rsp), left = br_u16(rsp), hidden, max = sizeof(r->chain);
+    const uint8_t *data;
+    uint8_t       *to;
 
-    if (!spdm_message_ends(rsp) || (param1 & 0xf) != r->options.slot || len == 0 || len > CERT_PORTION_MAX) {
+    if (large) {
+        len = br_u32(rsp);
+        left = br_u32(rsp);
+    }
+    data = br_take(rsp, len);
+    if (!spdm_message_ends(rsp) || (param1 & 0xf) != r->options.slot ||
+        spdm_is_large(r->version, param1) != large || len == 0 || len > CERT_PORTION_MAX) {
         return step_fail(r, "CERTIFICATE has a wrong length or slot");
     }
-    if (r->chain_len + len + left > sizeof(r->chain) || r->chain_len + len > UINT16_MAX) {
-        return step_fail(r, "the certificate chain is longer than 8 KiB");
+    max = r->chain_room.bytes != NULL ? r->chain_room.cap : max;
+    max = large || max < SPDM_CHAIN_SHORT_MAX ? max : SPDM_CHAIN_SHORT_MAX;
+    to = left <= max && len + r->chain_len <= max - left
+             ? spdm_grow(r->chain, sizeof(r->chain), r->chain_room, r->chain_len, len)
+             : NULL;
+    if (to == NULL) {
+        spdm_requester_fail(r, "the certificate chain is longer than %zu KiB", (max + 1) >> 10);
+        return STEP_FAILED;
     }
     /* The RMM's certificate object starts behind the chain's header, which a first portion may hold only
      * in part. */
     hidden = r->chain_len < header ? header - r->chain_len : 0;
     if (len > hidden) {
-        r->cache =
-            (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)(8 + hidden), (uint32_t)(len - hidden) };
+        r->cache = (SpdmCache){ SPDM_OBJECT_CERTIFICATE, 0, 0, (uint32_t)((size_t)(data - rsp->data) + hidden),
+                                (uint32_t)(len - hidden) };
     }
     spdm_keep_b(r, rsp);
-    memcpy(r->chain + r->chain_len, data, len);
+    memcpy(to, data, len);
     r->chain_len += (uint32_t)len;
     return left != 0 ? STEP_AGAIN : check_chain(r);
 }
@@ -535,10 +561,19 @@ static StepResult read_heartbeat(SpdmRequester *r, ByteReader *rsp, uint8_t para
 
 /* ---- inside a session ---------------------------------------------------------------------------------- */
 
+/* Both sides have LARGE_RESP. */
+static bool sends_large(const SpdmRequester *r)
+{
+    uint32_t both = spdm_requester_capabilities(r) & r->peer_capabilities;
+
+    return r->version >= SPDM_VERSION_14 && (both & SPDM_CAP_LARGE_RESP);
+}
+
 static bool build_vendor(SpdmRequester *r, ByteWriter *w)
 {
     w->pos = 0; /* the wrapper starts with the header */
-    spdm_pci_vdm_begin(w, r->version, SPDM_VENDOR_DEFINED, r->args.protocol, r->message_len);
+    spdm_pci_vdm_begin(w, r->version, SPDM_VENDOR_DEFINED, sends_large(r) ? SPDM_LARGE : 0, r->args.protocol,
+                       r->message_len);
     bw_bytes(w, r->message, r->message_len);
     return true;
 }
@@ -547,7 +582,8 @@ static StepResult read_vendor(SpdmRequester *r, ByteReader *rsp, uint8_t param1,
 {
     SpdmPciVdm vdm;
 
-    if (spdm_pci_vdm_read(rsp, &vdm) != SPDM_OK || vdm.protocol != r->args.protocol) {
+    if (spdm_is_large(r->version, param1) != sends_large(r) ||
+        spdm_pci_vdm_read(rsp, sends_large(r), &vdm) != SPDM_OK || vdm.protocol != r->args.protocol) {
         return step_fail(r, "the response is no PCI-SIG message of the protocol asked for");
     }
     r->vendor_offset = (uint32_t)(vdm.data - rsp->data);
@@ -816,7 +852,8 @@ static size_t vendor_room(const SpdmRequester *r)
     uint32_t both = spdm_requester_capabilities(r) & r->peer_capabilities;
     uint32_t max = both & SPDM_CAP_CHUNK ? r->peer_max_size : r->peer_transfer_size;
 
-    return (max < SPDM_MSG_MAX ? max : SPDM_MSG_MAX) - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD;
+    return (max < SPDM_MSG_MAX ? max : SPDM_MSG_MAX) - SPDM_PCI_WRAPPER_LEN - SPDM_RECORD_OVERHEAD -
+           (sends_large(r) ? SPDM_PCI_LARGE_LEN : 0);
 }
 
 static bool takes_args(SpdmOp op)
@@ -902,6 +939,7 @@ static void forget_connection(SpdmRequester *r)
 {
     Entropy             *entropy = r->entropy;
     const SpdmIdentity  *identity = r->identity;
+    SpdmRoom             chain_room = r->chain_room;
     SpdmChallenge       *challenge = r->challenge;
     SpdmRequesterOptions options = r->options;
     SpdmOffer            offer = r->offer;
@@ -910,9 +948,11 @@ static void forget_connection(SpdmRequester *r)
     spdm_wipe(r, sizeof(*r));
     r->entropy = entropy;
     r->identity = identity;
+    r->chain_room = chain_room;
     r->challenge = challenge;
     if (challenge != NULL) {
-        spdm_wipe(challenge, sizeof(*challenge));
+        spdm_transcript_reset(&challenge->b);
+        spdm_transcript_reset(&challenge->mutual);
     }
     r->options = options;
     r->offer = offer;
@@ -1176,7 +1216,10 @@ uint8_t spdm_requester_heartbeat_s(const SpdmRequester *r) { return r->heartbeat
 
 SpdmSpan spdm_requester_vca(const SpdmRequester *r) { return spdm_transcript_span(&r->a); }
 
-SpdmSpan spdm_requester_chain(const SpdmRequester *r) { return (SpdmSpan){ r->chain, r->chain_len }; }
+SpdmSpan spdm_requester_chain(const SpdmRequester *r)
+{
+    return (SpdmSpan){ r->chain_len > sizeof(r->chain) ? r->chain_room.bytes : r->chain, r->chain_len };
+}
 
 bool spdm_requester_has_session(const SpdmRequester *r)
 {

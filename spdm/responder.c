@@ -189,6 +189,7 @@ void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
     if (config->transfer_size == 0) {
         s->config.transfer_size = SPDM_MSG_MAX;
     }
+    s->b.room = config->b_room;
 }
 
 /* Bits of later versions are reserved in earlier ones. */
@@ -347,8 +348,8 @@ static void write_error(SpdmResponder *s, SpdmExchange *x, SpdmError e, ByteWrit
         e = SPDM_UNSPECIFIED; /* those codes came with 1.2 */
     }
     spdm_begin(rsp, version, SPDM_ERROR, (uint8_t)e, x->error_data);
-    if (e == SPDM_RESPONSE_TOO_LARGE) {
-        bw_u32(rsp, (uint32_t)wanted);
+    if (e == SPDM_RESPONSE_TOO_LARGE || e == SPDM_DATA_TOO_LARGE) {
+        bw_u32(rsp, e == SPDM_DATA_TOO_LARGE ? x->too_large : (uint32_t)wanted);
     }
     if (e == SPDM_RESPONSE_NOT_READY) {
         spdm_append_not_ready(s, rsp);

@@ -36,6 +36,7 @@ typedef struct SpdmExchange {
     SpdmSession *session;  /* that the request came in or finishes; NULL: none */
     uint8_t      version, code, param1, param2; /* of the request */
     uint8_t      error_data; /* Param2 of an ERROR response */
+    uint32_t     too_large;  /* extended data of ERROR DataTooLarge: the length that is */
     uint32_t     record_session; /* that the record was of which brought the request; 0: it came plain */
     bool         carries;    /* it is one that brings others: SpdmRequest.carries */
     bool         was_put_off; /* it waited until now: spdm_put_off() */
@@ -81,12 +82,6 @@ extern const SpdmRequest *const __stop_spdm_requests[];
 
 /* spdm_capabilities - what this connection's version has of the capabilities. */
 uint32_t spdm_capabilities(const SpdmResponder *s);
-
-/* Whether the request has lengths of 32 bits, which 1.4 has and no device here. */
-static inline bool spdm_is_large(const SpdmResponder *s, const SpdmExchange *x)
-{
-    return s->version >= SPDM_VERSION_14 && (x->param1 & SPDM_LARGE);
-}
 
 /* spdm_answer - one whole plain message; the response may be empty. */
 void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp);

@@ -7,6 +7,15 @@
 #include <string.h>
 
 #define ASK_SLOT_SIZE BIT(0) /* Param2, 1.3 */
+#define SLOT_ID       0xf    /* Param1 */
+
+/* Whether offsets of 16 bits, which is what there is before 1.4, reach a chain's end. */
+static bool is_short(const SpdmResponder *s, const SpdmIdentity *id)
+{
+    const SpdmHash *hash = spdm_hash(s->selected.hash);
+
+    return hash != NULL && 4 + hash->len + id->certs_len <= SPDM_CHAIN_SHORT_MAX;
+}
 
 /* Whether a connection sees a chain. DSP0274 1.2 "Certificates and certificate chains": those of all slots are for the
  * same key; 1.3 allows for others in multi-key connections. */
@@ -16,7 +25,7 @@ static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
     uint8_t         pair = spdm_pair_of(s, id);
 
     return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0 && pair != 0 &&
-           (s->multi_key || pair == spdm_first_pair(s));
+           (s->version >= SPDM_VERSION_14 || is_short(s, id)) && (s->multi_key || pair == spdm_first_pair(s));
 }
 
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
@@ -71,14 +80,28 @@ void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rs
 }
 
 /* What a slot has room for: 1.3, SlotSizeRequested. One that is not to be written has its chain's size. */
-static uint16_t slot_size(const SpdmResponder *s, uint8_t slot)
+static size_t slot_size(const SpdmResponder *s, uint8_t slot)
 {
+    bool      is_written = spdm_capabilities(s) & SPDM_CAP_SET_CERT;
+    size_t    writable = is_written ? 4 + spdm_hash(s->selected.hash)->len + SPDM_CERTS_MAX : 0;
     SpdmChain chain;
 
-    if (spdm_capabilities(s) & SPDM_CAP_SET_CERT) {
-        return (uint16_t)(4 + spdm_hash(s->selected.hash)->len + SPDM_CERTS_MAX);
+    return spdm_slot_chain(s, slot, &chain) && chain.len > writable ? chain.len : writable;
+}
+
+/* CERTIFICATE up to the portion. */
+static void begin_certificate(SpdmResponder *s, const SpdmExchange *x, ByteWriter *rsp, uint8_t param2, size_t len,
+                              size_t left)
+{
+    bool large = spdm_is_large(s->version, x->param1);
+
+    spdm_reply(s, x, rsp, (uint8_t)((x->param1 & SLOT_ID) | (large ? SPDM_LARGE : 0)), param2);
+    bw_u16(rsp, large ? 0 : (uint16_t)len);
+    bw_u16(rsp, large ? 0 : (uint16_t)left);
+    if (large) {
+        bw_u32(rsp, (uint32_t)len);
+        bw_u32(rsp, (uint32_t)left);
     }
-    return spdm_slot_chain(s, slot, &chain) ? (uint16_t)chain.len : 0;
 }
 
 /* What a multi-key connection is told of each slot: key pair ID, model, and what the key is for. */
@@ -139,14 +162,19 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
 SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .where = SPDM_ANYWHERE,
              .kept = SPDM_KEPT_B)
 {
-    size_t    offset = br_u16(req), len = br_u16(req), left, room = spdm_response_room(s, x) - 8;
-    uint8_t   slot = x->param1 & 0xf;
+    bool      large = spdm_is_large(s->version, x->param1), has_chain;
+    size_t    offset = br_u16(req), len = br_u16(req), left, room = spdm_response_room(s, x) - (large ? 16 : 8);
+    uint8_t   slot = x->param1 & SLOT_ID;
     bool      asks_size = s->version >= SPDM_VERSION_13 && (x->param2 & ASK_SLOT_SIZE); /* and no certificate */
     SpdmChain chain;
 
-    if (spdm_is_large(s, x)) {
+    if (large && !(spdm_capabilities(s) & SPDM_CAP_LARGE_RESP)) {
         x->error_data = x->code;
         return SPDM_UNSUPPORTED_REQUEST;
+    }
+    if (large) {
+        offset = br_u32(req);
+        len = br_u32(req);
     }
     if (!spdm_message_ends(req) || slot >= SPDM_SLOTS) {
         return SPDM_INVALID_REQUEST;
@@ -154,21 +182,22 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     if (spdm_slots_awaiting_reset(s) >> slot & 1) {
         return SPDM_RESET_REQUIRED;
     }
+    has_chain = spdm_slot_chain(s, slot, &chain);
+    if (has_chain && !large && chain.len > SPDM_CHAIN_SHORT_MAX) {
+        x->too_large = (uint32_t)chain.len;
+        return SPDM_DATA_TOO_LARGE;
+    }
     if (asks_size && (supported_slots(s) >> slot & 1)) {
-        spdm_reply(s, x, rsp, slot, 0);
-        bw_u16(rsp, 0);
-        bw_u16(rsp, slot_size(s, slot));
+        begin_certificate(s, x, rsp, 0, 0, slot_size(s, slot));
         return SPDM_OK;
     }
-    if (!spdm_slot_chain(s, slot, &chain) || offset >= chain.len || len == 0) {
+    if (!has_chain || offset >= chain.len || len == 0) {
         return SPDM_INVALID_REQUEST;
     }
     left = chain.len - offset;
     len = len < left ? len : left;
     len = len < room ? len : room; /* a portion may be shorter than asked */
-    spdm_reply(s, x, rsp, slot, spdm_model_of(s, spdm_responder_identity(s, slot)));
-    bw_u16(rsp, (uint16_t)len);
-    bw_u16(rsp, (uint16_t)(left - len));
+    begin_certificate(s, x, rsp, spdm_model_of(s, spdm_responder_identity(s, slot)), len, left - len);
     spdm_chain_append(&chain, offset, len, rsp);
     return SPDM_OK;
 }

@@ -7,7 +7,7 @@
 #include "spdm/responder.h"
 
 #define PORTION_MAX 1024
-#define OVERHEAD    16 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
+#define OVERHEAD    24 /* of DELIVER_ENCAPSULATED_RESPONSE and CERTIFICATE */
 
 bool spdm_mutual_agreed(const SpdmResponder *s)
 {
@@ -86,13 +86,24 @@ bool spdm_take_digests(SpdmResponder *s, ByteReader *r, uint8_t param1, uint8_t 
     return (slots & 1) && spdm_message_ends(r);
 }
 
+/* What the requester can do is asked for: its certificates may be longer than ours. */
+static bool asks_large(const SpdmResponder *s)
+{
+    return s->version >= SPDM_VERSION_14 && (s->peer_capabilities & SPDM_CAP_LARGE_RESP);
+}
+
 void spdm_ask_certificate(SpdmResponder *s, ByteWriter *rsp)
 {
-    size_t at = rsp->pos, room = s->config.transfer_size - OVERHEAD;
+    bool   large = asks_large(s);
+    size_t at = rsp->pos, room = s->config.transfer_size - OVERHEAD, len = room < PORTION_MAX ? room : PORTION_MAX;
 
-    spdm_begin(rsp, s->version, SPDM_GET_CERTIFICATE, 0, 0);
-    bw_u16(rsp, (uint16_t)s->mutual.chain_len);
-    bw_u16(rsp, (uint16_t)(room < PORTION_MAX ? room : PORTION_MAX));
+    spdm_begin(rsp, s->version, SPDM_GET_CERTIFICATE, large ? SPDM_LARGE : 0, 0);
+    bw_u16(rsp, large ? 0 : (uint16_t)s->mutual.chain_len);
+    bw_u16(rsp, large ? 0 : (uint16_t)len);
+    if (large) {
+        bw_u32(rsp, s->mutual.chain_len);
+        bw_u32(rsp, (uint32_t)len);
+    }
     keep(s, (SpdmSpan){ rsp->data + at, rsp->pos - at });
 }
 
@@ -116,10 +127,15 @@ bool spdm_take_certificate(SpdmResponder *s, ByteReader *r, uint8_t slot, uint8_
 {
     SpdmMutual    *m = &s->mutual;
     size_t         len = br_u16(r), left = br_u16(r);
-    const uint8_t *data = br_take(r, len);
+    const uint8_t *data;
 
-    if (!spdm_message_ends(r) || (slot & 0xf) != 0 || len == 0 || len > PORTION_MAX ||
-        m->chain_len + len + left > sizeof(m->chain)) {
+    if (asks_large(s)) {
+        len = br_u32(r);
+        left = br_u32(r);
+    }
+    data = br_take(r, len);
+    if (!spdm_message_ends(r) || (slot & 0xf) != 0 || spdm_is_large(s->version, slot) != asks_large(s) || len == 0 ||
+        len > PORTION_MAX || m->chain_len + len + left > sizeof(m->chain)) {
         return false;
     }
     keep(s, spdm_encapsulated_span(r));

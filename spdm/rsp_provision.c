@@ -105,11 +105,12 @@ static SpdmError put(SpdmResponder *s, const SpdmIdentity *id)
 static SpdmError read_chain(SpdmResponder *s, ByteReader *req, const SpdmKeyPair *pair, SpdmIdentity *id)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
-    size_t          len = br_u16(req), header = 4 + hash->len;
+    bool            is_14 = s->version >= SPDM_VERSION_14;
+    size_t          len = is_14 ? br_u32(req) : br_u16(req), header = 4 + hash->len;
     const uint8_t  *root_hash, *certs;
     uint8_t         want[SPDM_HASH_MAX];
 
-    br_skip(req, 2);
+    br_skip(req, is_14 ? 0 : 2);
     root_hash = br_take(req, hash->len);
     certs = len > header ? br_take(req, len - header) : NULL;
     if (certs == NULL || !spdm_message_ends(req) || len - header > sizeof(id->certs)) {

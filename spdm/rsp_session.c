@@ -277,10 +277,12 @@ SPDM_REQUEST(HEARTBEAT, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_HBEAT, .peer_
  * TDISP demands for its own ("TDISP message transport"), and as a stranger should not learn more. */
 SPDM_REQUEST(VENDOR_DEFINED, .from = SPDM_NEGOTIATED, .where = SPDM_ANYWHERE)
 {
+    bool       large = spdm_is_large(s->version, x->param1);
+    bool       both = spdm_capabilities(s) & s->peer_capabilities & SPDM_CAP_LARGE_RESP;
     uint8_t    payload[SPDM_MSG_MAX - SPDM_PCI_WRAPPER_LEN];
-    ByteWriter w = bw_init(payload, sizeof(payload));
+    ByteWriter w = bw_init(payload, sizeof(payload) - (large ? SPDM_PCI_LARGE_LEN : 0));
     SpdmPciVdm vdm;
-    SpdmError  e = spdm_is_large(s, x) ? SPDM_INVALID_REQUEST : spdm_pci_vdm_read(req, &vdm);
+    SpdmError  e = large && !both ? SPDM_INVALID_REQUEST : spdm_pci_vdm_read(req, large, &vdm);
 
     x->error_data = e == SPDM_UNSUPPORTED_REQUEST ? x->code : 0;
     if (e != SPDM_OK) {
@@ -293,7 +295,7 @@ SPDM_REQUEST(VENDOR_DEFINED, .from = SPDM_NEGOTIATED, .where = SPDM_ANYWHERE)
                 ? SPDM_VENDOR_UNSUPPORTED
                 : s->config.vendor(s->config.opaque, x->session->id, vdm.protocol, vdm.data, vdm.len, &w)) {
     case SPDM_VENDOR_REPLY:
-        spdm_pci_vdm_begin(rsp, s->version, SPDM_RESPONSE_OF(x->code), vdm.protocol, w.pos);
+        spdm_pci_vdm_begin(rsp, s->version, SPDM_RESPONSE_OF(x->code), large ? SPDM_LARGE : 0, vdm.protocol, w.pos);
         bw_bytes(rsp, payload, w.pos);
         return bw_ok(&w) ? SPDM_OK : SPDM_UNSPECIFIED;
     case SPDM_VENDOR_SILENT:

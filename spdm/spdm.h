@@ -8,7 +8,7 @@
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
  * The algorithms are those of crypto.h. Left out, and not advertised: 1.0; of
- * 1.4, messages of more than 64 KiB, banks of slots, resets for key pairs.
+ * 1.4, banks of slots, resets for key pairs.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -110,6 +110,7 @@ typedef struct SpdmResponderConfig {
     const SpdmIdentity *identities;
     size_t         n_identities;
     SpdmProvisions *provisions;   /* NULL: no SPDM_CAP_SET_CERT, SPDM_CAP_CSR */
+    SpdmRoom       b_room;        /* for what is said of long chains before a CHALLENGE */
     SpdmPsk        psk;           /* for SPDM_CAP_PSK */
     SpdmPciIds     ids;           /* for SPDM_CAP_EP_INFO */
     bool           mutual_digests; /* GET_DIGESTS is implied when the requester's certificates are asked for */
@@ -356,6 +357,7 @@ typedef struct SpdmRequesterOptions {
     SpdmPsk       psk;           /* for PSK sessions; without a key none is offered */
     bool          multi_key;     /* the device may have a key for each slot, if it can */
     bool          own_keys;      /* the requester's slots have keys of their own (1.3), as MULTI_KEY_CAP 1 says */
+    bool          large;         /* LARGE_RESP is announced (1.4) */
     bool          heartbeat;     /* HBEAT is announced: the owner sends signs of life, by SPDM_OP_HEARTBEAT */
     bool          encapsulated;  /* ENCAP and KEY_UPD are announced: what a device asks in a session is answered */
 } SpdmRequesterOptions;
@@ -389,6 +391,7 @@ typedef struct SpdmRequester {
     Entropy            *entropy;  /* not saved */
     SpdmChallenge      *challenge; /* for SPDM_OP_CHALLENGE; NULL: there is none. Not saved */
     const SpdmIdentity *identity; /* of the requester itself, for mutual authentication; NULL: none. Not saved */
+    SpdmRoom            chain_room; /* for a chain of more than SPDM_CHAIN_MAX. Not saved */
 
     /* Saved from here on. */
     SpdmRequesterOptions options;
@@ -406,7 +409,7 @@ typedef struct SpdmRequester {
     uint32_t       digests_len;  /* DIGESTS of a multi-key connection */
     uint8_t        digests[SPDM_DIGESTS_MAX];
     uint32_t       chain_len;
-    uint8_t        chain[SPDM_CHAIN_MAX];
+    uint8_t        chain[SPDM_CHAIN_MAX]; /* unless it is longer */
     bool           has_key;
     SpdmPublicKey  public_key;
     uint8_t        encapsulated[256], encapsulated_id; /* request of the device's that is to be answered */

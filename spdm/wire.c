@@ -27,14 +27,29 @@ void spdm_transcript_reset(SpdmTranscript *t)
     t->overflowed = false;
 }
 
+uint8_t *spdm_grow(uint8_t *buffer, size_t cap, SpdmRoom room, size_t len, size_t more)
+{
+    if (len <= cap && more <= cap - len) {
+        return buffer + len;
+    }
+    if (room.bytes == NULL || len > room.cap || more > room.cap - len) {
+        return NULL;
+    }
+    if (len <= cap) {
+        memcpy(room.bytes, buffer, len);
+    }
+    return room.bytes + len;
+}
+
 void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len)
 {
-    if (t->overflowed || len > sizeof(t->data) - t->len) {
-        t->overflowed = true;
-        return;
+    uint8_t *at = t->overflowed ? NULL : spdm_grow(t->data, sizeof(t->data), t->room, t->len, len);
+
+    t->overflowed = at == NULL;
+    if (at != NULL && len != 0) {
+        memcpy(at, data, len);
+        t->len += (uint32_t)len;
     }
-    memcpy(t->data + t->len, data, len);
-    t->len += (uint32_t)len;
 }
 
 /* The header in front of opaque elements: TotalElements and three reserved bytes; before 1.2 behind SpecID and
@@ -172,23 +187,29 @@ bool spdm_opaque_skip(ByteReader *r, uint8_t spdm_version)
     return len <= SPDM_OPAQUE_MAX;
 }
 
-void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t protocol, size_t len)
+void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t param1, uint8_t protocol, size_t len)
 {
-    spdm_begin(w, version, code, 0, 0);
+    bool large = param1 & SPDM_LARGE;
+
+    spdm_begin(w, version, code, param1, 0);
     bw_u16(w, STANDARD_PCI_SIG);
     bw_u8(w, 2);
     bw_u16(w, VENDOR_PCI_SIG);
-    bw_u16(w, (uint16_t)(1 + len));
+    bw_u16(w, large ? 0 : (uint16_t)(1 + len));
+    if (large) {
+        bw_u32(w, (uint32_t)(1 + len));
+    }
     bw_u8(w, protocol);
 }
 
-SpdmError spdm_pci_vdm_read(ByteReader *r, SpdmPciVdm *vdm)
+SpdmError spdm_pci_vdm_read(ByteReader *r, bool large, SpdmPciVdm *vdm)
 {
     uint16_t   standard = br_u16(r);
     size_t     vendor_len = br_u8(r), payload_len;
     ByteReader vendor = br_init(br_take(r, vendor_len), vendor_len);
 
     payload_len = br_u16(r);
+    payload_len = large ? br_u32(r) : payload_len;
     if (br_ok(r) && standard != STANDARD_PCI_SIG) {
         return SPDM_UNSUPPORTED_REQUEST;
     }

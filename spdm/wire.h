@@ -15,6 +15,7 @@
 #define SPDM_DATA_TRANSFER_MIN 42 /* DSP0274 "GET_CAPABILITIES": MinDataTransferSize of 1.2 */
 #define SPDM_CHAIN_MAX        8192
 #define SPDM_TRANSCRIPT_MAX   12288
+#define SPDM_CHAIN_SHORT_MAX  0xffff /* of a chain, where its offsets have 16 bits: without LARGE_RESP_CAP */
 #define SPDM_NONCE_LEN        32
 #define SPDM_OPAQUE_MAX       1024
 #define SPDM_VERSION_10       0x10
@@ -77,6 +78,7 @@ typedef enum SpdmError {
     SPDM_RESPONSE_TOO_LARGE = 0x0d,
     SPDM_REQUEST_TOO_LARGE = 0x0e,
     SPDM_LARGE_RESPONSE = 0x0f,
+    SPDM_DATA_TOO_LARGE = 0x12, /* 1.4 */
     SPDM_VERSION_MISMATCH = 0x41,
     SPDM_RESPONSE_NOT_READY = 0x42,
     SPDM_OPERATION_FAILED = 0x44,    /* 1.3 */
@@ -119,6 +121,7 @@ enum SpdmCap {
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
     SPDM_CAP_GET_KEY_PAIR_INFO = BIT(28),
     SPDM_CAP_SET_KEY_PAIR_INFO = BIT(29),
+    SPDM_CAP_LARGE_RESP = BIT(31), /* 1.4 */
 };
 
 /* The capability bits that a version knows. */
@@ -149,8 +152,14 @@ enum { SPDM_MUT_AUTH_PLAIN = 1, SPDM_MUT_AUTH_ENCAPSULATED = 2, SPDM_MUT_AUTH_DI
 /* What a multi-key connection adds to DIGESTS for each slot, and all of such a message. */
 enum { SPDM_DIGEST_EXTRA = 1 + 1 + 2, SPDM_DIGESTS_MAX = 4 + 8 * (SPDM_HASH_MAX + SPDM_DIGEST_EXTRA) };
 
-/* Param1 of GET_CERTIFICATE and VENDOR_DEFINED, 1.4: lengths have 32 bits, which takes LARGE_RESP_CAP on both sides. */
+/* Param1 of GET_CERTIFICATE and VENDOR_DEFINED, and their answers, 1.4: lengths have 32 bits, behind those of 16 that
+ * are reserved then. It takes LARGE_RESP_CAP: of whom certificates are asked; of both sides. */
 #define SPDM_LARGE BIT(7)
+
+static inline bool spdm_is_large(uint8_t version, uint8_t param1)
+{
+    return version >= SPDM_VERSION_14 && (param1 & SPDM_LARGE);
+}
 
 /* CHALLENGE_AUTH, Param1: the requester is challenged back, "basic mutual authentication". */
 #define SPDM_CHALLENGE_BACK BIT(7)
@@ -178,18 +187,35 @@ typedef struct SpdmSelection {
     uint16_t dhe, aead, req_asym, key_schedule, post_quantum; /* the last one is always 0 */
 } SpdmSelection;
 
+/* A longer buffer that an owner gives for what does not fit the one in a structure. Not saved. */
+typedef struct SpdmRoom {
+    uint8_t *bytes; /* NULL: none */
+    size_t   cap;
+} SpdmRoom;
+
+/**
+ * spdm_grow - where the next bytes go; what is there already moves when it outgrows the short buffer.
+ * @len: bytes so far: in @room when they are more than @cap
+ * Returns NULL when @more does not fit either.
+ */
+uint8_t *spdm_grow(uint8_t *buffer, size_t cap, SpdmRoom room, size_t len, size_t more);
+
 /* Message bytes kept for hashing; a message that does not fit makes the whole transcript unusable until
  * reset. */
 typedef struct SpdmTranscript {
     uint32_t len;
     bool     overflowed;
-    uint8_t  data[SPDM_TRANSCRIPT_MAX];
+    SpdmRoom room;
+    uint8_t  data[SPDM_TRANSCRIPT_MAX]; /* unless it is longer */
 } SpdmTranscript;
 
 void spdm_transcript_reset(SpdmTranscript *t);
 void spdm_transcript_add(SpdmTranscript *t, const void *data, size_t len);
 
-static inline SpdmSpan spdm_transcript_span(const SpdmTranscript *t) { return (SpdmSpan){ t->data, t->len }; }
+static inline SpdmSpan spdm_transcript_span(const SpdmTranscript *t)
+{
+    return (SpdmSpan){ t->len > sizeof(t->data) ? t->room.bytes : t->data, t->len };
+}
 
 /* The four bytes every message starts with. */
 static inline void spdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t param1, uint8_t param2)
@@ -258,9 +284,10 @@ bool spdm_opaque_skip(ByteReader *r, uint8_t spdm_version);
 #define SPDM_PCI_PROTOCOL_IDE_KM 0
 #define SPDM_PCI_PROTOCOL_TDISP  1
 #define SPDM_PCI_WRAPPER_LEN     12 /* up to and including the protocol byte */
+#define SPDM_PCI_LARGE_LEN       4  /* more of it with SPDM_LARGE */
 
-/* Everything before the PCI message; @len is the message's length. */
-void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t protocol, size_t len);
+/* Everything before the PCI message; @len is the message's length; @param1: SPDM_LARGE or 0. */
+void spdm_pci_vdm_begin(ByteWriter *w, uint8_t version, uint8_t code, uint8_t param1, uint8_t protocol, size_t len);
 
 typedef struct SpdmPciVdm {
     uint8_t        protocol;
@@ -268,7 +295,8 @@ typedef struct SpdmPciVdm {
     size_t         len;
 } SpdmPciVdm;
 
-/* Parse what follows the four header bytes; SPDM_UNSUPPORTED_REQUEST for another standard or vendor. */
-SpdmError spdm_pci_vdm_read(ByteReader *r, SpdmPciVdm *vdm);
+/* Parse what follows the four header bytes; SPDM_UNSUPPORTED_REQUEST for another standard or vendor. @large: lengths
+ * have 32 bits. */
+SpdmError spdm_pci_vdm_read(ByteReader *r, bool large, SpdmPciVdm *vdm);
 
 #endif

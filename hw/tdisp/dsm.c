@@ -671,7 +671,8 @@ static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPu
     for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
         const SpdmIdentity *id = &dsm->identities[i];
 
-        if (spdm_chain_check(certs, len, id->certs, id->root_len, SPDM_CHAIN_OF_REQUESTER, -1, key) == NULL) {
+        if (spdm_chain_check(certs, len, spdm_identity_certs(id), id->root_len, SPDM_CHAIN_OF_REQUESTER, -1, key) ==
+            NULL) {
             return true;
         }
     }
@@ -733,6 +734,27 @@ static bool check_properties(Dsm *dsm, GError **error)
     return true;
 }
 
+/* More room for certificates whose text is as long as more than the usual one takes. */
+static void make_room(Dsm *dsm, uint8_t slot, const char *chain, SpdmIdentity *id)
+{
+    if (strlen(chain) > SPDM_CERTS_MAX) {
+        dsm->long_chain[slot] = g_malloc(SPDM_CERTS_LARGE_MAX);
+        id->room = (SpdmRoom){ dsm->long_chain[slot], SPDM_CERTS_LARGE_MAX };
+    }
+    if (dsm->long_chain[slot] != NULL && dsm->long_talk == NULL) {
+        dsm->long_talk = g_malloc(SPDM_B_LARGE_MAX);
+        dsm->spdm.b_room = (SpdmRoom){ dsm->long_talk, SPDM_B_LARGE_MAX };
+    }
+}
+
+/* Chains that only 1.4's LARGE_RESP_CAP can show. */
+static const char *check_length(const Dsm *dsm, const SpdmIdentity *id)
+{
+    return id->certs_len > SPDM_CERTS_SHORT_MAX && !(dsm->spdm.capabilities & SPDM_CAP_LARGE_RESP)
+               ? "chains of 64 KiB and more take spdm-version= up to 1.4 and spdm-caps=+large_resp"
+               : NULL;
+}
+
 /* The user's certificates and key. */
 static bool load_files(Dsm *dsm, GError **error)
 {
@@ -743,8 +765,12 @@ static bool load_files(Dsm *dsm, GError **error)
     bool          ok = read_file(dsm, "cert-chain", dsm->cert_chain, &chain, error) &&
               read_file(dsm, "key", dsm->key, &key, error);
 
+    if (ok) {
+        make_room(dsm, 0, chain, id);
+    }
     if (ok && spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
         why = spdm_identity_check(id, entropy);
+        why = why == NULL ? check_length(dsm, id) : why;
     }
     if (why != NULL) {
         g_set_error(error, BAILEY_ERROR, 0,
@@ -782,14 +808,14 @@ static const char *load_slot(Dsm *dsm, uint8_t slot, const char *chain, const ch
     Entropy    *entropy = &dsm->pd->dev.entropy;
     const char *why = NULL;
 
+    make_room(dsm, slot, chain, id);
     if (key == NULL) {
-        return spdm_slot_load(chain, slot, dsm->identities, dsm->spdm.n_identities, entropy, id);
-    }
-    if (spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
+        why = spdm_slot_load(chain, slot, dsm->identities, dsm->spdm.n_identities, entropy, id);
+    } else if (spdm_identity_load(&(SpdmPem){ chain, key }, entropy, id, &why)) {
         id->slot = slot;
         why = spdm_identity_check(id, entropy);
     }
-    return why;
+    return why == NULL ? check_length(dsm, id) : why;
 }
 
 static bool check_slot(const Dsm *dsm, uint8_t slot, GError **error)
@@ -981,6 +1007,10 @@ void dsm_unconfigure(Dsm *dsm)
     brain_free(dsm->brain);
     dsm->brain = NULL;
     capture_close(&dsm->capture);
+    for (unsigned slot = 0; slot < SPDM_SLOTS; slot++) {
+        g_clear_pointer(&dsm->long_chain[slot], g_free);
+    }
+    g_clear_pointer(&dsm->long_talk, g_free);
     spdm_wipe(dsm->identities, sizeof(dsm->identities));
     spdm_wipe(&dsm->spdm.psk, sizeof(dsm->spdm.psk));
 }

@@ -81,6 +81,8 @@ struct Dsm {
     Doe                 doe;
     IdeCap              ide;
     SpdmIdentity        identities[SPDM_IDENTITIES_MAX]; /* as many as spdm.n_identities says */
+    uint8_t            *long_chain[SPDM_SLOTS], *long_talk; /* rooms for certificates beyond SPDM_CERTS_MAX, and for
+                                                             * what is said of them; NULL: there are none */
     SpdmProvisions      provisions;
     SpdmResponder       responder;
     SpdmResponderConfig spdm; /* what the properties set of it */

@@ -62,6 +62,7 @@ static const char *spdm_error_name(uint8_t code)
         { SPDM_RESPONSE_TOO_LARGE, "ResponseTooLarge" },
         { SPDM_REQUEST_TOO_LARGE, "RequestTooLarge" },
         { SPDM_LARGE_RESPONSE, "LargeResponse" },
+        { SPDM_DATA_TOO_LARGE, "DataTooLarge" },
         { SPDM_VERSION_MISMATCH, "VersionMismatch" },
         { SPDM_RESPONSE_NOT_READY, "ResponseNotReady" },
     };
@@ -131,12 +132,12 @@ static void tell_tdisp_answer(Telling *t, const SpdmPciVdm *vdm)
 }
 
 /* A message of PCI-SIG; returns its name. */
-static const char *tell_vendor(Telling *t, ByteReader *req)
+static const char *tell_vendor(Telling *t, bool large, ByteReader *req)
 {
     SpdmPciVdm vdm;
     uint8_t    code;
 
-    if (spdm_pci_vdm_read(req, &vdm) != SPDM_OK) {
+    if (spdm_pci_vdm_read(req, large, &vdm) != SPDM_OK) {
         return "VENDOR_DEFINED";
     }
     ByteReader r = br_init(vdm.data, vdm.len);
@@ -161,22 +162,21 @@ static const char *tell_vendor(Telling *t, ByteReader *req)
 static void tell_answer(Telling *t, const uint8_t *rsp, size_t len)
 {
     ByteReader r = br_init(rsp, len);
-    uint8_t    code, error;
+    uint8_t    version = br_u8(&r), code = br_u8(&r), param1 = br_u8(&r);
     SpdmPciVdm vdm;
 
     br_skip(&r, 1);
-    code = br_u8(&r);
-    error = br_u8(&r);
     br_skip(&r, 1);
     number(t, "response_bytes", len);
     if (!br_ok(&r)) {
         word(t, "answer", "none");
     } else if (code == SPDM_ERROR) {
         word(t, "answer", "ERROR");
-        word(t, "error", spdm_error_name(error));
+        word(t, "error", spdm_error_name(param1));
     } else {
         word(t, "answer", "ok");
-        if (code == SPDM_RESPONSE_OF(SPDM_VENDOR_DEFINED) && spdm_pci_vdm_read(&r, &vdm) == SPDM_OK &&
+        if (code == SPDM_RESPONSE_OF(SPDM_VENDOR_DEFINED) &&
+            spdm_pci_vdm_read(&r, spdm_is_large(version, param1), &vdm) == SPDM_OK &&
             vdm.protocol == SPDM_PCI_PROTOCOL_TDISP) {
             tell_tdisp_answer(t, &vdm);
         }
@@ -199,7 +199,7 @@ void message_tell(const char *device, uint32_t session_id, const uint8_t *req, s
     if (session_id != 0) {
         number(&t, "session_id", session_id);
     }
-    name = vendor ? tell_vendor(&t, &r) : name;
+    name = vendor ? tell_vendor(&t, spdm_is_large(version, param1), &r) : name;
     tell_answer(&t, rsp, rsp_len);
     event_tell(&(Event){ .kind = EVENT_MESSAGE, .name = name, .who = device, .fields = t.fields, .n_fields = t.n });
 }

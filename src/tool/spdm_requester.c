@@ -32,6 +32,8 @@ typedef struct Client {
     SpdmChallenge challenge; /* for it */
     Entropy       entropy;
     SpdmIdentity  identity; /* the requester's own, if it has one */
+    /* Rooms for long chains: the device's, what is said of it before a CHALLENGE, and what the other way round; ours */
+    uint8_t       chain[SPDM_CERTS_LARGE_MAX], b[SPDM_B_LARGE_MAX], mutual[SPDM_B_LARGE_MAX], own[SPDM_CERTS_LARGE_MAX];
     SpdmLink     *link;
     GMainLoop    *loop;
     uint8_t      *root; /* DER */
@@ -585,9 +587,13 @@ static int request(const RequesterOptions *o, GError **error)
     c->requester.options = (SpdmRequesterOptions){ .transport = o->transport, .transfer_size = (uint32_t)o->size,
                                                    .slot = (uint8_t)o->slot, .psk = o->psk,
                                                    .multi_key = o->multi_key, .own_keys = o->own_keys,
-                                                   .heartbeat = true,
+                                                   .heartbeat = true, .large = true,
                                                    .encapsulated = o->encap };
     c->requester.challenge = &c->challenge;
+    c->requester.chain_room = (SpdmRoom){ c->chain, sizeof(c->chain) };
+    c->challenge.b.room = (SpdmRoom){ c->b, sizeof(c->b) };
+    c->challenge.mutual.room = (SpdmRoom){ c->mutual, sizeof(c->mutual) };
+    c->identity.room = (SpdmRoom){ c->own, sizeof(c->own) };
     spdm_requester_offer(&c->requester, &o->offer);
     if (init_entropy(o, &c->entropy, error) && read_identity(o, c, error) && read_root(o->root, c, error) &&
         (c->link = spdm_link_new(o->connect, o->transport, false, &client, c, error)) != NULL) {

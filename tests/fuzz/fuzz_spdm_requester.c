@@ -85,6 +85,8 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->requester.options.encapsulated = which > CHALLENGE;
         p->requester.options.psk = which == PSK ? pair_psk() : (SpdmPsk){ 0 };
         p->responder.config.capabilities |= which == KEY_PAIRS ? (uint32_t)SPDM_CAP_GET_KEY_PAIR_INFO : 0;
+        p->responder.config.capabilities |= skip == 4 ? SPDM_CAP_LARGE_RESP : 0u;
+        p->requester.options.large = skip == 4;
         p->responder.config.capabilities |= which == HEARTBEAT ? (uint32_t)SPDM_CAP_HBEAT : 0;
         p->responder.config.heartbeat_s = which == HEARTBEAT ? 3 : 0;
         p->requester.options.heartbeat = which == HEARTBEAT;

@@ -151,12 +151,14 @@ static void start_asking(SpdmPair *pair, unsigned state)
     }
 }
 
-/* Key pairs and their certificates in 1.4: connected, in a session; what comes takes effect at once or with a reset. */
+/* Key pairs and their certificates in 1.4, with lengths of 32 bits: connected, in a session; what comes takes effect
+ * at once or with a reset. */
 static void start_keys(SpdmPair *pair, unsigned state)
 {
     pair->responder.config.capabilities |=
-        KEYS | SPDM_CAP_EP_INFO_SIG | (state & 2 ? (uint32_t)SPDM_CAP_CERT_INSTALL_RESET : 0);
+        KEYS | SPDM_CAP_EP_INFO_SIG | SPDM_CAP_LARGE_RESP | (state & 2 ? (uint32_t)SPDM_CAP_CERT_INSTALL_RESET : 0);
     pair->responder.config.version_max = SPDM_VERSION_14;
+    pair->requester.options.large = true;
     more_keys(pair);
     (void)pair_run(pair, 1 + (state & 1));
 }

@@ -433,13 +433,13 @@ size_t pair_send_pci(SpdmPair *p, uint8_t protocol, const uint8_t *msg, size_t l
     SpdmPciVdm vdm;
     size_t     n;
 
-    spdm_pci_vdm_begin(&w, p->requester.version, SPDM_VENDOR_DEFINED, protocol, len);
+    spdm_pci_vdm_begin(&w, p->requester.version, SPDM_VENDOR_DEFINED, 0, protocol, len);
     bw_bytes(&w, msg, len);
     n = pair_send(p, true, wrapped, w.pos, answer, sizeof(answer));
     r = br_init(answer, n);
     br_skip(&r, 4);
     if (!br_ok(&r) || answer[1] != SPDM_RESPONSE_OF(SPDM_VENDOR_DEFINED) ||
-        spdm_pci_vdm_read(&r, &vdm) != SPDM_OK || vdm.len > cap) {
+        spdm_pci_vdm_read(&r, false, &vdm) != SPDM_OK || vdm.len > cap) {
         return 0;
     }
     memcpy(reply, vdm.data, vdm.len);

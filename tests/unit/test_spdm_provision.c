@@ -48,7 +48,7 @@ static void init(uint8_t version, uint32_t caps, bool in_session)
     pair.responder.config.identities = ids;
     pair.responder.config.provisions = &provisions;
     pair.responder.config.version_min = SPDM_VERSION_11;
-    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.version_max = SPDM_VERSION_14;
     spdm_requester_offer(&pair.requester, &offer);
     assert_int_equal(pair_connect(&pair), SPDM_DONE);
     if (in_session) {
@@ -103,6 +103,22 @@ static void expect_slots(uint8_t version, uint8_t mask)
     assert_int_equal(reply[1], 0x01);
     assert_int_equal(reply[2], version >= SPDM_VERSION_13 ? 0xff : 0);
     assert_int_equal(reply[3], mask);
+}
+
+/* The chain's length has 32 bits in 1.4; the upper ones are reserved before. */
+static void test_length(void **state)
+{
+    for (uint8_t v = SPDM_VERSION_13; v <= SPDM_VERSION_14; v++) {
+        init(v, CAPS, true);
+        set_certificate(v, 1, &owner);
+        msg[6] = 1;
+        if (v >= SPDM_VERSION_14) {
+            expect_error("64 KiB more", ask(true), SPDM_INVALID_REQUEST, 0);
+            msg[6] = 0;
+        }
+        assert_int_equal(ask(true), 4);
+        assert_int_equal(reply[1], 0x6e);
+    }
 }
 
 static void test_set(void **state)
@@ -524,7 +540,7 @@ static int load_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set),            cmocka_unit_test(test_erase),
+        cmocka_unit_test(test_set), cmocka_unit_test(test_length),            cmocka_unit_test(test_erase),
         cmocka_unit_test(test_reset_required), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_csr_kinds),      cmocka_unit_test(test_csr_info),
         cmocka_unit_test(test_csr_opaque),     cmocka_unit_test(test_csr_tracking),

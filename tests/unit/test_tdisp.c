@@ -498,7 +498,7 @@ static void test_ide_malformed(void **state)
         ByteWriter w = bw_init(wrapped, sizeof(wrapped));
         size_t     len;
 
-        spdm_pci_vdm_begin(&w, 0x12, SPDM_VENDOR_DEFINED, SPDM_PCI_PROTOCOL_IDE_KM, bad[i].len);
+        spdm_pci_vdm_begin(&w, 0x12, SPDM_VENDOR_DEFINED, 0, SPDM_PCI_PROTOCOL_IDE_KM, bad[i].len);
         bw_bytes(&w, bad[i].bytes, bad[i].len);
         len = pair_send(&pair, true, wrapped, w.pos, reply, sizeof(reply));
         if (len != 4 || reply[1] != 0x7f || reply[2] != SPDM_UNSUPPORTED_REQUEST ||
