@@ -172,7 +172,7 @@ static bool sign(Rmm *rmm, const SpdmPrivateKey *key, const uint8_t *payload, si
     put_bytes(&w, payload, len);
     return bw_ok(&w) &&
            spdm_key_sign(spdm_asym(ASYM_P384), spdm_hash(HASH_SHA384), &rmm->entropy, key,
-                         &(SpdmSpan){ text, w.pos }, 1, sig);
+                         NULL, &(SpdmSpan){ text, w.pos }, 1, sig);
 }
 
 static size_t sign1(Rmm *rmm, const SpdmPrivateKey *key, const ByteWriter *claims, uint8_t *dst, size_t cap)

@@ -3,8 +3,8 @@
  * each. ECDSA signatures cross this interface as r || s (DSP0274 "Signature generation"), not as OpenSSL's
  * DER.
  *
- * Left out: SM2, SM3 and SM4; Ed448, whose signatures need SPDM's context string inside (DSP0274 "Signature
- * generation"), which libcrypto takes since 3.2 only.
+ * Ed448's signatures have SPDM's context string inside (DSP0274 "Signature generation"), which libcrypto takes since
+ * 3.2: it is known where it does, when the program runs. Left out: SM2, SM3 and SM4.
  */
 #include "spdm/crypto.h"
 
@@ -30,6 +30,9 @@
 #define EC_POINT_MAX  133
 #define UNCOMPRESSED  4
 
+/* OSSL_SIGNATURE_PARAM_CONTEXT_STRING, which the headers of 3.0 do not have. */
+static const char context_string[] = "context-string";
+
 /* The tables are in order of preference: the first row both sides know is selected. */
 static const SpdmHash hashes[] = {
     /* bit     measure   len  name                        libcrypto's */
@@ -49,6 +52,7 @@ static const SpdmKeyType key_types[] = {
     [SPDM_KEY_P384]     = { "p384",    "EC",      "P-384", 384,  97  },
     [SPDM_KEY_P521]     = { "p521",    "EC",      "P-521", 521,  133 },
     [SPDM_KEY_ED25519]  = { "ed25519", "ED25519", NULL,    256,  32  },
+    [SPDM_KEY_ED448]    = { "ed448",   "ED448",   NULL,    456,  57  },
 };
 _Static_assert(ARRAY_LEN(key_types) == SPDM_N_KEY_KINDS, "each kind has a row");
 
@@ -58,6 +62,7 @@ static const SpdmAsym asyms[] = {
     { BIT(8),  SPDM_KEY_P521,     false, 132, "ecdsa-p521" },
     { BIT(4),  SPDM_KEY_P256,     false, 64,  "ecdsa-p256" },
     { BIT(10), SPDM_KEY_ED25519,  false, 64,  "ed25519"    },
+    { BIT(11), SPDM_KEY_ED448,    false, 114, "ed448"      },
     { BIT(6),  SPDM_KEY_RSA_4096, true,  512, "rsapss4096" },
     { BIT(3),  SPDM_KEY_RSA_3072, true,  384, "rsapss3072" },
     { BIT(5),  SPDM_KEY_RSA_4096, false, 512, "rsassa4096" },
@@ -156,6 +161,24 @@ static bool has_keys(const char *name)
     return keys != NULL;
 }
 
+/* Whether signatures of that kind take a context string. Without it, Ed448's would be made as if it were empty. */
+static bool takes_context(const char *name)
+{
+    EVP_SIGNATURE    *method = EVP_SIGNATURE_fetch(NULL, name, NULL);
+    const OSSL_PARAM *params = method != NULL ? EVP_SIGNATURE_settable_ctx_params(method) : NULL;
+    bool              takes = params != NULL && OSSL_PARAM_locate_const(params, context_string) != NULL;
+
+    EVP_SIGNATURE_free(method);
+    return takes;
+}
+
+static bool has_signature(const SpdmAsym *asym)
+{
+    const char *name = key_types[asym->kind].fetch;
+
+    return has_keys(name) && (asym->kind != SPDM_KEY_ED448 || takes_context(name));
+}
+
 SpdmAlgMasks spdm_algorithms_known(void)
 {
     SpdmAlgMasks m = { .measure_hash = SPDM_MEASURE_RAW };
@@ -167,7 +190,7 @@ SpdmAlgMasks spdm_algorithms_known(void)
         m.measure_hash |= known ? hashes[i].measure_bit : 0;
     }
     for (size_t i = 0; i < ARRAY_LEN(asyms); i++) {
-        m.asym |= has_keys(key_types[asyms[i].kind].fetch) ? asyms[i].bit : 0;
+        m.asym |= has_signature(&asyms[i]) ? asyms[i].bit : 0;
     }
     for (size_t i = 0; i < ARRAY_LEN(dhes); i++) {
         m.dhe |= (uint16_t)(has_keys(dhes[i].fetch) ? dhes[i].bit : 0);
@@ -204,24 +227,33 @@ static bool named_algorithm(size_t n, Named *out)
     return true;
 }
 
+/* Whether this libcrypto has it. */
+static bool is_known(const SpdmAlgMasks *named, const SpdmAlgMasks *known)
+{
+    return (named->hash & known->hash) != 0 || (named->measure_hash & known->measure_hash) != 0 ||
+           (named->asym & known->asym) != 0 || (named->dhe & known->dhe) != 0 || (named->aead & known->aead) != 0;
+}
+
 /* The sentence for a name that is not known. */
-static void list_names(const char *bad, size_t bad_len, char why[SPDM_WHY_MAX])
+static void list_names(const char *bad, size_t bad_len, const SpdmAlgMasks *known, char why[SPDM_WHY_MAX])
 {
     Named  named;
-    size_t at = (size_t)snprintf(why, SPDM_WHY_MAX, "there is no algorithm \"%.*s\"; join these by +:",
+    size_t at = (size_t)snprintf(why, SPDM_WHY_MAX, "there is no algorithm \"%.*s\" here; join these by +:",
                                  bad_len < 64 ? (int)bad_len : 64, bad);
 
     for (size_t n = 0; named_algorithm(n, &named) && at < SPDM_WHY_MAX; n++) {
-        at += (size_t)snprintf(why + at, SPDM_WHY_MAX - at, " %s", named.name);
+        if (is_known(&named.masks, known)) {
+            at += (size_t)snprintf(why + at, SPDM_WHY_MAX - at, " %s", named.name);
+        }
     }
 }
 
-static bool add_named(const char *name, size_t len, SpdmAlgMasks *m)
+static bool add_named(const char *name, size_t len, const SpdmAlgMasks *known, SpdmAlgMasks *m)
 {
     Named named;
 
     for (size_t n = 0; named_algorithm(n, &named); n++) {
-        if (strlen(named.name) == len && memcmp(named.name, name, len) == 0) {
+        if (strlen(named.name) == len && memcmp(named.name, name, len) == 0 && is_known(&named.masks, known)) {
             m->hash |= named.masks.hash;
             m->measure_hash |= named.masks.measure_hash;
             m->asym |= named.masks.asym;
@@ -240,17 +272,17 @@ bool spdm_algorithms_parse(const char *text, SpdmAlgMasks *out, char why[SPDM_WH
 
     do {
         end = at + strcspn(at, "+");
-        if (!add_named(at, (size_t)(end - at), &m)) {
-            list_names(at, (size_t)(end - at), why);
+        if (!add_named(at, (size_t)(end - at), &known, &m)) {
+            list_names(at, (size_t)(end - at), &known, why);
             return false;
         }
         at = end + 1;
     } while (*end != '\0');
-    out->hash = m.hash != 0 ? m.hash & known.hash : known.hash;
-    out->measure_hash = m.measure_hash != 0 ? m.measure_hash & known.measure_hash : known.measure_hash;
-    out->asym = m.asym != 0 ? m.asym & known.asym : known.asym;
-    out->dhe = m.dhe != 0 ? m.dhe & known.dhe : known.dhe;
-    out->aead = m.aead != 0 ? m.aead & known.aead : known.aead;
+    out->hash = m.hash != 0 ? m.hash : known.hash;
+    out->measure_hash = m.measure_hash != 0 ? m.measure_hash : known.measure_hash;
+    out->asym = m.asym != 0 ? m.asym : known.asym;
+    out->dhe = m.dhe != 0 ? m.dhe : known.dhe;
+    out->aead = m.aead != 0 ? m.aead : known.aead;
     return true;
 }
 
@@ -337,7 +369,7 @@ static EVP_PKEY *open_public(const SpdmPublicKey *key)
     if (key->len != type->public_len) {
         return NULL;
     }
-    if (key->kind == SPDM_KEY_ED25519) {
+    if (spdm_key_is_edwards(key->kind)) {
         return EVP_PKEY_new_raw_public_key_ex(NULL, type->fetch, NULL, key->bytes, key->len);
     }
     if (type->group != NULL) {
@@ -436,7 +468,7 @@ static bool close_public(EVP_PKEY *key, SpdmPublicKey *out)
     }
     len = key_types[out->kind].public_len;
     out->len = (uint16_t)len;
-    if (out->kind == SPDM_KEY_ED25519) {
+    if (spdm_key_is_edwards(out->kind)) {
         return EVP_PKEY_get_raw_public_key(key, out->bytes, &len) == 1 && len == out->len;
     }
     if (key_types[out->kind].group != NULL) {
@@ -566,7 +598,7 @@ static size_t signature_to_der(const uint8_t *sig, size_t sig_len, uint8_t *der,
     return len > 0 ? (size_t)len : 0;
 }
 
-/* Ed25519 wants its message in one piece; the caller frees it. */
+/* Keys of Edwards curves want their message in one piece; the caller frees it. */
 static uint8_t *join(const SpdmSpan *spans, size_t n, size_t *len)
 {
     uint8_t *all, *at;
@@ -608,27 +640,41 @@ static bool sign_hashed(const SpdmAsym *asym, const SpdmHash *hash, EVP_MD_CTX *
     return ok && (is_ec ? signature_to_fixed(der, len, sig, asym->sig_len) : len == asym->sig_len);
 }
 
-static bool sign_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, const SpdmSpan *spans, size_t n,
-                       uint8_t *sig)
+/* The context string as a parameter; nothing for keys without one. The string must outlive it. */
+static void context_params(const SpdmAsym *asym, const char *context, OSSL_PARAM params[2])
 {
-    size_t   len, sig_len = asym->sig_len;
-    uint8_t *all = join(spans, n, &len);
-    bool     ok = all != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&
-              EVP_DigestSign(ctx, sig, &sig_len, all, len) == 1 && sig_len == asym->sig_len;
+    bool has = asym->kind == SPDM_KEY_ED448 && context != NULL;
+
+    params[0] = has ? OSSL_PARAM_construct_octet_string(context_string, (void *)(uintptr_t)context, strlen(context))
+                    : OSSL_PARAM_construct_end();
+    params[1] = OSSL_PARAM_construct_end();
+}
+
+static bool sign_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, const char *context,
+                       const SpdmSpan *spans, size_t n, uint8_t *sig)
+{
+    size_t     len, sig_len = asym->sig_len;
+    uint8_t   *all = join(spans, n, &len);
+    OSSL_PARAM params[2];
+    bool       ok;
+
+    context_params(asym, context, params);
+    ok = all != NULL && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
+         EVP_DigestSign(ctx, sig, &sig_len, all, len) == 1 && sig_len == asym->sig_len;
 
     OPENSSL_free(all);
     return ok;
 }
 
 bool spdm_key_sign(const SpdmAsym *asym, const SpdmHash *hash, Entropy *entropy, const SpdmPrivateKey *key,
-                   const SpdmSpan *spans, size_t n, uint8_t *sig)
+                   const char *context, const SpdmSpan *spans, size_t n, uint8_t *sig)
 {
     Entropy    *before = entropy_use(entropy);
     EVP_PKEY   *opened = key->kind == asym->kind ? open_private(key) : NULL;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool        ok = opened != NULL && ctx != NULL &&
-              (asym->kind == SPDM_KEY_ED25519 ? sign_whole(asym, ctx, opened, spans, n, sig)
-                                              : sign_hashed(asym, hash, ctx, opened, spans, n, sig));
+              (spdm_key_is_edwards(asym->kind) ? sign_whole(asym, ctx, opened, context, spans, n, sig)
+                                               : sign_hashed(asym, hash, ctx, opened, spans, n, sig));
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(opened);
@@ -654,26 +700,30 @@ static bool verify_hashed(const SpdmAsym *asym, const SpdmHash *hash, EVP_MD_CTX
     return ok && EVP_DigestVerifyFinal(ctx, is_ec ? der : sig, len) == 1;
 }
 
-static bool verify_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, const SpdmSpan *spans, size_t n,
-                         const uint8_t *sig)
+static bool verify_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, const char *context,
+                         const SpdmSpan *spans, size_t n, const uint8_t *sig)
 {
-    size_t   len;
-    uint8_t *all = join(spans, n, &len);
-    bool     ok = all != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-              EVP_DigestVerify(ctx, sig, asym->sig_len, all, len) == 1;
+    size_t     len;
+    uint8_t   *all = join(spans, n, &len);
+    OSSL_PARAM params[2];
+    bool       ok;
+
+    context_params(asym, context, params);
+    ok = all != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
+         EVP_DigestVerify(ctx, sig, asym->sig_len, all, len) == 1;
 
     OPENSSL_free(all);
     return ok;
 }
 
-bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPublicKey *key, const SpdmSpan *spans,
-                     size_t n, const uint8_t *sig)
+bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPublicKey *key, const char *context,
+                     const SpdmSpan *spans, size_t n, const uint8_t *sig)
 {
     EVP_PKEY   *opened = key->kind == asym->kind ? open_public(key) : NULL;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool        ok = opened != NULL && ctx != NULL &&
-              (asym->kind == SPDM_KEY_ED25519 ? verify_whole(asym, ctx, opened, spans, n, sig)
-                                              : verify_hashed(asym, hash, ctx, opened, spans, n, sig));
+              (spdm_key_is_edwards(asym->kind) ? verify_whole(asym, ctx, opened, context, spans, n, sig)
+                                               : verify_hashed(asym, hash, ctx, opened, spans, n, sig));
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(opened);

@@ -40,6 +40,7 @@ typedef enum SpdmKeyKind {
     SPDM_KEY_P384,
     SPDM_KEY_P521,
     SPDM_KEY_ED25519,
+    SPDM_KEY_ED448,
     SPDM_N_KEY_KINDS,
 } SpdmKeyKind;
 
@@ -80,6 +81,9 @@ const SpdmAead *spdm_aead(uint32_t bit);
 const SpdmKeyType *spdm_key_type(SpdmKeyKind kind);
 
 #define SPDM_MEASURE_RAW 1u /* MeasurementHashAlgo: no hash, all values as they are */
+
+/* Keys of Edwards curves hash what they sign by themselves. */
+static inline bool spdm_key_is_edwards(SpdmKeyKind kind) { return kind == SPDM_KEY_ED25519 || kind == SPDM_KEY_ED448; }
 
 /* Sets of algorithms, as masks of NEGOTIATE_ALGORITHMS. */
 typedef struct SpdmAlgMasks {
@@ -127,7 +131,7 @@ bool spdm_hmac(const SpdmHash *hash, const uint8_t *key, size_t key_len, const v
                uint8_t *out);
 
 /* A public key as plain bytes. EC: the point, uncompressed (04 || X || Y); RSA: the modulus, big-endian, with the
- * exponent beside it; Ed25519: RFC 8032's 32 bytes. */
+ * exponent beside it; Ed25519, Ed448: RFC 8032's bytes. */
 typedef struct SpdmPublicKey {
     SpdmKeyKind kind;
     uint16_t    len;
@@ -163,15 +167,16 @@ bool spdm_private_key_from_scalar(SpdmKeyKind kind, Entropy *entropy, const uint
 /**
  * spdm_key_sign - sign the message that the spans make up.
  * @asym: of the key's kind
- * @hash: what hashes the message first; Ed25519 does without
+ * @hash: what hashes the message first; Ed25519 and Ed448 do without
+ * @context: Ed448's context string; others have none. NULL: it is empty
  * @sig:  receives @asym->sig_len bytes; ECDSA: r || s
  */
 bool spdm_key_sign(const SpdmAsym *asym, const SpdmHash *hash, Entropy *entropy, const SpdmPrivateKey *key,
-                   const SpdmSpan *spans, size_t n, uint8_t *sig);
+                   const char *context, const SpdmSpan *spans, size_t n, uint8_t *sig);
 
 /* Whether @sig is @key's signature over the message. */
-bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPublicKey *key, const SpdmSpan *spans,
-                     size_t n, const uint8_t *sig);
+bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPublicKey *key, const char *context,
+                     const SpdmSpan *spans, size_t n, const uint8_t *sig);
 
 /**
  * spdm_dhe_generate - make an ephemeral key pair.

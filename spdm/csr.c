@@ -107,7 +107,7 @@ static bool sign(X509_REQ *csr, const SpdmPrivateKey *key, const SpdmHash *hash,
     Entropy       *before = entropy_use(entropy);
     const uint8_t *p = key->der;
     EVP_PKEY      *opened = d2i_AutoPrivateKey(NULL, &p, key->len);
-    const EVP_MD  *md = key->kind == SPDM_KEY_ED25519 ? NULL : EVP_get_digestbyname(hash->fetch);
+    const EVP_MD  *md = spdm_key_is_edwards(key->kind) ? NULL : EVP_get_digestbyname(hash->fetch);
     bool           ok = opened != NULL && X509_REQ_set_pubkey(csr, opened) == 1 && X509_REQ_sign(csr, opened, md) > 0;
 
     EVP_PKEY_free(opened);

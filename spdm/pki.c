@@ -115,7 +115,8 @@ bool spdm_identity_load(const SpdmPem *pem, Entropy *entropy, SpdmIdentity *id, 
         return false;
     }
     if (!spdm_key_load(pem->key_pem, entropy, &id->key)) {
-        *error = "the private key is no PEM key on P-256, P-384 or P-521, Ed25519, or RSA of 2048, 3072 or 4096 bits";
+        *error = "the private key is no PEM key on P-256, P-384 or P-521, Ed25519, Ed448, or RSA of 2048, 3072 or 4096 "
+                 "bits";
         return false;
     }
     return true;

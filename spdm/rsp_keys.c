@@ -158,7 +158,7 @@ static uint32_t algorithm_of(SpdmKeyKind kind)
     static const uint32_t bits[SPDM_N_KEY_KINDS] = {
         [SPDM_KEY_RSA_2048] = BIT(0), [SPDM_KEY_RSA_3072] = BIT(1), [SPDM_KEY_RSA_4096] = BIT(2),
         [SPDM_KEY_P256] = BIT(3),     [SPDM_KEY_P384] = BIT(4),     [SPDM_KEY_P521] = BIT(5),
-        [SPDM_KEY_ED25519] = BIT(7),
+        [SPDM_KEY_ED25519] = BIT(7),  [SPDM_KEY_ED448] = BIT(8),
     };
 
     return bits[kind];

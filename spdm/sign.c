@@ -1,7 +1,8 @@
 /*
  * The message that is signed. Since 1.2: four times "dmtf-spdm-v1.2.*", the context string right-aligned in 36
  * bytes, the hash of the transcript; the signature algorithm hashes this again, with the same hash (Ed25519 signs it as
- * it is). With 1.1: the transcript, hashed by the algorithm; 1.1's Sign(SK, Hash(M1)) makes it the hash for Ed25519.
+ * it is, Ed448 too, and has the context string once more as its own). With 1.1: the transcript, hashed by the
+ * algorithm; 1.1's Sign(SK, Hash(M1)) makes it the hash for Ed25519 and Ed448.
  */
 #include "spdm/sign.h"
 
@@ -21,7 +22,7 @@ typedef struct SignedMessage {
 /* Whether the algorithm gets the transcript itself. */
 static bool signs_transcript(const SpdmSigner *s)
 {
-    return s->version < SPDM_VERSION_12 && s->asym->kind != SPDM_KEY_ED25519;
+    return s->version < SPDM_VERSION_12 && !spdm_key_is_edwards(s->asym->kind);
 }
 
 static bool build_message(const SpdmSigner *s, const char *context, const SpdmSpan *spans, size_t n,
@@ -54,10 +55,11 @@ bool spdm_sign(const SpdmSigner *s, Entropy *entropy, const SpdmPrivateKey *key,
     SignedMessage m;
 
     if (signs_transcript(s)) {
-        return spdm_key_sign(s->asym, s->hash, entropy, key, spans, n, sig);
+        return spdm_key_sign(s->asym, s->hash, entropy, key, NULL, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&
-           spdm_key_sign(s->asym, s->hash, entropy, key, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
+           spdm_key_sign(s->asym, s->hash, entropy, key, s->version >= SPDM_VERSION_12 ? context : NULL,
+                         &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }
 
 bool spdm_verify(const SpdmSigner *s, const SpdmPublicKey *key, const char *context, const SpdmSpan *spans,
@@ -66,8 +68,9 @@ bool spdm_verify(const SpdmSigner *s, const SpdmPublicKey *key, const char *cont
     SignedMessage m;
 
     if (signs_transcript(s)) {
-        return spdm_key_verify(s->asym, s->hash, key, spans, n, sig);
+        return spdm_key_verify(s->asym, s->hash, key, NULL, spans, n, sig);
     }
     return build_message(s, context, spans, n, &m) &&
-           spdm_key_verify(s->asym, s->hash, key, &(SpdmSpan){ m.bytes, m.len }, 1, sig);
+           spdm_key_verify(s->asym, s->hash, key, s->version >= SPDM_VERSION_12 ? context : NULL,
+                           &(SpdmSpan){ m.bytes, m.len }, 1, sig);
 }

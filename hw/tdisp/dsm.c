@@ -926,6 +926,12 @@ static bool load_identities(Dsm *dsm, GError **error)
     for (size_t i = 0; i < dsm->spdm.n_identities; i++) {
         asyms |= spdm_asyms_of(dsm->identities[i].key.kind);
     }
+    if (asyms != 0 && (asyms & spdm_algorithms_known().asym) == 0) {
+        g_set_error(error, BAILEY_ERROR, 0, "cannot use key=%s of device %s, which is of kind %s: SPDM's signatures "
+                    "with it take a later libcrypto, 3.2", dsm->key, class_name(dsm),
+                    spdm_key_type(dsm->identities[0].key.kind)->name);
+        return false;
+    }
     if ((asyms & dsm->spdm.algorithms.asym) == 0) {
         g_set_error(error, BAILEY_ERROR, 0,
                     "spdm-algs=%s of device %s names no signature algorithm for its key, which is of kind %s",

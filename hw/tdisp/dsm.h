@@ -119,7 +119,7 @@ struct Dsm {
     { "cert-chain", PROP_STRING, (at) + offsetof(Dsm, cert_chain), NULL,                                           \
       "file of PEM certificates, root first (default: the test PKI)" },                                            \
     { "key", PROP_STRING, (at) + offsetof(Dsm, key), NULL,                                                         \
-      "file of the last certificate's key in PEM: EC P-256, P-384, P-521, RSA, Ed25519" },                         \
+      "file of the last certificate's key in PEM: EC P-256, P-384, P-521, RSA, Ed25519, Ed448" },                  \
     DSM_SLOT_PROP(at, 1), DSM_SLOT_PROP(at, 2), DSM_SLOT_PROP(at, 3), DSM_SLOT_PROP(at, 4), DSM_SLOT_PROP(at, 5),  \
     DSM_SLOT_PROP(at, 6), DSM_SLOT_PROP(at, 7),                                                                    \
     { "spdm", PROP_STRING, (at) + offsetof(Dsm, spdm_where), NULL,                                                 \

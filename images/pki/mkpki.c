@@ -6,7 +6,7 @@
  * The same sources give the same bytes, so that measurements, evidence and captures repeat from build to build:
  * libcrypto draws from a generator that the name of the key or certificate seeds. FOLDER gets the files below, for
  * tests and users, and testpki.c: what the program holds of them. All kinds of keys (KIND: rsa2048 rsa3072 rsa4096 p256
- * p521 ed25519) have a root CA, an intermediate CA and leaves of their own; P-384, what a device uses unless told
+ * p521 ed25519 ed448) have a root CA, an intermediate CA and leaves of their own; P-384, what a device uses unless told
  * otherwise, has its files without KIND.
  *
  *   root.pem inter.pem leaf.pem   the device's chain: root CA, intermediate CA, device leaf (P-384, SHA-384)
