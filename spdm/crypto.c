@@ -72,13 +72,16 @@ static const SpdmAsym asyms[] = {
 };
 
 static const SpdmDhe dhes[] = {
-    /* bit     len  secret name         libcrypto's */
-    { BIT(4), 96,  48,  "secp384r1", "EC", "P-384"     },
-    { BIT(5), 132, 66,  "secp521r1", "EC", "P-521"     },
-    { BIT(3), 64,  32,  "secp256r1", "EC", "P-256"     },
-    { BIT(2), 512, 512, "ffdhe4096", "DH", "ffdhe4096" },
-    { BIT(1), 384, 384, "ffdhe3072", "DH", "ffdhe3072" },
-    { BIT(0), 256, 256, "ffdhe2048", "DH", "ffdhe2048" },
+    /* bit      data  answer secret private name        libcrypto's */
+    { BIT(4),  96,   96,   48,  48,  "secp384r1",   "EC",          "P-384",     false },
+    { BIT(5),  132,  132,  66,  66,  "secp521r1",   "EC",          "P-521",     false },
+    { BIT(3),  64,   64,   32,  32,  "secp256r1",   "EC",          "P-256",     false },
+    { BIT(2),  512,  512,  512, 512, "ffdhe4096",   "DH",          "ffdhe4096", false },
+    { BIT(1),  384,  384,  384, 384, "ffdhe3072",   "DH",          "ffdhe3072", false },
+    { BIT(0),  256,  256,  256, 256, "ffdhe2048",   "DH",          "ffdhe2048", false },
+    { BIT(9),  1184, 1088, 32,  64,  "ml-kem-768",  "ML-KEM-768",  NULL,        true  },
+    { BIT(10), 1568, 1568, 32,  64,  "ml-kem-1024", "ML-KEM-1024", NULL,        true  },
+    { BIT(8),  800,  768,  32,  64,  "ml-kem-512",  "ML-KEM-512",  NULL,        true  },
 };
 
 static const SpdmAead aeads[] = {
@@ -736,9 +739,70 @@ bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPubli
 /* A share is a point without its first byte, or a number. */
 static bool is_finite_field(const SpdmDhe *dhe) { return dhe->len == dhe->secret_len; }
 
-bool spdm_dhe_generate(const SpdmDhe *dhe, Entropy *entropy, uint8_t *private_half, uint8_t *share)
+/* OSSL_PKEY_PARAM_ML_KEM_SEED, which the headers of 3.0 do not have. */
+static const char ml_kem_seed[] = "seed";
+
+static bool generate_kem(const SpdmDhe *dhe, uint8_t *private_half, uint8_t *share)
 {
-    Entropy      *before = entropy_use(entropy);
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, dhe->fetch);
+    size_t    len = 0;
+    bool      ok = key != NULL &&
+              EVP_PKEY_get_octet_string_param(key, ml_kem_seed, private_half, dhe->private_len, &len) == 1 &&
+              len == dhe->private_len &&
+              EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, share, dhe->len, &len) == 1 &&
+              len == dhe->len;
+
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+/* A KEM's key out of its seed or its public half. FIPS 203's checks of the latter are libcrypto's. */
+static EVP_PKEY *open_kem(const SpdmDhe *dhe, bool whole, const uint8_t *bytes)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, dhe->fetch, NULL);
+    EVP_PKEY     *key = NULL;
+    OSSL_PARAM    params[] = {
+        OSSL_PARAM_construct_octet_string(whole ? ml_kem_seed : OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)bytes,
+                                          whole ? dhe->private_len : dhe->len),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1) {
+        (void)EVP_PKEY_fromdata(ctx, &key, whole ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params);
+    }
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+static bool encapsulate(const SpdmDhe *dhe, const uint8_t *peer, uint8_t *share, uint8_t *secret)
+{
+    EVP_PKEY     *key = open_kem(dhe, false, peer);
+    EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+    size_t        share_len = dhe->rsp_len, secret_len = dhe->secret_len;
+    bool          ok = ctx != NULL && EVP_PKEY_encapsulate_init(ctx, NULL) == 1 &&
+              EVP_PKEY_encapsulate(ctx, share, &share_len, secret, &secret_len) == 1 && share_len == dhe->rsp_len &&
+              secret_len == dhe->secret_len;
+
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+static bool decapsulate(const SpdmDhe *dhe, const uint8_t *private_half, const uint8_t *peer, uint8_t *secret)
+{
+    EVP_PKEY     *key = open_kem(dhe, true, private_half);
+    EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+    size_t        len = dhe->secret_len;
+    bool          ok = ctx != NULL && EVP_PKEY_decapsulate_init(ctx, NULL) == 1 &&
+              EVP_PKEY_decapsulate(ctx, secret, &len, peer, dhe->rsp_len) == 1 && len == dhe->secret_len;
+
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+static bool generate_pair(const SpdmDhe *dhe, uint8_t *private_half, uint8_t *share)
+{
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, dhe->fetch, NULL);
     EVP_PKEY     *key = NULL;
     uint8_t       encoded[SPDM_DHE_MAX];
@@ -753,6 +817,14 @@ bool spdm_dhe_generate(const SpdmDhe *dhe, Entropy *entropy, uint8_t *private_ha
     }
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(key);
+    return ok;
+}
+
+bool spdm_dhe_generate(const SpdmDhe *dhe, Entropy *entropy, uint8_t *private_half, uint8_t *share)
+{
+    Entropy *before = entropy_use(entropy);
+    bool     ok = dhe->kem ? generate_kem(dhe, private_half, share) : generate_pair(dhe, private_half, share);
+
     ERR_clear_error();
     entropy_use(before);
     return ok;
@@ -769,10 +841,8 @@ static EVP_PKEY *open_share(const SpdmDhe *dhe, const uint8_t *share)
     return make_key(&(Parts){ dhe->fetch, dhe->group, .point = point, .point_len = 1 + dhe->len });
 }
 
-bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *private_half, const uint8_t *peer,
-                     uint8_t *secret)
+static bool derive(const SpdmDhe *dhe, const uint8_t *private_half, const uint8_t *peer, uint8_t *secret)
 {
-    Entropy      *before = entropy_use(entropy);
     EVP_PKEY     *ours = make_key(&(Parts){ dhe->fetch, dhe->group, .private_half = private_half,
                                             .private_len = dhe->secret_len });
     EVP_PKEY     *theirs = open_share(dhe, peer);
@@ -786,6 +856,28 @@ bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *privat
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(theirs);
     EVP_PKEY_free(ours);
+    return ok;
+}
+
+bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *private_half, const uint8_t *peer,
+                     uint8_t *secret)
+{
+    Entropy *before = entropy_use(entropy);
+    bool     ok = dhe->kem ? decapsulate(dhe, private_half, peer, secret) : derive(dhe, private_half, peer, secret);
+
+    ERR_clear_error();
+    entropy_use(before);
+    return ok;
+}
+
+bool spdm_dhe_respond(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *peer, uint8_t *share, uint8_t *secret)
+{
+    Entropy *before = entropy_use(entropy);
+    uint8_t  private_half[SPDM_DHE_MAX];
+    bool     ok = dhe->kem ? encapsulate(dhe, peer, share, secret)
+                           : generate_pair(dhe, private_half, share) && derive(dhe, private_half, peer, secret);
+
+    spdm_wipe(private_half, sizeof(private_half));
     ERR_clear_error();
     entropy_use(before);
     return ok;

@@ -17,7 +17,7 @@
 #define SPDM_SIG_MAX     512
 #define SPDM_PUBLIC_MAX  512  /* RSA-4096's modulus */
 #define SPDM_PRIVATE_MAX 2432 /* RSA-4096 as PKCS #8 */
-#define SPDM_DHE_MAX     512  /* exchange data, private half and secret of FFDHE-4096 */
+#define SPDM_DHE_MAX     1568 /* exchange data of ML-KEM-1024; 512 of FFDHE-4096, its private half and secret too */
 #define SPDM_AEAD_KEY    32
 #define SPDM_AEAD_IV     12
 #define SPDM_AEAD_TAG    16
@@ -59,11 +59,18 @@ typedef struct SpdmAsym {
     const char *name;
 } SpdmAsym;
 
+/* KEM algorithms of 1.4 exchange keys, too: the requester sends an encapsulation key and gets a ciphertext back. Their
+ * bits are above those of the DHE groups in masks; see SPDM_KEM_SHIFT. */
 typedef struct SpdmDhe {
     uint32_t    bit;
-    size_t      len, secret_len; /* exchange data; shared secret and private half */
+    size_t      len, rsp_len; /* exchange data of KEY_EXCHANGE and its response */
+    size_t      secret_len, private_len; /* shared secret; private half, of a KEM its seed */
     const char *name, *fetch, *group;
+    bool        kem;
 } SpdmDhe;
+
+#define SPDM_KEM_SHIFT 8    /* bits of the KEM table in masks of key exchanges */
+#define SPDM_DHE_MASK  0xff /* bits of the DHE table there */
 
 typedef struct SpdmAead {
     uint32_t    bit;
@@ -179,14 +186,22 @@ bool spdm_key_verify(const SpdmAsym *asym, const SpdmHash *hash, const SpdmPubli
                      const SpdmSpan *spans, size_t n, const uint8_t *sig);
 
 /**
- * spdm_dhe_generate - make an ephemeral key pair.
- * @private_half: receives @dhe->secret_len bytes
+ * spdm_dhe_generate - make an ephemeral key pair, of the requester.
+ * @private_half: receives @dhe->private_len bytes
  * @share: receives the exchange data: X || Y, or FFDHE's public value, @dhe->len bytes
  */
 bool spdm_dhe_generate(const SpdmDhe *dhe, Entropy *entropy, uint8_t *private_half, uint8_t *share);
 
-/* The shared secret (X of the product; FFDHE's, padded to the prime's length), false when @peer is no member of the
- * group. */
+/**
+ * spdm_dhe_respond - what the responder does: its own key pair and the secret, or a secret for the requester's key.
+ * @peer:   the requester's share
+ * @share:  receives the response's exchange data, @dhe->rsp_len bytes
+ * @secret: receives @dhe->secret_len bytes
+ */
+bool spdm_dhe_respond(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *peer, uint8_t *share, uint8_t *secret);
+
+/* The requester's shared secret (X of the product; FFDHE's, padded to the prime's length; a KEM's out of its
+ * ciphertext), false when @peer is no member of the group. */
 bool spdm_dhe_secret(const SpdmDhe *dhe, Entropy *entropy, const uint8_t *private_half, const uint8_t *peer,
                      uint8_t *secret);
 

@@ -129,10 +129,6 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
     return keep_vca(r, rsp);
 }
 
-/* The four algorithm tables, in the order both messages need. */
-static const uint8_t table_types[] = { SPDM_ALG_DHE, SPDM_ALG_AEAD, SPDM_ALG_REQ_ASYM,
-                                       SPDM_ALG_KEY_SCHEDULE };
-
 /* OtherParamsSupport came with 1.2. */
 static uint8_t opaque_format(const SpdmRequester *r) { return r->version >= SPDM_VERSION_12 ? SPDM_OPAQUE_FMT1 : 0; }
 
@@ -151,40 +147,79 @@ static uint32_t own_asyms(const SpdmRequester *r)
     return r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) : r->offer.algorithms.asym;
 }
 
+typedef struct AlgTable {
+    uint8_t  type;
+    uint16_t supported; /* 0: it is not offered */
+} AlgTable;
+
+enum { ALG_TABLES = 5 };
+
+static void list_tables(const SpdmRequester *r, AlgTable table[ALG_TABLES])
+{
+    uint16_t dhe = r->offer.algorithms.dhe;
+
+    table[0] = (AlgTable){ SPDM_ALG_DHE, dhe & SPDM_DHE_MASK };
+    table[1] = (AlgTable){ SPDM_ALG_AEAD, r->offer.algorithms.aead };
+    table[2] = (AlgTable){ SPDM_ALG_REQ_ASYM, (uint16_t)own_asyms(r) };
+    table[3] = (AlgTable){ SPDM_ALG_KEY_SCHEDULE, SPDM_KEY_SCHEDULE };
+    table[4] = (AlgTable){ SPDM_ALG_KEM, r->version >= SPDM_VERSION_14 ? dhe >> SPDM_KEM_SHIFT : 0 };
+}
+
 static bool build_negotiate_algorithms(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmAlgMasks ours = r->offer.algorithms;
-    const uint16_t     supported[] = { ours.dhe, ours.aead, (uint16_t)own_asyms(r), SPDM_KEY_SCHEDULE };
+    AlgTable           tables[ALG_TABLES];
+    unsigned           n = 0;
 
-    params(w, ARRAY_LEN(table_types), 0);
-    bw_u16(w, 32 + 4 * ARRAY_LEN(table_types));
+    list_tables(r, tables);
+    for (unsigned i = 0; i < ALG_TABLES; i++) {
+        n += tables[i].supported != 0;
+    }
+    params(w, (uint8_t)n, 0);
+    bw_u16(w, (uint16_t)(32 + 4 * n));
     bw_u8(w, SPDM_MEAS_SPEC_DMTF);
     bw_u8(w, opaque_format(r) | (multi_key(r) ? SPDM_MULTI_KEY_CONN : 0));
     bw_u32(w, ours.asym);
     bw_u32(w, ours.hash);
     bw_zero(w, 12 + 3);
     bw_u8(w, r->version >= SPDM_VERSION_13 ? SPDM_MEL_SPEC_DMTF : 0);
-    for (unsigned i = 0; i < ARRAY_LEN(table_types); i++) {
-        bw_u8(w, table_types[i]);
-        bw_u8(w, 0x20);
-        bw_u16(w, supported[i]);
+    for (unsigned i = 0; i < ALG_TABLES; i++) {
+        if (tables[i].supported != 0) {
+            bw_u8(w, tables[i].type);
+            bw_u8(w, 0x20);
+            bw_u16(w, tables[i].supported);
+        }
     }
     return true;
 }
 
+static bool offers(const SpdmRequester *r, uint8_t type)
+{
+    AlgTable tables[ALG_TABLES];
+    bool     any = false;
+
+    list_tables(r, tables);
+    for (unsigned i = 0; i < ALG_TABLES; i++) {
+        any |= tables[i].type == type && tables[i].supported != 0;
+    }
+    return any;
+}
+
 /* Tables of types that were offered, each once and in order, without external algorithms; false: others. */
-static bool read_tables(ByteReader *rsp, unsigned n, SpdmSelection *sel)
+static bool read_tables(const SpdmRequester *r, ByteReader *rsp, unsigned n, SpdmSelection *sel)
 {
     bool    fit = true;
     uint8_t last = 0;
 
     for (; n != 0 && br_ok(rsp); n--) {
         uint8_t  type = br_u8(rsp), count = br_u8(rsp);
-        uint16_t selected = br_u16(rsp);
+        uint16_t selected = br_u16(rsp), most = type == SPDM_ALG_DHE   ? SPDM_DHE_MASK
+                                                : type == SPDM_ALG_KEM ? UINT16_MAX >> SPDM_KEM_SHIFT
+                                                                       : UINT16_MAX;
 
-        fit = fit && type > last && memchr(table_types, type, sizeof(table_types)) != NULL && count == 0x20;
+        fit = fit && type > last && offers(r, type) && count == 0x20 && (selected & ~most) == 0;
         last = type;
-        sel->dhe = type == SPDM_ALG_DHE ? selected : sel->dhe;
+        sel->dhe |= type == SPDM_ALG_DHE ? selected : type == SPDM_ALG_KEM ? (uint16_t)(selected << SPDM_KEM_SHIFT) : 0;
         sel->aead = type == SPDM_ALG_AEAD ? selected : sel->aead;
         sel->req_asym = type == SPDM_ALG_REQ_ASYM ? selected : sel->req_asym;
         sel->key_schedule = type == SPDM_ALG_KEY_SCHEDULE ? selected : sel->key_schedule;
@@ -228,7 +263,7 @@ static StepResult read_algorithms(SpdmRequester *r, ByteReader *rsp, uint8_t par
     ext_algs = br_u8(rsp);
     ext_algs += br_u8(rsp);
     br_skip(rsp, 2 + 4 * (size_t)ext_algs);
-    tables_fit = read_tables(rsp, param1, sel);
+    tables_fit = read_tables(r, rsp, param1, sel);
     if (!spdm_message_ends(rsp) || len != spdm_parsed_len(rsp)) {
         return step_fail(r, "ALGORITHMS has a wrong length");
     }
@@ -439,7 +474,7 @@ static StepResult read_key_exchange(SpdmRequester *r, ByteReader *rsp, uint8_t p
 
     slot = br_u8(rsp);
     br_skip(rsp, 32); /* random */
-    share = br_take(rsp, dhe->len);
+    share = br_take(rsp, dhe->rsp_len);
     opaque_len = br_u16(rsp);
     r->session.secured_version = spdm_opaque_read_selected(rsp, opaque_len, r->version);
     unsigned_part = reply_span(rsp);

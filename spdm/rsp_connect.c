@@ -80,19 +80,22 @@ static void append_supported_algorithms(const SpdmResponder *s, ByteWriter *rsp)
     const struct {
         uint8_t  type;
         uint16_t supported;
-    } tables[] = { { SPDM_ALG_DHE, ours.dhe }, { SPDM_ALG_AEAD, ours.aead },
-                   { SPDM_ALG_KEY_SCHEDULE, SPDM_KEY_SCHEDULE } };
+    } tables[] = { { SPDM_ALG_DHE, ours.dhe & SPDM_DHE_MASK },
+                   { SPDM_ALG_AEAD, ours.aead },
+                   { SPDM_ALG_KEY_SCHEDULE, SPDM_KEY_SCHEDULE },
+                   { SPDM_ALG_KEM, ours.dhe >> SPDM_KEM_SHIFT } };
+    unsigned n = ARRAY_LEN(tables) - (s->version < SPDM_VERSION_14 || ours.dhe >> SPDM_KEM_SHIFT == 0);
 
-    bw_u8(rsp, ARRAY_LEN(tables));
+    bw_u8(rsp, (uint8_t)n);
     bw_u8(rsp, 0);
-    bw_u16(rsp, SUPPORTED_LEN + 4 * ARRAY_LEN(tables));
+    bw_u16(rsp, (uint16_t)(SUPPORTED_LEN + 4 * n));
     bw_u8(rsp, SPDM_MEAS_SPEC_DMTF);
     bw_u8(rsp, SPDM_OPAQUE_FMT1 | (spdm_capabilities(s) & SPDM_CAP_MULTI_KEY ? SPDM_MULTI_KEY_CONN : 0));
     bw_u32(rsp, ours.asym);
     bw_u32(rsp, ours.hash);
     bw_zero(rsp, 12 + 2 + 1); /* reserved, no external algorithms */
     bw_u8(rsp, spdm_capabilities(s) & SPDM_CAP_MEL ? SPDM_MEL_SPEC_DMTF : 0);
-    for (unsigned i = 0; i < ARRAY_LEN(tables); i++) {
+    for (unsigned i = 0; i < n; i++) {
         bw_u8(rsp, tables[i].type);
         bw_u8(rsp, 0x20);
         bw_u16(rsp, tables[i].supported);
@@ -198,37 +201,40 @@ static bool read_offer(ByteReader *req, uint8_t version, uint8_t n_tables, Offer
            ext_algs <= EXT_ALGS_MAX;
 }
 
-static uint16_t *table_selection(SpdmSelection *sel, uint8_t type)
+/* What is selected in a table. */
+static uint16_t table_selection(const SpdmSelection *sel, uint8_t type)
 {
     switch (type) {
     case SPDM_ALG_DHE:
-        return &sel->dhe;
+        return sel->dhe & SPDM_DHE_MASK;
+    case SPDM_ALG_KEM:
+        return sel->dhe >> SPDM_KEM_SHIFT;
     case SPDM_ALG_AEAD:
-        return &sel->aead;
+        return sel->aead;
     case SPDM_ALG_REQ_ASYM:
-        return &sel->req_asym;
+        return sel->req_asym;
     case SPDM_ALG_KEY_SCHEDULE:
-        return &sel->key_schedule;
+        return sel->key_schedule;
     default:
-        return &sel->post_quantum;
+        return 0; /* of requesters' post-quantum signatures there are none here */
     }
 }
 
-/* The most preferred of what both sides have. */
-static uint16_t select_in_table(const SpdmAlgMasks *ours, uint8_t type, uint16_t offered)
+/* What is offered in tables of that type; 0: there is no such table. */
+static uint16_t offered_in(const Offer *o, uint8_t type)
 {
-    switch (type) {
-    case SPDM_ALG_DHE:
-        return spdm_prefer_dhe(ours->dhe & offered);
-    case SPDM_ALG_AEAD:
-        return spdm_prefer_aead(ours->aead & offered);
-    case SPDM_ALG_REQ_ASYM:
-        return (uint16_t)spdm_prefer_asym(ours->asym & offered);
-    case SPDM_ALG_KEY_SCHEDULE:
-        return SPDM_KEY_SCHEDULE & offered;
-    default:
-        return 0; /* libcrypto has no post-quantum algorithms */
+    for (unsigned n = 0; n < o->n_tables; n++) {
+        if (o->type[n] == type) {
+            return o->supported[n];
+        }
     }
+    return 0;
+}
+
+/* Both tables of key exchanges; one algorithm of one of them is selected. */
+static uint16_t offered_exchanges(const Offer *o)
+{
+    return (uint16_t)((offered_in(o, SPDM_ALG_DHE) & SPDM_DHE_MASK) | offered_in(o, SPDM_ALG_KEM) << SPDM_KEM_SHIFT);
 }
 
 /* MeasurementHashAlgo is the responder's alone to choose: the base hash where it may. */
@@ -253,14 +259,7 @@ static bool opens_sessions(const SpdmResponder *s)
     return exchanges_keys(s) || ((s->config.capabilities & SPDM_CAP_PSK) && (s->peer_capabilities & SPDM_CAP_PSK));
 }
 
-/* Whether what both sides can do needs an algorithm of that kind. */
-static bool table_is_used(const SpdmResponder *s, uint8_t type)
-{
-    return type == SPDM_ALG_DHE        ? exchanges_keys(s)
-           : type == SPDM_ALG_REQ_ASYM ? spdm_mutual_agreed(s)
-                                       : opens_sessions(s);
-}
-
+/* The most preferred of what both sides have, where what they can do needs one of that kind. */
 static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
 {
     SpdmAlgMasks  ours = s->config.algorithms;
@@ -276,11 +275,11 @@ static SpdmSelection select_algorithms(const SpdmResponder *s, const Offer *o)
     }
     sel.mel_spec = spdm_capabilities(s) & SPDM_CAP_MEL && measures ? o->mel_spec & SPDM_MEL_SPEC_DMTF : 0;
     sel.other_params = s->version >= SPDM_VERSION_12 ? o->other_params & SPDM_OPAQUE_FMT1 : 0;
-    for (unsigned n = 0; n < o->n_tables; n++) {
-        uint16_t selected = select_in_table(&ours, o->type[n], o->supported[n]);
-
-        *table_selection(&sel, o->type[n]) = table_is_used(s, o->type[n]) ? selected : 0;
-    }
+    sel.dhe = exchanges_keys(s) ? spdm_prefer_dhe(ours.dhe & offered_exchanges(o)) : 0;
+    sel.aead = opens_sessions(s) ? spdm_prefer_aead(ours.aead & offered_in(o, SPDM_ALG_AEAD)) : 0;
+    sel.key_schedule = opens_sessions(s) ? SPDM_KEY_SCHEDULE & offered_in(o, SPDM_ALG_KEY_SCHEDULE) : 0;
+    sel.req_asym =
+        spdm_mutual_agreed(s) ? (uint16_t)spdm_prefer_asym(ours.asym & offered_in(o, SPDM_ALG_REQ_ASYM)) : 0;
     return sel;
 }
 
@@ -331,7 +330,7 @@ SPDM_REQUEST(NEGOTIATE_ALGORITHMS, .from = SPDM_AFTER_CAPABILITIES, .to = SPDM_N
     for (unsigned n = 0; n < o.n_tables; n++) {
         bw_u8(rsp, o.type[n]);
         bw_u8(rsp, 0x20);
-        bw_u16(rsp, *table_selection(&sel, o.type[n]));
+        bw_u16(rsp, table_selection(&sel, o.type[n]));
     }
     return SPDM_OK;
 }

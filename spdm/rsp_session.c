@@ -151,9 +151,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .p
     const SpdmDhe *dhe = spdm_dhe(s->selected.dhe);
     uint16_t       req_id, version, opaque_len;
     uint8_t        policy;
-    bool           is_member; /* of the group: the peer's share */
     const uint8_t *peer_share;
-    uint8_t        random[32], private_half[SPDM_DHE_MAX], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
+    uint8_t        random[32], share[SPDM_DHE_MAX], secret[SPDM_DHE_MAX];
     SpdmChain      chain;
     SpdmError      e;
 
@@ -171,11 +170,8 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .p
         !spdm_slot_chain(s, x->param2, &chain) || !spdm_slot_is_for(s, x->param2, SPDM_USE_KEY_EX)) {
         return SPDM_INVALID_REQUEST;
     }
-    is_member = spdm_dhe_generate(dhe, s->config.entropy, private_half, share) &&
-                spdm_dhe_secret(dhe, s->config.entropy, private_half, peer_share, secret);
-    spdm_wipe(private_half, sizeof(private_half));
-    if (!is_member) {
-        return SPDM_UNSPECIFIED;
+    if (!spdm_dhe_respond(dhe, s->config.entropy, peer_share, share, secret)) {
+        return SPDM_UNSPECIFIED; /* no member of the group */
     }
     x->opened = spdm_session_open(s, req_id, version, policy, false);
     if (x->opened == NULL) {
@@ -188,7 +184,7 @@ SPDM_REQUEST(KEY_EXCHANGE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_KEY_EX, .p
     bw_u8(rsp, spdm_mutual_begin(s, x->opened)); /* MutAuthRequested */
     bw_u8(rsp, 0);                               /* slot of the requester's: it is read first */
     bw_bytes(rsp, random, sizeof(random));
-    bw_bytes(rsp, share, dhe->len);
+    bw_bytes(rsp, share, dhe->rsp_len);
     e = spdm_append_summary(s, x->param1, rsp);
     bw_u16(rsp, spdm_opaque_selected_len(s->version));
     spdm_opaque_write_selected(rsp, s->version, version);

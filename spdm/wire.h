@@ -184,7 +184,7 @@ enum {
 typedef struct SpdmSelection {
     uint8_t  measure_spec, other_params, mel_spec;
     uint32_t measure_hash, asym, hash;
-    uint16_t dhe, aead, req_asym, key_schedule, post_quantum; /* the last one is always 0 */
+    uint16_t dhe, aead, req_asym, key_schedule; /* dhe: of a KEM, above SPDM_KEM_SHIFT */
 } SpdmSelection;
 
 /* A longer buffer that an owner gives for what does not fit the one in a structure. Not saved. */

@@ -150,6 +150,36 @@ static void test_sets(void **state)
     }
 }
 
+/* Keys exchanged by a KEM: 1.4 alone, where libcrypto has one, and only when there is no DHE group in common. Without
+ * libcrypto's there is nothing in common. */
+static void test_kems(void **state)
+{
+    static const SpdmAlgMasks kems[] = { { .dhe = BIT(8) }, { .dhe = BIT(9) }, { .dhe = BIT(10) } };
+    static const SpdmAlgMasks both = { .dhe = BIT(8) | BIT(4) };
+    bool                      known = (spdm_algorithms_known().dhe >> SPDM_KEM_SHIFT) != 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(kems); i++) {
+        for (uint8_t version = SPDM_VERSION_13; version <= SPDM_VERSION_14; version++) {
+            SpdmOffer offer = { version, version, kems[i] };
+
+            start(NULL, NULL, version);
+            pair.responder.config.version_max = SPDM_VERSION_14;
+            spdm_requester_offer(&pair.requester, &offer);
+            if (version < SPDM_VERSION_14 || !known) {
+                assert_int_equal(pair_op(&pair, SPDM_OP_CONNECT, NULL), SPDM_FAILED);
+                assert_non_null(strstr(spdm_requester_error(&pair.requester), "ERROR 0x01"));
+                continue;
+            }
+            whole_flow("KEM");
+            assert_int_equal(pair.requester.selected.dhe, kems[i].dhe);
+            offer.algorithms = both;
+            spdm_requester_offer(&pair.requester, &offer);
+            connect("both");
+            assert_int_equal(pair.requester.selected.dhe, BIT(4));
+        }
+    }
+}
+
 /* The device prefers by its tables; a module that has less gets the best of what it has. */
 static void test_preference(void **state)
 {
@@ -284,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_preference),
+        cmocka_unit_test(test_kems),
         cmocka_unit_test(test_nothing_in_common),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_wrong_selection),

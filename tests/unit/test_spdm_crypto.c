@@ -264,6 +264,49 @@ static void test_ed448(void **state)
     EVP_PKEY_free(made);
 }
 
+/* ML-KEM, where libcrypto has it (since 3.5): what the device encapsulates, the module gets out; a spoilt ciphertext
+ * gives another secret, a public half whose numbers are out of range none. */
+static void test_kems(void **state)
+{
+    static const char *const names[] = { "ml-kem-512", "ml-kem-768", "ml-kem-1024" };
+    static uint8_t           seed[SPDM_DHE_MAX], again[SPDM_DHE_MAX], ek[SPDM_DHE_MAX], ct[SPDM_DHE_MAX];
+    uint8_t                  secret[32], other[32];
+    bool                     known = OpenSSL_version_num() >= 0x30500000;
+    SpdmAlgMasks             masks;
+    char                     why[SPDM_WHY_MAX];
+    Entropy                  e;
+
+    entropy_init(&e, 3, "kem");
+    assert_int_equal(spdm_algorithms_known().dhe >> SPDM_KEM_SHIFT, known ? 7 : 0);
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        const SpdmDhe *kem = spdm_dhe((uint32_t)BIT(SPDM_KEM_SHIFT + i));
+
+        assert_string_equal(kem->name, names[i]);
+        assert_int_equal(spdm_algorithms_parse(names[i], &masks, why), known);
+        if (!known) {
+            assert_non_null(strstr(why, "no algorithm"));
+            assert_false(spdm_dhe_generate(kem, &e, seed, ek));
+            assert_false(spdm_dhe_respond(kem, &e, ek, ct, secret));
+            assert_false(spdm_dhe_secret(kem, &e, seed, ct, secret));
+            continue;
+        }
+        assert_int_equal(masks.dhe, kem->bit);
+        entropy_init(&e, 3, "kem");
+        assert_true(spdm_dhe_generate(kem, &e, seed, ek));
+        assert_true(spdm_dhe_respond(kem, &e, ek, ct, secret));
+        assert_true(spdm_dhe_secret(kem, &e, seed, ct, other));
+        assert_memory_equal(secret, other, sizeof(secret));
+        entropy_init(&e, 3, "kem");
+        assert_true(spdm_dhe_generate(kem, &e, again, ek));
+        assert_memory_equal(seed, again, kem->private_len); /* the keys repeat from a seed */
+        ct[0] ^= 1;
+        assert_true(spdm_dhe_secret(kem, &e, seed, ct, other));
+        assert_memory_not_equal(secret, other, sizeof(secret));
+        memset(ek, 0xff, 16);
+        assert_false(spdm_dhe_respond(kem, &e, ek, ct, secret));
+    }
+}
+
 /* Each group: both ends get the same, and what is no member is refused. */
 static void test_shares(void **state)
 {
@@ -467,7 +510,7 @@ int main(void)
         cmocka_unit_test(test_record_inside), cmocka_unit_test(test_signature),
         cmocka_unit_test(test_shares),       cmocka_unit_test(test_entropy), cmocka_unit_test(test_pki),
         cmocka_unit_test(test_pki_kinds),    cmocka_unit_test(test_scalar),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_ed25519_of_11), cmocka_unit_test(test_ed448),
+        cmocka_unit_test(test_ed25519_of_11), cmocka_unit_test(test_ed448), cmocka_unit_test(test_kems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
