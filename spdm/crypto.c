@@ -643,14 +643,16 @@ static bool sign_hashed(const SpdmAsym *asym, const SpdmHash *hash, EVP_MD_CTX *
     return ok && (is_ec ? signature_to_fixed(der, len, sig, asym->sig_len) : len == asym->sig_len);
 }
 
-/* The context string as a parameter; nothing for keys without one. The string must outlive it. */
-static void context_params(const SpdmAsym *asym, const char *context, OSSL_PARAM params[2])
+/* The context string as a parameter; nothing for keys without one. The string must outlive it. False: libcrypto would
+ * leave it out. */
+static bool context_params(const SpdmAsym *asym, const char *context, OSSL_PARAM params[2])
 {
     bool has = asym->kind == SPDM_KEY_ED448 && context != NULL;
 
     params[0] = has ? OSSL_PARAM_construct_octet_string(context_string, (void *)(uintptr_t)context, strlen(context))
                     : OSSL_PARAM_construct_end();
     params[1] = OSSL_PARAM_construct_end();
+    return !has || takes_context(key_types[asym->kind].fetch);
 }
 
 static bool sign_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, const char *context,
@@ -659,11 +661,9 @@ static bool sign_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, con
     size_t     len, sig_len = asym->sig_len;
     uint8_t   *all = join(spans, n, &len);
     OSSL_PARAM params[2];
-    bool       ok;
-
-    context_params(asym, context, params);
-    ok = all != NULL && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
-         EVP_DigestSign(ctx, sig, &sig_len, all, len) == 1 && sig_len == asym->sig_len;
+    bool       ok = all != NULL && context_params(asym, context, params) &&
+              EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
+              EVP_DigestSign(ctx, sig, &sig_len, all, len) == 1 && sig_len == asym->sig_len;
 
     OPENSSL_free(all);
     return ok;
@@ -709,11 +709,9 @@ static bool verify_whole(const SpdmAsym *asym, EVP_MD_CTX *ctx, EVP_PKEY *key, c
     size_t     len;
     uint8_t   *all = join(spans, n, &len);
     OSSL_PARAM params[2];
-    bool       ok;
-
-    context_params(asym, context, params);
-    ok = all != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
-         EVP_DigestVerify(ctx, sig, asym->sig_len, all, len) == 1;
+    bool       ok = all != NULL && context_params(asym, context, params) &&
+              EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, key, params) == 1 &&
+              EVP_DigestVerify(ctx, sig, asym->sig_len, all, len) == 1;
 
     OPENSSL_free(all);
     return ok;

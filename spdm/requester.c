@@ -144,7 +144,8 @@ static bool multi_key(const SpdmRequester *r)
 /* What is offered for the requester's own key. Types must not be offered empty; without MUT_AUTH it has no use. */
 static uint32_t own_asyms(const SpdmRequester *r)
 {
-    return r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) : r->offer.algorithms.asym;
+    return r->identity != NULL ? spdm_asyms_of(r->identity->key.kind) & spdm_algorithms_known().asym
+                               : r->offer.algorithms.asym;
 }
 
 typedef struct AlgTable {
