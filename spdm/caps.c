@@ -18,12 +18,13 @@
     X(mut_auth, SPDM_CAP_MUT_AUTH) X(encap, SPDM_CAP_ENCAP) X(event, SPDM_CAP_EVENT)                   \
     X(alias_cert, SPDM_CAP_ALIAS_CERT) X(multi_key, SPDM_CAP_MULTI_KEY_NEG)                                   \
     X(multi_key_only, SPDM_CAP_MULTI_KEY_ONLY) X(set_key_pair_info, SPDM_CAP_SET_KEY_PAIR_INFO)               \
-    X(ep_info_no_sig, SPDM_CAP_EP_INFO_NO_SIG) X(ep_info_sig, SPDM_CAP_EP_INFO_SIG)             \
-    X(large_resp, SPDM_CAP_LARGE_RESP)
+    X(ep_info_no_sig, SPDM_CAP_EP_INFO_NO_SIG) X(ep_info_sig, SPDM_CAP_EP_INFO_SIG)                           \
+    X(large_resp, SPDM_CAP_LARGE_RESP) X(set_key_pair_reset, SPDM_CAP_SET_KEY_PAIR_RESET)                     \
+    X(slot_mgmt, SPDM_CAP_SLOT_MGMT)
 
 static const struct CapName {
     const char *name;
-    uint32_t    cap;
+    uint64_t    cap;
 } names[] = {
 #define ROW(name, cap) { #name, cap },
     CAP_NAMES(ROW)
@@ -39,7 +40,7 @@ const char *spdm_caps_names(void)
 
 /* DSP0274 "Flag fields definitions for the Responder": what may not stand without what. */
 static const struct CapNeed {
-    uint32_t    cap, needs;
+    uint64_t    cap, needs;
     const char *why;
 } needed[] = {
     { SPDM_CAP_CHAL, SPDM_CAP_CERT, "chal needs cert" },
@@ -53,6 +54,8 @@ static const struct CapNeed {
     { SPDM_CAP_GET_KEY_PAIR_INFO, SPDM_CAP_CERT, "get_key_pair_info needs cert" },
     { SPDM_CAP_MULTI_KEY, SPDM_CAP_GET_KEY_PAIR_INFO, "multi_key needs get_key_pair_info" },
     { SPDM_CAP_SET_KEY_PAIR_INFO, SPDM_CAP_GET_KEY_PAIR_INFO, "set_key_pair_info needs get_key_pair_info" },
+    { SPDM_CAP_SET_KEY_PAIR_RESET, SPDM_CAP_SET_KEY_PAIR_INFO, "set_key_pair_reset needs set_key_pair_info" },
+    { SPDM_CAP_SLOT_MGMT, SPDM_CAP_CERT, "slot_mgmt needs cert" },
     { SPDM_CAP_EP_INFO_SIG, SPDM_CAP_CERT, "ep_info_sig needs cert" },
     { SPDM_CAP_MEL, SPDM_CAP_MEAS, "mel needs meas_sig" },
     { SPDM_CAP_ENCRYPT, SPDM_CAP_MAC, "encrypt needs mac" },
@@ -91,9 +94,9 @@ static const struct CapName *find_name(const char *text, size_t len)
     return NULL;
 }
 
-const char *spdm_caps_change(const char *text, uint32_t *caps)
+const char *spdm_caps_change(const char *text, uint64_t *caps)
 {
-    uint32_t changed = *caps;
+    uint64_t changed = *caps;
 
     while (*text != '\0') {
         bool                  add = *text == '+';

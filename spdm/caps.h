@@ -13,7 +13,7 @@
  * @caps: of a responder
  * Returns NULL, or why the text is wrong or the capabilities do not go together; @caps is untouched then.
  */
-const char *spdm_caps_change(const char *text, uint32_t *caps);
+const char *spdm_caps_change(const char *text, uint64_t *caps);
 
 /**
  * spdm_caps_contradiction - what a requester must not believe of a responder.

@@ -102,9 +102,11 @@ static StepResult read_capabilities(SpdmRequester *r, ByteReader *rsp, uint8_t p
 {
     const uint32_t sealed = SPDM_CAP_ENCRYPT | SPDM_CAP_MAC, certified = sealed | SPDM_CAP_CERT | SPDM_CAP_KEY_EX;
     const char    *why;
+    uint64_t       extended;
 
-    br_skip(rsp, 4);
-    r->peer_capabilities = br_u32(rsp) & spdm_capability_mask(r->version);
+    br_skip(rsp, 2);
+    extended = br_u16(rsp);
+    r->peer_capabilities = (br_u32(rsp) | extended << SPDM_CAP_EXT_SHIFT) & spdm_capability_mask(r->version);
     r->peer_transfer_size = r->peer_max_size = SPDM_MSG_MAX; /* 1.1 does not say */
     if (r->version >= SPDM_VERSION_12) {
         r->peer_transfer_size = br_u32(rsp);
@@ -669,24 +671,34 @@ static StepResult read_csr(SpdmRequester *r, ByteReader *rsp, uint8_t param1, ui
     return spdm_message_ends(rsp) ? STEP_NEXT : step_fail(r, "CSR has a wrong length");
 }
 
-static bool build_set_certificate(SpdmRequester *r, ByteWriter *w)
+uint32_t spdm_requester_chain_len(const SpdmRequester *r)
+{
+    return (uint32_t)(CHAIN_HEADER_LEN + spdm_hash(r->selected.hash)->len + r->message_len);
+}
+
+bool spdm_requester_write_chain(SpdmRequester *r, ByteWriter *w)
 {
     const SpdmHash *hash = spdm_hash(r->selected.hash);
     SpdmSpan        root = { r->message, spdm_first_certificate_len(r->message, r->message_len) };
     uint8_t        *root_hash;
 
+    bw_u32(w, spdm_requester_chain_len(r));
+    root_hash = bw_take(w, hash->len);
+    bw_bytes(w, r->message, r->message_len);
+    return root_hash != NULL && root.len != 0 && spdm_hash_spans(hash, &root, 1, root_hash)
+               ? true
+               : spdm_requester_fail(r, "what is to go into the slot does not begin with a certificate");
+}
+
+static bool build_set_certificate(SpdmRequester *r, ByteWriter *w)
+{
     params(w, (uint8_t)(r->args.slot | (r->message_len == 0 ? SET_CERTIFICATE_ERASE : (unsigned)r->args.model << 4)),
            r->args.key_pair);
     if (r->message_len == 0) {
         return r->version >= SPDM_VERSION_13 ||
                spdm_requester_fail(r, "slots can be emptied since SPDM 1.3");
     }
-    bw_u32(w, (uint32_t)(CHAIN_HEADER_LEN + hash->len + r->message_len));
-    root_hash = bw_take(w, hash->len);
-    bw_bytes(w, r->message, r->message_len);
-    return root_hash != NULL && root.len != 0 && spdm_hash_spans(hash, &root, 1, root_hash)
-               ? true
-               : spdm_requester_fail(r, "what is to go into the slot does not begin with a certificate");
+    return spdm_requester_write_chain(r, w);
 }
 
 static StepResult read_set_certificate(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2)
@@ -828,6 +840,7 @@ static const Step steps[] = {
     { SPDM_OP_HEARTBEAT,     SPDM_HEARTBEAT,             build_heartbeat,            read_heartbeat    },
     { SPDM_OP_KEY_PAIRS,     SPDM_GET_KEY_PAIR_INFO,     spdm_build_get_key_pair_info, spdm_read_key_pair_info },
     { SPDM_OP_ENDPOINT_INFO, SPDM_GET_ENDPOINT_INFO,     spdm_build_get_endpoint_info, spdm_read_endpoint_info },
+    { SPDM_OP_SLOTS,         SPDM_SLOT_MANAGEMENT,       spdm_build_slots,           spdm_read_slots   },
     { SPDM_OP_ENCAPSULATED,  SPDM_GET_ENCAPSULATED_REQUEST, spdm_build_get_encapsulated, spdm_read_encapsulated },
     { SPDM_OP_ENCAPSULATED,  SPDM_DELIVER_ENCAPSULATED_RESPONSE, spdm_build_deliver, spdm_read_ack },
 };
@@ -894,7 +907,8 @@ static size_t vendor_room(const SpdmRequester *r)
 
 static bool takes_args(SpdmOp op)
 {
-    return op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_GET_CSR || op == SPDM_OP_SET_CERTIFICATE;
+    return op == SPDM_OP_VENDOR || op == SPDM_OP_MEASUREMENTS || op == SPDM_OP_GET_CSR ||
+           op == SPDM_OP_SET_CERTIFICATE || op == SPDM_OP_SLOTS;
 }
 
 static bool opens_session(SpdmOp op) { return op == SPDM_OP_SESSION || op == SPDM_OP_PSK_SESSION; }
@@ -931,6 +945,9 @@ static const char *check_abilities(const SpdmRequester *r, SpdmOp op)
     }
     if (op == SPDM_OP_ENDPOINT_INFO && (r->version < SPDM_VERSION_13 || !(r->peer_capabilities & SPDM_CAP_EP_INFO))) {
         return "the device does not tell what kind it is of";
+    }
+    if (op == SPDM_OP_SLOTS && !(r->peer_capabilities & SPDM_CAP_SLOT_MGMT)) {
+        return "the device does not tell of banks of slots";
     }
     return NULL;
 }

@@ -114,6 +114,15 @@ bool spdm_heartbeat_accept(SpdmRequester *r, uint8_t period_s);
 bool       spdm_build_get_endpoint_info(SpdmRequester *r, ByteWriter *w);
 StepResult spdm_read_endpoint_info(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
 
+/* ---- req_slots.c ---- */
+
+bool       spdm_build_slots(SpdmRequester *r, ByteWriter *w);
+StepResult spdm_read_slots(SpdmRequester *r, ByteReader *rsp, uint8_t param1, uint8_t param2);
+
+/* Certificates that are to go into a slot, r->message, as a chain with its header; how long it is. */
+bool     spdm_requester_write_chain(SpdmRequester *r, ByteWriter *w);
+uint32_t spdm_requester_chain_len(const SpdmRequester *r);
+
 /* ---- req_update.c ---- */
 
 bool       spdm_build_key_update(SpdmRequester *r, ByteWriter *w);

@@ -193,7 +193,7 @@ void spdm_responder_init(SpdmResponder *s, const SpdmResponderConfig *config)
 }
 
 /* Bits of later versions are reserved in earlier ones. */
-uint32_t spdm_capabilities(const SpdmResponder *s)
+uint64_t spdm_capabilities(const SpdmResponder *s)
 {
     return s->config.capabilities & spdm_capability_mask(s->version);
 }
@@ -216,9 +216,9 @@ static bool version_fits(const SpdmResponder *s, uint8_t code, uint8_t version)
     return version == s->version;
 }
 
-static bool capable(const SpdmResponder *s, uint32_t needs)
+static bool capable(const SpdmResponder *s, uint64_t needs)
 {
-    static const uint32_t fields[] = { SPDM_CAP_MEAS, SPDM_CAP_SESSION, SPDM_CAP_EP_INFO };
+    static const uint64_t fields[] = { SPDM_CAP_MEAS, SPDM_CAP_SESSION, SPDM_CAP_EP_INFO };
 
     for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
         if ((needs & fields[i]) != 0 && (spdm_capabilities(s) & needs & fields[i]) == 0) {

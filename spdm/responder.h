@@ -55,7 +55,7 @@ typedef struct SpdmRequest {
     uint8_t        code;
     SpdmConnection from, to;     /* needed state; state after success (NOT_STARTED: unchanged) */
     bool           exactly;      /* not in a later state than @from either */
-    uint32_t       needs;        /* capabilities the responder was configured with, any bit of each field; of those that
+    uint64_t       needs;        /* capabilities the responder was configured with, any bit of each field; of those that
                                   * open sessions, any */
     uint32_t       peer_needs;   /* capabilities the requester must have announced */
     SpdmWhere      where;
@@ -81,7 +81,7 @@ extern const SpdmRequest *const __stop_spdm_requests[];
     static SpdmError handle_##NAME(SpdmResponder *s, SpdmExchange *x, ByteReader *req, ByteWriter *rsp)
 
 /* spdm_capabilities - what this connection's version has of the capabilities. */
-uint32_t spdm_capabilities(const SpdmResponder *s);
+uint64_t spdm_capabilities(const SpdmResponder *s);
 
 /* spdm_answer - one whole plain message; the response may be empty. */
 void spdm_answer(SpdmResponder *s, SpdmExchange *x, const uint8_t *msg, size_t len, ByteWriter *rsp);
@@ -114,6 +114,16 @@ void spdm_append_context(const SpdmResponder *s, const uint8_t context[SPDM_CONT
 /* The device's certificates in a slot, for the negotiated signature algorithm; NULL: that slot has none. */
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot);
 
+/* The same for any kind of key. */
+const SpdmIdentity *spdm_identity_of_kind(const SpdmResponder *s, SpdmKeyKind kind, uint8_t slot);
+
+/* The slots that can hold certificates for keys of that kind, by bits. */
+uint8_t spdm_slots_of_kind(const SpdmResponder *s, SpdmKeyKind kind);
+
+/* How long a chain a slot has room for; @id: its certificates, NULL: none. One that is not to be written has its
+ * chain's size. */
+size_t spdm_slot_size(const SpdmResponder *s, const SpdmIdentity *id);
+
 /* Key usages: DSP0274 1.3 "KEY_PAIR_INFO response message". */
 enum {
     SPDM_USE_KEY_EX = BIT(0),
@@ -138,8 +148,14 @@ bool spdm_key_pair(const SpdmResponder *s, uint8_t number, SpdmKeyPair *pair);
 /* The number of the key pair that a slot's certificates are for, or would be; 0: there is none. */
 uint8_t spdm_pair_of(const SpdmResponder *s, const SpdmIdentity *id);
 
-/* That of slot 0 for the negotiated signature algorithm, which is every slot's where they have no keys of their own. */
-uint8_t spdm_first_pair(const SpdmResponder *s);
+/* That of slot 0 for keys of a kind, which is every slot's of that kind where they have no keys of their own. */
+uint8_t spdm_first_pair_of_kind(const SpdmResponder *s, SpdmKeyKind kind);
+
+/* A kind of key in AsymAlgoCapabilities and fields like it. */
+uint32_t spdm_key_algorithm_bit(SpdmKeyKind kind);
+
+/* What key pairs' changes waited for is over: those that are still possible are made. */
+void spdm_change_awaited_pairs(SpdmResponder *s);
 
 /* What a key pair is for. */
 uint16_t spdm_uses_of(const SpdmResponder *s, uint8_t pair);
@@ -297,8 +313,33 @@ void spdm_append_not_ready(const SpdmResponder *s, ByteWriter *rsp);
 
 /* ---- rsp_provision.c ---- */
 
-/* Slots whose new content takes effect with the next reset, by bits. */
-uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s);
+/* Slots whose new content, for keys of that kind, takes effect with the next reset, by bits. */
+uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s, SpdmKeyKind kind);
+
+/* The key pair that a request means by KeyPairID and certificate model, of 1.3, for certificates of that kind; false:
+ * it names them wrongly, or there is no key. */
+bool spdm_names_pair(const SpdmResponder *s, SpdmKeyKind kind, uint8_t number, uint8_t model, SpdmKeyPair *pair);
+
+/* The same of a signing request, with its attributes of 1.3: Param2 of GET_CSR. */
+bool spdm_csr_pair(const SpdmResponder *s, SpdmKeyKind kind, uint8_t number, uint8_t attributes, SpdmKeyPair *pair);
+
+/**
+ * spdm_take_csr - what a request for a signing request has from RequesterInfoLength on, and what it asks for.
+ * @out, @len: receives the signing request, DER
+ * Returns an error as GET_CSR has it; SPDM_RESET_REQUIRED: it comes with the next reset.
+ */
+SpdmError spdm_take_csr(SpdmResponder *s, SpdmExchange *x, const SpdmKeyPair *pair, uint8_t attributes,
+                        ByteReader *req, uint8_t *out, size_t cap, size_t *len);
+
+/* The response with what spdm_take_csr() gave is whole: if it can be sent, the signing request is not kept any longer. */
+void spdm_give_csr(SpdmResponder *s, const SpdmExchange *x, uint8_t attributes, const ByteWriter *rsp);
+
+/* The chain with its header, as GET_CERTIFICATE would give it back, up to the end of the message. SPDM_INVALID_REQUEST:
+ * its form is wrong; SPDM_UNSPECIFIED: it does not hold, or not for this device. */
+SpdmError spdm_read_chain(SpdmResponder *s, ByteReader *req, const SpdmKeyPair *pair, SpdmIdentity *id);
+
+/* Puts a chain, or nothing in its place, into its slot now or with the next reset. */
+SpdmError spdm_put_chain(SpdmResponder *s, const SpdmIdentity *id);
 
 /* ---- rsp_log.c ---- */
 

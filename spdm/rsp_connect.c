@@ -121,7 +121,7 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
         return SPDM_INVALID_REQUEST;
     }
     s->version = x->version; /* the dispatcher has checked that it is one of ours */
-    s->peer_capabilities = flags & spdm_capability_mask(x->version);
+    s->peer_capabilities = (uint32_t)(flags & spdm_capability_mask(x->version));
     s->peer_transfer_size = transfer_size;
     s->peer_max_size = max_size;
     x->room = x->room < transfer_size ? x->room : transfer_size;
@@ -129,8 +129,8 @@ SPDM_REQUEST(GET_CAPABILITIES, .from = SPDM_AFTER_VERSION, .to = SPDM_AFTER_CAPA
     spdm_reply(s, x, rsp, shows_algorithms ? ASK_ALGORITHMS : 0, 0);
     bw_u8(rsp, 0);
     bw_u8(rsp, CT_EXPONENT);
-    bw_u16(rsp, 0);
-    bw_u32(rsp, spdm_capabilities(s));
+    bw_u16(rsp, (uint16_t)(spdm_capabilities(s) >> SPDM_CAP_EXT_SHIFT));
+    bw_u32(rsp, (uint32_t)spdm_capabilities(s));
     if (has_sizes) {
         bw_u32(rsp, s->config.transfer_size);
         /* MaxSPDMmsgSize: without CHUNK it is the same */

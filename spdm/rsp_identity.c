@@ -21,40 +21,62 @@ static bool is_short(const SpdmResponder *s, const SpdmIdentity *id)
  * same key; 1.3 allows for others in multi-key connections. */
 static bool serves(const SpdmResponder *s, const SpdmIdentity *id)
 {
-    const SpdmAsym *asym = spdm_asym(s->selected.asym);
-    uint8_t         pair = spdm_pair_of(s, id);
+    uint8_t pair = spdm_pair_of(s, id);
 
-    return asym != NULL && id->key.kind == asym->kind && id->certs_len != 0 && pair != 0 &&
-           (s->version >= SPDM_VERSION_14 || is_short(s, id)) && (s->multi_key || pair == spdm_first_pair(s));
+    return id->certs_len != 0 && pair != 0 && (s->version >= SPDM_VERSION_14 || is_short(s, id)) &&
+           (s->multi_key || pair == spdm_first_pair_of_kind(s, id->key.kind));
+}
+
+const SpdmIdentity *spdm_identity_of_kind(const SpdmResponder *s, SpdmKeyKind kind, uint8_t slot)
+{
+    for (size_t i = 0; i < s->config.n_identities; i++) {
+        const SpdmIdentity *id = &s->config.identities[i];
+
+        if (id->slot == slot && id->key.kind == kind && serves(s, id)) {
+            return id;
+        }
+    }
+    return NULL;
 }
 
 const SpdmIdentity *spdm_responder_identity(const SpdmResponder *s, uint8_t slot)
 {
-    for (size_t i = 0; i < s->config.n_identities; i++) {
-        if (s->config.identities[i].slot == slot && serves(s, &s->config.identities[i])) {
-            return &s->config.identities[i];
-        }
-    }
-    return NULL;
+    const SpdmAsym *asym = spdm_asym(s->selected.asym);
+
+    return asym != NULL ? spdm_identity_of_kind(s, asym->kind, slot) : NULL;
 }
 
 uint8_t spdm_provisioned_slots(const SpdmResponder *s)
 {
     unsigned mask = 0;
 
-    for (size_t i = 0; i < s->config.n_identities; i++) {
-        mask |= serves(s, &s->config.identities[i]) ? 1u << s->config.identities[i].slot : 0;
+    for (uint8_t slot = 0; slot < SPDM_SLOTS; slot++) {
+        mask |= spdm_responder_identity(s, slot) != NULL ? 1u << slot : 0;
     }
     return (uint8_t)mask;
 }
 
-/* SupportedSlotMask of 1.3: those that can hold a chain, whatever the algorithm. */
-static uint8_t supported_slots(const SpdmResponder *s)
+static SpdmKeyKind selected_kind(const SpdmResponder *s) { return spdm_asym(s->selected.asym)->kind; }
+
+uint8_t spdm_slots_of_kind(const SpdmResponder *s, SpdmKeyKind kind)
 {
     unsigned mask = spdm_capabilities(s) & SPDM_CAP_SET_CERT ? 0xff : 0;
 
     for (size_t i = 0; i < s->config.n_identities; i++) {
-        mask |= 1u << s->config.identities[i].slot;
+        mask |= s->config.identities[i].key.kind == kind ? 1u << s->config.identities[i].slot : 0;
+    }
+    return (uint8_t)mask;
+}
+
+/* SupportedSlotMask: those that can hold a chain; in 1.3 whatever the algorithm, since 1.4 those of its bank. */
+static uint8_t supported_slots(const SpdmResponder *s)
+{
+    unsigned mask = 0;
+
+    for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
+        if (s->version < SPDM_VERSION_14 || kind == selected_kind(s)) {
+            mask |= spdm_slots_of_kind(s, (SpdmKeyKind)kind);
+        }
     }
     return (uint8_t)mask;
 }
@@ -79,14 +101,12 @@ void spdm_append_chain_hash(const SpdmResponder *s, uint8_t slot, ByteWriter *rs
     rsp->failed |= out != NULL && (!spdm_slot_chain(s, slot, &chain) || !spdm_hash_spans(hash, chain.spans, 2, out));
 }
 
-/* What a slot has room for: 1.3, SlotSizeRequested. One that is not to be written has its chain's size. */
-static size_t slot_size(const SpdmResponder *s, uint8_t slot)
+size_t spdm_slot_size(const SpdmResponder *s, const SpdmIdentity *id)
 {
-    bool      is_written = spdm_capabilities(s) & SPDM_CAP_SET_CERT;
-    size_t    writable = is_written ? 4 + spdm_hash(s->selected.hash)->len + SPDM_CERTS_MAX : 0;
-    SpdmChain chain;
+    bool   is_written = spdm_capabilities(s) & SPDM_CAP_SET_CERT;
+    size_t header = 4 + spdm_hash(s->selected.hash)->len, writable = is_written ? header + SPDM_CERTS_MAX : 0;
 
-    return spdm_slot_chain(s, slot, &chain) && chain.len > writable ? chain.len : writable;
+    return id != NULL && header + id->certs_len > writable ? header + id->certs_len : writable;
 }
 
 /* CERTIFICATE up to the portion. */
@@ -135,7 +155,7 @@ SPDM_REQUEST(GET_DIGESTS, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .wher
     if (!spdm_message_ends(req)) {
         return SPDM_INVALID_REQUEST;
     }
-    if (spdm_slots_awaiting_reset(s) != 0) {
+    if (spdm_slots_awaiting_reset(s, selected_kind(s)) != 0) {
         return SPDM_RESET_REQUIRED;
     }
     if (provisioned == 0) {
@@ -179,7 +199,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
     if (!spdm_message_ends(req) || slot >= SPDM_SLOTS) {
         return SPDM_INVALID_REQUEST;
     }
-    if (spdm_slots_awaiting_reset(s) >> slot & 1) {
+    if (spdm_slots_awaiting_reset(s, selected_kind(s)) >> slot & 1) {
         return SPDM_RESET_REQUIRED;
     }
     has_chain = spdm_slot_chain(s, slot, &chain);
@@ -188,7 +208,7 @@ SPDM_REQUEST(GET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CERT, .
         return SPDM_DATA_TOO_LARGE;
     }
     if (asks_size && (supported_slots(s) >> slot & 1)) {
-        begin_certificate(s, x, rsp, 0, 0, slot_size(s, slot));
+        begin_certificate(s, x, rsp, 0, 0, spdm_slot_size(s, spdm_responder_identity(s, slot)));
         return SPDM_OK;
     }
     if (!has_chain || offset >= chain.len || len == 0) {

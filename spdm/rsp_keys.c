@@ -88,14 +88,12 @@ uint8_t spdm_pair_of(const SpdmResponder *s, const SpdmIdentity *id)
     return id->pair != 0 ? id->pair : own_pair_of(s, id);
 }
 
-uint8_t spdm_first_pair(const SpdmResponder *s)
+uint8_t spdm_first_pair_of_kind(const SpdmResponder *s, SpdmKeyKind kind)
 {
-    const SpdmAsym *asym = spdm_asym(s->selected.asym);
-
-    for (size_t i = 0; asym != NULL && i < s->config.n_identities; i++) {
+    for (size_t i = 0; i < s->config.n_identities; i++) {
         const SpdmIdentity *id = &s->config.identities[i];
 
-        if (id->slot == 0 && id->key.kind == asym->kind) {
+        if (id->slot == 0 && id->key.kind == kind) {
             return spdm_pair_of(s, id);
         }
     }
@@ -152,8 +150,7 @@ static uint8_t slots_of(const SpdmResponder *s, uint8_t pair)
     return (uint8_t)slots;
 }
 
-/* Bits of AsymAlgoCapabilities. */
-static uint32_t algorithm_of(SpdmKeyKind kind)
+uint32_t spdm_key_algorithm_bit(SpdmKeyKind kind)
 {
     static const uint32_t bits[SPDM_N_KEY_KINDS] = {
         [SPDM_KEY_RSA_2048] = BIT(0), [SPDM_KEY_RSA_3072] = BIT(1), [SPDM_KEY_RSA_4096] = BIT(2),
@@ -173,7 +170,7 @@ static bool kind_of(const SpdmResponder *s, uint32_t algorithm, SpdmKeyKind *kin
 {
     for (unsigned i = 0; i < ARRAY_LEN(made_kinds); i++) {
         *kind = made_kinds[i];
-        if (algorithm_of(*kind) == algorithm && (spdm_asyms_of(*kind) & s->config.algorithms.asym) != 0) {
+        if (spdm_key_algorithm_bit(*kind) == algorithm && (spdm_asyms_of(*kind) & s->config.algorithms.asym) != 0) {
             return true;
         }
     }
@@ -186,14 +183,14 @@ static uint32_t algorithms_of(const SpdmResponder *s, const SpdmKeyPair *pair)
     SpdmKeyKind kind;
 
     for (unsigned i = 0; pair->made != NULL && i < ARRAY_LEN(made_kinds); i++) {
-        all |= kind_of(s, algorithm_of(made_kinds[i]), &kind) ? algorithm_of(made_kinds[i]) : 0;
+        all |= kind_of(s, spdm_key_algorithm_bit(made_kinds[i]), &kind) ? spdm_key_algorithm_bit(made_kinds[i]) : 0;
     }
-    return pair->made != NULL ? all : algorithm_of(pair->key->kind);
+    return pair->made != NULL ? all : spdm_key_algorithm_bit(pair->key->kind);
 }
 
 static uint32_t current_algorithm(const SpdmKeyPair *pair)
 {
-    return pair->made == NULL || pair->made->has_kind ? algorithm_of(pair->key->kind) : 0;
+    return pair->made == NULL || pair->made->has_kind ? spdm_key_algorithm_bit(pair->key->kind) : 0;
 }
 
 SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
@@ -233,35 +230,40 @@ SPDM_REQUEST(GET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_GET_K
     return SPDM_OK;
 }
 
-/* What is asked for; nothing of it in an erasure. 0 leaves usage and algorithm as they are. */
-typedef struct Desire {
-    uint16_t usage;
-    uint32_t algorithm, post_quantum;
-    uint8_t  slots;
-} Desire;
-
-static void read_desire(const SpdmResponder *s, ByteReader *req, Desire *d)
+/* What is asked for; nothing of it in an erasure. False: of a post-quantum algorithm, too, and there is none. */
+static bool read_change(const SpdmResponder *s, ByteReader *req, SpdmPairChange *c)
 {
+    uint8_t post_quantum = 0;
+
     br_skip(req, 1);
-    d->usage = br_u16(req);
-    d->algorithm = br_u32(req);
-    d->slots = br_u8(req);
+    c->usage = br_u16(req);
+    c->algorithm = br_u32(req);
+    c->slots = br_u8(req);
     for (unsigned n = s->version >= SPDM_VERSION_14 ? br_u8(req) : 0; n != 0; n--) {
-        d->post_quantum |= br_u8(req);
+        post_quantum |= br_u8(req);
     }
+    return post_quantum == 0;
 }
 
-/* What the pair's capabilities let be asked for; @kind: what it would be of then. */
-static bool desire_is_possible(const SpdmResponder *s, const SpdmKeyPair *pair, const Desire *d, SpdmKeyKind *kind)
+/* What the pair's capabilities let be asked for. */
+static bool change_is_possible(const SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c)
 {
-    if ((d->usage & ~all_uses(s)) != 0 || d->post_quantum != 0) {
+    SpdmKeyKind kind;
+
+    if (c->operation > GENERATE || (c->usage & ~all_uses(s)) != 0) {
         return false;
     }
-    *kind = pair->key->kind;
     if (pair->made == NULL) {
-        return d->algorithm == 0 && (d->slots == 0 || d->slots == slots_of(s, pair->number));
+        return c->operation == CHANGE && c->algorithm == 0 && (c->slots == 0 || c->slots == slots_of(s, pair->number));
     }
-    return d->algorithm == 0 || kind_of(s, d->algorithm, kind);
+    return c->algorithm == 0 || kind_of(s, c->algorithm, &kind);
+}
+
+/* What kind the pair would be of then; false: none has been chosen. */
+static bool kind_after(const SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c, SpdmKeyKind *kind)
+{
+    *kind = pair->key->kind;
+    return c->algorithm != 0 ? kind_of(s, c->algorithm, kind) : pair->made == NULL || pair->made->has_kind;
 }
 
 /* Slots that would be taken from another pair of that kind, or from certificates that are for this one. */
@@ -273,6 +275,22 @@ static bool slots_conflict(const SpdmResponder *s, const SpdmKeyPair *pair, Spdm
 
         if (id->key.kind == kind && (id->certs_len != 0 || id->pair != 0) &&
             (is_ours ? !wanted && id->certs_len != 0 : wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Slots that another pair of that kind gets with the next reset. */
+static bool slots_are_promised(const SpdmResponder *s, uint8_t number, SpdmKeyKind kind, uint8_t slots)
+{
+    SpdmKeyPair other;
+    SpdmKeyKind others;
+
+    for (uint8_t n = 1; spdm_key_pair(s, n, &other); n++) {
+        const SpdmPairChange *c = &s->config.provisions->changes[n - 1];
+
+        if (n != number && c->waits && (c->slots & slots) != 0 && kind_after(s, &other, c, &others) && others == kind) {
             return true;
         }
     }
@@ -307,77 +325,113 @@ static void give_slots(SpdmResponder *s, const SpdmKeyPair *pair, uint8_t slots)
     }
 }
 
-static SpdmError generate(SpdmResponder *s, const SpdmKeyPair *pair, SpdmKeyKind kind, bool has_kind)
+/* Whether the pair is in a state for it. */
+static SpdmError check_change(const SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c)
 {
-    SpdmPrivateKey key;
+    SpdmKeyKind kind;
+    bool        has_kind = kind_after(s, pair, c, &kind);
 
-    if (!has_kind || !spdm_private_key_generate(kind, s->config.entropy, &key)) {
+    if (pair->made == NULL) {
+        return SPDM_OK;
+    }
+    if (c->operation != CHANGE && (slots_of(s, pair->number) != 0 || is_awaited(s, pair->number))) {
         return SPDM_OPERATION_FAILED;
     }
-    *pair->made = (SpdmMadePair){ true, key };
-    spdm_wipe(&key, sizeof(key));
-    return SPDM_OK;
+    if (c->operation == CHANGE && pair->key->len != 0 && kind != pair->key->kind) {
+        return SPDM_INVALID_REQUEST; /* a key has its algorithm */
+    }
+    return (has_kind || (c->slots == 0 && c->operation != GENERATE)) && !slots_conflict(s, pair, kind, c->slots) &&
+                   !slots_are_promised(s, pair->number, kind, c->slots)
+               ? SPDM_OK
+               : SPDM_OPERATION_FAILED;
 }
 
 /* Of a pair that was made, or is to be. */
-static SpdmError change_made(SpdmResponder *s, const SpdmKeyPair *pair, uint8_t operation, const Desire *d,
-                             SpdmKeyKind kind)
+static SpdmError change_made(SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c)
 {
-    bool has_kind = pair->made->has_kind || d->algorithm != 0;
+    SpdmKeyKind kind;
+    bool        has_kind = kind_after(s, pair, c, &kind);
 
-    if (operation != CHANGE && (slots_of(s, pair->number) != 0 || is_awaited(s, pair->number))) {
-        return SPDM_OPERATION_FAILED;
-    }
-    if (operation == ERASE) {
+    if (c->operation == ERASE) {
         spdm_wipe(pair->made, sizeof(*pair->made));
-        s->config.provisions->usage_off[pair->number - 1] = 0;
         return SPDM_OK;
     }
-    if (operation == CHANGE && pair->key->len != 0 && kind != pair->key->kind) {
-        return SPDM_INVALID_REQUEST; /* a key has its algorithm */
-    }
-    if ((d->slots != 0 && !has_kind) || slots_conflict(s, pair, kind, d->slots)) {
-        return SPDM_OPERATION_FAILED;
-    }
-    if (operation == GENERATE) {
-        SpdmError e = generate(s, pair, kind, has_kind);
+    if (c->operation == GENERATE) {
+        SpdmPrivateKey key;
 
-        if (e != SPDM_OK) {
-            return e;
+        if (!spdm_private_key_generate(kind, s->config.entropy, &key)) {
+            return SPDM_OPERATION_FAILED;
         }
+        *pair->made = (SpdmMadePair){ true, key };
+        spdm_wipe(&key, sizeof(key));
     } else if (has_kind && pair->key->len == 0) {
         pair->made->has_kind = true;
         pair->made->key.kind = kind;
     }
-    give_slots(s, pair, d->slots);
+    give_slots(s, pair, c->slots);
     return SPDM_OK;
 }
 
-/* What is done holds through resets. */
+static SpdmError change_pair(SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c)
+{
+    uint16_t *usage_off = &s->config.provisions->usage_off[pair->number - 1];
+    SpdmError e = pair->made != NULL ? change_made(s, pair, c) : SPDM_OK;
+
+    if (e == SPDM_OK) {
+        *usage_off = c->operation == ERASE ? 0 : c->usage != 0 ? (uint16_t)~c->usage : *usage_off;
+    }
+    return e;
+}
+
+/* Whether the pair would be as it is. */
+static bool changes_nothing(const SpdmResponder *s, const SpdmKeyPair *pair, const SpdmPairChange *c)
+{
+    return c->operation == CHANGE && (c->usage == 0 || c->usage == spdm_uses_of(s, pair->number)) &&
+           (c->algorithm == 0 || c->algorithm == current_algorithm(pair)) &&
+           (pair->made == NULL || c->slots == slots_of(s, pair->number));
+}
+
+void spdm_change_awaited_pairs(SpdmResponder *s)
+{
+    SpdmKeyPair pair;
+
+    for (uint8_t n = 1; spdm_key_pair(s, n, &pair); n++) {
+        SpdmPairChange *c = &s->config.provisions->changes[n - 1];
+
+        if (c->waits && check_change(s, &pair, c) == SPDM_OK) {
+            (void)change_pair(s, &pair, c);
+        }
+        *c = (SpdmPairChange){ 0 };
+    }
+}
+
+/* What is done holds through resets; with SET_KEY_PAIR_RESET_CAP (1.4) it begins with one, and until then a later
+ * request for the same pair takes its place. */
 SPDM_REQUEST(SET_KEY_PAIR_INFO, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_KEY_PAIR_INFO, .where = SPDM_ANYWHERE)
 {
-    uint8_t     number = br_u8(req);
-    Desire      d = { 0 };
-    SpdmKeyPair pair;
-    SpdmKeyKind kind;
-    SpdmError   e = SPDM_OK;
+    SpdmProvisions *p = s->config.provisions;
+    SpdmPairChange  change = { .operation = x->param1 };
+    uint8_t         number = br_u8(req);
+    bool            known = true;
+    SpdmKeyPair     pair;
+    SpdmError       e;
 
     if (x->param1 != ERASE) {
-        read_desire(s, req, &d);
+        known = read_change(s, req, &change);
     } else if (br_left(req) >= 4) {
         br_skip(req, br_left(req)); /* what an erasure has behind the number counts for nothing */
     }
-    if (!spdm_message_ends(req) || x->param1 > GENERATE || s->config.provisions == NULL ||
-        !spdm_key_pair(s, number, &pair) || !desire_is_possible(s, &pair, &d, &kind) ||
-        (pair.made == NULL && x->param1 != CHANGE)) {
+    if (!spdm_message_ends(req) || !known || p == NULL || !spdm_key_pair(s, number, &pair) ||
+        !change_is_possible(s, &pair, &change)) {
         return SPDM_INVALID_REQUEST;
     }
-    if (pair.made != NULL) {
-        e = change_made(s, &pair, x->param1, &d, kind);
+    e = check_change(s, &pair, &change);
+    if (e == SPDM_OK) {
+        change.waits = (spdm_capabilities(s) & SPDM_CAP_SET_KEY_PAIR_RESET) && !changes_nothing(s, &pair, &change);
+        p->changes[number - 1] = change;
+        e = change.waits ? SPDM_RESET_REQUIRED : change_pair(s, &pair, &change);
     }
     if (e == SPDM_OK) {
-        s->config.provisions->usage_off[number - 1] =
-            d.usage != 0 ? (uint16_t)~d.usage : s->config.provisions->usage_off[number - 1];
         spdm_reply(s, x, rsp, 0, 0);
     }
     return e;

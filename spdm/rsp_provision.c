@@ -18,9 +18,15 @@
 
 static bool needs_reset(const SpdmResponder *s) { return spdm_capabilities(s) & SPDM_CAP_CERT_INSTALL_RESET; }
 
-uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s)
+uint8_t spdm_slots_awaiting_reset(const SpdmResponder *s, SpdmKeyKind kind)
 {
-    return s->config.provisions != NULL ? s->config.provisions->staged_slots : 0;
+    const SpdmProvisions *p = s->config.provisions;
+    unsigned              slots = 0;
+
+    for (unsigned slot = 0; p != NULL && slot < SPDM_SLOTS; slot++) {
+        slots |= (p->staged_slots >> slot & 1) && p->staged[slot].key.kind == kind ? 1u << slot : 0;
+    }
+    return (uint8_t)slots;
 }
 
 SpdmIdentity *spdm_place_for(SpdmResponder *s, uint8_t slot, SpdmKeyKind kind)
@@ -42,8 +48,8 @@ static bool has_alias(const SpdmResponder *s) { return (spdm_capabilities(s) & S
 
 static uint8_t usual_model(const SpdmResponder *s) { return has_alias(s) ? SPDM_MODEL_ALIAS : SPDM_MODEL_DEVICE; }
 
-/* KeyPairID and certificate model of a request of 1.3, which are not there before; which pair that is. */
-static bool names_pair(const SpdmResponder *s, uint8_t number, uint8_t model, SpdmKeyPair *pair)
+/* Neither is there before 1.3. */
+bool spdm_names_pair(const SpdmResponder *s, SpdmKeyKind kind, uint8_t number, uint8_t model, SpdmKeyPair *pair)
 {
     bool model_is_ours = has_alias(s) ? model == SPDM_MODEL_ALIAS
                                       : model == SPDM_MODEL_DEVICE || model == SPDM_MODEL_GENERIC;
@@ -51,12 +57,13 @@ static bool names_pair(const SpdmResponder *s, uint8_t number, uint8_t model, Sp
     if (s->version >= SPDM_VERSION_13 && (s->multi_key ? !model_is_ours : number != 0 || model != 0)) {
         return false;
     }
-    return spdm_key_pair(s, s->multi_key ? number : spdm_first_pair(s), pair) && pair->key->len != 0;
+    return spdm_key_pair(s, s->multi_key ? number : spdm_first_pair_of_kind(s, kind), pair) && pair->key->len != 0;
 }
 
 static void install(SpdmResponder *s, const SpdmIdentity *from)
 {
-    SpdmIdentity *to = spdm_place_for(s, from->slot, from->key.kind);
+    const SpdmAsym *asym = spdm_asym(s->selected.asym);
+    SpdmIdentity   *to = spdm_place_for(s, from->slot, from->key.kind);
 
     to->pair = from->pair;
     to->model = from->model;
@@ -64,7 +71,9 @@ static void install(SpdmResponder *s, const SpdmIdentity *from)
     to->certs_len = from->certs_len;
     to->alias_len = from->alias_len;
     memcpy(to->certs, from->certs, from->certs_len);
-    spdm_certificate_changed(s, from->slot);
+    if (asym != NULL && asym->kind == from->key.kind) { /* what a connection does not see is no event in it */
+        spdm_certificate_changed(s, from->slot);
+    }
 }
 
 void spdm_responder_conventional_reset(SpdmResponder *s)
@@ -81,13 +90,13 @@ void spdm_responder_conventional_reset(SpdmResponder *s)
         }
     }
     p->staged_slots = 0;
+    spdm_change_awaited_pairs(s);
     for (unsigned tag = 0; tag < SPDM_CSR_TAGS; tag++) {
         p->csrs[tag].ready = p->csrs[tag].used;
     }
 }
 
-/* Puts a chain, or nothing in its place, into its slot now or with the next reset. */
-static SpdmError put(SpdmResponder *s, const SpdmIdentity *id)
+SpdmError spdm_put_chain(SpdmResponder *s, const SpdmIdentity *id)
 {
     SpdmProvisions *p = s->config.provisions;
 
@@ -95,14 +104,15 @@ static SpdmError put(SpdmResponder *s, const SpdmIdentity *id)
         install(s, id);
         return SPDM_OK;
     }
+    if ((p->staged_slots >> id->slot & 1) && p->staged[id->slot].key.kind != id->key.kind) {
+        return SPDM_BUSY; /* with the same slot of another bank: one of a number can wait */
+    }
     p->staged[id->slot] = *id;
     p->staged_slots |= (uint8_t)(1u << id->slot);
     return SPDM_RESET_REQUIRED;
 }
 
-/* The chain with its header, as GET_CERTIFICATE would give it back. SPDM_INVALID_REQUEST: its form is wrong;
- * SPDM_UNSPECIFIED: it does not hold, or not for this device. */
-static SpdmError read_chain(SpdmResponder *s, ByteReader *req, const SpdmKeyPair *pair, SpdmIdentity *id)
+SpdmError spdm_read_chain(SpdmResponder *s, ByteReader *req, const SpdmKeyPair *pair, SpdmIdentity *id)
 {
     const SpdmHash *hash = spdm_hash(s->selected.hash);
     bool            is_14 = s->version >= SPDM_VERSION_14;
@@ -140,7 +150,7 @@ SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CER
     SpdmError    e = SPDM_OK;
 
     if (id.slot >= SPDM_SLOTS || (erases && model != 0) ||
-        !names_pair(s, x->param2, erases && s->multi_key ? usual_model(s) : model, &pair) ||
+        !spdm_names_pair(s, id.key.kind, x->param2, erases && s->multi_key ? usual_model(s) : model, &pair) ||
         pair.key->kind != id.key.kind) {
         return SPDM_INVALID_REQUEST;
     }
@@ -149,12 +159,12 @@ SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CER
     }
     if (!erases) {
         id.model = model;
-        e = read_chain(s, req, &pair, &id);
+        e = spdm_read_chain(s, req, &pair, &id);
     } else if (!spdm_message_ends(req)) {
         e = SPDM_INVALID_REQUEST;
     }
     if (e == SPDM_OK) {
-        e = put(s, &id);
+        e = spdm_put_chain(s, &id);
     }
     if (e == SPDM_OK) {
         spdm_reply(s, x, rsp, id.slot, 0);
@@ -163,16 +173,16 @@ SPDM_REQUEST(SET_CERTIFICATE, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_SET_CER
 }
 
 /* DSP0274 1.3 "CSR tracking": the tag of a request that waits for a reset; 0 is the one that 1.2 has. */
-static uint8_t csr_tag(const SpdmResponder *s, const SpdmExchange *x)
+static uint8_t csr_tag(const SpdmResponder *s, uint8_t attributes)
 {
-    return s->version >= SPDM_VERSION_13 ? x->param2 >> 3 & 7 : 0;
+    return s->version >= SPDM_VERSION_13 ? attributes >> 3 & 7 : 0;
 }
 
 /* Whether a request has seen its reset; if not, it waits for one. */
-static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t pair, SpdmSpan body)
+static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t attributes, uint8_t pair, SpdmSpan body)
 {
     bool     is_13 = s->version >= SPDM_VERSION_13;
-    uint8_t  tag = csr_tag(s, x);
+    uint8_t  tag = csr_tag(s, attributes);
     SpdmCsr *csrs = s->config.provisions->csrs, *csr = &csrs[tag];
     bool     same = csr->pair == pair && csr->len == body.len && memcmp(csr->body, body.data, body.len) == 0;
 
@@ -185,7 +195,7 @@ static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t pair, SpdmSpan
     }
     if (is_13) {
         for (tag = 1; tag < SPDM_CSR_TAGS; tag++) {
-            csrs[tag].used = csrs[tag].used && !(x->param2 & OVERWRITE);
+            csrs[tag].used = csrs[tag].used && !(attributes & OVERWRITE);
         }
         for (tag = 1; tag < SPDM_CSR_TAGS && csrs[tag].used; tag++) {
         }
@@ -203,46 +213,62 @@ static SpdmError track(SpdmResponder *s, SpdmExchange *x, uint8_t pair, SpdmSpan
     return SPDM_RESET_REQUIRED;
 }
 
-/* What 1.3 has in the parameters; both are reserved before. The pair that is meant. */
-static bool attributes_are_valid(const SpdmResponder *s, const SpdmExchange *x, SpdmKeyPair *pair)
+bool spdm_csr_pair(const SpdmResponder *s, SpdmKeyKind kind, uint8_t number, uint8_t attributes, SpdmKeyPair *pair)
 {
-    bool has_tag = (x->param2 >> 3 & 7) != 0, tag_is_valid = !has_tag || (needs_reset(s) && !(x->param2 & OVERWRITE));
+    bool has_tag = (attributes >> 3 & 7) != 0, tag_is_valid = !has_tag || (needs_reset(s) && !(attributes & OVERWRITE));
 
-    return (s->version < SPDM_VERSION_13 || tag_is_valid) && names_pair(s, x->param1, x->param2 & CSR_MODEL, pair);
+    return (s->version < SPDM_VERSION_13 || tag_is_valid) &&
+           spdm_names_pair(s, kind, number, attributes & CSR_MODEL, pair);
+}
+
+SpdmError spdm_take_csr(SpdmResponder *s, SpdmExchange *x, const SpdmKeyPair *pair, uint8_t attributes,
+                        ByteReader *req, uint8_t *out, size_t cap, size_t *len)
+{
+    const SpdmIdentity *id = spdm_identity_of_kind(s, pair->key->kind, 0);
+    SpdmSpan            certs = { "", 0 };
+    size_t              info_len = br_u16(req), opaque_len = br_u16(req), start = req->pos;
+    SpdmSpan            info = { br_take(req, info_len), info_len };
+
+    if (id != NULL) {
+        certs = (SpdmSpan){ spdm_identity_certs(id), id->certs_len - id->alias_len };
+    }
+    br_skip(req, opaque_len); /* of vendors' elements, none is known here */
+    if (!spdm_message_ends(req) || opaque_len > SPDM_OPAQUE_MAX ||
+        (opaque_len != 0 && s->selected.other_params != SPDM_OPAQUE_FMT1)) {
+        return SPDM_INVALID_REQUEST;
+    }
+    *len = spdm_csr_make(pair->certified, spdm_hash(s->selected.hash), s->config.entropy, certs, info, out, cap);
+    if (*len == 0) {
+        return SPDM_INVALID_REQUEST; /* RequesterInfo is no CertificationRequestInfo */
+    }
+    return needs_reset(s) ? track(s, x, attributes, pair->number, (SpdmSpan){ req->data + start, req->pos - start })
+                          : SPDM_OK;
+}
+
+void spdm_give_csr(SpdmResponder *s, const SpdmExchange *x, uint8_t attributes, const ByteWriter *rsp)
+{
+    if (needs_reset(s) && spdm_fits(s, x, rsp)) {
+        s->config.provisions->csrs[csr_tag(s, attributes)].used = false;
+    }
 }
 
 SPDM_REQUEST(GET_CSR, .from = SPDM_NEGOTIATED, .needs = SPDM_CAP_CSR, .where = SPDM_ANYWHERE)
 {
-    const SpdmIdentity *id = spdm_responder_identity(s, 0);
-    SpdmSpan            certs = { "", 0 };
-    SpdmKeyPair         pair;
-    size_t              info_len = br_u16(req), opaque_len = br_u16(req), start = req->pos, len;
-    SpdmSpan            info = { br_take(req, info_len), info_len };
-    uint8_t             csr[SPDM_MSG_MAX - 8];
-    SpdmError           e;
+    SpdmKeyPair pair;
+    uint8_t     csr[SPDM_MSG_MAX - 8];
+    size_t      len;
+    SpdmError   e;
 
-    if (id != NULL) {
-        certs = (SpdmSpan){ id->certs, id->certs_len - id->alias_len };
-    }
-    br_skip(req, opaque_len); /* of vendors' elements, none is known here */
-    if (!spdm_message_ends(req) || opaque_len > SPDM_OPAQUE_MAX || !attributes_are_valid(s, x, &pair) ||
-        (opaque_len != 0 && s->selected.other_params != SPDM_OPAQUE_FMT1)) {
+    if (!spdm_csr_pair(s, spdm_asym(s->selected.asym)->kind, x->param1, x->param2, &pair)) {
         return SPDM_INVALID_REQUEST;
     }
-    len = spdm_csr_make(pair.certified, spdm_hash(s->selected.hash), s->config.entropy, certs, info, csr,
-                        sizeof(csr));
-    if (len == 0) {
-        return SPDM_INVALID_REQUEST; /* RequesterInfo is no CertificationRequestInfo */
-    }
-    e = needs_reset(s) ? track(s, x, pair.number, (SpdmSpan){ req->data + start, req->pos - start }) : SPDM_OK;
+    e = spdm_take_csr(s, x, &pair, x->param2, req, csr, sizeof(csr), &len);
     if (e == SPDM_OK) {
         spdm_reply(s, x, rsp, 0, 0);
         bw_u16(rsp, (uint16_t)len);
         bw_u16(rsp, 0);
         bw_bytes(rsp, csr, len);
-    }
-    if (e == SPDM_OK && needs_reset(s) && spdm_fits(s, x, rsp)) {
-        s->config.provisions->csrs[csr_tag(s, x)].used = false;
+        spdm_give_csr(s, x, x->param2, rsp);
     }
     return e;
 }

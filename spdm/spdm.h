@@ -7,8 +7,7 @@
  * two header DWs; "secured" is the packet's type (false: SPDM; true: a record). State is plain data, so that a machine
  * can be saved; the pointers in a config are the owner's and are given again after a restore.
  *
- * The algorithms are those of crypto.h. Left out, and not advertised: 1.0; of
- * 1.4, banks of slots, resets for key pairs.
+ * The algorithms are those of crypto.h. Left out, and not advertised: 1.0.
  */
 #ifndef BAILEY_SPDM_SPDM_H
 #define BAILEY_SPDM_SPDM_H
@@ -80,10 +79,22 @@ typedef struct SpdmMadePair {
 
 #define SPDM_MADE_PAIRS 2
 
-/* What SET_CERTIFICATE, GET_CSR and SET_KEY_PAIR_INFO leave in a device, through resets. */
+/* A SET_KEY_PAIR_INFO as it is asked for; 0 leaves usage and algorithm as they are. */
+typedef struct SpdmPairChange {
+    bool     waits; /* for a reset */
+    uint8_t  operation;
+    uint16_t usage;
+    uint32_t algorithm;
+    uint8_t  slots;
+} SpdmPairChange;
+
+#define SPDM_PAIRS_MAX (SPDM_IDENTITIES_MAX + SPDM_MADE_PAIRS)
+
+/* What SET_CERTIFICATE, GET_CSR, SET_KEY_PAIR_INFO and SLOT_MANAGEMENT leave in a device, through resets. */
 typedef struct SpdmProvisions {
     SpdmIdentity *identities;          /* those of the config, with room for SPDM_IDENTITIES_MAX */
-    uint16_t      usage_off[SPDM_IDENTITIES_MAX + SPDM_MADE_PAIRS]; /* by key pair: usages that were taken from it */
+    uint16_t      usage_off[SPDM_PAIRS_MAX]; /* by key pair: usages that were taken from it */
+    SpdmPairChange changes[SPDM_PAIRS_MAX]; /* by key pair: what takes effect with the next reset */
     SpdmMadePair  made[SPDM_MADE_PAIRS];
     uint8_t       staged_slots;        /* by bits: what takes effect with the next reset is in */
     SpdmIdentity  staged[SPDM_SLOTS];  /* without certificates: the slot is emptied */
@@ -97,7 +108,7 @@ typedef struct SpdmPciIds {
 
 typedef struct SpdmResponderConfig {
     uint8_t        version_min, version_max; /* SPDM_VERSION_11 to _14; both 0: 1.2 alone */
-    uint32_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
+    uint64_t       capabilities;  /* SPDM_CAP_*; SPDM_RESPONDER_CAPS when in doubt */
     SpdmTransport  transport;     /* that messages come by */
     uint32_t       transfer_size; /* DataTransferSize: SPDM_DATA_TRANSFER_MIN to SPDM_MSG_MAX; 0: SPDM_MSG_MAX */
     uint8_t        not_ready;     /* how often a signed answer is not ready when asked for */
@@ -313,6 +324,7 @@ typedef enum SpdmOp {
     SPDM_OP_KEY_PAIRS,    /* what key pairs the device has, in the session (1.3) */
     SPDM_OP_ENDPOINT_INFO, /* what kind of device it is, in the session (1.3) */
     SPDM_OP_ENCAPSULATED, /* ask the device what it wants in the session, and answer until that is nothing */
+    SPDM_OP_SLOTS,        /* one sub-code of SLOT_MANAGEMENT, in the session (1.4) */
 } SpdmOp;
 
 typedef enum SpdmResult { SPDM_CONTINUE, SPDM_DONE, SPDM_FAILED } SpdmResult;
@@ -341,6 +353,7 @@ typedef struct SpdmOpArgs {
     const uint8_t *message; /* copied */
     size_t         len;
     uint8_t        slot;       /* SPDM_OP_SET_CERTIFICATE */
+    uint8_t        subcode, bank; /* SPDM_OP_SLOTS: SPDM_SLOTS_*, BankID; the others as in operations of that name */
     uint8_t        key_pair, model; /* both, in multi-key connections: KeyPairID and SPDM_MODEL_* */
     uint8_t        attributes; /* SPDM_OP_GET_CSR: Param2 of 1.3 */
     /* SPDM_OP_MEASUREMENTS */
@@ -402,7 +415,8 @@ typedef struct SpdmRequester {
     char           error[96];   /* why the last operation failed; empty otherwise */
     bool           connected;   /* CONNECT is done */
     uint8_t        version, slot_mask;
-    uint32_t       peer_capabilities, peer_transfer_size, peer_max_size;
+    uint64_t       peer_capabilities;
+    uint32_t       peer_transfer_size, peer_max_size;
     SpdmSelection  selected;
     SpdmCarrier    carrier;
     uint8_t        chain_digest[SPDM_HASH_MAX]; /* from DIGESTS; the chain below matches it */
@@ -477,7 +491,8 @@ SpdmSpan spdm_requester_request(const SpdmRequester *r);
 SpdmSpan spdm_requester_reply(const SpdmRequester *r);
 
 /* The PCI message, the signing request or the device class identifiers of the last SPDM_OP_VENDOR, SPDM_OP_GET_CSR or
- * SPDM_OP_ENDPOINT_INFO that ended with SPDM_DONE. */
+ * SPDM_OP_ENDPOINT_INFO that ended with SPDM_DONE; of SPDM_OP_SLOTS the chain, the signing request, or else the whole
+ * structure of the response. */
 SpdmSpan spdm_requester_vendor_reply(const SpdmRequester *r);
 
 /* Events after SPDM_OP_ENCAPSULATED, one behind the other: spdm_event_read() takes them apart. */

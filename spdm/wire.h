@@ -34,6 +34,7 @@ enum SpdmCode {
     SPDM_CHUNK_SEND = 0x85,
     SPDM_CHUNK_GET = 0x86,
     SPDM_GET_ENDPOINT_INFO = 0x87,
+    SPDM_SLOT_MANAGEMENT = 0x88, /* 1.4 */
     SPDM_GET_MEASUREMENTS = 0xe0,
     SPDM_GET_CAPABILITIES = 0xe1,
     SPDM_GET_SUPPORTED_EVENT_TYPES = 0xe2,
@@ -121,17 +122,22 @@ enum SpdmCap {
     SPDM_CAP_MULTI_KEY = 3u << 26, /* the field */
     SPDM_CAP_GET_KEY_PAIR_INFO = BIT(28),
     SPDM_CAP_SET_KEY_PAIR_INFO = BIT(29),
+    SPDM_CAP_SET_KEY_PAIR_RESET = BIT(30), /* 1.4 */
     SPDM_CAP_LARGE_RESP = BIT(31), /* 1.4 */
 };
 
+/* ExtFlags of a responder, 1.4, stand above Flags. */
+#define SPDM_CAP_EXT_SHIFT 32
+#define SPDM_CAP_SLOT_MGMT BIT(SPDM_CAP_EXT_SHIFT)
+
 /* The capability bits that a version knows. */
-static inline uint32_t spdm_capability_mask(uint8_t version)
+static inline uint64_t spdm_capability_mask(uint8_t version)
 {
-    return (uint32_t)(BIT(version <= SPDM_VERSION_11   ? 17
-                          : version == SPDM_VERSION_12 ? 22
-                          : version == SPDM_VERSION_13 ? 30
-                                                       : 32) -
-                      1);
+    return BIT(version <= SPDM_VERSION_11   ? 17
+               : version == SPDM_VERSION_12 ? 22
+               : version == SPDM_VERSION_13 ? 30
+                                            : SPDM_CAP_EXT_SHIFT + 1) -
+           1;
 }
 
 #define SPDM_PCI_CLASS_LEN  16   /* bytes of the device class identifiers of a PCI function */
@@ -166,6 +172,20 @@ static inline bool spdm_is_large(uint8_t version, uint8_t param1)
 
 /* KEY_UPDATE, Param1. */
 enum { SPDM_UPDATE_KEY = 1, SPDM_UPDATE_ALL_KEYS = 2, SPDM_VERIFY_NEW_KEY = 3 };
+
+/* SLOT_MANAGEMENT, Param1. */
+typedef enum SpdmSlotsCode {
+    SPDM_SLOTS_SUBCODES = 0,
+    SPDM_SLOTS_BANK_INFO = 1,
+    SPDM_SLOTS_BANK_DETAILS = 2,
+    SPDM_SLOTS_GET_CHAIN = 3,
+    SPDM_SLOTS_GET_CSR = 4,
+    SPDM_SLOTS_MANAGE_BANK = 0x20,
+    SPDM_SLOTS_MANAGE_SLOT = 0x21,
+    SPDM_SLOTS_SET_CERTIFICATE = 0x22,
+} SpdmSlotsCode;
+
+#define SPDM_BANK_LEN 4 /* of a BankElement */
 
 /* SessionPolicy of KEY_EXCHANGE and PSK_EXCHANGE, 1.3: subscribed to all events from the start. */
 #define SPDM_POLICY_ALL_EVENTS BIT(1)

@@ -664,6 +664,7 @@ static const struct Alias {
     {"KEY_EXCHANGE", {"SPDM_OP_SESSION"}},
     {"FINISH", {"SPDM_OP_SESSION"}},
     {"END_SESSION", {"SPDM_OP_END_SESSION"}},
+    {"SLOT_MANAGEMENT", {"SPDM_OP_SLOTS"}},
     {"VENDOR_DEFINED", {"SPDM_OP_VENDOR"}},
     {"KEY_PROG", {"IDE_KM_KEYS"}},
     {"K_SET_GO", {"IDE_KM_GO"}},

@@ -57,14 +57,18 @@ static const char *spdm_error_name(uint8_t code)
         { SPDM_DECRYPT_ERROR, "DecryptError" },
         { SPDM_UNSUPPORTED_REQUEST, "UnsupportedRequest" },
         { SPDM_REQUEST_IN_FLIGHT, "RequestInFlight" },
+        { SPDM_INVALID_RESPONSE_CODE, "InvalidResponseCode" },
         { SPDM_SESSION_LIMIT_EXCEEDED, "SessionLimitExceeded" },
         { SPDM_SESSION_REQUIRED, "SessionRequired" },
+        { SPDM_RESET_REQUIRED, "ResetRequired" },
         { SPDM_RESPONSE_TOO_LARGE, "ResponseTooLarge" },
         { SPDM_REQUEST_TOO_LARGE, "RequestTooLarge" },
         { SPDM_LARGE_RESPONSE, "LargeResponse" },
         { SPDM_DATA_TOO_LARGE, "DataTooLarge" },
         { SPDM_VERSION_MISMATCH, "VersionMismatch" },
         { SPDM_RESPONSE_NOT_READY, "ResponseNotReady" },
+        { SPDM_OPERATION_FAILED, "OperationFailed" },
+        { SPDM_NO_PENDING_REQUESTS, "NoPendingRequests" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {

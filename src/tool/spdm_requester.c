@@ -42,6 +42,10 @@ typedef struct Client {
     uint8_t       log[SPDM_LOG_MAX];
     size_t        log_len;
     bool          has_log;
+    SpdmOpArgs    asks;     /* the next sub-code of SLOT_MANAGEMENT */
+    uint64_t      subcodes; /* that the device has, by bits */
+    uint8_t       banks[UINT8_MAX], own_bank; /* their IDs, that of this connection */
+    unsigned      n_banks, n_shown;
     guint         wait; /* the source that makes the next request; 0: none waits */
     bool          failed;
 } Client;
@@ -51,7 +55,7 @@ typedef struct Step {
     const char *name;
     SpdmOp      op;
     bool      (*after)(Client *c);
-    uint32_t    needs; /* capabilities of the device: with none of them there is no such step; 0: always */
+    uint64_t    needs; /* capabilities of the device: with none of them there is no such step; 0: always */
     bool        encap; /* with -encap alone */
 } Step;
 
@@ -258,6 +262,115 @@ static bool show_key_pairs(Client *c)
     return true;
 }
 
+static void take_banks(Client *c, ByteReader *r)
+{
+    unsigned n;
+
+    br_skip(r, 4);
+    n = br_u8(r);
+    for (br_skip(r, 3); n != 0; n--) {
+        size_t  len = br_u8(r);
+        uint8_t id = br_u8(r), slots = br_u8(r), modifiable = br_u8(r);
+
+        br_skip(r, len - SPDM_BANK_LEN);
+        printf("     bank %u: slots 0x%02x, of which 0x%02x can change\n", id, slots, modifiable);
+        c->banks[c->n_banks++] = id;
+    }
+}
+
+/* DSP0274 1.4 "SLOT_MANAGEMENT_RESP": the details of a bank. */
+static void show_bank(Client *c, ByteReader *r)
+{
+    uint8_t  id, attributes;
+    uint32_t algorithm;
+    unsigned n;
+
+    br_skip(r, 2);
+    id = br_u8(r);
+    br_skip(r, 1);
+    n = br_u16(r);
+    attributes = br_u8(r);
+    br_skip(r, 1 + 4);
+    algorithm = br_u32(r);
+    br_skip(r, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        br_skip(r, br_u8(r));
+    }
+    printf("     bank %u: algorithm 0x%02x%s\n", id, algorithm, attributes & 1 ? ", this connection's" : "");
+    for (br_skip(r, 4); n != 0; n--) {
+        ByteReader e = br_init(r->data + r->pos, le16_get(r->data + r->pos));
+        uint8_t    slot, pair;
+
+        br_skip(r, e.len);
+        br_skip(&e, 2);
+        slot = br_u8(&e);
+        br_skip(&e, 1);
+        if (br_u8(&e) & 1) { /* provisioned */
+            pair = br_u8(&e);
+            br_skip(&e, 10);
+            printf("     bank %u, slot %u: key pair %u, digest ", id, slot, pair);
+            show_hex(e.data + e.pos, e.len - e.pos);
+            printf("\n");
+        }
+    }
+    c->own_bank = attributes & 1 ? id : c->own_bank;
+}
+
+/* The chain of the slot that this connection goes by, out of its bank, is the one that GET_CERTIFICATE gave. */
+static void compare_chains(Client *c)
+{
+    SpdmSpan chain = spdm_requester_chain(&c->requester), got = spdm_requester_vendor_reply(&c->requester);
+    bool     same = chain.len == got.len && memcmp(chain.data, got.data, chain.len) == 0;
+
+    report(c, same, "slot in its bank", same ? "it has the same certificates" : "it has other certificates");
+}
+
+/* Whether the chain could come in one piece. */
+static bool chain_is_short(const Client *c)
+{
+    size_t len = spdm_requester_chain(&c->requester).len;
+
+    return len != 0 && len + 16 + SPDM_RECORD_OVERHEAD <= SPDM_MSG_MAX;
+}
+
+/* What is asked of slots after that sub-code; false: nothing. */
+static bool next_ask(Client *c)
+{
+    bool all_shown = c->n_shown == c->n_banks, was_first = c->asks.subcode == SPDM_SLOTS_SUBCODES;
+
+    c->asks.subcode = was_first ? SPDM_SLOTS_BANK_INFO : all_shown ? SPDM_SLOTS_GET_CHAIN : SPDM_SLOTS_BANK_DETAILS;
+    c->asks.bank = all_shown ? c->own_bank : c->banks[c->n_shown];
+    c->asks.slot = all_shown ? c->requester.options.slot : 0;
+    return (c->subcodes & BIT(c->asks.subcode)) != 0 &&
+           (c->asks.subcode != SPDM_SLOTS_GET_CHAIN || chain_is_short(c));
+}
+
+/* After each sub-code of SLOT_MANAGEMENT: what came. */
+static bool take_slots(Client *c)
+{
+    SpdmSpan   got = spdm_requester_vendor_reply(&c->requester);
+    ByteReader r = br_init(got.data, got.len);
+
+    switch (c->asks.subcode) {
+    case SPDM_SLOTS_SUBCODES:
+        br_skip(&r, 4);
+        c->subcodes = br_u64(&r);
+        break;
+    case SPDM_SLOTS_BANK_INFO:
+        take_banks(c, &r);
+        break;
+    case SPDM_SLOTS_BANK_DETAILS:
+        show_bank(c, &r);
+        c->n_shown++;
+        break;
+    default:
+        compare_chains(c);
+        return true;
+    }
+    c->step -= next_ask(c); /* the same step again */
+    return true;
+}
+
 static const Step steps[] = {
     { "connection", SPDM_OP_CONNECT, check_chain, 0, false },
     { "challenge", SPDM_OP_CHALLENGE, show_challenge, SPDM_CAP_CHAL, false },
@@ -265,6 +378,7 @@ static const Step steps[] = {
     { "subscription to events", SPDM_OP_SUBSCRIBE, NULL, SPDM_CAP_EVENT, true },
     { "heartbeat", SPDM_OP_HEARTBEAT, NULL, SPDM_CAP_HBEAT, false },
     { "key pairs", SPDM_OP_KEY_PAIRS, show_key_pairs, SPDM_CAP_GET_KEY_PAIR_INFO, false },
+    { "banks of slots", SPDM_OP_SLOTS, take_slots, SPDM_CAP_SLOT_MGMT, false },
     { "endpoint information", SPDM_OP_ENDPOINT_INFO, show_class, SPDM_CAP_EP_INFO, false },
     { "measurement log", SPDM_OP_LOG, keep_log, SPDM_CAP_MEL, false },
     { "measurements", SPDM_OP_MEASUREMENTS, show_measurements, SPDM_CAP_MEAS, false },
@@ -320,7 +434,8 @@ static void start_step(Client *c)
     }
     op = steps[c->step].op;
     op = op == SPDM_OP_SESSION && c->requester.options.psk.key_len != 0 ? SPDM_OP_PSK_SESSION : op;
-    why = spdm_requester_start(&c->requester, op, op == SPDM_OP_MEASUREMENTS ? &all : NULL);
+    why = spdm_requester_start(&c->requester, op, op == SPDM_OP_SLOTS ? &c->asks
+                                                  : op == SPDM_OP_MEASUREMENTS ? &all : NULL);
     if (why != NULL) {
         report(c, false, steps[c->step].name, why);
         finish(c);
@@ -333,7 +448,9 @@ static void end_step(Client *c)
 {
     const Step *step = &steps[c->step];
 
-    report(c, true, step->name, "done");
+    if (step->op != SPDM_OP_SLOTS || c->asks.subcode == SPDM_SLOTS_SUBCODES) { /* of several, one is told of */
+        report(c, true, step->name, "done");
+    }
     if (step->after != NULL && !step->after(c)) {
         finish(c);
         return;

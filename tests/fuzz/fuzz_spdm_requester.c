@@ -48,7 +48,10 @@ enum {
     SET_CERTIFICATE = SPDM_OP_SET_CERTIFICATE - SPDM_OP_CONNECT,
     HEARTBEAT = SPDM_OP_HEARTBEAT - SPDM_OP_CONNECT,
     KEY_PAIRS = SPDM_OP_KEY_PAIRS - SPDM_OP_CONNECT,
+    SLOTS = SPDM_OP_SLOTS - SPDM_OP_CONNECT, /* behind N_OPS, so that inputs that were kept mean what they meant */
 };
+
+enum { ASK_SLOTS = 0xf0 }; /* first bytes from there on */
 
 static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPublicKey *key)
 {
@@ -59,19 +62,23 @@ static bool requester_key(void *opaque, const uint8_t *certs, size_t len, SpdmPu
  * Built once: key pairs are slow. */
 static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
 {
-    static SpdmPair starts[2][N_OPS][5];
-    static bool     ready[2][N_OPS][5];
+    static const uint8_t subcodes[] = { SPDM_SLOTS_SUBCODES, SPDM_SLOTS_BANK_INFO, SPDM_SLOTS_BANK_DETAILS,
+                                        SPDM_SLOTS_GET_CHAIN, SPDM_SLOTS_MANAGE_SLOT };
+    static SpdmPair starts[2][SLOTS + 1][5];
+    static bool     ready[2][SLOTS + 1][5];
     SpdmPair       *p = &starts[small][which][skip];
     uint8_t         message[] = { 0x10, 0x85 }, out[SPDM_MSG_MAX];
     SpdmOpArgs args = {
         .protocol = SPDM_PCI_PROTOCOL_TDISP, .message = message, .len = 2, .index = 0xff, .sign = skip & 1};
-    bool       secured;
+    bool       secured, goes_on;
 
     if (!ready[small][which][skip]) {
         pair_init(p, SPDM_RESPONDER_CAPS | (small ? SPDM_CAP_CHUNK : 0u));
         p->responder.config.transfer_size = small ? 64 : SPDM_MSG_MAX;
         p->requester.options.transfer_size = small ? 64 : 0;
-        p->responder.config.version_max = skip == 4 ? SPDM_VERSION_14 : which > 3 ? SPDM_VERSION_13 : SPDM_VERSION_12;
+        p->responder.config.version_max = skip == 4 || which == SLOTS ? SPDM_VERSION_14
+                                          : which > 3                 ? SPDM_VERSION_13
+                                                                      : SPDM_VERSION_12;
         p->responder.config.capabilities |= which == PSK ? (uint32_t)SPDM_CAP_PSK_WITH_CONTEXT : 0;
         p->responder.config.capabilities |= small ? SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP : 0u;
         p->responder.config.requester_key = requester_key;
@@ -90,6 +97,8 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
         p->responder.config.capabilities |= which == HEARTBEAT ? (uint32_t)SPDM_CAP_HBEAT : 0;
         p->responder.config.heartbeat_s = which == HEARTBEAT ? 3 : 0;
         p->requester.options.heartbeat = which == HEARTBEAT;
+        p->responder.config.capabilities |= which == SLOTS ? SPDM_CAP_SLOT_MGMT : 0;
+        args.subcode = which == SLOTS ? subcodes[skip] : 0;
         args.len = which == SET_CERTIFICATE ? 0 : args.len;
         (void)pair_run(p, which == PSK || which == CHALLENGE ? 1 : which < 2 ? which : 2);
         if (which == SPDM_OP_ENCAPSULATED - SPDM_OP_CONNECT) {
@@ -98,7 +107,8 @@ static const SpdmPair *start_of(unsigned which, unsigned skip, bool small)
             spdm_responder_measurement_changed(&p->responder, 1);
         }
         (void)spdm_requester_start(&p->requester, (SpdmOp)(SPDM_OP_CONNECT + which), &args);
-        for (unsigned i = 0; (which < 2 || which >= PSK) && i < skip && (which == 0 || small || i < 1); i++) {
+        goes_on = which < 2 || (which >= PSK && which != SLOTS);
+        for (unsigned i = 0; goes_on && i < skip && (which == 0 || small || i < 1); i++) {
             (void)pair_step(p);
         }
         (void)spdm_requester_next(&p->requester, out, sizeof(out), &secured);
@@ -129,9 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static SpdmPair pair;
     ByteReader      r = br_init(data, size);
     uint8_t         start = br_u8(&r), skip = br_u8(&r) % 5, out[SPDM_MSG_MAX];
-    bool            secured;
+    bool            secured, slots = start >= ASK_SLOTS;
 
-    pair = *start_of(start % N_OPS, skip, start & 0x80);
+    pair = *start_of(slots ? SLOTS : start % N_OPS, skip, start & (slots ? 1 : 0x80));
     pair.requester.challenge = pair.requester.challenge != NULL ? &pair.challenge : NULL;
     for (unsigned i = 0; i < 8 && br_left(&r) != 0; i++) {
         uint8_t        kind = br_u8(&r);

@@ -28,7 +28,24 @@ static void hear_packet(SpdmPair *pair, SpdmTransport t, const uint8_t *packet, 
 /* What of keys a device has that keeps those which requests make. */
 #define KEYS ((uint32_t)(SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_SET_KEY_PAIR_INFO | SPDM_CAP_SET_CERT | SPDM_CAP_CSR))
 
-/* What certificates go into, beside the pair: slot 0 as it was, slot 1 when it has a key, and nothing that waits. */
+/* A key of another kind, for another bank. */
+static const SpdmIdentity *p256_identity(void)
+{
+    static SpdmIdentity id;
+    const char         *why;
+    Entropy             entropy;
+
+    if (id.certs_len == 0) {
+        entropy_init(&entropy, 1, "P-256");
+        if (!spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_P256), &entropy, &id, &why)) {
+            abort();
+        }
+    }
+    return &id;
+}
+
+/* What certificates go into, beside the pair: slot 0 as it was, slot 1 when it has a key, and nothing that waits; with
+ * banks, slot 0 of another one. */
 static void put_back(SpdmPair *pair)
 {
     static SpdmIdentity   ids[SPDM_IDENTITIES_MAX];
@@ -39,7 +56,11 @@ static void put_back(SpdmPair *pair)
         ids[1] = *pair_identity(SPDM_TEST_WRONG_ROOT);
         ids[1].slot = 1;
     }
+    if (pair->responder.config.capabilities & SPDM_CAP_SLOT_MGMT) {
+        ids[2] = *p256_identity();
+    }
     memset(provisions.usage_off, 0, sizeof(provisions.usage_off));
+    memset(provisions.changes, 0, sizeof(provisions.changes));
     memset(provisions.made, 0, sizeof(provisions.made));
     if ((pair->responder.config.capabilities & KEYS) == KEYS) {
         provisions.made[0] = (SpdmMadePair){ true, pair_identity(SPDM_TEST_WRONG_ROOT)->key };
@@ -163,6 +184,18 @@ static void start_keys(SpdmPair *pair, unsigned state)
     (void)pair_run(pair, 1 + (state & 1));
 }
 
+/* Banks of slots in 1.4: connected, in a session; changes of slots and keys take effect at once or with a reset. */
+static void start_banks(SpdmPair *pair, unsigned state)
+{
+    pair_init(pair, SPDM_RESPONDER_CAPS | KEYS | SPDM_CAP_SLOT_MGMT |
+                        (state & 2 ? SPDM_CAP_CERT_INSTALL_RESET | SPDM_CAP_SET_KEY_PAIR_RESET : 0u));
+    pair->responder.config.version_max = SPDM_VERSION_14;
+    pair->responder.config.algorithms.asym |= spdm_asyms_of(SPDM_KEY_P256);
+    more_keys(pair);
+    pair->responder.config.n_identities = 3;
+    (void)pair_run(pair, 1 + (state & 1));
+}
+
 /* Nothing, connected, between PSK_EXCHANGE and PSK_FINISH, in a session that the two opened. */
 static void start_psk(SpdmPair *pair, unsigned state)
 {
@@ -197,9 +230,13 @@ static const SpdmIdentity *alias_identity(void)
 }
 
 /* With buffers as long as any message: mutual authentication after KEY_EXCHANGE, and up to FINISH; an alias's
- * certificates; a session that wants a heartbeat. */
+ * certificates; a session that wants a heartbeat; banks of slots. */
 static void start_more(SpdmPair *pair, unsigned state)
 {
+    if (state >= 4) {
+        start_banks(pair, state % 4);
+        return;
+    }
     pair_init(pair, SPDM_RESPONDER_CAPS | SPDM_CAP_HBEAT);
     pair->responder.config.heartbeat_s = 3;
     pair->requester.options.heartbeat = true;
@@ -228,8 +265,8 @@ static void start_running(SpdmPair *pair)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { PLAIN = 32, N_STARTS = PLAIN + 4, N_MORE = 4 };
-    enum { MORE = 0xd0, KEY_PAIRS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
+    enum { PLAIN = 32, N_STARTS = PLAIN + 4, N_MORE = 8 };
+    enum { BANKS = 0xc0, MORE = 0xd0, KEY_PAIRS = 0xe0, RUNNING = 0xf8 }; /* first bytes from there on */
     static SpdmPair pair, starts[N_STARTS + 1], more[N_MORE];
     static bool     ready;
     ByteReader      r = br_init(data, size);
@@ -264,7 +301,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     which = br_u8(&r); /* inputs that were kept mean what they meant */
     pair = which >= RUNNING     ? starts[N_STARTS]
            : which >= KEY_PAIRS ? starts[PLAIN + which % 4]
-           : which >= MORE      ? more[which % N_MORE]
+           : which >= MORE      ? more[which % 4]
+           : which >= BANKS     ? more[4 + which % 4]
                                 : starts[which % PLAIN];
     if (pair.responder.config.provisions != NULL) {
         put_back(&pair);

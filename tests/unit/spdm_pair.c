@@ -153,7 +153,7 @@ static const TdispOps   ops = {
     may_lock, stream_is_keyed, report, NULL, bind_p2p, unbind_p2p, set_mmio_attribute,
 };
 
-void pair_init(SpdmPair *p, uint32_t responder_caps)
+void pair_init(SpdmPair *p, uint64_t responder_caps)
 {
     const SpdmIdentity *id = pair_identity(SPDM_TEST_DEVICE);
 

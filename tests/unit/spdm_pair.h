@@ -56,7 +56,7 @@ const SpdmIdentity *pair_identity(SpdmTestPki which);
 SpdmPsk pair_psk(void);
 
 /* @responder_caps: SPDM_RESPONDER_CAPS, or less */
-void pair_init(SpdmPair *p, uint32_t responder_caps);
+void pair_init(SpdmPair *p, uint64_t responder_caps);
 
 /* One exchange of the operation under way. */
 SpdmResult pair_step(SpdmPair *p);

@@ -4,17 +4,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "spdm/caps.h"
 #include "spdm/spdm.h"
 
 #define DEVICE SPDM_RESPONDER_CAPS
-#define LOST   0xffffffffu /* the text is refused */
+#define LOST   UINT64_MAX /* the text is refused */
 
 static const struct {
     const char *text;
-    uint32_t    before, after;
+    uint64_t    before, after;
     const char *why;
 } rows[] = {
     { "", DEVICE, DEVICE, NULL },
@@ -35,6 +36,11 @@ static const struct {
     { "+event", DEVICE, LOST, "event needs encap" },
     { "+get_key_pair_info+multi_key+set_key_pair_info", DEVICE,
       DEVICE | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_MULTI_KEY_NEG | SPDM_CAP_SET_KEY_PAIR_INFO, NULL },
+    { "+get_key_pair_info+set_key_pair_info+set_key_pair_reset", DEVICE,
+      DEVICE | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_RESET, NULL },
+    { "+get_key_pair_info+set_key_pair_reset", DEVICE, LOST, "set_key_pair_reset needs set_key_pair_info" },
+    { "+slot_mgmt", DEVICE, DEVICE | SPDM_CAP_SLOT_MGMT, NULL },
+    { "+slot_mgmt", 0, LOST, "slot_mgmt needs cert" },
     { "+get_key_pair_info+multi_key_only", DEVICE,
       DEVICE | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_MULTI_KEY_ONLY, NULL },
     { "+get_key_pair_info+multi_key_only+multi_key", DEVICE, LOST, "two values of one field" },
@@ -79,11 +85,11 @@ static const struct {
 static void test_change(void **state)
 {
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint32_t    caps = rows[i].before, want = rows[i].after == LOST ? rows[i].before : rows[i].after;
+        uint64_t    caps = rows[i].before, want = rows[i].after == LOST ? rows[i].before : rows[i].after;
         const char *why = spdm_caps_change(rows[i].text, &caps);
 
         if (caps != want || (why == NULL) != (rows[i].why == NULL) || (why != NULL && !strstr(why, rows[i].why))) {
-            fail_msg("%s: 0x%x, %s", rows[i].text, caps, why != NULL ? why : "taken");
+            fail_msg("%s: 0x%" PRIx64 ", %s", rows[i].text, caps, why != NULL ? why : "taken");
         }
     }
 }
@@ -96,7 +102,7 @@ static void test_names(void **state)
 
     for (const char *p = spdm_caps_names(); *p != '\0'; n++) {
         size_t      len = strcspn(p, " ");
-        uint32_t    caps = 0;
+        uint64_t    caps = 0;
         const char *why;
 
         assert_true(len > 0 && len < sizeof(text) - 1);

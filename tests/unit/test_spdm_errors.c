@@ -31,7 +31,8 @@ enum {
 typedef struct Request {
     const char *name;
     uint8_t     code, since;
-    uint32_t    ours, theirs;     /* capabilities without which there is no such request */
+    uint64_t    ours;             /* capabilities without which there is no such request */
+    uint32_t    theirs;           /* the same, of the requester */
     char        states[N_STATES + 1];
     void      (*body)(ByteWriter *w); /* from Param1 on; NULL: both are 0, and that is all */
 } Request;
@@ -39,7 +40,8 @@ typedef struct Request {
 #define DEVICE_CAPS                                                                                              \
     ((SPDM_RESPONDER_CAPS & ~(uint32_t)SPDM_CAP_HANDSHAKE_IN_THE_CLEAR) | SPDM_CAP_HBEAT | SPDM_CAP_CHUNK |      \
      SPDM_CAP_PSK_WITH_CONTEXT | SPDM_CAP_SET_CERT | SPDM_CAP_CSR | SPDM_CAP_MEL | SPDM_CAP_EVENT | SPDM_CAP_ENCAP | \
-     SPDM_CAP_EP_INFO_SIG | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_INFO)
+     SPDM_CAP_EP_INFO_SIG | SPDM_CAP_GET_KEY_PAIR_INFO | SPDM_CAP_SET_KEY_PAIR_INFO |                             \
+     SPDM_CAP_SET_KEY_PAIR_RESET | SPDM_CAP_SLOT_MGMT)
 
 enum { TRANSFER = 3000 }; /* DataTransferSize of the device */
 
@@ -144,6 +146,14 @@ static void body_endpoint_info(ByteWriter *w)
     bw_zero(w, SPDM_NONCE_LEN);
 }
 
+static void body_slots(ByteWriter *w) /* the details of a bank */
+{
+    params(w, SPDM_SLOTS_BANK_DETAILS, 0);
+    bw_u32(w, 8);
+    bw_u32(w, 8);
+    bw_zero(w, 4);
+}
+
 static void body_key_update(ByteWriter *w) { params(w, SPDM_UPDATE_KEY, 7); }
 
 static void body_deliver(ByteWriter *w)
@@ -209,7 +219,7 @@ static const Request requests[] = {
     { "CHUNK_SEND", 0x85, V(12), SPDM_CAP_CHUNK, SPDM_CAP_CHUNK, "uu+++++", body_chunk_send },
     { "CHUNK_GET", 0x86, V(12), SPDM_CAP_CHUNK, SPDM_CAP_CHUNK, "uuuuuuu", body_chunk_get },
     { "GET_ENDPOINT_INFO", 0x87, V(13), SPDM_CAP_EP_INFO, 0, "uuu+uu+", body_endpoint_info },
-    { "SLOT_MANAGEMENT", 0x88, V(14), 0, 0, "-------", NULL },
+    { "SLOT_MANAGEMENT", 0x88, V(14), SPDM_CAP_SLOT_MGMT, 0, "uuu+uu+", body_slots },
     { "GET_MEASUREMENTS", 0xe0, V(11), SPDM_CAP_MEAS, 0, "uuu+uu+", body_measurements },
     { "GET_CAPABILITIES", 0xe1, V(11), 0, 0, "u+uuuuu", body_capabilities },
     { "GET_SUPPORTED_EVENT_TYPES", 0xe2, V(13), SPDM_CAP_EVENT, 0, "uuusuu+", NULL },
@@ -528,13 +538,11 @@ static void check_capabilities(const Request *q)
     State state = place_of(q);
 
     for (unsigned side = 0; side < 2; side++) {
-        uint32_t *caps = side == 0 ? &pair.responder.config.capabilities : &pair.responder.peer_capabilities;
-        uint32_t  needed = side == 0 ? q->ours : q->theirs;
-
-        if (is_there(q) && needed != 0) {
+        if (is_there(q) && (side == 0 ? q->ours : q->theirs) != 0) {
             go_to(state);
             build(q);
-            *caps &= ~needed;
+            pair.responder.config.capabilities &= ~(side == 0 ? q->ours : 0);
+            pair.responder.peer_capabilities &= ~(side == 0 ? 0 : q->theirs);
             ask(state, msg_len);
             expect_error(q, state, "without its capability", SPDM_UNSUPPORTED_REQUEST, q->code);
         }

@@ -26,6 +26,7 @@ static SpdmIdentity   ids[SPDM_IDENTITIES_MAX];
 static SpdmProvisions provisions;
 static uint8_t        reply[SPDM_MSG_MAX], chain[SPDM_CERTS_MAX];
 static size_t         chain_len;
+static uint8_t        version = SPDM_VERSION_13;
 
 static SpdmResult connect_to(uint8_t slot)
 {
@@ -45,9 +46,9 @@ static SpdmResult connect_to(uint8_t slot)
 }
 
 /* A device with one key and chain, and the requester in a session of a multi-key connection, unless told otherwise. */
-static void begin(uint32_t caps, bool multi)
+static void begin(uint64_t caps, bool multi)
 {
-    SpdmOffer offer = { SPDM_VERSION_13, SPDM_VERSION_13, { 0 } };
+    SpdmOffer offer = { version, version, { 0 } };
 
     pair_init(&pair, caps);
     memset(&provisions, 0, sizeof(provisions));
@@ -57,7 +58,7 @@ static void begin(uint32_t caps, bool multi)
     pair.responder.config.identities = ids;
     pair.responder.config.n_identities = 1;
     pair.responder.config.provisions = &provisions;
-    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.responder.config.version_max = version;
     pair.requester.challenge = &pair.challenge;
     pair.requester.options.multi_key = multi;
     spdm_requester_offer(&pair.requester, &offer);
@@ -74,9 +75,9 @@ static size_t ask(const uint8_t *msg, size_t len)
 /* The code of the ERROR that it is answered with; 0: it is done. */
 static uint8_t set_pair(uint8_t operation, uint8_t number, uint8_t usage, uint8_t algorithm, uint8_t slots)
 {
-    const uint8_t msg[13] = { 0x13, 0xfd, operation, 0, number, 0, usage, 0, algorithm, 0, 0, 0, slots };
+    const uint8_t msg[14] = { version, 0xfd, operation, 0, number, 0, usage, 0, algorithm, 0, 0, 0, slots };
 
-    assert_int_equal(ask(msg, operation == 1 ? 5 : sizeof(msg)), 4);
+    assert_int_equal(ask(msg, operation == 1 ? 5 : version >= SPDM_VERSION_14 ? 14 : 13), 4);
     return reply[1] == 0x7f ? reply[2] : 0;
 }
 
@@ -90,14 +91,14 @@ typedef struct Info {
 
 static Info get_pair(uint8_t number)
 {
-    const uint8_t msg[] = { 0x13, SPDM_GET_KEY_PAIR_INFO, 0, 0, number };
+    const uint8_t msg[] = { version, SPDM_GET_KEY_PAIR_INFO, 0, 0, number };
     size_t        len = ask(msg, sizeof(msg));
     Info          i = { reply[4], le16_get(reply + 6), le16_get(reply + 10), le32_get(reply + 12), le32_get(reply + 16),
                         le16_get(reply + 20), reply[22] };
 
     assert_int_equal(reply[1], 0x7c);
     assert_int_equal(reply[5], number);
-    assert_int_equal(len, 23 + i.public_len);
+    assert_int_equal(len, 23 + i.public_len + (version >= SPDM_VERSION_14 ? 10 : 0));
     return i;
 }
 
@@ -501,12 +502,85 @@ static void test_alias(void **state)
     }
 }
 
+/* A reset of the device, and a session again. */
+static void reset(void)
+{
+    spdm_responder_conventional_reset(&pair.responder);
+    assert_int_equal(connect_to(0), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+}
+
+/* SET_KEY_PAIR_RESET_CAP of 1.4: what is asked for begins with a reset, the last thing for each pair. */
+static void test_pair_resets(void **state)
+{
+    static const uint8_t get[] = { 0x14, SPDM_GET_DIGESTS, 0, 0 };
+    Info                 i;
+
+    version = SPDM_VERSION_14;
+    begin(CAPS | SPDM_CAP_SET_KEY_PAIR_RESET, true);
+    assert_int_equal(set_pair(0, MADE, 0, 0, 0), 0); /* as it is: nothing waits */
+    assert_int_equal(set_pair(2, MADE, 6, P384, 0x20), SPDM_RESET_REQUIRED);
+    assert_int_equal(reply[3], 0);
+    i = get_pair(MADE);
+    assert_true(i.algorithm == 0 && i.public_len == 0 && i.slots == 0);
+    assert_int_equal(set_pair(2, MADE_2, 0, P384, 0x30), SPDM_OPERATION_FAILED); /* slot 5 is promised */
+    assert_int_equal(set_pair(2, MADE_2, 0, P384, 0x10), SPDM_RESET_REQUIRED);
+    assert_int_equal(set_pair(0, OWN, 3, 0, 0), SPDM_RESET_REQUIRED);
+    assert_int_equal(get_pair(OWN).usage, ALL);
+    spdm_responder_reset(&pair.responder); /* one function's is not enough */
+    assert_int_equal(connect_to(0), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+    assert_int_equal(get_pair(MADE).algorithm, 0);
+    reset();
+    i = get_pair(MADE);
+    assert_true(i.algorithm == P384 && i.public_len == 18 && i.slots == 0x20 && i.usage == 6);
+    assert_int_equal(get_pair(MADE_2).slots, 0x10);
+    assert_int_equal(get_pair(OWN).usage, 3);
+    assert_int_equal(ask(get, sizeof(get)), 4 + HASH + 4);
+
+    assert_int_equal(set_pair(0, OWN, ALL, 0, 0), SPDM_RESET_REQUIRED);
+    assert_int_equal(set_pair(0, OWN, 0, 0, 0), 0); /* takes it back */
+    assert_int_equal(set_pair(0, MADE, 0, 0, 0), SPDM_RESET_REQUIRED);
+    reset();
+    assert_true(get_pair(OWN).usage == 3 && get_pair(MADE).slots == 0);
+    assert_int_equal(set_pair(1, MADE, 0, 0, 0), SPDM_RESET_REQUIRED);
+    assert_int_equal(get_pair(MADE).public_len, 18);
+    reset();
+    assert_true(get_pair(MADE).public_len == 0 && get_pair(MADE).algorithm == 0);
+
+    /* What has become impossible since then is not done. */
+    assert_int_equal(set_pair(2, MADE, 0, P384, 0), SPDM_RESET_REQUIRED);
+    reset();
+    get_chain(MADE, 1, false);
+    assert_int_equal(set_pair(1, MADE, 0, 0, 0), SPDM_RESET_REQUIRED);
+    assert_int_equal(put_chain(2, MADE, 1), SPDM_DONE);
+    reset();
+    assert_true(get_pair(MADE).public_len == 18 && get_pair(MADE).slots == 1 << 2);
+
+    /* In connections of 1.3 there is no such thing, and what is done there takes the place of what waits. */
+    version = SPDM_VERSION_14;
+    begin(CAPS | SPDM_CAP_SET_KEY_PAIR_RESET, true);
+    assert_int_equal(set_pair(0, OWN, 3, 0, 0), SPDM_RESET_REQUIRED);
+    version = SPDM_VERSION_13;
+    spdm_requester_offer(&pair.requester, &(SpdmOffer){ version, version, { 0 } });
+    pair.responder.config.version_min = version;
+    assert_int_equal(connect_to(0), SPDM_DONE);
+    assert_int_equal(pair_op(&pair, SPDM_OP_SESSION, NULL), SPDM_DONE);
+    assert_int_equal(set_pair(0, OWN, 6, 0, 0), 0);
+    spdm_responder_conventional_reset(&pair.responder);
+    assert_int_equal(provisions.usage_off[0], (uint16_t)~6);
+    begin(CAPS | SPDM_CAP_SET_KEY_PAIR_RESET, true);
+    assert_int_equal(set_pair(2, MADE, 0, P384, 0), 0);
+    assert_int_equal(get_pair(MADE).public_len, 18);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),    cmocka_unit_test(test_other_connections), cmocka_unit_test(test_slots),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_names),             cmocka_unit_test(test_reset),
         cmocka_unit_test(test_alias),   cmocka_unit_test(test_requester),         cmocka_unit_test(test_bad_pairs),
+        cmocka_unit_test(test_pair_resets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

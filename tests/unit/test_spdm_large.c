@@ -404,7 +404,7 @@ static void test_rooms(void **state)
 {
     uint8_t    small[16] = { 1, 2, 3 }, large[32];
     SpdmRoom   room = { large, sizeof(large) };
-    uint32_t   caps = SPDM_RESPONDER_CAPS;
+    uint64_t   caps = SPDM_RESPONDER_CAPS;
     const char *why = NULL;
     SpdmPem    none = { "nothing", "nothing" };
 

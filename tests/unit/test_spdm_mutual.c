@@ -57,7 +57,7 @@ static void handshake(uint8_t version, unsigned n)
 
 static void test_capabilities(void **state)
 {
-    uint32_t caps = SPDM_RESPONDER_CAPS;
+    uint64_t caps = SPDM_RESPONDER_CAPS;
 
     assert_non_null(strstr(spdm_caps_change("+mut_auth", &caps), "needs encap"));
     assert_non_null(spdm_caps_change("+mut_auth+encap-key_ex", &caps));

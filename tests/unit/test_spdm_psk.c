@@ -83,7 +83,7 @@ static void test_capabilities(void **state)
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        uint32_t    caps = SPDM_RESPONDER_CAPS;
+        uint64_t    caps = SPDM_RESPONDER_CAPS;
         const char *why = spdm_caps_change(rows[i].change, &caps);
 
         if ((why == NULL) != (rows[i].why == NULL) || (why != NULL && strstr(why, rows[i].why) == NULL)) {
