@@ -103,13 +103,9 @@ static bool check_chain(Client *c)
         return true; /* the device has no certificates: what it has is the key that we share */
     }
     if (c->root == NULL) {
-        SpdmKeyKind    kind = spdm_asym(c->requester.selected.asym)->kind; /* each kind of TEST key has its root */
-        const SpdmPem *pem = spdm_test_pem(SPDM_TEST_DEVICE, kind);
+        SpdmKeyKind kind = spdm_asym(c->requester.selected.asym)->kind; /* each kind of TEST key has its root */
 
-        if (pem == NULL || !load_root(pem->chain_pem, c)) {
-            report(c, false, "certificates", "there is no TEST root for keys of that kind: give -root");
-            return false;
-        }
+        (void)load_root(spdm_test_pem(SPDM_TEST_DEVICE, kind)->chain_pem, c);
     }
     why = spdm_chain_check(der, chain.len - header, c->root, (size_t)c->root_len, SPDM_CHAIN_OF_RESPONDER,
                            g_get_real_time() / G_USEC_PER_SEC, &key);

@@ -14,9 +14,7 @@
 #include "spdm_pair.h"
 
 static SpdmPair     pair;
-enum { N_TEST_KINDS = SPDM_KEY_ED448 }; /* of which the TEST PKI has none */
-
-static SpdmIdentity identities[N_TEST_KINDS];
+static SpdmIdentity identities[SPDM_N_KEY_KINDS];
 
 static SpdmAlgMasks parse(const char *text)
 {
@@ -40,7 +38,7 @@ static void start(const char *device, const char *module, uint8_t version)
     config.version_min = SPDM_VERSION_11;
     config.version_max = SPDM_VERSION_13;
     config.identities = identities;
-    config.n_identities = N_TEST_KINDS;
+    config.n_identities = SPDM_N_KEY_KINDS;
     config.algorithms = device != NULL ? parse(device) : (SpdmAlgMasks){ 0 };
     spdm_responder_init(&pair.responder, &config);
     spdm_requester_offer(&pair.requester, &offer);
@@ -301,7 +299,7 @@ static int load(void **state)
     const char *why;
 
     entropy_init(&e, 1, "identities");
-    for (unsigned i = 0; i < N_TEST_KINDS; i++) {
+    for (unsigned i = 0; i < SPDM_N_KEY_KINDS; i++) {
         if (!spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, (SpdmKeyKind)i), &e, &identities[i], &why)) {
             return -1;
         }

@@ -386,8 +386,7 @@ static void test_pki_kinds(void **state)
     Entropy             e;
 
     entropy_init(&e, 1, "pki");
-    assert_null(spdm_test_pem(SPDM_TEST_DEVICE, SPDM_KEY_ED448));
-    for (unsigned kind = 0; kind < SPDM_KEY_ED448; kind++) { /* the last one has none */
+    for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
         SpdmPublicKey leaf;
 
         if (!spdm_identity_load(spdm_test_pem(SPDM_TEST_DEVICE, (SpdmKeyKind)kind), &e, &id, &error)) {
