@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "bits.h"
 #include "bytes.h"
+#include "log.h"
 
 enum { PAGE = 4096, MANY_BYTES = 1 << 18 };
 
@@ -43,6 +45,7 @@ struct Memory {
     guint      last;    /* index in flat of the last hit: accesses come in runs */
     GArray    *caches;  /* Cache */
     uint64_t   ram_size;
+    bool       mastered; /* a device serves a request of a bus master */
     void     (*written)(void *opaque, uint64_t pa, uint64_t len);
     void      *written_opaque;
 };
@@ -565,6 +568,24 @@ MemResult memory_mmio_write(Memory *m, MemRegion *r, uint64_t pa, unsigned size,
     return r->ops->write(r->opaque, pa - r->base, size, attrs, value);
 }
 
+/* As those two, for memory_read() and memory_write(). What a device asks for while it serves a bus master ends at
+ * memory: else two that write to each other's registers, or one that writes to its own, would do so for ever. */
+static MemResult mmio_access(Memory *m, MemRegion *r, uint64_t pa, unsigned size, MemAttrs attrs, uint64_t *value,
+                             bool write)
+{
+    bool      outer = m->mastered;
+    MemResult res;
+
+    if (outer && attrs.is_device) {
+        guest_error("a request of a bus master at 0x%" PRIx64 " comes of another one, and is not answered", pa);
+        return MEM_SLAVE;
+    }
+    m->mastered = attrs.is_device;
+    res = write ? memory_mmio_write(m, r, pa, size, attrs, *value) : memory_mmio_read(m, r, pa, size, attrs, value);
+    m->mastered = outer;
+    return res;
+}
+
 /* The largest aligned power of two, up to 8, that starts at @pa and fits into @len. */
 static unsigned mmio_piece(uint64_t pa, uint64_t len)
 {
@@ -615,7 +636,7 @@ MemResult memory_read(Memory *m, uint64_t pa, MemAttrs attrs, void *dst, size_t 
             uint64_t v = 0;
 
             n = mmio_piece(pa, MIN(len, f->end - pa));
-            res = memory_mmio_read(m, &f->region->r, pa, (unsigned)n, attrs, &v);
+            res = mmio_access(m, &f->region->r, pa, (unsigned)n, attrs, &v, false);
             le_put(d, v, n);
         }
         d += n;
@@ -660,9 +681,11 @@ static MemResult write_span(Memory *m, uint64_t pa, MemAttrs attrs, const uint8_
             }
             memory_dirty(m, pa, n);
         } else {
+            uint64_t v;
+
             n = mmio_piece(pa, MIN(len, f->end - pa));
-            res =
-                memory_mmio_write(m, &f->region->r, pa, (unsigned)n, attrs, src == NULL ? 0 : le_get(src, n));
+            v = src == NULL ? 0 : le_get(src, n);
+            res = mmio_access(m, &f->region->r, pa, (unsigned)n, attrs, &v, true);
         }
         src = src == NULL ? NULL : src + n;
         pa += n;

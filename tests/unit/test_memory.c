@@ -11,6 +11,7 @@
 #include <glib.h>
 
 #include "bits.h"
+#include "bytes.h"
 #include "memory.h"
 
 enum { PAGE = 4096 };
@@ -154,6 +155,51 @@ static void test_nothing_there(void **state)
     assert_int_equal(memory_read(f->m, UINT64_MAX - 3, ns, bytes, 16), MEM_DECODE);
     assert_int_equal(memory_read(f->m, 1ull << 50, ns, bytes, 1), MEM_GPF); /* beyond every owner's reach */
     assert_int_equal(memory_read(f->m, 0x1000, ns, bytes, 0), MEM_OK);
+}
+
+/* A device that masters the bus: a write has it write the value to the address that it has read before. */
+typedef struct Master {
+    Fixture *f;
+    unsigned n;
+    MemResult res;
+} Master;
+
+static MemResult master_write(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t value)
+{
+    Master  *d = opaque;
+    MemAttrs own = { .pas = PAS_NONSECURE, .is_device = true };
+    uint8_t  b[8];
+
+    if (d->n++ < 10) {
+        le64_put(b, value);
+        d->res = memory_write(d->f->m, value, own, b, sizeof(b));
+    }
+    return d->res;
+}
+
+/* One that writes to its own register, by request of a CPU or of another bus master. */
+static void test_device_of_device(void **state)
+{
+    static const MmioOps ops = { NULL, master_write };
+    static const struct { const char *name; bool by_device; uint64_t to; unsigned n; MemResult res; } rows[] = {
+        { "a CPU's, to memory", false, 0x80000000, 1, MEM_OK },
+        { "a CPU's, to itself", false, 0x9001000, 2, MEM_SLAVE },
+        { "a device's, to memory", true, 0x80000000, 1, MEM_OK },
+        { "a device's, to itself", true, 0x9001000, 1, MEM_SLAVE },
+    };
+    Fixture *f = *state;
+    Master   d = { .f = f };
+    uint8_t  b[8];
+
+    memory_add_mmio(f->m, "master", 0x9001000, PAGE, &ops, &d);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        d.n = 0;
+        le64_put(b, rows[i].to);
+        assert_int_equal(memory_write(f->m, 0x9001000, (MemAttrs){ .pas = PAS_NONSECURE, .is_device = rows[i].by_device },
+                                      b, sizeof(b)), rows[i].res);
+        assert_int_equal(d.n, rows[i].n);
+    }
 }
 
 static void test_device_pieces(void **state)
@@ -412,7 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_take_and_give),
         TEST(test_ram),          TEST(test_two_rams),     TEST(test_owner_of_whole_span), TEST(test_nothing_there),
-        TEST(test_device_pieces), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
+        TEST(test_device_pieces), TEST(test_device_of_device), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
         TEST(test_code_pages),   TEST(test_owner_values), TEST(test_owner_spans),         TEST(test_owner_flush),
         TEST(test_owner_drop),
         TEST(test_hash),
