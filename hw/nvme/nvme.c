@@ -93,9 +93,6 @@ static void complete(Nvme *n, unsigned sqid, uint16_t cid, NvmeStatus status, ui
     le16_put(e + 14, (uint16_t)((unsigned)status << 1 | cq->phase));
     DmaResult r = dma_write(&n->pci.dma, cq->addr + (uint64_t)cq->tail * NVME_CQE, e, NVME_CQE);
 
-    if (!cq->used) { /* a reset came in the way: requests may end at configuration space */
-        return;
-    }
     if (r != DMA_OK) {
         fatal(n, "a completion cannot be written");
         return;
@@ -117,9 +114,6 @@ static bool serve_one(Nvme *n, unsigned sqid)
     }
     DmaResult r = dma_read(&n->pci.dma, sq->addr + (uint64_t)sq->head * NVME_SQE, raw, NVME_SQE);
 
-    if (!sq->used) { /* a reset came in the way */
-        return false;
-    }
     if (r != DMA_OK) {
         fatal(n, "a command cannot be read");
         return false;
@@ -129,7 +123,7 @@ static bool serve_one(Nvme *n, unsigned sqid)
     NvmeStatus  s = sqid == 0 ? nvme_admin(n, &c, &result) : nvme_io(n, &c);
 
     LOG(MMIO, "%s: queue %u opcode 0x%02x: status 0x%x", n->pci.dev.id, sqid, c.opcode, s);
-    if (s != NVME_LATER && sq->used) {
+    if (s != NVME_LATER) {
         complete(n, sqid, c.cid, s, result);
     }
     return true;
@@ -138,14 +132,12 @@ static bool serve_one(Nvme *n, unsigned sqid)
 /* All queues in turn, so that one that waited for room in a completion queue goes on when there is some. */
 static void serve(Nvme *n)
 {
-    n->serving = true;
     for (bool any = true; any;) {
         any = false;
         for (unsigned q = 0; q < NVME_QUEUES; q++) {
             any |= serve_one(n, q);
         }
     }
-    n->serving = false;
 }
 
 /* "Asynchronous Event Request command": takes the oldest one that waits; none: the event is lost. */
@@ -324,8 +316,8 @@ static MemResult bar_write(void *opaque, uint64_t off, unsigned size, MemAttrs a
 {
     Nvme *n = opaque;
 
-    if (size < 4 || n->serving) { /* no port sends a function's requests back to it, nor do others' for it here */
-        guest_error("%s: register write %s", n->pci.dev.id, n->serving ? "by a request of its own" : "too narrow");
+    if (size < 4) {
+        guest_error("%s: register write of %u bytes", n->pci.dev.id, size);
         return MEM_OK;
     }
     write_word(n, off, (uint32_t)value);

@@ -68,7 +68,6 @@ typedef struct Nvme {
     uint64_t  asq, acq;
     NvmeSq    sq[NVME_QUEUES];
     NvmeCq    cq[NVME_QUEUES];
-    bool      serving;             /* a request of ours may be under way */
     unsigned  n_events;
     uint16_t  events[NVME_EVENTS]; /* command identifiers of Asynchronous Event Requests */
     bool      event_masked;        /* one was told, and its log page was not read yet */

@@ -167,12 +167,16 @@ void pci_host_config_write(PciHost *host, uint16_t bdf, unsigned off, unsigned s
     }
 }
 
-/* The window: bus in bits 27:20, device and function in 19:12. 64-bit accesses are two requests. */
+/* The window: bus in bits 27:20, device and function in 19:12. 64-bit accesses are two requests. It is for CPUs: no
+ * function makes configuration requests. */
 static MemResult ecam_read(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value)
 {
     PciHost *host = opaque;
     uint16_t bdf = (uint16_t)((off >> 12) + (uint64_t)host->cfg.first_bus * 256);
 
+    if (attrs.is_device) {
+        return MEM_DECODE;
+    }
     if (size == 8) {
         *value = pci_host_config_read(host, bdf, off & 0xfff, 4);
         *value |= (uint64_t)pci_host_config_read(host, bdf, (off & 0xfff) + 4, 4) << 32;
@@ -187,6 +191,9 @@ static MemResult ecam_write(void *opaque, uint64_t off, unsigned size, MemAttrs 
     PciHost *host = opaque;
     uint16_t bdf = (uint16_t)((off >> 12) + (uint64_t)host->cfg.first_bus * 256);
 
+    if (attrs.is_device) {
+        return MEM_DECODE;
+    }
     if (size == 8) {
         pci_host_config_write(host, bdf, off & 0xfff, 4, (uint32_t)value);
         pci_host_config_write(host, bdf, (off & 0xfff) + 4, 4, (uint32_t)(value >> 32));

@@ -481,10 +481,15 @@ MemResult pci_bar_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size
     return MEM_OK;
 }
 
+/* A port sends no request of a function back down, and the root complex none to another port: peer to peer is not
+ * modelled, so a bus master finds nothing here. */
 static MemResult bar_read(void *opaque, uint64_t off, unsigned size, MemAttrs attrs, uint64_t *value)
 {
     PciBar *bar = opaque;
 
+    if (attrs.is_device) {
+        return MEM_DECODE;
+    }
     return pci_bar_read(bar->pd, bar->n, off, size, attrs, value);
 }
 
@@ -492,6 +497,9 @@ static MemResult bar_write(void *opaque, uint64_t off, unsigned size, MemAttrs a
 {
     PciBar *bar = opaque;
 
+    if (attrs.is_device) {
+        return MEM_DECODE;
+    }
     return pci_bar_write(bar->pd, bar->n, off, size, attrs, value);
 }
 

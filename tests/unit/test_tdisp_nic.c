@@ -1524,6 +1524,33 @@ static void test_heartbeat(void **state)
     rig_free(r);
 }
 
+/* No port sends a function's requests back down, to it or to configuration space: they find nothing there. A function
+ * that could write to its own doorbell would do so for ever. */
+static void test_dma_to_functions(void **state)
+{
+    static const struct { const char *name; uint64_t addr; } rows[] = {
+        { "its own command register", RIG_BAR4 + ENGINE_CMD },
+        { "its own MSI-X table", RIG_BAR2 },
+        { "the port's BAR", 0x10100000 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig  *r = rig_new(NULL);
+        uint64_t count;
+
+        print_message("%s\n", rows[i].name);
+        rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_ADDR, 8, PAS_NONSECURE, rows[i].addr);
+        rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_LEN, 8, PAS_NONSECURE, 8);
+        rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_PATTERN, 8, PAS_NONSECURE, ENGINE_WRITE);
+        rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_CMD, 8, PAS_NONSECURE, ENGINE_WRITE);
+        count = rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_COUNT, 8, PAS_NONSECURE);
+        assert_int_equal(count, 1);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_STATUS, 8, PAS_NONSECURE), ENGINE_FAULT);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_MSIX, 0, 8, PAS_NONSECURE), 0);
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1560,6 +1587,7 @@ int main(void)
         cmocka_unit_test(test_failed_read),
         cmocka_unit_test(test_msi),
         cmocka_unit_test(test_engine),
+        cmocka_unit_test(test_dma_to_functions),
         cmocka_unit_test(test_measurements),
         cmocka_unit_test(test_root),
         cmocka_unit_test(test_properties),
