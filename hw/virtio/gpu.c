@@ -34,8 +34,6 @@ enum {
     ENTRIES_PART = 256, /* read at a time */
     BPP = 4,            /* bytes a pixel, in every format there is */
     CURSOR_SIDE = 64,
-    TURN = 64 << 20, /* bytes that are copied before the event loop is looked at again */
-    BREAK_NS = 1000, /* of guest time, until the rest */
 };
 
 #define F_EDID BIT(1)
@@ -92,8 +90,7 @@ typedef struct VirtioGpu {
     uint32_t     shown;     /* id of the resource of the output; 0: none */
     GpuRect      window;    /* what of it */
     uint32_t     events;
-    int64_t      turn;      /* bytes left of TURN */
-    ClockTimer   rest;      /* set: the queues have more than that */
+    VirtioTurn   turn;
     uint8_t      reply[REPLY_MAX];
     size_t       reply_len;
 } VirtioGpu;
@@ -363,7 +360,7 @@ static uint32_t do_transfer(VirtioGpu *g, ByteReader *r)
     if (offset > has || needs > has - offset) {
         return ERR_INVALID_PARAMETER;
     }
-    g->turn -= (int64_t)needs;
+    virtio_turn_spend(&g->turn, needs);
     if ((uint64_t)rect.width * BPP == stride) {
         return read_backing(g, res, offset, dst, (size_t)needs) ? OK_NODATA : ERR_UNSPEC;
     }
@@ -584,13 +581,12 @@ static bool serve(VirtioGpu *g, unsigned q)
     return true;
 }
 
-/* What is in a queue, but no more than a turn: a driver may have offered transfers of gigabytes. */
 static void serve_queue(VirtioPci *v, unsigned q)
 {
     VirtioGpu *g = gpu(v);
     bool       any = false;
 
-    while (g->turn > 0 && virtq_pop(v, q, &v->chain) == VIRTQ_CHAIN) {
+    while (virtio_turn_pop(&g->turn, q)) {
         if (!serve(g, q)) {
             return;
         }
@@ -608,28 +604,7 @@ static void serve_queue(VirtioPci *v, unsigned q)
 
 static void notify(VirtioPci *v, unsigned q)
 {
-    VirtioGpu *g = gpu(v);
-
-    if (g->rest.deadline_ns != INT64_MAX) {
-        return; /* it is served with the rest, in order */
-    }
-    g->turn = TURN;
-    serve_queue(v, q);
-    if (g->turn <= 0) {
-        timer_set(&g->rest, clock_now(g->rest.clock) + BREAK_NS);
-    }
-}
-
-static void on_rest(void *opaque)
-{
-    VirtioGpu *g = opaque;
-
-    timer_set(&g->rest, INT64_MAX);
-    for (unsigned q = 0; q < N_QUEUES; q++) {
-        if (virtio_ready(&g->v, q)) {
-            notify(&g->v, q);
-        }
-    }
+    virtio_turn_notify(&gpu(v)->turn, q);
 }
 
 static void config_get(VirtioPci *v, uint8_t *config)
@@ -650,10 +625,10 @@ static void reset(VirtioPci *v)
     VirtioGpu *g = gpu(v);
 
     if (g->head != NULL) { /* not before realize() made it */
-        timer_set(&g->rest, INT64_MAX);
         go_dark(g);
         display_head_cursor(g->head, NULL, 0, 0);
     }
+    virtio_turn_reset(&g->turn);
     g_hash_table_remove_all(g->resources);
     g->used = 0;
     g->events = 0;
@@ -700,7 +675,7 @@ static bool gpu_realize(Device *dev, GError **error)
     g->resources = g_hash_table_new_full(g_int_hash, g_int_equal, NULL, free_resource);
     virtio_pci_init(&g->v, &gpu_type, &virtio_default_layout, gpu_type.features, NULL);
     g->head = display_head_new(dev->id, &head_ops, g);
-    timer_init(&g->rest, dev->clock, on_rest, g);
+    virtio_turn_init(&g->turn, &g->v, serve_queue);
     return true;
 }
 
@@ -708,7 +683,7 @@ static void gpu_unrealize(Device *dev)
 {
     VirtioGpu *g = (VirtioGpu *)dev;
 
-    timer_deinit(&g->rest);
+    virtio_turn_deinit(&g->turn);
     display_head_free(g->head);
     g_clear_pointer(&g->resources, g_hash_table_destroy);
 }

@@ -187,6 +187,33 @@ bool virtio_chain_read(VirtioPci *v, const VirtChain *chain, uint64_t off, void 
 /* virtio_chain_write - bytes into the writable part at @off. */
 bool virtio_chain_write(VirtioPci *v, const VirtChain *chain, uint64_t off, const void *src, size_t len);
 
+/* ---- turns ---- */
+
+/* A type whose requests may be long, or whose answers a driver may lay over its own ring, so that each offers one more,
+ * serves its queues in turns. Part of its state. */
+typedef struct VirtioTurn {
+    VirtioPci *v;
+    void     (*serve)(VirtioPci *v, unsigned q);
+    int64_t    left; /* of this turn, bytes */
+    ClockTimer rest; /* set: the queues have more than that */
+} VirtioTurn;
+
+/* virtio_turn_init - from realize(), after virtio_pci_init(); @serve: takes chains while virtio_turn_pop() gives some. */
+void virtio_turn_init(VirtioTurn *t, VirtioPci *v, void (*serve)(VirtioPci *v, unsigned q));
+void virtio_turn_deinit(VirtioTurn *t);
+
+/* virtio_turn_reset - from the type's reset(). */
+void virtio_turn_reset(VirtioTurn *t);
+
+/* virtio_turn_notify - what the type's notify() does. */
+void virtio_turn_notify(VirtioTurn *t, unsigned q);
+
+/* virtio_turn_pop - the next chain into v->chain; false: there is none, or the rest waits for another turn. */
+bool virtio_turn_pop(VirtioTurn *t, unsigned q);
+
+/* virtio_turn_spend - @len bytes of data are about to be copied. */
+void virtio_turn_spend(VirtioTurn *t, uint64_t len);
+
 /* virtio_config_changed - device configuration changed: new generation, configuration interrupt. */
 void virtio_config_changed(VirtioPci *v);
 

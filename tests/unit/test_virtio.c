@@ -513,6 +513,50 @@ static void test_blk(void **state)
     unlink(path);
 }
 
+/* A driver whose buffers lie over the next request and its own available ring: each sector read offers a request for
+ * the next one, round the disk for ever. They are served in turns, and a reset ends it. */
+static void test_blk_without_end(void **state)
+{
+    enum { SECTORS = 65536, TURN_MAX = 20000 };
+    const uint64_t at = VR_AVAIL(0) - 16; /* the header, and behind it the ring */
+    char           path[] = "/tmp/bailey-test-XXXXXX", text[128];
+    int            fd = mkstemp(path);
+    uint8_t        sector[512] = { 0 };
+    PciRig        *p = rig_new();
+    VirtioRig     *r;
+    uint16_t       served, before;
+
+    for (unsigned i = 0; i < SECTORS; i++) {
+        le64_put(sector + 8, (i + 1) % SECTORS);
+        le16_put(sector + 18, (uint16_t)(i + 2));
+        assert_int_equal(write(fd, sector, sizeof(sector)), sizeof(sector));
+    }
+    snprintf(text, sizeof(text), "file=%s,id=d0,snapshot=on", path);
+    assert_non_null(blockdev_new(text, NULL));
+    r = vr_new(p, "virtio-blk-pci,id=disk,drive=d0", 0);
+    rig_write(p, at, 8, 0);
+    rig_write(p, at + 8, 8, 0);
+    vr_desc(r, VR_QUEUE(0), 0, at, 16, N, 1);
+    vr_desc(r, VR_QUEUE(0), 1, at, 512, N | W, 2);
+    vr_desc(r, VR_QUEUE(0), 2, BUF, 1, W, 0);
+    vr_offer(r, 0, 0, true);
+    served = vr_used_idx(r, 0);
+    assert_in_range(served, 1, TURN_MAX);
+    for (unsigned i = 0; i < 10; i++) {
+        before = served;
+        rig_run(p, 2000);
+        served = vr_used_idx(r, 0);
+        assert_in_range((uint16_t)(served - before), 1, 2 * TURN_MAX);
+    }
+    vr_start(r, 0);
+    rig_run(p, 100000);
+    assert_int_equal(vr_used_idx(r, 0), 0);
+    vr_free(r);
+    blockdev_free_all();
+    close(fd);
+    unlink(path);
+}
+
 /* ---- console ---- */
 
 static void collect(void *opaque, const uint8_t *data, size_t len)
@@ -585,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_net_checksum),
         cmocka_unit_test(test_net_segments),
         cmocka_unit_test(test_blk),
+        cmocka_unit_test(test_blk_without_end),
         cmocka_unit_test(test_console),
         cmocka_unit_test(test_connect_errors),
     };
