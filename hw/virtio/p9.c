@@ -1,8 +1,7 @@
 /*
- * Virtio 9P transport: a shared folder for the guest. One queue; a message is answered before the notification returns, but for those of a
- * driver that offers very much.
- * VIRTIO 1.2 names the device ID; the rest is the interface of Linux's driver: a configuration of the tag's length and
- * the tag, feature bit 0 for it.
+ * Virtio 9P transport: a shared folder for the guest. One queue; a message is answered before the notification returns,
+ * but for those of a driver that offers very much. VIRTIO 1.2 names the device ID; the rest is the interface of Linux's
+ * driver: a configuration of the tag's length and the tag, feature bit 0 for it.
  */
 #include "hw/virtio/p9.h"
 

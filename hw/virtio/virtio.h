@@ -198,7 +198,7 @@ typedef struct VirtioTurn {
     ClockTimer rest; /* set: the queues have more than that */
 } VirtioTurn;
 
-/* virtio_turn_init - from realize(), after virtio_pci_init(); @serve: takes chains while virtio_turn_pop() gives some. */
+/* virtio_turn_init - from realize(), after virtio_pci_init(); @serve takes chains while virtio_turn_pop() has some. */
 void virtio_turn_init(VirtioTurn *t, VirtioPci *v, void (*serve)(VirtioPci *v, unsigned q));
 void virtio_turn_deinit(VirtioTurn *t);
 

@@ -193,11 +193,12 @@ static void test_device_of_device(void **state)
 
     memory_add_mmio(f->m, "master", 0x9001000, PAGE, &ops, &d);
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        MemAttrs attrs = { .pas = PAS_NONSECURE, .is_device = rows[i].by_device };
+
         print_message("%s\n", rows[i].name);
         d.n = 0;
         le64_put(b, rows[i].to);
-        assert_int_equal(memory_write(f->m, 0x9001000, (MemAttrs){ .pas = PAS_NONSECURE, .is_device = rows[i].by_device },
-                                      b, sizeof(b)), rows[i].res);
+        assert_int_equal(memory_write(f->m, 0x9001000, attrs, b, sizeof(b)), rows[i].res);
         assert_int_equal(d.n, rows[i].n);
     }
 }
@@ -458,7 +459,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_take_and_give),
         TEST(test_ram),          TEST(test_two_rams),     TEST(test_owner_of_whole_span), TEST(test_nothing_there),
-        TEST(test_device_pieces), TEST(test_device_of_device), TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
+        TEST(test_device_pieces), TEST(test_device_of_device),
+        TEST(test_rom),         TEST(test_newest_wins),         TEST(test_moves_flush),
         TEST(test_code_pages),   TEST(test_owner_values), TEST(test_owner_spans),         TEST(test_owner_flush),
         TEST(test_owner_drop),
         TEST(test_hash),
