@@ -32,9 +32,15 @@ static const char *class_name(const Dsm *dsm)
     return dsm->pd->dev.cls->name;
 }
 
-/* @tdi may be a copy, as one that is about to be locked is. */
+/* Not by its requester ID, which another function may have got that was renumbered first; but @tdi may be a copy, as one
+ * that is about to be locked is, and then all have theirs. */
 static TdiFunction *function_of(Dsm *dsm, const Tdi *tdi)
 {
+    for (unsigned i = 0; i < dsm->n_functions; i++) {
+        if (tdi == &dsm->tdis[i]) {
+            return &dsm->functions[i];
+        }
+    }
     return &dsm->functions[tdisp_find(&dsm->tdisp, tdi->function_id) - dsm->tdis];
 }
 

@@ -1067,6 +1067,32 @@ static void test_places(void **state)
     rig_free(r);
 }
 
+/* Without ARI the VFs are on the next bus. When the card's bus number becomes theirs, it has the requester ID that VF 0
+ * had, before VF 0 has noticed. */
+static void test_renumbered_onto_vf(void **state)
+{
+    NicRig    *r = rig_with_vfs(N_VFS);
+    PciDevice *vf0 = r->nic->sriov->vfs[0];
+
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00030100);
+    restart(r, CONTROL_ON & ~SRIOV_CONTROL_ARI);
+    rig_connect(r);
+    rig_key_stream(r);
+    tdisp_client_init(&r->tdi, 0x200);
+    r->tdi.lock_flags = TDISP_LOCK_MSIX;
+    assert_int_equal(rig_tdisp(r, TDISP_OP_PROBE), SPDM_DONE);
+    lock(r);
+    assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+    assert_true(vf0->dma.trusted && vf0->dma.msi_trusted);
+    pci_host_config_write(r->host, RIG_PORT, PCI_PRIMARY_BUS, 4, 0x00030200);
+    pci_host_config_write(r->host, 0x200, PCI_INTERRUPT_LINE, 1, 1); /* the card */
+    pci_host_config_write(r->host, 0x300, PCI_STATUS, 2, 0);         /* VF 0 */
+    assert_int_equal(dsm_tdi(vf0)->state, TDI_ERROR);
+    assert_false(vf0->dma.trusted);
+    assert_false(vf0->dma.msi_trusted);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1086,6 +1112,7 @@ int main(void)
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_violations),
+        cmocka_unit_test(test_renumbered_onto_vf),
         cmocka_unit_test(test_violations_card_unlocked),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_overlaps),
