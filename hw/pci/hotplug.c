@@ -120,6 +120,9 @@ static void eject(void *opaque)
     PciHost *host = s->port->bus->host;
 
     timer_set(&s->eject, INT64_MAX);
+    if (occupied(s)) { /* it is not there before its card is gone */
+        pci_link_reset(s->port);
+    }
     while (occupied(s)) {
         PciDevice       *pd = NULL;
         g_autofree char *id = NULL;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "hw/pci/hotplug.h"
+#include "hw/pci/root_port.h"
 #include "hw/pci/sriov.h"
 #include "netdev.h"
 #include "pci_rig.h"
@@ -188,6 +189,35 @@ static void test_card(void **state)
     netdev_free_all();
 }
 
+/* A link that goes with its card takes the port's streams out of Secure: the next card finds none of its keys. */
+static void test_streams(void **state)
+{
+    IdeCap       *ide = root_port_ide(port);
+    const uint8_t key[IDE_KEY_LEN] = { 1 }, iv[IDE_IV_LEN] = { 1 };
+
+    assert_true(plug("tdisp-nic,id=nic,bus=rp", NULL));
+    for (unsigned i = 0; i < ide->cfg.n_sel + ide->cfg.n_link; i++) {
+        unsigned block = 0x14 + 12 * ide->cfg.n_addr;
+        unsigned control = i < ide->cfg.n_sel ? 0x0c + 8 * ide->cfg.n_link + i * block + 4 : 0x0c;
+
+        rig_cfg_write(r, PORT, ide->off + control, 4, i << 24); /* keys are a Stream ID's */
+        for (unsigned k = 0; k < 2 * IDE_N_SUB; k++) {
+            assert_true(ide_key_prog(ide, i, 0, k & 1, k / 2, key, iv));
+            assert_true(ide_key_go(ide, i, 0, k & 1, k / 2));
+        }
+        rig_cfg_write(r, PORT, ide->off + control, 4, 1 | i << 24);
+        assert_int_equal(ide_state(ide, i), IDE_SECURE);
+    }
+    set_slot(PCI_EXP_SLTCTL, INDICATOR_ON);
+    set_slot(PCI_EXP_SLTCTL, INDICATOR_OFF);
+    rig_run(r, 1000000000);
+    assert_null(pci_host_find_id(r->host, "nic"));
+    for (unsigned i = 0; i < ide->cfg.n_sel + ide->cfg.n_link; i++) {
+        assert_int_equal(ide_state(ide, i), IDE_INSECURE);
+        assert_false(ide_keys_ready(ide, i));
+    }
+}
+
 /* Link Disable takes the link down for a while; the card stays, also through a reset. */
 static void test_link(void **state)
 {
@@ -212,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wake, setup, teardown),
         cmocka_unit_test_setup_teardown(test_card, setup, teardown),
         cmocka_unit_test_setup_teardown(test_link, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
