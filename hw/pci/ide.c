@@ -273,9 +273,10 @@ bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir,
 {
     IdeKey *k = slot(ide, sel, key_set, dir, sub);
 
-    if (k == NULL || k->go) {
+    if (k == NULL || (k->go && !k->retired)) {
         return false;
     }
+    *k = (IdeKey){ 0 };
     memcpy(k->key, key, IDE_KEY_LEN);
     memcpy(k->iv, iv, IDE_IV_LEN);
     k->programmed = true;
@@ -284,15 +285,18 @@ bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir,
 
 bool ide_key_go(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub)
 {
-    IdeKey *k = slot(ide, sel, key_set, dir, sub);
+    IdeKey *k = slot(ide, sel, key_set, dir, sub), *other = slot(ide, sel, key_set ^ 1, dir, sub);
 
     if (k == NULL || !k->programmed) {
         return false;
     }
     k->go = true;
-    if (dir == IDE_TX) { /* one key in use; a receiver takes both until it sees the new one */
-        memset(slot(ide, sel, key_set ^ 1, dir, sub), 0, sizeof(IdeKey));
+    k->retired = false;
+    if (dir == IDE_TX) { /* one key in use; a receiver takes both until the old one's place is needed */
+        memset(other, 0, sizeof(*other));
         ide->streams[sel].active_set = (uint8_t)key_set;
+    } else {
+        other->retired = other->go;
     }
     update(ide, sel);
     return true;

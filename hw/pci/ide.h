@@ -28,6 +28,7 @@ typedef enum IdeStreamState { IDE_INSECURE = 0, IDE_SECURE = 2 } IdeStreamState;
 typedef struct IdeKey {
     bool    programmed;
     bool    go;
+    bool    retired; /* a receiver's, still taken, after the other set's has GO */
     uint8_t key[IDE_KEY_LEN];
     uint8_t iv[IDE_IV_LEN];
 } IdeKey;
@@ -104,7 +105,7 @@ IdeStreamState ide_state(const IdeCap *ide, unsigned sel);
 
 /**
  * ide_key_prog - store one sub-stream's key (KEY_PROG).
- * Returns false when the slot's key set is in use (go) or an argument is out of range.
+ * Returns false when the slot's key is in use (go, and not retired) or an argument is out of range.
  */
 bool ide_key_prog(IdeCap *ide, unsigned sel, unsigned key_set, IdeDirection dir, unsigned sub,
                   const uint8_t key[IDE_KEY_LEN], const uint8_t iv[IDE_IV_LEN]);
