@@ -389,6 +389,9 @@ bool pci_msix_enabled(const PciDevice *pd);
 /* pci_msix_notify - send vector @v, or note it pending while masked; PCI_MSIX_NONE does nothing. */
 void pci_msix_notify(PciDevice *pd, unsigned v);
 
+/* pci_msix_reset - table and pending bits as after a reset: all vectors masked, with no address and data. */
+void pci_msix_reset(PciDevice *pd);
+
 /* pci_set_intx - drive the function's INTx level. */
 void pci_set_intx(PciDevice *pd, bool level);
 

@@ -27,7 +27,6 @@ void pci_bridge_changed(PciDevice *bridge);
 bool pci_msix_read(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
 bool pci_msix_write(PciDevice *pd, unsigned bar, uint64_t off, unsigned size, uint64_t value);
 void pci_msix_control_written(PciDevice *pd);
-void pci_msix_reset(PciDevice *pd);
 void pci_msix_free(PciDevice *pd);
 
 /* Puts a function at a place of a bus that the caller answers for, and realizes it; pci_detach() undoes that. */

@@ -32,8 +32,8 @@ static const char *class_name(const Dsm *dsm)
     return dsm->pd->dev.cls->name;
 }
 
-/* Not by its requester ID, which another function may have got that was renumbered first; but @tdi may be a copy, as one
- * that is about to be locked is, and then all have theirs. */
+/* Not by its requester ID, which another function may have got that was renumbered first. But @tdi may be a copy, as
+ * one that is about to be locked is: then all have theirs. */
 static TdiFunction *function_of(Dsm *dsm, const Tdi *tdi)
 {
     for (unsigned i = 0; i < dsm->n_functions; i++) {
@@ -406,12 +406,16 @@ static void state_changed(void *opaque, const Tdi *tdi, TdiState from)
         unsigned sel;
 
         f->bound = find_sel(dsm, tdi->stream_id, &sel) ? 1u << sel : 0;
+        f->msix = (tdi->lock_flags & TDISP_LOCK_MSIX) != 0;
     } else if (!tdi_is_held(f)) {
         f->bound = 0;
         f->non_tee = first_non_tee(f->model);
     }
     if (tdi->state == TDI_CONFIG_LOCKED || tdi->state == TDI_CONFIG_UNLOCKED) {
         f->model->scrub(f->pd);
+    }
+    if (tdi->state == TDI_CONFIG_UNLOCKED && f->msix) { /* its owner's interrupts; what was open is the host's */
+        pci_msix_reset(f->pd);
     }
 }
 

@@ -68,6 +68,7 @@ typedef struct TdiFunction {
     Tdi            *tdi;
     unsigned        bound;      /* selective streams of the locked interface, by bits */
     unsigned        non_tee;    /* ranges of the model that are not TEE memory now, by bits */
+    bool            msix;       /* the MSI-X table was locked when the interface last was */
     unsigned        window_cap; /* a second way into the BARs: VIRTIO_PCI_CAP_PCI_CFG; 0: none */
 
     /* The way upstream that guard.c listens on. */

@@ -910,6 +910,24 @@ static void test_key_in_use(void **state)
     rig_free(r);
 }
 
+/* "Key Refresh" goes from set to set and back, with K_SET_STOP for the old keys or without. */
+static void test_refresh_again(void **state)
+{
+    NicRig *r = rig_new(NULL);
+
+    rig_go_to(r, TDI_RUN, 0);
+    for (uint8_t i = 1; i < 6; i++) {
+        assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, i & 1), SPDM_DONE);
+        assert_int_equal(rig_ide_op(r, IDE_KM_GO, i & 1), SPDM_DONE);
+        assert_int_equal(rig_ide_op(r, IDE_KM_KEYS, i & 1), SPDM_FAILED); /* in use */
+        if (i == 3) {
+            assert_int_equal(rig_ide_op(r, IDE_KM_STOP, 0), SPDM_DONE);
+        }
+        assert_int_equal(rig_state(r), TDI_RUN);
+    }
+    rig_free(r);
+}
+
 /* Keys of the link stream for both ends, in one step after the other; @then after each. Receivers first. */
 static void key_link(NicRig *r, uint8_t id, unsigned set, void (*then)(NicRig *r))
 {
@@ -1116,6 +1134,7 @@ static void test_scrub(void **state)
     rig_go_to(r, TDI_CONFIG_UNLOCKED, 0);
     rig_bar_write(r, TDISP_NIC_BAR_ENGINE, ENGINE_ADDR, 8, PAS_NONSECURE, 0x1234);
     rig_bar_write(r, TDISP_NIC_BAR_VIRTIO, DEVICE_STATUS, 1, PAS_NONSECURE, DRIVER);
+    rig_bar_write(r, TDISP_NIC_BAR_MSIX, 8, 8, PAS_NONSECURE, 0xabcd);
     assert_int_equal(rig_tdisp(r, TDISP_OP_LOCK), SPDM_DONE);
     assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
     assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_ADDR, 8, PAS_REALM), 0);
@@ -1125,11 +1144,33 @@ static void test_scrub(void **state)
     assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
     assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_ENGINE, ENGINE_PATTERN, 8, PAS_NONSECURE), 0);
     assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_VIRTIO, DEVICE_STATUS, 1, PAS_NONSECURE), 0);
+    assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_MSIX, 8, 8, PAS_NONSECURE), 0xabcd); /* the host's all the time */
     /* STOP of an unlocked interface succeeds and disturbs nobody. */
     rig_bar_write(r, TDISP_NIC_BAR_VIRTIO, DEVICE_STATUS, 1, PAS_NONSECURE, DRIVER);
     assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
     assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_VIRTIO, DEVICE_STATUS, 1, PAS_NONSECURE), DRIVER);
     rig_free(r);
+}
+
+/* A table that was locked is its owner's, whether it ends by STOP from RUN or from ERROR; pending bits, too. */
+static void test_scrub_msix(void **state)
+{
+    for (unsigned broken = 0; broken < 2; broken++) {
+        NicRig *r = rig_new(NULL);
+
+        rig_go_to(r, TDI_RUN, TDISP_LOCK_MSIX);
+        rig_bar_write(r, TDISP_NIC_BAR_MSIX, 0, 8, PAS_REALM, RIG_PRIVATE);
+        rig_bar_write(r, TDISP_NIC_BAR_MSIX, 8, 8, PAS_REALM, 0x5ec4e7);
+        if (broken) {
+            rig_write(r, PCI_COMMAND, 2, 0);
+            rig_write(r, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+            assert_int_equal(rig_state(r), TDI_ERROR);
+        }
+        assert_int_equal(rig_tdisp(r, TDISP_OP_STOP), SPDM_DONE);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_MSIX, 0, 8, PAS_NONSECURE), 0);
+        assert_int_equal(rig_bar_read(r, TDISP_NIC_BAR_MSIX, 8, 8, PAS_NONSECURE), 1ull << 32); /* masked */
+        rig_free(r);
+    }
 }
 
 /* ---- DMA ---- */
@@ -1577,12 +1618,14 @@ int main(void)
         cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_rekey),
         cmocka_unit_test(test_key_in_use),
+        cmocka_unit_test(test_refresh_again),
         cmocka_unit_test(test_link_stream),
         cmocka_unit_test(test_keys_end_with_session),
         cmocka_unit_test(test_mmio),
         cmocka_unit_test(test_mmio_writes),
         cmocka_unit_test(test_trusted_needs_stream),
         cmocka_unit_test(test_scrub),
+        cmocka_unit_test(test_scrub_msix),
         cmocka_unit_test(test_dma),
         cmocka_unit_test(test_failed_read),
         cmocka_unit_test(test_msi),
