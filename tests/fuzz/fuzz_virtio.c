@@ -86,7 +86,7 @@ static VirtioRig *make(unsigned i)
 }
 
 /* Numbers that are often near something. */
-static uint64_t address(ByteReader *r)
+static uint64_t address(const VirtioRig *v, ByteReader *r)
 {
     uint8_t how = br_u8(r);
 
@@ -99,6 +99,8 @@ static uint64_t address(ByteReader *r)
         return RIG_RAM + RIG_RAM_SIZE - br_u16(r);
     case 3:
         return ~0ull - br_u8(r);
+    case 7: /* the device's own registers, and the way to its configuration space */
+        return how >> 3 & 1 ? RIG_ECAM + (8u << 12) + (br_u16(r) & 0xfff) : v->bar + (br_u16(r) & 0x3fff);
     default:
         return VR_BUFFERS + br_u16(r);
     }
@@ -183,7 +185,7 @@ static void step(VirtioRig *v, ByteReader *r)
     case 10:
     case 11: {
         uint64_t table = op & 1 ? VR_QUEUE(q) : VR_BUFFERS + 0x8000;
-        uint64_t addr = address(r);
+        uint64_t addr = address(v, r);
 
         vr_desc(v, table, at & 31, addr, br_u32(r) & (0xffffffffu >> (at >> 11)), br_u8(r) & 7,
                 br_u8(r) & 31);
