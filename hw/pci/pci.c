@@ -174,11 +174,11 @@ void pci_add_exp(PciDevice *pd, PciExpType type, uint32_t devcap_extra)
         pci_set_wmask(pd, c + PCI_EXP_SLTCTL, 2, 0x1fff);
         pci_set(pd, c + PCI_EXP_SLTSTA, 2, 1u << 6); /* Presence Detect State */
         pci_set_w1c(pd, c + PCI_EXP_SLTSTA, 2, 0x011f);
-        pci_set_wmask(pd, c + PCI_EXP_RTCTL, 2, 0x001f);
+        pci_set_wmask(pd, c + PCI_EXP_RTCTL, 2, 0x000f); /* no CRS Software Visibility */
     }
     pci_set(pd, c + PCI_EXP_DEVCAP2, 4,
             1u << 4 | (port ? 1u << 5 : 0)); /* completion timeout disable; ARI forwarding */
-    pci_set_wmask(pd, c + PCI_EXP_DEVCTL2, 2, 0x003f);
+    pci_set_wmask(pd, c + PCI_EXP_DEVCTL2, 2, 1u << 4 | (port ? PCI_EXP_DEVCTL2_ARI : 0));
 }
 
 /* "PCI Power Management Capability Structure". */
@@ -709,12 +709,34 @@ void pci_config_write(PciDevice *pd, unsigned off, unsigned size, uint32_t value
 
 /* ---- reset ---- */
 
+/* All registers go back, but for those that are sticky, which only a machine reset takes back, and those of the link
+ * with Max_Payload_Size, which are no function's to reset ("Function Level Reset"). */
+static void reset_registers(PciDevice *pd, PciResetKind kind)
+{
+    enum { AER_STICKY = 0x04, AER_STICKY_LEN = 0x18, MAX_PAYLOAD_SIZE = 0xe0 };
+    unsigned aer = kind != PCI_RESET_POWER ? pci_find_ext_cap(pd, PCI_EXT_CAP_AER) : 0;
+    unsigned exp = kind == PCI_RESET_FLR ? pd->exp_cap : 0;
+    uint8_t  before[PCI_CONFIG_SIZE];
+
+    memcpy(before, pd->config, sizeof(before));
+    memcpy(pd->config, pd->initial, sizeof(before));
+    if (aer != 0) {
+        memcpy(pd->config + aer + AER_STICKY, before + aer + AER_STICKY, AER_STICKY_LEN);
+    }
+    if (exp != 0) {
+        memcpy(pd->config + exp + PCI_EXP_LNKCTL, before + exp + PCI_EXP_LNKCTL, 2);
+        memcpy(pd->config + exp + PCI_EXP_LNKCTL2, before + exp + PCI_EXP_LNKCTL2, 2);
+        pd->config[exp + PCI_EXP_DEVCTL] &= (uint8_t)~MAX_PAYLOAD_SIZE;
+        pd->config[exp + PCI_EXP_DEVCTL] |= before[exp + PCI_EXP_DEVCTL] & MAX_PAYLOAD_SIZE;
+    }
+}
+
 void pci_reset_function(PciDevice *pd, PciResetKind kind)
 {
     if (pd->hooks != NULL && pd->hooks->reset != NULL) {
         pd->hooks->reset(pd, kind);
     }
-    memcpy(pd->config, pd->initial, PCI_CONFIG_SIZE);
+    reset_registers(pd, kind);
     for (unsigned i = 0; i < pd->n_spans; i++) {
         if (pd->spans[i].ops->reset != NULL) {
             pd->spans[i].ops->reset(pd->spans[i].opaque, kind);

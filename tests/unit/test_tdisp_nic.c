@@ -1298,6 +1298,46 @@ static void test_msi(void **state)
     }
 }
 
+/* ---- what resets leave alone ---- */
+
+/* "Function Level Reset" spares sticky registers and those of the link, a hot reset the sticky ones alone. */
+static void test_reset_registers(void **state)
+{
+    enum { UNCORRECTABLE_MASK = 8, SEVERITY = 0xc, CORRECTABLE_MASK = 0x14 };
+    static const struct {
+        const char *name;
+        bool        aer; /* else of the PCI Express capability */
+        unsigned    off, size;
+        uint32_t    written, now, flr, bus, power;
+    } rows[] = {
+        { "Uncorrectable Error Mask", true, UNCORRECTABLE_MASK, 4, ~0u, 0x7fff030, 0x7fff030, 0x7fff030, 0x400000 },
+        { "Uncorrectable Error Severity", true, SEVERITY, 4, 0, 0, 0, 0, 0x00462030 },
+        { "Correctable Error Mask", true, CORRECTABLE_MASK, 4, 0x1000, 0x1000, 0x1000, 0x1000, 0xe000 },
+        { "Link Control", false, PCI_EXP_LNKCTL, 2, 0x00c3, 0x00c3, 0x00c3, 0, 0 },
+        { "Link Control 2", false, PCI_EXP_LNKCTL2, 2, 2, 2, 2, 1, 1 },
+        { "Device Control", false, PCI_EXP_DEVCTL, 2, 0x0100, 0x0100, 0x2810, 0x2810, 0x2810 },
+        { "Max_Payload_Size", false, PCI_EXP_DEVCTL, 2, 0x2830, 0x2830, 0x2830, 0x2810, 0x2810 },
+        { "Device Control 2: no ARI forwarding, no timeout ranges", false, PCI_EXP_DEVCTL2, 2, 0xffff, 0x10, 0, 0, 0 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        static const PciResetKind kinds[] = { PCI_RESET_FLR, PCI_RESET_BUS, PCI_RESET_POWER };
+        const uint32_t            after[] = { rows[i].flr, rows[i].bus, rows[i].power };
+
+        print_message("%s\n", rows[i].name);
+        for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
+            NicRig  *r = rig_new(NULL);
+            unsigned at = (rows[i].aer ? pci_find_ext_cap(r->nic, PCI_EXT_CAP_AER) : r->nic->exp_cap) + rows[i].off;
+
+            rig_write(r, at, rows[i].size, rows[i].written);
+            assert_int_equal(rig_read(r, at, rows[i].size), rows[i].now);
+            pci_reset_function(r->nic, kinds[k]);
+            assert_int_equal(rig_read(r, at, rows[i].size), after[k]);
+            rig_free(r);
+        }
+    }
+}
+
 /* ---- the test engine ---- */
 
 typedef struct EngineRow {
@@ -1629,6 +1669,7 @@ int main(void)
         cmocka_unit_test(test_dma),
         cmocka_unit_test(test_failed_read),
         cmocka_unit_test(test_msi),
+        cmocka_unit_test(test_reset_registers),
         cmocka_unit_test(test_engine),
         cmocka_unit_test(test_dma_to_functions),
         cmocka_unit_test(test_measurements),
