@@ -163,10 +163,16 @@ static void go(Doe *doe)
 
 /* ---- registers ---- */
 
+/* An interrupt that was sent stays noted, and that Busy goes is one more. */
 static void abort_all(Doe *doe)
 {
+    bool busy = doe->busy;
+
     drop(doe);
-    doe->error = doe->int_status = false;
+    doe->error = false;
+    if (busy) {
+        interrupt(doe);
+    }
 }
 
 static uint32_t read_control(const Doe *doe) { return doe->int_enable ? CONTROL_INT_ENABLE : 0; }
@@ -281,8 +287,8 @@ static void doe_reset(void *opaque, PciResetKind kind)
 {
     Doe *doe = opaque;
 
-    abort_all(doe);
-    doe->int_enable = false;
+    drop(doe);
+    doe->error = doe->int_status = doe->int_enable = false;
 }
 
 static const PciSpanOps doe_ops = { doe_read, doe_written, doe_reset };

@@ -171,7 +171,7 @@ static void test_narrow(void **state)
     rig_cfg_write(r, 8, off + READ, 2, 0); /* no pop */
     run(r, off, &(Step){ 's', ERROR | 2 });
     rig_cfg_write(r, 8, off + CONTROL, 1, ABORT);
-    run(r, off, &(Step){ 's', 0 });
+    run(r, off, &(Step){ 's', 2 });
     rig_free(r);
 }
 
@@ -246,6 +246,8 @@ static void test_interrupt(void **state)
     run(r, off, &(Step){ 's', READY });
     rig_cfg_write(r, 8, off + WRITE, 1, 0); /* not a double word */
     run(r, off, &(Step){ 's', ERROR | 2 });
+    run(r, off, &(Step){ 'c', ABORT | 2 }); /* that an interrupt was sent is for software to clear */
+    run(r, off, &(Step){ 's', 2 });
     pci_reset_function(pd, PCI_RESET_FLR);
     run(r, off, &(Step){ 's', 0 });
     rig_free(r);
@@ -268,7 +270,8 @@ static void test_slow(void **state)
         { "written to", { 'w', 0 }, ERROR | INT, ERROR | INT },
         { "Go", { 'c', GO | 2 }, ERROR | INT, ERROR | INT },
         { "pop", { 'p', 0 }, ERROR | INT, ERROR | INT },
-        { "Abort", { 'c', ABORT }, 0, 0 },
+        { "Abort", { 'c', ABORT | 2 }, INT, INT },
+        { "Abort, interrupts disabled", { 'c', ABORT }, 0, 0 },
     };
     int64_t now = 0;
 
@@ -284,6 +287,7 @@ static void test_slow(void **state)
         clock_advance(r->clock, now += DELAY_NS);
         run(r, doe->off, &(Step){ 's', rows[i].later });
         run(r, doe->off, &(Step){ 'c', ABORT });
+        rig_cfg_write(r, 8, doe->off + STATUS, 4, INT);
     }
     for (unsigned s = 0; s < ARRAY_LEN(ask); s++) {
         run(r, doe->off, &ask[s]);
