@@ -67,9 +67,6 @@ NvmeStatus nvme_transfer(Nvme *n, const NvmeCommand *c, size_t len, bool to_host
     PrpList    list;
     NvmeStatus s = NVME_OK;
 
-    if (c->flags >> 6 != 0) { /* SGLs */
-        return NVME_INVALID_FIELD;
-    }
     if (!is_aligned(c->prp[0], 4)) {
         return NVME_PRP_OFFSET;
     }

@@ -38,6 +38,9 @@ enum {
     CSTS_SHST_DONE = 2 << 2, /* shutdown status */
     CSTS_SHST = 3 << 2,
     BAR_SIZE = 0x4000,
+
+    FLAG_FUSED = 3,   /* of a command; neither is offered */
+    FLAG_SGL = 3 << 6,
 };
 
 static Nvme *nvme(Device *dev)
@@ -120,7 +123,9 @@ static bool serve_one(Nvme *n, unsigned sqid)
     }
     sq->head = (uint16_t)((sq->head + 1) % sq->size);
     NvmeCommand c = nvme_decode(raw);
-    NvmeStatus  s = sqid == 0 ? nvme_admin(n, &c, &result) : nvme_io(n, &c);
+    NvmeStatus  s = (c.flags & (FLAG_FUSED | FLAG_SGL)) != 0 ? NVME_INVALID_FIELD
+                    : sqid == 0                              ? nvme_admin(n, &c, &result)
+                                                             : nvme_io(n, &c);
 
     LOG(MMIO, "%s: queue %u opcode 0x%02x: status 0x%x", n->pci.dev.id, sqid, c.opcode, s);
     if (s != NVME_LATER) {

@@ -92,12 +92,13 @@ typedef struct Command {
     uint8_t  opcode;
     uint32_t nsid, dw10, dw11, dw12;
     uint64_t prp1, prp2;
+    uint8_t  flags;
 } Command;
 
 static void submit(Rig *r, unsigned q, const Command *c)
 {
     uint64_t at = RIG_RAM + (q == 0 ? ASQ : SQ1) + 64u * r->tail[q];
-    uint8_t  e[64] = { c->opcode };
+    uint8_t  e[64] = { c->opcode, c->flags };
 
     le16_put(e + 2, ++r->cid);
     le32_put(e + 4, c->nsid);
@@ -557,6 +558,28 @@ static void test_own_requests(void **state)
     done(r);
 }
 
+/* "Fused operations" are not offered, nor are SGLs: whoever asks for them is refused, whatever the command. */
+static void test_flags(void **state)
+{
+    static const struct { const char *name; unsigned queue; uint8_t opcode, flags; uint16_t status; } rows[] = {
+        { "first of two fused", 1, 0x00, 1, 0x4002 },  { "second of two fused", 1, 0x01, 2, 0x4002 },
+        { "reserved kind of fusing", 1, 0x02, 3, 0x4002 }, { "fused admin command", 0, 0x08, 1, 0x4002 },
+        { "SGL where there is no data", 1, 0x00, 0x40, 0x4002 }, { "plain", 1, 0x00, 0, 0 },
+    };
+    Rig     *r = rig("");
+    uint32_t result;
+
+    enable(r);
+    make_queues(r);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        Command c = { .opcode = rows[i].opcode, .nsid = 1, .flags = rows[i].flags, .prp1 = RIG_RAM + DATA };
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(run(r, rows[i].queue, &c, &result), rows[i].status);
+    }
+    done(r);
+}
+
 static void test_properties(void **state)
 {
     static const struct { const char *option, *says; } rows[] = {
@@ -589,7 +612,8 @@ int main(void)
         cmocka_unit_test(test_identify),  cmocka_unit_test(test_data),       cmocka_unit_test(test_refused),
         cmocka_unit_test(test_next_list),
         cmocka_unit_test(test_full),      cmocka_unit_test(test_interrupts), cmocka_unit_test(test_events),
-        cmocka_unit_test(test_fatal),     cmocka_unit_test(test_own_requests), cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_fatal),     cmocka_unit_test(test_own_requests), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_properties),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
