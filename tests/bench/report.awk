@@ -1,7 +1,8 @@
 # Tables from the samples of tests/bench/run: one line each, PLATFORM CLASS NAME NANOSECONDS. Medians, ratios, geometric
 # means and the bars of the engine. Platforms: native; qemu-max, qemu-n1 (the faster counts, row by row); bailey.
 # Classes: those of the programs; boot and start, whose rows are whole runs; rmm, calls of the firmware model;
-# device, host CPU time for a device's evidence; net, a GiB over TCP. -v only=NAME: not all programs were run.
+# device, host CPU time for a device's evidence; net, a GiB over TCP; card, MTU and offloads of what a guest had for its
+# rows of net. -v only=NAME: not all programs were run.
 
 function median(key,    n, v, i, j, t) {
   n = split(samples[key], v, " ")
@@ -43,6 +44,11 @@ function bar(what, value, limit, unit) {
     if (!bars_begun++) print "| what | measured | at most | |\n|---|--:|--:|---|"
     printf "| %s | %.3g%s | %s%s | %s |\n", what, value, unit, limit, unit, value <= limit ? "met" : "missed"
   }
+}
+
+$2 == "card" {
+  cards[$1, $3] = $4
+  next
 }
 
 {
@@ -98,9 +104,18 @@ function print_device(    i, part) {
 
 function gbits(ns) { return ns > 0 ? 1024 * 1024 * 1024 * 8 / ns : 0 }
 
+# What the guest of a row had: "1500, csum, ..."
+function card_text(platform, row,    text) {
+  sub(/-(send|receive)$/, "", row)
+  text = (platform, row) in cards ? cards[platform, row] : "-"
+  gsub(/[:+]/, ", ", text)
+  return text
+}
+
 # A Realm's rows have QEMU's plain guest beside them.
 function print_net(    i, part, plain, peer) {
-  print "| TCP, MTU 1500 | Bailey, Gbit/s | QEMU, Gbit/s | QEMU's time / ours |\n|---|--:|--:|--:|"
+  print "| TCP | Bailey, Gbit/s | QEMU, Gbit/s | QEMU's time / ours | Bailey's MTU, offloads | QEMU's |"
+  print "|---|--:|--:|--:|---|---|"
   for (i = 1; i <= n_rows; i++) {
     split(rows[i], part, SUBSEP)
     if (part[1] != "net" || !has("bailey", rows[i])) continue
@@ -108,8 +123,8 @@ function print_net(    i, part, plain, peer) {
     sub(/^realm-/, "", plain)
     peer = gbits(qemu("net" SUBSEP plain))
     net[part[2]] = gbits(median("bailey" SUBSEP rows[i]))
-    printf "| %s | %.2f | %s | %s |\n", part[2], net[part[2]], (peer > 0 ? sprintf("%.2f", peer) : "-"), \
-      ratio_text(net[part[2]], peer)
+    printf "| %s | %.2f | %s | %s | %s | %s |\n", part[2], net[part[2]], (peer > 0 ? sprintf("%.2f", peer) : "-"), \
+      ratio_text(net[part[2]], peer), card_text("bailey", part[2]), card_text("qemu-max", plain)
   }
   print ""
 }

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -72,6 +73,45 @@ static void drain(int fd, uint64_t bytes)
     }
 }
 
+/* What the stream goes through, as the kernel has it: MTU of the virtio card and the features that both sides agreed on
+ * and that a stream is the faster for. */
+static void tell_card(void)
+{
+    static const struct { unsigned bit; const char *name; } offloads[] = { /* VIRTIO 1.2, "Network Device" */
+        { 0, "csum" }, { 1, "guest_csum" }, { 7, "guest_tso4" }, { 8, "guest_tso6" }, { 11, "host_tso4" },
+        { 12, "host_tso6" }, { 15, "mrg_rxbuf" },
+    };
+    const char *separator = "";
+    char        bits[128] = "", path[256], mtu[16] = "";
+    glob_t      found;
+    FILE       *f;
+
+    if (glob("/sys/class/net/*/device/features", 0, NULL, &found) != 0) {
+        return; /* the host's program */
+    }
+    f = fopen(found.gl_pathv[0], "r");
+    if (f == NULL || fgets(bits, sizeof(bits), f) == NULL) {
+        stop("net: features of the card");
+    }
+    fclose(f);
+    snprintf(path, sizeof(path), "%.*smtu", (int)(strstr(found.gl_pathv[0], "device/") - found.gl_pathv[0]),
+             found.gl_pathv[0]);
+    f = fopen(path, "r");
+    if (f == NULL || fscanf(f, "%15s", mtu) != 1) {
+        stop("net: MTU of the card");
+    }
+    fclose(f);
+    globfree(&found);
+    printf("CARD: %s ", mtu);
+    for (unsigned i = 0; i < sizeof(offloads) / sizeof(offloads[0]); i++) {
+        if (offloads[i].bit < strlen(bits) && bits[offloads[i].bit] == '1') {
+            printf("%s%s", separator, offloads[i].name);
+            separator = "+";
+        }
+    }
+    printf("%s\n", *separator == '\0' ? "none" : "");
+}
+
 static int reach_peer(void)
 {
     const char        *peer = getenv("BENCH_PEER"), *colon = peer == NULL ? NULL : strchr(peer, ':');
@@ -79,6 +119,7 @@ static int reach_peer(void)
     char               address[64];
     int                fd = socket(AF_INET, SOCK_STREAM, 0);
 
+    tell_card();
     if (colon == NULL || colon - peer >= (int)sizeof(address)) {
         fprintf(stderr, "net: BENCH_PEER=ADDRESS:PORT is not set\n");
         exit(1);
