@@ -119,6 +119,7 @@ static void restart(VirtioRig *v, uint64_t features)
     v->pci->next_mem64 = RIG_MEM64;
     rig_place(v->pci, &v->v->pci);
     v->bar = v->v->pci.bars[4].base;
+    vr_vectors(v);
     vr_start(v, features);
 }
 

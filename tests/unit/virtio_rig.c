@@ -4,6 +4,20 @@
 
 enum { COMMON = 0, NOTIFY = 0x3000 };
 
+void vr_vectors(VirtioRig *r)
+{
+    const PciDevice *pd = &r->v->pci;
+
+    for (unsigned i = 0; i < pd->msix.n; i++) {
+        uint64_t e = pd->bars[1].base + 16 * i;
+
+        rig_write(r->pci, e, 8, RIG_DOORBELL);
+        rig_write(r->pci, e + 8, 4, i);
+        rig_write(r->pci, e + 12, 4, 0);
+    }
+    rig_cfg_write(r->pci, pci_bdf(pd), pd->msix.cap + 2u, 2, 0x8000);
+}
+
 VirtioRig *vr_new(PciRig *pci, const char *option, uint64_t features)
 {
     VirtioRig *r = g_new0(VirtioRig, 1);
@@ -13,14 +27,7 @@ VirtioRig *vr_new(PciRig *pci, const char *option, uint64_t features)
     r->v = (VirtioPci *)pd;
     rig_place(pci, pd);
     r->bar = pd->bars[4].base;
-    for (unsigned i = 0; i < pd->msix.n; i++) {
-        uint64_t e = pd->bars[1].base + 16 * i;
-
-        rig_write(pci, e, 8, RIG_DOORBELL);
-        rig_write(pci, e + 8, 4, i);
-        rig_write(pci, e + 12, 4, 0);
-    }
-    rig_cfg_write(pci, pci_bdf(pd), pd->msix.cap + 2, 2, 0x8000);
+    vr_vectors(r);
     vr_start(r, features);
     return r;
 }

@@ -26,6 +26,9 @@ typedef struct VirtioRig {
 VirtioRig *vr_new(PciRig *r, const char *option, uint64_t features);
 void       vr_free(VirtioRig *r); /* the PciRig too */
 
+/* MSI-X: all vectors to the doorbell, each with its number, and enabled. */
+void vr_vectors(VirtioRig *r);
+
 /* The initialization sequence with all queues of VR_QUEUE_SIZE entries; vector q + 1 for queue q, 0 for
  * configuration. */
 void vr_start(VirtioRig *r, uint64_t features);
