@@ -88,25 +88,35 @@ bool ide_takes_config(const IdeCap *ide, unsigned sel) { return (get(ide, sel, S
 uint8_t ide_stream_id(const IdeCap *ide, unsigned i) { return (uint8_t)(control(ide, i) >> 24); }
 uint8_t ide_traffic_class(const IdeCap *ide, unsigned i) { return (uint8_t)extract64(control(ide, i), 19, 3); }
 
-int ide_find_stream(const IdeCap *ide, uint8_t stream_id)
+bool ide_has_keys(const IdeCap *ide, unsigned i)
 {
-    for (unsigned s = 0; s < ide->cfg.n_sel; s++) {
-        if (ide_stream_id(ide, s) == stream_id) {
-            return (int)s;
-        }
+    const IdeKey *k = &ide->streams[i].keys[0][0][0];
+    bool          any = false;
+
+    for (unsigned n = 0; !any && n < sizeof(ide->streams[i].keys) / sizeof(*k); n++) {
+        any = k[n].programmed;
     }
-    return -1;
+    return any;
 }
 
-int ide_find_keyed(const IdeCap *ide, uint8_t stream_id)
+/* Of the first @n blocks. Software may give several the same ID, as they have after a reset: the one with keys is the
+ * stream, and no other can get some; else the first. */
+static int find(const IdeCap *ide, uint8_t stream_id, unsigned n)
 {
-    for (unsigned i = 0; i < n_streams(ide); i++) {
-        if (ide_stream_id(ide, i) == stream_id) {
+    int found = -1;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (ide_stream_id(ide, i) == stream_id && ide_has_keys(ide, i)) {
             return (int)i;
         }
+        found = ide_stream_id(ide, i) == stream_id && found < 0 ? (int)i : found;
     }
-    return -1;
+    return found;
 }
+
+int ide_find_stream(const IdeCap *ide, uint8_t stream_id) { return find(ide, stream_id, ide->cfg.n_sel); }
+
+int ide_find_keyed(const IdeCap *ide, uint8_t stream_id) { return find(ide, stream_id, n_streams(ide)); }
 
 int ide_default_stream(const IdeCap *ide)
 {

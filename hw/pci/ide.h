@@ -75,11 +75,14 @@ struct IdeCap {
 /* ide_init - add the capability to a function; from its realize(). @ops may be NULL. */
 void ide_init(IdeCap *ide, PciDevice *pd, const IdeConfig *cfg, const IdeOps *ops, void *opaque);
 
-/* ide_find_stream - selective block whose Stream ID register holds @stream_id, or -1. */
+/* ide_find_stream - selective block whose Stream ID register holds @stream_id, or -1; of several, that with keys. */
 int ide_find_stream(const IdeCap *ide, uint8_t stream_id);
 
 /* ide_find_keyed - the same for IDE_KM, which names link streams too: their IDs are distinct from the others'. */
 int ide_find_keyed(const IdeCap *ide, uint8_t stream_id);
+
+/* ide_has_keys - some key of the stream is programmed. */
+bool ide_has_keys(const IdeCap *ide, unsigned index);
 bool ide_is_link(const IdeCap *ide, unsigned index);
 
 /* Fields of a block's registers; default and TEE-limited are those of selective ones. */

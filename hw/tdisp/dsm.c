@@ -161,17 +161,6 @@ static const IdeKeySink key_sink = { max_port, has_stream, program, go, stop, NU
 
 /* ---- the IDE capability ---- */
 
-static bool has_keys(const IdeCap *ide, unsigned sel)
-{
-    const IdeKey *k = &ide->streams[sel].keys[0][0][0];
-    bool          any = false;
-
-    for (unsigned i = 0; i < sizeof(ide->streams[sel].keys) / sizeof(*k); i++) {
-        any |= k[i].programmed;
-    }
-    return any;
-}
-
 /* A stream that was disabled or renumbered, or that failed, lost its keys: IDE_KM must not believe they are
  * still there. */
 static void drop_lost_keys(Dsm *dsm)
@@ -180,7 +169,7 @@ static void drop_lost_keys(Dsm *dsm)
         unsigned sel;
 
         if (dsm->km.streams[i].used &&
-            (!find_keyed(dsm, dsm->km.streams[i].id, &sel) || !has_keys(&dsm->ide, sel))) {
+            (!find_keyed(dsm, dsm->km.streams[i].id, &sel) || !ide_has_keys(&dsm->ide, sel))) {
             ide_km_stream_dropped(&dsm->km, dsm->km.streams[i].port, dsm->km.streams[i].id);
         }
     }
@@ -196,6 +185,18 @@ static void break_bound(Dsm *dsm, unsigned sel, const char *why)
     }
 }
 
+/* Requests go by the default stream: a second one must not take the first's place under a locked interface. */
+static void break_diverted(Dsm *dsm)
+{
+    int sel = ide_default_stream(&dsm->ide);
+
+    for (unsigned i = 0; sel >= 0 && i < dsm->n_functions; i++) {
+        if ((dsm->functions[i].bound >> sel & 1) == 0) {
+            dsm_violation(&dsm->functions[i], "another IDE stream is the default one now");
+        }
+    }
+}
+
 static void stream_changed(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState state)
 {
     if (state == IDE_INSECURE) {
@@ -207,6 +208,7 @@ static void stream_changed(void *opaque, IdeCap *ide, unsigned sel, IdeStreamSta
 static void stream_reconfigured(void *opaque, IdeCap *ide, unsigned sel, IdeStreamState was)
 {
     break_bound(opaque, sel, "its IDE stream was reconfigured");
+    break_diverted(opaque);
     drop_lost_keys(opaque);
 }
 

@@ -928,6 +928,64 @@ static void test_refresh_again(void **state)
     rig_free(r);
 }
 
+/* Keys for stream @id in the second block of the card, which is its default one and Secure then. */
+static void key_second_block(NicRig *r, uint32_t id)
+{
+    unsigned control = rig_ide(r, 1) + 4;
+
+    rig_connect(r);
+    rig_write(r, control, 4, id << 24);
+    assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, (uint8_t)id, 0), SPDM_DONE);
+    assert_int_equal(rig_ide_stream(r, IDE_KM_GO, (uint8_t)id, 0), SPDM_DONE);
+    rig_write(r, control, 4, id << 24 | 1u << 22 | 1);
+    assert_int_equal(rig_read(r, control + 4, 4), IDE_SECURE);
+}
+
+/* A block that is given the Stream ID of another one, which has keys, does not hide it: the keys go with their session,
+ * and no other session can put its own beside them. */
+static void test_stream_id_twice(void **state)
+{
+    enum { ID = 7 };
+
+    for (unsigned enabled = 0; enabled < 2; enabled++) {
+        NicRig *r = rig_new(NULL);
+
+        key_second_block(r, ID);
+        rig_write(r, rig_ide(r, 0) + 4, 4, ID << 24 | enabled);
+        assert_int_equal(rig_ide_stream(r, IDE_KM_KEYS, ID, 0), SPDM_FAILED); /* in use */
+        assert_int_equal(rig_read(r, rig_ide(r, 1) + 8, 4), IDE_SECURE);
+        end_session(r);
+        assert_int_equal(rig_read(r, rig_ide(r, 0) + 8, 4), IDE_INSECURE);
+        assert_int_equal(rig_read(r, rig_ide(r, 1) + 8, 4), IDE_INSECURE);
+        assert_false(ide_keys_ready(&dsm_of(r->nic)->ide, 1));
+        rig_free(r);
+    }
+}
+
+/* Requests go by the default stream, and that is no other while the interface is locked. */
+static void test_other_default(void **state)
+{
+    static const struct { const char *name; uint32_t control; TdiState state; } rows[] = {
+        { "another stream, not the default one", 3u << 24 | 1, TDI_RUN },
+        { "marked as default, not enabled", 3u << 24 | 1u << 22, TDI_RUN },
+        { "another default stream", 3u << 24 | 1u << 22 | 1, TDI_ERROR },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        NicRig *r = rig_new(NULL);
+
+        print_message("%s\n", rows[i].name);
+        key_second_block(r, 7);
+        assert_int_equal(rig_tdisp(r, TDISP_OP_PROBE), SPDM_DONE);
+        r->tdi.stream_id = 7;
+        assert_int_equal(rig_tdisp(r, TDISP_OP_LOCK), SPDM_DONE);
+        assert_int_equal(rig_tdisp(r, TDISP_OP_START), SPDM_DONE);
+        rig_write(r, rig_ide(r, 0) + 4, 4, rows[i].control);
+        assert_int_equal(rig_state(r), rows[i].state);
+        rig_free(r);
+    }
+}
+
 /* Keys of the link stream for both ends, in one step after the other; @then after each. Receivers first. */
 static void key_link(NicRig *r, uint8_t id, unsigned set, void (*then)(NicRig *r))
 {
@@ -1659,6 +1717,8 @@ int main(void)
         cmocka_unit_test(test_rekey),
         cmocka_unit_test(test_key_in_use),
         cmocka_unit_test(test_refresh_again),
+        cmocka_unit_test(test_stream_id_twice),
+        cmocka_unit_test(test_other_default),
         cmocka_unit_test(test_link_stream),
         cmocka_unit_test(test_keys_end_with_session),
         cmocka_unit_test(test_mmio),
