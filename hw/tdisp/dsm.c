@@ -989,6 +989,11 @@ bool dsm_configure(Dsm *dsm, PciDevice *pd, GError **error)
                     pd->dev.id);
         return false;
     }
+    if (pd->devfn != 0) { /* one manager for a link, whose end's streams are function 0's */
+        g_set_error(error, BAILEY_ERROR, 0, "device %s cannot be function %u: the security manager of a link is in "
+                    "function 0; leave addr= out, or give it a pcie-root-port of its own", pd->dev.id, pd->devfn & 7u);
+        return false;
+    }
     if (parse_algorithms(dsm, error) && parse_caps(dsm, error) && load_identities(dsm, error) &&
         make_aliases(dsm, error) && parse_versions(dsm, error) && parse_heartbeat(dsm, error) &&
         parse_transfer_size(dsm, error) && count_mailboxes(dsm, error) && load_psk(dsm, error) &&

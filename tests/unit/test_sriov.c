@@ -1040,7 +1040,7 @@ static void test_properties(void **state)
         { "vfs=1,vf-netdevs=a:b", "more netdevs than the 1" },
         { "vf-netdevs=a", "more netdevs than the 0" },
         { "vfs=2,vf-netdevs=:none", "cannot connect device nic0.vf1 to netdev=none" },
-        { "vfs=1,addr=00.1", "only function 0" },
+        { "vfs=1,addr=00.1", "cannot be function 1" },
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {

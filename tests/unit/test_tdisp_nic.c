@@ -1356,6 +1356,22 @@ static void test_msi(void **state)
     }
 }
 
+/* A link has one security manager, whose streams are those of the link's end. */
+static void test_second_manager(void **state)
+{
+    NicRig *r = rig_new(NULL);
+    GError *error = NULL;
+    Device *dev = device_from_option("tdisp-nic,id=nic1,bus=rp0,addr=0.1", r->clock, 1, &error);
+
+    assert_non_null(dev);
+    assert_false(pci_plug_option(r->host, dev, &error));
+    assert_non_null(strstr(error->message, "cannot be function 1"));
+    g_error_free(error);
+    rig_go_to(r, TDI_RUN, 0); /* it has not changed hands */
+    assert_int_equal(engine(r, ENGINE_WRITE, RIG_PRIVATE, 8, 1), ENGINE_OK);
+    rig_free(r);
+}
+
 /* ---- what resets leave alone ---- */
 
 /* "Function Level Reset" spares sticky registers and those of the link, a hot reset the sticky ones alone. */
@@ -1729,6 +1745,7 @@ int main(void)
         cmocka_unit_test(test_dma),
         cmocka_unit_test(test_failed_read),
         cmocka_unit_test(test_msi),
+        cmocka_unit_test(test_second_manager),
         cmocka_unit_test(test_reset_registers),
         cmocka_unit_test(test_engine),
         cmocka_unit_test(test_dma_to_functions),
