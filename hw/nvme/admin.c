@@ -41,6 +41,7 @@ enum {
     FEATURE_ATOMICITY = 0x0a,
     FEATURE_EVENTS = 0x0b,
 
+    WARNS_TEMPERATURE = 1 << 1, /* "Critical Warning" */
     KELVIN = 310, /* 37 degrees Celsius, always */
     WARNING_KELVIN = 343,
     SERIAL_LEN = 20,
@@ -69,11 +70,34 @@ void nvme_reset_features(Nvme *n)
     for (unsigned i = 0; i < NVME_FEATURES; i++) {
         n->feature[i] = features[i].initial;
     }
+    n->too_cold = 0;
 }
 
 static bool has_feature(unsigned fid)
 {
     return fid >= FEATURE_ARBITRATION && fid < NVME_FEATURES && fid != 3; /* 3: LBA ranges, optional */
+}
+
+/* "Temperature Threshold": over or under, by bits 21:20, of the composite temperature; a setting may be of all that
+ * there are, and no other is told of. NULL: there is no such threshold. */
+static uint32_t *threshold(Nvme *n, uint32_t dw11, bool set)
+{
+    unsigned sensor = dw11 >> 16 & 0xf, type = dw11 >> 20 & 3;
+
+    if (type > 1 || (sensor != 0 && !(set && sensor == 0xf))) {
+        return NULL;
+    }
+    return type == 1 ? &n->too_cold : &n->feature[FEATURE_TEMPERATURE];
+}
+
+static bool has_io_queues(const Nvme *n)
+{
+    bool any = false;
+
+    for (unsigned q = 1; q < NVME_QUEUES; q++) {
+        any |= n->sq[q].used || n->cq[q].used;
+    }
+    return any;
 }
 
 static NvmeStatus set_features(Nvme *n, const NvmeCommand *c, uint32_t *result)
@@ -93,7 +117,15 @@ static NvmeStatus set_features(Nvme *n, const NvmeCommand *c, uint32_t *result)
     if (fid == FEATURE_QUEUES && ((c->dw[11] & 0xffff) == 0xffff || c->dw[11] >> 16 == 0xffff)) {
         return NVME_INVALID_FIELD;
     }
-    n->feature[fid] = (n->feature[fid] & ~features[fid].writable) | (c->dw[11] & features[fid].writable);
+    if (fid == FEATURE_QUEUES && has_io_queues(n)) {
+        return NVME_SEQUENCE;
+    }
+    uint32_t *value = fid == FEATURE_TEMPERATURE ? threshold(n, c->dw[11], true) : &n->feature[fid];
+
+    if (value == NULL) {
+        return NVME_INVALID_FIELD;
+    }
+    *value = (*value & ~features[fid].writable) | (c->dw[11] & features[fid].writable);
     *result = fid == FEATURE_QUEUES ? n->feature[fid] : 0; /* as many as there are, whatever was asked for */
     return NVME_OK;
 }
@@ -105,15 +137,20 @@ static NvmeStatus get_features(Nvme *n, const NvmeCommand *c, uint32_t *result)
     if (!has_feature(fid) || select > 3) {
         return NVME_INVALID_FIELD;
     }
+    const uint32_t *value = fid == FEATURE_TEMPERATURE ? threshold(n, c->dw[11], false) : &n->feature[fid];
+
+    if (value == NULL) {
+        return NVME_INVALID_FIELD;
+    }
     switch (select) {
     case 0: /* current */
-        *result = n->feature[fid];
+        *result = *value;
         break;
     case 3: /* supported capabilities: changeable */
         *result = features[fid].writable != 0 ? 4 : 0;
         break;
     default:
-        *result = features[fid].initial;
+        *result = value == &n->too_cold ? 0 : features[fid].initial;
         break;
     }
     return NVME_OK;
@@ -232,6 +269,7 @@ static void smart(Nvme *n)
 {
     uint8_t *b = n->buffer;
 
+    b[0] = KELVIN >= n->feature[FEATURE_TEMPERATURE] || KELVIN <= n->too_cold ? WARNS_TEMPERATURE : 0;
     le16_put(b + 1, KELVIN);
     b[3] = 100; /* available spare, percent */
     b[4] = 10;  /* its threshold */

@@ -25,6 +25,7 @@ typedef enum NvmeStatus {
     NVME_INVALID_FIELD = 0x4002,
     NVME_DATA_TRANSFER = 0x4004,
     NVME_INTERNAL = 0x0006,
+    NVME_SEQUENCE = 0x400c,
     NVME_INVALID_NAMESPACE = 0x400b,
     NVME_PRP_OFFSET = 0x4013,
     NVME_WRITE_PROTECTED = 0x4020,
@@ -72,6 +73,7 @@ typedef struct Nvme {
     uint16_t  events[NVME_EVENTS]; /* command identifiers of Asynchronous Event Requests */
     bool      event_masked;        /* one was told, and its log page was not read yet */
     uint32_t  feature[NVME_FEATURES];
+    uint32_t  too_cold;            /* the temperature threshold that is one from above, kelvins */
     uint64_t  units_read, units_written, reads, writes; /* units: 512 bytes; SMART tells thousands */
 
     char     *drive_id, *serial;

@@ -229,6 +229,15 @@ static const struct AdminRow {
     { "queues, asked for",            { 0x0a, 0, 7, 0, 0, 0, 0 }, 0, 0x00070007 },
     { "temperature threshold",        { 0x09, 0, 4, 333, 0, 0, 0 }, 0, 0 },
     { "temperature, asked for",       { 0x0a, 0, 4, 0, 0, 0, 0 }, 0, 333 },
+    { "lower temperature threshold",  { 0x09, 0, 4, 1u << 20 | 280, 0, 0, 0 }, 0, 0 },
+    { "lower, asked for",             { 0x0a, 0, 4, 1u << 20, 0, 0, 0 }, 0, 280 },
+    { "lower, default",               { 0x0a, 0, 0x104, 1u << 20, 0, 0, 0 }, 0, 0 },
+    { "upper, asked for again",       { 0x0a, 0, 4, 0, 0, 0, 0 }, 0, 333 },
+    { "threshold of a reserved type", { 0x09, 0, 4, 2u << 20 | 280, 0, 0, 0 }, 0x4002, 0 },
+    { "threshold of sensor 1",        { 0x09, 0, 4, 1u << 16 | 280, 0, 0, 0 }, 0x4002, 0 },
+    { "sensor 1, asked for",          { 0x0a, 0, 4, 1u << 16, 0, 0, 0 }, 0x4002, 0 },
+    { "thresholds of all sensors",    { 0x09, 0, 4, 0xfu << 16 | 333, 0, 0, 0 }, 0, 0 },
+    { "all sensors, asked for",       { 0x0a, 0, 4, 0xfu << 16, 0, 0, 0 }, 0x4002, 0 },
     { "temperature, default",         { 0x0a, 0, 0x104, 0, 0, 0, 0 }, 0, 343 },
     { "temperature, changeable",      { 0x0a, 0, 0x304, 0, 0, 0, 0 }, 0, 4 },
     { "write cache off",              { 0x09, 0, 6, 0, 0, 0, 0 }, 0x410e, 0 },
@@ -271,6 +280,25 @@ static void test_admin(void **state)
         if (status != admin_rows[i].status || result != admin_rows[i].result) {
             fail_msg("%s: status 0x%x, result 0x%x", admin_rows[i].name, status, result);
         }
+    }
+    done(r);
+}
+
+/* 310 kelvins, and what SMART says of them between thresholds. */
+static void test_temperature(void **state)
+{
+    static const struct { uint32_t over, under; uint8_t warning; } rows[] = {
+        { 343, 0, 0 }, { 310, 0, 2 }, { 311, 309, 0 }, { 343, 310, 2 }, { 0xffff, 0xffff, 2 }, { 343, 273, 0 },
+    };
+    Rig     *r = rig("");
+    uint32_t result;
+
+    enable(r);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(run(r, 0, &(Command){ 0x09, 0, 4, rows[i].over, 0, 0, 0 }, &result), 0);
+        assert_int_equal(run(r, 0, &(Command){ 0x09, 0, 4, 1u << 20 | rows[i].under, 0, 0, 0 }, &result), 0);
+        assert_int_equal(run(r, 0, &(Command){ 0x02, ~0u, 127 << 16 | 2, 0, 0, RIG_RAM + DATA, 0 }, &result), 0);
+        assert_int_equal(rig_read(r->p, RIG_RAM + DATA, 1), rows[i].warning);
     }
     done(r);
 }
@@ -577,6 +605,8 @@ static void test_flags(void **state)
         print_message("%s\n", rows[i].name);
         assert_int_equal(run(r, rows[i].queue, &c, &result), rows[i].status);
     }
+    /* And the number of queues is agreed on before there are any. */
+    assert_int_equal(run(r, 0, &(Command){ 0x09, 0, 7, 0x00070007, 0, 0, 0 }, &result), 0x400c);
     done(r);
 }
 
@@ -613,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_next_list),
         cmocka_unit_test(test_full),      cmocka_unit_test(test_interrupts), cmocka_unit_test(test_events),
         cmocka_unit_test(test_fatal),     cmocka_unit_test(test_own_requests), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_properties),
     };
 
