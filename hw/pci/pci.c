@@ -250,11 +250,12 @@ static unsigned root_line(const PciDevice *pd)
 
 static void update_intx(PciDevice *pd)
 {
-    bool     out = pd->intx && !command(pd, PCI_COMMAND_INTX_DISABLE);
+    bool     asks = pd->intx && pd->config[PCI_INTERRUPT_PIN] != 0;
+    bool     out = asks && !command(pd, PCI_COMMAND_INTX_DISABLE);
     unsigned status = pci_get(pd, PCI_STATUS, 2) & ~(unsigned)PCI_STATUS_INTERRUPT;
 
-    pci_set(pd, PCI_STATUS, 2, status | (pd->intx ? PCI_STATUS_INTERRUPT : 0));
-    if (out != pd->intx_out && pd->config[PCI_INTERRUPT_PIN] != 0) {
+    pci_set(pd, PCI_STATUS, 2, status | (asks ? PCI_STATUS_INTERRUPT : 0));
+    if (out != pd->intx_out) {
         pd->intx_out = out;
         pd->intx_line = out ? (uint8_t)root_line(pd) : pd->intx_line;
         pci_host_intx(pd->bus->host, pd->intx_line, out);

@@ -408,6 +408,8 @@ static void test_vf_registers(void **state)
         vf_write(r, 7, rows[i].off, rows[i].size, rows[i].off == exp + PCI_EXP_DEVCTL ? 0x7fff : ~0u);
         assert_int_equal(vf_read(r, 7, rows[i].off, rows[i].size), rows[i].ones);
     }
+    pci_set_intx(vf(r, 7), true); /* it has no pin to say so */
+    assert_int_equal(vf_read(r, 7, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0);
     assert_true(vf_read(r, 7, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
     assert_true(vf_read(r, 7, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_TEE_IO);
     assert_int_equal(pci_find_ext_cap(vf(r, 7), PCI_EXT_CAP_SRIOV), 0);
