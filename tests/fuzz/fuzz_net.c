@@ -1,6 +1,7 @@
 /*
- * Frames of a hostile peer: what comes over a socket (-netdev stream), and what cuts and joins segments. The first byte
- * says whether headers come with the frames and what the guest takes; the rest is what the peer sends.
+ * Frames of a hostile peer and of a hostile guest: what comes over a socket (-netdev stream) and what goes there, and
+ * what cuts and joins segments. The first byte says whether headers go with the frames and what the guest takes; the
+ * rest is the frames of the guest, then what the peer sends, then frames to join as slirp's are.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -74,6 +75,29 @@ static void join_all(const uint8_t *data, size_t len)
     }
 }
 
+/* Frames of the input, each led by its length in two bytes and what is left to do on it: as virtio-net lets a driver's
+ * pass. The peer reads now and then. */
+static void send_all(Netdev *n, int fd, const uint8_t *data, size_t len)
+{
+    static uint8_t frame[NET_FRAME_MAX], there[1 << 16];
+
+    for (size_t part; len > 2 + NET_OFFLOAD_LEN; data += 2 + part, len -= 2 + part) {
+        NetOffload o;
+
+        part = MAX(NET_OFFLOAD_LEN, MIN(le16_get(data), len - 2));
+        size_t size = part - NET_OFFLOAD_LEN;
+
+        if (size == 0 || !net_offload_get(&o, data + 2) || (o.gso != NET_GSO_NONE && !o.needs_checksum) ||
+            (o.needs_checksum && (size_t)o.start + o.offset + 2 > size)) {
+            continue;
+        }
+        memcpy(frame, data + 2 + NET_OFFLOAD_LEN, size);
+        netdev_send(n, frame, size, &o);
+        while ((data[0] & 1) != 0 && recv(fd, there, sizeof(there), 0) > 0) {
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char dir[] = "/tmp/bailey-fuzz-XXXXXX";
@@ -93,6 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     what_it_takes = data[0] >> 1 & 7;
     g_assert(n != NULL && netdev_set_client(n, &client, NULL));
     int fd = call(path);
+    run(clock);
+    send_all(n, fd, data + 1, len - 1); /* before the peer may be sent away */
     run(clock);
     for (size_t at = 1; at < len;) {
         size_t  part = MIN(len - at, 1 + (size_t)data[0] * 16);
