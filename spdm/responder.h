@@ -331,7 +331,7 @@ bool spdm_csr_pair(const SpdmResponder *s, SpdmKeyKind kind, uint8_t number, uin
 SpdmError spdm_take_csr(SpdmResponder *s, SpdmExchange *x, const SpdmKeyPair *pair, uint8_t attributes,
                         ByteReader *req, uint8_t *out, size_t cap, size_t *len);
 
-/* The response with what spdm_take_csr() gave is whole: if it can be sent, the signing request is not kept any longer. */
+/* The response with what spdm_take_csr() gave is whole: if it can be sent, the signing request is kept no longer. */
 void spdm_give_csr(SpdmResponder *s, const SpdmExchange *x, uint8_t attributes, const ByteWriter *rsp);
 
 /* The chain with its header, as GET_CERTIFICATE would give it back, up to the end of the message. SPDM_INVALID_REQUEST:
