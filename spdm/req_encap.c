@@ -9,6 +9,8 @@
 #define MORE_FOLLOWS 1 /* ENCAPSULATED_RESPONSE_ACK, Param2 */
 #define SLOT_FOLLOWS 2
 
+enum { REQUESTS_MAX = 4096 }; /* in one flow: more than a chain in the smallest pieces takes */
+
 bool spdm_encapsulates(const SpdmRequester *r)
 {
     uint8_t mut_auth = r->session.mut_auth;
@@ -37,6 +39,9 @@ static StepResult take_request(SpdmRequester *r, ByteReader *rsp, uint8_t id)
 
     if (len < 4 || len > sizeof(r->encapsulated)) {
         return step_fail(r, "the device's own request is longer than any that is answered, or none");
+    }
+    if (r->encapsulated_count++ == REQUESTS_MAX) {
+        return step_fail(r, "the device's own requests have no end");
     }
     memcpy(r->encapsulated, request, len);
     r->encapsulated_len = (uint32_t)len;

@@ -1047,7 +1047,7 @@ const char *spdm_requester_start(SpdmRequester *r, SpdmOp op, const SpdmOpArgs *
             r->error[0] = '\0';
             spdm_wipe(r->message, r->message_len); /* it may have had keys of IDE streams, and the request */
             spdm_wipe(r->request, r->request_len);
-            r->vendor_len = r->message_len = r->request_len = 0;
+            r->vendor_len = r->message_len = r->request_len = r->encapsulated_count = 0;
             if (takes_args(op)) {
                 take_args(r, args);
             }

@@ -427,7 +427,7 @@ typedef struct SpdmRequester {
     bool           has_key;
     SpdmPublicKey  public_key;
     uint8_t        encapsulated[256], encapsulated_id; /* request of the device's that is to be answered */
-    uint32_t       encapsulated_len;
+    uint32_t       encapsulated_len, encapsulated_count; /* the latter: of the operation that goes on */
     bool           challenged_back; /* CHALLENGE_AUTH said so */
     uint8_t        heartbeat_s;     /* HeartbeatPeriod of the session */
     bool           surplus_key_pairs; /* KEY_PAIR_INFO ended with the zeros of an older libspdm: req_keys.c */

@@ -280,6 +280,32 @@ static void test_key_not_updated(void **state)
     assert_false(spdm_requester_has_session(&pair.requester));
 }
 
+/* A device that goes on asking. */
+static void test_endless_requests(void **state)
+{
+    uint8_t    out[SPDM_MSG_MAX], first[] = { 0x13, 0x6a, 1, 0, 0x13, 0xff, 0, 0 };
+    uint8_t    ack[] = { 0x13, 0x6b, 2, 1, 1, 0, 0, 0, 0x13, 0xff, 0, 0 };
+    unsigned   n = 0;
+    SpdmResult result;
+    bool       secured;
+
+    pair_init(&pair, CAPS);
+    pair.responder.config.version_max = SPDM_VERSION_13;
+    pair.requester.options.encapsulated = true;
+    pair.responder.config.capabilities |= SPDM_CAP_ENCAP;
+    assert_true(pair_run(&pair, pair_stage("session") + 1));
+    assert_null(spdm_requester_start(&pair.requester, SPDM_OP_ENCAPSULATED, NULL));
+    assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+    for (result = answer(first, sizeof(first)); result == SPDM_CONTINUE && n < 10000; n++) {
+        assert_true(spdm_requester_next(&pair.requester, out, sizeof(out), &secured) > 0);
+        result = answer(ack, sizeof(ack));
+        ack[4]++;
+        ack[2]++;
+    }
+    expect_failure("requests without end", result, "have no end");
+    assert_true(n > 1000);
+}
+
 /* Flags that contradict each other, and sizes: DSP0274 "Flag fields definitions for the Responder". */
 static void test_capabilities(void **state)
 {
@@ -362,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_rows), cmocka_unit_test(test_unprotected), cmocka_unit_test(test_connection),
         cmocka_unit_test(test_endless_pairs), cmocka_unit_test(test_surplus), cmocka_unit_test(test_no_member),
         cmocka_unit_test(test_another_slot), cmocka_unit_test(test_key_not_updated),
+        cmocka_unit_test(test_endless_requests),
         cmocka_unit_test(test_capabilities),
     };
 
