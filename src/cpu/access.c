@@ -103,9 +103,10 @@ static bool find_backing(Access *a, Piece *p)
 
 static bool resolve(Access *a, Piece *p)
 {
-    const TlbEntry *e = tlb_find(a->cpu->tlb[a->mem.space], a->kind == CPU_WRITE, p->va);
+    CpuTlb         *t = a->cpu->tlb[a->mem.space];
+    const TlbEntry *e = tlb_slot(a->kind == CPU_WRITE ? t->write : t->read, p->va);
 
-    if (e != NULL) {
+    if (p->va - e->tag <= PAGE_SIZE - p->len) {
         p->host = (uint8_t *)(uintptr_t)(p->va + e->addend);
         return true;
     }
@@ -293,7 +294,9 @@ void cpu_slot_beside_code(Cpu *cpu, uint64_t va, unsigned bytes, PageSlot *s)
 
 bool cpu_is_mapped(const Cpu *cpu, uint64_t va, CpuAccess access)
 {
-    return tlb_find(cpu->tlb[0], access == CPU_WRITE, va) != NULL;
+    CpuTlb *t = cpu->tlb[0];
+
+    return va - tlb_slot(access == CPU_WRITE ? t->write : t->read, va)->tag < PAGE_SIZE;
 }
 
 bool cpu_load(Cpu *cpu, uint64_t va, IrMem mem, uint64_t value[2])

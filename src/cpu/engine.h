@@ -27,7 +27,6 @@ enum {
     OTHERS = 16384,
     CONTEXTS = 16,
     PAGE_SLOTS = 256,
-    VICTIMS = 8, /* of each table */
     SPAN_BITS = 25,
     SPANS = 64,
 
@@ -57,7 +56,7 @@ typedef struct TlbEntry {
  * What some entries of the read table, or of the write table, say of pages that follow one another there and in the
  * host's memory, for generated code that keeps using them. As a slot: va hits when va - tag < limit, which is the bytes
  * of the pages plus 1 minus those of the access, or 0 for none. As a span: limit is the bytes. Neither says anything
- * that the tables and their victims do not say: whatever takes an entry out of those empties all slots and spans.
+ * that the tables do not say: whatever takes an entry out of them empties all slots and spans.
  */
 typedef struct PageSlot {
     uintptr_t addend;
@@ -65,14 +64,6 @@ typedef struct PageSlot {
     uint64_t  limit;
     uint64_t  spare; /* for an address by shifts */
 } PageSlot;
-
-/* Entries that others put out of their places in a table: still what the context knows, for the slow way and for slots.
- * They stay where they are until as many others have come, so that which ones there are does not depend on who used
- * them: generated code does not always tell. */
-typedef struct Victims {
-    TlbEntry entry[VICTIMS]; /* tag 1: none */
-    unsigned next;           /* the oldest */
-} Victims;
 
 /* A page that was translated but whose accesses are not direct: device registers, device memory type, code
  * pages. Also serves pages whose fast entry is of the other kind of access. */
@@ -129,12 +120,11 @@ struct CpuTlb {
     uint64_t   others[OTHERS / 64]; /* a bit for every physical page that slow or fetch may lead to, by a hash */
     Touched    data_touched, jump_touched, fetch_touched; /* the first: of read and write */
     uint64_t   jump_pages[JUMP_GROUPS][16]; /* a bit for every page with a slot in that group, by a hash */
-    Victims    read_out, write_out;
     uint64_t   large[LARGE_ENTRIES]; /* mappings above 4 KiB of entries, by a hash: address | log2 of size */
     uint64_t   large_sizes;  /* bits: log2 of sizes there */
     unsigned   n_large;      /* slots that are not 0 */
-    uint32_t   losses;       /* times that something was taken out of read or write, and their victims */
-    bool       slow_used, slots_used, victims_used;
+    uint32_t   losses;       /* times that something was taken out of read or write */
+    bool       slow_used, slots_used;
     bool       slots_beside; /* some lead beside code: entries of the tables say nothing of those */
     bool       huge;         /* the kernel was asked for huge pages */
     bool       started;      /* false: all is zero, not empty */
@@ -149,23 +139,6 @@ enum { HOLDER_NONE = 0, HOLDER_ANY = UINT16_MAX };
 static inline TlbEntry *tlb_slot(TlbEntry *table, uint64_t va)
 {
     return &table[va >> PAGE_BITS & (TLB_ENTRIES - 1)];
-}
-
-/* tlb_find - the entry of the page at @va, also one that was put out of its place. NULL: there is none. */
-static inline const TlbEntry *tlb_find(const CpuTlb *t, bool write, uint64_t va)
-{
-    const TlbEntry *e = &(write ? t->write : t->read)[va >> PAGE_BITS & (TLB_ENTRIES - 1)];
-    const Victims  *v = write ? &t->write_out : &t->read_out;
-
-    if (e->tag == (va & PAGE_MASK)) {
-        return e;
-    }
-    for (unsigned i = 0; t->victims_used && i < VICTIMS; i++) {
-        if (v->entry[i].tag == (va & PAGE_MASK)) {
-            return &v->entry[i];
-        }
-    }
-    return NULL;
 }
 
 /* By how much a key moves the slots of all instructions: code that is run with several has several. */

@@ -12,8 +12,6 @@
 #define MADV_COLLAPSE 25
 #endif
 
-#define NO_VICTIM 1 /* the tag of no page */
-
 static void empty_entry(TlbEntry *table, size_t slot)
 {
     table[slot].tag = slot == 0 ? PAGE_SIZE : 0;
@@ -60,22 +58,11 @@ static void empty_slot(CpuTlb *t, size_t slot)
     empty_entry(t->write, slot);
 }
 
-static void empty_victims(CpuTlb *t)
-{
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        t->read_out.entry[i].tag = t->write_out.entry[i].tag = NO_VICTIM;
-    }
-    t->victims_used = false;
-}
-
 static void empty_data(CpuTlb *t)
 {
     Touched *w = &t->data_touched;
 
     empty_slots(t);
-    if (t->victims_used) {
-        empty_victims(t);
-    }
     if (w->n <= TOUCHED) {
         for (unsigned i = 0; i < w->n; i++) {
             empty_slot(t, w->slot[i]);
@@ -154,7 +141,7 @@ static void start_empty(CpuTlb *t)
     empty_entry(t->write, 0);
     empty_some_jumps(t, 0, 1);
     t->fetch_touched.n = TOUCHED + 1;
-    t->slow_used = t->victims_used = true;
+    t->slow_used = true;
     t->started = true;
 }
 
@@ -336,42 +323,13 @@ SlowEntry *tlb_find_slow(CpuTlb *t, uint64_t va)
     return e->page == (va & PAGE_MASK) ? e : NULL;
 }
 
-static void put_out(CpuTlb *t, Victims *v, const TlbEntry *e)
+/* Slots hold nothing that the tables do not. */
+static void set_entry(CpuTlb *t, TlbEntry *e, uint64_t page, const uint8_t *host)
 {
-    TlbEntry *oldest = &v->entry[v->next];
-
-    if (oldest->tag != NO_VICTIM) {
-        empty_slots(t);
-    }
-    *oldest = *e;
-    v->next = (v->next + 1) % VICTIMS;
-    t->victims_used = true;
-}
-
-/* The page has an entry in its place again. */
-static void take_back(CpuTlb *t, Victims *v, uint64_t page, uintptr_t addend)
-{
-    for (unsigned i = 0; t->victims_used && i < VICTIMS; i++) {
-        if (v->entry[i].tag == page) {
-            v->entry[i].tag = NO_VICTIM;
-            if (v->entry[i].addend != addend) {
-                empty_slots(t);
-            }
-        }
-    }
-}
-
-static void set_entry(CpuTlb *t, bool write, uint64_t page, const uint8_t *host)
-{
-    TlbEntry *e = tlb_slot(write ? t->write : t->read, page);
-    Victims  *v = write ? &t->write_out : &t->read_out;
     uintptr_t addend = (uintptr_t)host - page;
     bool      empty = ((e->tag ^ page) >> PAGE_BITS & (TLB_ENTRIES - 1)) != 0;
 
-    take_back(t, v, page, addend);
-    if (!empty && e->tag != page) {
-        put_out(t, v, e);
-    } else if (!empty && e->addend != addend) {
+    if (!empty && (e->tag != page || e->addend != addend)) {
         empty_slots(t);
     }
     *e = (TlbEntry){ .addend = addend, .tag = page };
@@ -431,10 +389,10 @@ void tlb_fill(Cpu *cpu, unsigned space, uint64_t va, const CpuFill *f)
     }
     touch(&t->data_touched, va >> PAGE_BITS & (TLB_ENTRIES - 1));
     if (host != NULL && f->readable) {
-        set_entry(t, false, page, host);
+        set_entry(t, tlb_slot(t->read, va), page, host);
     }
     if (fast_write) {
-        set_entry(t, true, page, host);
+        set_entry(t, tlb_slot(t->write, va), page, host);
     }
     if (host != NULL && f->readable) {
         note_holder(t, (uintptr_t)host, (size_t)(tlb_slot(t->write, va) - t->write));
@@ -553,21 +511,6 @@ static bool drop_tag(TlbEntry *table, uint64_t va)
     return true;
 }
 
-static bool drop_victims(Victims *v, uint64_t va, uint64_t len)
-{
-    bool dropped = false;
-
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        TlbEntry *e = &v->entry[i];
-
-        if (e->tag != NO_VICTIM && in_range(e->tag, va, len)) {
-            e->tag = NO_VICTIM;
-            dropped = true;
-        }
-    }
-    return dropped;
-}
-
 /* Slots of a page's instructions follow one another: pages that share them go as a group. */
 static void drop_jumps(CpuTlb *t, uint64_t page)
 {
@@ -588,10 +531,6 @@ static void drop_page(CpuTlb *t, uint64_t va)
     unsigned   fetch = fetch_slot(va);
     bool       read = drop_tag(t->read, va), write = drop_tag(t->write, va);
 
-    if (t->victims_used) {
-        read |= drop_victims(&t->read_out, va, PAGE_SIZE);
-        write |= drop_victims(&t->write_out, va, PAGE_SIZE);
-    }
     if (read || write || t->slots_beside) { /* other slots have nothing that the tables do not have */
         empty_slots(t);
     }
@@ -609,8 +548,6 @@ static void drop_many(CpuTlb *t, uint64_t va, uint64_t len)
     empty_slots(t);
     drop_tags(t->read, va, len);
     drop_tags(t->write, va, len);
-    drop_victims(&t->read_out, va, len);
-    drop_victims(&t->write_out, va, len);
     for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
         if (in_range(t->slow[i].page & PAGE_MASK, va, len)) {
             t->slow[i].page = 1;
@@ -758,22 +695,6 @@ static void drop_host(const Touched *w, TlbEntry *table, uintptr_t host, uint64_
     }
 }
 
-/* Whether there was one. */
-static bool drop_victims_at(Victims *v, uintptr_t host, uint64_t len)
-{
-    bool dropped = false;
-
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        TlbEntry *e = &v->entry[i];
-
-        if (e->tag != NO_VICTIM && host_of(e) - host < len) {
-            e->tag = NO_VICTIM;
-            dropped = true;
-        }
-    }
-    return dropped;
-}
-
 void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
@@ -787,9 +708,6 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
         if (*h == HOLDER_NONE) {
             continue;
         }
-        if (t->victims_used && drop_victims_at(&t->write_out, (uintptr_t)host_page, PAGE_SIZE)) {
-            empty_slots(t);
-        }
         if (*h == HOLDER_ANY) {
             empty_slots(t);
             drop_host(&t->data_touched, t->write, (uintptr_t)host_page, PAGE_SIZE);
@@ -799,24 +717,13 @@ void tlb_write_protect(Cpu *cpu, const uint8_t *host_page)
     }
 }
 
-/* That leads to pages that share @h, but is in no slot. */
-static bool has_victim(CpuTlb *t, const Victims *v, const uint16_t *h)
-{
-    for (unsigned i = 0; t->victims_used && i < VICTIMS; i++) {
-        if (v->entry[i].tag != NO_VICTIM && holder_of(t, host_of(&v->entry[i])) == h) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* After a search: which slots may still lead to pages that share @h. */
 static void know_holder(CpuTlb *t, uint16_t *h)
 {
     const Touched *w = &t->data_touched;
     unsigned       n = w->n <= TOUCHED ? w->n : TLB_ENTRIES;
 
-    *h = has_victim(t, &t->read_out, h) || has_victim(t, &t->write_out, h) ? HOLDER_ANY : HOLDER_NONE;
+    *h = HOLDER_NONE;
     for (unsigned i = 0; i < n && *h != HOLDER_ANY; i++) {
         unsigned slot = w->n <= TOUCHED ? w->slot[i] : i;
 
@@ -834,10 +741,6 @@ static void drop_data(CpuTlb *t, uint64_t len, uintptr_t host)
         return;
     }
     empty_slots(t);
-    if (t->victims_used) {
-        drop_victims_at(&t->read_out, host, len);
-        drop_victims_at(&t->write_out, host, len);
-    }
     if (len == PAGE_SIZE && *h != HOLDER_ANY) {
         drop_host_at(t->read, *h - 1u, host, len);
         drop_host_at(t->write, *h - 1u, host, len);

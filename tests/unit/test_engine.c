@@ -621,10 +621,6 @@ static void check_tables(const CpuTlb *t, const Shadow *s, unsigned n)
         assert_true(t->read[i].tag == empty || is_live(s, n, t->read[i].tag));
         assert_true(t->write[i].tag == empty || is_live(s, n, t->write[i].tag));
     }
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        assert_true(t->read_out.entry[i].tag == 1 || is_live(s, n, t->read_out.entry[i].tag));
-        assert_true(t->write_out.entry[i].tag == 1 || is_live(s, n, t->write_out.entry[i].tag));
-    }
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
         assert_true(t->fetch[i].page == 1 || is_live(s, n, t->fetch[i].page));
         assert_true(t->fetch[i].page != 1 || t->fetched[i] == 0);
@@ -717,33 +713,15 @@ static void test_jump_ends(void **state)
     toy_machine_free(m);
 }
 
-static uintptr_t host_of(const TlbEntry *e) { return e->tag + e->addend; }
-
-/* How many led there; they are gone, the others are as they were. */
-static unsigned check_victims(const Victims *was, const Victims *v, uintptr_t host, uint64_t len)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        bool leads = was->entry[i].tag != 1 && host_of(&was->entry[i]) - host < len;
-
-        assert_int_equal(v->entry[i].tag, leads ? 1 : was->entry[i].tag);
-        n += leads;
-    }
-    return n;
-}
-
 /* Pages of RAM at many addresses: of those that get code no entry for stores stays, of others all do. */
 static void test_write_protect(void **state)
 {
     enum { FILLS = 40000, PAGES = TOY_RAM_SIZE >> PAGE_BITS };
     static TlbEntry before[TLB_ENTRIES];
-    Victims         victims;
     ToyMachine     *m = MACHINE(read_code);
     Cpu            *cpu = &m->cpu->cpu;
     GRand          *r = g_rand_new_with_seed(6);
     bool            writable;
-    unsigned        n_victims = 0;
 
     for (unsigned n = 0; n < FILLS; n++) {
         uint64_t pa = (uint64_t)g_rand_int_range(r, PAGES / 2, PAGES) << PAGE_BITS;
@@ -759,17 +737,13 @@ static void test_write_protect(void **state)
             continue;
         }
         memcpy(before, cpu->tlb[0]->write, sizeof(before));
-        victims = cpu->tlb[0]->write_out;
-        host = n % 128 == 0 && victims.entry[3].tag != 1 ? (uint8_t *)host_of(&victims.entry[3]) : host;
         tlb_write_protect(cpu, host);
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            bool leads = host_of(&before[i]) == (uintptr_t)host;
+            bool leads = before[i].tag + before[i].addend == (uintptr_t)host;
 
             assert_int_equal(cpu->tlb[0]->write[i].tag, !leads ? before[i].tag : i == 0 ? PAGE_SIZE : 0);
         }
-        n_victims += check_victims(&victims, &cpu->tlb[0]->write_out, (uintptr_t)host, PAGE_SIZE);
     }
-    assert_true(n_victims > 100);
     g_rand_free(r);
     toy_machine_free(m);
 }
@@ -781,14 +755,12 @@ static void check_flushed(const CpuTlb *was, const CpuTlb *t, uintptr_t host, ui
 {
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         uint64_t empty = i == 0 ? PAGE_SIZE : 0;
-        bool     read = host_of(&was->read[i]) - host < len;
-        bool     write = host_of(&was->write[i]) - host < len;
+        bool     read = was->read[i].tag + was->read[i].addend - host < len;
+        bool     write = was->write[i].tag + was->write[i].addend - host < len;
 
         assert_int_equal(t->read[i].tag, read ? empty : was->read[i].tag);
         assert_int_equal(t->write[i].tag, write ? empty : was->write[i].tag);
     }
-    check_victims(&was->read_out, &t->read_out, host, len);
-    check_victims(&was->write_out, &t->write_out, host, len);
     for (unsigned i = 0; i < SLOW_ENTRIES; i++) {
         bool leads = was->slow[i].page != 1 && was->slow[i].pa - pa < len;
 
@@ -827,126 +799,12 @@ static void test_flush_pa(void **state)
             cpu_flush_contexts(cpu, NULL, NULL);
         }
         if (n % 16 == 0) {
-            uintptr_t start = (uintptr_t)memory_host_page(m->memory, RAM, &writable);
-
             was = *cpu->tlb[0];
-            if (n % 32 == 0 && was.read_out.entry[5].tag != 1) {
-                pa = RAM + (host_of(&was.read_out.entry[5]) - start);
-            }
             tlb_flush_pa(cpu, pa, len);
-            check_flushed(&was, cpu->tlb[0], start + (pa - RAM), pa, len);
+            check_flushed(&was, cpu->tlb[0], (uintptr_t)memory_host_page(m->memory, pa, &writable), pa, len);
         }
     }
     g_rand_free(r);
-    toy_machine_free(m);
-}
-
-/* ---- pages that put one another out of their place in the tables ---- */
-
-static uint64_t rival(unsigned i) { return DATA + i * ((uint64_t)TLB_ENTRIES << PAGE_BITS); }
-
-/* Runs until both pages are known and generated code has found that out. x1 is stored to, x3 loaded from. */
-static ToyMachine *rivals_machine(void)
-{
-    static const uint32_t code[] = { TOY(TOY_ST, 5, 1, 0), TOY(TOY_LD, 2, 3, 0), TOY(TOY_B, 0, 0, -2) };
-    ToyMachine *m = MACHINE(code);
-
-    for (unsigned i = 1; i < 3 + VICTIMS; i++) {
-        toy_map(m, rival(i), 0x100000 + i * 0x1000, 0x1000);
-    }
-    memory_write(m->memory, 0x102000, attrs, "\x22", 1);
-    memory_write(m->memory, 0x202000, attrs, "\x33", 1);
-    m->cpu->s.x[1] = rival(1);
-    m->cpu->s.x[3] = rival(2);
-    m->cpu->s.x[5] = 0x55;
-    run(m, 30000, CPU_STOP_TIME);
-    assert_int_equal(m->cpu->s.x[2], 0x22);
-    assert_int_equal(read_ram(m, 0x101000), 0x55);
-    return m;
-}
-
-/* The mapping of the page at x3 or x1 becomes another. */
-static void move_rival(ToyMachine *m, unsigned i)
-{
-    for (unsigned k = 0; k < m->cpu->n_maps; k++) {
-        m->cpu->map[k].pa += m->cpu->map[k].va == rival(i) ? 0x100000 : 0;
-    }
-    m->cpu->s.x[5] += 1;
-}
-
-static void test_rivals(void **state)
-{
-    ToyMachine *m = rivals_machine();
-    unsigned    fills = m->cpu->n_fills;
-
-    run(m, 30000, CPU_STOP_TIME);
-    assert_int_equal(m->cpu->n_fills, fills); /* both are known at once */
-    toy_machine_free(m);
-}
-
-/* Either is what the other one put out. */
-static void test_rivals_flushed(void **state)
-{
-    for (unsigned i = 1; i <= 2; i++) {
-        for (unsigned by = 0; by < 3; by++) {
-            ToyMachine *m = rivals_machine();
-            Cpu        *cpu = &m->cpu->cpu;
-
-            move_rival(m, i);
-            run(m, 300, CPU_STOP_TIME);
-            assert_int_equal(read_ram(m, 0x101000), 0x56); /* nothing invalidated it yet */
-            assert_int_equal(m->cpu->s.x[2], 0x22);
-            if (by == 0) {
-                cpu_flush_va(cpu, NULL, NULL, rival(i), PAGE_SIZE);
-            } else if (by == 1) {
-                cpu_flush_va(cpu, NULL, NULL, rival(i), 2 * (PAGE_SIZE << 10)); /* not page by page */
-            } else {
-                tlb_flush_pa(cpu, 0x100000 + i * 0x1000, PAGE_SIZE);
-            }
-            m->cpu->s.x[5] = 0x77;
-            run(m, 300, CPU_STOP_TIME);
-            assert_int_equal(read_ram(m, 0x101000), i == 1 ? 0x56 : 0x77);
-            assert_int_equal(read_ram(m, 0x201000), i == 1 ? 0x77 : 0);
-            assert_int_equal(m->cpu->s.x[2], i == 2 ? 0x33 : 0x22);
-            toy_machine_free(m);
-        }
-    }
-}
-
-/* Who came to a place last, or is used most, does not matter to who is forgotten. */
-static void test_rivals_too_many(void **state)
-{
-    ToyMachine *m = rivals_machine();
-    Cpu        *cpu = &m->cpu->cpu;
-
-    move_rival(m, 1);
-    move_rival(m, 2);
-    for (unsigned i = 3; i < 3 + VICTIMS; i++) {
-        CpuFill f = { .pa = 0x100000 + i * 0x1000, .page_size = PAGE_SIZE, .readable = true, .writable = true };
-
-        assert_non_null(tlb_find(cpu->tlb[0], true, rival(1)));
-        tlb_fill(cpu, 0, rival(i), &f);
-        run(m, 300, CPU_STOP_TIME);
-    }
-    assert_null(tlb_find(cpu->tlb[0], true, rival(3))); /* 1 and 2 came back, as young ones */
-    assert_non_null(tlb_find(cpu->tlb[0], true, rival(4)));
-    assert_int_equal(read_ram(m, 0x201000), 0x57);
-    assert_int_equal(m->cpu->s.x[2], 0x33);
-    toy_machine_free(m);
-}
-
-/* Code in a page that was put out: stores to it are seen. */
-static void test_rival_gets_code(void **state)
-{
-    ToyMachine *m = rivals_machine();
-    bool        writable;
-
-    tlb_write_protect(&m->cpu->cpu, memory_host_page(m->memory, 0x101000, &writable));
-    assert_null(tlb_find(m->cpu->cpu.tlb[0], true, rival(1)));
-    tlb_write_protect(&m->cpu->cpu, memory_host_page(m->memory, 0x102000, &writable));
-    assert_null(tlb_find(m->cpu->cpu.tlb[0], true, rival(2)));
-    assert_non_null(tlb_find(m->cpu->cpu.tlb[0], false, rival(1)));
-    assert_non_null(tlb_find(m->cpu->cpu.tlb[0], false, rival(2)));
     toy_machine_free(m);
 }
 
@@ -1427,10 +1285,6 @@ int main(void)
         cmocka_unit_test(test_jump_ends),
         cmocka_unit_test(test_write_protect),
         cmocka_unit_test(test_flush_pa),
-        cmocka_unit_test(test_rivals),
-        cmocka_unit_test(test_rivals_flushed),
-        cmocka_unit_test(test_rivals_too_many),
-        cmocka_unit_test(test_rival_gets_code),
         cmocka_unit_test(test_many_large_mappings),
         cmocka_unit_test(test_entry_beyond_large_mappings),
         cmocka_unit_test(test_owner_change),

@@ -220,33 +220,17 @@ static bool slow_access(const Jit *j, Cpu *cpu, const JitSite *s)
     return load_one(cpu, s, va, &s->d) && (!s->pair || load_one(cpu, s, second, &s->d2));
 }
 
-/* What another page put out of its place is not found there by the code that fills slots. Loads may be checked with a
- * store. */
-static void fill_slot(const Jit *j, CpuTlb *t, const JitSite *s, bool write, const TlbEntry *e)
-{
-    const JitSlot *slot = &j->slot[s->slot - 1];
-    PageSlot      *where = (PageSlot *)((uint8_t *)t + slot->offset);
-
-    if (slot->write == write && e != tlb_slot(write ? t->write : t->read, e->tag)) {
-        *where = (PageSlot){ .tag = e->tag, .addend = e->addend, .limit = slot->limit };
-        t->slots_used = true;
-    }
-}
-
-/* Where the access is in the host's memory, if no more is to do for it: its page is known, or it is a store beside
- * code. */
+/* Where the access is in the host's memory, if no more is to do for it: the table has its page, or it is a store beside
+ * code. Only code that runs seldom leaves C what the table has: the rest of a group whose check failed. */
 static uint8_t *host_of_access(const Jit *j, Cpu *cpu, const JitSite *s)
 {
     bool            write = s->kind == SITE_STORE || s->mem.write_intent;
     unsigned        size = (1u << s->mem.size_log2) << s->pair;
     uint64_t        va = address(j, cpu, s);
     CpuTlb         *t = cpu->tlb[s->mem.space];
-    const TlbEntry *e = tlb_find(t, write, va);
+    const TlbEntry *e = tlb_slot(write ? t->write : t->read, va);
 
-    if (e != NULL && va - e->tag <= PAGE_SIZE - size && !s->mem.big && !s->mem.align) {
-        if (s->slot != 0) {
-            fill_slot(j, t, s, write, e);
-        }
+    if (va - e->tag <= PAGE_SIZE - size && !s->mem.big && !s->mem.align) {
         return (uint8_t *)(uintptr_t)(va + e->addend);
     }
     if (s->kind != SITE_STORE) {
@@ -376,9 +360,8 @@ static void find_host(Cpu *cpu, const JitSite *s, uint64_t base)
 {
     CpuTlb         *t = cpu->tlb[0];
     uint64_t        first = base + (uint64_t)(int64_t)s->group.low;
-    const TlbEntry *e = tlb_find(t, s->group.write, first);
-    bool            whole = e != NULL && first - e->tag <= PAGE_SIZE - (uint64_t)s->group.bytes;
-    uint64_t        host = whole ? base + e->addend : 0;
+    const TlbEntry *e = tlb_slot(s->group.write ? t->write : t->read, first);
+    uint64_t        host = first - e->tag <= PAGE_SIZE - (uint64_t)s->group.bytes ? base + e->addend : 0;
 
     if (s->group.host < 16) {
         cpu->saved.gpr[s->group.host] = host;
