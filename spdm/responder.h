@@ -151,9 +151,6 @@ uint8_t spdm_pair_of(const SpdmResponder *s, const SpdmIdentity *id);
 /* That of slot 0 for keys of a kind, which is every slot's of that kind where they have no keys of their own. */
 uint8_t spdm_first_pair_of_kind(const SpdmResponder *s, SpdmKeyKind kind);
 
-/* A kind of key in AsymAlgoCapabilities and fields like it. */
-uint32_t spdm_key_algorithm_bit(SpdmKeyKind kind);
-
 /* What key pairs' changes waited for is over: those that are still possible are made. */
 void spdm_change_awaited_pairs(SpdmResponder *s);
 

@@ -502,6 +502,9 @@ SpdmSpan spdm_requester_events(const SpdmRequester *r);
  * front. */
 SpdmSpan spdm_requester_key_pairs(const SpdmRequester *r);
 
+/* A kind of key as a bit of AsymAlgoCapabilities and of fields like it: DSP0274 1.3 "KEY_PAIR_INFO response". */
+uint32_t spdm_key_algorithm_bit(SpdmKeyKind kind);
+
 /* How many seconds apart signs of life may be in this session; 0: none are needed. */
 uint8_t spdm_requester_heartbeat_s(const SpdmRequester *r);
 

@@ -212,6 +212,14 @@ static void show_hex(const uint8_t *bytes, size_t len)
     }
 }
 
+/* A number of so many bytes, least significant first. */
+static void show_number(const uint8_t *bytes, size_t len)
+{
+    while (len-- > 0) {
+        printf("%02x", bytes[len]);
+    }
+}
+
 /* Device class identifiers, whose form the requester has checked: registry and vendor, then what is below it. */
 static bool show_class(Client *c)
 {
@@ -226,15 +234,51 @@ static bool show_class(Client *c)
         br_skip(&r, 1);
         printf("     device class: registry %u, vendor ", br_u8(&r));
         len = br_u8(&r);
-        show_hex(br_take(&r, len), len);
+        show_number(br_take(&r, len), len);
         for (subordinate = br_u8(&r); subordinate != 0; subordinate--) {
             len = br_u8(&r);
             printf(" ");
-            show_hex(br_take(&r, len), len);
+            show_number(br_take(&r, len), len);
         }
         printf("\n");
     }
     return true;
+}
+
+/* AsymAlgoCapabilities and fields like it. */
+static void show_algorithms(uint32_t bits)
+{
+    const char *comma = "";
+
+    for (unsigned kind = 0; kind < SPDM_N_KEY_KINDS; kind++) {
+        uint32_t bit = spdm_key_algorithm_bit((SpdmKeyKind)kind);
+
+        if ((bits & bit) != 0) {
+            printf("%s%s", comma, spdm_key_type((SpdmKeyKind)kind)->name);
+            comma = ", ";
+            bits &= ~bit;
+        }
+    }
+    if (bits != 0) {
+        printf("%sothers: 0x%" PRIx32, comma, bits);
+    }
+}
+
+/* KeyUsageMask and fields like it. */
+static void show_uses(unsigned bits)
+{
+    static const char *const names[] = { "key exchange", "challenges", "measurements", "endpoint information" };
+    const char              *comma = "";
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if ((bits >> i & 1) != 0) {
+            printf("%s%s", comma, names[i]);
+            comma = ", ";
+        }
+    }
+    if (bits >> ARRAY_LEN(names) != 0) {
+        printf("%sothers: 0x%x", comma, bits >> ARRAY_LEN(names) << ARRAY_LEN(names));
+    }
 }
 
 /* DSP0274 1.3 "KEY_PAIR_INFO response message": where what is shown stands. */
@@ -252,8 +296,11 @@ static bool show_key_pairs(Client *c)
         size_t         len = br_u16(&r);
         const uint8_t *info = br_take(&r, len);
 
-        printf("     key pair %u: algorithm 0x%02x, for 0x%02x, slots 0x%02x\n", info[1], le32_get(info + ALGORITHM),
-               le16_get(info + USAGE), info[SLOTS]);
+        printf("     key pair %u, of slots 0x%02x: ", info[1], info[SLOTS]);
+        show_algorithms(le32_get(info + ALGORITHM));
+        printf("; for ");
+        show_uses(le16_get(info + USAGE));
+        printf("\n");
     }
     return true;
 }
@@ -292,7 +339,9 @@ static void show_bank(Client *c, ByteReader *r)
     for (unsigned i = 0; i < 3; i++) {
         br_skip(r, br_u8(r));
     }
-    printf("     bank %u: algorithm 0x%02x%s\n", id, algorithm, attributes & 1 ? ", this connection's" : "");
+    printf("     bank %u: ", id);
+    show_algorithms(algorithm);
+    printf("%s\n", attributes & 1 ? ", this connection's" : "");
     for (br_skip(r, 4); n != 0; n--) {
         ByteReader e = br_init(r->data + r->pos, le16_get(r->data + r->pos));
         uint8_t    slot, pair;
