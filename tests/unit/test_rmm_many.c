@@ -147,8 +147,8 @@ static void test_ring(void **state)
 /* ---- 64 Realms ---- */
 
 enum { M_RD, M_ROOT, M_L1, M_L2, M_L3, M_REC, M_AUX, M_CODE, M_DATA, M_PAGES }; /* of one Realm */
-/* By M_PAGES lives each page was everything; by twice that the host's heap has taken its shape, to the byte. */
-enum { N_REALMS = 64, SECRET_AT = 0x1800, SETTLED = 2 * M_PAGES, N_LIVES = SETTLED + M_PAGES };
+/* By M_PAGES lives each page was everything. When the host's heap has taken its shape depends on where it lies. */
+enum { N_REALMS = 64, SECRET_AT = 0x1800, SETTLED = 4 * M_PAGES, N_LIVES = SETTLED + M_PAGES, LEAST_CHUNK = 32 };
 enum { M_FIRST = W_FREE };
 
 /* Each life a Realm stands on other pages: those that were another's. */
@@ -258,10 +258,9 @@ static void test_many(void **state)
         rmm_granule_counts(rig->rmm, some_left, NULL);
         if (life + 1 == SETTLED) {
             settled = host_memory();
-        } else if (life + 1 > SETTLED) {
-            assert_int_equal(host_memory(), settled);
         }
     }
+    assert_true(host_memory() < settled + M_PAGES * LEAST_CHUNK); /* less than the least leak of a life */
     /* And every number of a Realm is free again. */
     for (unsigned i = 0; i < RMM_MAX_VMIDS / 64; i++) {
         assert_int_equal(rig->rmm->vmid_used[i] & (i == 0 ? ~1ull : ~0ull), 0);
