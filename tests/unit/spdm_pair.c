@@ -3,21 +3,30 @@
  */
 #include "spdm_pair.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "spdm/record.h"
 
+void pair_load(SpdmTestPki which, SpdmKeyKind kind, SpdmIdentity *id)
+{
+    const char *why = NULL;
+    Entropy     entropy;
+
+    entropy_init(&entropy, 1, "identity");
+    if (!spdm_identity_load(spdm_test_pem(which, kind), &entropy, id, &why)) {
+        fprintf(stderr, "%s: %s\n", spdm_key_type(kind)->name, why);
+        abort();
+    }
+}
+
 const SpdmIdentity *pair_identity(SpdmTestPki which)
 {
     static SpdmIdentity ids[SPDM_TEST_N];
-    const char         *error;
-    Entropy             entropy;
 
-    entropy_init(&entropy, 1, "identity");
-    if (ids[which].certs_len == 0 &&
-        !spdm_identity_load(spdm_test_pem(which, SPDM_KEY_P384), &entropy, &ids[which], &error)) {
-        abort();
+    if (ids[which].certs_len == 0) {
+        pair_load(which, SPDM_KEY_P384, &ids[which]);
     }
     return &ids[which];
 }

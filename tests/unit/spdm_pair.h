@@ -50,6 +50,10 @@ typedef struct SpdmPair {
     uint8_t           certificates[SPDM_CHAIN_MAX], measurements[2 * SPDM_MSG_MAX];
 } SpdmPair;
 
+/* pair_load - what the test PKI has of that; ends the test program when it cannot be loaded. */
+void pair_load(SpdmTestPki which, SpdmKeyKind kind, SpdmIdentity *id);
+
+/* The same of P-384, loaded once. */
 const SpdmIdentity *pair_identity(SpdmTestPki which);
 
 /* The TEST key, which the device of every pair has; the module once it is put into requester.options. */

@@ -25,17 +25,6 @@ static SpdmProvisions provisions;
 static uint8_t        reply[SPDM_MSG_MAX], msg[SPDM_MSG_MAX];
 static size_t         msg_len;
 
-static void load(SpdmTestPki pki, SpdmKeyKind kind, SpdmIdentity *id)
-{
-    const char *why = NULL;
-    Entropy     e;
-
-    entropy_init(&e, 1, "load");
-    if (!spdm_identity_load(spdm_test_pem(pki, kind), &e, id, &why)) {
-        fail_msg("%s", why);
-    }
-}
-
 /* A connection for keys of that kind, and a session of it. */
 static void connect_for(SpdmKeyKind kind, uint8_t slot)
 {
@@ -631,7 +620,7 @@ int main(void)
         cmocka_unit_test(test_replies),  cmocka_unit_test(test_not_there),  cmocka_unit_test(test_chunks),
     };
 
-    load(SPDM_TEST_OWNER, SPDM_KEY_P384, &owner);
-    load(SPDM_TEST_DEVICE, SPDM_KEY_P256, &p256);
+    pair_load(SPDM_TEST_OWNER, SPDM_KEY_P384, &owner);
+    pair_load(SPDM_TEST_DEVICE, SPDM_KEY_P256, &p256);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,17 +24,6 @@ static SpdmProvisions provisions;
 static uint8_t        reply[SPDM_MSG_MAX], msg[SPDM_MSG_MAX];
 static size_t         msg_len;
 
-static void load(SpdmTestPki pki, SpdmKeyKind kind, SpdmIdentity *id)
-{
-    const char *why = NULL;
-    Entropy     e;
-
-    entropy_init(&e, 1, "load");
-    if (!spdm_identity_load(spdm_test_pem(pki, kind), &e, id, &why)) {
-        fail_msg("%s", why);
-    }
-}
-
 /* A device with slot 0 alone, all slots writable, connected to. */
 static void init(uint8_t version, uint32_t caps, bool in_session)
 {
@@ -369,7 +358,7 @@ static void test_csr_kinds(void **state)
         STACK_OF(X509_EXTENSION) *extensions;
         Entropy                  e;
 
-        load(SPDM_TEST_DEVICE, (SpdmKeyKind)kind, &id);
+        pair_load(SPDM_TEST_DEVICE, (SpdmKeyKind)kind, &id);
         entropy_init(&e, 7, "csr");
         len = spdm_csr_make(&id.key, spdm_hash(BIT(1)), &e, (SpdmSpan){ id.certs, id.certs_len }, (SpdmSpan){ "", 0 },
                             der, sizeof(der));
@@ -531,9 +520,9 @@ static void test_requester(void **state)
 
 static int load_all(void **state)
 {
-    load(SPDM_TEST_OWNER, SPDM_KEY_P384, &owner);
-    load(SPDM_TEST_WRONG_ROOT, SPDM_KEY_P384, &wrong);
-    load(SPDM_TEST_DEVICE, SPDM_KEY_P256, &p256);
+    pair_load(SPDM_TEST_OWNER, SPDM_KEY_P384, &owner);
+    pair_load(SPDM_TEST_WRONG_ROOT, SPDM_KEY_P384, &wrong);
+    pair_load(SPDM_TEST_DEVICE, SPDM_KEY_P256, &p256);
     return 0;
 }
 
